@@ -1,0 +1,83 @@
+//! `crossdub evaluate`: accuracy of weights on held-out images.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::arguments::{DataOptions, ModelOptions};
+use super::{files, output};
+use crate::data::Split;
+use crate::device::Compute;
+use crate::error::Result;
+use crate::model::parameters::import;
+use crate::model::plan::VggPlan;
+use crate::model::vgg::Vgg;
+use crate::spec::{DeviceChoice, RunSpec, SCHEMA_VERSION};
+use crate::train::evaluate::{Evaluation, evaluate};
+use crate::weights::Weights;
+
+/// Evaluates weights on held-out images
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: crossdub evaluate run/weights.safetensors --model vgg-small --data cifar-10-batches-bin"
+)]
+pub struct Options {
+    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    weights: PathBuf,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    data: DataOptions,
+    /// cpu, webgpu or auto
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema_version: u32,
+    #[serde(flatten)]
+    evaluation: Evaluation,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let (spec, split) = open(&options.model, &options.data)?;
+    let weights = files::read_weights(&options.weights)?;
+    let compute = pollster::block_on(Compute::open(device(&options.device)?))?;
+    let network = network(&spec, split.test.classes.len(), &weights, &compute)
+        .map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let evaluation = pollster::block_on(evaluate(&network, &split.test, 0..split.test.len(), &compute))?;
+    let answer = Answer { schema_version: SCHEMA_VERSION, evaluation };
+    output::report(options.json, &answer, || {
+        let Evaluation { accuracy, top5, loss, images } = evaluation;
+        format!("accuracy {accuracy:.2} % (top five {top5:.2} %), loss {loss:.4}, on {images} images\n")
+    })
+}
+
+/// The network's specification and the images, as the options name them.
+pub fn open(model: &ModelOptions, data: &DataOptions) -> Result<(RunSpec, Split)> {
+    let mut spec = model.spec()?;
+    spec.holdout = data.holdout;
+    spec.seed = data.seed;
+    spec.validate()?;
+    let split = files::open_data(&data.data, &mut spec)?;
+    Ok((spec, split))
+}
+
+/// The device of a name.
+pub fn device(name: &str) -> Result<DeviceChoice> {
+    let known = serde_json::from_value(serde_json::Value::from(name));
+    known.map_err(|_| crate::error::Error::field("device", name, "known are auto, cpu and webgpu"))
+}
+
+/// The network with its weights, for inference.
+pub fn network(spec: &RunSpec, classes: usize, weights: &Weights, compute: &Compute) -> Result<Vgg> {
+    let plan = VggPlan::of(spec, classes)?;
+    plan.check_memory(1, files::available_memory())?;
+    import(Vgg::new(&plan, &compute.device), &plan, weights)
+}

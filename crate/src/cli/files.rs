@@ -1,0 +1,135 @@
+//! Reading and writing whole files. A file is written under a temporary name and renamed, so that
+//! a killed process or a full disk never leaves half of one.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use crate::data::{self, Split};
+use crate::error::{Error, Result};
+use crate::spec::{DataSource, RunSpec};
+use crate::weights::Weights;
+
+/// The largest file that is read into memory.
+const MAX_FILE: u64 = 8 << 30;
+
+/// A path for messages.
+pub fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// When it is missing, unreadable or absurdly large.
+pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
+    let fail = |why: &dyn ToString| Error::file(what, name(path), why.to_string());
+    let size = fs::metadata(path).map_err(|why| fail(&why))?;
+    if size.is_dir() {
+        return Err(fail(&"it is a folder"));
+    }
+    if size.len() > MAX_FILE {
+        return Err(fail(&format!("it has {} bytes, at most {MAX_FILE} are read", size.len())));
+    }
+    fs::read(path).map_err(|why| fail(&why))
+}
+
+/// Reads someone's weights.
+///
+/// # Errors
+/// When the file can't be read or holds no weights.
+pub fn read_weights(path: &Path) -> Result<Weights> {
+    let bytes = read("reading weights", path)?;
+    Weights::from_bytes(&bytes).map_err(|error| error.in_file(&name(path)))
+}
+
+/// Writes a whole file, or nothing.
+///
+/// # Errors
+/// When the disk is full or the folder can't be written.
+pub fn write(what: &str, path: &Path, bytes: &[u8]) -> Result<()> {
+    let fail = |why: std::io::Error| Error::file(what, name(path), why);
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+    file.write_all(bytes).map_err(fail)?;
+    // Without this a power cut after the rename could leave an empty file.
+    file.as_file().sync_all().map_err(fail)?;
+    widen_permissions(file.as_file()).map_err(fail)?;
+    file.persist(path).map_err(|why| fail(why.error))?;
+    Ok(())
+}
+
+/// Temporary files are private; a result is not.
+#[cfg(unix)]
+fn widen_permissions(file: &fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+/// Elsewhere temporary files have the folder's permissions.
+#[cfg(not(unix))]
+fn widen_permissions(_: &fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Opens the data of a run: `builtin`, a folder of CIFAR-10 binary files, or their archive.
+/// Sets the specification's `data` accordingly.
+///
+/// # Errors
+/// When files are missing or damaged.
+pub fn open_data(path: &Path, spec: &mut RunSpec) -> Result<Split> {
+    if path.as_os_str() == "builtin" {
+        spec.data = DataSource::Builtin;
+        return data::open(spec, &[]);
+    }
+    spec.data = DataSource::Cifar10;
+    let files = if path.is_dir() {
+        folder(path, spec.holdout)?
+    } else {
+        vec![(name(path), read("reading CIFAR-10", path)?)]
+    };
+    data::open(spec, &files)
+}
+
+/// The CIFAR-10 files of a folder; the test file is left out where a holdout takes its place.
+fn folder(path: &Path, holdout: usize) -> Result<Vec<(String, Vec<u8>)>> {
+    let fail = |why: String| Error::file("reading CIFAR-10", name(path), why);
+    let entries = fs::read_dir(path).map_err(|why| fail(why.to_string()))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| {
+            data::cifar10::is_training_file(name) || (holdout == 0 && data::cifar10::is_test_file(name))
+        })
+        .collect();
+    names.sort();
+    if names.is_empty() {
+        return Err(fail("it holds no data_batch_1.bin to data_batch_5.bin (the binary version)".to_owned()));
+    }
+    let load = |file: &String| Ok((name(&path.join(file)), read("reading CIFAR-10", &path.join(file))?));
+    names.iter().map(load).collect()
+}
+
+/// Memory that a run may plan with.
+pub fn available_memory() -> u64 {
+    const UNKNOWN: u64 = 16 << 30;
+    let Ok(text) = fs::read_to_string("/proc/meminfo") else { return UNKNOWN };
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map_or(UNKNOWN, |kib| kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("weights");
+        write("testing", &path, b"old").expect("writes");
+        let blocked = folder.path().join("missing").join("weights");
+        assert!(write("testing", &blocked, b"new").is_err());
+        assert_eq!(fs::read(&path).expect("reads"), b"old");
+        assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1, "no temporary file stays");
+    }
+}

@@ -1,0 +1,70 @@
+//! Text for people: aligned tables, histograms, ratios.
+
+use crate::adc::Energy;
+use crate::report::Energies;
+
+/// Rows as aligned columns, the first left-aligned, the others right-aligned.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| {
+            if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Tiles by level, with the sparsity that each level means.
+pub fn histogram(counts: &[u64], almost: Option<&[u64]>) -> String {
+    let mut rows = vec![vec!["level".to_owned(), "sparsity of at least".to_owned(), "tiles".to_owned()]];
+    if almost.is_some() {
+        rows[0].push("almost-zero tiles".to_owned());
+    }
+    for (level, &count) in counts.iter().enumerate() {
+        let sparsity = 100.0 * (1.0 - 0.5_f64.powi(level as i32));
+        let share =
+            if level + 1 == counts.len() { "no active row".to_owned() } else { format!("{sparsity:.2} %") };
+        let mut row = vec![level.to_string(), share, count.to_string()];
+        row.extend(almost.and_then(|almost| almost.get(level)).map(u64::to_string));
+        rows.push(row);
+    }
+    table(&rows)
+}
+
+/// A ratio, or that nothing is left to convert.
+pub fn ratio(improvement: Option<f64>) -> String {
+    improvement.map_or_else(|| "nothing left to convert".to_owned(), |ratio| format!("{ratio:.3}x"))
+}
+
+/// ADC energy by each model.
+pub fn energies(energies: &Energies) -> String {
+    let row = |name: &str, energy: &Energy| {
+        vec![name.to_owned(), energy.dense.to_string(), energy.actual.to_string(), ratio(energy.improvement)]
+    };
+    let head = ["ADC energy, in bits", "dense", "at its levels", "improvement"].map(str::to_owned).to_vec();
+    table(&[
+        head,
+        row("paper (a level saves a bit)", &energies.paper),
+        row("lossless (all sums told apart)", &energies.lossless),
+    ])
+}
+
+/// A share in percent.
+pub fn percent(part: usize, whole: usize) -> String {
+    format!("{:.2} %", 100.0 * part as f64 / whole.max(1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_align() {
+        let rows = [vec!["a".to_owned(), "10".to_owned()], vec!["bbb".to_owned(), "7".to_owned()]];
+        assert_eq!(table(&rows), "a    10\nbbb   7\n");
+    }
+}

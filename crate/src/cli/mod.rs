@@ -1,0 +1,94 @@
+//! The command line's door: arguments, files, progress bars. It blocks on the same futures that
+//! the page awaits, and is the only room that opens files.
+//!
+//! The exit code is decided here: 0 on success, 2 on wrong usage, 1 on anything else, with one
+//! line on stderr.
+
+mod analyze;
+mod arguments;
+mod data;
+mod energy;
+mod evaluate;
+mod files;
+mod human;
+mod output;
+mod predict;
+mod regularize;
+mod run_folder;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::Result;
+
+/// Shows, trains and measures how sparsity makes analog in-memory computing cheaper.
+#[derive(Debug, Parser)]
+#[command(name = "crossdub", version, arg_required_else_help = true)]
+struct Arguments {
+    /// Says more on stderr; twice for Burn's own messages.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Analyze(analyze::Options),
+    Regularize(regularize::Options),
+    Energy(energy::Options),
+    Train(Box<train::Options>),
+    Evaluate(evaluate::Options),
+    Predict(predict::Options),
+    Data(data::Options),
+    /// Prints a completion script for a shell
+    ///
+    /// Example: crossdub completions bash > ~/.local/share/bash-completion/completions/crossdub
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    // clap prints usage errors itself and leaves with 2.
+    let arguments = Arguments::parse();
+    output::start_log(arguments.verbose);
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Analyze(options) => analyze::run(&options),
+        Command::Regularize(options) => regularize::run(&options),
+        Command::Energy(options) => energy::run(&options),
+        Command::Train(options) => train::run(&options),
+        Command::Evaluate(options) => evaluate::run(&options),
+        Command::Predict(options) => predict::run(&options),
+        Command::Data(options) => data::run(&options),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "crossdub", &mut script);
+            output::print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,59 @@
+//! What goes to stdout and stderr: results there, everything else here.
+
+use std::io::{ErrorKind, Write};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// Sends log lines to stderr.
+pub fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+    // Fails only when a log was already started, as when tests call commands in one process.
+    drop(log.without_time().try_init());
+}
+
+/// Says on stderr, in one line, why the command failed.
+pub fn complain(error: &Error) {
+    // Nothing is left to do when even stderr is closed.
+    drop(writeln!(std::io::stderr(), "error: {error}"));
+}
+
+/// Tells the user something that is not a result.
+pub fn say(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Prints a result.
+///
+/// # Errors
+/// When stdout can't be written, except when its reader has gone (`crossdub ... | head`).
+pub fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match written {
+        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::file("writing the result", "stdout", why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints one JSON object, or the text for people.
+///
+/// # Errors
+/// When stdout can't be written.
+pub fn report(json: bool, value: &impl Serialize, human: impl FnOnce() -> String) -> Result<()> {
+    if json {
+        let text =
+            serde_json::to_string(value).map_err(|why| Error::file("writing the result", "stdout", why))?;
+        print(&(text + "\n"))
+    } else {
+        print(&human())
+    }
+}

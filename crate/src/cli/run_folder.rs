@@ -1,0 +1,164 @@
+//! A run's folder: `config.toml`, `metrics.jsonl`, `checkpoints/`, `weights.safetensors`,
+//! `report.json`. Every file is whole at every moment.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::files;
+use crate::error::{Error, Result};
+use crate::train::checkpoint::Checkpoint;
+
+/// Checkpoints kept: the newest, and one more in case it is damaged.
+const KEEP: usize = 2;
+
+/// The folder.
+pub struct RunFolder {
+    path: PathBuf,
+    /// Lines not yet written; they go out with the checkpoint that holds their steps.
+    pending: String,
+}
+
+impl RunFolder {
+    /// Opens a folder, which is made when missing.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn open(path: &Path) -> Result<Self> {
+        let checkpoints = path.join("checkpoints");
+        fs::create_dir_all(&checkpoints)
+            .map_err(|why| Error::file("making a run's folder", files::name(&checkpoints), why))?;
+        Ok(Self { path: path.to_owned(), pending: String::new() })
+    }
+
+    /// The configuration's path.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// Writes `config.toml`: the flat fields of the run and where its data and weights came from.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_config(&self, fields: &Map<String, Value>) -> Result<()> {
+        let path = self.config_path();
+        let text = toml::to_string(fields)
+            .map_err(|why| Error::file("writing the configuration", files::name(&path), why))?;
+        files::write("writing the configuration", &path, text.as_bytes())
+    }
+
+    /// Reads `config.toml`.
+    ///
+    /// # Errors
+    /// When it is missing or no TOML.
+    pub fn read_config(&self) -> Result<Map<String, Value>> {
+        let path = self.config_path();
+        read_toml(&path)
+    }
+
+    /// Remembers a line of `metrics.jsonl`.
+    pub fn note(&mut self, line: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(line) {
+            self.pending.push_str(&text);
+            self.pending.push('\n');
+        }
+    }
+
+    /// Writes a checkpoint, then the metrics up to it, then removes old checkpoints.
+    ///
+    /// # Errors
+    /// When the disk is full; older checkpoints are then untouched.
+    pub fn save(&mut self, step: u64, checkpoint: &[u8]) -> Result<()> {
+        let path = self.path.join("checkpoints").join(format!("step-{step:09}.safetensors"));
+        files::write("writing a checkpoint", &path, checkpoint)?;
+        self.flush_metrics()?;
+        for (_, old) in self.checkpoints()?.into_iter().rev().skip(KEEP) {
+            // A checkpoint too many does no harm; a later save tries again.
+            drop(fs::remove_file(old));
+        }
+        Ok(())
+    }
+
+    fn flush_metrics(&mut self) -> Result<()> {
+        let path = self.path.join("metrics.jsonl");
+        let fail = |why| Error::file("writing metrics", files::name(&path), why);
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        file.write_all(self.pending.as_bytes()).map_err(fail)?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Drops metrics after a step, and a last line that was cut off: a resumed run writes them again.
+    ///
+    /// # Errors
+    /// When the file can't be read or written.
+    pub fn cut_metrics(&self, step: u64) -> Result<()> {
+        let path = self.path.join("metrics.jsonl");
+        if !path.exists() {
+            return Ok(());
+        }
+        let text = files::read("reading metrics", &path)?;
+        let text = String::from_utf8_lossy(&text);
+        let keep = |line: &&str| {
+            let value: Option<Value> = serde_json::from_str(line).ok();
+            value.and_then(|value| value.get("step")?.as_u64()).is_some_and(|at| at <= step)
+        };
+        let kept: String = text.lines().filter(keep).flat_map(|line| [line, "\n"]).collect();
+        files::write("writing metrics", &path, kept.as_bytes())
+    }
+
+    /// The newest checkpoint that is whole; damaged ones are passed over and named.
+    ///
+    /// # Errors
+    /// When the folder can't be listed.
+    pub fn newest_checkpoint(&self) -> Result<Option<Checkpoint>> {
+        for (_, path) in self.checkpoints()?.into_iter().rev() {
+            let read = files::read("reading a checkpoint", &path).and_then(|bytes| Checkpoint::read(&bytes));
+            match read {
+                Ok(checkpoint) => return Ok(Some(checkpoint)),
+                Err(error) => tracing::warn!("passed over: {}", error.in_file(&files::name(&path))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checkpoints by step, oldest first.
+    fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let folder = self.path.join("checkpoints");
+        let entries = fs::read_dir(&folder)
+            .map_err(|why| Error::file("listing checkpoints", files::name(&folder), why))?;
+        let mut found: Vec<_> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let name = path.file_name()?.to_str()?;
+                let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
+                Some((step, path))
+            })
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Writes a result file.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        files::write("writing a result", &self.path.join(name), bytes)
+    }
+}
+
+/// Reads a TOML file of flat fields.
+///
+/// # Errors
+/// When it is missing or no TOML.
+pub fn read_toml(path: &Path) -> Result<Map<String, Value>> {
+    let bytes = files::read("reading the configuration", path)?;
+    let fail =
+        |why: &dyn ToString| Error::file("reading the configuration", files::name(path), why.to_string());
+    let text = std::str::from_utf8(&bytes).map_err(|why| fail(&why))?;
+    toml::from_str(text).map_err(|why| fail(&why))
+}

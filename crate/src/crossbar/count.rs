@@ -1,0 +1,84 @@
+//! Counted sparsity: exact zeros and "almost zeros" of every tile and its least sparse column
+//! (method.md, section 3).
+
+use super::level::Levels;
+use super::tiling::{Tile, TileShape, Tiling};
+use crate::matrix::Matrix;
+use crate::parallel;
+
+/// What a tile holds. Its level is that of its least sparse column, because one ADC resolution
+/// serves the whole tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TileCount {
+    /// Rows the tile really uses.
+    pub rows: usize,
+    /// Columns the tile really uses.
+    pub columns: usize,
+    /// Exact zeros.
+    pub zeros: usize,
+    /// Weights of magnitude at most the tolerance, exact zeros among them.
+    pub almost_zeros: usize,
+    /// Active rows of the densest column, when only exact zeros are inactive.
+    pub active: usize,
+    /// Active rows of the densest column, when almost zeros are inactive too.
+    pub almost_active: usize,
+}
+
+impl TileCount {
+    /// Sparsity of the least sparse column.
+    pub fn sparsity(&self) -> f64 {
+        1.0 - self.active as f64 / self.rows as f64
+    }
+
+    /// The same, almost zeros counted.
+    pub fn almost_zero_sparsity(&self) -> f64 {
+        1.0 - self.almost_active as f64 / self.rows as f64
+    }
+
+    /// The tile's level.
+    pub fn bin(&self, levels: Levels) -> usize {
+        levels.bin(self.active, self.rows)
+    }
+
+    /// The tile's level, almost zeros counted.
+    pub fn almost_zero_bin(&self, levels: Levels) -> usize {
+        levels.bin(self.almost_active, self.rows)
+    }
+}
+
+/// Counts one tile.
+pub fn count_tile(matrix: &Matrix, tile: &Tile, tol: f32) -> TileCount {
+    let (rows, columns) = (tile.rows(), tile.columns());
+    let mut count = TileCount { rows, columns, zeros: 0, almost_zeros: 0, active: 0, almost_active: 0 };
+    for column in tile.columns_of(matrix) {
+        let (zeros, almost) = count_column(column, tol);
+        count.zeros += zeros;
+        count.almost_zeros += almost;
+        count.active = count.active.max(rows - zeros);
+        count.almost_active = count.almost_active.max(rows - almost);
+    }
+    count
+}
+
+/// Exact zeros and almost zeros of a column. A tile has at most 4096 rows, and 32-bit lanes let
+/// the compiler use the vector unit.
+fn count_column(column: &[f32], tol: f32) -> (usize, usize) {
+    let (mut zeros, mut almost) = (0_u32, 0_u32);
+    for &weight in column {
+        zeros += u32::from(weight == 0.0);
+        almost += u32::from(weight.abs() <= tol);
+    }
+    (zeros as usize, almost as usize)
+}
+
+/// Counts all tiles of a matrix, in tile order.
+pub fn count_tiles(matrix: &Matrix, shape: TileShape, tol: f32) -> Vec<TileCount> {
+    let tiling = Tiling::of(matrix, shape);
+    // A band of tiles a task: one tile is too little work to hand to another core.
+    let bands = parallel::map(tiling.down(), |down| {
+        let first = down * tiling.across();
+        let tiles = (first..first + tiling.across()).map(|index| tiling.tile(index));
+        tiles.map(|tile| count_tile(matrix, &tile, tol)).collect::<Vec<_>>()
+    });
+    bands.concat()
+}

@@ -1,0 +1,77 @@
+//! Hoyer density: a column's effective number of active rows, which the regularizer lowers and
+//! balances (method.md, section 2).
+
+use super::tiling::{Tile, TileShape, Tiling};
+use crate::matrix::Matrix;
+use crate::parallel;
+
+/// Keeps the density of an all-zero column finite; the authors' value.
+pub const EPSILON: f64 = 1e-6;
+
+/// Hoyer-square of a column, `(sum |w|)^2 / (sum w^2 + 1e-6)`: 1 with one active row, `n` with
+/// `n` equal ones.
+pub fn hoyer(column: &[f32]) -> f64 {
+    let (mut sum, mut squares) = (0.0_f32, 0.0_f32);
+    for &weight in column {
+        sum += weight.abs();
+        squares += weight * weight;
+    }
+    f64::from(sum).powi(2) / (f64::from(squares) + EPSILON)
+}
+
+/// How dense and how balanced a tile is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TileDensity {
+    /// Mean Hoyer density of the tile's columns over its rows, 0 to about 1.
+    pub density: f64,
+    /// Standard deviation of the columns' Hoyer densities, in effective rows.
+    pub imbalance: f64,
+    /// The regularizer's term of this tile: unbiased variance over `shape.columns` columns, the
+    /// unused ones counting as 0.
+    pub variance: f64,
+}
+
+/// Densities of one tile; `full` is the number of columns of a full tile.
+pub fn density_of_tile(matrix: &Matrix, tile: &Tile, full: usize) -> TileDensity {
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for column in tile.columns_of(matrix) {
+        let density = hoyer(column);
+        sum += density;
+        squares += density * density;
+    }
+    let columns = tile.columns() as f64;
+    let spread = (squares / columns - (sum / columns).powi(2)).max(0.0);
+    let full = full as f64;
+    TileDensity {
+        density: sum / columns / tile.rows() as f64,
+        imbalance: spread.sqrt(),
+        variance: ((squares - sum * sum / full) / (full - 1.0)).max(0.0),
+    }
+}
+
+/// Densities of all tiles of a matrix, in tile order.
+pub fn density_of_tiles(matrix: &Matrix, shape: TileShape) -> Vec<TileDensity> {
+    let tiling = Tiling::of(matrix, shape);
+    parallel::map(tiling.len(), |index| density_of_tile(matrix, &tiling.tile(index), shape.columns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hoyer_counts_effective_rows() {
+        assert!((hoyer(&[0.0, 3.0, 0.0, 0.0]) - 1.0).abs() < 1e-6);
+        assert!((hoyer(&[-2.0; 8]) - 8.0).abs() < 1e-5);
+        assert!(hoyer(&[0.0; 8]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_balanced_tile_has_no_variance() {
+        let matrix = Matrix::new("w", 4, 8, vec![0.5; 32]).expect("fits");
+        let shape = TileShape { rows: 8, columns: 4 };
+        let density = density_of_tiles(&matrix, shape)[0];
+        assert!(density.variance < 1e-9 && density.imbalance < 1e-4, "{density:?}");
+        assert!((density.density - 1.0).abs() < 1e-5);
+    }
+}

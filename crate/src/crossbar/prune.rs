@@ -1,0 +1,285 @@
+//! Pruning to discrete levels (method.md, section 4): which level each tile goes to, and which
+//! weights that costs.
+
+use serde::{Deserialize, Serialize};
+
+use super::count::{TileCount, count_tile};
+use super::level::Levels;
+use super::percentile::quantile;
+use super::tiling::{Tile, TileShape, Tiling};
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::parallel;
+
+/// How a tile is brought to its level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// Each column keeps exactly `max(1, floor(n * 2^-k))` weights.
+    #[default]
+    Exact,
+    /// The authors' percentile per column, interpolation included.
+    Paper,
+}
+
+/// What counts as "almost zero" when a tile's level is chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Threshold {
+    /// Magnitudes of at most this.
+    Tolerance(f64),
+    /// One prune ratio a layer, in percent: magnitudes up to that percentile of the layer.
+    Ratios(Vec<f64>),
+}
+
+impl Threshold {
+    /// The same ratio for every one of `layers`.
+    pub fn uniform(percent: f64, layers: usize) -> Self {
+        Self::Ratios(vec![percent; layers])
+    }
+
+    /// Checks the values against the number of layers.
+    fn validate(&self, layers: usize) -> Result<()> {
+        match self {
+            Self::Tolerance(tol) if tol.is_finite() && *tol >= 0.0 => Ok(()),
+            Self::Tolerance(tol) => Err(Error::field("tol", tol, "takes a magnitude of 0 or more")),
+            Self::Ratios(ratios) if ratios.len() != layers => {
+                let why = format!("the network has {layers} crossbar layers, one ratio each");
+                Err(Error::field("ratios", format!("{} values", ratios.len()), why))
+            }
+            Self::Ratios(ratios) => match ratios.iter().find(|r| !(0.0..=100.0).contains(*r)) {
+                Some(bad) => Err(Error::field("ratios", bad, "takes 0 to 100 percent")),
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+/// What pruning did to the tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Outcome {
+    /// Tiles pruned further, to the next level.
+    pub forced: u64,
+    /// Tiles that keep the level they had (weights beyond it come back into no column: they were
+    /// not yet zero).
+    pub loosened: u64,
+    /// Tiles set to zero as a whole.
+    pub zeroed_tiles: u64,
+}
+
+/// What happens to a tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Everything almost zero becomes zero: the tile was all almost zero.
+    Clear,
+    /// The whole tile becomes zero.
+    Zero,
+    /// Every column is cut to this level.
+    Cut { level: usize, forced: bool },
+}
+
+/// Prunes the layers in place.
+///
+/// # Errors
+/// When a tolerance or ratio is out of range, or there is not one ratio a layer.
+pub fn prune(layers: &mut [Matrix], shape: TileShape, rule: Rule, threshold: &Threshold) -> Result<Outcome> {
+    threshold.validate(layers.len())?;
+    let levels = Levels::of_tile(shape.rows);
+    let mut outcome = Outcome::default();
+    for (at, layer) in layers.iter_mut().enumerate() {
+        let (limit, zero_last) = match threshold {
+            Threshold::Tolerance(tol) => (*tol, true),
+            Threshold::Ratios(ratios) => (layer_percentile(layer, ratios[at]), false),
+        };
+        prune_layer(layer, shape, levels, &Plan { rule, limit, zero_last }, &mut outcome);
+    }
+    Ok(outcome)
+}
+
+/// The magnitude below which `percent` of a layer's weights lie.
+fn layer_percentile(layer: &Matrix, percent: f64) -> f64 {
+    let mut magnitudes: Vec<f32> = layer.data.iter().map(|w| w.abs()).collect();
+    quantile(&mut magnitudes, percent / 100.0).unwrap_or(0.0)
+}
+
+/// How one layer is pruned.
+struct Plan {
+    rule: Rule,
+    /// Magnitudes up to this count as almost zero.
+    limit: f64,
+    /// Whether tiles in the second to last bin become zero (tolerance) or are cut (ratios).
+    zero_last: bool,
+}
+
+fn prune_layer(layer: &mut Matrix, shape: TileShape, levels: Levels, plan: &Plan, outcome: &mut Outcome) {
+    let tiling = Tiling::of(layer, shape);
+    let limit = below(plan.limit);
+    let source = &*layer;
+    let pruned = parallel::map(tiling.down(), |down| {
+        let first = down * tiling.across();
+        let mut band = Band::of(source, &tiling.tile(first));
+        for index in first..first + tiling.across() {
+            let tile = tiling.tile(index);
+            let count = count_tile(source, &tile, limit);
+            band.apply(&tile, fate(&count, levels, plan.zero_last), levels, plan);
+        }
+        band
+    });
+    for band in pruned {
+        let start = band.first_output * layer.cols;
+        layer.data[start..start + band.data.len()].copy_from_slice(&band.data);
+        outcome.forced += band.outcome.forced;
+        outcome.loosened += band.outcome.loosened;
+        outcome.zeroed_tiles += band.outcome.zeroed_tiles;
+    }
+}
+
+/// The largest float32 that is not above `limit`, so that `|w| <= limit` can be asked in float32.
+fn below(limit: f64) -> f32 {
+    let near = limit as f32;
+    if f64::from(near) > limit { near.next_down() } else { near }
+}
+
+/// Chooses the level nearest to the tile's almost-zero sparsity.
+fn fate(count: &TileCount, levels: Levels, zero_last: bool) -> Fate {
+    let bin = count.almost_zero_bin(levels);
+    if bin == levels.last() {
+        Fate::Clear
+    } else if bin + 1 == levels.last() && zero_last {
+        Fate::Zero
+    } else if levels.in_upper_half(count.almost_active, count.rows, bin) {
+        Fate::Cut { level: bin + 1, forced: true }
+    } else {
+        Fate::Cut { level: bin, forced: false }
+    }
+}
+
+/// The weights of one row of tiles, pruned apart from the others.
+struct Band {
+    first_output: usize,
+    cols: usize,
+    data: Vec<f32>,
+    scratch: Vec<f32>,
+    outcome: Outcome,
+}
+
+impl Band {
+    fn of(matrix: &Matrix, first: &Tile) -> Self {
+        let cells = first.outputs.start * matrix.cols..first.outputs.end * matrix.cols;
+        Self {
+            first_output: first.outputs.start,
+            cols: matrix.cols,
+            data: matrix.data[cells].to_vec(),
+            scratch: Vec::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    fn apply(&mut self, tile: &Tile, fate: Fate, levels: Levels, plan: &Plan) {
+        match fate {
+            Fate::Clear | Fate::Zero => self.outcome.zeroed_tiles += 1,
+            Fate::Cut { forced: true, .. } => self.outcome.forced += 1,
+            Fate::Cut { forced: false, .. } => self.outcome.loosened += 1,
+        }
+        for output in tile.outputs.clone() {
+            let start = (output - self.first_output) * self.cols;
+            let column = &mut self.data[start + tile.inputs.start..start + tile.inputs.end];
+            match (fate, plan.rule) {
+                (Fate::Clear, Rule::Paper) => zero_up_to(column, plan.limit),
+                (Fate::Clear | Fate::Zero, _) => column.fill(0.0),
+                (Fate::Cut { level, .. }, Rule::Exact) => {
+                    keep_largest(column, levels.kept(column.len(), level), &mut self.scratch);
+                }
+                (Fate::Cut { level, .. }, Rule::Paper) => {
+                    cut_at_percentile(column, level, &mut self.scratch);
+                }
+            }
+        }
+    }
+}
+
+/// Zeroes magnitudes of at most `limit`.
+fn zero_up_to(column: &mut [f32], limit: f64) {
+    for weight in column {
+        if f64::from(weight.abs()) <= limit {
+            *weight = 0.0;
+        }
+    }
+}
+
+/// Zeroes all but the `keep` largest magnitudes; of equal ones those with the lower index stay.
+fn keep_largest(column: &mut [f32], keep: usize, scratch: &mut Vec<f32>) {
+    if keep >= column.len() {
+        return;
+    }
+    scratch.clear();
+    scratch.extend(column.iter().map(|w| w.abs()));
+    let drop = column.len() - keep;
+    // The smallest magnitude that stays; `surplus` of the weights equal to it must go.
+    let (smaller, &mut smallest_kept, _) = scratch.select_nth_unstable_by(drop, f32::total_cmp);
+    let mut surplus = smaller.iter().filter(|&&w| w == smallest_kept).count();
+    for weight in column.iter_mut().rev() {
+        let magnitude = weight.abs();
+        if magnitude < smallest_kept {
+            *weight = 0.0;
+        } else if magnitude == smallest_kept && surplus > 0 {
+            *weight = 0.0;
+            surplus -= 1;
+        }
+    }
+}
+
+/// The authors' rule: zeroes up to the `level * 100`th percentile of the column's magnitudes.
+fn cut_at_percentile(column: &mut [f32], level: usize, scratch: &mut Vec<f32>) {
+    scratch.clear();
+    scratch.extend(column.iter().map(|w| w.abs()));
+    let sparsity = 1.0 - 0.5_f64.powi(level as i32);
+    if let Some(limit) = quantile(scratch, sparsity) {
+        zero_up_to(column, limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crossbar::count::count_tiles;
+    use proptest::prelude::*;
+
+    fn matrix(rows: usize, cols: usize, data: Vec<f32>) -> Matrix {
+        Matrix::new("w", rows, cols, data).expect("fits")
+    }
+
+    #[test]
+    fn ties_keep_the_lower_index() {
+        let mut column = [0.5, -0.5, 0.25, 0.5];
+        keep_largest(&mut column, 2, &mut Vec::new());
+        assert_eq!(column, [0.5, -0.5, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn wrong_ratios_are_refused() {
+        let shape = TileShape { rows: 4, columns: 4 };
+        for ratios in [vec![], vec![10.0, 20.0], vec![101.0], vec![f64::NAN]] {
+            let mut layers = [matrix(4, 4, vec![1.0; 16])];
+            assert!(prune(&mut layers, shape, Rule::Exact, &Threshold::Ratios(ratios)).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_exact_rule_puts_full_tiles_on_a_level_and_changes_no_survivor(
+            data in prop::collection::vec(-1.0_f32..1.0, 16 * 24), percent in 0.0_f64..100.0,
+        ) {
+            let before = matrix(16, 24, data);
+            let shape = TileShape { rows: 8, columns: 8 };
+            let mut layers = [before.clone()];
+            prune(&mut layers, shape, Rule::Exact, &Threshold::uniform(percent, 1)).expect("in range");
+            for (new, old) in layers[0].data.iter().zip(&before.data) {
+                prop_assert!(*new == 0.0 || new == old);
+            }
+            for count in count_tiles(&layers[0], shape, 0.0) {
+                prop_assert!(count.active == 0 || 8 % count.active == 0, "{} rows", count.active);
+                prop_assert_eq!(count.zeros, (8 - count.active) * 8, "balanced");
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The mapping: which weights lie in which tile (method.md, section 1).
+
+use std::ops::Range;
+
+use crate::matrix::Matrix;
+use crate::spec::HardwareSpec;
+
+/// The shape of a full tile, counted in weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TileShape {
+    /// Rows (word lines): inputs.
+    pub rows: usize,
+    /// Columns of weights: outputs, `tile / weight_bits`.
+    pub columns: usize,
+}
+
+impl From<&HardwareSpec> for TileShape {
+    fn from(hardware: &HardwareSpec) -> Self {
+        Self { rows: hardware.tile, columns: hardware.columns() }
+    }
+}
+
+/// A matrix cut into tiles; tiles at the right and bottom edge are narrower.
+///
+/// Order of tiles: output block, then input block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tiling {
+    shape: TileShape,
+    outputs: usize,
+    inputs: usize,
+}
+
+/// The part of a matrix that one tile holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tile {
+    /// Output channels: the crossbar's columns.
+    pub outputs: Range<usize>,
+    /// Inputs: the crossbar's rows.
+    pub inputs: Range<usize>,
+}
+
+impl Tile {
+    /// Rows the tile really uses.
+    pub fn rows(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Columns the tile really uses.
+    pub fn columns(&self) -> usize {
+        self.outputs.len()
+    }
+
+    /// The tile's columns, each a slice over its rows.
+    pub fn columns_of<'a>(&self, matrix: &'a Matrix) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        let inputs = self.inputs.clone();
+        self.outputs.clone().map(move |output| &matrix.row(output)[inputs.clone()])
+    }
+}
+
+impl Tiling {
+    /// Cuts a matrix of `outputs` x `inputs`.
+    pub fn new(shape: TileShape, outputs: usize, inputs: usize) -> Self {
+        Self { shape, outputs, inputs }
+    }
+
+    /// Cuts a matrix.
+    pub fn of(matrix: &Matrix, shape: TileShape) -> Self {
+        Self::new(shape, matrix.rows, matrix.cols)
+    }
+
+    /// Tiles side by side along the inputs.
+    pub fn across(&self) -> usize {
+        self.inputs.div_ceil(self.shape.rows)
+    }
+
+    /// Tiles below one another along the outputs.
+    pub fn down(&self) -> usize {
+        self.outputs.div_ceil(self.shape.columns)
+    }
+
+    /// Number of tiles.
+    pub fn len(&self) -> usize {
+        self.across() * self.down()
+    }
+
+    /// Whether there is no tile.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tile `index`, below [`Tiling::len`].
+    pub fn tile(&self, index: usize) -> Tile {
+        let (down, across) = (index / self.across(), index % self.across());
+        let block = |at: usize, size: usize, end: usize| at * size..((at + 1) * size).min(end);
+        Tile {
+            outputs: block(down, self.shape.columns, self.outputs),
+            inputs: block(across, self.shape.rows, self.inputs),
+        }
+    }
+
+    /// All tiles, in order.
+    pub fn tiles(self) -> impl Iterator<Item = Tile> {
+        (0..self.len()).map(move |index| self.tile(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_weight_lies_in_exactly_one_tile(
+            outputs in 1_usize..70, inputs in 1_usize..90, rows in 2_usize..40, columns in 2_usize..40,
+        ) {
+            let mut seen = vec![0_u8; outputs * inputs];
+            let tiling = Tiling::new(TileShape { rows, columns }, outputs, inputs);
+            for tile in tiling.tiles() {
+                prop_assert!(tile.rows() <= rows && tile.columns() <= columns);
+                for output in tile.outputs.clone() {
+                    for input in tile.inputs.clone() {
+                        seen[output * inputs + input] += 1;
+                    }
+                }
+            }
+            prop_assert!(seen.iter().all(|&count| count == 1));
+        }
+    }
+
+    /// The counts of method.md: VGG11's convolutions at four tile sizes.
+    #[test]
+    fn vgg11_has_the_published_number_of_tiles() {
+        let widths =
+            [(64, 3), (128, 64), (256, 128), (256, 256), (512, 256), (512, 512), (512, 512), (512, 512)];
+        for (tile, expected) in [(32, 9002), (64, 2251), (128, 564), (256, 144)] {
+            let shape = TileShape { rows: tile, columns: tile };
+            let total: usize = widths.iter().map(|&(out, inp)| Tiling::new(shape, out, inp * 9).len()).sum();
+            assert_eq!(total, expected, "tile {tile}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Data sets, the standardization, augmentation and batches. Bytes come in; files are opened by the command line.
+
+pub mod augment;
+pub mod batch;
+pub mod builtin;
+pub mod cifar10;
+
+use crate::error::{Error, Result};
+use crate::spec::{DataSource, RunSpec};
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// Pixels of one channel of an image, 32 x 32.
+pub const PIXELS: usize = 32 * 32;
+/// Values of one image: the planes red, green, blue.
+pub const IMAGE: usize = 3 * PIXELS;
+/// The width and height of an image.
+pub const SIDE: usize = 32;
+
+/// Labelled 32 x 32 colour images in CIFAR-10's layout (planes R, G, B).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// Names of the classes, by label.
+    pub classes: Vec<String>,
+    /// `len * IMAGE` bytes.
+    pub images: Vec<u8>,
+    /// A label for each image.
+    pub labels: Vec<u8>,
+}
+
+impl Dataset {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The bytes of image `index`.
+    pub fn image(&self, index: usize) -> &[u8] {
+        &self.images[index * IMAGE..(index + 1) * IMAGE]
+    }
+
+    /// Takes the last `count` images away, as a set of their own.
+    #[must_use]
+    pub fn split_off(&mut self, count: usize) -> Self {
+        let keep = self.len().saturating_sub(count);
+        Self {
+            classes: self.classes.clone(),
+            images: self.images.split_off(keep * IMAGE),
+            labels: self.labels.split_off(keep),
+        }
+    }
+}
+
+/// What a run trains on and what it is judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Images to train on.
+    pub train: Dataset,
+    /// Images to evaluate on, never trained on.
+    pub test: Dataset,
+}
+
+/// A random stream of its own for every (seed, purpose, index, index): whoever draws from one never moves another, so that
+/// image 7 or epoch 7 is the same however many came before it. The four numbers are the key itself, because a key
+/// is a stable format while the seeding helpers of libraries change.
+pub(crate) fn stream(seed: u64, purpose: u64, first: u64, second: u64) -> ChaCha8Rng {
+    let mut key = [0_u8; 32];
+    for (bytes, number) in key.chunks_exact_mut(8).zip([seed, purpose, first, second]) {
+        bytes.copy_from_slice(&number.to_le_bytes());
+    }
+    ChaCha8Rng::from_seed(key)
+}
+
+/// A whole number under `limit`, from 32 random bits in every case: the same natively and in the browser, where `usize`
+/// is narrower. For the small limits here its bias is far below one in a million.
+pub(crate) fn below(rng: &mut impl rand::Rng, limit: u32) -> u32 {
+    let scaled = (u64::from(rng.next_u32()) * u64::from(limit)) >> 32;
+    scaled as u32
+}
+
+/// The data of a run: generated, or from the files at hand.
+///
+/// # Errors
+/// When files are damaged or missing, or a holdout takes all images.
+pub fn open(spec: &RunSpec, files: &[(String, Vec<u8>)]) -> Result<Split> {
+    match spec.data {
+        DataSource::Cifar10 => cifar10::from_files(files, spec.holdout),
+        DataSource::Builtin if spec.holdout == 0 => {
+            Ok(builtin::generate(spec.seed, builtin::TRAIN_IMAGES, builtin::TEST_IMAGES))
+        }
+        DataSource::Builtin => {
+            if spec.holdout >= builtin::TRAIN_IMAGES {
+                let why = format!(
+                    "leaves nothing to train on: there are {} training images",
+                    builtin::TRAIN_IMAGES
+                );
+                return Err(Error::field("holdout", spec.holdout, why));
+            }
+            let mut train = builtin::generate(spec.seed, builtin::TRAIN_IMAGES, 0).train;
+            let test = train.split_off(spec.holdout);
+            Ok(Split { train, test })
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The one error type: every failure is a single line that names what failed, where, and why.
+
+/// What went wrong, in the words shown to the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A file, or bytes that came under a file's name, could not be used.
+    #[error("{what} ({file}): {why}")]
+    File {
+        /// What was being done, for example `reading CIFAR-10`.
+        what: String,
+        /// The file's name as the user gave it.
+        file: String,
+        /// Why it failed.
+        why: String,
+    },
+    /// A field of the specification, or an option of the same name, has a value that can't be used.
+    #[error("invalid {field} ({value}): {why}")]
+    Field {
+        /// The field's name, the same in options, TOML, JSON and URL.
+        field: String,
+        /// The offending value.
+        value: String,
+        /// Why it can't be used.
+        why: String,
+    },
+    /// Training can't go on.
+    #[error("training stopped (step {step}): {why}")]
+    Diverged {
+        /// The step after which it was noticed.
+        step: u64,
+        /// What was noticed.
+        why: String,
+    },
+    /// The device failed or is missing.
+    #[error("using the device ({device}): {why}")]
+    Device {
+        /// The device's name.
+        device: String,
+        /// Why it failed.
+        why: String,
+    },
+}
+
+/// Results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error about a file.
+    pub fn file(what: impl Into<String>, file: impl Into<String>, why: impl ToString) -> Self {
+        Self::File { what: what.into(), file: file.into(), why: one_line(&why.to_string()) }
+    }
+
+    /// An error about a field of the specification.
+    pub fn field(field: impl Into<String>, value: impl ToString, why: impl ToString) -> Self {
+        Self::Field {
+            field: field.into(),
+            value: one_line(&value.to_string()),
+            why: one_line(&why.to_string()),
+        }
+    }
+
+    /// An error about a device.
+    pub fn device(device: impl Into<String>, why: impl ToString) -> Self {
+        Self::Device { device: device.into(), why: one_line(&why.to_string()) }
+    }
+
+    /// The same error, said of another file: readers of bytes don't know the path.
+    #[must_use]
+    pub fn in_file(self, name: &str) -> Self {
+        match self {
+            Self::File { what, why, .. } => Self::File { what, file: name.to_owned(), why },
+            other => other,
+        }
+    }
+}
+
+/// Messages of other libraries may span lines; ours are one line each.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,6 @@
+//! Networks as Burn modules, and the only place where they become named tensors and matrices and back.
+
+pub mod initialize;
+pub mod parameters;
+pub mod plan;
+pub mod vgg;

@@ -1,0 +1,228 @@
+//! A network's parameters under PyTorch's names: out of Burn and back, in PyTorch's layouts.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData, Transaction};
+
+use super::plan::VggPlan;
+use super::vgg::Vgg;
+use crate::error::{Error, Result};
+use crate::weights::{NamedTensor, Weights};
+
+/// What is read of each parameter.
+#[derive(Clone, Copy)]
+pub enum Which<'a> {
+    /// Its value.
+    Values,
+    /// What a container holds under its id; parameters without an entry are left out.
+    Held(&'a GradientsParams),
+}
+
+/// Reads a network's parameters, or something kept for each, in one transfer from the device.
+///
+/// # Errors
+/// When the device fails.
+pub async fn export(network: &Vgg, plan: &VggPlan, which: Which<'_>) -> Result<Weights> {
+    let transaction = Some(Transaction::default());
+    let mut visitor = Exporter { path: Vec::new(), plan, which, transaction, names: Vec::new() };
+    // Running statistics are gathered for each thread; `valid` brings them together.
+    network.valid().visit(&mut visitor);
+    let read = visitor.transaction.unwrap_or_default().execute_async().await;
+    let read = read.map_err(|why| Error::device("training device", format!("{why:?}")))?;
+    let tensors = visitor.names.into_iter().zip(read).map(|(name, data)| to_torch(name, data));
+    Ok(Weights::new(tensors.collect::<Result<_>>()?))
+}
+
+/// Puts weights into a network of the same plan.
+///
+/// # Errors
+/// When a parameter is missing, superfluous, of another shape or not finite.
+pub fn import(network: Vgg, plan: &VggPlan, weights: &Weights) -> Result<Vgg> {
+    let mut mapper = Importer { path: Vec::new(), plan, weights, taken: 0, failure: None };
+    let network = network.map(&mut mapper);
+    if let Some(failure) = mapper.failure {
+        return Err(failure);
+    }
+    if mapper.taken < weights.tensors.len() {
+        let known = parameter_names(plan);
+        let extra = weights.tensors.iter().find(|tensor| !known.contains(&tensor.name));
+        let name = extra.map_or("?", |tensor| &tensor.name);
+        return Err(mismatch(format!("the network has no parameter {name}")));
+    }
+    Ok(network)
+}
+
+/// Puts tensors into a container under the ids of a network's parameters, as [`export`] of
+/// [`Which::Held`] gave them.
+///
+/// # Errors
+/// When one has another shape than its parameter.
+pub fn import_held(network: &Vgg, plan: &VggPlan, weights: &Weights) -> Result<GradientsParams> {
+    let mut visitor =
+        HeldImporter { path: Vec::new(), plan, weights, held: GradientsParams::new(), failure: None };
+    network.visit(&mut visitor);
+    visitor.failure.map_or(Ok(visitor.held), Err)
+}
+
+/// Names of all parameters of a plan's network.
+fn parameter_names(plan: &VggPlan) -> Vec<String> {
+    super::initialize::initialize(plan, 0).tensors.into_iter().map(|tensor| tensor.name).collect()
+}
+
+/// PyTorch's name of the parameter at a path through our modules, such as
+/// `features.1.conv.weight` or `features.1.norm.gamma`.
+fn torch_name(path: &[String], plan: &VggPlan) -> String {
+    let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+    let leaf = |name: &str| match name {
+        "gamma" => "weight".to_owned(),
+        "beta" => "bias".to_owned(),
+        other => other.to_owned(),
+    };
+    let number = |text: &str| text.parse::<usize>().unwrap_or(0);
+    match parts.as_slice() {
+        ["features", block, part, name] => {
+            let index = plan.stages[number(block)].index + usize::from(*part == "norm");
+            format!("features.{index}.{}", leaf(name))
+        }
+        // Each hidden layer is followed by a ReLU and a dropout, which have numbers too.
+        ["classifier", layer, name] => format!("classifier.{}.{name}", 3 * number(layer)),
+        _ => parts.join("."),
+    }
+}
+
+fn mismatch(why: impl ToString) -> Error {
+    Error::file("loading weights", "", why)
+}
+
+/// Burn keeps a fully connected weight as `[in, out]`, PyTorch as `[out, in]`.
+fn to_torch(name: String, data: TensorData) -> Result<NamedTensor> {
+    let shape: Vec<usize> = data.shape().to_vec();
+    let values = data.as_slice::<f32>().map_err(|why| mismatch(format!("{name}: {why:?}")))?;
+    Ok(match shape.as_slice() {
+        &[inputs, outputs] => {
+            NamedTensor { name, shape: vec![outputs, inputs], data: transposed(values, inputs, outputs) }
+        }
+        _ => NamedTensor { name, shape, data: values.to_vec() },
+    })
+}
+
+/// The row-major matrix `rows x columns` turned into `columns x rows`.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+}
+
+/// The tensor for a parameter of our `shape`, checked.
+fn from_torch<const D: usize>(tensor: &NamedTensor, shape: [usize; D]) -> Result<TensorData> {
+    let (expected, data) = match shape.as_slice() {
+        &[inputs, outputs] if tensor.shape == [outputs, inputs] => {
+            (vec![outputs, inputs], transposed(&tensor.data, outputs, inputs))
+        }
+        &[inputs, outputs] => (vec![outputs, inputs], Vec::new()),
+        other => (other.to_vec(), tensor.data.clone()),
+    };
+    if tensor.shape != expected {
+        let why = format!("{} is {:?} and the network wants {expected:?}", tensor.name, tensor.shape);
+        return Err(mismatch(why));
+    }
+    if let Some(bad) = data.iter().find(|value| !value.is_finite()) {
+        return Err(mismatch(format!("{} holds {bad}", tensor.name)));
+    }
+    Ok(TensorData::new(data, shape))
+}
+
+struct Exporter<'a> {
+    path: Vec<String>,
+    plan: &'a VggPlan,
+    which: Which<'a>,
+    transaction: Option<Transaction>,
+    names: Vec<String>,
+}
+
+impl ModuleVisitor for Exporter<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = match self.which {
+            Which::Values => Some(param.val().inner()),
+            Which::Held(container) => container.get::<D>(param.id),
+        };
+        let Some(tensor) = tensor else { return };
+        self.transaction = self.transaction.take().map(|transaction| transaction.register(tensor));
+        self.names.push(torch_name(&self.path, self.plan));
+    }
+}
+
+struct Importer<'a> {
+    path: Vec<String>,
+    plan: &'a VggPlan,
+    weights: &'a Weights,
+    taken: usize,
+    failure: Option<Error>,
+}
+
+impl ModuleMapper for Importer<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = torch_name(&self.path, self.plan);
+        let Some(tensor) = self.weights.get(&name) else {
+            self.failure.get_or_insert_with(|| mismatch(format!("parameter {name} is missing")));
+            return param;
+        };
+        self.taken += 1;
+        match from_torch(tensor, param.val().dims()) {
+            Ok(data) => param.map(|old| {
+                let new = Tensor::from_data(data, &old.device());
+                if old.is_require_grad() { new.require_grad() } else { new }
+            }),
+            Err(why) => {
+                self.failure.get_or_insert(why);
+                param
+            }
+        }
+    }
+}
+
+struct HeldImporter<'a> {
+    path: Vec<String>,
+    plan: &'a VggPlan,
+    weights: &'a Weights,
+    held: GradientsParams,
+    failure: Option<Error>,
+}
+
+impl ModuleVisitor for HeldImporter<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(tensor) = self.weights.get(&torch_name(&self.path, self.plan)) else { return };
+        let value = param.val();
+        match from_torch(tensor, value.dims()) {
+            Ok(data) => {
+                let device = value.device().without_autodiff();
+                self.held.register::<D>(param.id, Tensor::from_data(data, &device));
+            }
+            Err(why) => {
+                self.failure.get_or_insert(why);
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! VGG (Simonyan and Zisserman 2015) for 32 x 32 images, from a plan.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::plan::VggPlan;
+
+/// A convolution with its normalization and pooling.
+#[derive(Module, Debug)]
+struct Block {
+    conv: Conv2d,
+    norm: Option<BatchNorm>,
+    pool: Option<MaxPool2d>,
+}
+
+/// The network. Weights are zero until they are initialized or loaded.
+#[derive(Module, Debug)]
+pub struct Vgg {
+    features: Vec<Block>,
+    classifier: Vec<Linear>,
+    dropout: f64,
+}
+
+impl Vgg {
+    /// Builds the network of a plan.
+    pub fn new(plan: &VggPlan, device: &Device) -> Self {
+        let features = plan.stages.iter().map(|stage| Block {
+            conv: Conv2dConfig::new([stage.inputs, stage.outputs], [3, 3])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .with_initializer(Initializer::Zeros)
+                .init(device),
+            norm: plan.batch_norm.then(|| BatchNormConfig::new(stage.outputs).init(device)),
+            pool: stage.pool.then(|| MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init()),
+        });
+        let linear = |(inputs, outputs)| {
+            LinearConfig::new(inputs, outputs).with_initializer(Initializer::Zeros).init(device)
+        };
+        Self {
+            features: features.collect(),
+            classifier: plan.linear_layers().into_iter().map(linear).collect(),
+            dropout: plan.dropout,
+        }
+    }
+
+    /// Class scores.
+    ///
+    /// `dropout` gives the random stream while training; without it the network is deterministic.
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, 3, 32, 32]`
+    /// - output: `[batch, classes]`
+    pub fn forward(&self, images: Tensor<4>, mut dropout: Option<ChaCha8Rng>) -> Tensor<2> {
+        let mut x = images;
+        for block in &self.features {
+            x = block.conv.forward(x);
+            if let Some(norm) = &block.norm {
+                x = norm.forward(x);
+            }
+            x = relu(x);
+            if let Some(pool) = &block.pool {
+                x = pool.forward(x);
+            }
+        }
+        let mut x: Tensor<2> = x.flatten(1, 3);
+        let last = self.classifier.len() - 1;
+        for (at, layer) in self.classifier.iter().enumerate() {
+            x = layer.forward(x);
+            if at < last {
+                x = relu(x);
+                if let Some(random) = &mut dropout {
+                    x = self.drop(x, random);
+                }
+            }
+        }
+        x
+    }
+
+    /// The convolutions, in order: the layers that lie on crossbars.
+    pub fn convolutions(&self) -> impl Iterator<Item = &Conv2d> {
+        self.features.iter().map(|block| &block.conv)
+    }
+
+    /// Zeroes each value with the probability `dropout`. The mask is drawn on the host, so that
+    /// every device sees the same and a resumed run goes on with the same.
+    fn drop(&self, x: Tensor<2>, random: &mut ChaCha8Rng) -> Tensor<2> {
+        if self.dropout == 0.0 {
+            return x;
+        }
+        let [batch, width] = x.dims();
+        let keep = 1.0 - self.dropout;
+        let below = (keep * f64::from(u32::MAX)) as u32;
+        let scale = (1.0 / keep) as f32;
+        let mask: Vec<f32> =
+            (0..batch * width).map(|_| if random.next_u32() <= below { scale } else { 0.0 }).collect();
+        let mask = Tensor::from_data(TensorData::new(mask, [batch, width]), &x.device());
+        x * mask
+    }
+}

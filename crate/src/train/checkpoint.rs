@@ -1,0 +1,162 @@
+//! A run in one file: weights, momentum, position, history, specification.
+//!
+//! Everything random depends on seed and position alone, so that a resumed run goes on with the
+//! same images, augmentation and dropout; on the CPU it ends at the same bits.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::divergence::Watch;
+use super::progress::HistoryEntry;
+use super::session::Session;
+use crate::data::Split;
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::model::parameters::{Which, export, import_held};
+use crate::spec::{HardwareSpec, RunSpec};
+use crate::weights::{NamedTensor, Weights, safetensors};
+
+/// Key of the state in the file's metadata.
+const KEY: &str = "crossdub_checkpoint";
+/// Version of the format.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    version: u32,
+    spec: RunSpec,
+    hardware: HardwareSpec,
+    step: u64,
+    watch: Watch,
+}
+
+/// Name of the tensor that holds the history, one row a step.
+const HISTORY: &str = "history";
+
+/// A checkpoint that was read and checked for form, before its data is at hand.
+pub struct Checkpoint {
+    state: State,
+    history: Vec<HistoryEntry>,
+    weights: Weights,
+    velocities: Weights,
+}
+
+impl Session {
+    /// Everything needed to go on, as bytes.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn checkpoint(&self) -> Result<Vec<u8>> {
+        let weights = self.weights().await?;
+        let velocities = export(&self.network, &self.plan, Which::Held(&self.velocities)).await?;
+        let state = State {
+            version: VERSION,
+            spec: self.spec.clone(),
+            hardware: self.hardware.clone(),
+            step: self.step,
+            watch: self.watch,
+        };
+        let tensors = prefixed("weight/", weights).chain(prefixed("velocity/", velocities));
+        let tensors = tensors.chain([history_to_tensor(&self.history)]);
+        let state = serde_json::to_string(&state).map_err(|why| unusable(why.to_string()))?;
+        let metadata = BTreeMap::from([(KEY.to_owned(), state)]);
+        safetensors::write_with(&Weights::new(tensors.collect()), &metadata)
+    }
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// When the bytes are not a whole checkpoint of this format.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        let notes = safetensors::notes(bytes)?;
+        let tensors = safetensors::read(bytes)?;
+        let state = notes.get(KEY).ok_or_else(|| unusable("it holds no training state"))?;
+        let state: State = serde_json::from_str(state).map_err(|why| unusable(why.to_string()))?;
+        if state.version != VERSION {
+            return Err(unusable(format!("format {}, this build reads {VERSION}", state.version)));
+        }
+        let part = |prefix: &str| {
+            let own = tensors.tensors.iter().filter_map(|tensor| {
+                let name = tensor.name.strip_prefix(prefix)?.to_owned();
+                Some(NamedTensor { name, ..tensor.clone() })
+            });
+            Weights::new(own.collect())
+        };
+        let history = tensors.get(HISTORY).map_or_else(Vec::new, history_from_tensor);
+        Ok(Self { weights: part("weight/"), velocities: part("velocity/"), history, state })
+    }
+
+    /// The run's specification.
+    pub fn spec(&self) -> &RunSpec {
+        &self.state.spec
+    }
+
+    /// The hardware it was trained for.
+    pub fn hardware(&self) -> &HardwareSpec {
+        &self.state.hardware
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        self.state.step
+    }
+
+    /// Goes on with the run.
+    ///
+    /// # Errors
+    /// When data and specification don't fit the weights.
+    pub fn resume(self, data: Split, compute: Compute, memory: u64) -> Result<Session> {
+        let State { spec, hardware, step, watch, .. } = self.state;
+        let mut session = Session::new(spec, hardware, data, compute, memory, Some(&self.weights))?;
+        session.velocities = import_held(&session.network, &session.plan, &self.velocities)?;
+        if step > session.total_steps() {
+            return Err(unusable(format!("step {step} of a run of {}", session.total_steps())));
+        }
+        session.step = step;
+        session.watch = watch;
+        session.history = self.history;
+        Ok(session)
+    }
+}
+
+fn prefixed(prefix: &str, weights: Weights) -> impl Iterator<Item = NamedTensor> {
+    weights
+        .tensors
+        .into_iter()
+        .map(move |tensor| NamedTensor { name: format!("{prefix}{}", tensor.name), ..tensor })
+}
+
+/// Columns of the history: step, loss, regularizer, accuracy, both improvements; NaN for none.
+const COLUMNS: usize = 6;
+
+/// As a tensor, because a long run's history is larger than a header may be.
+fn history_to_tensor(history: &[HistoryEntry]) -> NamedTensor {
+    let row = |entry: &HistoryEntry| {
+        let measured = [entry.accuracy, entry.improvement_paper, entry.improvement_lossless];
+        let [accuracy, paper, lossless] = measured.map(|value| value.unwrap_or(f64::NAN));
+        [entry.step as f64, entry.loss, entry.regularizer, accuracy, paper, lossless]
+            .map(|value| value as f32)
+    };
+    let data = history.iter().flat_map(row).collect();
+    NamedTensor { name: HISTORY.to_owned(), shape: vec![history.len(), COLUMNS], data }
+}
+
+fn history_from_tensor(tensor: &NamedTensor) -> Vec<HistoryEntry> {
+    let value = |value: f32| (!value.is_nan()).then_some(f64::from(value));
+    let entry = |row: &[f32]| HistoryEntry {
+        step: row[0] as u64,
+        loss: f64::from(row[1]),
+        regularizer: f64::from(row[2]),
+        accuracy: value(row[3]),
+        improvement_paper: value(row[4]),
+        improvement_lossless: value(row[5]),
+    };
+    tensor.data.chunks_exact(COLUMNS).map(entry).collect()
+}
+
+fn unusable(why: impl ToString) -> Error {
+    Error::file("reading a checkpoint", "", why)
+}

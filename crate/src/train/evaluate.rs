@@ -1,0 +1,132 @@
+//! Accuracy and class scores on images that were not trained on.
+
+use std::ops::Range;
+
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
+use serde::Serialize;
+
+use crate::data::batch::evaluation_batch;
+use crate::data::{Dataset, SIDE};
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::model::plan::CHANNELS;
+use crate::model::vgg::Vgg;
+
+/// Images of one forward pass.
+const BATCH: usize = if cfg!(target_arch = "wasm32") { 50 } else { 250 };
+
+/// How well a network does.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Images whose highest score is their label's, in percent.
+    pub accuracy: f64,
+    /// Images whose label is among the five highest scores, in percent.
+    pub top5: f64,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Number of images.
+    pub images: usize,
+}
+
+/// Evaluates a network, without dropout and with the normalizations' running statistics.
+///
+/// # Errors
+/// When the device fails.
+pub async fn evaluate(
+    network: &Vgg,
+    data: &Dataset,
+    range: Range<usize>,
+    compute: &Compute,
+) -> Result<Evaluation> {
+    let (mut right, mut among_five, mut loss) = (0, 0, 0.0);
+    let count = range.len();
+    let classes = data.classes.len();
+    let scores = scores(network, data, range.clone(), compute).await?;
+    for (logits, &label) in scores.chunks_exact(classes).zip(&data.labels[range]) {
+        let label = usize::from(label);
+        let rank = rank_of(logits, label);
+        right += usize::from(rank == 0);
+        among_five += usize::from(rank < 5);
+        loss += log_sum_exp(logits) - f64::from(logits[label]);
+    }
+    let share = |number: usize| 100.0 * number as f64 / count as f64;
+    Ok(Evaluation {
+        accuracy: share(right),
+        top5: share(among_five),
+        loss: loss / count as f64,
+        images: count,
+    })
+}
+
+/// Class scores of images: `range.len() * classes` values.
+///
+/// # Errors
+/// When the device fails.
+pub async fn scores(
+    network: &Vgg,
+    data: &Dataset,
+    range: Range<usize>,
+    compute: &Compute,
+) -> Result<Vec<f32>> {
+    let network = network.valid();
+    let (mut images, mut labels) = (Vec::new(), Vec::new());
+    let mut scores = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let end = (start + BATCH).min(range.end);
+        evaluation_batch(data, start..end, &mut images, &mut labels);
+        let batch = TensorData::new(images.clone(), [end - start, CHANNELS, SIDE, SIDE]);
+        let logits = network.forward(Tensor::from_data(batch, &compute.device), None);
+        let fail = |why: String| Error::device(&*compute.adapter, why);
+        let read = logits.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
+        scores.extend_from_slice(read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?);
+        start = end;
+    }
+    Ok(scores)
+}
+
+/// How many of a batch's labels have the highest score.
+pub fn correct_predictions(logits: &[f32], classes: usize, labels: &[i32]) -> usize {
+    let rows = logits.chunks_exact(classes).zip(labels);
+    rows.filter(|(row, label)| rank_of(row, **label as usize) == 0).count()
+}
+
+/// How many classes score higher than `label`; of equal scores the lower class goes first.
+fn rank_of(logits: &[f32], label: usize) -> usize {
+    let own = logits[label];
+    let before = |(at, &score): (usize, &f32)| score > own || (score == own && at < label);
+    // A score that is no number never counts as right.
+    if own.is_nan() { logits.len() } else { logits.iter().enumerate().filter(|&pair| before(pair)).count() }
+}
+
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let highest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    highest + logits.iter().map(|&score| (f64::from(score) - highest).exp()).sum::<f64>().ln()
+}
+
+/// Probabilities of class scores, highest first, with their classes.
+pub fn ranked_probabilities(logits: &[f32]) -> Vec<(usize, f64)> {
+    let total = log_sum_exp(logits);
+    let mut ranked: Vec<(usize, f64)> =
+        logits.iter().map(|&score| (f64::from(score) - total).exp()).enumerate().collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_and_probabilities() {
+        let logits = [1.0, 3.0, 3.0, f32::NAN];
+        assert_eq!(
+            [rank_of(&logits, 0), rank_of(&logits, 1), rank_of(&logits, 2), rank_of(&logits, 3)],
+            [2, 0, 1, 4]
+        );
+        let ranked = ranked_probabilities(&[0.0, 2.0, 1.0]);
+        assert_eq!(ranked.iter().map(|r| r.0).collect::<Vec<_>>(), [1, 2, 0]);
+        assert!((ranked.iter().map(|r| r.1).sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+}

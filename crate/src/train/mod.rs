@@ -1,0 +1,9 @@
+//! The training session, the same on the page and on the command line: one step at a time.
+
+pub mod checkpoint;
+pub mod divergence;
+pub mod evaluate;
+pub mod progress;
+pub mod self_test;
+pub mod session;
+pub mod sgd;

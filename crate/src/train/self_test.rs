@@ -1,0 +1,42 @@
+//! A gradient that every backend must agree on: the page compares WebGPU's with the CPU's once,
+//! because a wrong driver trains wrongly without an error.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::loss::cross_entropy_with_logits;
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::data::batch::evaluation_batch;
+use crate::data::{SIDE, builtin};
+use crate::device::Compute;
+use crate::error::Result;
+use crate::model::initialize::initialize;
+use crate::model::parameters::{Which, export, import};
+use crate::model::plan::{CHANNELS, VggPlan};
+use crate::model::vgg::Vgg;
+use crate::spec::RunSpec;
+
+/// Images of the batch.
+const IMAGES: usize = 4;
+
+/// The gradient of a fixed small network on a fixed batch, all parameters in order.
+///
+/// # Errors
+/// When the device fails.
+pub async fn gradient(compute: &Compute) -> Result<Vec<f32>> {
+    let spec = RunSpec { plan: "8 M 16 M".to_owned(), classifier: "16".to_owned(), ..RunSpec::default() };
+    let data = builtin::generate(1, IMAGES, 1).train;
+    let plan = VggPlan::of(&spec, data.classes.len())?;
+    let device = compute.device.clone().autodiff();
+    let network = import(Vgg::new(&plan, &device), &plan, &initialize(&plan, 1))?;
+
+    let (mut images, mut labels) = (Vec::new(), Vec::new());
+    evaluation_batch(&data, 0..IMAGES, &mut images, &mut labels);
+    let images = Tensor::<4>::from_data(TensorData::new(images, [IMAGES, CHANNELS, SIDE, SIDE]), &device);
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [IMAGES]), &device);
+    let targets: Tensor<2> = labels.one_hot::<2>(plan.classes).float();
+    let loss = cross_entropy_with_logits(network.forward(images, None), targets);
+    let gradients = GradientsParams::from_grads(loss.backward(), &network);
+    let read = export(&network.valid(), &plan, Which::Held(&gradients)).await?;
+    Ok(read.tensors.into_iter().flat_map(|tensor| tensor.data).collect())
+}

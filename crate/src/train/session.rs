@@ -1,0 +1,321 @@
+//! A training run that is advanced one step at a time by whoever holds it: the page's worker or
+//! the command line. Between steps it can be paused, evaluated, drawn, checkpointed or dropped.
+
+use burn::optim::GradientsParams;
+use burn::tensor::loss::cross_entropy_with_logits;
+use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::divergence::Watch;
+use super::evaluate::{Evaluation, correct_predictions, evaluate};
+use super::progress::{HistoryEntry, Progress, Speed};
+use super::sgd::Sgd;
+use crate::crossbar::tiling::TileShape;
+use crate::data::batch::{Order, steps_per_epoch, training_batch};
+use crate::data::{IMAGE, SIDE, Split};
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::loss::Regularizer;
+use crate::matrix::Matrix;
+use crate::model::initialize::initialize;
+use crate::model::parameters::{Which, export, import};
+use crate::model::plan::{CHANNELS, VggPlan};
+use crate::model::vgg::Vgg;
+use crate::spec::{HardwareSpec, RunSpec};
+use crate::weights::Weights;
+
+/// Stream of the dropout's random numbers, apart from those of the data room.
+const DROPOUT_STREAM: u64 = 0xd0;
+
+/// A training run.
+pub struct Session {
+    pub(super) spec: RunSpec,
+    pub(super) hardware: HardwareSpec,
+    pub(super) plan: VggPlan,
+    pub(super) network: Vgg,
+    pub(super) velocities: GradientsParams,
+    pub(super) step: u64,
+    pub(super) history: Vec<HistoryEntry>,
+    pub(super) watch: Watch,
+    data: Split,
+    compute: Compute,
+    device: Device,
+    order: Option<(usize, Order)>,
+    speed: Speed,
+    images: Vec<f32>,
+    labels: Vec<i32>,
+}
+
+impl Session {
+    /// Prepares a run from its specification, with the weights given or initialized from the seed.
+    ///
+    /// Nothing large is allocated before the network is known to fit `memory` bytes.
+    ///
+    /// # Errors
+    /// When a field is out of range, the network does not fit, the data is empty, or the weights
+    /// are another network's.
+    pub fn new(
+        spec: RunSpec,
+        hardware: HardwareSpec,
+        data: Split,
+        compute: Compute,
+        memory: u64,
+        weights: Option<&Weights>,
+    ) -> Result<Self> {
+        spec.validate()?;
+        hardware.validate()?;
+        let plan = VggPlan::of(&spec, data.train.classes.len())?;
+        plan.check_memory(spec.batch.min(data.train.len()), memory)?;
+        if data.train.is_empty() || data.test.is_empty() {
+            return Err(Error::field("data", spec.holdout, "leaves no images to train or to evaluate on"));
+        }
+        let device = compute.device.clone().autodiff();
+        let drawn;
+        let weights = if let Some(weights) = weights {
+            weights
+        } else {
+            drawn = initialize(&plan, spec.seed);
+            &drawn
+        };
+        let network = import(Vgg::new(&plan, &device), &plan, weights)?;
+        Ok(Self {
+            spec,
+            hardware,
+            plan,
+            network,
+            velocities: GradientsParams::new(),
+            step: 0,
+            history: Vec::new(),
+            watch: Watch::default(),
+            data,
+            compute,
+            device,
+            order: None,
+            speed: Speed::default(),
+            images: Vec::new(),
+            labels: Vec::new(),
+        })
+    }
+
+    /// The run's specification.
+    pub fn spec(&self) -> &RunSpec {
+        &self.spec
+    }
+
+    /// The hardware that the regularizer works for.
+    pub fn hardware(&self) -> &HardwareSpec {
+        &self.hardware
+    }
+
+    /// Maps to other hardware from the next step on.
+    ///
+    /// # Errors
+    /// When a field is out of range.
+    pub fn set_hardware(&mut self, hardware: HardwareSpec) -> Result<()> {
+        hardware.validate()?;
+        self.hardware = hardware;
+        Ok(())
+    }
+
+    /// The device it computes on.
+    pub fn compute(&self) -> &Compute {
+        &self.compute
+    }
+
+    /// Steps done.
+    pub fn step_number(&self) -> u64 {
+        self.step
+    }
+
+    /// Steps of an epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        steps_per_epoch(self.data.train.len(), self.spec.batch) as u64
+    }
+
+    /// Steps of the whole run.
+    pub fn total_steps(&self) -> u64 {
+        self.steps_per_epoch() * self.spec.epochs as u64
+    }
+
+    /// Whole epochs done.
+    pub fn epochs_done(&self) -> usize {
+        (self.step / self.steps_per_epoch()) as usize
+    }
+
+    /// Whether all steps are done.
+    pub fn finished(&self) -> bool {
+        self.step >= self.total_steps()
+    }
+
+    /// One entry a step.
+    pub fn history(&self) -> &[HistoryEntry] {
+        &self.history
+    }
+
+    /// Notes the previewed improvements at the last step.
+    pub fn note_improvement(&mut self, paper: Option<f64>, lossless: Option<f64>) {
+        if let Some(entry) = self.history.last_mut() {
+            entry.improvement_paper = paper;
+            entry.improvement_lossless = lossless;
+        }
+    }
+
+    /// Images a second over the last steps.
+    pub fn images_per_second(&self) -> Option<f64> {
+        self.speed.images_per_second()
+    }
+
+    /// Learning rate of an epoch: a tenth after each milestone.
+    fn learning_rate(&self, epoch: usize) -> f64 {
+        let passed = self.spec.milestones.iter().filter(|&&milestone| epoch >= milestone).count();
+        self.spec.learning_rate * 0.1_f64.powi(passed as i32)
+    }
+
+    /// Trains on one batch.
+    ///
+    /// # Errors
+    /// When the run has diverged, or the device fails. The step is then not counted.
+    pub async fn step(&mut self) -> Result<Progress> {
+        self.speed.begin();
+        let per_epoch = self.steps_per_epoch();
+        let epoch = (self.step / per_epoch) as usize;
+        let count = self.load_batch(epoch, (self.step % per_epoch) as usize);
+        let (images, labels) = self.batch_tensors(count);
+
+        let logits = self.network.forward(images, Some(self.dropout_stream()));
+        let targets: Tensor<2> = labels.one_hot::<2>(self.plan.classes).float();
+        let loss = cross_entropy_with_logits(logits.clone(), targets);
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        let penalty = self.add_regularizer(&mut gradients);
+        let learning_rate = self.learning_rate(epoch);
+        let sgd = Sgd { learning_rate, momentum: self.spec.momentum, weight_decay: self.spec.weight_decay };
+        self.network = sgd.step(self.network.clone(), gradients, &mut self.velocities);
+
+        let (loss, penalty, right) = self.read_back(loss, penalty, logits).await?;
+        self.watch.loss(self.step + 1, loss + penalty)?;
+        self.step += 1;
+        self.speed.end(count);
+        self.history.push(HistoryEntry {
+            step: self.step,
+            loss,
+            regularizer: penalty,
+            accuracy: None,
+            improvement_paper: None,
+            improvement_lossless: None,
+        });
+        Ok(self.progress(epoch, (loss, penalty), right, learning_rate))
+    }
+
+    /// Fills the buffers with one batch; its number of images.
+    fn load_batch(&mut self, epoch: usize, step: usize) -> usize {
+        let (train, spec) = (&self.data.train, &self.spec);
+        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
+            self.order = Some((epoch, Order::new(train.len(), spec.seed, epoch as u64)));
+        }
+        if let Some((_, order)) = &self.order {
+            training_batch(train, order, step, spec.batch, spec.augment, &mut self.images, &mut self.labels);
+        }
+        self.labels.len()
+    }
+
+    fn batch_tensors(&self, count: usize) -> (Tensor<4>, Tensor<1, Int>) {
+        debug_assert_eq!(self.images.len(), count * IMAGE);
+        let images = TensorData::new(self.images.clone(), [count, CHANNELS, SIDE, SIDE]);
+        let labels = TensorData::new(self.labels.clone(), [count]);
+        (Tensor::from_data(images, &self.device), Tensor::from_data(labels, &self.device))
+    }
+
+    /// Random numbers that depend on seed and step alone, so that a resumed run draws the same.
+    fn dropout_stream(&self) -> ChaCha8Rng {
+        let mut random = ChaCha8Rng::seed_from_u64(self.spec.seed ^ self.step.rotate_left(32));
+        random.set_stream(DROPOUT_STREAM);
+        random
+    }
+
+    /// Adds the regularizer's gradient to those of the convolutions; its value.
+    fn add_regularizer(&self, gradients: &mut GradientsParams) -> Option<Tensor<1>> {
+        let regularizer = Regularizer::of(&self.spec, TileShape::from(&self.hardware))?;
+        let mut total: Option<Tensor<1>> = None;
+        for convolution in self.network.convolutions() {
+            let weight = &convolution.weight;
+            let term = regularizer.evaluate(weight.val().inner())?;
+            if let Some(gradient) = gradients.remove::<4>(weight.id) {
+                gradients.register(weight.id, gradient + term.gradient);
+            }
+            total = Some(match total {
+                Some(sum) => sum + term.loss,
+                None => term.loss,
+            });
+        }
+        total
+    }
+
+    /// Loss, regularizer and number of right predictions, in one transfer.
+    async fn read_back(
+        &self,
+        loss: Tensor<1>,
+        penalty: Option<Tensor<1>>,
+        logits: Tensor<2>,
+    ) -> Result<(f64, f64, usize)> {
+        let mut transaction = Transaction::default().register(loss.inner()).register(logits.inner());
+        if let Some(penalty) = penalty {
+            transaction = transaction.register(penalty);
+        }
+        let read = transaction.execute_async().await;
+        let read = read.map_err(|why| Error::device(&*self.compute.adapter, format!("{why:?}")))?;
+        let values =
+            |at: usize| read.get(at).and_then(|data| data.as_slice::<f32>().ok()).unwrap_or_default();
+        let scalar = |at: usize| f64::from(values(at).first().copied().unwrap_or(0.0));
+        let right = correct_predictions(values(1), self.plan.classes, &self.labels);
+        Ok((scalar(0), scalar(2), right))
+    }
+
+    fn progress(&self, epoch: usize, (loss, regularizer): (f64, f64), right: usize, rate: f64) -> Progress {
+        let images_per_second = self.speed.images_per_second();
+        let left = (self.total_steps() - self.step) as f64 * self.labels.len() as f64;
+        Progress {
+            step: self.step,
+            epoch,
+            steps_per_epoch: self.steps_per_epoch(),
+            total_steps: self.total_steps(),
+            loss,
+            regularizer,
+            batch_accuracy: 100.0 * right as f64 / self.labels.len() as f64,
+            learning_rate: rate,
+            images_per_second,
+            seconds_left: images_per_second.map(|speed| left / speed),
+            finished: self.finished(),
+        }
+    }
+
+    /// Accuracy on at most `images` held-out images, noted in the history.
+    ///
+    /// # Errors
+    /// When the run has diverged back to chance, or the device fails.
+    pub async fn evaluate(&mut self, images: usize) -> Result<Evaluation> {
+        let count = images.min(self.data.test.len());
+        let evaluation = evaluate(&self.network, &self.data.test, 0..count, &self.compute).await?;
+        if let Some(entry) = self.history.last_mut() {
+            entry.accuracy = Some(evaluation.accuracy);
+        }
+        self.watch.accuracy(self.step, evaluation.accuracy, self.plan.classes)?;
+        Ok(evaluation)
+    }
+
+    /// The present weights, under PyTorch's names.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn weights(&self) -> Result<Weights> {
+        export(&self.network, &self.plan, Which::Values).await
+    }
+
+    /// The present crossbar layers.
+    ///
+    /// # Errors
+    /// When the device fails, or a weight is not finite.
+    pub async fn matrices(&self) -> Result<Vec<Matrix>> {
+        self.weights().await?.matrices(false)
+    }
+}

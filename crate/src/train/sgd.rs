@@ -1,0 +1,58 @@
+//! Stochastic gradient descent as PyTorch defines it: coupled weight decay, momentum without
+//! dampening.
+//!
+//! Burn's own `Sgd` computes the same, but its momentum can't be read back asynchronously, and the
+//! page may not block; so the velocities live here, where a checkpoint can fetch them.
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+/// The optimizer's settings for one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sgd {
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Momentum.
+    pub momentum: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+}
+
+impl Sgd {
+    /// One step: `g += decay * w; v = momentum * v + g; w -= rate * v`.
+    pub fn step<M: Module>(
+        &self,
+        module: M,
+        gradients: GradientsParams,
+        velocities: &mut GradientsParams,
+    ) -> M {
+        module.map(&mut Step { sgd: *self, gradients, velocities })
+    }
+}
+
+struct Step<'a> {
+    sgd: Sgd,
+    gradients: GradientsParams,
+    velocities: &'a mut GradientsParams,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let id = param.id;
+        let Some(mut gradient) = self.gradients.remove::<D>(id) else { return param };
+        param.map(|weight| {
+            let weight = weight.inner();
+            if self.sgd.weight_decay != 0.0 {
+                gradient = gradient + weight.clone().mul_scalar(self.sgd.weight_decay);
+            }
+            if self.sgd.momentum != 0.0 {
+                if let Some(velocity) = self.velocities.remove::<D>(id) {
+                    gradient = gradient + velocity.mul_scalar(self.sgd.momentum);
+                }
+                self.velocities.register::<D>(id, gradient.clone());
+            }
+            Tensor::from_inner(weight - gradient.mul_scalar(self.sgd.learning_rate)).require_grad()
+        })
+    }
+}

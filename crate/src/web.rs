@@ -1,0 +1,250 @@
+//! The page's door: wasm-bindgen exports that convert and forward, without logic of their own.
+//!
+//! The interface is described for JavaScript in `web/types.d.ts`. Every failure is an object
+//! `{ message, field? }` with one clear line.
+
+use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
+
+use crate::data::{Split, open};
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::model::plan::VggPlan;
+use crate::spec::{DeviceChoice, HardwareSpec, RunSpec};
+use crate::train::checkpoint::Checkpoint as Saved;
+use crate::train::session::Session;
+use crate::weights::{Weights, safetensors};
+use crate::{recipe, report, spec};
+
+/// Memory that a run in a browser may plan with: a 32-bit module has 4 GiB for everything.
+const MEMORY: u64 = 2 << 30;
+
+type JsResult<T> = std::result::Result<T, JsValue>;
+
+/// The backend of this module.
+const BACKEND: DeviceChoice = if cfg!(feature = "webgpu") { DeviceChoice::Webgpu } else { DeviceChoice::Cpu };
+
+/// Panics are bugs; they should at least say where.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// Version of Crossdub.
+#[wasm_bindgen]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// `cpu` or `webgpu`.
+#[wasm_bindgen]
+pub fn backend() -> JsResult<JsValue> {
+    to_js(&BACKEND)
+}
+
+/// Both specifications as the page starts with them.
+#[wasm_bindgen]
+pub fn defaults() -> JsResult<JsValue> {
+    both_to_js(&RunSpec::for_page(), &HardwareSpec::default())
+}
+
+/// Both specifications with flat fields applied and checked.
+#[wasm_bindgen]
+pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsValue> {
+    let (run, hardware) = (from_js(run)?, from_js(hardware)?);
+    let (run, hardware) = spec::apply(&run, &hardware, &from_js(fields)?).map_err(failure)?;
+    VggPlan::of(&run, 10).map_err(failure)?;
+    both_to_js(&run, &hardware)
+}
+
+/// The gradient of a fixed small network on this module's device.
+#[wasm_bindgen]
+pub async fn self_test() -> JsResult<Float32Array> {
+    let compute = Compute::open(BACKEND).await.map_err(failure)?;
+    let gradient = crate::train::self_test::gradient(&compute).await.map_err(failure)?;
+    Ok(Float32Array::from(gradient.as_slice()))
+}
+
+/// A training run.
+#[wasm_bindgen]
+pub struct Trainer {
+    session: Session,
+    layers: Vec<Matrix>,
+}
+
+#[wasm_bindgen]
+impl Trainer {
+    /// Prepares a run; `files` only for data that is not generated.
+    pub async fn open(run: JsValue, hardware: JsValue, files: Array) -> JsResult<Trainer> {
+        let (run, hardware): (RunSpec, HardwareSpec) = (from_js(run)?, from_js(hardware)?);
+        let data = data(&run, &files).map_err(failure)?;
+        let compute = Compute::open(BACKEND).await.map_err(failure)?;
+        let session = Session::new(run, hardware, data, compute, MEMORY, None).map_err(failure)?;
+        Self::of(session).await
+    }
+
+    /// Goes on from a checkpoint.
+    pub async fn resume(checkpoint: Uint8Array, hardware: JsValue, files: Array) -> JsResult<Trainer> {
+        let saved = Saved::read(&checkpoint.to_vec()).map_err(failure)?;
+        let data = data(saved.spec(), &files).map_err(failure)?;
+        let compute = Compute::open(BACKEND).await.map_err(failure)?;
+        let mut session = saved.resume(data, compute, MEMORY).map_err(failure)?;
+        session.set_hardware(from_js(hardware)?).map_err(failure)?;
+        Self::of(session).await
+    }
+
+    async fn of(session: Session) -> JsResult<Trainer> {
+        let layers = session.matrices().await.map_err(failure)?;
+        Ok(Self { session, layers })
+    }
+
+    /// The processor's or adapter's name.
+    pub fn adapter(&self) -> String {
+        self.session.compute().adapter.clone()
+    }
+
+    /// One training step.
+    pub async fn step(&mut self) -> JsResult<JsValue> {
+        to_js(&self.session.step().await.map_err(failure)?)
+    }
+
+    /// Accuracy on at most so many held-out images.
+    pub async fn evaluate(&mut self, images: usize) -> JsResult<JsValue> {
+        to_js(&self.session.evaluate(images).await.map_err(failure)?)
+    }
+
+    /// Takes up the present weights.
+    pub async fn refresh(&mut self) -> JsResult<()> {
+        self.layers = self.session.matrices().await.map_err(failure)?;
+        Ok(())
+    }
+
+    /// Maps to other hardware.
+    pub fn set_hardware(&mut self, hardware: JsValue) -> JsResult<()> {
+        self.session.set_hardware(from_js(hardware)?).map_err(failure)
+    }
+
+    /// Analysis, preview and maps; noted in the history.
+    pub fn view(&mut self, strength: f64) -> JsResult<JsValue> {
+        let view = report::view(&self.layers, self.session.hardware(), strength).map_err(failure)?;
+        let energy = &view.preview.energy;
+        self.session.note_improvement(energy.paper.improvement, energy.lossless.improvement);
+        to_js(&view)
+    }
+
+    /// One tile's cells.
+    pub fn tile(&self, layer: usize, tile: usize, strength: f64) -> JsResult<Object> {
+        tile_to_js(&self.layers, self.session.hardware(), (layer, tile), strength)
+    }
+
+    /// The run's report.
+    pub fn report(&self) -> JsResult<JsValue> {
+        to_js(&recipe::report(&self.session, &self.layers))
+    }
+
+    /// Everything needed to go on.
+    pub async fn checkpoint(&self) -> JsResult<Uint8Array> {
+        Ok(Uint8Array::from(self.session.checkpoint().await.map_err(failure)?.as_slice()))
+    }
+
+    /// The weights as safetensors.
+    pub async fn weights(&self) -> JsResult<Uint8Array> {
+        let weights = self.session.weights().await.map_err(failure)?;
+        let bytes = safetensors::write(&weights).map_err(failure)?;
+        Ok(Uint8Array::from(bytes.as_slice()))
+    }
+}
+
+/// Someone's weights, without their network.
+#[wasm_bindgen]
+pub struct Checkpoint {
+    layers: Vec<Matrix>,
+    hardware: HardwareSpec,
+}
+
+#[wasm_bindgen]
+impl Checkpoint {
+    /// Reads a safetensors or PyTorch file.
+    pub fn parse(name: &str, bytes: &[u8]) -> JsResult<Checkpoint> {
+        let layers = Weights::from_bytes(bytes).and_then(|weights| weights.matrices(false));
+        let layers = layers.map_err(|why| failure(why.in_file(name)))?;
+        Ok(Self { layers, hardware: HardwareSpec::default() })
+    }
+
+    /// Maps to other hardware.
+    pub fn set_hardware(&mut self, hardware: JsValue) -> JsResult<()> {
+        let hardware: HardwareSpec = from_js(hardware)?;
+        hardware.validate().map_err(failure)?;
+        self.hardware = hardware;
+        Ok(())
+    }
+
+    /// Analysis, preview and maps.
+    pub fn view(&self, strength: f64) -> JsResult<JsValue> {
+        to_js(&report::view(&self.layers, &self.hardware, strength).map_err(failure)?)
+    }
+
+    /// One tile's cells.
+    pub fn tile(&self, layer: usize, tile: usize, strength: f64) -> JsResult<Object> {
+        tile_to_js(&self.layers, &self.hardware, (layer, tile), strength)
+    }
+}
+
+/// The data of a run, from the files at hand.
+fn data(run: &RunSpec, files: &Array) -> Result<Split> {
+    let part = |file: &JsValue, key: &str| Reflect::get(file, &key.into()).unwrap_or(JsValue::UNDEFINED);
+    let named = files.iter().map(|file| {
+        let name = part(&file, "name").as_string().unwrap_or_default();
+        let bytes = part(&file, "bytes").dyn_into::<Uint8Array>();
+        let bytes = bytes.map_err(|_| Error::file("reading data", &*name, "it came without bytes"))?;
+        Ok((name, bytes.to_vec()))
+    });
+    open(run, &named.collect::<Result<Vec<_>>>()?)
+}
+
+fn tile_to_js(
+    layers: &[Matrix],
+    hardware: &HardwareSpec,
+    at: (usize, usize),
+    strength: f64,
+) -> JsResult<Object> {
+    let detail = report::tile_detail(layers, hardware, at, strength).map_err(failure)?;
+    let object: Object = to_js(&detail)?.unchecked_into();
+    let kept: Vec<u8> = detail.kept.iter().map(|&kept| u8::from(kept)).collect();
+    Reflect::set(&object, &"values".into(), &Float32Array::from(detail.values.as_slice()))?;
+    Reflect::set(&object, &"kept".into(), &Uint8Array::from(kept.as_slice()))?;
+    Ok(object)
+}
+
+#[derive(Serialize)]
+struct Failure {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+}
+
+fn failure(error: Error) -> JsValue {
+    let message = error.to_string();
+    let field = if let Error::Field { field, .. } = error { Some(field) } else { None };
+    to_js(&Failure { message, field }).unwrap_or(JsValue::NULL)
+}
+
+fn both_to_js(run: &RunSpec, hardware: &HardwareSpec) -> JsResult<JsValue> {
+    #[derive(Serialize)]
+    struct Both<'a> {
+        spec: &'a RunSpec,
+        hardware: &'a HardwareSpec,
+    }
+    to_js(&Both { spec: run, hardware })
+}
+
+fn to_js(value: &impl Serialize) -> JsResult<JsValue> {
+    Ok(value.serialize(&serde_wasm_bindgen::Serializer::json_compatible())?)
+}
+
+fn from_js<T: DeserializeOwned>(value: JsValue) -> JsResult<T> {
+    serde_wasm_bindgen::from_value(value).map_err(|why| failure(Error::field("fields", "an object", why)))
+}

@@ -1,0 +1,14 @@
+/** How the tests and the screenshots start the browser that is installed; none is ever downloaded. */
+
+export const launchOptions = {
+  executablePath: process.env.CROSSDUB_CHROMIUM ?? '/usr/bin/chromium',
+  args: [
+    '--headless=new',
+    '--no-sandbox',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--no-first-run',
+    '--enable-unsafe-webgpu',
+  ],
+};

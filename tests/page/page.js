@@ -1,0 +1,88 @@
+/** The page as the tests use it: through `window.crossdub`, as an embedder would, and its controls, as a person would. */
+
+import { expect, test as base } from '@playwright/test';
+
+/**
+ * A test fails when the page throws, logs an error, or asks another host for anything.
+ * @type {typeof base}
+ */
+export const test = base.extend({
+  page: async ({ page, baseURL }, use) => {
+    /** @type {string[]} */
+    const wrong = [];
+    const own = new URL(baseURL ?? '').host;
+    page.on('pageerror', (error) => wrong.push(`thrown: ${error.message}`));
+    page.on('console', (message) => {
+      // A file that may be absent is asked for; the browser notes it as an error of its own.
+      const absent = /Failed to load resource.*404/.test(message.text());
+      if (message.type() === 'error' && !absent) wrong.push(`logged: ${message.text()}`);
+    });
+    page.on('request', (request) => {
+      const { protocol, host } = new URL(request.url());
+      if (protocol.startsWith('http') && host !== own) wrong.push(`asked another host: ${request.url()}`);
+    });
+    await use(page);
+    expect(wrong).toEqual([]);
+  },
+});
+
+/** @typedef {import('@playwright/test').Page} Page */
+
+/**
+ * @param {Page} page
+ * @param {string} [address] query and hash
+ */
+export async function open(page, address = '#device=cpu') {
+  await page.goto(`./${address}`);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await expect(page.getByRole('button', { name: 'Start' })).toBeEnabled();
+}
+
+/** @param {Page} page @returns {Promise<any>} */
+export function report(page) {
+  return page.evaluate(() => /** @type {any} */ (window).crossdub.report());
+}
+
+/** @param {Page} page @returns {Promise<any>} */
+export function spec(page) {
+  return page.evaluate(() => /** @type {any} */ (window).crossdub.spec());
+}
+
+/**
+ * Resolves when the run has come to this step.
+ * @param {Page} page
+ * @param {number} step
+ */
+export async function reach(page, step) {
+  const now = async () => Number((await page.locator('#status').innerText()).match(/step\s+(\d+)/)?.[1] ?? 0);
+  await expect.poll(now, { timeout: 110_000, intervals: [200] }).toBeGreaterThanOrEqual(step);
+}
+
+/**
+ * What a canvas or drawing looks like, to tell whether it changed.
+ * @param {Page} page
+ * @param {string} selector
+ */
+export function picture(page, selector) {
+  return page.evaluate(async (wanted) => {
+    const node = document.querySelector(wanted);
+    const whole = node instanceof HTMLCanvasElement ? node.toDataURL() : (node?.outerHTML ?? '');
+    const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(whole));
+    return [...new Uint8Array(hash)].slice(0, 8).join('.');
+  }, selector);
+}
+
+/**
+ * Drops files on the page.
+ * @param {Page} page
+ * @param {{ name: string, bytes: number[] }[]} files
+ */
+export function drop(page, files) {
+  return page.evaluate((given) => {
+    const transfer = new DataTransfer();
+    for (const { name, bytes } of given) transfer.items.add(new File([new Uint8Array(bytes)], name));
+    for (const type of ['dragover', 'drop']) {
+      document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }
+  }, files);
+}

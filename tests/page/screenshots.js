@@ -1,0 +1,52 @@
+/**
+ * Pictures of the built page while it trains: `npm run screenshots [-- FOLDER]`, after `npm run build`.
+ */
+
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import { chromium } from '@playwright/test';
+import { preview } from 'vite';
+
+import { launchOptions } from './browser.js';
+
+const folder = process.argv[2] ?? 'docs/screenshots';
+/** Long enough for the curves to have a shape. */
+const STEPS = Number(process.env.CROSSDUB_SCREENSHOT_STEPS ?? 250);
+
+/** @type {{ name: string, width: number, height: number, colorScheme: 'light' | 'dark', fullPage: boolean }[]} */
+const SHOTS = [
+  { name: 'desktop', width: 1440, height: 900, colorScheme: 'light', fullPage: false },
+  { name: 'dark', width: 1440, height: 900, colorScheme: 'dark', fullPage: false },
+  { name: 'phone', width: 390, height: 844, colorScheme: 'light', fullPage: true },
+];
+
+const server = await preview({ preview: { port: 0, host: '127.0.0.1' }, logLevel: 'warn' });
+const address = server.resolvedUrls?.local[0] ?? '';
+await mkdir(folder, { recursive: true });
+const browser = await chromium.launch(launchOptions);
+const page = await browser.newPage({ deviceScaleFactor: 2 });
+await page.goto(`${address}#device=cpu`);
+await page.evaluate(async (steps) => {
+  const { crossdub } = /** @type {any} */ (window);
+  await crossdub.ready;
+  const done = new Promise((resolve) => {
+    document.addEventListener('crossdub:progress', (event) => {
+      if (/** @type {CustomEvent} */ (event).detail.step >= steps) resolve(undefined);
+    });
+  });
+  await crossdub.start();
+  await done;
+  await crossdub.pause();
+}, STEPS);
+for (const { name, width, height, colorScheme, fullPage } of SHOTS) {
+  await page.emulateMedia({ colorScheme });
+  await page.setViewportSize({ width, height });
+  // The pictures follow the window's size and colours frame by frame.
+  await page.waitForTimeout(1000);
+  const file = path.join(folder, `${name}.png`);
+  await page.screenshot({ path: file, fullPage });
+  console.log(file);
+}
+await browser.close();
+await server.close();

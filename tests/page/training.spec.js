@@ -1,0 +1,97 @@
+import { expect } from '@playwright/test';
+
+import { open, picture, reach, report, spec, test } from './page.js';
+
+/** @param {{ loss: number }[]} entries */
+const mean = (entries) => entries.reduce((sum, { loss }) => sum + loss, 0) / entries.length;
+
+test('the loss falls by a third within 60 steps, and the pictures follow', async ({ page }) => {
+  await open(page);
+  const pictures = ['#loss svg', '#regularizer svg', '#energy svg', '#map-list .layer:last-child canvas', '#tile canvas'];
+  await expect(page.locator('#tile canvas')).toBeVisible();
+  const before = await Promise.all(pictures.map((selector) => picture(page, selector)));
+  await page.getByRole('button', { name: 'Start' }).click();
+  await reach(page, 60);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await expect(page.getByRole('button', { name: 'Start' })).toBeVisible();
+
+  const { training } = await report(page);
+  const first60 = training.history.slice(0, 60);
+  expect(first60.map((/** @type {any} */ entry) => entry.step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+  expect(mean(first60.slice(50))).toBeLessThan((2 / 3) * mean(first60.slice(0, 3)));
+  expect(training.images_per_second).toBeGreaterThan(0);
+  for (const [index, selector] of pictures.entries()) {
+    await expect.poll(() => picture(page, selector), { message: selector }).not.toBe(before[index]);
+  }
+  await expect(page.locator('#energy svg')).toHaveAttribute('aria-label', /paper \d/);
+});
+
+test('pause holds, a step is one step, reset begins anew', async ({ page }) => {
+  await open(page);
+  await page.getByRole('button', { name: 'Start' }).click();
+  await reach(page, 3);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await expect(page.locator('#status')).toContainText('Paused.');
+  const paused = (await report(page)).training.step;
+  await page.waitForTimeout(600);
+  expect((await report(page)).training.step).toBe(paused);
+  await page.getByRole('button', { name: 'Step' }).click();
+  await reach(page, paused + 1);
+  expect((await report(page)).training.step).toBe(paused + 1);
+  await page.getByRole('button', { name: 'Reset' }).click();
+  await expect.poll(async () => (await report(page)).training.step).toBe(0);
+  expect((await report(page)).training.history).toEqual([]);
+});
+
+test('the same seed gives the same losses, another one others', async ({ page }) => {
+  await open(page);
+  const two = () =>
+    page.evaluate(async () => {
+      const { crossdub } = /** @type {any} */ (window);
+      await crossdub.step();
+      await crossdub.step();
+      return (await crossdub.report()).training.history.map((/** @type {any} */ entry) => entry.loss);
+    });
+  const first = await two();
+  await page.getByRole('button', { name: 'Reset' }).click();
+  await reach(page, 0);
+  await expect.poll(async () => (await report(page)).training.step).toBe(0);
+  expect(await two()).toEqual(first);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ seed: 7 }));
+  expect(await two()).not.toEqual(first);
+});
+
+test('no long task on the main thread while training', async ({ page }) => {
+  await open(page);
+  await page.evaluate(() => {
+    const tasks = /** @type {number[]} */ ([]);
+    Object.assign(window, { longTasks: tasks });
+    new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: 'longtask' });
+  });
+  await page.getByRole('button', { name: 'Start' }).click();
+  await reach(page, 40);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.pause());
+  const tasks = await page.evaluate(() => /** @type {any} */ (window).longTasks);
+  expect(tasks.filter((/** @type {number} */ duration) => duration > 200)).toEqual([]);
+  // The observer does see what it is to see.
+  await page.evaluate(() => {
+    setTimeout(() => {
+      const end = performance.now() + 300;
+      while (performance.now() < end);
+    });
+  });
+  await expect.poll(() => page.evaluate(() => Math.max(0, .../** @type {any} */ (window).longTasks))).toBeGreaterThan(200);
+});
+
+test('a run can be gone on with after a reload', async ({ page }) => {
+  await open(page);
+  await page.getByRole('button', { name: 'Start' }).click();
+  await reach(page, 4);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.pause());
+  const before = (await report(page)).training;
+  await page.reload();
+  await page.getByRole('button', { name: 'Go on with it' }).click();
+  await expect.poll(async () => (await report(page)).training.step).toBe(before.step);
+  expect((await report(page)).training.history).toEqual(before.history);
+  expect((await spec(page)).plan).toBe((await report(page)).spec.plan);
+});

@@ -1,0 +1,53 @@
+import { expect } from '@playwright/test';
+
+import { report, test } from './page.js';
+
+/** A software adapter compiles shaders and trains slowly. */
+const PATIENCE = 540_000;
+
+test.describe.configure({ timeout: 600_000 });
+
+test('trains on WebGPU and names the adapter; goes on with the CPU when the device is lost', async ({ page }) => {
+  // The worker's devices, to lose one later.
+  page.on('worker', (worker) => {
+    worker
+      .evaluate(() => {
+        const scope = /** @type {any} */ (globalThis);
+        const original = scope.GPUAdapter.prototype.requestDevice;
+        scope.devices = [];
+        /** @this {unknown} @param {unknown[]} options */
+        scope.GPUAdapter.prototype.requestDevice = async function requestDevice(...options) {
+          const device = await original.apply(this, options);
+          scope.devices.push(device);
+          return device;
+        };
+      })
+      .catch(() => undefined);
+  });
+  await page.goto('./#device=webgpu&batch=8');
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await expect(page.locator('#status')).toContainText('WebGPU: ', { timeout: PATIENCE });
+  const losses = await page.evaluate(async () => {
+    const { crossdub } = /** @type {any} */ (window);
+    for (let i = 0; i < 3; i += 1) await crossdub.step();
+    return (await crossdub.report()).training.history.map((/** @type {any} */ entry) => entry.loss);
+  });
+  expect(losses).toHaveLength(3);
+  for (const loss of losses) expect(loss).toBeGreaterThan(0);
+  const { training } = await report(page);
+  expect(training.device).toBe('webgpu');
+  expect(training.adapter).not.toBe('');
+  await expect(page.locator('#status')).toContainText(training.adapter);
+
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.start());
+  const worker = page.workers()[0];
+  const lost = await worker?.evaluate(() => {
+    const { devices } = /** @type {any} */ (globalThis);
+    for (const device of devices) device.destroy();
+    return devices.length;
+  });
+  expect(lost).toBeGreaterThan(0);
+  await expect(page.locator('.message')).toContainText(/WebGPU .*CPU/, { timeout: PATIENCE });
+  await expect.poll(async () => (await report(page)).training.device, { timeout: PATIENCE }).toBe('cpu');
+  await expect.poll(async () => (await report(page)).training.step, { timeout: PATIENCE }).toBeGreaterThan(0);
+});

@@ -1,0 +1,170 @@
+//! The binary as a user runs it: exit codes, one-line errors, JSON fields, whole files.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::shared::{json, repository, shared};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crossdub")).args(arguments).stdin(Stdio::null()).output().expect("runs")
+}
+
+/// The JSON object of a command that succeeds.
+fn answer(arguments: &[&str]) -> Value {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("exactly one JSON object")
+}
+
+/// The line of a command that fails.
+fn refusal(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    assert!(said.starts_with("error: ") && said.trim_end().lines().count() == 1, "{arguments:?}: {said}");
+    said
+}
+
+fn golden_weights() -> String {
+    repository().join("tests/golden/small_t16_ratio.weights.safetensors").display().to_string()
+}
+
+#[test]
+fn analyze_prints_the_contract_s_fields() {
+    let analysis = answer(&["analyze", &golden_weights(), "--tile", "16", "--json"]);
+    for field in [
+        "schema_version",
+        "tile",
+        "weight_bits",
+        "tol",
+        "weights",
+        "zeros",
+        "almost_zeros",
+        "tiles",
+        "histogram",
+        "almost_zero_histogram",
+        "layers",
+        "energy",
+    ] {
+        assert!(!analysis[field].is_null(), "{field}");
+    }
+    for field in [
+        "name",
+        "outputs",
+        "inputs",
+        "tiles",
+        "weights",
+        "zeros",
+        "histogram",
+        "almost_zero_histogram",
+        "tile_sparsity",
+        "tile_almost_zero_sparsity",
+    ] {
+        assert!(!analysis["layers"][0][field].is_null(), "{field}");
+    }
+    for model in ["paper", "lossless"] {
+        assert_eq!(analysis["energy"][model]["improvement"].as_f64(), Some(1.0), "{model}");
+    }
+    assert_eq!((analysis["tiles"].as_u64(), analysis["weights"].as_u64()), (Some(58), Some(14_688)));
+    assert!(run(&["analyze", &golden_weights()]).status.success(), "text for people");
+}
+
+#[test]
+fn energy_reproduces_the_headline_and_knows_null() {
+    let energy = answer(&["energy", "--histogram", "61,646,827,86,767,5481,1134", "--tile", "32", "--json"]);
+    assert_eq!((energy["adc"].as_str(), energy["dense"].as_f64()), (Some("paper"), Some(45_010.0)));
+    assert!((energy["improvement"].as_f64().expect("a ratio") - 7.134).abs() < 1e-3);
+    let nothing = answer(&["energy", "--histogram", "0,0,0,7", "--tile", "4", "--json"]);
+    assert!(nothing["improvement"].is_null() && nothing["actual"] == 0.0);
+    refusal(&["energy", "--histogram", "1,2", "--tile", "32"]);
+    refusal(&["energy", "--histogram", "1,2,3", "--tile", "1"]);
+    refusal(&["energy", "--histogram", "0,0,0,7", "--tile", "4", "--adc", "none"]);
+}
+
+#[test]
+fn regularize_writes_gradients_under_the_weights_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gradient = folder.path().join("gradient.safetensors");
+    let weights = golden_weights();
+    let common = ["regularize", &weights, "--tile", "16", "--lambda", "1e-3"];
+    let path = gradient.display().to_string();
+    let said = answer(&[&common[..], &["--kind", "gated", "--grad", &path, "--json"]].concat());
+    let cases = json(&repository().join("tests/golden/cases.json"));
+    let golden = cases[0]["loss_gated"].as_f64().expect("a number");
+    assert!((said["loss"].as_f64().expect("a loss") / golden - 1.0).abs() < 1e-5);
+    assert_eq!((said["kind"].as_str(), said["tiles"].as_u64()), (Some("gated"), Some(58)));
+    let names: Vec<_> = crate::shared::weights(&gradient).tensors.into_iter().map(|t| t.name).collect();
+    let expected: Vec<_> =
+        crate::shared::weights(Path::new(&weights)).tensors.into_iter().map(|t| t.name).collect();
+    assert_eq!(names, expected);
+    refusal(&[&common[..], &["--kind", "gatd"]].concat());
+}
+
+#[test]
+fn wrong_usage_leaves_with_2() {
+    for arguments in
+        [&["analyze"][..], &["train", "--data", "builtin"], &["energy", "--tile", "x"], &["nothing"]]
+    {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    for command in ["analyze", "energy", "regularize", "train", "evaluate", "predict"] {
+        let help = String::from_utf8(run(&[command, "--help"]).stdout).expect("text");
+        assert!(help.contains("Example: crossdub"), "{command}");
+    }
+    assert!(!run(&["completions", "bash"]).stdout.is_empty());
+}
+
+#[test]
+fn bad_files_get_one_line_and_leave_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("writes");
+        path.display().to_string()
+    };
+    let whole = std::fs::read(golden_weights()).expect("reads");
+    assert!(
+        refusal(&["analyze", &file("cut.safetensors", &whole[..whole.len() / 2])])
+            .contains("cut.safetensors")
+    );
+    refusal(&["analyze", &file("empty.pth", b"")]);
+    refusal(&["analyze", &file("text.pth", b"not a checkpoint")]);
+    refusal(&["analyze", "/nowhere/weights.pth"]);
+    refusal(&["analyze", &golden_weights(), "--tile", "16", "--weight-bits", "5"]);
+    refusal(&["data", "info", &file("data_batch_1.bin", &[0; 3072])]);
+    refusal(&["data", "info", &file("cifar-10-binary.tar.gz", &[31, 139, 8, 0, 0])]);
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).expect("makes");
+    refusal(&["data", "info", &empty.display().to_string()]);
+    let out = folder.path().join("run").display().to_string();
+    assert!(refusal(&["train", "--data", "builtin", "--out", &out, "--plan", "M"]).contains("plan"));
+    assert!(!Path::new(&out).join("config.toml").exists(), "a refused run can be begun again");
+    refusal(&["evaluate", &golden_weights(), "--model", "vgg-small", "--data", "builtin"]);
+}
+
+#[test]
+fn predict_and_data_read_cifar10() {
+    let (Some(data), Some(weights)) =
+        (shared("data/cifar-10-batches-bin"), shared("golden/models/vgg_small_dub.pth"))
+    else {
+        return;
+    };
+    let (data, weights) = (data.display().to_string(), weights.display().to_string());
+    let info = answer(&["data", "info", &data, "--json"]);
+    assert_eq!(
+        (info["train"]["images"].as_u64(), info["test"]["images"].as_u64()),
+        (Some(50_000), Some(1_000))
+    );
+    let said =
+        answer(&["predict", &weights, "--model", "vgg-small", "--data", &data, "--range", "0..8", "--json"]);
+    let predictions = said["predictions"].as_array().expect("a list");
+    assert_eq!(predictions.len(), 8);
+    assert_eq!(predictions[0]["label"].as_u64(), Some(3), "the first official test image is a cat");
+    let right = predictions.iter().filter(|p| p["label"] == p["top"][0]["class"]).count();
+    assert!(right >= 5, "{right} of 8 by a network of 82 %");
+    assert_eq!(predictions[0]["logits"].as_array().map(Vec::len), Some(10));
+    refusal(&["predict", &weights, "--model", "vgg-small", "--data", &data, "--range", "0..2000"]);
+}

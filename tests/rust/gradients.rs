@@ -1,0 +1,86 @@
+//! The closed-form gradients against finite differences of their own losses.
+
+use burn::tensor::{Tensor, TensorData};
+use crossdub::crossbar::density::density_of_tiles;
+use crossdub::crossbar::tiling::TileShape;
+use crossdub::device::Compute;
+use crossdub::loss::Regularizer;
+use crossdub::matrix::Matrix;
+use crossdub::spec::{DeviceChoice, RegularizerKind};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Edge tiles on both sides, and more than one weight bit.
+const SHAPE: [usize; 4] = [6, 3, 3, 3];
+const TILE: TileShape = TileShape { rows: 8, columns: 4 };
+
+fn random_weights(seed: u64) -> Vec<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let count = SHAPE.iter().product();
+    // Away from zero, where |w| has no derivative.
+    let draw = |random: &mut ChaCha8Rng| {
+        let magnitude = 0.2 + random.next_u32() as f32 / u32::MAX as f32;
+        if random.next_u32() % 2 == 0 { magnitude } else { -magnitude }
+    };
+    (0..count).map(|_| draw(&mut random)).collect()
+}
+
+fn evaluate(kind: RegularizerKind, weights: &[f32]) -> (f64, Vec<f32>) {
+    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let regularizer = Regularizer { kind, lambda: 0.7, lambda_mean: 0.3, shape: TILE };
+    let weight = Tensor::from_data(TensorData::new(weights.to_vec(), SHAPE), &compute.device);
+    let term = regularizer.evaluate(weight).expect("a term");
+    let loss = term.loss.into_data().as_slice::<f32>().expect("float32")[0];
+    (f64::from(loss), term.gradient.into_data().as_slice().expect("float32").to_vec())
+}
+
+#[test]
+fn ungated_gradients_are_those_of_their_losses() {
+    use RegularizerKind::{GroupLassoColumn, GroupLassoRow, GroupLassoTile, MeanAndVariance, Ungated};
+    for kind in [Ungated, MeanAndVariance, GroupLassoTile, GroupLassoRow, GroupLassoColumn] {
+        let weights = random_weights(1);
+        let (_, gradient) = evaluate(kind, &weights);
+        let largest = gradient.iter().fold(0.0_f32, |most, g| most.max(g.abs()));
+        for at in (0..weights.len()).step_by(7) {
+            let step = 4e-3;
+            let moved = |by: f32| {
+                let mut moved = weights.clone();
+                moved[at] += by;
+                evaluate(kind, &moved).0
+            };
+            let slope = (moved(step) - moved(-step)) / f64::from(2.0 * step);
+            let difference = (slope - f64::from(gradient[at])).abs() / f64::from(largest);
+            assert!(difference < 1e-2, "{kind:?} at {at}: {slope} for {}", gradient[at]);
+        }
+    }
+}
+
+#[test]
+fn the_gate_pushes_dense_columns_only_and_reports_the_full_variance() {
+    let weights = random_weights(2);
+    let (ungated_loss, ungated) = evaluate(RegularizerKind::Ungated, &weights);
+    let (gated_loss, gated) = evaluate(RegularizerKind::Gated, &weights);
+    assert!((gated_loss - ungated_loss).abs() < 1e-6 * ungated_loss);
+    let same = gated.iter().zip(&ungated).filter(|(g, u)| g == u).count();
+    let stopped = gated.iter().filter(|g| **g == 0.0).count();
+    assert_eq!(same + stopped, gated.len(), "each weight is pushed as without the gate, or not at all");
+    assert!(same > 0 && stopped > 0);
+}
+
+#[test]
+fn an_all_zero_weight_has_a_finite_gradient() {
+    for kind in [RegularizerKind::Gated, RegularizerKind::MeanAndVariance, RegularizerKind::GroupLassoTile] {
+        let (_, gradient) = evaluate(kind, &vec![0.0; SHAPE.iter().product()]);
+        assert!(gradient.iter().all(|g| *g == 0.0), "{kind:?}");
+    }
+}
+
+/// The maps' densities are the regularizer's: two writings of one formula.
+#[test]
+fn the_maps_show_the_variance_that_the_regularizer_lowers() {
+    let weights = random_weights(3);
+    let (loss, _) = evaluate(RegularizerKind::Ungated, &weights);
+    let matrix = Matrix::new("w", SHAPE[0], SHAPE[1] * 9, weights).expect("fits");
+    let variance: f64 = density_of_tiles(&matrix, TILE).iter().map(|tile| tile.variance).sum();
+    assert!((0.7 * variance - loss).abs() < 1e-4 * loss, "{variance} for {loss}");
+}

@@ -1,0 +1,15 @@
+//! The native test binary: golden vectors, gradients, training, the command line, tidiness.
+//!
+//! Tests that read reference data find it by `CROSSDUB_SHARED` (default `../shared`) and say that
+//! they skip when it is absent. A small golden case lies in `tests/golden`, so that a public clone
+//! tests the method too.
+
+mod command_line;
+mod golden;
+mod gradients;
+mod networks;
+mod published;
+mod resume;
+mod shared;
+mod tidy;
+mod training;

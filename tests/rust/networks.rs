@@ -1,0 +1,132 @@
+//! Networks agree with PyTorch: class scores of real images on weights made by a formula, and
+//! accuracy of weights that PyTorch trained.
+
+use crossdub::data::cifar10;
+use crossdub::device::Compute;
+use crossdub::model::initialize::initialize;
+use crossdub::model::parameters::{Which, export, import};
+use crossdub::model::plan::VggPlan;
+use crossdub::model::vgg::Vgg;
+use crossdub::spec::{DeviceChoice, RunSpec};
+use crossdub::train::evaluate::{evaluate, scores};
+use crossdub::weights::{NamedTensor, Weights};
+
+use crate::shared::{json, numbers, relative_difference, shared, weights};
+
+/// The weights that the reference networks were given; the formula stands in `resnet18.json`.
+fn by_formula(plan: &VggPlan) -> Weights {
+    let tensors = initialize(plan, 0).tensors.into_iter().map(|tensor| {
+        let fan_in = tensor.shape[1..].iter().product::<usize>();
+        let name = tensor
+            .name
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let value = |index: usize| {
+            let mut h = (index as u32).wrapping_mul(2_654_435_761).wrapping_add(name);
+            h ^= h >> 16;
+            h = h.wrapping_mul(0x7feb_352d);
+            h ^= h >> 15;
+            h = h.wrapping_mul(0x846c_a68b);
+            h ^= h >> 16;
+            let u = f64::from(h) / 4_294_967_296.0 - 0.5;
+            let one_centred = tensor.name.ends_with(".weight") || tensor.name.ends_with("running_var");
+            let value = match tensor.shape.len() {
+                2.. => u * 2.0 * (6.0 / fan_in as f64).sqrt(),
+                _ if one_centred => 1.0 + 0.2 * u,
+                _ => 0.1 * u,
+            };
+            value as f32
+        };
+        NamedTensor { data: (0..tensor.data.len()).map(value).collect(), ..tensor }
+    });
+    Weights::new(tensors.collect())
+}
+
+fn cpu() -> Compute {
+    pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU")
+}
+
+#[test]
+fn class_scores_agree_with_pytorch() {
+    let Some(file) = shared("data/cifar-10-batches-bin/test_batch.bin") else { return };
+    let images = cifar10::parse("test_batch.bin", &std::fs::read(file).expect("readable")).expect("valid");
+    for name in ["vgg-small", "vgg11", "vgg11_bn"] {
+        let Some(file) = shared(&format!("golden/models/{name}.json")) else { return };
+        let mut spec = RunSpec::default();
+        spec.set_model(name).expect("known");
+        let plan = VggPlan::of(&spec, 10).expect("valid");
+        let compute = cpu();
+        let network = import(Vgg::new(&plan, &compute.device), &plan, &by_formula(&plan)).expect("fits");
+        let got = pollster::block_on(scores(&network, &images, 0..8, &compute)).expect("computes");
+        let golden = json(&file);
+        let golden = golden["logits"].as_array().expect("logits").iter().flat_map(numbers);
+        let golden: Vec<f32> = golden.map(|value| value as f32).collect();
+        let difference = relative_difference(&got, &golden);
+        assert!(difference < 1e-3, "{name}: {difference:e}");
+    }
+}
+
+/// PyTorch says 79.62 % on batch 5; here its first 1,000 images, for time.
+#[test]
+fn weights_trained_by_pytorch_are_as_accurate_here() {
+    let (Some(file), Some(batch)) =
+        (shared("golden/models/vgg_small_clean.pth"), shared("data/cifar-10-batches-bin/data_batch_5.bin"))
+    else {
+        return;
+    };
+    let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
+    let plan = VggPlan::of(&RunSpec::default(), 10).expect("valid");
+    let compute = cpu();
+    let network = import(Vgg::new(&plan, &compute.device), &plan, &weights(&file)).expect("fits");
+    let evaluation = pollster::block_on(evaluate(&network, &images, 0..1000, &compute)).expect("computes");
+    assert!((evaluation.accuracy - 79.6).abs() < 3.0, "{evaluation:?}");
+}
+
+#[test]
+fn every_form_of_a_checkpoint_holds_the_same_network() {
+    let Some(file) = shared("golden/models/vgg_small_dub.pth") else { return };
+    let reference = weights(&file);
+    for form in ["vgg_small_checkpoint.pth", "vgg_small_legacy.pth"] {
+        let Some(file) = shared(&format!("golden/models/{form}")) else { return };
+        assert!(weights(&file) == reference, "{form}");
+    }
+    let Some(file) = shared("golden/models/vgg_small_bf16.pt") else { return };
+    for (half, full) in weights(&file).tensors.iter().zip(&reference.tensors) {
+        assert_eq!(half.shape, full.shape);
+        assert!(relative_difference(&half.data, &full.data) < 1.0 / 256.0, "{}", full.name);
+    }
+}
+
+#[test]
+fn parameters_come_back_under_their_names() {
+    let mut spec = RunSpec::default();
+    spec.set_model("vgg-small_bn").expect("known");
+    let plan = VggPlan::of(&spec, 10).expect("valid");
+    let original = by_formula(&plan);
+    assert!(original.get("features.1.running_var").is_some() && original.get("classifier.3.bias").is_some());
+    for device in [cpu().device, cpu().device.autodiff()] {
+        let network = import(Vgg::new(&plan, &device), &plan, &original).expect("fits");
+        let back = pollster::block_on(export(&network, &plan, Which::Values)).expect("reads");
+        assert!(back == original);
+    }
+}
+
+#[test]
+fn another_network_s_weights_are_refused_by_name() {
+    let plan = VggPlan::of(&RunSpec::default(), 10).expect("valid");
+    let original = by_formula(&plan);
+    let refuse = |change: &dyn Fn(&mut Vec<NamedTensor>), expected: &str| {
+        let mut tensors = original.tensors.clone();
+        change(&mut tensors);
+        let result = import(Vgg::new(&plan, &cpu().device), &plan, &Weights::new(tensors));
+        let why = result.err().map(|why| why.to_string()).unwrap_or_default();
+        assert!(why.contains(expected), "{why}");
+    };
+    refuse(&|tensors| drop(tensors.remove(0)), "classifier.0.bias is missing");
+    refuse(&|tensors| tensors[0].shape = vec![2, 64], "classifier.0.bias is [2, 64]");
+    refuse(&|tensors| tensors[0].data[3] = f32::NAN, "holds NaN");
+    refuse(
+        &|tensors| tensors.push(NamedTensor { name: "head".into(), ..tensors[0].clone() }),
+        "no parameter head",
+    );
+}

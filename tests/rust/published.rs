@@ -1,0 +1,33 @@
+//! The paper's own numbers: all published runs come out of their histograms.
+
+use crossdub::adc::{Energy, Model};
+
+use crate::shared::{json, numbers, repository};
+
+#[test]
+fn all_published_runs_are_reproduced() {
+    let published = json(&repository().join("tests/golden/published_runs.json"));
+    let runs = published["runs"].as_array().expect("runs");
+    assert_eq!(runs.len(), 69);
+    for run in runs {
+        let tile = run["tile"].as_u64().expect("a tile") as usize;
+        let histogram: Vec<u64> = numbers(&run["histogram"]).into_iter().map(|n| n as u64).collect();
+        let energy = Energy::of_histogram(Model::Paper, tile, &histogram).expect("fits");
+        let expected = run["improvement_linear"].as_f64();
+        let close = match (energy.improvement, expected) {
+            (Some(got), Some(expected)) => (got - expected).abs() < 1e-3,
+            (got, expected) => got == expected,
+        };
+        assert!(close, "{}: {:?} for {expected:?}", run["log"], energy.improvement);
+        let lossless = Energy::of_histogram(Model::Lossless, tile, &histogram).expect("fits");
+        assert!(lossless.actual >= energy.actual, "telling all sums apart never takes fewer bits");
+    }
+    for headline in published["headlines"].as_array().expect("headlines") {
+        let tile = headline["tile"].as_u64().expect("a tile") as usize;
+        let histogram: Vec<u64> = numbers(&headline["histogram"]).into_iter().map(|n| n as u64).collect();
+        let got =
+            Energy::of_histogram(Model::Paper, tile, &histogram).expect("fits").improvement.expect("a ratio");
+        let expected = headline["improvement"].as_f64().expect("a ratio");
+        assert!((got - expected).abs() < 5e-3, "{got} for {expected}");
+    }
+}

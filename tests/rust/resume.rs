@@ -1,0 +1,140 @@
+//! A run that is stopped and goes on ends at the same weights: in memory, and killed as a process.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crossdub::device::Compute;
+use crossdub::spec::DeviceChoice;
+use crossdub::train::checkpoint::Checkpoint;
+use crossdub::train::session::Session;
+
+use crate::training::{session, small_data, small_spec};
+
+fn advance(session: &mut Session, steps: usize) {
+    for _ in 0..steps {
+        pollster::block_on(session.step()).expect("trains");
+    }
+}
+
+#[test]
+fn a_checkpoint_goes_on_to_the_same_bits() {
+    let spec = crossdub::spec::RunSpec { batch_norm: true, ..small_spec() };
+    let mut whole = session(spec.clone());
+    advance(&mut whole, 30);
+    let mut part = session(spec);
+    // In the middle of the second epoch.
+    advance(&mut part, 29 - 24 + 20);
+    let bytes = pollster::block_on(part.checkpoint()).expect("writes");
+    drop(part);
+    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let mut resumed =
+        Checkpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32).expect("fits");
+    advance(&mut resumed, 5);
+    let weights = |session: &Session| pollster::block_on(session.weights()).expect("reads");
+    assert!(weights(&whole) == weights(&resumed));
+    assert_eq!(whole.history(), resumed.history());
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused() {
+    let mut session = session(small_spec());
+    advance(&mut session, 1);
+    let bytes = pollster::block_on(session.checkpoint()).expect("writes");
+    for end in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
+        assert!(Checkpoint::read(&bytes[..end]).is_err(), "cut at {end}");
+    }
+}
+
+fn train(out: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+    command
+        .args(["train", "--out"])
+        .arg(out)
+        .args(more)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+const BEGIN: [&str; 15] = [
+    "--plan",
+    "4 M 8 M 8 M",
+    "--classifier",
+    "16",
+    "--data",
+    "builtin",
+    "--epochs",
+    "1",
+    "--batch",
+    "128",
+    "--checkpoint-every",
+    "3",
+    "--learning-rate",
+    "0.02",
+    "--device=cpu",
+];
+
+#[test]
+fn a_killed_process_goes_on_to_the_same_weights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    assert!(train(&whole, &BEGIN).status().expect("runs").success());
+
+    let mut child = train(&killed, &BEGIN).spawn().expect("runs");
+    for kill in 0..3 {
+        wait_for_checkpoints(&killed, 2 + kill);
+        child.kill().expect("kills");
+        child.wait().expect("ends");
+        child = train(&killed, &["--resume", "--checkpoint-every", "3"]).spawn().expect("runs");
+    }
+    assert!(child.wait().expect("ends").success());
+    let weights = |run: &Path| std::fs::read(run.join("weights.safetensors")).expect("written");
+    assert!(weights(&whole) == weights(&killed));
+    // Metrics too: each step once, in order, with the same losses.
+    assert_eq!(losses(&whole), losses(&killed));
+}
+
+fn wait_for_checkpoints(run: &Path, step: u64) {
+    let began = Instant::now();
+    let newest = || {
+        let files = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
+        files
+            .filter_map(|file| {
+                file.file_name().to_str()?.strip_prefix("step-")?.get(..9)?.parse::<u64>().ok()
+            })
+            .max()
+    };
+    while newest().is_none_or(|at| at < 3 * step) {
+        assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint appears");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn losses(run: &Path) -> Vec<(u64, f64)> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("written");
+    let line = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        (value["step"].as_u64().expect("a step"), value["loss"].as_f64().expect("a loss"))
+    };
+    text.lines().map(line).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_how_to_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let child = train(&run, &BEGIN).spawn().expect("runs");
+    wait_for_checkpoints(&run, 1);
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kills").success());
+    let output = child.wait_with_output().expect("ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.lines().last().is_some_and(|line| line.starts_with("error: ") && line.contains("--resume")),
+        "{said}"
+    );
+}

@@ -1,0 +1,52 @@
+//! Finds reference data, in the repository or beside it.
+
+use std::path::{Path, PathBuf};
+
+use crossdub::matrix::Matrix;
+use crossdub::weights::Weights;
+
+/// A file or folder of the shared data; none, said aloud, when it is not there.
+pub fn shared(relative: &str) -> Option<PathBuf> {
+    let root =
+        std::env::var_os("CROSSDUB_SHARED").map_or_else(|| repository().join("../shared"), PathBuf::from);
+    let path = root.join(relative);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {relative} is not in the shared data (set CROSSDUB_SHARED)");
+    None
+}
+
+/// The repository's root.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository")
+}
+
+/// Reads weights.
+pub fn weights(path: &Path) -> Weights {
+    let bytes = std::fs::read(path).expect("readable");
+    Weights::from_bytes(&bytes).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+/// The crossbar layers of a weight file.
+pub fn layers(path: &Path) -> Vec<Matrix> {
+    weights(path).matrices(false).expect("layers")
+}
+
+/// A JSON file.
+pub fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON")
+}
+
+/// A list of numbers.
+pub fn numbers(value: &serde_json::Value) -> Vec<f64> {
+    value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect()
+}
+
+/// The largest difference, as a share of the largest expected magnitude.
+pub fn relative_difference(got: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(got.len(), expected.len());
+    let largest = expected.iter().fold(0.0_f64, |most, &v| most.max(f64::from(v.abs())));
+    let differences = got.iter().zip(expected).map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs());
+    differences.fold(0.0, f64::max) / largest.max(f64::MIN_POSITIVE)
+}

@@ -1,0 +1,118 @@
+//! The house stays in order: rooms import only lower rooms, every module says what it is, and no
+//! file outgrows a reader.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::shared::repository;
+
+/// Rooms by rank; a room imports only from those before it, or from its own rank's line.
+const RANKS: [&[&str]; 10] = [
+    &["error", "parallel"],
+    &["spec", "matrix"],
+    &["weights", "crossbar"],
+    &["adc", "data", "device"],
+    &["model"],
+    &["loss"],
+    &["report"],
+    &["train"],
+    &["recipe"],
+    &["cli", "web", "main", "lib"],
+];
+
+/// Rooms that must not know Burn, so that crossbars and energy stay plain arithmetic.
+const WITHOUT_BURN: [&str; 8] =
+    ["error", "parallel", "spec", "matrix", "weights", "crossbar", "adc", "report"];
+
+fn sources(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path, ending));
+        } else if path.extension().is_some_and(|e| e == ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn crate_sources() -> Vec<(String, PathBuf, String)> {
+    let root = repository().join("crate/src");
+    let room = |path: &Path| {
+        let first = path.strip_prefix(&root).ok()?.components().next()?;
+        Some(first.as_os_str().to_str()?.trim_end_matches(".rs").to_owned())
+    };
+    let files = sources(&root, "rs").into_iter();
+    files
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("readable");
+            (room(&path).expect("in a room"), path, text)
+        })
+        .collect()
+}
+
+#[test]
+fn rooms_import_only_lower_rooms() {
+    let rank = |room: &str| RANKS.iter().position(|rooms| rooms.contains(&room));
+    for (room, path, text) in crate_sources() {
+        let own = rank(&room).unwrap_or_else(|| panic!("{room} has no rank in tests/rust/tidy.rs"));
+        // Tests may reach up for examples.
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (at, _) in code.match_indices("crate::") {
+            let other: String =
+                code[at + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if let Some(imported) = rank(&other) {
+                let fine = imported < own || other == room || (imported == own && own < RANKS.len() - 1);
+                assert!(fine, "{}: {room} imports {other}", path.display());
+            }
+        }
+        if WITHOUT_BURN.contains(&room.as_str()) {
+            assert!(!code.contains("burn::"), "{} knows Burn", path.display());
+        }
+        if room != "web" {
+            assert!(!code.contains("wasm_bindgen"), "{} knows wasm-bindgen", path.display());
+        }
+        if room != "cli" {
+            assert!(
+                !code.contains("std::fs") && !code.contains("File::open"),
+                "{} opens files",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    let mut files = sources(&repository().join("crate/src"), "rs");
+    files.extend(sources(&repository().join("xtask/src"), "rs"));
+    files.extend(sources(&repository().join("tests"), "rs"));
+    for path in files {
+        let text = fs::read_to_string(&path).expect("readable");
+        assert!(text.starts_with("//!") || text.starts_with("#!["), "{} has no opening doc", path.display());
+    }
+}
+
+#[test]
+fn no_file_outgrows_a_reader() {
+    let mut files = sources(&repository().join("crate/src"), "rs");
+    files.extend(sources(&repository().join("xtask/src"), "rs"));
+    for ending in ["js", "css", "ts"] {
+        files.extend(sources(&repository().join("web"), ending));
+    }
+    for path in files {
+        let lines = fs::read_to_string(&path).expect("readable").lines().count();
+        assert!(lines <= 420, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn only_the_worker_imports_the_modules() {
+    for path in sources(&repository().join("web"), "js") {
+        let text = fs::read_to_string(&path).expect("readable");
+        let inside = path.components().any(|part| part.as_os_str() == "worker");
+        assert!(inside || !text.contains("pkg/"), "{} reaches into pkg", path.display());
+    }
+}

@@ -1,0 +1,90 @@
+//! Training learns, repeats itself to the bit, and balances columns.
+
+use crossdub::crossbar::density::density_of_tiles;
+use crossdub::crossbar::tiling::TileShape;
+use crossdub::data::{Split, builtin};
+use crossdub::device::Compute;
+use crossdub::error::Error;
+use crossdub::spec::{DeviceChoice, HardwareSpec, RegularizerKind, RunSpec};
+use crossdub::train::session::Session;
+
+/// A network small enough for a test.
+pub fn small_spec() -> RunSpec {
+    RunSpec {
+        model: "custom".to_owned(),
+        plan: "8 M 16 M 16 M".to_owned(),
+        classifier: "32".to_owned(),
+        batch: 16,
+        learning_rate: 0.02,
+        dropout: 0.2,
+        epochs: 4,
+        device: DeviceChoice::Cpu,
+        ..RunSpec::default()
+    }
+}
+
+/// Little data: 24 steps of 16 an epoch.
+pub fn small_data() -> Split {
+    builtin::generate(5, 384, 200)
+}
+
+pub fn session(spec: RunSpec) -> Session {
+    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    Session::new(spec, HardwareSpec::default(), small_data(), compute, 1 << 32, None).expect("valid")
+}
+
+fn advance(session: &mut Session, steps: usize) -> Vec<f64> {
+    (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
+}
+
+#[test]
+fn the_loss_falls_and_a_run_repeats_to_the_bit() {
+    let mut first = session(small_spec());
+    let losses = advance(&mut first, 80);
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    assert!(mean(&losses[70..]) < 0.85 * mean(&losses[..10]), "{losses:?}");
+    let mut second = session(small_spec());
+    assert_eq!(losses[..20], advance(&mut second, 20));
+    let mut other = session(RunSpec { seed: 1, ..small_spec() });
+    assert_ne!(losses[..5], advance(&mut other, 5));
+}
+
+#[test]
+fn the_regularizer_balances_columns() {
+    let variance = |regularizer| {
+        let spec = RunSpec { regularizer, lambda: 2e-2, ..small_spec() };
+        let mut session = session(spec);
+        advance(&mut session, 40);
+        let shape = TileShape::from(session.hardware());
+        let layers = pollster::block_on(session.matrices()).expect("reads");
+        layers.iter().flat_map(|layer| density_of_tiles(layer, shape)).map(|tile| tile.variance).sum::<f64>()
+    };
+    let (without, with) = (variance(RegularizerKind::None), variance(RegularizerKind::Gated));
+    assert!(with < 0.5 * without, "{with} against {without}");
+}
+
+#[test]
+fn divergence_is_noticed_and_said() {
+    let mut session = session(RunSpec { learning_rate: 900.0, ..small_spec() });
+    let error = (0..50).find_map(|_| pollster::block_on(session.step()).err()).expect("diverges");
+    assert!(
+        matches!(error, Error::Diverged { .. }) && error.to_string().contains("learning rate"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_network_that_does_not_fit_is_refused_before_it_is_built() {
+    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let spec = RunSpec { plan: "16384 16384 16384".to_owned(), ..small_spec() };
+    let result = Session::new(spec, HardwareSpec::default(), small_data(), compute, 1 << 32, None);
+    assert!(matches!(result.err(), Some(Error::Field { field, .. }) if field == "plan"));
+}
+
+#[test]
+fn milestones_lower_the_rate() {
+    let mut session = session(RunSpec { milestones: vec![1], ..small_spec() });
+    let rates: Vec<f64> =
+        (0..25).map(|_| pollster::block_on(session.step()).expect("trains").learning_rate).collect();
+    assert!((rates[23] - 0.02).abs() < 1e-12 && (rates[24] - 0.002).abs() < 1e-12, "{rates:?}");
+}

@@ -1,0 +1,64 @@
+//! Training steps in a real browser, on the module's own backend.
+
+#![cfg(target_arch = "wasm32")]
+
+use crossdub::data::builtin;
+use crossdub::device::Compute;
+use crossdub::spec::{DeviceChoice, HardwareSpec, RunSpec};
+use crossdub::train::checkpoint::Checkpoint;
+use crossdub::train::self_test;
+use crossdub::train::session::Session;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+const DEVICE: DeviceChoice = if cfg!(feature = "webgpu") { DeviceChoice::Webgpu } else { DeviceChoice::Cpu };
+const MEMORY: u64 = 1 << 30;
+
+fn spec() -> RunSpec {
+    RunSpec {
+        plan: "4 M 8 M 8 M".to_owned(),
+        classifier: "16".to_owned(),
+        batch: 8,
+        learning_rate: 0.02,
+        device: DEVICE,
+        ..RunSpec::for_page()
+    }
+}
+
+async fn compute() -> Compute {
+    Compute::open(DEVICE).await.expect("the module's device")
+}
+
+#[wasm_bindgen_test]
+async fn steps_train_and_a_checkpoint_goes_on() {
+    let data = builtin::generate(1, 64, 16);
+    let mut session =
+        Session::new(spec(), HardwareSpec::default(), data.clone(), compute().await, MEMORY, None)
+            .expect("valid");
+    assert_eq!(session.compute().kind, if cfg!(feature = "webgpu") { "webgpu" } else { "cpu" });
+    let before = session.matrices().await.expect("reads");
+    let mut losses = Vec::new();
+    for _ in 0..4 {
+        let progress = session.step().await.expect("trains");
+        assert!(progress.loss.is_finite() && progress.regularizer > 0.0);
+        losses.push(progress.loss);
+    }
+    assert!(before != session.matrices().await.expect("reads"), "the weights move");
+    let evaluation = session.evaluate(16).await.expect("evaluates");
+    assert_eq!(evaluation.images, 16);
+
+    let bytes = session.checkpoint().await.expect("writes");
+    let checkpoint = Checkpoint::read(&bytes).expect("reads");
+    let mut resumed = checkpoint.resume(data, compute().await, MEMORY).expect("fits");
+    let (expected, got) =
+        (session.step().await.expect("trains").loss, resumed.step().await.expect("trains").loss);
+    assert!((expected - got).abs() < 1e-4 * expected, "{expected} {got}");
+}
+
+#[wasm_bindgen_test]
+async fn the_self_test_gives_a_gradient() {
+    let gradient = self_test::gradient(&compute().await).await.expect("computes");
+    assert!(gradient.iter().all(|value| value.is_finite()));
+    assert!(gradient.iter().any(|value| *value != 0.0));
+}

@@ -1,0 +1,37 @@
+/** Accuracy on held-out images, a dot for each time it was measured. */
+
+import * as Plot from '@observablehq/plot';
+
+import { frame, grid, steps } from './frame.js';
+import { thinned } from './series.js';
+
+/** Both data sets have ten classes, equally frequent. */
+const GUESSING = 0.1;
+
+/**
+ * @param {import('../messages').Point[]} history
+ * @param {import('./frame.js').Size} size
+ */
+export function accuracyChart(history, size) {
+  const { theme, width } = size;
+  const points = thinned(history, (point) => point.accuracy, 150);
+  const last = points.at(-1);
+  const percent = (/** @type {number} */ value) => `${(100 * value).toFixed(1)} %`;
+  const label = last ? `Held-out accuracy, ${percent(last.value)} at step ${last.step}` : 'Accuracy: not measured yet';
+  return frame(size, label, {
+    x: steps(history.at(-1)?.step ?? 0, width),
+    y: { domain: [0, 1], label: null, ticks: [0, 0.25, 0.5, 0.75, 1], tickFormat: (/** @type {number} */ v) => `${100 * v} %` },
+    marginRight: 44,
+    marks: [
+      grid(theme, 4),
+      Plot.ruleY([0], { stroke: theme.soft }),
+      Plot.ruleY([GUESSING], { stroke: theme.soft, strokeDasharray: '2,3' }),
+      Plot.text([GUESSING], { y: (d) => d, frameAnchor: 'right', text: () => 'guessing', dx: 44, dy: 0, fill: theme.soft, textAnchor: 'end', lineAnchor: 'bottom', fontSize: 11 }),
+      Plot.lineY(points, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 1.8 }),
+      Plot.dot(points, { x: 'step', y: 'value', r: points.length > 40 ? 1.5 : 2.6, fill: theme.training }),
+      Plot.text(last ? [last] : [], {
+        x: 'step', y: 'value', text: (p) => percent(p.value), dy: -10, textAnchor: 'end', dx: 14, fill: theme.ink, fontWeight: 600,
+      }),
+    ],
+  });
+}

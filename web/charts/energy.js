@@ -1,0 +1,62 @@
+/** Previewed improvement of the ADC energy over the steps, by both models. */
+
+import * as Plot from '@observablehq/plot';
+
+import { frame, grid, steps } from './frame.js';
+import { thinned } from './series.js';
+
+/** @typedef {import('../messages').Point} Point */
+
+/**
+ * Where the preview's strength changed: values on either side don't compare.
+ * @param {Point[]} history
+ */
+function strengthChanges(history) {
+  const changes = [];
+  let before = /** @type {number | null} */ (null);
+  for (const { step, strength } of history) {
+    if (strength === null) continue;
+    if (before !== null && strength !== before) changes.push({ step, strength });
+    before = strength;
+  }
+  return changes.slice(-6);
+}
+
+/**
+ * @param {Point[]} history
+ * @param {import('./frame.js').Size} size
+ */
+export function energyChart(history, size) {
+  const { theme, width } = size;
+  const paper = thinned(history, (point) => point.improvement_paper, 200);
+  const lossless = thinned(history, (point) => point.improvement_lossless, 200);
+  const values = [...paper, ...lossless].map((point) => point.value);
+  const high = Math.max(2, 1.08 * Math.max(0, ...values));
+  const times = (/** @type {number} */ v) => `${v.toFixed(v < 10 ? 2 : 1)}×`;
+  const [p, l] = [paper.at(-1), lossless.at(-1)];
+  const label = p && l ? `Energy improvement at step ${p.step}: paper ${times(p.value)}, lossless ${times(l.value)}` : 'Energy improvement: no step yet';
+  // The two labels at the right keep their distance.
+  const close = p && l ? Math.abs(p.value - l.value) / (high - 1) < 0.14 : false;
+  const line = (/** @type {typeof paper} */ data, /** @type {string} */ colour, /** @type {string | undefined} */ dash) => [
+    Plot.lineY(data, { x: 'step', y: 'value', stroke: colour, strokeWidth: 2.2, strokeDasharray: dash }),
+    Plot.dot(data.slice(-1), { x: 'step', y: 'value', r: 3, fill: colour }),
+  ];
+  const name = (/** @type {typeof p} */ point, /** @type {string} */ text, /** @type {string} */ colour, /** @type {number} */ dy) =>
+    Plot.text(point ? [point] : [], { x: 'step', y: 'value', text: () => text, dx: 8, dy, textAnchor: 'start', fill: colour, fontWeight: 600 });
+  return frame(size, label, {
+    x: steps(history.at(-1)?.step ?? 0, width, 'step'),
+    y: { domain: [1, high], label: null, ticks: 5, tickFormat: (/** @type {number} */ v) => `${v}×` },
+    marginRight: 62,
+    marginBottom: 36,
+    marks: [
+      grid(theme, 5),
+      Plot.ruleY([1], { stroke: theme.soft }),
+      Plot.ruleX(strengthChanges(history), { x: 'step', stroke: theme.soft, strokeDasharray: '2,3' }),
+      Plot.text(strengthChanges(history), { x: 'step', frameAnchor: 'top', text: (d) => `${d.strength} %`, dx: 4, textAnchor: 'start', fill: theme.soft, fontSize: 11 }),
+      ...line(paper, theme.paper, undefined),
+      ...line(lossless, theme.lossless, '6,3'),
+      name(p, 'paper', theme.paper, close ? -7 : 0),
+      name(l, 'lossless', theme.lossless, close ? 8 : 0),
+    ],
+  });
+}

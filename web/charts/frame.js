@@ -1,0 +1,70 @@
+/** What all charts over training steps share. */
+
+import * as Plot from '@observablehq/plot';
+
+/** @typedef {import('../messages').Theme} Theme */
+/** @typedef {{ width: number, height: number, theme: Theme }} Size */
+
+/**
+ * @param {Size} size
+ * @param {string} label what a screen reader says of the picture
+ * @param {Plot.PlotOptions} options
+ * @returns {SVGElement | HTMLElement}
+ */
+export function frame({ width, height, theme }, label, options) {
+  const node = Plot.plot({
+    width,
+    height,
+    marginTop: 12,
+    marginRight: 16,
+    marginBottom: 24,
+    marginLeft: 42,
+    ...options,
+    style: { background: 'none', color: theme.soft, fontSize: '12px', fontFamily: 'inherit', overflow: 'visible' },
+  });
+  // The picture is one thing with one label; Plot's labels of its parts mean nothing to a listener.
+  for (const part of node.querySelectorAll('[aria-label]')) part.removeAttribute('aria-label');
+  node.setAttribute('role', 'img');
+  node.setAttribute('aria-label', label);
+  return node;
+}
+
+/**
+ * The axis of steps, from 0 to at least a few.
+ * @param {number} last
+ * @param {number} width
+ * @param {string | null} [label] none where the chart below names the same axis
+ * @returns {Plot.ScaleOptions}
+ */
+export function steps(last, width, label = null) {
+  const ticks = Math.max(2, Math.round(width / 80));
+  return { domain: [0, Math.max(20, last)], label, labelAnchor: 'center', labelArrow: 'none', labelOffset: 34, ticks, tickSize: 3 };
+}
+
+/**
+ * Grid lines that stay in the background.
+ * @param {Theme} theme
+ * @param {number} ticks
+ */
+export function grid(theme, ticks) {
+  return Plot.gridY({ stroke: theme.line, strokeOpacity: 1, ticks });
+}
+
+/** @param {number} value */
+export function short(value) {
+  if (value === 0) return '0';
+  return Math.abs(value) >= 1000 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+}
+
+/**
+ * Ticks of a logarithmic axis: 1, 2 and 5 times powers of ten, or the powers alone where that is too many.
+ * @param {number} low
+ * @param {number} high
+ */
+export function logTicks(low, high) {
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+    for (const factor of high / low > 300 ? [1] : [1, 2, 5]) ticks.push(Number(`${factor}e${power}`));
+  }
+  return ticks.filter((tick) => tick >= low && tick <= high);
+}

@@ -1,0 +1,36 @@
+/** Cross-entropy of each step, faint, with its running mean. */
+
+import * as Plot from '@observablehq/plot';
+
+import { frame, grid, short, steps } from './frame.js';
+import { smoothed, thinned } from './series.js';
+
+/**
+ * @param {import('../messages').Point[]} history
+ * @param {import('./frame.js').Size} size
+ */
+export function lossChart(history, size) {
+  const { theme, width } = size;
+  const raw = thinned(history, (point) => point.loss);
+  const mean = smoothed(raw);
+  const last = mean.at(-1);
+  const top = raw.reduce((most, point) => Math.max(most, point.value), 0);
+  const label = last ? `Loss over ${last.step} steps, now about ${short(last.value)}` : 'Loss: no step yet';
+  return frame(size, label, {
+    x: steps(last?.step ?? 0, width),
+    // One outlier must not flatten the rest; the axis covers what the running mean reaches, and half more.
+    y: { domain: [0, Math.min(top, 1.5 * Math.max(0, ...mean.map((p) => p.value))) || 2.5], label: null, ticks: 5, clamp: true },
+    marginRight: 44,
+    marks: [
+      grid(theme, 5),
+      Plot.text(last ? [] : ['Press Start to train'], { frameAnchor: 'middle', text: (d) => d, fill: theme.soft, fontSize: 13 }),
+      Plot.ruleY([0], { stroke: theme.soft }),
+      Plot.lineY(raw, { x: 'step', y: 'value', stroke: theme.training, strokeOpacity: 0.3, strokeWidth: 1 }),
+      Plot.lineY(mean, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 2.2 }),
+      Plot.dot(last ? [last] : [], { x: 'step', y: 'value', r: 3, fill: theme.training }),
+      Plot.text(last ? [last] : [], {
+        x: 'step', y: 'value', text: (p) => p.value.toFixed(2), dx: 8, textAnchor: 'start', fill: theme.ink, fontWeight: 600,
+      }),
+    ],
+  });
+}

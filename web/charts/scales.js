@@ -1,0 +1,61 @@
+/**
+ * Colours of tiles. In both themes more ink against the ground means denser, so that a network that grows
+ * sparse fades. All schemes are ColorBrewer's sequential ones, safe for colour-blind readers.
+ */
+
+import * as Plot from '@observablehq/plot';
+
+/** @typedef {import('../messages').Theme} Theme */
+/** @typedef {{ of: (value: number) => string, ink: (value: number) => string, domain: [number, number], ordered: boolean }} TileScale */
+
+/**
+ * Black or white, whichever contrasts more with `rgb(r, g, b)`.
+ * @param {string} colour
+ */
+function inkOn(colour) {
+  const [r = 0, g = 0, b = 0] = (colour.match(/\d+/g) ?? []).map((part) => (Number(part) / 255) ** 2.2);
+  // Relative luminance; at 0.18 both contrasts are the same.
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? '#14181b' : '#ffffff';
+}
+
+/**
+ * @param {Plot.ColorScheme} scheme
+ * @param {[number, number]} domain from pale to strong
+ * @param {Theme} theme
+ * @param {boolean} ordered
+ * @returns {TileScale}
+ */
+function scale(scheme, domain, theme, ordered) {
+  const [low, high] = domain;
+  const colours = Plot.scale({ color: { type: 'linear', domain: [0, 1], scheme } });
+  const share = (/** @type {number} */ value) => (high === low ? 1 : Math.min(1, Math.max(0, (value - low) / (high - low))));
+  // The schemes' palest end is left out: an empty tile must still be seen on the ground.
+  const at = (/** @type {number} */ s) => (theme.dark ? 0.97 - 0.9 * s : 0.07 + 0.93 * s);
+  const of = (/** @type {number} */ value) => String(colours.apply(at(share(value))));
+  return {
+    of,
+    ink: (value) => inkOn(of(value)),
+    domain,
+    ordered,
+  };
+}
+
+/** Mean density of a tile's columns, 0 to 1. @param {Theme} theme */
+export function densityScale(theme) {
+  return scale('ylgnbu', [0, 1], theme, false);
+}
+
+/** @param {number} most the largest imbalance seen @param {Theme} theme */
+export function imbalanceScale(most, theme) {
+  return scale('bupu', [0, most], theme, false);
+}
+
+/** Level 0 is dense, the strongest colour. @param {number} last the last level @param {Theme} theme */
+export function levelScale(last, theme) {
+  return scale('orrd', [last, 0], theme, true);
+}
+
+/** @param {number} most the bits of a dense tile @param {Theme} theme */
+export function bitsScale(most, theme) {
+  return scale('orrd', [0, most], theme, true);
+}

@@ -1,0 +1,119 @@
+/** Wiring: the session, the public interface made of it, and everything that shows or turns something. */
+
+import { forwardEvents, makeApi } from './api.js';
+import { Session } from './session.js';
+import { embedding } from './state.js';
+import { onThemeChange } from './theme.js';
+import { Controls, transport } from './ui/controls.js';
+import { save } from './ui/download.js';
+import { takeFiles } from './ui/drop.js';
+import { byId } from './ui/element.js';
+import { announceRun } from './ui/live.js';
+import { Maps } from './ui/maps.js';
+import { notices, offerLastRun } from './ui/notices.js';
+import { preview } from './ui/preview.js';
+import { drawStatus } from './ui/status.js';
+import { Tile } from './ui/tile.js';
+import { trends } from './ui/trends.js';
+
+/** Curves are redrawn at most this often; steps may come much faster. */
+const CURVES_MS = 300;
+
+document.documentElement.dataset.embed = embedding();
+if (!embedding()) delete document.documentElement.dataset.embed;
+
+const session = new Session();
+forwardEvents(session);
+notices(session);
+announceRun(session);
+
+const ready = session.open(location.hash);
+ready.catch(() => undefined);
+const crossdub = makeApi(session, ready);
+Object.defineProperty(window, 'crossdub', { value: crossdub, enumerable: true });
+
+const controls = new Controls(crossdub);
+transport(crossdub, session);
+takeFiles(crossdub);
+const drawTrends = trends(session);
+const drawPreview = preview(session);
+const tile = new Tile((layer, index) => session.lab.tile(layer, index));
+const maps = new Maps(session, (place) => void tile.show(place));
+
+/** What is to be drawn at the next frame; a hidden tab draws nothing and trains on. */
+const stale = { curves: false, view: false, tile: false };
+let curvesDrawn = -Infinity;
+let waiting = false;
+
+/** @param {Partial<typeof stale>} what */
+function redraw(what) {
+  Object.assign(stale, what);
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(draw);
+}
+
+/** One picture a frame, so that no frame is long. */
+function draw() {
+  waiting = false;
+  drawStatus(session);
+  const now = performance.now();
+  if (stale.view) {
+    stale.view = false;
+    maps.draw();
+  } else if (stale.tile) {
+    stale.tile = false;
+    drawPreview();
+    tile.draw();
+  } else if (stale.curves && now - curvesDrawn >= CURVES_MS) {
+    stale.curves = false;
+    curvesDrawn = now;
+    drawTrends();
+  }
+  if (stale.view || stale.tile || stale.curves) redraw({});
+}
+
+session.addEventListener('progress', () => redraw({ curves: true }));
+session.addEventListener('evaluation', () => redraw({ curves: true }));
+session.addEventListener('view', () => {
+  redraw({ view: true, tile: true });
+  void tile.show(maps.pinned);
+});
+session.addEventListener('opened', () => {
+  maps.reset();
+  const { spec, hardware } = session.state;
+  if (spec && hardware) controls.follow(session.spec(), session.state.strength);
+  redraw({ curves: true });
+});
+session.addEventListener('change', () => {
+  if (session.state.spec) controls.follow(session.spec(), session.state.strength);
+  redraw({ view: true, tile: true, curves: true });
+});
+for (const type of ['running', 'busy', 'webgpu']) session.addEventListener(type, () => redraw({}));
+session.addEventListener('failure', (event) => {
+  const { detail } = /** @type {CustomEvent} */ (event);
+  controls.mark((detail.failure ?? detail).field);
+});
+
+const redrawAll = () => redraw({ view: true, tile: true, curves: true });
+onThemeChange(redrawAll);
+addEventListener('resize', redrawAll);
+addEventListener('hashchange', () => void session.follow(location.hash).catch(() => undefined));
+
+byId('save-weights').addEventListener('click', async () => {
+  try {
+    const bytes = await session.lab.weights();
+    save(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]), `crossdub-step-${session.state.progress?.step ?? 0}.safetensors`);
+  } catch (thrown) {
+    session.refuse(thrown);
+  }
+});
+
+redraw({ curves: true });
+ready.then(
+  () => {
+    byId('version').textContent = `Crossdub ${session.state.version}`;
+    if (!embedding()) void offerLastRun(session);
+  },
+  () => undefined,
+);

@@ -1,0 +1,75 @@
+/**
+ * The address: `#plan=16+M+32+M&lambda=0.002`, every field of the specs that is not the default, plus the
+ * preview's `strength`. Field names are those of the command line and of recipes.
+ */
+
+/** @typedef {import('./types').RunSpec} RunSpec */
+/** @typedef {import('./types').HardwareSpec} HardwareSpec */
+/** @typedef {import('./messages').Fields} Fields */
+
+export const DEFAULT_STRENGTH = 60;
+export const MAX_STRENGTH = 99.9;
+
+/** What a network's name stands for; the address names either the network or these. */
+const NAMED = ['plan', 'classifier', 'batch_norm'];
+
+/**
+ * One text of the address as a value of the same type as the default; undefined when it can't be.
+ * @param {string} text
+ * @param {unknown} like
+ */
+function parseAs(text, like) {
+  if (typeof like === 'number') {
+    const number = Number(text);
+    return text.trim() !== '' && Number.isFinite(number) ? number : undefined;
+  }
+  if (typeof like === 'boolean') return text === 'true' ? true : text === 'false' ? false : undefined;
+  if (Array.isArray(like)) {
+    const numbers = text === '' ? [] : text.split(',').map(Number);
+    return numbers.every(Number.isInteger) ? numbers : undefined;
+  }
+  return text;
+}
+
+/**
+ * @param {string} hash
+ * @param {RunSpec & HardwareSpec} defaults
+ * @returns {{ fields: Fields, unread: string[] }} `unread` are entries that mean nothing here
+ */
+export function fieldsFromHash(hash, defaults) {
+  /** @type {Record<string, unknown>} */
+  const like = { ...defaults, strength: DEFAULT_STRENGTH };
+  /** @type {Record<string, unknown>} */
+  const fields = {};
+  const unread = [];
+  for (const [name, text] of new URLSearchParams(hash.replace(/^#/, ''))) {
+    const value = Object.hasOwn(like, name) ? parseAs(text, like[name]) : undefined;
+    if (value === undefined) unread.push(text === '' ? name : `${name}=${text}`);
+    else fields[name] = value;
+  }
+  return { fields, unread };
+}
+
+/**
+ * @param {RunSpec & HardwareSpec} flat
+ * @param {number} strength
+ * @param {RunSpec & HardwareSpec} defaults
+ * @returns {string} without `#`; empty for the defaults
+ */
+export function hashFromFields(flat, strength, defaults) {
+  const query = new URLSearchParams();
+  const named = flat.model !== 'custom' && flat.model !== defaults.model;
+  for (const [name, value] of Object.entries(flat)) {
+    if (name === 'model' && !named) continue;
+    if (named && NAMED.includes(name)) continue;
+    if (String(value) !== String(defaults[/** @type {keyof typeof flat} */ (name)])) query.set(name, String(value));
+  }
+  if (strength !== DEFAULT_STRENGTH) query.set('strength', String(strength));
+  return query.toString();
+}
+
+/** What `?embed` asks for: `embed` shows the pictures only, `embed=play` keeps start, pause, step and reset. */
+export function embedding() {
+  const value = new URLSearchParams(location.search).get('embed');
+  return value === null ? '' : value === 'play' ? 'play' : 'all';
+}

@@ -1,0 +1,171 @@
+/**
+ * The page's vocabulary: the objects that the Rust crate hands out (crate/src/web.rs) and the
+ * messages between page and worker. Field names are those of the command line's JSON.
+ */
+
+export interface RunSpec {
+  data: 'builtin' | 'cifar10';
+  model: string;
+  plan: string;
+  classifier: string;
+  batch_norm: boolean;
+  dropout: number;
+  device: 'auto' | 'webgpu' | 'cpu';
+  regularizer:
+    | 'none' | 'gated' | 'ungated' | 'mean-and-variance' | 'mean-and-gated-variance'
+    | 'group-lasso-tile' | 'group-lasso-row' | 'group-lasso-column';
+  lambda: number;
+  lambda_mean: number;
+  weight_decay: number;
+  learning_rate: number;
+  momentum: number;
+  batch: number;
+  epochs: number;
+  milestones: number[];
+  augment: boolean;
+  holdout: number;
+  seed: number;
+}
+
+export interface HardwareSpec { tile: number; weight_bits: number; tol: number; }
+
+/** ADC energy by one model, in the model's unit; `improvement` is null when nothing is left to convert. */
+export interface Energy { dense: number; actual: number; improvement: number | null; }
+
+export interface Layer {
+  name: string; outputs: number; inputs: number; tiles: number; weights: number; zeros: number;
+  histogram: number[]; almost_zero_histogram: number[];
+  tile_sparsity: number[]; tile_almost_zero_sparsity: number[];
+}
+
+/** What `crossdub analyze --json` prints. */
+export interface Analysis {
+  schema_version: number; tile: number; weight_bits: number; tol: number;
+  weights: number; zeros: number; almost_zeros: number; tiles: number;
+  histogram: number[]; almost_zero_histogram: number[]; layers: Layer[];
+  energy: { paper: Energy; lossless: Energy };
+}
+
+/** One layer's tiles for the maps, in tile order: output block, then input block. */
+export interface LayerMap {
+  name: string;
+  /** Tiles across (input blocks) and down (output blocks): tile t is at row floor(t / across), column t % across. */
+  across: number; down: number;
+  /** Mean Hoyer density of the tile's columns over its true rows, 0 to 1. */
+  density: number[];
+  /** Standard deviation of the columns' Hoyer densities in effective rows: the imbalance. */
+  imbalance: number[];
+  /** Level each tile would have if pruned now (0 = dense; levels + 1 = needs no conversion). */
+  level: number[];
+  /** ADC bits each tile would need if pruned now, by each model. */
+  bits_paper: number[]; bits_lossless: number[];
+}
+
+/** "If pruned now at this strength", computed by the exact rule on a copy. */
+export interface Preview {
+  strength: number;
+  weights: number; zeros: number;
+  histogram: number[];
+  energy: { paper: Energy; lossless: Energy };
+}
+
+/** Analysis, preview and maps of the present weights. */
+export interface View { analysis: Analysis; preview: Preview; maps: LayerMap[]; }
+
+/** One tile's cells, for the detail view. */
+export interface TileDetail {
+  layer: string; tile: number; rows: number; columns: number;
+  /** First output channel (crossbar column) and input (crossbar row) of the tile. */
+  first_output: number; first_input: number;
+  /** Weights, column after column: values[column * rows + row]. */
+  values: Float32Array;
+  /** 1 where the previewed pruning keeps the weight. */
+  kept: Uint8Array;
+  /** Hoyer density of each column in effective rows, and rows counted above the tolerance. */
+  hoyer: number[]; counted: number[];
+  level: number;
+}
+
+/** After each step. */
+export interface Progress {
+  step: number; epoch: number; steps_per_epoch: number; total_steps: number;
+  loss: number; regularizer: number; batch_accuracy: number; learning_rate: number;
+  images_per_second: number | null; seconds_left: number | null; finished: boolean;
+}
+
+export interface Evaluation { accuracy: number; loss: number; images: number; }
+
+/** An entry of `report().training.history`; accuracy and improvements are null on steps that did not measure them. */
+export interface HistoryEntry {
+  step: number; loss: number; regularizer: number; accuracy: number | null;
+  improvement_paper: number | null; improvement_lossless: number | null;
+}
+
+/** What `crossdub.report()` resolves to. */
+export interface Report {
+  schema_version: number; version: string;
+  spec: RunSpec; hardware: HardwareSpec;
+  training: {
+    device: string; adapter: string; step: number; epoch: number;
+    loss: number | null; accuracy: number | null; images_per_second: number | null;
+    history: HistoryEntry[];
+  };
+  analysis: Analysis;
+}
+
+/** A rejected call: one clear line, and the field it is about where there is one. */
+export interface Failure { message: string; field?: string; }
+
+/** A file's name and bytes, as dropped or fetched. */
+export interface NamedBytes { name: string; bytes: Uint8Array; }
+
+/** The wasm module's exports (pkg/cpu/crossdub.js and pkg/webgpu/crossdub.js, the same interface). Rejections are `Failure`. */
+export interface Crossdub {
+  /** Initializes the module; takes the .wasm URL by default. */
+  default(input?: unknown): Promise<unknown>;
+  version(): string;
+  /** `cpu` or `webgpu`: what this module computes on. */
+  backend(): string;
+  /** The page's defaults. */
+  defaults(): { spec: RunSpec; hardware: HardwareSpec };
+  /** The two specs with these flat fields applied and checked (plan included), or a thrown Failure. */
+  apply(spec: RunSpec, hardware: HardwareSpec, fields: object): { spec: RunSpec; hardware: HardwareSpec };
+  /** A gradient of a fixed small network on this module's device: compared once between the modules. */
+  self_test(): Promise<Float32Array>;
+  Trainer: {
+    /** Data files only for `cifar10`; the built-in set is generated. */
+    open(spec: RunSpec, hardware: HardwareSpec, files: NamedBytes[]): Promise<Trainer>;
+    /** Goes on from `checkpoint()` bytes; the spec comes from the checkpoint. */
+    resume(checkpoint: Uint8Array, hardware: HardwareSpec, files: NamedBytes[]): Promise<Trainer>;
+  };
+  Checkpoint: {
+    /** Someone's safetensors or PyTorch file. */
+    parse(name: string, bytes: Uint8Array): Checkpoint;
+  };
+}
+
+export interface Trainer {
+  adapter(): string;
+  /** One training step. */
+  step(): Promise<Progress>;
+  /** Accuracy on at most this many held-out images. Recorded in the history at the present step. */
+  evaluate(images: number): Promise<Evaluation>;
+  /** Takes up the present weights: what `view`, `tile` and `report` then speak of. */
+  refresh(): Promise<void>;
+  set_hardware(hardware: HardwareSpec): void;
+  /** `strength` 0 to 99.9: the share of each layer's weights that counts as almost zero, in percent. Recorded in the history. */
+  view(strength: number): View;
+  tile(layer: number, tile: number, strength: number): TileDetail;
+  report(): Report;
+  checkpoint(): Promise<Uint8Array>;
+  /** The weights as safetensors with PyTorch's names. */
+  weights(): Promise<Uint8Array>;
+  free(): void;
+}
+
+export interface Checkpoint {
+  set_hardware(hardware: HardwareSpec): void;
+  view(strength: number): View;
+  tile(layer: number, tile: number, strength: number): TileDetail;
+  free(): void;
+}

@@ -1,0 +1,172 @@
+/** The knobs. They use `crossdub.set` and nothing else. */
+
+import { byId, make } from './element.js';
+
+/** @typedef {HTMLInputElement | HTMLSelectElement} Control */
+/** @typedef {ReturnType<import('../api.js').makeApi>} Api */
+
+const OPTIONS = {
+  tile: ['16', '32', '64', '128', '256'],
+  model: ['vgg-small', 'vgg11', 'vgg13', 'vgg16', 'vgg-small_bn', 'vgg11_bn', 'vgg13_bn', 'vgg16_bn', 'custom'],
+  regularizer: [
+    'none', 'gated', 'ungated', 'mean-and-variance', 'mean-and-gated-variance',
+    'group-lasso-tile', 'group-lasso-row', 'group-lasso-column',
+  ],
+};
+
+/** @param {Control} control */
+function valueOf(control) {
+  if (control instanceof HTMLInputElement && control.type === 'checkbox') return control.checked;
+  const text = control.value.trim();
+  if (control.dataset.type === 'list') return text === '' ? [] : text.split(/[\s,]+/).map(Number);
+  // What is no number goes as it is: the refusal then quotes it.
+  if (control.type === 'number' || control.dataset.type === 'number') return text === '' || Number.isNaN(Number(text)) ? text : Number(text);
+  return text;
+}
+
+/** @param {Control} control @param {unknown} value */
+function show(control, value) {
+  if (control instanceof HTMLInputElement && control.type === 'checkbox') control.checked = Boolean(value);
+  else {
+    const text = String(value);
+    if (control instanceof HTMLSelectElement && ![...control.options].some((option) => option.value === text)) {
+      control.append(make('option', { value: text, textContent: text }));
+    }
+    control.value = text;
+  }
+}
+
+export class Controls {
+  #api;
+  #form = /** @type {HTMLFormElement} */ (byId('controls'));
+  #slider = /** @type {HTMLInputElement} */ (byId('strength'));
+  /** @type {number | null} the strength asked for while the last one is being drawn */
+  #next = null;
+  #drawing = false;
+
+  /** @param {Api} api */
+  constructor(api) {
+    this.#api = api;
+    for (const [name, values] of Object.entries(OPTIONS)) {
+      const options = values.map((value) => make('option', { value, textContent: value, disabled: value === 'custom' }));
+      /** @type {HTMLSelectElement} */ (this.#form.elements.namedItem(name)).replaceChildren(...options);
+    }
+    this.#form.addEventListener('submit', (event) => event.preventDefault());
+    this.#form.addEventListener('change', (event) => this.#changed(/** @type {Control} */ (event.target)));
+    this.#slider.addEventListener('input', () => this.#slide(this.#slider.valueAsNumber));
+    foldOnSmallWindows();
+    unfoldMore();
+  }
+
+  /** @returns {Control[]} */
+  #controls() {
+    return /** @type {Control[]} */ ([...this.#form.elements].filter((element) => 'name' in element && element.name));
+  }
+
+  /** @param {Control} control */
+  async #changed(control) {
+    try {
+      await this.#api.set({ [control.name]: valueOf(control) });
+      this.#clear(control);
+    } catch {
+      // Said by `crossdub:error`; the text stays for the user to put right.
+      this.mark(control.name);
+    }
+  }
+
+  /** A slider is faster than the previews: only the latest value counts. @param {number} strength */
+  async #slide(strength) {
+    this.showStrength(strength);
+    this.#next = strength;
+    if (this.#drawing) return;
+    this.#drawing = true;
+    while (this.#next !== null) {
+      const value = this.#next;
+      this.#next = null;
+      await this.#api.set({ strength: value }).catch(() => undefined);
+    }
+    this.#drawing = false;
+  }
+
+  /** @param {number} strength */
+  showStrength(strength) {
+    const text = `${Number(strength.toFixed(1))} %`;
+    byId('strength-value').textContent = text;
+    this.#slider.setAttribute('aria-valuetext', text);
+  }
+
+  /** @param {Control} control */
+  #clear(control) {
+    control.removeAttribute('aria-invalid');
+    control.removeAttribute('aria-describedby');
+  }
+
+  /** @param {string | undefined} field the field that was refused */
+  mark(field) {
+    const control = this.#controls().find(({ name }) => name === field);
+    control?.setAttribute('aria-invalid', 'true');
+    control?.setAttribute('aria-describedby', 'messages');
+  }
+
+  /**
+   * @param {import('../types').RunSpec & import('../types').HardwareSpec} spec
+   * @param {number} strength
+   */
+  follow(spec, strength) {
+    for (const control of this.#controls()) {
+      const value = spec[/** @type {keyof typeof spec} */ (control.name)];
+      const writing = control === document.activeElement && control.getAttribute('aria-invalid') === 'true';
+      if (value === undefined || writing) continue;
+      show(control, value);
+      this.#clear(control);
+    }
+    if (!this.#drawing) {
+      this.#slider.value = String(strength);
+      this.showStrength(strength);
+    }
+  }
+}
+
+/** On a phone the settings are folded at first; on a wide window they can't be. */
+function foldOnSmallWindows() {
+  const small = matchMedia('(max-width: 760px)');
+  const settings = /** @type {HTMLDetailsElement} */ (document.querySelector('.settings'));
+  const fold = () => (settings.open = !small.matches);
+  small.addEventListener('change', fold);
+  fold();
+}
+
+/** The settings that are seldom turned. */
+function unfoldMore() {
+  const more = byId('more');
+  more.addEventListener('click', () => {
+    const fields = byId('more-fields');
+    fields.hidden = !fields.hidden;
+    more.setAttribute('aria-expanded', String(!fields.hidden));
+    more.textContent = fields.hidden ? 'More…' : 'Less';
+  });
+}
+
+/**
+ * Start, pause, step, reset.
+ * @param {Api} api
+ * @param {import('../session.js').Session} session
+ */
+export function transport(api, session) {
+  const [run, step, reset] = /** @type {HTMLButtonElement[]} */ (['run', 'one-step', 'reset'].map(byId));
+  if (!run || !step || !reset) return;
+  // A refusal is said by `crossdub:error`.
+  const quietly = (/** @type {Promise<unknown>} */ promise) => void promise.catch(() => undefined);
+  run.addEventListener('click', () => quietly(session.state.running ? api.pause() : api.start()));
+  step.addEventListener('click', () => quietly(api.step()));
+  reset.addEventListener('click', () => quietly(api.reset()));
+  const follow = () => {
+    const { running, opened, progress } = session.state;
+    run.toggleAttribute('data-running', running);
+    run.lastElementChild?.replaceChildren(running ? 'Pause' : 'Start');
+    run.disabled = !opened || (!running && Boolean(progress?.finished));
+    step.disabled = run.disabled;
+    reset.disabled = !opened;
+  };
+  for (const type of ['running', 'opened', 'progress', 'change']) session.addEventListener(type, follow);
+}

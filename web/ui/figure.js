@@ -1,0 +1,79 @@
+/** Under every picture: its numbers as a table, and downloads. */
+
+import { theme } from '../theme.js';
+import { csv, json, pngFile, save, svgFile } from './download.js';
+import { make } from './element.js';
+
+/**
+ * @typedef {object} Figure
+ * @property {string} name of the files
+ * @property {string[]} columns
+ * @property {() => (string | number | null)[][]} rows
+ * @property {() => unknown} json
+ * @property {() => { title: string, canvas: HTMLCanvasElement }[]} [canvases] for pictures that are no SVG
+ */
+
+/** A table longer than this is for the CSV, not for reading. */
+const MOST_ROWS = 250;
+/** An open table follows the training, at reading speed. */
+const REFRESH_MS = 2000;
+
+/** @param {string | number | null} value */
+function show(value) {
+  if (value === null) return '–';
+  if (typeof value === 'string' || Number.isInteger(value)) return String(value);
+  return String(Number(value.toPrecision(4)));
+}
+
+/** @param {Figure} figure @param {string} title */
+function table({ columns, rows }, title) {
+  const all = rows();
+  const shown = all.slice(0, MOST_ROWS);
+  const more = all.length > shown.length ? `; the first ${shown.length} of ${all.length} rows, all are in the CSV` : '';
+  const head = make('tr', {}, ...columns.map((name) => make('th', { scope: 'col', textContent: name })));
+  const body = shown.map((row) => make('tr', {}, ...row.map((value) => make('td', { textContent: show(value) }))));
+  return make('table', {}, make('caption', {}, title + more), make('thead', {}, head), make('tbody', {}, ...body));
+}
+
+/**
+ * @param {HTMLElement} node the `<figure>`
+ * @param {string} title
+ * @param {Figure} figure
+ * @returns {() => void} to call when the numbers changed
+ */
+export function addTools(node, title, figure) {
+  const scroll = make('div', { className: 'scroll', tabIndex: 0, role: 'region', ariaLabel: `${title}, table` });
+  const fill = () => scroll.replaceChildren(table(figure, title));
+  /** @param {string} label @param {() => void} act */
+  const button = (label, act) => {
+    const it = make('button', { type: 'button' }, label, make('span', { className: 'unseen', textContent: ` of ${title}` }));
+    it.addEventListener('click', act);
+    return it;
+  };
+  const file = `crossdub-${figure.name}`;
+  const picture = figure.canvases
+    ? button('PNG', async () => {
+        const blob = await pngFile(figure.canvases?.() ?? [], theme());
+        if (blob) save(blob, `${file}.png`);
+      })
+    : button('SVG', () => {
+        const svg = node.querySelector('.plot svg');
+        if (svg) save(svgFile(svg, theme().ground), `${file}.svg`);
+      });
+  const buttons = [
+    button('CSV', () => save(csv(figure.columns, figure.rows()), `${file}.csv`)),
+    button('JSON', () => save(json(figure.json()), `${file}.json`)),
+    picture,
+  ];
+  const summary = make('summary', {}, 'Data', make('span', { className: 'unseen', textContent: ` of ${title}` }));
+  const details = make('details', { className: 'tools' }, summary, make('p', {}, 'Download ', ...buttons), scroll);
+  details.addEventListener('toggle', () => (details.open ? fill() : scroll.replaceChildren()));
+  node.querySelector('figcaption')?.after(details);
+  let filled = 0;
+  return () => {
+    const now = performance.now();
+    if (!details.open || now - filled < REFRESH_MS) return;
+    filled = now;
+    fill();
+  };
+}

@@ -1,0 +1,251 @@
+/** The crossbar maps: which tile is pointed at, which is pinned, and the exact numbers in words. */
+
+import { layerMap } from '../charts/layer-map.js';
+import { legend } from '../charts/legend.js';
+import { bitsScale, densityScale, imbalanceScale, levelScale } from '../charts/scales.js';
+import { theme } from '../theme.js';
+import { byId, make } from './element.js';
+import { addTools } from './figure.js';
+import { announce } from './live.js';
+
+/** @typedef {import('../types').LayerMap} LayerMap */
+/** @typedef {import('../types').View} View */
+/** @typedef {{ layer: number, tile: number }} Place */
+/** @typedef {'density' | 'imbalance' | 'level' | 'bits'} Mode */
+
+/** A tile is drawn no larger than this. */
+const LARGEST_CELL = 28;
+
+/** @type {Record<Mode, { values: (map: LayerMap) => number[], note: string, from: string, to: string }>} */
+const MODES = {
+  density: {
+    values: (map) => map.density,
+    note: 'Share of rows that a column effectively uses (Hoyer density), mean over a tile.',
+    from: 'sparse', to: 'dense',
+  },
+  imbalance: {
+    values: (map) => map.imbalance,
+    note: 'How far a tile’s columns differ, in rows: one ADC resolution must serve them all.',
+    from: 'balanced', to: '',
+  },
+  level: {
+    values: (map) => map.level,
+    note: 'If pruned now: at level k at most 1 in 2ᵏ of a column’s rows stays active.',
+    from: 'empty', to: 'dense',
+  },
+  bits: {
+    values: (map) => map.bits_lossless,
+    note: 'If pruned now: bits that its ADC would need to lose nothing.',
+    from: 'none', to: 'bits',
+  },
+};
+
+/** @param {number} value @param {number} digits */
+const fixed = (value, digits) => value.toFixed(digits);
+
+/** @param {number} count */
+const bits = (count) => `${count} ${count === 1 ? 'bit' : 'bits'}`;
+
+export class Maps {
+  /** @type {Place | null} */
+  pinned = null;
+  #session;
+  #pin;
+  /** @type {Place | null} */
+  #pointed = null;
+  /** @type {HTMLElement[]} one element a layer, kept while it is drawn anew, so that focus stays */
+  #layers = [];
+  /** The imbalance scale only grows, so that a falling imbalance is seen to fall. */
+  #mostImbalance = 0;
+  #shape = '';
+  #follow;
+
+  /**
+   * @param {import('../session.js').Session} session
+   * @param {(place: Place) => void} pin
+   */
+  constructor(session, pin) {
+    this.#session = session;
+    this.#pin = pin;
+    byId('map-mode').addEventListener('change', () => this.draw());
+    this.#follow = addTools(byId('maps'), 'Crossbar maps', {
+      name: 'crossbars',
+      columns: ['layer', 'tile', 'row', 'column', 'density', 'imbalance', 'level', 'bits (paper)', 'bits (lossless)'],
+      rows: () => this.#rows(),
+      json: () => ({ analysis: this.#session.state.view?.analysis, maps: this.#maps() }),
+      canvases: () =>
+        this.#layers.map((layer, index) => ({
+          title: this.#maps()[index]?.name ?? '',
+          canvas: /** @type {HTMLCanvasElement} */ (layer.querySelector('canvas')),
+        })),
+    });
+  }
+
+  #maps() {
+    return this.#session.state.view?.maps ?? [];
+  }
+
+  #rows() {
+    return this.#maps().flatMap((map) =>
+      map.density.map((density, tile) => [
+        map.name, tile, Math.floor(tile / map.across), tile % map.across, density, map.imbalance[tile] ?? null,
+        map.level[tile] ?? null, map.bits_paper[tile] ?? null, map.bits_lossless[tile] ?? null,
+      ]),
+    );
+  }
+
+  /** @returns {Mode} */
+  #mode() {
+    const chosen = /** @type {HTMLInputElement | null} */ (byId('map-mode').querySelector('input:checked'));
+    return /** @type {Mode} */ (chosen?.value ?? 'density');
+  }
+
+  /** @param {Mode} mode @param {View} view */
+  #scale(mode, view) {
+    const colours = theme();
+    if (mode === 'density') return densityScale(colours);
+    if (mode === 'level') return levelScale(view.analysis.histogram.length - 1, colours);
+    // A dense tile's lossless bits: one above the number of levels with conversions, see the words on energy.
+    if (mode === 'bits') return bitsScale(largest(this.#maps().map((map) => largest(map.bits_lossless))), colours);
+    return imbalanceScale(this.#mostImbalance || 1, colours);
+  }
+
+  /** Another run: its scales and its pinned tile start afresh. */
+  reset() {
+    this.#mostImbalance = 0;
+  }
+
+  draw() {
+    const { view } = this.#session.state;
+    if (!view) return;
+    const mode = this.#mode();
+    const seen = largest(view.maps.map((map) => largest(map.imbalance)));
+    this.#mostImbalance = Math.max(this.#mostImbalance, seen);
+    this.#lay(view);
+    const scale = this.#scale(mode, view);
+    const { values, note, from, to } = MODES[mode];
+    const end = mode === 'imbalance' ? `${fixed(scale.domain[1], 1)} rows` : to;
+    byId('map-legend').replaceChildren(...legend(scale, { from, to: end }));
+    byId('map-note').textContent = note;
+    view.maps.forEach((map, layer) => {
+      const place = this.#layers[layer];
+      if (!place) return;
+      const at = (/** @type {Place | null} */ it) => (it?.layer === layer ? it.tile : null);
+      const options = { cell: cellOf(map), scale, theme: theme(), pinned: at(this.pinned), pointed: at(this.#pointed) };
+      place.replaceChildren(layerMap(map, values(map), options));
+    });
+    this.#describe();
+    this.#follow();
+  }
+
+  /** Makes the layers' elements where the network is another one. @param {View} view */
+  #lay(view) {
+    const shape = view.maps.map((map) => `${map.name} ${map.across} ${map.down}`).join();
+    if (shape === this.#shape) return;
+    this.#shape = shape;
+    this.#pointed = null;
+    // The middle of the last layer: a tile like most.
+    const last = view.maps.length - 1;
+    const tiles = view.maps[last]?.density.length ?? 0;
+    this.pinned = tiles > 0 ? { layer: last, tile: Math.floor(tiles / 2) } : null;
+    this.#layers = view.maps.map((map, layer) => this.#layer(map, layer));
+    const rows = view.maps.map((map, layer) => {
+      const { outputs = 0, inputs = 0, tiles: count = 0 } = view.analysis.layers[layer] ?? {};
+      const size = `${inputs} inputs → × ${outputs} outputs ↓ · ${count} ${count === 1 ? 'tile' : 'tiles'}`;
+      const name = make('p', { className: 'layer-name' }, make('b', { textContent: map.name.replace(/\.weight$/, '') }), make('span', { textContent: size }));
+      return make('div', { className: 'layer' }, name, /** @type {HTMLElement} */ (this.#layers[layer]));
+    });
+    byId('map-list').replaceChildren(...rows);
+    if (this.pinned) this.#pin(this.pinned);
+  }
+
+  /** @param {LayerMap} map @param {number} layer */
+  #layer(map, layer) {
+    const node = make('div', { className: 'layer-map', tabIndex: 0, role: 'application' });
+    const tiles = map.density.length;
+    node.setAttribute('aria-label', `Crossbars of ${map.name}, ${tiles} tiles: arrow keys move, Enter looks inside`);
+    const under = (/** @type {MouseEvent} */ event) => {
+      const box = node.getBoundingClientRect();
+      const cell = cellOf(map);
+      const column = Math.floor((event.clientX - box.left) / cell);
+      const tile = Math.floor((event.clientY - box.top) / cell) * map.across + column;
+      return column >= 0 && column < map.across && tile >= 0 && tile < tiles ? { layer, tile } : null;
+    };
+    node.addEventListener('pointermove', (event) => this.#point(under(event)));
+    node.addEventListener('pointerleave', () => this.#point(null));
+    node.addEventListener('click', (event) => this.#choose(under(event)));
+    node.addEventListener('focus', () => {
+      if (node.matches(':focus-visible')) this.#point(this.pinned?.layer === layer ? this.pinned : { layer, tile: 0 });
+    });
+    node.addEventListener('blur', () => this.#point(null));
+    node.addEventListener('keydown', (event) => this.#key(event, layer));
+    return node;
+  }
+
+  /** @param {KeyboardEvent} event @param {number} layer */
+  #key(event, layer) {
+    const map = this.#maps()[layer];
+    if (!map) return;
+    const tiles = map.density.length;
+    const tile = this.#pointed?.layer === layer ? this.#pointed.tile : 0;
+    /** @type {Record<string, number>} */
+    const moves = { ArrowLeft: tile - 1, ArrowRight: tile + 1, ArrowUp: tile - map.across, ArrowDown: tile + map.across, Home: 0, End: tiles - 1 };
+    const to = moves[event.key];
+    if (to !== undefined) {
+      event.preventDefault();
+      if (to >= 0 && to < tiles) this.#point({ layer, tile: to });
+      announce(this.#words(this.#pointed));
+    } else if (event.key === 'Enter' || event.key === ' ') {
+      event.preventDefault();
+      this.#choose(this.#pointed ?? { layer, tile });
+      announce(`Looking inside ${this.#words(this.pinned)}`);
+    }
+  }
+
+  /** @param {Place | null} place */
+  #point(place) {
+    if (place?.layer === this.#pointed?.layer && place?.tile === this.#pointed?.tile) return;
+    this.#pointed = place;
+    this.draw();
+  }
+
+  /** @param {Place | null} place */
+  #choose(place) {
+    if (!place) return;
+    this.pinned = place;
+    this.#pin(place);
+    this.draw();
+  }
+
+  #describe() {
+    const place = this.#pointed ?? this.pinned;
+    byId('map-readout').textContent = place ? this.#words(place) : 'Point at a tile for its numbers; click to look inside.';
+  }
+
+  /** @param {Place | null} place */
+  #words(place) {
+    const map = place ? this.#maps()[place.layer] : undefined;
+    if (!place || !map) return '';
+    const { tile } = place;
+    const of = (/** @type {number[]} */ values) => values[tile] ?? 0;
+    const where = `row ${Math.floor(tile / map.across) + 1}, column ${(tile % map.across) + 1}`;
+    return (
+      `${map.name.replace(/\.weight$/, '')}, tile ${tile} (${where}): density ${fixed(100 * of(map.density), 1)} %, ` +
+      `imbalance ${fixed(of(map.imbalance), 2)} rows. If pruned now: level ${of(map.level)}, ` +
+      `${bits(of(map.bits_paper))} (paper), ${bits(of(map.bits_lossless))} (lossless).`
+    );
+  }
+}
+
+/** A network may have thousands of tiles: too many for the arguments of Math.max. @param {number[]} values */
+function largest(values) {
+  return values.reduce((most, value) => Math.max(most, value), 0);
+}
+
+/** @param {LayerMap} map */
+function cellOf(map) {
+  const width = Math.max(200, byId('map-list').clientWidth);
+  const whole = Math.floor(width / map.across);
+  // Below three pixels a whole number would waste a third of the width.
+  return Math.min(LARGEST_CELL, whole >= 3 ? whole : width / map.across);
+}

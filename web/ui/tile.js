@@ -1,0 +1,103 @@
+/** Inside the pinned tile: its cells and its columns' densities. */
+
+import { columnsChart } from '../charts/columns.js';
+import { tileCells } from '../charts/tile-cells.js';
+import { theme } from '../theme.js';
+import { byId, make } from './element.js';
+import { addTools } from './figure.js';
+
+/** @typedef {import('../types').TileDetail} TileDetail */
+
+const SIDE = 200;
+
+export class Tile {
+  /** @type {TileDetail | null} */
+  #detail = null;
+  #asking = false;
+  /** @type {{ layer: number, tile: number } | null} */
+  #wanted = null;
+  #ask;
+  #follow;
+
+  /** @param {(layer: number, tile: number) => Promise<TileDetail | null>} ask */
+  constructor(ask) {
+    this.#ask = ask;
+    this.#follow = addTools(byId('tile'), 'Chosen tile', {
+      name: 'tile',
+      columns: ['output', 'effective rows (Hoyer)', 'rows above tolerance', 'kept if pruned now'],
+      rows: () => this.#rows(),
+      json: () => this.#json(),
+      canvases: () => {
+        const canvas = byId('tile').querySelector('canvas');
+        return canvas ? [{ title: byId('tile-title').textContent ?? '', canvas }] : [];
+      },
+    });
+  }
+
+  #rows() {
+    const detail = this.#detail;
+    if (!detail) return [];
+    return detail.hoyer.map((hoyer, column) => {
+      const kept = detail.kept.subarray(column * detail.rows, (column + 1) * detail.rows);
+      return [detail.first_output + column, hoyer, detail.counted[column] ?? null, kept.reduce((sum, one) => sum + one, 0)];
+    });
+  }
+
+  #json() {
+    const detail = this.#detail;
+    return detail && { ...detail, values: [...detail.values], kept: [...detail.kept] };
+  }
+
+  /**
+   * Asks the worker; while it is busy only the latest wish counts.
+   * @param {{ layer: number, tile: number } | null} place
+   */
+  async show(place) {
+    this.#wanted = place;
+    if (this.#asking) return;
+    this.#asking = true;
+    while (this.#wanted) {
+      const { layer, tile } = this.#wanted;
+      this.#wanted = null;
+      const detail = await this.#ask(layer, tile).catch(() => null);
+      if (detail) {
+        this.#detail = detail;
+        this.draw();
+      }
+    }
+    this.#asking = false;
+  }
+
+  draw() {
+    const detail = this.#detail;
+    if (!detail) return;
+    const colours = theme();
+    const { rows, columns, first_input, level, kept } = detail;
+    const remaining = kept.reduce((sum, one) => sum + one, 0);
+    byId('tile-title').textContent = `Inside ${detail.layer.replace(/\.weight$/, '')}, tile ${detail.tile}`;
+    byId('tile-facts').textContent = `if pruned now, level ${level}: ${remaining} of ${rows * columns} stay`;
+    const place = /** @type {HTMLElement} */ (document.querySelector('.tile-plot'));
+    const part = (/** @type {string} */ text) => make('p', { className: 'part', textContent: text });
+    const cells = make('div', {}, part(`inputs ${first_input}–${first_input + rows - 1} ↓, outputs →`), tileCells(detail, { side: SIDE, theme: colours }), keys(colours));
+    const beside = place.clientWidth - SIDE - 20;
+    const width = beside >= 220 ? beside : Math.max(220, place.clientWidth);
+    const chart = columnsChart(detail, { width, height: SIDE + 22, theme: colours });
+    const bars = make('div', { className: 'columns' }, part('effective active rows; dots: above tolerance'), chart);
+    place.replaceChildren(cells, bars);
+    this.#follow();
+  }
+}
+
+/** The legend of the cells. @param {import('../messages').Theme} colours */
+function keys(colours) {
+  const swatch = (/** @type {string} */ colour, /** @type {string} */ text) => {
+    const box = make('i');
+    box.style.cssText = `display:inline-block;width:10px;height:10px;margin-right:4px;background:${colour}`;
+    return make('span', {}, box, text);
+  };
+  const dot = make('i');
+  dot.style.cssText = `display:inline-block;width:4px;height:4px;margin:0 5px 3px 2px;background:${colours.soft}`;
+  const row = make('p', { className: 'part' }, swatch(colours.positive, 'positive'), swatch(colours.negative, 'negative'), make('span', {}, dot, 'pruned'));
+  row.style.cssText = 'display:flex;gap:12px;margin:5px 0 0';
+  return row;
+}
