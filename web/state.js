@@ -7,7 +7,7 @@
 /** @typedef {import('./types').HardwareSpec} HardwareSpec */
 /** @typedef {import('./messages').Fields} Fields */
 
-export const DEFAULT_STRENGTH = 60;
+export const DEFAULT_STRENGTH = 90;
 export const MAX_STRENGTH = 99.9;
 
 /** What a network's name stands for; the address names either the network or these. */

@@ -1,5 +1,7 @@
 //! The one error type: every failure is a single line that names what failed, where, and why.
 
+use std::fmt::Display;
+
 /// What went wrong, in the words shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -46,12 +48,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// An error about a file.
-    pub fn file(what: impl Into<String>, file: impl Into<String>, why: impl ToString) -> Self {
+    pub fn file(what: impl Into<String>, file: impl Into<String>, why: impl Display) -> Self {
         Self::File { what: what.into(), file: file.into(), why: one_line(&why.to_string()) }
     }
 
     /// An error about a field of the specification.
-    pub fn field(field: impl Into<String>, value: impl ToString, why: impl ToString) -> Self {
+    pub fn field(field: impl Into<String>, value: impl Display, why: impl Display) -> Self {
         Self::Field {
             field: field.into(),
             value: one_line(&value.to_string()),
@@ -60,7 +62,7 @@ impl Error {
     }
 
     /// An error about a device.
-    pub fn device(device: impl Into<String>, why: impl ToString) -> Self {
+    pub fn device(device: impl Into<String>, why: impl Display) -> Self {
         Self::Device { device: device.into(), why: one_line(&why.to_string()) }
     }
 

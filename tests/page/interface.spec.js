@@ -136,6 +136,20 @@ test('CIFAR-10 that is not there is asked for, and the address stands', async ({
   await expect(page.getByRole('button', { name: 'Start' })).toBeEnabled();
 });
 
+test('a WebGPU module that computes something else is not used', async ({ page }) => {
+  const module = `export default async () => {}; export const self_test = async () => new Float32Array([1, 2, 3]);`;
+  await page.route('**/pkg/webgpu/*', (route) => {
+    const script = route.request().url().endsWith('.js');
+    return route.fulfill({ contentType: script ? 'text/javascript' : 'application/wasm', body: script ? module : '' });
+  });
+  await open(page, '#device=webgpu');
+  await expect(page.locator('.message')).toContainText(/WebGPU can't be used: its self-test is wrong.* CPU/);
+  await page.getByRole('button', { name: 'Step' }).click();
+  await expect.poll(async () => (await report(page)).training.step).toBe(1);
+  expect((await report(page)).training.device).toBe('cpu');
+  expect((await spec(page)).device).toBe('webgpu');
+});
+
 test('the run’s own weights come back as a checkpoint, and there is a way back', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());

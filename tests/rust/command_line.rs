@@ -168,3 +168,28 @@ fn predict_and_data_read_cifar10() {
     assert_eq!(predictions[0]["logits"].as_array().map(Vec::len), Some(10));
     refusal(&["predict", &weights, "--model", "vgg-small", "--data", &data, "--range", "0..2000"]);
 }
+
+#[test]
+fn prune_writes_all_tensors_and_says_what_it_did() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (weights, out, masks) = (golden_weights(), path("pruned.safetensors"), path("masks.safetensors"));
+    let common = ["prune", &weights, "--tile", "16", "--ratios", "30,85", "--out", &out];
+    let said = answer(&[&common[..], &["--rule", "paper", "--masks", &masks, "--json"]].concat());
+    let golden = &json(&repository().join("tests/golden/cases.json"))[0];
+    for (field, expected) in [("zeros", "zeros_after"), ("histogram", "hist_after"), ("weights", "weights")] {
+        assert_eq!(said[field], golden[expected], "{field}");
+    }
+    assert_eq!(said["forced"].as_u64().expect("a count") + said["loosened"].as_u64().expect("a count"), 58);
+    let (pruned, masks) =
+        (crate::shared::weights(Path::new(&out)), crate::shared::weights(Path::new(&masks)));
+    for (tensor, mask) in pruned.tensors.iter().zip(&masks.tensors) {
+        assert!(
+            tensor.data.iter().zip(&mask.data).all(|(w, m)| (*w == 0.0) == (*m == 0.0)),
+            "{}",
+            tensor.name
+        );
+    }
+    refusal(&["prune", &weights, "--tile", "16", "--ratios", "30", "--out", &path("none.safetensors")]);
+    assert!(!folder.path().join("none.safetensors").exists());
+}

@@ -20,7 +20,7 @@ fn random_weights(seed: u64) -> Vec<f32> {
     // Away from zero, where |w| has no derivative.
     let draw = |random: &mut ChaCha8Rng| {
         let magnitude = 0.2 + random.next_u32() as f32 / u32::MAX as f32;
-        if random.next_u32() % 2 == 0 { magnitude } else { -magnitude }
+        if random.next_u32().is_multiple_of(2) { magnitude } else { -magnitude }
     };
     (0..count).map(|_| draw(&mut random)).collect()
 }

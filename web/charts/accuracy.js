@@ -1,12 +1,12 @@
-/** Accuracy on held-out images, a dot for each time it was measured. */
+/** Accuracy on held-out images in percent, a dot for each time it was measured. */
 
 import * as Plot from '@observablehq/plot';
 
 import { frame, grid, steps } from './frame.js';
 import { thinned } from './series.js';
 
-/** Both data sets have ten classes, equally frequent. */
-const GUESSING = 0.1;
+/** Both data sets have ten classes, equally frequent: percent that guessing gets right. */
+const GUESSING = 10;
 
 /**
  * @param {import('../messages').Point[]} history
@@ -16,11 +16,11 @@ export function accuracyChart(history, size) {
   const { theme, width } = size;
   const points = thinned(history, (point) => point.accuracy, 150);
   const last = points.at(-1);
-  const percent = (/** @type {number} */ value) => `${(100 * value).toFixed(1)} %`;
+  const percent = (/** @type {number} */ value) => `${value.toFixed(1)} %`;
   const label = last ? `Held-out accuracy, ${percent(last.value)} at step ${last.step}` : 'Accuracy: not measured yet';
   return frame(size, label, {
     x: steps(history.at(-1)?.step ?? 0, width),
-    y: { domain: [0, 1], label: null, ticks: [0, 0.25, 0.5, 0.75, 1], tickFormat: (/** @type {number} */ v) => `${100 * v} %` },
+    y: { domain: [0, 100], label: null, ticks: [0, 25, 50, 75, 100], tickFormat: (/** @type {number} */ v) => `${v} %` },
     marginRight: 44,
     marks: [
       grid(theme, 4),

@@ -23,6 +23,6 @@ export function announceRun(session) {
     if (done <= epoch && !progress.finished) return;
     epoch = done;
     const word = progress.finished ? 'Training is complete' : `Epoch ${done} is done`;
-    announce(`${word}: accuracy ${(100 * evaluation.accuracy).toFixed(1)} percent.`);
+    announce(`${word}: accuracy ${evaluation.accuracy.toFixed(1)} percent.`);
   });
 }

@@ -25,7 +25,7 @@ const MODES = {
   },
   imbalance: {
     values: (map) => map.imbalance,
-    note: 'How far a tile’s columns differ, in rows: one ADC resolution must serve them all.',
+    note: 'How far a tile’s columns differ, in rows; one ADC setting serves all.',
     from: 'balanced', to: '',
   },
   level: {

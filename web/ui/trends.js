@@ -18,10 +18,10 @@ const CHARTS = [
 /** What the regularizer's value is, by its kind. */
 const WORDS = {
   none: 'none is chosen',
-  gated: 'variance of column densities',
-  ungated: 'variance of column densities',
-  'mean-and-variance': 'mean and variance of densities',
-  'mean-and-gated-variance': 'mean and variance of densities',
+  gated: 'imbalance of the columns',
+  ungated: 'imbalance of the columns',
+  'mean-and-variance': 'density and imbalance',
+  'mean-and-gated-variance': 'density and imbalance',
   'group-lasso-tile': 'sum of the tiles’ norms',
   'group-lasso-row': 'sum of the rows’ norms',
   'group-lasso-column': 'sum of the columns’ norms',

@@ -27,3 +27,18 @@ export function isDeviceFailure(thrown) {
   if (thrown instanceof Error) return true;
   return /^using the device\b/.test(asFailure(thrown).message);
 }
+
+/**
+ * A panic inside a module's asynchronous call is thrown where nobody waits, and the call's promise stays
+ * pending for ever. The stack says which module it was.
+ * @param {(device: 'cpu' | 'webgpu', why: string) => void} tell
+ */
+export function onPanic(tell) {
+  const hear = (/** @type {Event} */ event, /** @type {unknown} */ thrown) => {
+    if (!(thrown instanceof WebAssembly.RuntimeError)) return;
+    event.preventDefault();
+    tell(/\/pkg\/webgpu\//.test(thrown.stack ?? '') ? 'webgpu' : 'cpu', asFailure(thrown).message);
+  };
+  addEventListener('error', (event) => hear(event, event.error));
+  addEventListener('unhandledrejection', (event) => hear(event, event.reason));
+}

@@ -4,7 +4,7 @@
  */
 
 import { chooseDevice } from './device.js';
-import { asFailure, isDeviceFailure } from './failure.js';
+import { asFailure, isDeviceFailure, onPanic } from './failure.js';
 import { DataFiles, kindOfAll, read } from './files.js';
 import { forget, keep, kept, summary } from './keep.js';
 import { Loop } from './loop.js';
@@ -16,6 +16,7 @@ import { WebGpu } from './webgpu.js';
 /** @typedef {import('../types').Checkpoint} Checkpoint */
 /** @typedef {import('../types').RunSpec} RunSpec */
 /** @typedef {import('../types').HardwareSpec} HardwareSpec */
+/** @typedef {'cpu' | 'webgpu'} Device */
 /** @typedef {import('../messages').WorkerEvent} WorkerEvent */
 
 export class Lab {
@@ -30,6 +31,8 @@ export class Lab {
   /** @type {RunSpec | null} */ #spec = null;
   /** @type {HardwareSpec | null} */ #hardware = null;
   /** @type {Checkpoint | null} */ #dropped = null;
+  /** Whether the work in line may wait for the GPU. */
+  #usesGpu = false;
   #strength = 0;
   #step = 0;
   /** @type {Uint8Array | null} the last checkpoint of this run, to go on from when the device is lost */
@@ -60,15 +63,17 @@ export class Lab {
     let expected;
     const selfTest = () => (expected ??= this.#queue.run(() => cpu.self_test()));
     this.#gpu = new WebGpu(base, selfTest, () => this.#wantsGpu(), (webgpu) => this.#tell({ type: 'webgpu', webgpu }));
-    this.#gpu.lost.then((why) => this.#loop.interrupt(new Error(`the WebGPU device was lost (${why})`)));
+    this.#gpu.lost.then((why) => this.#usesGpu && this.#queue.breakOff(new Error(why)));
+    onPanic((device, why) => {
+      if (device === 'webgpu') this.#gpu?.fail(why);
+      else this.#queue.breakOff({ message: `${why}. Reload the page to go on.` });
+    });
     return { ...cpu.defaults(), version: cpu.version() };
   }
 
   /**
    * The two specs with these fields applied and checked.
-   * @param {RunSpec} spec
-   * @param {HardwareSpec} hardware
-   * @param {object} fields
+   * @param {RunSpec} spec @param {HardwareSpec} hardware @param {object} fields
    */
   async apply(spec, hardware, fields) {
     return this.#attempt(() => this.#module('cpu').apply(spec, hardware, fields));
@@ -86,9 +91,7 @@ export class Lab {
 
   /**
    * A fresh run in place of the present one, which is kept when the new one can't be had.
-   * @param {RunSpec} spec
-   * @param {HardwareSpec} hardware
-   * @param {number} strength
+   * @param {RunSpec} spec @param {HardwareSpec} hardware @param {number} strength
    */
   async open(spec, hardware, strength) {
     await this.#loop.stop();
@@ -99,10 +102,7 @@ export class Lab {
     });
   }
 
-  /**
-   * Goes on from the run that the browser kept.
-   * @param {number} strength
-   */
+  /** Goes on from the run that the browser kept. @param {number} strength */
   async resume(strength) {
     await this.#loop.stop();
     await this.#attempt(async () => {
@@ -187,10 +187,7 @@ export class Lab {
 
   /**
    * Takes up data files or a checkpoint.
-   * @param {File[]} files
-   * @param {RunSpec} spec
-   * @param {HardwareSpec} hardware
-   * @param {number} strength
+   * @param {File[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {number} strength
    * @returns {Promise<'data' | 'checkpoint'>}
    */
   async load(files, spec, hardware, strength) {
@@ -229,7 +226,6 @@ export class Lab {
 
   /** @param {import('../types').NamedBytes} file @param {HardwareSpec} hardware @param {number} strength */
   async #loadCheckpoint(file, hardware, strength) {
-    await this.#queue.run(() => undefined);
     const parsed = this.#module('cpu').Checkpoint.parse(file.name, file.bytes);
     try {
       parsed.set_hardware(hardware);
@@ -255,7 +251,7 @@ export class Lab {
     return this.#data.of(data);
   }
 
-  /** @param {'cpu' | 'webgpu'} device */
+  /** @param {Device} device */
   #module(device) {
     const module = device === 'webgpu' ? this.#gpu?.module : this.#cpu;
     if (!module) throw { message: `the ${device} module is not loaded` };
@@ -277,36 +273,48 @@ export class Lab {
   }
 
   /**
-   * @param {'cpu' | 'webgpu'} device
-   * @param {string} fallback
-   * @param {HardwareSpec} hardware
-   * @param {number} strength
+   * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {number} strength
    * @param {(module: Crossdub) => Promise<Trainer>} make
    */
   async #adopt(device, fallback, hardware, strength, make) {
-    await this.#queue.run(async () => {
-      const trainer = await make(this.#module(device));
-      this.#trainer?.free();
-      this.#dropped?.free();
-      this.#dropped = null;
-      this.#trainer = trainer;
-      this.#device = device;
-      this.#hardware = hardware;
-      this.#strength = strength;
-      await trainer.refresh();
-      const { spec, training } = trainer.report();
-      this.#spec = spec;
-      this.#step = training.step;
-      this.#saved = null;
-      this.#loop.reset(device === 'webgpu', training.step);
-      const adapter = trainer.adapter();
-      const { step, history } = training;
-      this.#tell({ type: 'opened', opened: { spec, hardware, device, adapter, step, history }, fallback });
-      await this.#viewNow();
-    });
+    try {
+      this.#usesGpu ||= device === 'webgpu';
+      await this.#queue.run(() => this.#adoptNow(device, fallback, hardware, strength, make));
+    } catch (thrown) {
+      if (device !== 'webgpu' || !isDeviceFailure(thrown)) throw thrown;
+      const { message } = asFailure(thrown);
+      this.#gpu?.giveUp(message);
+      await this.#adopt('cpu', `WebGPU failed (${message}). Training on the CPU instead.`, hardware, strength, make);
+    }
   }
 
-  /** @param {'cpu' | 'webgpu'} device @param {string} fallback @param {Uint8Array} bytes */
+  /**
+   * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {number} strength
+   * @param {(module: Crossdub) => Promise<Trainer>} make
+   */
+  async #adoptNow(device, fallback, hardware, strength, make) {
+    const trainer = await make(this.#module(device));
+    if (this.#device === 'cpu' || this.#gpu?.module) this.#trainer?.free();
+    this.#dropped?.free();
+    this.#dropped = null;
+    this.#trainer = trainer;
+    this.#device = device;
+    this.#usesGpu = device === 'webgpu';
+    this.#hardware = hardware;
+    this.#strength = strength;
+    await trainer.refresh();
+    const { spec, training } = trainer.report();
+    this.#spec = spec;
+    this.#step = training.step;
+    this.#saved = null;
+    this.#loop.reset(device === 'webgpu', training.step);
+    const adapter = trainer.adapter();
+    const { step, history } = training;
+    this.#tell({ type: 'opened', opened: { spec, hardware, device, adapter, step, history }, fallback });
+    await this.#viewNow();
+  }
+
+  /** @param {Device} device @param {string} fallback @param {Uint8Array} bytes */
   async #adoptCheckpoint(device, fallback, bytes) {
     const [spec, hardware] = [this.#spec, this.#hardware];
     if (!spec || !hardware) return;
@@ -361,10 +369,8 @@ export class Lab {
       return false;
     }
     this.#gpu?.giveUp(failure.message);
-    // The dead module's objects are not even freed: any call into it may throw. A call that waits for the
-    // lost device may never return, so the line behind it is left as well.
+    // The dead module's objects are not even freed: any call into it may throw.
     this.#trainer = null;
-    this.#queue = new Queue();
     try {
       const [spec, hardware, saved] = [this.#spec, this.#hardware, this.#saved];
       if (!spec || !hardware) return false;

@@ -46,8 +46,6 @@ export class Loop {
   #gpu = false;
   #last = { view: 0, report: 0, save: 0, saveStep: 0, evaluateStep: 0, evaluate: 0 };
   #cost = { view: 0, evaluate: 0 };
-  /** @type {(thrown: Error) => void} */
-  #interrupt = () => undefined;
 
   /** @param {Work} work */
   constructor(work) {
@@ -85,19 +83,12 @@ export class Loop {
   /** One step with its view. */
   async once() {
     try {
-      await this.#interruptible(async () => {
-        await this.#work.step();
-        await this.#work.view();
-        await this.#work.report();
-      });
+      await this.#work.step();
+      await this.#work.view();
+      await this.#work.report();
     } catch (thrown) {
       await this.#work.failed(thrown);
     }
-  }
-
-  /** Breaks off what the loop waits for. @param {Error} thrown */
-  interrupt(thrown) {
-    this.#interrupt(thrown);
   }
 
   async #go() {
@@ -105,29 +96,17 @@ export class Loop {
     try {
       while (!this.#stopping && !finished) {
         try {
-          finished = await this.#interruptible(() => this.#round());
+          finished = await this.#round();
         } catch (thrown) {
           if (!(await this.#work.failed(thrown))) return;
         }
         await nextTask();
       }
-      await this.#interruptible(() => this.#finish(finished)).catch((thrown) => this.#work.failed(thrown));
+      await this.#finish(finished).catch((thrown) => this.#work.failed(thrown));
     } finally {
       this.running = false;
       this.#work.running(false);
     }
-  }
-
-  /**
-   * @template T
-   * @param {() => Promise<T>} work
-   * @returns {Promise<T>}
-   */
-  #interruptible(work) {
-    return new Promise((resolve, reject) => {
-      this.#interrupt = reject;
-      work().then(resolve, reject);
-    });
   }
 
   async #round() {
@@ -168,7 +147,7 @@ export class Loop {
     const start = performance.now();
     // Evaluating is about three times as fast as training; about two seconds of it are enough.
     const affordable = Math.round(6 * (progress.images_per_second ?? EVALUATE_IMAGES));
-    await this.#work.evaluate(Math.min(EVALUATE_IMAGES, Math.max(50, affordable)));
+    await this.#work.evaluate(Math.min(EVALUATE_IMAGES, Math.max(100, affordable)));
     this.#last.evaluate = performance.now();
     this.#last.evaluateStep = progress.step;
     this.#cost.evaluate = this.#last.evaluate - start;

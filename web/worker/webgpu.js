@@ -37,22 +37,20 @@ function describe(adapter) {
 
 /**
  * Hears of a lost device at once: a call that waits for a lost device may never come back.
- * @returns {Promise<string>} resolves with the reason
+ * @param {(why: string) => void} tell
  */
-function watchForLoss() {
-  return new Promise((resolve) => {
-    const prototype = /** @type {any} */ (globalThis).GPUAdapter?.prototype;
-    if (!prototype) return;
-    const original = prototype.requestDevice;
-    /** @this {unknown} @param {unknown[]} options */
-    prototype.requestDevice = async function requestDevice(...options) {
-      const device = await original.apply(this, options);
-      device.lost.then((/** @type {{ reason: string, message: string }} */ info) =>
-        resolve(info.message || info.reason || 'no reason given'),
-      );
-      return device;
-    };
-  });
+function watchForLoss(tell) {
+  const prototype = /** @type {any} */ (globalThis).GPUAdapter?.prototype;
+  if (!prototype) return;
+  const original = prototype.requestDevice;
+  /** @this {unknown} @param {unknown[]} options */
+  prototype.requestDevice = async function requestDevice(...options) {
+    const device = await original.apply(this, options);
+    device.lost.then((/** @type {{ reason: string, message: string }} */ info) =>
+      tell(`the WebGPU device was lost (${info.message || info.reason || 'no reason given'})`),
+    );
+    return device;
+  };
 }
 
 /**
@@ -79,8 +77,10 @@ export class WebGpu {
   state = { state: 'looking', adapter: '', software: false, why: '' };
   /** @type {Crossdub | null} */
   module = null;
-  /** Resolves with the reason when the device is lost. */
-  lost = watchForLoss();
+  /** @type {(why: string) => void} the device is lost, or the module died */
+  fail = () => undefined;
+  /** Resolves with the reason when that happened. @type {Promise<string>} */
+  lost = new Promise((resolve) => (this.fail = resolve));
   /** Resolves once the first look for adapter and module is over. */
   looked;
   /** @type {Promise<void> | null} */
@@ -101,7 +101,8 @@ export class WebGpu {
     this.#expected = expected;
     this.#wanted = wanted;
     this.#tell = tell;
-    this.lost.then((why) => this.giveUp(`the WebGPU device was lost (${why})`));
+    watchForLoss(this.fail);
+    this.lost.then((why) => this.giveUp(why));
     this.looked = this.#look();
   }
 
@@ -167,7 +168,7 @@ export class WebGpu {
     try {
       const module = /** @type {Crossdub} */ (await import(/* @vite-ignore */ this.#address('crossdub.js')));
       await module.default();
-      const lost = this.lost.then((why) => Promise.reject(new Error(`the device was lost (${why})`)));
+      const lost = this.lost.then((why) => Promise.reject(new Error(why)));
       const [expected, actual] = await Promise.all([this.#expected(), Promise.race([module.self_test(), lost])]);
       const error = relativeError(expected, actual);
       if (!(error <= TOLERANCE)) {

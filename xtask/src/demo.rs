@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread;
@@ -14,7 +14,7 @@ use crate::modules::{self, Module};
 use crate::process::{self, Program};
 use crate::setup;
 use crate::steps::{self, Part, Step};
-use crate::workshop::Workshop;
+use crate::workshop::{Workshop, first_free_port, is_free};
 
 const FIRST_PORT: u16 = 5173;
 
@@ -57,11 +57,10 @@ fn cifar10_in(folder: &Path) -> Result<PathBuf> {
 }
 
 fn free_port(wanted: Option<u16>) -> Result<u16> {
-    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     match wanted {
-        Some(port) if free(&port) => Ok(port),
+        Some(port) if is_free(port) => Ok(port),
         Some(port) => Err(Failure::new(format!("port {port} is taken"))),
-        None => (FIRST_PORT..FIRST_PORT + 100).find(free).ok_or_else(|| Failure::new("no free port")),
+        None => first_free_port(FIRST_PORT),
     }
 }
 
@@ -105,6 +104,8 @@ fn open_browser(address: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]

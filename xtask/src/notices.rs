@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, on_file};
 use crate::modules::Module;
 use crate::workshop::{WASM_TARGET, Workshop};
 
@@ -35,6 +35,14 @@ struct Package {
 pub fn collect(workshop: &Workshop) -> Result<Notices> {
     let mut packages = crates(workshop)?;
     packages.extend(node_packages(workshop)?);
+    // Some of Burn's crates offer Apache-2.0 without its text, which is the same everywhere.
+    let apache = workshop.root.join("LICENSE-APACHE");
+    let apache = tidy(&fs::read_to_string(&apache).map_err(on_file("read", &apache))?);
+    for package in &mut packages {
+        if package.texts.is_empty() && package.licence.contains("Apache-2.0") {
+            package.texts.push(apache.clone());
+        }
+    }
     packages.sort();
     packages.dedup();
     Ok(Notices { text: write(&packages), packages: packages.len() })

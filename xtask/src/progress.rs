@@ -74,7 +74,7 @@ impl Progress {
                 Some(total) => {
                     format!("compiled {} of at most {total} crates, now {name}", self.compiled - 1)
                 }
-                None => format!("compiled {} crates, now {name}", self.compiled - 1),
+                _ => format!("compiled {} crates, now {name}", self.compiled - 1),
             };
         }
         self.tick();

@@ -7,8 +7,9 @@ use crate::process::Program;
 use crate::progress::Progress;
 use crate::setup;
 use crate::steps::{self, Part, Step};
-use crate::workshop::{WASM_TARGET, Workshop};
+use crate::workshop::{WASM_TARGET, Workshop, first_free_port};
 
+const FIRST_TEST_PORT: u16 = 4187;
 const CLIPPY_STRICT: [&str; 3] = ["--", "--deny", "warnings"];
 
 /// Everything; `quick` leaves out what needs the WebGPU module.
@@ -111,14 +112,16 @@ fn wasm_pack_test(workshop: &Workshop, module: Module) -> Program {
     let driver = workshop.chromedriver.clone().unwrap_or_default();
     let test =
         workshop.wasm("wasm-pack").args(["test", "--headless", "--chrome", "--chromedriver"]).args([driver]);
-    let test = test.args(["--mode", "no-install", "--release", "crate", "--"]).args(module.features());
+    let test = test.args(["--mode", "no-install", "--release", "crate"]).args(module.features());
     // A software WebGPU adapter takes long over its first shaders.
     test.args(["--test", "wasm"]).env("WASM_BINDGEN_TEST_TIMEOUT", "900")
 }
 
 fn page_tests<'a>(quick: bool) -> Step<'a> {
     let work = move |workshop: &mut Workshop, progress: &mut Progress| {
-        let mut tests = workshop.npm().args(["test"]);
+        // Someone else's tests may run on this machine too.
+        let port = first_free_port(FIRST_TEST_PORT)?.to_string();
+        let mut tests = workshop.npm().args(["test"]).env("CROSSDUB_TEST_PORT", port);
         if let Some(chromium) = &workshop.chromium {
             tests = tests.env("CROSSDUB_CHROMIUM", chromium);
         }

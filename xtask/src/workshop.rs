@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
@@ -91,7 +92,7 @@ impl Workshop {
     /// How many crates a module's build may compile.
     pub fn module_crates(&self, module: Module) -> Option<usize> {
         let tree = self.cargo().args(["tree", "--package", "crossdub", "--target", WASM_TARGET]);
-        let tree = tree.args(["--edges", "normal,build", "--prefix", "none"]).args(module.features());
+        let tree = tree.args(["--edges", "normal,build,dev", "--prefix", "none"]).args(module.features());
         tree.answer().map(|list| count_crates(&list))
     }
 }
@@ -103,6 +104,16 @@ fn cache_folder() -> Result<PathBuf> {
     folder
         .map(|folder| folder.join("crossdub"))
         .ok_or_else(|| Failure::new("neither XDG_CACHE_HOME nor HOME is set"))
+}
+
+/// The first port from this one on that no one listens on.
+pub fn first_free_port(from: u16) -> Result<u16> {
+    (from..from + 100).find(|port| is_free(*port)).ok_or_else(|| Failure::new("no free port"))
+}
+
+/// Whether no one listens on this port.
+pub fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 /// Counts the packages of `cargo tree --prefix none`, which names some more than once.

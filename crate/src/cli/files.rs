@@ -23,7 +23,7 @@ pub fn name(path: &Path) -> String {
 /// # Errors
 /// When it is missing, unreadable or absurdly large.
 pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
-    let fail = |why: &dyn ToString| Error::file(what, name(path), why.to_string());
+    let fail = |why: &dyn std::fmt::Display| Error::file(what, name(path), why.to_string());
     let size = fs::metadata(path).map_err(|why| fail(&why))?;
     if size.is_dir() {
         return Err(fail(&"it is a folder"));

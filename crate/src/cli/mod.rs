@@ -6,6 +6,7 @@
 
 mod analyze;
 mod arguments;
+mod bench;
 mod data;
 mod energy;
 mod evaluate;
@@ -13,6 +14,7 @@ mod files;
 mod human;
 mod output;
 mod predict;
+mod prune;
 mod regularize;
 mod run_folder;
 mod train;
@@ -42,7 +44,9 @@ enum Command {
     Train(Box<train::Options>),
     Evaluate(evaluate::Options),
     Predict(predict::Options),
+    Prune(prune::Options),
     Data(data::Options),
+    Bench(bench::Options),
     /// Prints a completion script for a shell
     ///
     /// Example: crossdub completions bash > ~/.local/share/bash-completion/completions/crossdub
@@ -74,7 +78,9 @@ fn run(command: Command) -> Result<()> {
         Command::Train(options) => train::run(&options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),
+        Command::Prune(options) => prune::run(&options),
         Command::Data(options) => data::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "crossdub", &mut script);

@@ -78,7 +78,7 @@ struct Ranked {
 pub fn run(options: &Options) -> Result<()> {
     let mut spec = options.model.spec()?;
     spec.holdout = options.holdout;
-    let (data, names, labelled) = match &options.data {
+    let (data, names, labelled): (_, Vec<String>, _) = match &options.data {
         Some(path) => {
             let split = files::open_data(path, &mut spec)?;
             let data = if options.split == "train" { split.train } else { split.test };
@@ -102,7 +102,7 @@ pub fn run(options: &Options) -> Result<()> {
     output::report(options.json, &answer, || describe(&answer))
 }
 
-fn prediction(logits: &[f32], at: usize, data: &Dataset, names: &Vec<String>, labelled: bool) -> Prediction {
+fn prediction(logits: &[f32], at: usize, data: &Dataset, names: &[String], labelled: bool) -> Prediction {
     let ranked = ranked_probabilities(logits).into_iter().take(TOP);
     let top =
         ranked.map(|(class, probability)| Ranked { class, name: data.classes[class].clone(), probability });

@@ -157,8 +157,9 @@ impl RunFolder {
 /// When it is missing or no TOML.
 pub fn read_toml(path: &Path) -> Result<Map<String, Value>> {
     let bytes = files::read("reading the configuration", path)?;
-    let fail =
-        |why: &dyn ToString| Error::file("reading the configuration", files::name(path), why.to_string());
+    let fail = |why: &dyn std::fmt::Display| {
+        Error::file("reading the configuration", files::name(path), why.to_string())
+    };
     let text = std::str::from_utf8(&bytes).map_err(|why| fail(&why))?;
     toml::from_str(text).map_err(|why| fail(&why))
 }

@@ -238,7 +238,7 @@ fn cut_at_percentile(column: &mut [f32], level: usize, scratch: &mut Vec<f32>) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use crate::crossbar::count::count_tiles;

@@ -19,7 +19,7 @@ const MAX_ENTRY: u64 = 64 << 20;
 /// The most that an archive may unpack to.
 const MAX_ARCHIVE: u64 = 512 << 20;
 
-fn fail(name: &str, why: impl ToString) -> Error {
+fn fail(name: &str, why: impl std::fmt::Display) -> Error {
     Error::file("reading CIFAR-10", name, why)
 }
 

@@ -2,6 +2,7 @@
 //! in Burn tensor operations, so that it runs on every backend in few kernels.
 
 pub mod blocks;
+pub mod cross_entropy;
 pub mod group_lasso;
 pub mod hoyer_variance;
 

@@ -47,7 +47,7 @@ pub fn import(network: Vgg, plan: &VggPlan, weights: &Weights) -> Result<Vgg> {
         let known = parameter_names(plan);
         let extra = weights.tensors.iter().find(|tensor| !known.contains(&tensor.name));
         let name = extra.map_or("?", |tensor| &tensor.name);
-        return Err(mismatch(format!("the network has no parameter {name}")));
+        return Err(mismatch(&format!("the network has no parameter {name}")));
     }
     Ok(network)
 }
@@ -90,14 +90,14 @@ fn torch_name(path: &[String], plan: &VggPlan) -> String {
     }
 }
 
-fn mismatch(why: impl ToString) -> Error {
+fn mismatch(why: &str) -> Error {
     Error::file("loading weights", "", why)
 }
 
 /// Burn keeps a fully connected weight as `[in, out]`, PyTorch as `[out, in]`.
 fn to_torch(name: String, data: TensorData) -> Result<NamedTensor> {
     let shape: Vec<usize> = data.shape().to_vec();
-    let values = data.as_slice::<f32>().map_err(|why| mismatch(format!("{name}: {why:?}")))?;
+    let values = data.as_slice::<f32>().map_err(|why| mismatch(&format!("{name}: {why:?}")))?;
     Ok(match shape.as_slice() {
         &[inputs, outputs] => {
             NamedTensor { name, shape: vec![outputs, inputs], data: transposed(values, inputs, outputs) }
@@ -122,10 +122,10 @@ fn from_torch<const D: usize>(tensor: &NamedTensor, shape: [usize; D]) -> Result
     };
     if tensor.shape != expected {
         let why = format!("{} is {:?} and the network wants {expected:?}", tensor.name, tensor.shape);
-        return Err(mismatch(why));
+        return Err(mismatch(&why));
     }
     if let Some(bad) = data.iter().find(|value| !value.is_finite()) {
-        return Err(mismatch(format!("{} holds {bad}", tensor.name)));
+        return Err(mismatch(&format!("{} holds {bad}", tensor.name)));
     }
     Ok(TensorData::new(data, shape))
 }
@@ -178,7 +178,7 @@ impl ModuleMapper for Importer<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = torch_name(&self.path, self.plan);
         let Some(tensor) = self.weights.get(&name) else {
-            self.failure.get_or_insert_with(|| mismatch(format!("parameter {name} is missing")));
+            self.failure.get_or_insert_with(|| mismatch(&format!("parameter {name} is missing")));
             return param;
         };
         self.taken += 1;

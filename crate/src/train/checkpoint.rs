@@ -157,6 +157,6 @@ fn history_from_tensor(tensor: &NamedTensor) -> Vec<HistoryEntry> {
     tensor.data.chunks_exact(COLUMNS).map(entry).collect()
 }
 
-fn unusable(why: impl ToString) -> Error {
+fn unusable(why: impl std::fmt::Display) -> Error {
     Error::file("reading a checkpoint", "", why)
 }

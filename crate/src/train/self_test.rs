@@ -3,13 +3,13 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::loss::cross_entropy_with_logits;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use crate::data::batch::evaluation_batch;
 use crate::data::{SIDE, builtin};
 use crate::device::Compute;
 use crate::error::Result;
+use crate::loss::cross_entropy::cross_entropy;
 use crate::model::initialize::initialize;
 use crate::model::parameters::{Which, export, import};
 use crate::model::plan::{CHANNELS, VggPlan};
@@ -33,9 +33,7 @@ pub async fn gradient(compute: &Compute) -> Result<Vec<f32>> {
     let (mut images, mut labels) = (Vec::new(), Vec::new());
     evaluation_batch(&data, 0..IMAGES, &mut images, &mut labels);
     let images = Tensor::<4>::from_data(TensorData::new(images, [IMAGES, CHANNELS, SIDE, SIDE]), &device);
-    let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [IMAGES]), &device);
-    let targets: Tensor<2> = labels.one_hot::<2>(plan.classes).float();
-    let loss = cross_entropy_with_logits(network.forward(images, None), targets);
+    let loss = cross_entropy(network.forward(images, None), &labels);
     let gradients = GradientsParams::from_grads(loss.backward(), &network);
     let read = export(&network.valid(), &plan, Which::Held(&gradients)).await?;
     Ok(read.tensors.into_iter().flat_map(|tensor| tensor.data).collect())

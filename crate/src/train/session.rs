@@ -2,8 +2,7 @@
 //! the command line. Between steps it can be paused, evaluated, drawn, checkpointed or dropped.
 
 use burn::optim::GradientsParams;
-use burn::tensor::loss::cross_entropy_with_logits;
-use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, Tensor, TensorData, Transaction};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -17,6 +16,7 @@ use crate::data::{IMAGE, SIDE, Split};
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::loss::Regularizer;
+use crate::loss::cross_entropy::cross_entropy;
 use crate::matrix::Matrix;
 use crate::model::initialize::initialize;
 use crate::model::parameters::{Which, export, import};
@@ -181,11 +181,10 @@ impl Session {
         let per_epoch = self.steps_per_epoch();
         let epoch = (self.step / per_epoch) as usize;
         let count = self.load_batch(epoch, (self.step % per_epoch) as usize);
-        let (images, labels) = self.batch_tensors(count);
+        let images = self.batch_tensor(count);
 
         let logits = self.network.forward(images, Some(self.dropout_stream()));
-        let targets: Tensor<2> = labels.one_hot::<2>(self.plan.classes).float();
-        let loss = cross_entropy_with_logits(logits.clone(), targets);
+        let loss = cross_entropy(logits.clone(), &self.labels);
         let mut gradients = GradientsParams::from_grads(loss.backward(), &self.network);
         let penalty = self.add_regularizer(&mut gradients);
         let learning_rate = self.learning_rate(epoch);
@@ -219,11 +218,10 @@ impl Session {
         self.labels.len()
     }
 
-    fn batch_tensors(&self, count: usize) -> (Tensor<4>, Tensor<1, Int>) {
+    fn batch_tensor(&self, count: usize) -> Tensor<4> {
         debug_assert_eq!(self.images.len(), count * IMAGE);
         let images = TensorData::new(self.images.clone(), [count, CHANNELS, SIDE, SIDE]);
-        let labels = TensorData::new(self.labels.clone(), [count]);
-        (Tensor::from_data(images, &self.device), Tensor::from_data(labels, &self.device))
+        Tensor::from_data(images, &self.device)
     }
 
     /// Random numbers that depend on seed and step alone, so that a resumed run draws the same.

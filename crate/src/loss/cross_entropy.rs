@@ -1,0 +1,21 @@
+//! Cross-entropy of class scores, the mean over a batch.
+
+use burn::tensor::loss::cross_entropy_with_logits;
+use burn::tensor::{Tensor, TensorData};
+
+/// The loss, one element: `mean_i (log sum_c exp(s_ic) - s_i,label)`.
+///
+/// The targets are laid out on the host: Burn's `one_hot` reads its input back to check it, and the
+/// page may not block.
+///
+/// # Shapes
+/// - `logits`: `[batch, classes]`, one label each
+pub fn cross_entropy(logits: Tensor<2>, labels: &[i32]) -> Tensor<1> {
+    let [batch, classes] = logits.dims();
+    let mut targets = vec![0.0_f32; batch * classes];
+    for (row, &label) in targets.chunks_exact_mut(classes).zip(labels) {
+        row[label as usize] = 1.0;
+    }
+    let targets = Tensor::from_data(TensorData::new(targets, [batch, classes]), &logits.device());
+    cross_entropy_with_logits(logits, targets)
+}
