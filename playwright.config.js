@@ -19,7 +19,8 @@ export default defineConfig({
   reporter: [['list']],
   use: { baseURL: address, launchOptions, viewport: { width: 1440, height: 900 }, trace: 'off' },
   webServer: {
-    command: `npx vite preview --host 127.0.0.1 --port ${port} --strictPort`,
+    // Not through npx: the server itself must hear when it is to end.
+    command: `node node_modules/vite/bin/vite.js preview --host 127.0.0.1 --port ${port} --strictPort`,
     url: address,
     reuseExistingServer: false,
     timeout: 60_000,
