@@ -30,6 +30,8 @@ async function byTurns(contenders, { warmUp, most, seconds }) {
     for (const [index, step] of contenders.entries()) {
       const took = await step();
       if (turn >= 0) times[index].push(took);
+      // The person at the terminal should see that a slow adapter is alive.
+      if (turn < 0 || took > 1000) console.info(`step ${turn + warmUp + 1}: ${took.toFixed(0)} ms`);
     }
   }
   return times;

@@ -1,5 +1,6 @@
 /**
- * Measures training steps in Chromium: `node bench/browser/run.mjs [FOLDER]`. FOLDER holds TensorFlow.js:
+ * Measures training steps in Chromium: `node bench/browser/run.mjs [--tensorflow FOLDER] [--only TEXT]`, where
+ * TEXT is part of a contender's name, such as "Crossdub, WebGPU", and FOLDER holds TensorFlow.js:
  *
  *     npm install --prefix FOLDER --no-save --no-package-lock @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-webgpu@4.22.0
  *
@@ -11,6 +12,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 import { chromium } from '@playwright/test';
 
@@ -19,14 +21,22 @@ import { serve } from './server.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CACHE = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-const TENSORFLOW = process.argv[2] ?? join(CACHE, 'crossdub', 'bench');
+const { tensorflow: TENSORFLOW, only: ONLY } = parseArgs({
+  options: {
+    tensorflow: { type: 'string', default: join(CACHE, 'crossdub', 'bench') },
+    only: { type: 'string', default: '' },
+  },
+}).values;
 
 /** What the regularizer may cost of a step on WebGPU's software adapter. */
 const ALLOWED_PERCENT = 20;
 /** Whatever hangs (a GPU process that died, say) is given up after this. */
-const GIVE_UP_SECONDS = 240;
+const GIVE_UP_SECONDS = 400;
 const FAST = { warmUp: 3, most: 40, seconds: 15 };
 const SLOW = { warmUp: 2, most: 15, seconds: 40 };
+
+/** What could not be measured, and why. */
+const missing = /** @type {string[]} */ ([]);
 
 /** @param {string} text */
 function say(text) {
@@ -49,8 +59,15 @@ function median(values) {
  * @returns {Promise<number[][] | null>}
  */
 async function measure(browser, address, title, [name, ...args]) {
+  if (!title.includes(ONLY)) return null;
   say(`measuring: ${title}`);
   const page = await browser.newPage();
+  // A broken device complains thousands of times; its first words say what is wrong.
+  let complaint = '';
+  page.on('console', (message) => {
+    if (message.type() === 'info') say(`  ${message.text()}`);
+    else if (message.type() === 'error') complaint ||= ` (${message.text().split('\n').slice(0, 2).join(' ')})`;
+  });
   /** @type {NodeJS.Timeout | undefined} */
   let alarm;
   const late = new Promise((_, reject) => {
@@ -70,7 +87,9 @@ async function measure(browser, address, title, [name, ...args]) {
     say(`  ${result.map((times) => `${median(times).toFixed(1)} ms of ${times.length} steps`).join(', ')}`);
     return result;
   } catch (why) {
-    say(`  ${title}: ${String(why instanceof Error ? why.message : why).split('\n')[0]}`);
+    const line = String(why instanceof Error ? why.message : why).split('\n')[0];
+    missing.push(`${title}: ${line}${complaint}`);
+    say(`  ${missing.at(-1)}`);
     return null;
   } finally {
     clearTimeout(alarm);
@@ -116,9 +135,10 @@ const server = await serve({
 });
 const browser = await chromium.launch(launchOptions);
 try {
-  const address = `http://127.0.0.1:${server.address().port}/`;
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const address = `http://127.0.0.1:${port}/`;
   const measurements = await rows((title, call) => measure(browser, address, title, call));
-  process.stdout.write(`${JSON.stringify({ schema_version: 1, measurements })}\n`);
+  process.stdout.write(`${JSON.stringify({ schema_version: 1, measurements, missing })}\n`);
 } finally {
   await browser.close();
   server.closeAllConnections();

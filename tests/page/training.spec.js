@@ -18,9 +18,8 @@ test('the loss falls by a third within 60 steps, and the pictures follow', async
   const { training } = await report(page);
   const first60 = training.history.slice(0, 60);
   expect(first60.map((/** @type {any} */ entry) => entry.step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
-  // Batches of 16 are noisy: the mean of ten steps in a row is what falls.
-  const means = Array.from({ length: 51 }, (_, start) => mean(first60.slice(start, start + 10)));
-  expect(Math.min(...means)).toBeLessThan((2 / 3) * first60[0].loss);
+  // Batches of 16 are noisy: the mean of the last ten steps is what has fallen.
+  expect(mean(first60.slice(50))).toBeLessThan((2 / 3) * first60[0].loss);
   expect(training.images_per_second).toBeGreaterThan(0);
   for (const [index, selector] of pictures.entries()) {
     await expect.poll(() => picture(page, selector), { message: selector }).not.toBe(before[index]);

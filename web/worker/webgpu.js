@@ -14,6 +14,9 @@ const POLLS = 180;
 /** The largest difference of the self-test's gradients, relative to the largest entry. */
 const TOLERANCE = 1e-2;
 
+/** A self-test that takes longer than this will not end, even on a software adapter. */
+const SELF_TEST_MS = 240_000;
+
 /** @typedef {{ info?: { vendor?: string, architecture?: string, device?: string, description?: string, isFallbackAdapter?: boolean }, isFallbackAdapter?: boolean }} Adapter */
 
 /** @returns {Promise<Adapter | null>} */
@@ -169,7 +172,10 @@ export class WebGpu {
       const module = /** @type {Crossdub} */ (await import(/* @vite-ignore */ this.#address('crossdub.js')));
       await module.default();
       const lost = this.lost.then((why) => Promise.reject(new Error(why)));
-      const [expected, actual] = await Promise.all([this.#expected(), Promise.race([module.self_test(), lost])]);
+      const late = new Promise((/** @type {(value: never) => void} */ _, reject) => {
+        setTimeout(() => reject(new Error(`its self-test has not ended in ${SELF_TEST_MS / 60_000} minutes`)), SELF_TEST_MS);
+      });
+      const [expected, actual] = await Promise.all([this.#expected(), Promise.race([module.self_test(), lost, late])]);
       const error = relativeError(expected, actual);
       if (!(error <= TOLERANCE)) {
         this.giveUp(`its self-test is wrong: a gradient is off by ${(100 * error).toPrecision(2)} %`);

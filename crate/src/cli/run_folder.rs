@@ -67,14 +67,15 @@ impl RunFolder {
         }
     }
 
-    /// Writes a checkpoint, then the metrics up to it, then removes old checkpoints.
+    /// Writes the metrics so far, then a checkpoint, then removes old checkpoints. In that order a full
+    /// disk leaves metrics that a resumed run cuts off and writes again, never a gap.
     ///
     /// # Errors
     /// When the disk is full; older checkpoints are then untouched.
     pub fn save(&mut self, step: u64, checkpoint: &[u8]) -> Result<()> {
         let path = self.path.join("checkpoints").join(format!("step-{step:09}.safetensors"));
-        files::write("writing a checkpoint", &path, checkpoint)?;
         self.flush_metrics()?;
+        files::write("writing a checkpoint", &path, checkpoint)?;
         for (_, old) in self.checkpoints()?.into_iter().rev().skip(KEEP) {
             // A checkpoint too many does no harm; a later save tries again.
             drop(fs::remove_file(old));

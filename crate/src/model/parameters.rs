@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, TensorData, Transaction};
+use burn::tensor::{Tensor, TensorData};
 
 use super::plan::VggPlan;
 use super::vgg::Vgg;
@@ -23,14 +23,23 @@ pub enum Which<'a> {
 /// # Errors
 /// When the device fails.
 pub async fn export(network: &Vgg, plan: &VggPlan, which: Which<'_>) -> Result<Weights> {
-    let transaction = Some(Transaction::default());
-    let mut visitor = Exporter { path: Vec::new(), plan, which, transaction, names: Vec::new() };
+    let mut visitor = Exporter { path: Vec::new(), plan, which, found: Vec::new() };
     // Running statistics are gathered for each thread; `valid` brings them together.
     network.valid().visit(&mut visitor);
-    let read = visitor.transaction.unwrap_or_default().execute_async().await;
+    let (places, flat): (Vec<_>, Vec<_>) = visitor.found.into_iter().unzip();
+    if flat.is_empty() {
+        return Ok(Weights::default());
+    }
+    let read = Tensor::cat(flat, 0).into_data_async().await;
     let read = read.map_err(|why| Error::device("training device", format!("{why:?}")))?;
-    let tensors = visitor.names.into_iter().zip(read).map(|(name, data)| to_torch(name, data));
-    Ok(Weights::new(tensors.collect::<Result<_>>()?))
+    let mut values = read.as_slice::<f32>().map_err(|why| mismatch(&format!("{why:?}")))?;
+    let mut tensors = Vec::with_capacity(places.len());
+    for (name, shape) in places {
+        let (own, rest) = values.split_at(shape.iter().product());
+        tensors.push(to_torch(name, shape, own));
+        values = rest;
+    }
+    Ok(Weights::new(tensors))
 }
 
 /// Puts weights into a network of the same plan.
@@ -95,15 +104,13 @@ fn mismatch(why: &str) -> Error {
 }
 
 /// Burn keeps a fully connected weight as `[in, out]`, PyTorch as `[out, in]`.
-fn to_torch(name: String, data: TensorData) -> Result<NamedTensor> {
-    let shape: Vec<usize> = data.shape().to_vec();
-    let values = data.as_slice::<f32>().map_err(|why| mismatch(&format!("{name}: {why:?}")))?;
-    Ok(match shape.as_slice() {
-        &[inputs, outputs] => {
+fn to_torch(name: String, shape: Vec<usize>, values: &[f32]) -> NamedTensor {
+    match *shape.as_slice() {
+        [inputs, outputs] => {
             NamedTensor { name, shape: vec![outputs, inputs], data: transposed(values, inputs, outputs) }
         }
         _ => NamedTensor { name, shape, data: values.to_vec() },
-    })
+    }
 }
 
 /// The row-major matrix `rows x columns` turned into `columns x rows`.
@@ -134,8 +141,8 @@ struct Exporter<'a> {
     path: Vec<String>,
     plan: &'a VggPlan,
     which: Which<'a>,
-    transaction: Option<Transaction>,
-    names: Vec<String>,
+    /// Name, our shape, and values as one row.
+    found: Vec<((String, Vec<usize>), Tensor<1>)>,
 }
 
 impl ModuleVisitor for Exporter<'_> {
@@ -152,9 +159,11 @@ impl ModuleVisitor for Exporter<'_> {
             Which::Values => Some(param.val().inner()),
             Which::Held(container) => container.get::<D>(param.id),
         };
-        let Some(tensor) = tensor else { return };
-        self.transaction = self.transaction.take().map(|transaction| transaction.register(tensor));
-        self.names.push(torch_name(&self.path, self.plan));
+        if let Some(tensor) = tensor {
+            let place = (torch_name(&self.path, self.plan), tensor.dims().to_vec());
+            let count = place.1.iter().product::<usize>();
+            self.found.push((place, tensor.reshape([count])));
+        }
     }
 }
 

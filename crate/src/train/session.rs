@@ -2,7 +2,7 @@
 //! the command line. Between steps it can be paused, evaluated, drawn, checkpointed or dropped.
 
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -256,17 +256,18 @@ impl Session {
         penalty: Option<Tensor<1>>,
         logits: Tensor<2>,
     ) -> Result<(f64, f64, usize)> {
-        let mut transaction = Transaction::default().register(loss.inner()).register(logits.inner());
-        if let Some(penalty) = penalty {
-            transaction = transaction.register(penalty);
+        let fail = |why: String| Error::device(&*self.compute.adapter, why);
+        let loss = loss.inner();
+        let penalty = penalty.unwrap_or_else(|| loss.zeros_like());
+        let together = Tensor::cat(vec![loss, penalty, logits.inner().flatten(0, 1)], 0);
+        let read = together.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
+        match read.as_slice::<f32>() {
+            Ok([loss, penalty, logits @ ..]) => {
+                let right = correct_predictions(logits, self.plan.classes, &self.labels);
+                Ok((f64::from(*loss), f64::from(*penalty), right))
+            }
+            other => Err(fail(format!("the step's result came back as {other:?}"))),
         }
-        let read = transaction.execute_async().await;
-        let read = read.map_err(|why| Error::device(&*self.compute.adapter, format!("{why:?}")))?;
-        let values =
-            |at: usize| read.get(at).and_then(|data| data.as_slice::<f32>().ok()).unwrap_or_default();
-        let scalar = |at: usize| f64::from(values(at).first().copied().unwrap_or(0.0));
-        let right = correct_predictions(values(1), self.plan.classes, &self.labels);
-        Ok((scalar(0), scalar(2), right))
     }
 
     fn progress(&self, epoch: usize, (loss, regularizer): (f64, f64), right: usize, rate: f64) -> Progress {
