@@ -93,7 +93,8 @@ export interface Progress {
   images_per_second: number | null; seconds_left: number | null; finished: boolean;
 }
 
-export interface Evaluation { accuracy: number; loss: number; images: number; }
+/** Accuracies are in percent, everywhere. */
+export interface Evaluation { accuracy: number; top5: number; loss: number; images: number; }
 
 /** An entry of `report().training.history`; accuracy and improvements are null on steps that did not measure them. */
 export interface HistoryEntry {

@@ -6,7 +6,7 @@ use std::fmt::Display;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A file, or bytes that came under a file's name, could not be used.
-    #[error("{what} ({file}): {why}")]
+    #[error("{what}{}: {why}", in_parentheses(file))]
     File {
         /// What was being done, for example `reading CIFAR-10`.
         what: String,
@@ -79,4 +79,23 @@ impl Error {
 /// Messages of other libraries may span lines; ours are one line each.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Bytes that never were a file have no name to show.
+fn in_parentheses(file: &str) -> String {
+    if file.is_empty() { String::new() } else { format!(" ({file})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_one_line_that_names_the_file() {
+        let error = Error::file("reading weights", "a.pth", "line one\n  line two");
+        assert_eq!(error.to_string(), "reading weights (a.pth): line one line two");
+        assert_eq!(Error::file("reading weights", "", "why").to_string(), "reading weights: why");
+        assert_eq!(Error::file("reading", "", "why").in_file("b").to_string(), "reading (b): why");
+        assert_eq!(Error::field("tile", 1, "too small").to_string(), "invalid tile (1): too small");
+    }
 }

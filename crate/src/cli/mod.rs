@@ -30,7 +30,7 @@ use crate::error::Result;
 #[command(name = "crossdub", version, arg_required_else_help = true)]
 struct Arguments {
     /// Says more on stderr; twice for Burn's own messages.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     verbose: u8,
     #[command(subcommand)]
     command: Command,
