@@ -15,6 +15,8 @@ import { DEFAULT_STRENGTH, MAX_STRENGTH, fieldsFromHash, hashFromFields } from '
 /** @typedef {import('./messages').WorkerEvent} WorkerEvent */
 /** @typedef {import('comlink').Remote<import('./worker/lab.js').Lab>} RemoteLab */
 
+const STILL_LOADING = 'The page is still loading: wait for crossdub.ready.';
+
 /** A rejected call: one clear line, and the field it is about where there is one. */
 export class CrossdubError extends Error {
   /** @param {Failure} failure */
@@ -61,6 +63,8 @@ export class Session extends EventTarget {
   lab;
   /** One change of the run at a time, in the order of asking. @type {Promise<unknown>} */
   #changes = Promise.resolve();
+  /** What the page starts with. @type {{ spec: RunSpec, hardware: HardwareSpec } | null} */
+  #start = null;
 
   constructor() {
     super();
@@ -78,6 +82,7 @@ export class Session extends EventTarget {
   async open(hash) {
     try {
       const { spec, hardware, version } = await this.lab.connect(document.baseURI, proxy((event) => this.#hear(event)));
+      this.#start = { spec, hardware };
       Object.assign(this.state, { spec, hardware, version, defaults: { ...spec, ...hardware } });
       await this.follow(hash);
       void this.lab.prepareWebGpu();
@@ -96,8 +101,7 @@ export class Session extends EventTarget {
     return this.#change(async () => {
       const defaults = this.#known().defaults;
       const { fields, unread } = fieldsFromHash(hash, defaults);
-      const { tile, weight_bits, tol, ...run } = defaults;
-      const base = { spec: run, hardware: { tile, weight_bits, tol } };
+      const base = structuredClone(this.#initial());
       let strength = DEFAULT_STRENGTH;
       const left = { ...fields };
       if (left.strength !== undefined && isStrength(left.strength)) strength = left.strength;
@@ -251,9 +255,14 @@ export class Session extends EventTarget {
     return this.fail(asError(thrown));
   }
 
+  #initial() {
+    if (!this.#start) throw { message: STILL_LOADING };
+    return this.#start;
+  }
+
   #known() {
     const { spec, hardware, defaults } = this.state;
-    if (!spec || !hardware || !defaults) throw { message: 'The page is still loading: wait for crossdub.ready.' };
+    if (!spec || !hardware || !defaults) throw { message: STILL_LOADING };
     return { spec, hardware, defaults };
   }
 

@@ -27,7 +27,17 @@ export interface RunSpec {
   seed: number;
 }
 
-export interface HardwareSpec { tile: number; weight_bits: number; tol: number; }
+export interface HardwareSpec {
+  /** Rows of a crossbar, and its columns of cells (0: as many as rows). */
+  tile: number; columns: number;
+  weight_bits: number; tol: number;
+  /** The converter: its energy model's id, its resolution (`paper`, `lossless`, `lossless-sliced`, or bits as text), and what shares one. */
+  adc: string; resolution: string; per: 'tile' | 'column';
+  weight_precision: number; cell_bits: number; input_bits: number; dac_bits: number;
+  subtraction: 'digital' | 'analog' | 'offset';
+  /** Rows active at once (0: all). */
+  active_rows: number;
+}
 
 /** ADC energy by one model, in the model's unit; `improvement` is null when nothing is left to convert. */
 export interface Energy { dense: number; actual: number; improvement: number | null; }

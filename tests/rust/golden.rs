@@ -28,7 +28,8 @@ impl Case {
     fn hardware(&self) -> HardwareSpec {
         let count = |key: &str| self.record[key].as_u64().expect("a count") as usize;
         let tol = self.record["tol"].as_f64().expect("a number");
-        HardwareSpec { tile: count("tile"), weight_bits: count("weight_bits"), tol }
+        let (tile, weight_bits) = (count("tile"), count("weight_bits"));
+        HardwareSpec { tile, weight_bits, tol, ..HardwareSpec::default() }
     }
 }
 

@@ -11,9 +11,9 @@ use crate::spec::{self, HardwareSpec, RunSpec};
 /// The crossbar.
 #[derive(Debug, Clone, Args)]
 pub struct HardwareOptions {
-    /// Rows of a crossbar
-    #[arg(long, default_value_t = 32)]
-    pub tile: usize,
+    /// Rows of a crossbar, or rows and columns of cells (128x64)
+    #[arg(long, default_value = "32", value_name = "ROWS[xCOLUMNS]")]
+    pub tile: String,
     /// Cells a weight takes, side by side
     #[arg(long, default_value_t = 1)]
     pub weight_bits: usize,
@@ -25,9 +25,23 @@ pub struct HardwareOptions {
 impl HardwareOptions {
     /// The specification, checked.
     pub fn spec(&self) -> Result<HardwareSpec> {
-        let hardware = HardwareSpec { tile: self.tile, weight_bits: self.weight_bits, tol: self.tol };
+        let (tile, columns) = tile_shape(&self.tile)?;
+        let (weight_bits, tol) = (self.weight_bits, self.tol);
+        let hardware = HardwareSpec { tile, columns, weight_bits, tol, ..HardwareSpec::default() };
         hardware.validate()?;
         Ok(hardware)
+    }
+}
+
+/// Rows and columns of a crossbar: `64` (0 columns: as many as rows) or `128x64`.
+pub fn tile_shape(text: &str) -> Result<(usize, usize)> {
+    let number = |part: &str| part.trim().parse::<usize>().ok();
+    let (rows, columns) = text.split_once('x').map_or((text, None), |(rows, columns)| (rows, Some(columns)));
+    match (number(rows), columns.map(number)) {
+        (Some(rows), None) => Ok((rows, 0)),
+        // 0 columns would silently mean a square.
+        (Some(rows), Some(Some(columns))) if columns > 0 => Ok((rows, columns)),
+        _ => Err(Error::field("tile", text, "takes rows, or rows and columns as in 128x64")),
     }
 }
 

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::arguments::{ModelOptions, put};
+use super::arguments::{ModelOptions, put, tile_shape};
 use super::run_folder::{RunFolder, read_toml};
 use super::{files, human, output};
 use crate::device::Compute;
@@ -105,9 +105,9 @@ struct Fields {
     /// auto, cpu or webgpu
     #[arg(long)]
     device: Option<String>,
-    /// Rows of a crossbar [default: 32]
-    #[arg(long)]
-    tile: Option<usize>,
+    /// Rows of a crossbar, or rows and columns of cells (128x64) [default: 32]
+    #[arg(long, value_name = "ROWS[xCOLUMNS]")]
+    tile: Option<String>,
     /// Cells a weight takes [default: 1]
     #[arg(long)]
     weight_bits: Option<usize>,
@@ -117,7 +117,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn put(&self, fields: &mut Map<String, Value>) {
+    fn put(&self, fields: &mut Map<String, Value>) -> Result<()> {
         put(fields, "regularizer", self.regularizer.clone());
         put(fields, "lambda", self.lambda);
         put(fields, "lambda_mean", self.lambda_mean);
@@ -132,9 +132,13 @@ impl Fields {
         put(fields, "holdout", self.holdout);
         put(fields, "seed", self.seed);
         put(fields, "device", self.device.clone());
-        put(fields, "tile", self.tile);
+        if let Some((tile, columns)) = self.tile.as_deref().map(tile_shape).transpose()? {
+            put(fields, "tile", Some(tile));
+            put(fields, "columns", Some(columns));
+        }
         put(fields, "weight_bits", self.weight_bits);
         put(fields, "tol", self.tol);
+        Ok(())
     }
 }
 
@@ -166,7 +170,7 @@ fn begin(options: &Options, folder: &RunFolder) -> Result<Session> {
     }
     let mut fields = options.config.as_deref().map(read_toml).transpose()?.unwrap_or_default();
     options.model.fields(&mut fields);
-    options.fields.put(&mut fields);
+    options.fields.put(&mut fields)?;
     put(&mut fields, DATA, options.data.as_deref().map(files::name));
     put(&mut fields, WEIGHTS, options.weights.as_deref().map(files::name));
     let session = open(&fields)?;

@@ -10,13 +10,13 @@ use crate::spec::HardwareSpec;
 pub struct TileShape {
     /// Rows (word lines): inputs.
     pub rows: usize,
-    /// Columns of weights: outputs, `tile / weight_bits`.
+    /// Columns of weights: outputs, `columns / weight_bits`.
     pub columns: usize,
 }
 
 impl From<&HardwareSpec> for TileShape {
     fn from(hardware: &HardwareSpec) -> Self {
-        Self { rows: hardware.tile, columns: hardware.columns() }
+        Self { rows: hardware.tile, columns: hardware.weight_columns() }
     }
 }
 

@@ -1,16 +1,9 @@
-//! What a run is: `RunSpec` (what varies) and `HardwareSpec` (what a fair comparison holds fixed).
-//!
-//! One schema for the command line's options, `config.toml`, recipes, the page's URL and JSON: the
-//! field names here are those names. Every field has a default, so that a partial object is enough.
+//! `RunSpec`: everything about a run that may vary between runs that are compared.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+use super::MAX_SEED;
 use crate::error::{Error, Result};
-
-/// Version of the JSON objects this crate prints; raised when a field changes its meaning.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// Where images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -130,24 +123,6 @@ impl Default for RunSpec {
     }
 }
 
-/// The hardware a network is mapped to: fixed in a fair comparison.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HardwareSpec {
-    /// Rows (and cells of a row) of one crossbar.
-    pub tile: usize,
-    /// Cells a weight takes, side by side; a tile then holds `tile / weight_bits` weight columns.
-    pub weight_bits: usize,
-    /// Weights of at most this magnitude count as "almost zero".
-    pub tol: f64,
-}
-
-impl Default for HardwareSpec {
-    fn default() -> Self {
-        Self { tile: 32, weight_bits: 1, tol: 1e-3 }
-    }
-}
-
 /// Networks known by name: name, plan, classifier.
 const MODELS: [(&str, &str, &str); 4] = [
     ("vgg-small", "32 M 64 M 128 M", "128"),
@@ -226,138 +201,5 @@ impl RunSpec {
             ));
         }
         Ok(())
-    }
-}
-
-/// The largest integer that a JavaScript number holds exactly.
-const MAX_SEED: u64 = (1 << 53) - 1;
-
-/// The largest crossbar that is simulated or drawn.
-const MAX_TILE: usize = 4096;
-
-impl HardwareSpec {
-    /// Checks every field's range.
-    ///
-    /// # Errors
-    /// Names the first field that is out of range.
-    pub fn validate(&self) -> Result<()> {
-        if !(2..=MAX_TILE).contains(&self.tile) {
-            return Err(Error::field("tile", self.tile, format!("takes 2 to {MAX_TILE} rows")));
-        }
-        let bits = self.weight_bits;
-        if bits == 0 || !self.tile.is_multiple_of(bits) || self.tile / bits < 2 {
-            let why = format!("must divide the tile ({}) and leave at least 2 columns", self.tile);
-            return Err(Error::field("weight_bits", bits, why));
-        }
-        if !(self.tol.is_finite() && self.tol >= 0.0) {
-            return Err(Error::field("tol", self.tol, "takes a magnitude of 0 or more"));
-        }
-        Ok(())
-    }
-
-    /// Weight columns (outputs) that a tile holds.
-    pub fn columns(&self) -> usize {
-        self.tile / self.weight_bits
-    }
-}
-
-/// Both specifications with flat `fields` applied and every range checked. Naming a `model` brings
-/// its plan along; changing the plan makes the model `custom`.
-///
-/// # Errors
-/// Names the field that is unknown, of the wrong type or out of range.
-pub fn apply(
-    spec: &RunSpec,
-    hardware: &HardwareSpec,
-    fields: &Map<String, Value>,
-) -> Result<(RunSpec, HardwareSpec)> {
-    let mut spec = spec.clone();
-    let mut hardware = hardware.clone();
-    if let Some(name) = fields.get("model").and_then(Value::as_str).filter(|name| *name != "custom") {
-        spec.set_model(name)?;
-    }
-    for (name, value) in fields.iter().filter(|(name, _)| *name != "model") {
-        // One field at a time, so that a refusal can name it.
-        if let Some(changed) = with_field(&spec, name, value)? {
-            spec = changed;
-        } else if let Some(changed) = with_field(&hardware, name, value)? {
-            hardware = changed;
-        } else {
-            return Err(Error::field(name, value, "there is no such field"));
-        }
-    }
-    spec.settle_model();
-    spec.validate()?;
-    hardware.validate()?;
-    Ok((spec, hardware))
-}
-
-/// A specification with one field changed, or none when it has no such field.
-fn with_field<T: Serialize + DeserializeOwned>(whole: &T, name: &str, value: &Value) -> Result<Option<T>> {
-    let refuse = |why: serde_json::Error| Error::field(name, value, why);
-    let mut object = serde_json::to_value(whole).map_err(refuse)?;
-    let Some(slot) = object.get_mut(name) else { return Ok(None) };
-    // JavaScript has one kind of number; 3.0 is 3 where a count is wanted.
-    let whole_number = value.as_f64().filter(|v| v.fract() == 0.0 && (0.0..=MAX_SEED as f64).contains(v));
-    *slot = match whole_number {
-        Some(number) if slot.is_u64() => Value::from(number as u64),
-        _ => value.clone(),
-    };
-    serde_json::from_value(object).map(Some).map_err(refuse)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_stands_for_its_plan() {
-        let mut spec = RunSpec::default();
-        spec.set_model("vgg11_bn").expect("known");
-        assert!(spec.batch_norm);
-        assert_eq!(spec.classifier, "512,512");
-        spec.plan.push_str(" 512");
-        spec.settle_model();
-        assert_eq!(spec.model, "custom");
-        assert!(spec.set_model("vgg12").is_err());
-    }
-
-    #[test]
-    fn weight_bits_leave_two_columns() {
-        for (tile, bits, good) in
-            [(64, 1, true), (64, 32, true), (64, 64, false), (48, 5, false), (64, 0, false)]
-        {
-            let hardware = HardwareSpec { tile, weight_bits: bits, ..HardwareSpec::default() };
-            assert_eq!(hardware.validate().is_ok(), good, "{tile} {bits}");
-        }
-    }
-
-    #[test]
-    fn the_schema_refuses_a_misspelled_field() {
-        assert!(toml::from_str::<RunSpec>("lamda = 1.0").is_err());
-        let spec: RunSpec = toml::from_str("regularizer = 'group-lasso-tile'").expect("valid");
-        assert_eq!(spec.regularizer, RegularizerKind::GroupLassoTile);
-    }
-
-    #[test]
-    fn flat_fields_apply_to_either_specification() {
-        let set = |fields: Value| {
-            let fields = fields.as_object().expect("an object").clone();
-            apply(&RunSpec::default(), &HardwareSpec::default(), &fields)
-        };
-        let (spec, hardware) =
-            set(serde_json::json!({ "tile": 64.0, "lambda": 2, "model": "vgg11" })).expect("valid");
-        assert_eq!((hardware.tile, spec.lambda, spec.classifier.as_str()), (64, 2.0, "512,512"));
-        let (spec, _) = set(serde_json::json!({ "plan": "8 M" })).expect("valid");
-        assert_eq!(spec.model, "custom");
-        for bad in [
-            serde_json::json!({ "lamda": 1 }),
-            serde_json::json!({ "tile": 1 }),
-            serde_json::json!({ "batch": 1.5 }),
-            serde_json::json!({ "batch": "x" }),
-            serde_json::json!({ "lambda": null }),
-        ] {
-            assert!(matches!(set(bad.clone()), Err(Error::Field { .. })), "{bad}");
-        }
     }
 }
