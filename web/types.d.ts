@@ -33,7 +33,7 @@ export interface HardwareSpec {
   weight_bits: number; tol: number;
   /** The converter: its energy model's id, its resolution (`paper`, `lossless`, `lossless-sliced`, or bits as text), and what shares one. */
   adc: string; resolution: string; per: 'tile' | 'column';
-  weight_precision: number; cell_bits: number; input_bits: number; dac_bits: number;
+  weight_precision: number; weight_scale: 'layer' | 'channel'; cell_bits: number; input_bits: number; dac_bits: number;
   subtraction: 'digital' | 'analog' | 'offset';
   /** Rows active at once (0: all). */
   active_rows: number;

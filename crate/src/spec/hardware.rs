@@ -97,6 +97,17 @@ pub enum Subtraction {
     Offset,
 }
 
+/// What shares one scale of the quantized weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightScale {
+    /// All weights of a layer.
+    #[default]
+    Layer,
+    /// The weights of one output channel.
+    Channel,
+}
+
 /// The hardware a network is mapped to: fixed in a fair comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -117,6 +128,8 @@ pub struct HardwareSpec {
     pub per: Per,
     /// Bits of a quantized weight, its sign among them.
     pub weight_precision: u32,
+    /// What shares one scale of the quantized weights.
+    pub weight_scale: WeightScale,
     /// Bits a cell holds.
     pub cell_bits: u32,
     /// Bits of a quantized input.
@@ -140,6 +153,7 @@ impl Default for HardwareSpec {
             resolution: Resolution::Paper,
             per: Per::Tile,
             weight_precision: 8,
+            weight_scale: WeightScale::Layer,
             cell_bits: 1,
             input_bits: 8,
             dac_bits: 1,

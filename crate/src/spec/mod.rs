@@ -6,7 +6,7 @@
 mod hardware;
 mod run;
 
-pub use hardware::{HardwareSpec, Per, Resolution, Subtraction};
+pub use hardware::{HardwareSpec, Per, Resolution, Subtraction, WeightScale};
 pub use run::{DataSource, DeviceChoice, RegularizerKind, RunSpec, model_names};
 
 use serde::Serialize;

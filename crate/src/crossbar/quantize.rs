@@ -1,0 +1,79 @@
+//! Symmetric quantization of weights: a sign and `P - 1` magnitude bits.
+//!
+//! `q = round(w / s)`, `s = max |w| / (2^(P-1) - 1)`, half away from zero, so that `|q|` is at most
+//! `2^(P-1) - 1` and a weight of 0 stays 0: a pruned cell stays empty. The scale `s` is one for the
+//! layer or one for each output channel.
+
+use crate::matrix::Matrix;
+use crate::spec::{HardwareSpec, WeightScale};
+
+/// A layer's weights as integers, in the layout of [`Matrix`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantized {
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs of one output.
+    pub cols: usize,
+    /// `rows * cols` integers, row after row.
+    pub data: Vec<i16>,
+    /// What an integer of each output stands for: `rows` scales.
+    pub scales: Vec<f64>,
+}
+
+impl Quantized {
+    /// Quantizes finite weights to the hardware's bits.
+    pub fn of(matrix: &Matrix, hardware: &HardwareSpec) -> Self {
+        let levels = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
+        let largest = |weights: &[f32]| weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
+        // Weights that are all 0 have any scale.
+        let scale = |most: f32| if most == 0.0 { 1.0 } else { f64::from(most) / levels };
+        let scales: Vec<f64> = match hardware.weight_scale {
+            WeightScale::Layer => vec![scale(largest(&matrix.data)); matrix.rows],
+            WeightScale::Channel => (0..matrix.rows).map(|row| scale(largest(matrix.row(row)))).collect(),
+        };
+        let mut data = Vec::with_capacity(matrix.data.len());
+        for (row, &scale) in scales.iter().enumerate() {
+            data.extend(matrix.row(row).iter().map(|&w| (f64::from(w) / scale).round() as i16));
+        }
+        Self { rows: matrix.rows, cols: matrix.cols, data, scales }
+    }
+
+    /// The inputs' weights of one output.
+    pub fn row(&self, output: usize) -> &[i16] {
+        &self.data[output * self.cols..(output + 1) * self.cols]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quantized(weights: &[f32], change: impl FnOnce(&mut HardwareSpec)) -> Quantized {
+        let matrix = Matrix::new("w", 2, weights.len() / 2, weights.to_vec()).expect("fits");
+        let mut hardware = HardwareSpec::default();
+        change(&mut hardware);
+        Quantized::of(&matrix, &hardware)
+    }
+
+    #[test]
+    fn the_largest_weight_gets_the_largest_integer() {
+        let weights = [0.5, -1.0, 0.0, 0.25, 0.004, 0.003];
+        let layer = quantized(&weights, |_| {});
+        assert_eq!(layer.data, [64, -127, 0, 32, 1, 0], "half away from zero, small ones to 0");
+        assert_eq!(layer.scales, [1.0 / 127.0; 2]);
+        let channel = quantized(&weights, |h| h.weight_scale = WeightScale::Channel);
+        assert_eq!(channel.row(1), [127, 2, 2]);
+        let ternary = quantized(&weights, |h| h.weight_precision = 2);
+        assert_eq!(ternary.data, [1, -1, 0, 0, 0, 0]);
+        let finest = quantized(&weights, |h| h.weight_precision = 16);
+        assert_eq!(finest.data[..2], [16_384, -32_767]);
+    }
+
+    #[test]
+    fn nothing_and_next_to_nothing_have_integers_too() {
+        let zero = quantized(&[0.0; 4], |h| h.weight_scale = WeightScale::Channel);
+        assert_eq!((zero.data, zero.scales), (vec![0; 4], vec![1.0; 2]));
+        let tiny = quantized(&[f32::from_bits(1), 0.0, 0.0, -f32::from_bits(1)], |_| {});
+        assert_eq!(tiny.data, [127, 0, 0, -127]);
+    }
+}
