@@ -15,6 +15,8 @@ pub struct Matrix {
     pub rows: usize,
     /// Inputs of one output.
     pub cols: usize,
+    /// Groups of consecutive outputs with inputs of their own, as in a grouped convolution; 1 for one.
+    pub groups: usize,
     /// `rows * cols` weights, row after row.
     pub data: Vec<f32>,
 }
@@ -34,7 +36,19 @@ impl Matrix {
             let why = format!("weight {at} is {}", data[at]);
             return Err(Error::file("reading a layer", name, why));
         }
-        Ok(Self { name, rows, cols, data })
+        Ok(Self { name, rows, cols, groups: 1, data })
+    }
+
+    /// The same weights with their outputs in `groups` groups, as many of them in each.
+    ///
+    /// # Errors
+    /// When the outputs can't be divided so.
+    pub fn grouped(self, groups: usize) -> Result<Self> {
+        if groups == 0 || !self.rows.is_multiple_of(groups) {
+            let why = format!("{} outputs do not fall into {groups} groups", self.rows);
+            return Err(Error::file("reading a layer", self.name, why));
+        }
+        Ok(Self { groups, ..self })
     }
 
     /// The inputs' weights of one output.

@@ -39,6 +39,8 @@ pub struct LayerAnalysis {
     pub outputs: usize,
     /// Inputs of one output (crossbar rows over all tiles).
     pub inputs: usize,
+    /// Groups of outputs with inputs of their own; no tile spans two.
+    pub groups: usize,
     /// Number of tiles.
     pub tiles: usize,
     /// Number of weights.
@@ -111,6 +113,7 @@ fn of_layer(layer: &Matrix, counts: &[TileCount], levels: Levels) -> LayerAnalys
         name: layer.name.clone(),
         outputs: layer.rows,
         inputs: layer.cols,
+        groups: layer.groups,
         tiles: counts.len(),
         weights: layer.data.len(),
         zeros: counts.iter().map(|count| count.zeros).sum(),

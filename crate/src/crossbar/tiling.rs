@@ -20,14 +20,17 @@ impl From<&HardwareSpec> for TileShape {
     }
 }
 
-/// A matrix cut into tiles; tiles at the right and bottom edge are narrower.
+/// A matrix cut into tiles; tiles at the right and bottom edge are narrower. A grouped layer is cut
+/// group by group: outputs of different groups have different inputs and can't share word lines.
 ///
 /// Order of tiles: output block, then input block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tiling {
     shape: TileShape,
+    /// Outputs of one group.
     outputs: usize,
     inputs: usize,
+    groups: usize,
 }
 
 /// The part of a matrix that one tile holds.
@@ -60,12 +63,13 @@ impl Tile {
 impl Tiling {
     /// Cuts a matrix of `outputs` x `inputs`.
     pub fn new(shape: TileShape, outputs: usize, inputs: usize) -> Self {
-        Self { shape, outputs, inputs }
+        Self { shape, outputs, inputs, groups: 1 }
     }
 
-    /// Cuts a matrix.
+    /// Cuts a matrix, group by group.
     pub fn of(matrix: &Matrix, shape: TileShape) -> Self {
-        Self::new(shape, matrix.rows, matrix.cols)
+        let groups = matrix.groups;
+        Self { shape, outputs: matrix.rows / groups, inputs: matrix.cols, groups }
     }
 
     /// Tiles side by side along the inputs.
@@ -75,6 +79,10 @@ impl Tiling {
 
     /// Tiles below one another along the outputs.
     pub fn down(&self) -> usize {
+        self.groups * self.down_one_group()
+    }
+
+    fn down_one_group(&self) -> usize {
         self.outputs.div_ceil(self.shape.columns)
     }
 
@@ -92,8 +100,11 @@ impl Tiling {
     pub fn tile(&self, index: usize) -> Tile {
         let (down, across) = (index / self.across(), index % self.across());
         let block = |at: usize, size: usize, end: usize| at * size..((at + 1) * size).min(end);
+        let (group, down) = (down / self.down_one_group(), down % self.down_one_group());
+        let outputs = block(down, self.shape.columns, self.outputs);
+        let first = group * self.outputs;
         Tile {
-            outputs: block(down, self.shape.columns, self.outputs),
+            outputs: first + outputs.start..first + outputs.end,
             inputs: block(across, self.shape.rows, self.inputs),
         }
     }
@@ -112,12 +123,18 @@ mod tests {
     proptest! {
         #[test]
         fn every_weight_lies_in_exactly_one_tile(
-            outputs in 1_usize..70, inputs in 1_usize..90, rows in 2_usize..40, columns in 2_usize..40,
+            in_group in 1_usize..70, groups in 1_usize..5, inputs in 1_usize..90,
+            rows in 2_usize..40, columns in 2_usize..40,
         ) {
+            let outputs = in_group * groups;
             let mut seen = vec![0_u8; outputs * inputs];
-            let tiling = Tiling::new(TileShape { rows, columns }, outputs, inputs);
-            for tile in tiling.tiles() {
+            let matrix = Matrix::new("w", outputs, inputs, vec![0.0; outputs * inputs])
+                .and_then(|matrix| matrix.grouped(groups))
+                .expect("fits");
+            for tile in Tiling::of(&matrix, TileShape { rows, columns }).tiles() {
                 prop_assert!(tile.rows() <= rows && tile.columns() <= columns);
+                let last = tile.outputs.end - 1;
+                prop_assert_eq!(tile.outputs.start / in_group, last / in_group, "one group a tile");
                 for output in tile.outputs.clone() {
                     for input in tile.inputs.clone() {
                         seen[output * inputs + input] += 1;

@@ -3,6 +3,7 @@
 mod archive;
 mod bytes;
 mod global;
+mod groups;
 mod legacy;
 mod pickle;
 pub mod pytorch;
@@ -71,18 +72,23 @@ impl Weights {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 
-    /// The crossbar layers as matrices: convolutions, 4-D `[out, in, kh, kw]`; with `linear` the
-    /// 2-D ones too.
+    /// The crossbar layers as matrices: convolutions, 4-D `[out, in / groups, kh, kw]`; with `linear`
+    /// the 2-D ones too. The groups are inferred, see `groups.rs`.
     ///
     /// # Errors
     /// When there is none, or a weight is not finite.
     pub fn matrices(&self, linear: bool) -> Result<Vec<Matrix>> {
-        let layers: Vec<Matrix> = self
-            .tensors
-            .iter()
+        let held = || self.tensors.iter().filter(|t| !t.data.is_empty());
+        let convolutions: Vec<_> =
+            held().filter(|t| t.shape.len() == 4).map(|t| (t.shape[0], t.shape[1])).collect();
+        let mut groups = groups::infer_groups(&convolutions).into_iter();
+        let layers: Vec<Matrix> = held()
             .filter(|t| t.shape.len() == 4 || (linear && t.shape.len() == 2))
-            .filter(|t| !t.data.is_empty())
-            .map(|t| Matrix::new(&*t.name, t.shape[0], t.shape[1..].iter().product(), t.data.clone()))
+            .map(|t| {
+                let inputs = t.shape[1..].iter().product();
+                let matrix = Matrix::new(&*t.name, t.shape[0], inputs, t.data.clone())?;
+                if t.shape.len() == 4 { matrix.grouped(groups.next().unwrap_or(1)) } else { Ok(matrix) }
+            })
             .collect::<Result<_>>()?;
         if layers.is_empty() {
             let why = if linear {
@@ -162,6 +168,23 @@ fn number(run: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_depthwise_layer_is_mapped_group_by_group_whatever_lies_between() {
+        let tensor = |name: &str, shape: &[usize]| NamedTensor {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            data: vec![0.5; shape.iter().product()],
+        };
+        let weights = Weights::new(vec![
+            tensor("0.weight", &[8, 3, 3, 3]),
+            tensor("1.weight", &[8]),
+            tensor("2.weight", &[8, 1, 3, 3]),
+            tensor("3.weight", &[4, 8]),
+        ]);
+        let groups: Vec<_> = weights.matrices(true).expect("layers").iter().map(|m| m.groups).collect();
+        assert_eq!(groups, [1, 8, 1]);
+    }
 
     #[test]
     fn layers_sort_by_number() {
