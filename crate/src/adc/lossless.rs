@@ -1,12 +1,30 @@
-//! The lossless model: as many bits as it takes to tell all sums of a column apart.
+//! The lossless count: as many bits as it takes to tell all sums of a column apart.
 //!
-//! Exact by counting: with 1-bit inputs and 1-bit cells a column of `n` active rows takes the
-//! `n + 1` values `0..=n`, so `b = ceil(log2(n + 1))`. `E = b`, unitless, so that it compares
-//! with the paper's model. No bits where no row is active.
+//! Exact by counting: `n` cells of `b_cell` bits under inputs of `b_in` bits at a time sum up to
+//! `n * (2^b_in - 1) * (2^b_cell - 1)`, and with 0 that is one value more, so
+//! `b = ceil(log2(n * (2^b_in - 1) * (2^b_cell - 1) + 1))`. With 1-bit inputs and cells a column of
+//! `n` active rows takes the `n + 1` values `0..=n`. `E = b`, unitless, so that it compares with
+//! the paper's model. No bits where nothing can be summed.
 
-/// Bits of a column with `active` rows.
+/// Bits that tell all sums of `n` cells apart, `dac_bits` of an input at a time, `cell_bits` a cell
+/// (both at most 16; beyond `2^64` sums the answer stays at 64).
+pub fn bits_for(n: usize, dac_bits: u32, cell_bits: u32) -> u32 {
+    let most = |bits: u32| (1_u64 << bits.min(32)) - 1;
+    let largest = (n as u64).saturating_mul(most(dac_bits)).saturating_mul(most(cell_bits));
+    u64::BITS - largest.leading_zeros()
+}
+
+/// The same with a sign, where sums reach down to the negative of what `n` cells give: one bit more.
+pub fn signed_bits_for(n: usize, dac_bits: u32, cell_bits: u32) -> u32 {
+    match bits_for(n, dac_bits, cell_bits) {
+        0 => 0,
+        bits => bits + 1,
+    }
+}
+
+/// Bits of a column with `active` rows, 1-bit inputs and cells.
 pub fn bits(active: usize) -> u32 {
-    usize::BITS - active.leading_zeros()
+    bits_for(active, 1, 1)
 }
 
 #[cfg(test)]
@@ -15,10 +33,21 @@ mod tests {
 
     #[test]
     fn all_sums_have_a_code_and_one_bit_less_has_not() {
-        for active in 0_usize..5000 {
-            let bits = bits(active);
-            assert!(active < 1 << bits, "{active} fits {bits} bits");
-            assert!(bits == 0 || active >= 1 << (bits - 1), "{active} needs {bits} bits");
+        for (dac, cell) in [(1, 1), (1, 2), (2, 1), (4, 3), (8, 8)] {
+            for active in 0_u64..3000 {
+                let largest = active * ((1 << dac) - 1) * ((1 << cell) - 1);
+                let bits = bits_for(active as usize, dac, cell);
+                assert!(largest < 1 << bits, "{active} fits {bits} bits");
+                assert!(bits == 0 || largest >= 1 << (bits - 1), "{active} needs {bits} bits");
+            }
         }
+    }
+
+    #[test]
+    fn a_sign_takes_one_bit_and_nothing_takes_none() {
+        assert_eq!([0, 1, 31, 32].map(bits), [0, 1, 5, 6]);
+        assert_eq!([0, 1, 31, 32].map(|n| signed_bits_for(n, 1, 1)), [0, 2, 6, 7]);
+        assert_eq!(bits_for(128, 8, 4), 19, "128 * 255 * 15 + 1 sums");
+        assert_eq!(bits_for(usize::MAX, 16, 16), 64, "no overflow");
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod lossless;
 pub mod paper;
+pub mod policy;
 
 use serde::Serialize;
 
