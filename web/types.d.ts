@@ -9,6 +9,7 @@ export interface RunSpec {
   plan: string;
   classifier: string;
   batch_norm: boolean;
+  side: number;
   dropout: number;
   device: 'auto' | 'webgpu' | 'cpu';
   regularizer:

@@ -12,7 +12,7 @@ use crate::data::{Split, open};
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::model::plan::VggPlan;
+use crate::model::network::Plan;
 use crate::spec::{DeviceChoice, HardwareSpec, RunSpec};
 use crate::train::checkpoint::Checkpoint as Saved;
 use crate::train::session::Session;
@@ -56,7 +56,7 @@ pub fn defaults() -> JsResult<JsValue> {
 pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsValue> {
     let (run, hardware) = (from_js(run)?, from_js(hardware)?);
     let (run, hardware) = spec::apply(&run, &hardware, &from_js(fields)?).map_err(failure)?;
-    VggPlan::of(&run, 10).map_err(failure)?;
+    Plan::of(&run, 10).map_err(failure)?;
     both_to_js(&run, &hardware)
 }
 

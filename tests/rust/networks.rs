@@ -1,20 +1,21 @@
 //! Networks agree with PyTorch: class scores of real images on weights made by a formula, and
 //! accuracy of weights that PyTorch trained.
 
+use burn::tensor::{Tensor, TensorData};
 use crossdub::data::cifar10;
 use crossdub::device::Compute;
 use crossdub::model::initialize::initialize;
+use crossdub::model::network::{Network, Plan};
 use crossdub::model::parameters::{Which, export, import};
-use crossdub::model::plan::VggPlan;
-use crossdub::model::vgg::Vgg;
-use crossdub::spec::{DeviceChoice, RunSpec};
+use crossdub::report::analyze;
+use crossdub::spec::{DataSource, DeviceChoice, HardwareSpec, RunSpec};
 use crossdub::train::evaluate::{evaluate, scores};
 use crossdub::weights::{NamedTensor, Weights};
 
 use crate::shared::{json, numbers, relative_difference, shared, weights};
 
 /// The weights that the reference networks were given; the formula stands in `resnet18.json`.
-fn by_formula(plan: &VggPlan) -> Weights {
+fn by_formula(plan: &Plan) -> Weights {
     let tensors = initialize(plan, 0).tensors.into_iter().map(|tensor| {
         let fan_in = tensor.shape[1..].iter().product::<usize>();
         let name = tensor
@@ -54,9 +55,9 @@ fn class_scores_agree_with_pytorch() {
         let Some(file) = shared(&format!("golden/models/{name}.json")) else { return };
         let mut spec = RunSpec::default();
         spec.set_model(name).expect("known");
-        let plan = VggPlan::of(&spec, 10).expect("valid");
+        let plan = Plan::of(&spec, 10).expect("valid");
         let compute = cpu();
-        let network = import(Vgg::new(&plan, &compute.device), &plan, &by_formula(&plan)).expect("fits");
+        let network = import(Network::new(&plan, &compute.device), &plan, &by_formula(&plan)).expect("fits");
         let got = pollster::block_on(scores(&network, &images, 0..8, &compute)).expect("computes");
         let golden = json(&file);
         let golden = golden["logits"].as_array().expect("logits").iter().flat_map(numbers);
@@ -64,6 +65,42 @@ fn class_scores_agree_with_pytorch() {
         let difference = relative_difference(&got, &golden);
         assert!(difference < 1e-3, "{name}: {difference:e}");
     }
+}
+
+fn resnet18() -> Plan {
+    let mut spec = RunSpec { side: 224, data: DataSource::ImageNet, ..RunSpec::default() };
+    spec.set_model("resnet18").expect("known");
+    Plan::of(&spec, 1000).expect("valid")
+}
+
+#[test]
+fn resnet18_agrees_with_torchvision() {
+    let Some(file) = shared("golden/models/resnet18.expected.safetensors") else { return };
+    let golden = weights(&file);
+    let tensor = |name: &str| golden.get(name).expect("stored").clone();
+    let (plan, compute) = (resnet18(), cpu());
+    let network = import(Network::new(&plan, &compute.device), &plan, &by_formula(&plan)).expect("fits");
+    let input = tensor("input");
+    let shape: [usize; 4] = input.shape.try_into().expect("4-D");
+    let images = Tensor::<4>::from_data(TensorData::new(input.data, shape), &compute.device);
+    let got = network.forward(images, None).into_data();
+    let difference = relative_difference(got.as_slice().expect("float32"), &tensor("logits").data);
+    assert!(difference < 2e-2, "{difference:e}");
+}
+
+/// The counts of the paper's ResNet18, in the layer order of the command line: by natural sort.
+#[test]
+fn resnet18_lies_on_2727_crossbars_of_64() {
+    let layers = initialize(&resnet18(), 0).matrices(false).expect("layers");
+    let analysis = analyze(&layers, &HardwareSpec { tile: 64, ..HardwareSpec::default() });
+    assert_eq!((analysis.tiles, analysis.weights), (2727, 11_166_912));
+    let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+    assert_eq!(names.len(), 20);
+    assert_eq!(names[0], "conv1.weight");
+    assert_eq!(
+        names[5..8],
+        ["layer2.0.conv1.weight", "layer2.0.conv2.weight", "layer2.0.downsample.0.weight"]
+    );
 }
 
 /// PyTorch says 79.62 % on batch 5; here its first 1,000 images, for time.
@@ -75,9 +112,9 @@ fn weights_trained_by_pytorch_are_as_accurate_here() {
         return;
     };
     let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
-    let plan = VggPlan::of(&RunSpec::default(), 10).expect("valid");
+    let plan = Plan::of(&RunSpec::default(), 10).expect("valid");
     let compute = cpu();
-    let network = import(Vgg::new(&plan, &compute.device), &plan, &weights(&file)).expect("fits");
+    let network = import(Network::new(&plan, &compute.device), &plan, &weights(&file)).expect("fits");
     let evaluation = pollster::block_on(evaluate(&network, &images, 0..1000, &compute)).expect("computes");
     assert!((evaluation.accuracy - 79.6).abs() < 3.0, "{evaluation:?}");
 }
@@ -99,26 +136,35 @@ fn every_form_of_a_checkpoint_holds_the_same_network() {
 
 #[test]
 fn parameters_come_back_under_their_names() {
-    let mut spec = RunSpec::default();
-    spec.set_model("vgg-small_bn").expect("known");
-    let plan = VggPlan::of(&spec, 10).expect("valid");
-    let original = by_formula(&plan);
-    assert!(original.get("features.1.running_var").is_some() && original.get("classifier.3.bias").is_some());
-    for device in [cpu().device, cpu().device.autodiff()] {
-        let network = import(Vgg::new(&plan, &device), &plan, &original).expect("fits");
-        let back = pollster::block_on(export(&network, &plan, Which::Values)).expect("reads");
-        assert!(back == original);
+    for (text, classifier, names) in [
+        ("32 M 64 M 128 M", "128", ["features.1.running_var", "classifier.3.bias"]),
+        ("bottleneck 1x4 2x8", "", ["layer2.0.downsample.1.running_mean", "layer2.1.bn3.weight"]),
+    ] {
+        let (text, classifier) = (text.to_owned(), classifier.to_owned());
+        let spec = RunSpec { plan: text, classifier, batch_norm: true, ..RunSpec::default() };
+        let plan = Plan::of(&spec, 10).expect("valid");
+        let original = by_formula(&plan);
+        assert!(names.iter().all(|name| original.get(name).is_some()));
+        for device in [cpu().device, cpu().device.autodiff()] {
+            let mut read = original.clone();
+            let [count, running] = ["num_batches_tracked", "running_mean"];
+            let counted = names[0].replace("running_var", count).replace(running, count);
+            read.tensors.push(NamedTensor { name: counted, shape: vec![], data: vec![3.0] });
+            let network = import(Network::new(&plan, &device), &plan, &read).expect("fits");
+            let back = pollster::block_on(export(&network, &plan, Which::Values)).expect("reads");
+            assert!(back == original, "{names:?}");
+        }
     }
 }
 
 #[test]
 fn another_network_s_weights_are_refused_by_name() {
-    let plan = VggPlan::of(&RunSpec::default(), 10).expect("valid");
+    let plan = Plan::of(&RunSpec::default(), 10).expect("valid");
     let original = by_formula(&plan);
     let refuse = |change: &dyn Fn(&mut Vec<NamedTensor>), expected: &str| {
         let mut tensors = original.tensors.clone();
         change(&mut tensors);
-        let result = import(Vgg::new(&plan, &cpu().device), &plan, &Weights::new(tensors));
+        let result = import(Network::new(&plan, &cpu().device), &plan, &Weights::new(tensors));
         let why = result.err().map(|why| why.to_string()).unwrap_or_default();
         assert!(why.contains(expected), "{why}");
     };

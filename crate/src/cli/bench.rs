@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::loss::Regularizer;
 use crate::matrix::Matrix;
 use crate::model::initialize::initialize;
-use crate::model::plan::VggPlan;
+use crate::model::network::Plan;
 use crate::report::analyze;
 use crate::spec::{DeviceChoice, HardwareSpec, RegularizerKind, RunSpec, SCHEMA_VERSION};
 use crate::train::session::Session;
@@ -252,7 +252,7 @@ fn loss() -> Result<Vec<Row>> {
 fn vgg11_weights() -> Result<Weights> {
     let mut spec = RunSpec::default();
     spec.set_model("vgg11")?;
-    Ok(initialize(&VggPlan::of(&spec, CLASSES)?, 0))
+    Ok(initialize(&Plan::of(&spec, CLASSES)?, 0))
 }
 
 /// What the work gives, and how many milliseconds it took; the result is dropped later, outside.

@@ -10,9 +10,8 @@ use super::{files, output};
 use crate::data::Split;
 use crate::device::Compute;
 use crate::error::Result;
+use crate::model::network::{Network, Plan};
 use crate::model::parameters::import;
-use crate::model::plan::VggPlan;
-use crate::model::vgg::Vgg;
 use crate::spec::{DeviceChoice, RunSpec, SCHEMA_VERSION};
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::weights::Weights;
@@ -76,8 +75,8 @@ pub fn device(name: &str) -> Result<DeviceChoice> {
 }
 
 /// The network with its weights, for inference.
-pub fn network(spec: &RunSpec, classes: usize, weights: &Weights, compute: &Compute) -> Result<Vgg> {
-    let plan = VggPlan::of(spec, classes)?;
+pub fn network(spec: &RunSpec, classes: usize, weights: &Weights, compute: &Compute) -> Result<Network> {
+    let plan = Plan::of(spec, classes)?;
     plan.check_memory(1, files::available_memory())?;
-    import(Vgg::new(&plan, &compute.device), &plan, weights)
+    import(Network::new(&plan, &compute.device), &plan, weights)
 }

@@ -90,6 +90,10 @@ pub(crate) fn below(rng: &mut impl rand::Rng, limit: u32) -> u32 {
 /// When files are damaged or missing, or a holdout takes all images.
 pub fn open(spec: &RunSpec, files: &[(String, Vec<u8>)]) -> Result<Split> {
     match spec.data {
+        DataSource::ImageNet => {
+            let why = "image files are read by the command line, not into memory";
+            Err(Error::field("data", "imagenet", why))
+        }
         DataSource::Cifar10 => cifar10::from_files(files, spec.holdout),
         DataSource::Builtin if spec.holdout == 0 => {
             Ok(builtin::generate(spec.seed, builtin::TRAIN_IMAGES, builtin::TEST_IMAGES))

@@ -1,48 +1,80 @@
 //! Initial weights, drawn on the host so that every device starts from the same.
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::plan::VggPlan;
+use super::network::Plan;
 use crate::weights::{NamedTensor, Weights};
 
-/// Draws a network's weights: convolutions Kaiming-normal (fan-out), fully connected layers
-/// N(0, 0.01), biases zero, normalizations the identity. The recipe of the reference run.
-pub fn initialize(plan: &VggPlan, seed: u64) -> Weights {
+/// A parameter that has no values yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blank {
+    /// PyTorch's name.
+    pub name: String,
+    /// PyTorch's shape.
+    pub shape: Vec<usize>,
+    /// What it starts with.
+    pub fill: Fill,
+}
+
+/// What a parameter starts with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fill {
+    /// Normal around 0 with this deviation.
+    Normal(f64),
+    /// Uniform between this bound's negative and it.
+    Uniform(f64),
+    /// All the same.
+    Constant(f32),
+}
+
+impl Blank {
+    /// A convolution's weight, Kaiming-normal by its fan-out.
+    pub fn convolution(name: String, shape: [usize; 4]) -> Self {
+        let fan_out = shape[0] * shape[2] * shape[3];
+        Self { name, shape: shape.to_vec(), fill: Fill::Normal((2.0 / fan_out as f64).sqrt()) }
+    }
+
+    /// One value an output.
+    pub fn constant(name: String, count: usize, value: f32) -> Self {
+        Self { name, shape: vec![count], fill: Fill::Constant(value) }
+    }
+
+    /// The four parameters of a batch normalization that starts as the identity.
+    pub fn normalization(name: &str, count: usize) -> impl Iterator<Item = Self> {
+        let leaves = [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)];
+        leaves.into_iter().map(move |(leaf, value)| Self::constant(format!("{name}.{leaf}"), count, value))
+    }
+}
+
+/// Draws a network's weights: convolutions Kaiming-normal (fan-out), biases zero, normalizations the
+/// identity; fully connected layers N(0, 0.01) in a VGG, the recipe of the reference run, and uniform
+/// by their fan-in in a ResNet, as torchvision draws them.
+pub fn initialize(plan: &Plan, seed: u64) -> Weights {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut tensors = Vec::new();
-    for stage in &plan.stages {
-        let name = format!("features.{}", stage.index);
-        let deviation = (2.0 / (stage.outputs * 9) as f64).sqrt();
-        let shape = vec![stage.outputs, stage.inputs, 3, 3];
-        tensors.push(normal(format!("{name}.weight"), shape, deviation, &mut random));
-        tensors.push(constant(format!("{name}.bias"), stage.outputs, 0.0));
-        if plan.batch_norm {
-            let name = format!("features.{}", stage.index + 1);
-            for (leaf, value) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)]
-            {
-                tensors.push(constant(format!("{name}.{leaf}"), stage.outputs, value));
-            }
+    Weights::new(plan.blanks().into_iter().map(|blank| draw(blank, &mut random)).collect())
+}
+
+fn draw(blank: Blank, random: &mut ChaCha8Rng) -> NamedTensor {
+    let Blank { name, shape, fill } = blank;
+    let count: usize = shape.iter().product();
+    let data = match fill {
+        Fill::Constant(value) => vec![value; count],
+        Fill::Normal(deviation) => {
+            let normal = |_| {
+                let z: f64 = StandardNormal.sample(random);
+                (z * deviation) as f32
+            };
+            (0..count).map(normal).collect()
         }
-    }
-    for (at, (inputs, outputs)) in plan.linear_layers().into_iter().enumerate() {
-        let name = format!("classifier.{}", 3 * at);
-        tensors.push(normal(format!("{name}.weight"), vec![outputs, inputs], 0.01, &mut random));
-        tensors.push(constant(format!("{name}.bias"), outputs, 0.0));
-    }
-    Weights::new(tensors)
-}
-
-fn normal(name: String, shape: Vec<usize>, deviation: f64, random: &mut ChaCha8Rng) -> NamedTensor {
-    let count = shape.iter().product();
-    let draw = |_| {
-        let z: f64 = StandardNormal.sample(random);
-        (z * deviation) as f32
+        Fill::Uniform(bound) => {
+            let uniform = |_| {
+                let u = f64::from(random.next_u32()) / f64::from(u32::MAX);
+                ((2.0 * u - 1.0) * bound) as f32
+            };
+            (0..count).map(uniform).collect()
+        }
     };
-    NamedTensor { name, shape, data: (0..count).map(draw).collect() }
-}
-
-fn constant(name: String, count: usize, value: f32) -> NamedTensor {
-    NamedTensor { name, shape: vec![count], data: vec![value; count] }
+    NamedTensor { name, shape, data }
 }

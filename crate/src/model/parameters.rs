@@ -4,8 +4,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
-use super::plan::VggPlan;
-use super::vgg::Vgg;
+use super::network::{Network, Plan};
 use crate::error::{Error, Result};
 use crate::weights::{NamedTensor, Weights};
 
@@ -22,7 +21,7 @@ pub enum Which<'a> {
 ///
 /// # Errors
 /// When the device fails.
-pub async fn export(network: &Vgg, plan: &VggPlan, which: Which<'_>) -> Result<Weights> {
+pub async fn export(network: &Network, plan: &Plan, which: Which<'_>) -> Result<Weights> {
     let mut visitor = Exporter { path: Vec::new(), plan, which, found: Vec::new() };
     // Running statistics are gathered for each thread; `valid` brings them together.
     network.valid().visit(&mut visitor);
@@ -46,15 +45,17 @@ pub async fn export(network: &Vgg, plan: &VggPlan, which: Which<'_>) -> Result<W
 ///
 /// # Errors
 /// When a parameter is missing, superfluous, of another shape or not finite.
-pub fn import(network: Vgg, plan: &VggPlan, weights: &Weights) -> Result<Vgg> {
+pub fn import(network: Network, plan: &Plan, weights: &Weights) -> Result<Network> {
     let mut mapper = Importer { path: Vec::new(), plan, weights, taken: 0, failure: None };
     let network = network.map(&mut mapper);
     if let Some(failure) = mapper.failure {
         return Err(failure);
     }
-    if mapper.taken < weights.tensors.len() {
+    // PyTorch counts batches for normalizations without a momentum; ours have one.
+    let mut meant = weights.tensors.iter().filter(|tensor| !tensor.name.ends_with(".num_batches_tracked"));
+    if mapper.taken < meant.clone().count() {
         let known = parameter_names(plan);
-        let extra = weights.tensors.iter().find(|tensor| !known.contains(&tensor.name));
+        let extra = meant.find(|tensor| !known.contains(&tensor.name));
         let name = extra.map_or("?", |tensor| &tensor.name);
         return Err(mismatch(&format!("the network has no parameter {name}")));
     }
@@ -66,7 +67,7 @@ pub fn import(network: Vgg, plan: &VggPlan, weights: &Weights) -> Result<Vgg> {
 ///
 /// # Errors
 /// When one has another shape than its parameter.
-pub fn import_held(network: &Vgg, plan: &VggPlan, weights: &Weights) -> Result<GradientsParams> {
+pub fn import_held(network: &Network, plan: &Plan, weights: &Weights) -> Result<GradientsParams> {
     let mut visitor =
         HeldImporter { path: Vec::new(), plan, weights, held: GradientsParams::new(), failure: None };
     network.visit(&mut visitor);
@@ -74,29 +75,8 @@ pub fn import_held(network: &Vgg, plan: &VggPlan, weights: &Weights) -> Result<G
 }
 
 /// Names of all parameters of a plan's network.
-fn parameter_names(plan: &VggPlan) -> Vec<String> {
-    super::initialize::initialize(plan, 0).tensors.into_iter().map(|tensor| tensor.name).collect()
-}
-
-/// PyTorch's name of the parameter at a path through our modules, such as
-/// `features.1.conv.weight` or `features.1.norm.gamma`.
-fn torch_name(path: &[String], plan: &VggPlan) -> String {
-    let parts: Vec<&str> = path.iter().map(String::as_str).collect();
-    let leaf = |name: &str| match name {
-        "gamma" => "weight".to_owned(),
-        "beta" => "bias".to_owned(),
-        other => other.to_owned(),
-    };
-    let number = |text: &str| text.parse::<usize>().unwrap_or(0);
-    match parts.as_slice() {
-        ["features", block, part, name] => {
-            let index = plan.stages[number(block)].index + usize::from(*part == "norm");
-            format!("features.{index}.{}", leaf(name))
-        }
-        // Each hidden layer is followed by a ReLU and a dropout, which have numbers too.
-        ["classifier", layer, name] => format!("classifier.{}.{name}", 3 * number(layer)),
-        _ => parts.join("."),
-    }
+fn parameter_names(plan: &Plan) -> Vec<String> {
+    plan.blanks().into_iter().map(|blank| blank.name).collect()
 }
 
 fn mismatch(why: &str) -> Error {
@@ -139,7 +119,7 @@ fn from_torch<const D: usize>(tensor: &NamedTensor, shape: [usize; D]) -> Result
 
 struct Exporter<'a> {
     path: Vec<String>,
-    plan: &'a VggPlan,
+    plan: &'a Plan,
     which: Which<'a>,
     /// Name, our shape, and values as one row.
     found: Vec<((String, Vec<usize>), Tensor<1>)>,
@@ -160,7 +140,7 @@ impl ModuleVisitor for Exporter<'_> {
             Which::Held(container) => container.get::<D>(param.id),
         };
         if let Some(tensor) = tensor {
-            let place = (torch_name(&self.path, self.plan), tensor.dims().to_vec());
+            let place = (self.plan.torch_name(&self.path), tensor.dims().to_vec());
             let count = place.1.iter().product::<usize>();
             self.found.push((place, tensor.reshape([count])));
         }
@@ -169,7 +149,7 @@ impl ModuleVisitor for Exporter<'_> {
 
 struct Importer<'a> {
     path: Vec<String>,
-    plan: &'a VggPlan,
+    plan: &'a Plan,
     weights: &'a Weights,
     taken: usize,
     failure: Option<Error>,
@@ -185,7 +165,7 @@ impl ModuleMapper for Importer<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = torch_name(&self.path, self.plan);
+        let name = self.plan.torch_name(&self.path);
         let Some(tensor) = self.weights.get(&name) else {
             self.failure.get_or_insert_with(|| mismatch(&format!("parameter {name} is missing")));
             return param;
@@ -206,7 +186,7 @@ impl ModuleMapper for Importer<'_> {
 
 struct HeldImporter<'a> {
     path: Vec<String>,
-    plan: &'a VggPlan,
+    plan: &'a Plan,
     weights: &'a Weights,
     held: GradientsParams,
     failure: Option<Error>,
@@ -222,7 +202,7 @@ impl ModuleVisitor for HeldImporter<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(tensor) = self.weights.get(&torch_name(&self.path, self.plan)) else { return };
+        let Some(tensor) = self.weights.get(&self.plan.torch_name(&self.path)) else { return };
         let value = param.val();
         match from_torch(tensor, value.dims()) {
             Ok(data) => {

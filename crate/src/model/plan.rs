@@ -1,6 +1,10 @@
 //! A VGG network as text: `"32 M 64 M 128 M"` and the widths of its hidden classifier layers.
+//!
+//! `A7` at the end of a plan averages what is left to 7 x 7, whatever the image's size, as
+//! torchvision's VGGs do.
 
-use crate::data::SIDE;
+use super::initialize::{Blank, Fill};
+use super::network::torch_leaf;
 use crate::error::{Error, Result};
 use crate::spec::RunSpec;
 
@@ -10,6 +14,8 @@ pub const CHANNELS: usize = 3;
 const MAX_WIDTH: usize = 16_384;
 /// The most convolutions.
 const MAX_CONVOLUTIONS: usize = 64;
+/// The largest side that is averaged to.
+const MAX_AVERAGE: usize = 16;
 
 /// A convolution of 3 x 3, padded by 1, with what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +32,13 @@ pub struct Stage {
     pub index: usize,
 }
 
-/// A checked VGG plan for 32 x 32 colour images.
+/// A checked VGG plan for square colour images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VggPlan {
     /// The convolutions, in order.
     pub stages: Vec<Stage>,
+    /// Width and height that the last stage's output is averaged to.
+    pub average: Option<usize>,
     /// Widths of the hidden fully connected layers.
     pub hidden: Vec<usize>,
     /// Whether a batch normalization follows each convolution.
@@ -39,6 +47,8 @@ pub struct VggPlan {
     pub dropout: f64,
     /// Number of classes.
     pub classes: usize,
+    /// Width and height of an image.
+    pub side: usize,
 }
 
 impl VggPlan {
@@ -47,7 +57,8 @@ impl VggPlan {
     /// # Errors
     /// When the plan or classifier can't be read, pools the image away, or is too large to name.
     pub fn of(spec: &RunSpec, classes: usize) -> Result<Self> {
-        let stages = stages(&spec.plan, spec.batch_norm)?;
+        let side = spec.input_side();
+        let (stages, average) = stages(&spec.plan, spec.batch_norm, side)?;
         let hidden = spec
             .classifier
             .split([',', ' '])
@@ -57,13 +68,15 @@ impl VggPlan {
         if hidden.len() > MAX_CONVOLUTIONS {
             return Err(Error::field("classifier", &spec.classifier, "takes at most 64 layers"));
         }
-        Ok(Self { stages, hidden, batch_norm: spec.batch_norm, dropout: spec.dropout, classes })
+        let (batch_norm, dropout) = (spec.batch_norm, spec.dropout);
+        Ok(Self { stages, average, hidden, batch_norm, dropout, classes, side })
     }
 
     /// Values that the last stage hands to the classifier.
     pub fn flat(&self) -> usize {
         self.stages.last().map_or(0, |last| {
-            let side = if last.pool { last.side / 2 } else { last.side };
+            let left = if last.pool { last.side / 2 } else { last.side };
+            let side = self.average.unwrap_or(left);
             last.outputs * side * side
         })
     }
@@ -75,52 +88,70 @@ impl VggPlan {
         widths.windows(2).map(|pair| (pair[0], pair[1])).collect()
     }
 
-    /// Number of parameters.
-    pub fn parameters(&self) -> u64 {
-        let norm = if self.batch_norm { 4 } else { 0 };
-        let convolutions = self.stages.iter().map(|s| (s.inputs * 9 + 1 + norm) as u64 * s.outputs as u64);
-        let linear = self.linear_layers().into_iter().map(|(i, o)| (i as u64 + 1) * o as u64);
-        convolutions.sum::<u64>() + linear.sum::<u64>()
-    }
-
-    /// Bytes that training needs at least, before anything is allocated: each parameter with its
-    /// gradient, momentum and one temporary, and for each image the input, output and activation
-    /// of every convolution with their gradients.
-    pub fn training_bytes(&self, batch: usize) -> u64 {
-        let cells = |s: &Stage| (s.side * s.side * (s.inputs + 2 * s.outputs)) as u64;
-        let image: u64 = self.stages.iter().map(cells).sum();
-        4 * (4 * self.parameters() + 2 * batch as u64 * image)
-    }
-
-    /// Refuses a network that does not fit `limit` bytes of memory.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub fn check_memory(&self, batch: usize, limit: u64) -> Result<()> {
-        let needed = self.training_bytes(batch);
-        if needed <= limit {
-            return Ok(());
+    /// Its parameters under PyTorch's names.
+    pub fn blanks(&self) -> Vec<Blank> {
+        let mut blanks = Vec::new();
+        for stage in &self.stages {
+            let name = format!("features.{}", stage.index);
+            let shape = [stage.outputs, stage.inputs, 3, 3];
+            blanks.push(Blank::convolution(format!("{name}.weight"), shape));
+            blanks.push(Blank::constant(format!("{name}.bias"), stage.outputs, 0.0));
+            if self.batch_norm {
+                blanks.extend(Blank::normalization(&format!("features.{}", stage.index + 1), stage.outputs));
+            }
         }
-        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-        let why = format!(
-            "training it with batch {batch} needs about {} MiB and {} MiB are there",
-            mib(needed),
-            mib(limit)
-        );
-        Err(Error::field("plan", format!("{} parameters", self.parameters()), why))
+        for (at, (inputs, outputs)) in self.linear_layers().into_iter().enumerate() {
+            let name = format!("classifier.{}", 3 * at);
+            let (shape, fill) = (vec![outputs, inputs], Fill::Normal(0.01));
+            blanks.push(Blank { name: format!("{name}.weight"), shape, fill });
+            blanks.push(Blank::constant(format!("{name}.bias"), outputs, 0.0));
+        }
+        blanks
+    }
+
+    /// Values that one image takes while training: input, output and activation of every convolution.
+    pub(super) fn image_values(&self) -> u64 {
+        let values = |s: &Stage| (s.side * s.side * (s.inputs + 2 * s.outputs)) as u64;
+        self.stages.iter().map(values).sum()
+    }
+
+    /// PyTorch's name of the parameter at a path through [`super::vgg::Vgg`], such as
+    /// `features.1.conv.weight` or `features.1.norm.gamma`.
+    pub(super) fn torch_name(&self, path: &[&str]) -> String {
+        let number = |text: &str| text.parse::<usize>().unwrap_or(0);
+        match path {
+            ["features", block, part, name] => {
+                let index = self.stages[number(block)].index + usize::from(*part == "norm");
+                format!("features.{index}.{}", torch_leaf(name))
+            }
+            // Each hidden layer is followed by a ReLU and a dropout, which have numbers too.
+            ["classifier", layer, name] => format!("classifier.{}.{name}", 3 * number(layer)),
+            _ => path.join("."),
+        }
     }
 }
 
-fn stages(plan: &str, batch_norm: bool) -> Result<Vec<Stage>> {
+/// The convolutions of a plan, and the width that the last one's output is averaged to.
+fn stages(plan: &str, batch_norm: bool, image: usize) -> Result<(Vec<Stage>, Option<usize>)> {
     let refuse = |why: &str| Err(Error::field("plan", plan, why));
     let mut stages: Vec<Stage> = Vec::new();
-    let (mut side, mut inputs, mut index) = (SIDE, CHANNELS, 0);
+    let (mut side, mut inputs, mut index, mut average) = (image, CHANNELS, 0, None);
     for word in plan.split_whitespace() {
+        if average.is_some() {
+            return refuse("goes on after its average");
+        }
+        if let Some(to) = word.strip_prefix('A') {
+            average = to.parse().ok().filter(|to| (1..=MAX_AVERAGE).contains(to));
+            if average.is_none() {
+                return refuse("takes an average of 1 to 16, such as A7");
+            }
+            continue;
+        }
         if word.eq_ignore_ascii_case("m") {
             match stages.last_mut() {
                 None => return refuse("starts with a pooling"),
                 Some(stage) if stage.pool => return refuse("has two poolings in a row"),
-                Some(_) if side < 2 => return refuse("pools a 32 x 32 image away: at most five M"),
+                Some(_) if side < 2 => return refuse(&format!("pools a {image} x {image} image away")),
                 Some(stage) => stage.pool = true,
             }
             side /= 2;
@@ -136,11 +167,12 @@ fn stages(plan: &str, batch_norm: bool) -> Result<Vec<Stage>> {
     match stages.len() {
         0 => refuse("has no convolution"),
         n if n > MAX_CONVOLUTIONS => refuse("has more than 64 convolutions"),
-        _ => Ok(stages),
+        _ => Ok((stages, average)),
     }
 }
 
-fn width(field: &'static str, word: &str) -> Result<usize> {
+/// A layer's width.
+pub(super) fn width(field: &'static str, word: &str) -> Result<usize> {
     match word.parse() {
         Ok(width) if (1..=MAX_WIDTH).contains(&width) => Ok(width),
         _ => Err(Error::field(
@@ -154,6 +186,7 @@ fn width(field: &'static str, word: &str) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::network::Plan;
 
     fn plan(text: &str) -> Result<VggPlan> {
         VggPlan::of(&RunSpec { plan: text.to_owned(), ..RunSpec::default() }, 10)
@@ -186,9 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn an_average_ends_a_plan() {
+        assert_eq!(plan("8 M 8 A7").map(|p| p.flat()), Ok(8 * 7 * 7));
+        for bad in ["A7", "8 A7 8", "8 A0", "8 A17", "8 Ax", "8 A7 A7"] {
+            assert!(plan(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn a_network_too_large_is_refused_by_arithmetic() {
-        let huge = plan(&"16384 ".repeat(64)).expect("a plan");
+        let huge = Plan::Vgg(plan(&"16384 ".repeat(64)).expect("a plan"));
         assert!(huge.check_memory(65_536, 1 << 40).is_err());
-        assert!(named("vgg11").check_memory(128, 2 << 30).is_ok());
+        assert!(Plan::Vgg(named("vgg11")).check_memory(128, 2 << 30).is_ok());
     }
 }

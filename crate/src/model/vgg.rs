@@ -1,8 +1,8 @@
-//! VGG (Simonyan and Zisserman 2015) for 32 x 32 images, from a plan.
+//! VGG (Simonyan and Zisserman 2015), from a plan.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -23,6 +23,7 @@ struct Block {
 #[derive(Module, Debug)]
 pub struct Vgg {
     features: Vec<Block>,
+    average: Option<AdaptiveAvgPool2d>,
     classifier: Vec<Linear>,
     dropout: f64,
 }
@@ -43,6 +44,7 @@ impl Vgg {
         };
         Self {
             features: features.collect(),
+            average: plan.average.map(|side| AdaptiveAvgPool2dConfig::new([side; 2]).init()),
             classifier: plan.linear_layers().into_iter().map(linear).collect(),
             dropout: plan.dropout,
         }
@@ -53,7 +55,7 @@ impl Vgg {
     /// `dropout` gives the random stream while training; without it the network is deterministic.
     ///
     /// # Shapes
-    /// - `images`: `[batch, 3, 32, 32]`
+    /// - `images`: `[batch, 3, side, side]`
     /// - output: `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>, mut dropout: Option<ChaCha8Rng>) -> Tensor<2> {
         let mut x = images;
@@ -66,6 +68,10 @@ impl Vgg {
             if let Some(pool) = &block.pool {
                 x = pool.forward(x);
             }
+        }
+        // At the size it was made for, the average would change nothing.
+        if let Some(average) = self.average.as_ref().filter(|a| x.dims()[2..] != a.output_size) {
+            x = average.forward(x);
         }
         let mut x: Tensor<2> = x.flatten(1, 3);
         let last = self.classifier.len() - 1;

@@ -14,6 +14,8 @@ pub enum DataSource {
     Builtin,
     /// CIFAR-10 from its official binary files.
     Cifar10,
+    /// Image files in the layouts of ImageNet, native builds only.
+    ImageNet,
 }
 
 /// The device asked for.
@@ -65,8 +67,10 @@ pub struct RunSpec {
     pub plan: String,
     /// Widths of the hidden fully connected layers, `"128"` or `"512,512"`; empty for none.
     pub classifier: String,
-    /// Whether a batch normalization follows each convolution.
+    /// Whether a batch normalization follows each convolution; a ResNet has them anyway.
     pub batch_norm: bool,
+    /// Width and height of the images, 0 for those that the data has: 32, or 224 for ImageNet.
+    pub side: usize,
     /// Share of each hidden fully connected layer's outputs set to zero while training, 0 to below 1.
     pub dropout: f64,
     /// The device asked for.
@@ -105,6 +109,7 @@ impl Default for RunSpec {
             plan: "32 M 64 M 128 M".to_owned(),
             classifier: "128".to_owned(),
             batch_norm: false,
+            side: 0,
             dropout: 0.5,
             device: DeviceChoice::Auto,
             regularizer: RegularizerKind::Gated,
@@ -123,7 +128,7 @@ impl Default for RunSpec {
     }
 }
 
-/// Networks known by name: name, plan, classifier.
+/// Networks for images of 32 x 32, each also with batch normalization: name, plan, classifier.
 const MODELS: [(&str, &str, &str); 4] = [
     ("vgg-small", "32 M 64 M 128 M", "128"),
     ("vgg11", "64 M 128 M 256 256 M 512 512 M 512 512 M", "512,512"),
@@ -131,10 +136,22 @@ const MODELS: [(&str, &str, &str); 4] = [
     ("vgg16", "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M", "512,512"),
 ];
 
+/// torchvision's networks for ImageNet.
+const IMAGENET_MODELS: [(&str, &str, &str); 4] = [
+    ("resnet18", "basic 2x64 2x128 2x256 2x512", ""),
+    ("resnet34", "basic 3x64 4x128 6x256 3x512", ""),
+    ("resnet50", "bottleneck 3x64 4x128 6x256 3x512", ""),
+    ("vgg11-imagenet", "64 M 128 M 256 256 M 512 512 M 512 512 M A7", "4096,4096"),
+];
+
+/// The largest image.
+const MAX_SIDE: usize = 1024;
+
 /// Names of the networks that `model` takes, apart from `custom`.
 pub fn model_names() -> Vec<String> {
     let bases = MODELS.iter().map(|(name, _, _)| (*name).to_owned());
-    bases.flat_map(|name| [name.clone(), format!("{name}_bn")]).collect()
+    let small = bases.flat_map(|name| [name.clone(), format!("{name}_bn")]);
+    small.chain(IMAGENET_MODELS.iter().map(|(name, _, _)| (*name).to_owned())).collect()
 }
 
 impl RunSpec {
@@ -144,7 +161,9 @@ impl RunSpec {
     /// When no network has that name.
     pub fn set_model(&mut self, name: &str) -> Result<()> {
         let base = name.strip_suffix("_bn").unwrap_or(name);
-        let Some((_, plan, classifier)) = MODELS.iter().find(|(known, _, _)| *known == base) else {
+        let small = MODELS.iter().find(|(known, _, _)| *known == base);
+        let large = || IMAGENET_MODELS.iter().find(|(known, _, _)| *known == name);
+        let Some((_, plan, classifier)) = small.or_else(large) else {
             let why = format!("known are {}, or a plan of your own", model_names().join(", "));
             return Err(Error::field("model", name, why));
         };
@@ -153,6 +172,20 @@ impl RunSpec {
         self.classifier = (*classifier).to_owned();
         self.batch_norm = base != name;
         Ok(())
+    }
+
+    /// Whether the network is one of torchvision's for ImageNet.
+    pub fn is_for_imagenet(&self) -> bool {
+        IMAGENET_MODELS.iter().any(|(name, _, _)| *name == self.model)
+    }
+
+    /// Width and height of the images.
+    pub fn input_side(&self) -> usize {
+        match (self.side, self.data) {
+            (0, DataSource::ImageNet) => 224,
+            (0, DataSource::Builtin | DataSource::Cifar10) => 32,
+            (side, _) => side,
+        }
     }
 
     /// What the page starts with: small batches, so that the first result comes at once, and a push
@@ -192,6 +225,10 @@ impl RunSpec {
         }
         if !(1..=100_000).contains(&self.epochs) {
             return Err(Error::field("epochs", self.epochs, "takes 1 to 100000"));
+        }
+        if self.side > MAX_SIDE || (self.data != DataSource::ImageNet && ![0, 32].contains(&self.side)) {
+            let why = format!("takes 0 to {MAX_SIDE}; images other than ImageNet's have 32");
+            return Err(Error::field("side", self.side, why));
         }
         if self.seed > MAX_SEED {
             return Err(Error::field(

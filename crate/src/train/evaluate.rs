@@ -10,8 +10,8 @@ use crate::data::batch::evaluation_batch;
 use crate::data::{Dataset, SIDE};
 use crate::device::Compute;
 use crate::error::{Error, Result};
+use crate::model::network::Network;
 use crate::model::plan::CHANNELS;
-use crate::model::vgg::Vgg;
 
 /// Images of one forward pass.
 const BATCH: usize = if cfg!(target_arch = "wasm32") { 50 } else { 250 };
@@ -34,7 +34,7 @@ pub struct Evaluation {
 /// # Errors
 /// When the device fails.
 pub async fn evaluate(
-    network: &Vgg,
+    network: &Network,
     data: &Dataset,
     range: Range<usize>,
     compute: &Compute,
@@ -64,7 +64,7 @@ pub async fn evaluate(
 /// # Errors
 /// When the device fails.
 pub async fn scores(
-    network: &Vgg,
+    network: &Network,
     data: &Dataset,
     range: Range<usize>,
     compute: &Compute,

@@ -11,9 +11,9 @@ use crate::device::Compute;
 use crate::error::Result;
 use crate::loss::cross_entropy::cross_entropy;
 use crate::model::initialize::initialize;
+use crate::model::network::{Network, Plan};
 use crate::model::parameters::{Which, export, import};
-use crate::model::plan::{CHANNELS, VggPlan};
-use crate::model::vgg::Vgg;
+use crate::model::plan::CHANNELS;
 use crate::spec::RunSpec;
 
 /// Images of the batch.
@@ -26,9 +26,9 @@ const IMAGES: usize = 4;
 pub async fn gradient(compute: &Compute) -> Result<Vec<f32>> {
     let spec = RunSpec { plan: "8 M 16 M".to_owned(), classifier: "16".to_owned(), ..RunSpec::default() };
     let data = builtin::generate(1, IMAGES, 1).train;
-    let plan = VggPlan::of(&spec, data.classes.len())?;
+    let plan = Plan::of(&spec, data.classes.len())?;
     let device = compute.device.clone().autodiff();
-    let network = import(Vgg::new(&plan, &device), &plan, &initialize(&plan, 1))?;
+    let network = import(Network::new(&plan, &device), &plan, &initialize(&plan, 1))?;
 
     let (mut images, mut labels) = (Vec::new(), Vec::new());
     evaluation_batch(&data, 0..IMAGES, &mut images, &mut labels);

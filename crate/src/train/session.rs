@@ -19,9 +19,9 @@ use crate::loss::Regularizer;
 use crate::loss::cross_entropy::cross_entropy;
 use crate::matrix::Matrix;
 use crate::model::initialize::initialize;
+use crate::model::network::{Network, Plan};
 use crate::model::parameters::{Which, export, import};
-use crate::model::plan::{CHANNELS, VggPlan};
-use crate::model::vgg::Vgg;
+use crate::model::plan::CHANNELS;
 use crate::spec::{HardwareSpec, RunSpec};
 use crate::weights::Weights;
 
@@ -32,8 +32,8 @@ const DROPOUT_STREAM: u64 = 0xd0;
 pub struct Session {
     pub(super) spec: RunSpec,
     pub(super) hardware: HardwareSpec,
-    pub(super) plan: VggPlan,
-    pub(super) network: Vgg,
+    pub(super) plan: Plan,
+    pub(super) network: Network,
     pub(super) velocities: GradientsParams,
     pub(super) step: u64,
     pub(super) history: Vec<HistoryEntry>,
@@ -65,7 +65,7 @@ impl Session {
     ) -> Result<Self> {
         spec.validate()?;
         hardware.validate()?;
-        let plan = VggPlan::of(&spec, data.train.classes.len())?;
+        let plan = Plan::of(&spec, data.train.classes.len())?;
         plan.check_memory(spec.batch.min(data.train.len()), memory)?;
         if data.train.is_empty() || data.test.is_empty() {
             return Err(Error::field("data", spec.holdout, "leaves no images to train or to evaluate on"));
@@ -78,7 +78,7 @@ impl Session {
             drawn = initialize(&plan, spec.seed);
             &drawn
         };
-        let network = import(Vgg::new(&plan, &device), &plan, weights)?;
+        let network = import(Network::new(&plan, &device), &plan, weights)?;
         Ok(Self {
             spec,
             hardware,
@@ -263,7 +263,7 @@ impl Session {
         let read = together.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
         match read.as_slice::<f32>() {
             Ok([loss, penalty, logits @ ..]) => {
-                let right = correct_predictions(logits, self.plan.classes, &self.labels);
+                let right = correct_predictions(logits, self.plan.classes(), &self.labels);
                 Ok((f64::from(*loss), f64::from(*penalty), right))
             }
             other => Err(fail(format!("the step's result came back as {other:?}"))),
@@ -298,7 +298,7 @@ impl Session {
         if let Some(entry) = self.history.last_mut() {
             entry.accuracy = Some(evaluation.accuracy);
         }
-        self.watch.accuracy(self.step, evaluation.accuracy, self.plan.classes)?;
+        self.watch.accuracy(self.step, evaluation.accuracy, self.plan.classes())?;
         Ok(evaluation)
     }
 
