@@ -1,5 +1,16 @@
 //! Plain serializable results: what `--json` prints and what the page draws.
 
+mod adc_plan;
+mod converters;
+mod inference;
+mod inference_row;
+
+pub use adc_plan::{AdcPlan, PlannedTile, adc_plan};
+pub use converters::{Comparison, ConverterReport, Curve, compare, converter_report};
+pub use inference::{
+    CrossbarCount, Inference, InferenceQuestion, InferenceRow, LayerInference, Pair, inference,
+};
+
 use serde::Serialize;
 
 use crate::adc::{Energy, Model};
@@ -84,6 +95,9 @@ pub struct Analysis {
     pub layers: Vec<LayerAnalysis>,
     /// ADC energy at the exact levels.
     pub energy: Energies,
+    /// Energy of an inference by every model and policy asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inference: Option<Inference>,
 }
 
 /// Maps the layers to crossbars and counts.
@@ -104,6 +118,7 @@ pub fn analyze(layers: &[Matrix], hardware: &HardwareSpec) -> Analysis {
         histogram: levels.histogram(all().map(|count| count.bin(levels))),
         almost_zero_histogram: levels.histogram(all().map(|count| count.almost_zero_bin(levels))),
         energy: Energies::of_tiles(hardware.tile, all()),
+        inference: None,
         layers: layers.iter().zip(&counts).map(|(layer, counts)| of_layer(layer, counts, levels)).collect(),
     }
 }

@@ -12,14 +12,14 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 /// The JSON object of a command that succeeds.
-fn answer(arguments: &[&str]) -> Value {
+pub fn answer(arguments: &[&str]) -> Value {
     let output = run(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("exactly one JSON object")
 }
 
 /// The line of a command that fails.
-fn refusal(arguments: &[&str]) -> String {
+pub fn refusal(arguments: &[&str]) -> String {
     let output = run(arguments);
     let said = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
@@ -28,7 +28,7 @@ fn refusal(arguments: &[&str]) -> String {
     said
 }
 
-fn golden_weights() -> String {
+pub fn golden_weights() -> String {
     repository().join("tests/golden/small_t16_ratio.weights.safetensors").display().to_string()
 }
 

@@ -7,6 +7,7 @@
 mod command_line;
 mod golden;
 mod gradients;
+mod hardware;
 mod networks;
 mod published;
 mod resume;

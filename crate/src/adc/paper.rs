@@ -5,7 +5,13 @@
 //!
 //! It is generous: one active row (`k = N`) costs nothing, though its column still takes two values.
 
+use super::converter::Estimate;
 use crate::crossbar::level::Levels;
+
+/// What a conversion costs: its bits.
+pub(super) fn estimate(bits: u32) -> Estimate {
+    Estimate::of_energy(f64::from(bits))
+}
 
 /// Bits of a tile at level `bin`.
 pub fn bits(levels: Levels, bin: usize) -> u32 {

@@ -5,22 +5,31 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::arguments::HardwareOptions;
+use super::converter_options::ConversionOptions;
+use super::inference_options::{self, InferenceOptions};
 use super::{files, human, output};
-use crate::adc::{Energy, Model};
 use crate::error::Result;
-use crate::report::{Analysis, analyze};
+use crate::report::{Analysis, analyze, inference};
 
 /// Maps weights to crossbars; counts sparsity, levels and ADC energy
 #[derive(Debug, Args)]
-#[command(after_help = "Example: crossdub analyze resnet18.pth --tile 64 --json")]
+#[command(after_help = "Example: crossdub analyze resnet18.pth --tile 64 --json\n         \
+                        crossdub analyze small.pth --model vgg-small --per-inference --adc all")]
 pub struct Options {
     /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
     weights: PathBuf,
     #[command(flatten)]
     hardware: HardwareOptions,
-    /// Model of the ADC whose improvement is named first: paper or lossless
+    /// Model of the ADC: any that crossdub adc knows, a TOML file of your own, or all
     #[arg(long, default_value = "paper", value_name = "MODEL")]
     adc: String,
+    /// Also writes what each tile's converters need, one line a tile: .csv or .json
+    #[arg(long, value_name = "FILE")]
+    adc_plan: Option<PathBuf>,
+    #[command(flatten)]
+    conversions: ConversionOptions,
+    #[command(flatten)]
+    inference: InferenceOptions,
     /// Maps fully connected layers (2-D tensors) too
     #[arg(long)]
     linear: bool,
@@ -31,16 +40,22 @@ pub struct Options {
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
-    let hardware = options.hardware.spec()?;
-    let model = Model::from_id(&options.adc)?;
+    let hardware = options.conversions.apply(&options.hardware.spec()?)?;
     let weights = files::read_weights(&options.weights)?;
     let layers =
         weights.matrices(options.linear).map_err(|error| error.in_file(&files::name(&options.weights)))?;
-    let analysis = analyze(&layers, &hardware);
-    output::report(options.json, &analysis, || describe(&analysis, model))
+    let question = options.inference.question(&options.adc, &weights, &layers)?;
+    let mut analysis = analyze(&layers, &hardware);
+    if let Some(question) = question {
+        analysis.inference = Some(inference(&layers, &hardware, &question)?);
+    }
+    if let Some(path) = &options.adc_plan {
+        files::write_adc_plan(path, &layers, &hardware)?;
+    }
+    output::report(options.json, &analysis, || describe(&analysis, &options.adc))
 }
 
-fn describe(analysis: &Analysis, model: Model) -> String {
+fn describe(analysis: &Analysis, adc: &str) -> String {
     let head =
         ["layer", "outputs", "inputs", "tiles", "zeros", "least sparse tile"].map(str::to_owned).to_vec();
     let mut rows = vec![head];
@@ -55,23 +70,25 @@ fn describe(analysis: &Analysis, model: Model) -> String {
             format!("{:.2} %", 100.0 * least),
         ]);
     }
-    let energy: &Energy = match model {
-        Model::Paper => &analysis.energy.paper,
-        Model::Lossless => &analysis.energy.lossless,
+    let (model, energy) = match adc {
+        "lossless" => ("lossless", &analysis.energy.lossless),
+        _ => ("paper", &analysis.energy.paper),
     };
+    let inference = analysis.inference.as_ref().map(inference_options::describe);
     format!(
         "{} weights in {} tiles of {} rows; {} exactly zero, {} of magnitude up to {}\n\
-         ADC energy improvement ({}): {}\n\n{}\n{}\n{}",
+         ADC energy improvement ({}): {}\n\n{}\n{}\n{}{}",
         analysis.weights,
         analysis.tiles,
         analysis.tile,
         human::percent(analysis.zeros, analysis.weights),
         human::percent(analysis.almost_zeros, analysis.weights),
         analysis.tol,
-        model.id(),
+        model,
         human::ratio(energy.improvement),
         human::table(&rows),
         human::histogram(&analysis.histogram, Some(&analysis.almost_zero_histogram)),
         human::energies(&analysis.energy),
+        inference.unwrap_or_default(),
     )
 }

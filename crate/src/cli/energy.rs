@@ -3,10 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::converter_options::{ConverterOptions, converter};
 use super::{human, output};
+use crate::adc::converter::Unit;
 use crate::adc::{Energy, Model};
 use crate::error::Result;
-use crate::spec::{HardwareSpec, SCHEMA_VERSION};
+use crate::spec::{HardwareSpec, Resolution, SCHEMA_VERSION};
 
 /// ADC energy of a histogram of tiles by level
 #[derive(Debug, Args)]
@@ -18,9 +20,15 @@ pub struct Options {
     /// Rows of a crossbar
     #[arg(long)]
     tile: usize,
-    /// Model of the ADC: paper or lossless
+    /// Model of the ADC: any that crossdub adc knows, or a TOML file of your own
     #[arg(long, default_value = "paper", value_name = "MODEL")]
     adc: String,
+    /// Bits of a conversion: paper, lossless or a number; the unitless models bring their own, the
+    /// others follow the paper
+    #[arg(long, value_name = "RESOLUTION")]
+    resolution: Option<Resolution>,
+    #[command(flatten)]
+    converter: ConverterOptions,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -29,7 +37,9 @@ pub struct Options {
 #[derive(Serialize)]
 struct Answer {
     schema_version: u32,
-    adc: &'static str,
+    adc: String,
+    resolution: Resolution,
+    unit: Unit,
     #[serde(flatten)]
     energy: Energy,
 }
@@ -37,15 +47,26 @@ struct Answer {
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
     HardwareSpec { tile: options.tile, ..HardwareSpec::default() }.validate()?;
-    let model = Model::from_id(&options.adc)?;
-    let energy = Energy::of_histogram(model, options.tile, &options.histogram)?;
-    let answer = Answer { schema_version: SCHEMA_VERSION, adc: model.id(), energy };
+    let converter = converter(&options.adc, options.converter.settings()?)?;
+    let own = || Model::from_id(&options.adc).map_or(Resolution::Paper, Model::resolution);
+    let resolution = options.resolution.unwrap_or_else(own);
+    let energy = Energy::of_levels(resolution, options.tile, &options.histogram, |bits| {
+        Ok(converter.cost(bits)?.energy)
+    })?;
+    let answer = Answer {
+        schema_version: SCHEMA_VERSION,
+        adc: converter.id().to_owned(),
+        resolution,
+        unit: converter.unit(),
+        energy,
+    };
     output::report(options.json, &answer, || {
         format!(
-            "{}: {} dense, {} at its levels: {}\n",
-            model.id(),
-            energy.dense,
-            energy.actual,
+            "{} at resolution {resolution}, in {}: {} dense, {} at its levels: {}\n",
+            answer.adc,
+            answer.unit,
+            human::number(energy.dense),
+            human::number(energy.actual),
             human::ratio(energy.improvement)
         )
     })

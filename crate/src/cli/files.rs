@@ -7,7 +7,9 @@ use std::path::Path;
 
 use crate::data::{self, Split};
 use crate::error::{Error, Result};
-use crate::spec::{DataSource, RunSpec};
+use crate::matrix::Matrix;
+use crate::report::adc_plan;
+use crate::spec::{DataSource, HardwareSpec, RunSpec};
 use crate::weights::Weights;
 
 /// The largest file that is read into memory.
@@ -57,6 +59,24 @@ pub fn write(what: &str, path: &Path, bytes: &[u8]) -> Result<()> {
     widen_permissions(file.as_file()).map_err(fail)?;
     file.persist(path).map_err(|why| fail(why.error))?;
     Ok(())
+}
+
+/// Writes the ADC plan of layers, as CSV or JSON by the file's ending.
+///
+/// # Errors
+/// When the ending is another, or the file can't be written.
+pub fn write_adc_plan(path: &Path, layers: &[Matrix], hardware: &HardwareSpec) -> Result<()> {
+    let what = "writing the ADC plan";
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let text = match ending {
+        "csv" => adc_plan(layers, hardware).to_csv(),
+        "json" => {
+            let plan = adc_plan(layers, hardware);
+            serde_json::to_string(&plan).map_err(|why| Error::file(what, name(path), why))? + "\n"
+        }
+        _ => return Err(Error::file(what, name(path), "its name must end in .csv or .json")),
+    };
+    write(what, path, text.as_bytes())
 }
 
 /// Temporary files are private; a result is not.

@@ -40,6 +40,23 @@ pub fn ratio(improvement: Option<f64>) -> String {
     improvement.map_or_else(|| "nothing left to convert".to_owned(), |ratio| format!("{ratio:.3}x"))
 }
 
+/// A number to four digits, in powers of ten where it is far from 1.
+pub fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if (1e-3..1e6).contains(&size) => {
+            let digits = (3 - size.log10().floor() as i32).max(0) as usize;
+            let text = format!("{value:.digits$}");
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text
+            }
+        }
+        _ => format!("{value:.3e}"),
+    }
+}
+
 /// ADC energy by each model.
 pub fn energies(energies: &Energies) -> String {
     let row = |name: &str, energy: &Energy| {
@@ -61,6 +78,20 @@ pub fn percent(part: usize, whole: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_four_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.71367, "1.714"),
+            (8.0, "8"),
+            (0.0123456, "0.01235"),
+            (46_679.4, "46679"),
+            (2.5e9, "2.500e9"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
 
     #[test]
     fn tables_align() {

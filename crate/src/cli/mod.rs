@@ -4,14 +4,17 @@
 //! The exit code is decided here: 0 on success, 2 on wrong usage, 1 on anything else, with one
 //! line on stderr.
 
+mod adc;
 mod analyze;
 mod arguments;
 mod bench;
+mod converter_options;
 mod data;
 mod energy;
 mod evaluate;
 mod files;
 mod human;
+mod inference_options;
 mod output;
 mod predict;
 mod prune;
@@ -38,13 +41,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Analyze(analyze::Options),
+    Analyze(Box<analyze::Options>),
     Regularize(regularize::Options),
     Energy(energy::Options),
+    Adc(Box<adc::Options>),
     Train(Box<train::Options>),
     Evaluate(evaluate::Options),
     Predict(predict::Options),
-    Prune(prune::Options),
+    Prune(Box<prune::Options>),
     Data(data::Options),
     Bench(bench::Options),
     /// Prints a completion script for a shell
@@ -75,6 +79,7 @@ fn run(command: Command) -> Result<()> {
         Command::Analyze(options) => analyze::run(&options),
         Command::Regularize(options) => regularize::run(&options),
         Command::Energy(options) => energy::run(&options),
+        Command::Adc(options) => adc::run(&options),
         Command::Train(options) => train::run(&options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::arguments::HardwareOptions;
+use super::converter_options::ConversionOptions;
 use super::{files, human, output};
 use crate::crossbar::prune::{Outcome, Rule, Threshold, prune};
 use crate::crossbar::tiling::TileShape;
@@ -37,6 +38,11 @@ pub struct Options {
     /// Also writes the masks: 1 where a weight stays
     #[arg(long, value_name = "M.safetensors")]
     masks: Option<PathBuf>,
+    /// Also writes what each tile's converters need, one line a tile: .csv or .json
+    #[arg(long, value_name = "FILE")]
+    adc_plan: Option<PathBuf>,
+    #[command(flatten)]
+    conversions: ConversionOptions,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -66,7 +72,7 @@ struct Answer {
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
-    let hardware = options.hardware.spec()?;
+    let hardware = options.conversions.apply(&options.hardware.spec()?)?;
     let rule = match options.rule {
         RuleName::Exact => Rule::Exact,
         RuleName::Paper => Rule::Paper,
@@ -81,6 +87,9 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(path) = &options.masks {
         let bytes = safetensors::write(&masks(&weights, &layers))?;
         files::write("writing masks", path, &bytes)?;
+    }
+    if let Some(path) = &options.adc_plan {
+        files::write_adc_plan(path, &layers, &hardware)?;
     }
     files::write("writing pruned weights", &options.out, &safetensors::write(&replaced(weights, layers))?)?;
     let answer = answer(rule, outcome, before, after);

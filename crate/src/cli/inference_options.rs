@@ -1,0 +1,220 @@
+//! Options of `crossdub analyze` about the energy of an inference, and its text for people.
+
+use clap::Args;
+
+use super::arguments::ModelOptions;
+use super::converter_options::{ConverterOptions, converter};
+use super::human;
+use crate::adc::Energy;
+use crate::adc::converter::{Converter, Unit};
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::model::plan::VggPlan;
+use crate::report::{Inference, InferenceQuestion, InferenceRow, Pair};
+use crate::spec::{Per, Resolution};
+use crate::weights::Weights;
+
+/// Classes of a named network; they change no convolution.
+const CLASSES: usize = 10;
+
+/// Energy of an inference.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Energy of an inference")]
+pub struct InferenceOptions {
+    /// Counts all conversions of an inference, by every policy
+    #[arg(long)]
+    pub per_inference: bool,
+    /// Bits of a conversion: paper, lossless, lossless-sliced or a number; several with commas
+    #[arg(long, value_delimiter = ',', value_name = "RESOLUTION")]
+    resolution: Vec<Resolution>,
+    /// What shares a resolution: tile or column; both without
+    #[arg(long, value_name = "WHAT")]
+    per: Option<String>,
+    /// Output positions of each layer (width times height), where --model or --plan don't tell
+    #[arg(long, value_delimiter = ',', value_name = "COUNT,...", conflicts_with_all = ["model", "plan"])]
+    positions: Option<Vec<u64>>,
+    #[command(flatten)]
+    model: ModelOptions,
+    /// Share of the converters in the energy of the whole accelerator before pruning, 0 to 1
+    #[arg(long, value_name = "SHARE")]
+    adc_share: Option<f64>,
+    /// Converters of one crossbar, for area and latency
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    adcs_per_tile: usize,
+    /// Passes over columns without an active row even where their tile shares a resolution
+    #[arg(long)]
+    skip_zero_columns: bool,
+    #[command(flatten)]
+    converter: ConverterOptions,
+}
+
+impl InferenceOptions {
+    /// What is asked; none when only `adc` of the plain analysis is.
+    ///
+    /// # Errors
+    /// Names the option that can't be used.
+    pub fn question(
+        &self,
+        adc: &str,
+        weights: &Weights,
+        layers: &[Matrix],
+    ) -> Result<Option<InferenceQuestion>> {
+        let settings = self.converter.settings()?;
+        let converters = match adc {
+            "all" => Converter::all_published(&settings)?,
+            name => vec![converter(name, settings)?.extrapolating()],
+        };
+        let plain = matches!(adc, "paper" | "lossless") && self.resolution.is_empty();
+        if plain && !self.per_inference {
+            return Ok(None);
+        }
+        let converters = match (&converters[..], &self.resolution[..]) {
+            // One unitless model at another's resolution is that other.
+            ([only], [_, ..]) if only.unit() == Unit::Bits => {
+                self.resolution.iter().copied().map(Converter::unitless).collect()
+            }
+            _ => converters,
+        };
+        let all = [Resolution::Paper, Resolution::Lossless, Resolution::LosslessSliced];
+        Ok(Some(InferenceQuestion {
+            converters,
+            resolutions: if self.resolution.is_empty() { all.to_vec() } else { self.resolution.clone() },
+            pers: self.pers()?,
+            positions: self.positions(weights, layers)?,
+            adcs_per_tile: self.adcs_per_tile,
+            adc_share: self.adc_share,
+            skip_zero_columns: self.skip_zero_columns,
+        }))
+    }
+
+    fn pers(&self) -> Result<Vec<Per>> {
+        match self.per.as_deref() {
+            None | Some("all") => Ok(vec![Per::Tile, Per::Column]),
+            Some("tile") => Ok(vec![Per::Tile]),
+            Some("column") => Ok(vec![Per::Column]),
+            Some(other) => Err(Error::field("per", other, "takes tile, column or all")),
+        }
+    }
+
+    /// Output positions of each layer: as given, or as the network has them.
+    fn positions(&self, weights: &Weights, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
+        if self.positions.is_some() {
+            return Ok(self.positions.clone());
+        }
+        let Some(name) = self.model.model.as_deref().or(self.model.plan.as_deref()) else { return Ok(None) };
+        let plan = VggPlan::of(&self.model.spec()?, CLASSES)?;
+        let mut stages = plan.stages.iter();
+        let mut positions = Vec::new();
+        for layer in layers {
+            // A fully connected layer has one output position.
+            if weights.get(&layer.name).is_some_and(|tensor| tensor.shape.len() == 2) {
+                positions.push(1);
+                continue;
+            }
+            let fits = |stage: &&crate::model::plan::Stage| {
+                (stage.outputs, stage.inputs * 9) == (layer.rows, layer.cols)
+            };
+            let Some(stage) = stages.next().filter(fits) else {
+                let why = format!("its layers don't fit {} of {} x {}", layer.name, layer.rows, layer.cols);
+                return Err(Error::field("model", name, why));
+            };
+            positions.push((stage.side * stage.side) as u64);
+        }
+        if let Some(stage) = stages.next() {
+            let why = format!(
+                "it has {} layers more than the weights, from {} channels on",
+                1 + stages.count(),
+                stage.outputs
+            );
+            return Err(Error::field("model", name, why));
+        }
+        Ok(Some(positions))
+    }
+}
+
+/// The table for people.
+pub fn describe(inference: &Inference) -> String {
+    let crossbars = inference.crossbars;
+    let mut text = format!(
+        "\n{} crossbars dense ({} weight slices, {} polarities), {} without zero tiles, {} with a set cell; \
+         {} input slices\n",
+        crossbars.dense,
+        inference.weight_slices,
+        inference.polarities,
+        crossbars.pruned,
+        crossbars.with_set_cells,
+        inference.input_slices,
+    );
+    if inference.positions.is_none() {
+        text += "per tile only: --model, --plan or --positions tell the output positions of an inference\n";
+    }
+    let mut head = vec!["model", "resolution", "per", "improvement per tile"];
+    let known = inference.positions.is_some();
+    if known {
+        head.extend(["per inference", "dense", "actual", "unit"]);
+    }
+    if inference.adc_share.is_some() {
+        head.push("whole accelerator");
+    }
+    head.extend(["area, mm2", "latency, ms"]);
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    rows.extend(inference.table.iter().map(|row| line(row, known, inference.adc_share.is_some())));
+    text += "\n";
+    text += &human::table(&rows);
+    if inference.table.iter().any(|row| row.extrapolated) {
+        text += "* extrapolated beyond the model's range\n";
+    }
+    if let Some(row) = inference.table.first().filter(|_| known) {
+        text += &layers(row);
+    }
+    text
+}
+
+fn line(row: &InferenceRow, known: bool, whole: bool) -> Vec<String> {
+    let ratio = |energy: Option<Energy>| match energy {
+        None => "-".to_owned(),
+        Some(energy) => human::ratio(energy.improvement),
+    };
+    let pair = |pair: Option<Pair<f64>>, per: f64| {
+        pair.map_or_else(
+            || "-".to_owned(),
+            |pair| format!("{} -> {}", human::number(pair.dense / per), human::number(pair.actual / per)),
+        )
+    };
+    let mark = if row.extrapolated { "*" } else { "" };
+    let per = match row.per {
+        Per::Tile => "tile",
+        Per::Column => "column",
+    };
+    let mut cells =
+        vec![format!("{}{mark}", row.model), row.resolution.to_string(), per.to_owned(), ratio(row.per_tile)];
+    if known {
+        let number = |of: fn(&Energy) -> f64| {
+            row.per_inference.as_ref().map_or_else(|| "-".to_owned(), |energy| human::number(of(energy)))
+        };
+        cells.push(ratio(row.per_inference));
+        cells.extend([number(|e| e.dense), number(|e| e.actual), row.unit.to_string()]);
+    }
+    if whole {
+        cells.push(row.whole_improvement.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}x")));
+    }
+    cells.extend([pair(row.area_um2, 1e6), pair(row.latency_ns, 1e6)]);
+    cells
+}
+
+/// The layers of the first row.
+fn layers(row: &InferenceRow) -> String {
+    let head = ["layer", "conversions dense", "actual", "improvement", "share of the energy"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for layer in &row.layers {
+        let conversions = layer.conversions.unwrap_or(Pair { dense: 0, actual: 0 });
+        rows.push(vec![
+            layer.name.clone(),
+            conversions.dense.to_string(),
+            conversions.actual.to_string(),
+            layer.per_inference.map_or_else(|| "-".to_owned(), |energy| human::ratio(energy.improvement)),
+            layer.share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share)),
+        ]);
+    }
+    format!("\nby {} at resolution {}:\n{}", row.model, row.resolution, human::table(&rows))
+}

@@ -1,0 +1,133 @@
+//! The ADC plan: what each tile's converters need, for hardware people's own simulators.
+
+use serde::Serialize;
+
+use crate::adc::policy::Policy;
+use crate::adc::tally::TileCells;
+use crate::crossbar::count::count_tile;
+use crate::crossbar::level::Levels;
+use crate::crossbar::quantize::Quantized;
+use crate::crossbar::tiling::{TileShape, Tiling};
+use crate::matrix::Matrix;
+use crate::spec::{HardwareSpec, Per, Resolution, SCHEMA_VERSION};
+
+/// All tiles of a network.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AdcPlan {
+    /// Version of this object's fields.
+    pub schema_version: u32,
+    /// The crossbars and conversions that it is for.
+    pub hardware: HardwareSpec,
+    /// Layer after layer, in tile order.
+    pub tiles: Vec<PlannedTile>,
+}
+
+/// One tile, with one resolution for all its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedTile {
+    /// The layer's name.
+    pub layer: String,
+    /// Place along the outputs.
+    pub down: usize,
+    /// Place along the inputs.
+    pub across: usize,
+    /// Rows that it uses.
+    pub rows: usize,
+    /// Columns that it uses.
+    pub columns: usize,
+    /// Its level, the last of which is no active row.
+    pub level: usize,
+    /// Bits as the paper counts.
+    pub bits_paper: u32,
+    /// Bits that tell all sums of the active rows apart.
+    pub bits_lossless: u32,
+    /// Bits that tell all sums apart on the crossbar that needs most.
+    pub bits_lossless_sliced: u32,
+    /// The same of each crossbar: lowest slice first, of each slice the positive polarity first
+    /// (one for both where they are subtracted in analog).
+    pub bits_of_crossbars: Vec<u32>,
+}
+
+/// Plans all tiles.
+pub fn adc_plan(layers: &[Matrix], hardware: &HardwareSpec) -> AdcPlan {
+    let tiles = layers.iter().flat_map(|layer| plan_layer(layer, hardware)).collect();
+    AdcPlan { schema_version: SCHEMA_VERSION, hardware: hardware.clone(), tiles }
+}
+
+fn plan_layer(layer: &Matrix, hardware: &HardwareSpec) -> Vec<PlannedTile> {
+    let weights = Quantized::of(layer, hardware);
+    let tiling = Tiling::of(layer, TileShape::from(hardware));
+    let levels = Levels::of_tile(hardware.tile);
+    let plan = |index: usize| {
+        let tile = tiling.tile(index);
+        let cells = TileCells::count(layer, &weights, &tile, hardware);
+        let most = |resolution, crossbar| {
+            let policy = Policy::new(hardware, resolution, Per::Tile);
+            cells.bits(&policy, crossbar, false).into_iter().flatten().max().unwrap_or(0)
+        };
+        let bits_of_crossbars: Vec<u32> =
+            (0..cells.converted()).map(|crossbar| most(Resolution::LosslessSliced, crossbar)).collect();
+        PlannedTile {
+            layer: layer.name.clone(),
+            down: index / tiling.across(),
+            across: index % tiling.across(),
+            rows: tile.rows(),
+            columns: tile.columns(),
+            level: count_tile(layer, &tile, 0.0).bin(levels),
+            bits_paper: most(Resolution::Paper, 0),
+            bits_lossless: most(Resolution::Lossless, 0),
+            bits_lossless_sliced: bits_of_crossbars.iter().copied().max().unwrap_or(0),
+            bits_of_crossbars,
+        }
+    };
+    (0..tiling.len()).map(plan).collect()
+}
+
+impl AdcPlan {
+    /// The tiles as a table with a head, one line a tile; the bits of crossbars are separated by
+    /// spaces.
+    pub fn to_csv(&self) -> String {
+        let mut csv = "layer,down,across,rows,columns,level,bits_paper,bits_lossless,bits_lossless_sliced,\
+                       bits_of_crossbars\n"
+            .to_owned();
+        for tile in &self.tiles {
+            let numbers =
+                [tile.down, tile.across, tile.rows, tile.columns, tile.level].map(|n| n.to_string());
+            let bits =
+                [tile.bits_paper, tile.bits_lossless, tile.bits_lossless_sliced].map(|bits| bits.to_string());
+            let crossbars: Vec<String> = tile.bits_of_crossbars.iter().map(u32::to_string).collect();
+            let fields = [quoted(&tile.layer), numbers.join(","), bits.join(","), crossbars.join(" ")];
+            csv.push_str(&fields.join(","));
+            csv.push('\n');
+        }
+        csv
+    }
+}
+
+/// A name as a CSV field.
+fn quoted(name: &str) -> String {
+    if name.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    } else {
+        name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two outputs of eight inputs; 3-bit weights have 2 slices of 1-bit cells.
+    #[test]
+    fn each_tile_is_one_line() {
+        let data = vec![3.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let layer = Matrix::new("conv, first", 2, 8, data).expect("fits");
+        let hardware = HardwareSpec { tile: 4, weight_precision: 3, ..HardwareSpec::default() };
+        let plan = adc_plan(&[layer], &hardware);
+        let csv = plan.to_csv();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[1], "\"conv, first\",0,0,4,2,0,2,2,2,2 0 2 1");
+        assert_eq!(lines[2], "\"conv, first\",0,1,4,2,3,0,0,0,0 0 0 0");
+    }
+}

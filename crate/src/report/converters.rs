@@ -1,0 +1,124 @@
+//! One converter's answer, and all models side by side over bits.
+
+use serde::Serialize;
+
+use crate::adc::converter::{Converter, Settings, Unit};
+use crate::error::Result;
+use crate::spec::SCHEMA_VERSION;
+
+/// What `crossdub adc --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConverterReport {
+    /// Version of this object's fields.
+    pub schema_version: u32,
+    /// The model's name.
+    pub model: String,
+    /// Bits of a conversion.
+    pub bits: u32,
+    /// Dynamic energy of a conversion, pJ; absent in unitless models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy_pj: Option<f64>,
+    /// Energy of a conversion in bits, in unitless models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy: Option<f64>,
+    /// Area of all converters, um2, where the source has it.
+    pub area_um2: Option<f64>,
+    /// Time of a conversion, ns, where the source has it.
+    pub time_ns: Option<f64>,
+    /// Whether the model was asked beyond its range.
+    pub extrapolated: bool,
+}
+
+/// One converter.
+///
+/// # Errors
+/// When it has no such bits, or they are beyond its range without permission.
+pub fn converter_report(converter: &Converter, bits: u32) -> Result<ConverterReport> {
+    let cost = converter.cost(bits)?;
+    let physical = cost.unit == Unit::Picojoules;
+    Ok(ConverterReport {
+        schema_version: SCHEMA_VERSION,
+        model: converter.id().to_owned(),
+        bits,
+        energy_pj: physical.then_some(cost.energy),
+        energy: (!physical).then_some(cost.energy),
+        area_um2: cost.area_um2,
+        time_ns: cost.time_ns,
+        extrapolated: cost.extrapolated,
+    })
+}
+
+/// Energies of all models over bits: what a chart with a logarithmic axis draws.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Version of this object's fields.
+    pub schema_version: u32,
+    /// Bits of each place in the curves.
+    pub bits: Vec<u32>,
+    /// Each model.
+    pub models: Vec<Curve>,
+}
+
+/// One model over bits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Curve {
+    /// The model's name.
+    pub model: String,
+    /// `bits` or `pJ`.
+    pub unit: Unit,
+    /// Energy of a conversion.
+    pub energy: Vec<f64>,
+    /// Area of all converters, um2, where the source has it.
+    pub area_um2: Option<Vec<f64>>,
+    /// Time of a conversion, ns, where the source has it.
+    pub time_ns: Option<Vec<f64>>,
+    /// Where the model goes beyond its range.
+    pub extrapolated: Vec<bool>,
+}
+
+/// Compares all published models, and one's own if given, marking what is extrapolated.
+///
+/// # Errors
+/// When a setting is out of range, or bits above 16 are asked for.
+pub fn compare(bits: &[u32], settings: &Settings, own: Option<&Converter>) -> Result<Comparison> {
+    let mut converters = Converter::all_published(settings)?;
+    converters.extend(own.cloned());
+    let curve = |converter: &Converter| {
+        let costs = bits.iter().map(|&bits| converter.cost(bits)).collect::<Result<Vec<_>>>()?;
+        Ok(Curve {
+            model: converter.id().to_owned(),
+            unit: converter.unit(),
+            energy: costs.iter().map(|cost| cost.energy).collect(),
+            area_um2: costs.iter().map(|cost| cost.area_um2).collect(),
+            time_ns: costs.iter().map(|cost| cost.time_ns).collect(),
+            extrapolated: costs.iter().map(|cost| cost.extrapolated).collect(),
+        })
+    };
+    let models = converters.iter().map(curve).collect::<Result<Vec<_>>>()?;
+    Ok(Comparison { schema_version: SCHEMA_VERSION, bits: bits.to_vec(), models })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_models_have_a_curve_over_all_bits() {
+        let bits: Vec<u32> = (1..=16).collect();
+        let comparison = compare(&bits, &Settings::default(), None).expect("valid");
+        assert_eq!(comparison.models.len(), crate::adc::Model::ALL.len());
+        for curve in &comparison.models {
+            assert_eq!((curve.energy.len(), curve.extrapolated.len()), (16, 16), "{}", curve.model);
+            assert!(curve.energy.iter().all(|energy| energy.is_finite() && *energy > 0.0), "{}", curve.model);
+        }
+        let isaac = comparison.models.iter().find(|curve| curve.model == "isaac").expect("listed");
+        let marked: Vec<u32> = bits
+            .iter()
+            .zip(&isaac.extrapolated)
+            .filter(|(_, marked)| **marked)
+            .map(|(bits, _)| *bits)
+            .collect();
+        assert_eq!(marked, [1, 2, 3, 11, 12, 13, 14, 15, 16]);
+        assert!(compare(&[17], &Settings::default(), None).is_err());
+    }
+}

@@ -1,0 +1,309 @@
+//! Energy of an inference: all conversions that one image causes, before and after pruning.
+//!
+//! Conversions of a layer = output positions x input slices x weight slices x polarities x the sum
+//! over its tiles of their columns (and of groups of rows, where fewer are active at once). "Dense"
+//! is the same network with the converter of a full crossbar at every column, the same everywhere.
+//!
+//! Zeros are counted after quantization in the lossless policies, because that is what the cells
+//! hold, and before it in `paper`, as the paper counts.
+
+use serde::Serialize;
+
+use super::inference_row::{Costs, RowMaker};
+use crate::adc::Energy;
+use crate::adc::converter::{Converter, Unit};
+use crate::adc::policy::Policy;
+use crate::adc::tally::{LayerTally, Question, Times, tally};
+use crate::crossbar::slice::Slicing;
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::spec::{HardwareSpec, Per, Resolution};
+
+/// What is asked, apart from weights and hardware.
+#[derive(Debug, Clone)]
+pub struct InferenceQuestion {
+    /// Converters to compare; unitless ones are shown at their own resolution.
+    pub converters: Vec<Converter>,
+    /// Resolutions to compare.
+    pub resolutions: Vec<Resolution>,
+    /// What shares a resolution, to compare.
+    pub pers: Vec<Per>,
+    /// Output positions of each layer, where the network is known.
+    pub positions: Option<Vec<u64>>,
+    /// Converters of one crossbar.
+    pub adcs_per_tile: usize,
+    /// Share of the converters in the energy of the whole dense accelerator, above 0 to 1.
+    pub adc_share: Option<f64>,
+    /// Whether columns without an active row are passed over even where their tile shares bits.
+    pub skip_zero_columns: bool,
+}
+
+/// Before and after pruning.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Pair<T> {
+    /// Before.
+    pub dense: T,
+    /// After.
+    pub actual: T,
+}
+
+/// Crossbars that the network takes: one a tile, weight slice and polarity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CrossbarCount {
+    /// With a crossbar for every tile.
+    pub dense: u64,
+    /// Without the tiles whose weights are all zero.
+    pub pruned: u64,
+    /// Without any crossbar whose cells are all empty.
+    pub with_set_cells: u64,
+}
+
+/// Energy of an inference by every model and policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inference {
+    /// Output positions of each layer; none when the network is not known.
+    pub positions: Option<Vec<u64>>,
+    /// Input slices: input bits over DAC bits.
+    pub input_slices: u32,
+    /// Weight slices: magnitude bits over cell bits.
+    pub weight_slices: usize,
+    /// Crossbars for one weight slice: 2 for positive and negative ones.
+    pub polarities: usize,
+    /// Converters of one crossbar.
+    pub adcs_per_tile: usize,
+    /// Share of the converters in the whole dense accelerator's energy, as given.
+    pub adc_share: Option<f64>,
+    /// Whether columns without an active row are passed over.
+    pub skip_zero_columns: bool,
+    /// Crossbars that the network takes.
+    pub crossbars: CrossbarCount,
+    /// One row a model and policy.
+    pub table: Vec<InferenceRow>,
+}
+
+/// One model at one policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InferenceRow {
+    /// The model's name.
+    pub model: String,
+    /// How many bits a conversion has.
+    pub resolution: Resolution,
+    /// What shares them.
+    pub per: Per,
+    /// In what energies are counted.
+    pub unit: Unit,
+    /// Whether the model was asked beyond its range.
+    pub extrapolated: bool,
+    /// Every crossbar counted once, as the paper counts; none where bits exceed any converter's.
+    pub per_tile: Option<Energy>,
+    /// All conversions of an inference; none without positions.
+    pub per_inference: Option<Energy>,
+    /// Improvement of the whole accelerator (Amdahl), where the converters' share was given.
+    pub whole_improvement: Option<f64>,
+    /// Conversions of an inference.
+    pub conversions: Option<Pair<u64>>,
+    /// Area of all converters, um2, where the model has it.
+    pub area_um2: Option<Pair<f64>>,
+    /// Time of an inference, ns, layer after layer, where the model has it.
+    pub latency_ns: Option<Pair<f64>>,
+    /// Each layer.
+    pub layers: Vec<LayerInference>,
+}
+
+/// One layer of a row.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerInference {
+    /// The parameter's name.
+    pub name: String,
+    /// Every crossbar counted once.
+    pub per_tile: Option<Energy>,
+    /// All conversions of an inference.
+    pub per_inference: Option<Energy>,
+    /// Share of the network's energy after pruning, of an inference or else per tile.
+    pub share: Option<f64>,
+    /// Conversions of an inference.
+    pub conversions: Option<Pair<u64>>,
+    /// Area of its converters, um2.
+    pub area_um2: Option<Pair<f64>>,
+    /// Time, ns.
+    pub latency_ns: Option<Pair<f64>>,
+}
+
+/// Energy of an inference by every model and policy of the question.
+///
+/// # Errors
+/// When the positions don't fit the layers, or a number of the question is out of range.
+pub fn inference(
+    layers: &[Matrix],
+    hardware: &HardwareSpec,
+    question: &InferenceQuestion,
+) -> Result<Inference> {
+    check(layers, question)?;
+    let policies: Vec<Policy> = question
+        .resolutions
+        .iter()
+        .flat_map(|&resolution| question.pers.iter().map(move |&per| (resolution, per)))
+        .map(|(resolution, per)| Policy::new(hardware, resolution, per))
+        .collect();
+    let costs: Vec<Costs> = question.converters.iter().map(Costs::of).collect();
+    let times: Vec<Times> = costs.iter().filter_map(|costs| costs.time_ns).collect();
+    let asked = Question {
+        hardware,
+        policies: &policies,
+        times: &times,
+        adcs_per_tile: question.adcs_per_tile,
+        skip_zero_columns: question.skip_zero_columns,
+    };
+    let tallies: Vec<LayerTally> = layers.iter().map(|layer| tally(layer, &asked)).collect();
+    let input_slices = hardware.input_bits.div_ceil(hardware.dac_bits);
+    let slicing = Slicing::from(hardware);
+    let mut table = Vec::new();
+    for (at, policy) in policies.iter().enumerate() {
+        let mut clock = 0;
+        for (converter, costs) in question.converters.iter().zip(&costs) {
+            let own_clock = costs.time_ns.map(|_| clock);
+            clock += usize::from(costs.time_ns.is_some());
+            if converter.is_shown_at(policy.resolution) {
+                let row = RowMaker { question, costs, clock: own_clock, input_slices };
+                table.push(row.make(converter, *policy, layers, &tallies, at));
+            }
+        }
+    }
+    let count = |of: fn(&LayerTally) -> u64| tallies.iter().map(of).sum();
+    Ok(Inference {
+        positions: question.positions.clone(),
+        input_slices,
+        weight_slices: slicing.slices(),
+        polarities: slicing.polarities(),
+        adcs_per_tile: question.adcs_per_tile,
+        adc_share: question.adc_share,
+        skip_zero_columns: question.skip_zero_columns,
+        crossbars: CrossbarCount {
+            dense: count(|tally| tally.crossbars),
+            pruned: count(|tally| tally.crossbars_pruned),
+            with_set_cells: count(|tally| tally.crossbars_set),
+        },
+        table,
+    })
+}
+
+/// The most output positions of a layer; far beyond any image.
+const MAX_POSITIONS: u64 = 1 << 32;
+
+fn check(layers: &[Matrix], question: &InferenceQuestion) -> Result<()> {
+    if let Some(positions) = &question.positions {
+        if positions.len() != layers.len() {
+            let why = format!("the weights have {} crossbar layers", layers.len());
+            return Err(Error::field("positions", format!("{} values", positions.len()), why));
+        }
+        if let Some(bad) = positions.iter().find(|count| !(1..=MAX_POSITIONS).contains(*count)) {
+            return Err(Error::field("positions", bad, format!("takes 1 to {MAX_POSITIONS} a layer")));
+        }
+    }
+    if let Some(share) = question.adc_share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
+        return Err(Error::field("adc_share", share, "takes more than 0, up to 1"));
+    }
+    if !(1..=4096).contains(&question.adcs_per_tile) {
+        return Err(Error::field("adcs_per_tile", question.adcs_per_tile, "takes 1 to 4096"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adc::converter::Settings;
+    use crate::report::analyze;
+
+    fn question(resolutions: &[Resolution]) -> InferenceQuestion {
+        InferenceQuestion {
+            converters: Converter::all_published(&Settings::default()).expect("valid"),
+            resolutions: resolutions.to_vec(),
+            pers: vec![Per::Tile],
+            positions: Some(vec![10]),
+            adcs_per_tile: 2,
+            adc_share: Some(0.5),
+            skip_zero_columns: false,
+        }
+    }
+
+    fn hardware() -> HardwareSpec {
+        // 2-bit weights have one slice; 4-bit inputs come in 2 slices.
+        HardwareSpec { tile: 4, weight_precision: 2, input_bits: 4, dac_bits: 2, ..HardwareSpec::default() }
+    }
+
+    /// Two outputs of eight inputs: one tile with 1 active row a column, one empty.
+    fn layer() -> Matrix {
+        let mut data = vec![0.0; 16];
+        (data[1], data[10]) = (1.0, 1.0);
+        Matrix::new("conv", 2, 8, data).expect("fits")
+    }
+
+    fn row<'a>(inference: &'a Inference, model: &str, resolution: Resolution) -> &'a InferenceRow {
+        let found = inference.table.iter().find(|row| row.model == model && row.resolution == resolution);
+        found.expect("a row")
+    }
+
+    #[test]
+    fn an_inference_is_counted_by_hand() {
+        let answer =
+            inference(&[layer()], &hardware(), &question(&[Resolution::LosslessSliced])).expect("counts");
+        let count = CrossbarCount { dense: 4, pruned: 2, with_set_cells: 1 };
+        assert_eq!((answer.crossbars, answer.input_slices, answer.weight_slices), (count, 2, 1));
+        // 2 tiles x 2 polarities x 2 columns x 10 positions x 2 input slices, of which the positive
+        // crossbar of the first tile is left. 4 rows of 2-bit inputs need 4 bits (0 to 12), 1 needs 2.
+        let bits = row(&answer, "lossless-sliced", Resolution::LosslessSliced);
+        assert_eq!(bits.conversions, Some(Pair { dense: 160, actual: 40 }));
+        assert_eq!(bits.per_inference, Some(Energy::new(640.0, 80.0)));
+        assert_eq!(bits.per_tile, Some(Energy::new(16.0, 2.0)));
+        // Half of the whole falls to an eighth.
+        assert_eq!(bits.whole_improvement, Some(1.0 / (0.5 + 0.5 / 8.0)));
+        assert_eq!(bits.layers[0].share, Some(1.0));
+        let puma = row(&answer, "puma", Resolution::LosslessSliced);
+        assert!((puma.per_inference.expect("an energy").actual - 40.0 * 0.45).abs() < 1e-9);
+        // 2 converters a crossbar; each reads one column, 20 times.
+        assert_eq!(puma.area_um2, Some(Pair { dense: 9600.0, actual: 2400.0 }));
+        assert_eq!(puma.latency_ns, Some(Pair { dense: 20.0 * 50.0, actual: 20.0 * 25.0 }));
+        assert!(!puma.extrapolated && row(&answer, "isaac", Resolution::LosslessSliced).extrapolated);
+    }
+
+    #[test]
+    fn the_paper_s_count_per_tile_is_the_analysis_s() {
+        let hardware = HardwareSpec { weight_precision: 8, ..hardware() };
+        let answer = inference(&[layer()], &hardware, &question(&[Resolution::Paper])).expect("counts");
+        let expected = analyze(&[layer()], &hardware).energy.paper.improvement;
+        assert_eq!(row(&answer, "paper", Resolution::Paper).per_tile.map(|e| e.improvement), Some(expected));
+    }
+
+    #[test]
+    fn without_positions_only_tiles_are_known() {
+        let asked = InferenceQuestion { positions: None, ..question(&[Resolution::Lossless]) };
+        let answer = inference(&[layer()], &hardware(), &asked).expect("counts");
+        let bits = row(&answer, "lossless", Resolution::Lossless);
+        assert_eq!((bits.per_inference, bits.conversions), (None, None));
+        assert!(bits.per_tile.is_some() && bits.layers[0].share.is_some());
+    }
+
+    #[test]
+    fn more_bits_than_a_converter_has_leave_no_energy() {
+        let hardware = HardwareSpec { input_bits: 16, dac_bits: 16, ..hardware() };
+        let answer = inference(&[layer()], &hardware, &question(&[Resolution::Lossless])).expect("counts");
+        assert_eq!(row(&answer, "puma", Resolution::Lossless).per_inference, None);
+        assert!(row(&answer, "lossless", Resolution::Lossless).per_inference.is_some(), "bits are bits");
+    }
+
+    #[test]
+    fn questions_out_of_range_are_named() {
+        let refuse = |field: &str, change: fn(&mut InferenceQuestion)| {
+            let mut asked = question(&[Resolution::Paper]);
+            change(&mut asked);
+            let said = inference(&[layer()], &hardware(), &asked).expect_err("refused").to_string();
+            assert!(said.contains(field), "{said}");
+        };
+        refuse("positions", |q| q.positions = Some(vec![1, 2]));
+        refuse("positions", |q| q.positions = Some(vec![0]));
+        refuse("adc_share", |q| q.adc_share = Some(0.0));
+        refuse("adc_share", |q| q.adc_share = Some(f64::NAN));
+        refuse("adcs_per_tile", |q| q.adcs_per_tile = 0);
+    }
+}

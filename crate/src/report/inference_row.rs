@@ -1,0 +1,155 @@
+//! One row of the table of an inference: tallied conversions, weighed by what one model says of
+//! each number of bits.
+
+use super::inference::{InferenceQuestion, InferenceRow, LayerInference, Pair};
+use crate::adc::Energy;
+use crate::adc::converter::{Converter, Unit};
+use crate::adc::policy::Policy;
+use crate::adc::tally::{BITS, LayerTally, Tally, Times};
+use crate::matrix::Matrix;
+
+/// What a converter costs at each number of bits; infinite where it has no answer.
+pub(super) struct Costs {
+    energy: [f64; BITS],
+    area_um2: Option<[f64; BITS]>,
+    pub(super) time_ns: Option<Times>,
+    extrapolated: [bool; BITS],
+}
+
+impl Costs {
+    pub(super) fn of(converter: &Converter) -> Self {
+        let (mut energy, mut extrapolated) = ([f64::INFINITY; BITS], [false; BITS]);
+        let (mut area, mut time) = ([f64::INFINITY; BITS], [f64::INFINITY; BITS]);
+        let (mut has_area, mut has_time) = (false, false);
+        (energy[0], area[0], time[0]) = (0.0, 0.0, 0.0);
+        for bits in 1..BITS {
+            if converter.unit() == Unit::Bits {
+                energy[bits] = bits as f64;
+                continue;
+            }
+            let Ok(cost) = converter.cost(bits as u32) else { continue };
+            energy[bits] = cost.energy;
+            extrapolated[bits] = cost.extrapolated;
+            has_area |= cost.area_um2.is_some();
+            has_time |= cost.time_ns.is_some();
+            area[bits] = cost.area_um2.map_or(f64::INFINITY, |all| all / f64::from(converter.adcs()));
+            time[bits] = cost.time_ns.unwrap_or(f64::INFINITY);
+        }
+        let (area_um2, time_ns) = (has_area.then_some(area), has_time.then_some(time));
+        Self { energy, area_um2, time_ns, extrapolated }
+    }
+}
+
+/// Adds up `counts * value`, or nothing where a needed value is missing.
+fn weigh<T: Copy + Into<f64>>(counts: &[T; BITS], values: &[f64; BITS]) -> Option<f64> {
+    let terms = counts.iter().zip(values).map(|(&count, &value)| (count.into(), value));
+    let sum: f64 =
+        terms.filter(|(count, _): &(f64, f64)| *count > 0.0).map(|(count, value)| count * value).sum();
+    sum.is_finite().then_some(sum)
+}
+
+fn as_floats(counts: &[u64; BITS]) -> [f64; BITS] {
+    counts.map(|count| count as f64)
+}
+
+/// What a row is made with.
+pub(super) struct RowMaker<'a> {
+    pub(super) question: &'a InferenceQuestion,
+    pub(super) costs: &'a Costs,
+    /// Place of the model's times in the tallies.
+    pub(super) clock: Option<usize>,
+    pub(super) input_slices: u32,
+}
+
+impl RowMaker<'_> {
+    pub(super) fn make(
+        &self,
+        converter: &Converter,
+        policy: Policy,
+        layers: &[Matrix],
+        tallies: &[LayerTally],
+        at: usize,
+    ) -> InferenceRow {
+        let mut rows: Vec<LayerInference> = Vec::new();
+        for (index, (layer, tally)) in layers.iter().zip(tallies).enumerate() {
+            let position = self.question.positions.as_ref().map(|positions| positions[index]);
+            rows.push(self.layer(layer, &tally.dense[at], &tally.actual[at], position));
+        }
+        let per_tile = energy_of(rows.iter().map(|row| row.per_tile));
+        let per_inference = energy_of(rows.iter().map(|row| row.per_inference));
+        let all = per_inference.or(per_tile).map_or(0.0, |energy| energy.actual);
+        for row in &mut rows {
+            let own = row.per_inference.or(row.per_tile);
+            row.share = own.filter(|_| all > 0.0).map(|own| own.actual / all);
+        }
+        let improved = per_inference.or(per_tile);
+        let whole = |share: f64, energy: Energy| {
+            energy.dense / ((1.0 - share) * energy.dense + share * energy.actual)
+        };
+        InferenceRow {
+            model: converter.id().to_owned(),
+            resolution: policy.resolution,
+            per: policy.per,
+            unit: converter.unit(),
+            extrapolated: tallies
+                .iter()
+                .any(|tally| self.extrapolates(&tally.dense[at]) || self.extrapolates(&tally.actual[at])),
+            per_tile,
+            per_inference,
+            whole_improvement: self
+                .question
+                .adc_share
+                .zip(improved)
+                .map(|(share, energy)| whole(share, energy))
+                .filter(|ratio| ratio.is_finite()),
+            conversions: sum(rows.iter().map(|row| row.conversions)),
+            area_um2: sum(rows.iter().map(|row| row.area_um2)),
+            latency_ns: sum(rows.iter().map(|row| row.latency_ns)),
+            layers: rows,
+        }
+    }
+
+    fn layer(&self, layer: &Matrix, dense: &Tally, actual: &Tally, positions: Option<u64>) -> LayerInference {
+        let times = positions.map(|positions| positions * u64::from(self.input_slices));
+        let energy = |of: &dyn Fn(&Tally) -> Option<f64>| Some(Energy::new(of(dense)?, of(actual)?));
+        let per_tile = |tally: &Tally| weigh(&tally.crossbars, &self.costs.energy);
+        let per_position = |tally: &Tally| weigh(&as_floats(&tally.conversions), &self.costs.energy);
+        let area = |tally: &Tally| {
+            let one_each = weigh(&as_floats(&tally.converters), &self.costs.area_um2?)?;
+            Some(one_each * self.question.adcs_per_tile as f64)
+        };
+        let latency = |tally: &Tally| {
+            let slowest = tally.slowest_ns[self.clock?];
+            Some(slowest * times? as f64).filter(|time| time.is_finite())
+        };
+        let pair = |of: &dyn Fn(&Tally) -> Option<f64>| Some(Pair { dense: of(dense)?, actual: of(actual)? });
+        LayerInference {
+            name: layer.name.clone(),
+            per_tile: energy(&per_tile),
+            per_inference: times.and_then(|times| energy(&|tally| Some(per_position(tally)? * times as f64))),
+            share: None,
+            conversions: times
+                .map(|times| Pair { dense: dense.happening() * times, actual: actual.happening() * times }),
+            area_um2: pair(&area),
+            latency_ns: pair(&latency),
+        }
+    }
+
+    fn extrapolates(&self, tally: &Tally) -> bool {
+        tally.conversions.iter().zip(&self.costs.extrapolated).any(|(&count, &beyond)| beyond && count > 0)
+    }
+}
+
+/// The sum over layers; none where one is missing.
+fn energy_of(layers: impl Iterator<Item = Option<Energy>>) -> Option<Energy> {
+    let all: Option<Vec<Energy>> = layers.collect();
+    all.map(|all| Energy::new(all.iter().map(|e| e.dense).sum(), all.iter().map(|e| e.actual).sum()))
+}
+
+fn sum<T: std::iter::Sum<T> + Copy>(layers: impl Iterator<Item = Option<Pair<T>>>) -> Option<Pair<T>> {
+    let all: Option<Vec<Pair<T>>> = layers.collect();
+    all.map(|all| Pair {
+        dense: all.iter().map(|p| p.dense).sum(),
+        actual: all.iter().map(|p| p.actual).sum(),
+    })
+}

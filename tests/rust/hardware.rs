@@ -1,0 +1,170 @@
+//! ADC hardware, end to end: converters on the command line, the energy of an inference, the ADC
+//! plan, and the trial on the reference networks.
+
+use std::path::Path;
+
+use crossdub::adc::converter::{Converter, Settings};
+use crossdub::crossbar::prune::{Rule, Threshold, prune};
+use crossdub::crossbar::tiling::TileShape;
+use crossdub::matrix::Matrix;
+use crossdub::report::{InferenceQuestion, inference};
+use crossdub::spec::{HardwareSpec, Per, Resolution};
+use serde_json::Value;
+
+use crate::command_line::{answer, golden_weights, refusal};
+use crate::shared::{layers, shared};
+
+/// Improvement per tile in bits: lossless by rows, sliced per tile, sliced per column.
+fn saved(layers: &[Matrix]) -> [f64; 3] {
+    let question = InferenceQuestion {
+        converters: Converter::all_published(&Settings::default()).expect("valid"),
+        resolutions: vec![Resolution::Lossless, Resolution::LosslessSliced],
+        pers: vec![Per::Tile, Per::Column],
+        positions: None,
+        adcs_per_tile: 1,
+        adc_share: None,
+        skip_zero_columns: false,
+    };
+    let answer = inference(layers, &HardwareSpec::default(), &question).expect("counts");
+    let of = |model: &str, per| {
+        let row = answer.table.iter().find(|row| row.model == model && row.per == per).expect("a row");
+        row.per_tile.and_then(|energy| energy.improvement).expect("a ratio")
+    };
+    [of("lossless", Per::Tile), of("lossless-sliced", Per::Tile), of("lossless-sliced", Per::Column)]
+}
+
+/// The trial: 8-bit weights, 1-bit cells, tile 32; bits against 6 bits everywhere.
+#[test]
+fn slices_save_bits_on_the_reference_networks() {
+    let (Some(clean), Some(dub)) =
+        (shared("golden/models/vgg_small_clean.pth"), shared("golden/models/vgg_small_dub.pth"))
+    else {
+        return;
+    };
+    let check = |layers: &[Matrix], expected: [f64; 3]| {
+        let got = saved(layers);
+        for (got, expected) in got.into_iter().zip(expected) {
+            assert!((got - expected).abs() < 6e-3, "{got} for {expected}");
+        }
+    };
+    check(&layers(&clean), [1.00, 1.71, 2.53]);
+    let mut pruned = layers(&dub);
+    let shape = TileShape { rows: 32, columns: 32 };
+    prune(&mut pruned, shape, Rule::Paper, &Threshold::Ratios(vec![20.0, 80.0, 95.0])).expect("prunes");
+    check(&pruned, [1.77, 2.61, 5.82]);
+}
+
+#[test]
+fn one_converter_answers_in_its_fields() {
+    let of = |arguments: &[&str]| answer(&[&["adc", "--json"], arguments].concat());
+    let accelergy = of(&["--model", "accelergy", "--bits", "8"]);
+    assert!((accelergy["energy_pj"].as_f64().expect("pJ") - 1.7137).abs() < 1e-4);
+    assert!((accelergy["area_um2"].as_f64().expect("um2") - 5971.6).abs() < 0.1);
+    assert_eq!((accelergy["extrapolated"].as_bool(), accelergy["bits"].as_u64()), (Some(false), Some(8)));
+    let many =
+        of(&["--model", "accelergy", "--bits", "8", "--tech-nm", "16", "--rate", "5.12e9", "--adcs", "32"]);
+    assert!((many["energy_pj"].as_f64().expect("pJ") - 0.465_58).abs() < 1e-4);
+    let paper = of(&["--model", "paper", "--bits", "8"]);
+    assert_eq!((paper["energy"].as_f64(), paper.get("energy_pj")), (Some(8.0), None));
+    assert_eq!(of(&["--model", "neurosim-flash", "--bits", "0"])["energy_pj"].as_f64(), Some(0.0));
+    let beyond = of(&["--model", "isaac", "--bits", "12", "--extrapolate"]);
+    assert_eq!(beyond["extrapolated"].as_bool(), Some(true));
+    let all = of(&["--compare", "--bits", "1..10"]);
+    assert_eq!(all["bits"].as_array().map(Vec::len), Some(10));
+    assert_eq!(all["models"].as_array().map(Vec::len), Some(11));
+}
+
+#[test]
+fn what_a_converter_can_t_be_is_named() {
+    let refuse = |field: &str, arguments: &[&str]| {
+        let said = refusal(&[&["adc"], arguments].concat());
+        assert!(said.contains(field), "{said}");
+    };
+    refuse("bits", &["--model", "puma", "--bits", "17"]);
+    refuse("bits", &["--model", "puma", "--bits", "-1"]);
+    refuse("bits", &["--model", "isaac", "--bits", "11"]);
+    refuse("adc", &["--model", "magic", "--bits", "8"]);
+    refuse("rate", &["--model", "accelergy", "--rate", "1e11"]);
+    refuse("tech_nm", &["--model", "accelergy", "--tech-nm", "0"]);
+    refuse("neurosim_process", &["--model", "neurosim-sar", "--neurosim-process", "x"]);
+    let said =
+        refusal(&["energy", "--histogram", "1,0,0,7", "--tile", "4", "--resolution", "lossless-sliced"]);
+    assert!(said.contains("resolution"), "{said}");
+}
+
+#[test]
+fn a_model_of_one_s_own_serves_every_command() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("writes");
+        path.display().to_string()
+    };
+    let own = file("mine.toml", "[linear]\nbase_pj = 0.5\nper_bit_pj = 0.25\n");
+    let one = answer(&["adc", "--model", &own, "--bits", "6", "--json"]);
+    assert_eq!((one["model"].as_str(), one["energy_pj"].as_f64()), (Some("mine"), Some(2.0)));
+    let histogram = ["energy", "--histogram", "1,0,0,1", "--tile", "4", "--json", "--resolution", "lossless"];
+    let energy = answer(&[&histogram[..], &["--adc", &own]].concat());
+    assert_eq!((energy["dense"].as_f64(), energy["actual"].as_f64()), (Some(2.5), Some(1.25)));
+    let analysis = answer(&["analyze", &golden_weights(), "--tile", "16", "--adc", &own, "--json"]);
+    assert_eq!(analysis["inference"]["table"][0]["model"].as_str(), Some("mine"));
+    let broken = file("broken.toml", "[linear]\nbase_pj = 0.5\nper_bit_pj = -1\n");
+    let said = refusal(&["adc", "--model", &broken, "--bits", "6"]);
+    assert!(said.contains("broken.toml") && said.contains("line 3"), "{said}");
+}
+
+/// Rows of the inference table of one model.
+fn rows<'a>(analysis: &'a Value, model: &str) -> Vec<&'a Value> {
+    let table = analysis["inference"]["table"].as_array().expect("a table");
+    table.iter().filter(|row| row["model"] == model).collect()
+}
+
+#[test]
+fn analyze_tells_the_energy_of_an_inference() {
+    let weights = golden_weights();
+    let common = ["analyze", &weights, "--tile", "16", "--adc", "all", "--per-inference", "--json"];
+    let analysis = answer(&[&common[..], &["--positions", "100,25", "--adc-share", "0.6"]].concat());
+    let (paper, puma) = (rows(&analysis, "paper"), rows(&analysis, "puma"));
+    assert_eq!((paper.len(), puma.len()), (2, 6), "its own resolution, and three, per tile and column");
+    assert_eq!(paper[0]["per_tile"]["improvement"], analysis["energy"]["paper"]["improvement"]);
+    for field in ["per_inference", "whole_improvement", "conversions", "area_um2", "latency_ns", "layers"] {
+        assert!(!puma[0][field].is_null(), "{field}");
+    }
+    let layers = puma[0]["layers"].as_array().expect("layers");
+    let share: f64 = layers.iter().map(|layer| layer["share"].as_f64().expect("a share")).sum();
+    assert!((share - 1.0).abs() < 1e-9);
+    let tiles_only = answer(&common);
+    assert!(tiles_only["inference"]["positions"].is_null());
+    assert!(rows(&tiles_only, "puma")[0]["per_inference"].is_null());
+    assert!(answer(&["analyze", &weights, "--tile", "16", "--json"]).get("inference").is_none());
+    for (bad, word) in [
+        (["--positions", "100"], "positions"),
+        (["--model", "vgg11"], "model"),
+        (["--adc-share", "1.5"], "adc_share"),
+        (["--per", "row"], "per"),
+        (["--active-rows", "17"], "active_rows"),
+    ] {
+        let said = refusal(&[&common[..], &bad].concat());
+        assert!(said.contains(word), "{said}");
+    }
+}
+
+#[test]
+fn the_adc_plan_has_one_line_a_tile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (weights, csv, json) = (golden_weights(), path("plan.csv"), path("plan.json"));
+    answer(&["analyze", &weights, "--tile", "16", "--adc-plan", &csv, "--json"]);
+    let text = std::fs::read_to_string(&csv).expect("written");
+    assert_eq!(text.lines().count(), 59, "a head and 58 tiles");
+    assert!(text.starts_with("layer,down,across,rows,columns,level,bits_paper,"));
+    let (out, common) = (path("pruned.safetensors"), ["--tile", "16", "--ratios", "30,85", "--json"]);
+    answer(&[&["prune", &weights, "--out", &out, "--adc-plan", &json], &common[..]].concat());
+    let plan = crate::shared::json(Path::new(&json));
+    let tiles = plan["tiles"].as_array().expect("tiles");
+    assert_eq!(tiles.len(), 58);
+    let analysis = answer(&["analyze", &out, "--tile", "16", "--json"]);
+    let bits: u64 = tiles.iter().map(|tile| tile["bits_paper"].as_u64().expect("bits")).sum();
+    assert_eq!(Some(bits as f64), analysis["energy"]["paper"]["actual"].as_f64());
+    refusal(&["analyze", &weights, "--tile", "16", "--adc-plan", &path("plan.txt")]);
+}
