@@ -4,12 +4,16 @@ mod adc_plan;
 mod converters;
 mod inference;
 mod inference_row;
+mod published;
+mod published_page;
 
 pub use adc_plan::{AdcPlan, PlannedTile, adc_plan};
 pub use converters::{Comparison, ConverterReport, Curve, compare, converter_report};
 pub use inference::{
     CrossbarCount, Inference, InferenceQuestion, InferenceRow, LayerInference, Pair, inference,
 };
+pub use published::{Published, PublishedModel, PublishedRun, Ranked, Ranking, RunKind, published};
+pub use published_page::published_page;
 
 use serde::Serialize;
 

@@ -3,12 +3,11 @@
 
 use std::path::Path;
 
-use crossdub::adc::converter::{Converter, Settings};
 use crossdub::crossbar::prune::{Rule, Threshold, prune};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::matrix::Matrix;
 use crossdub::report::{InferenceQuestion, inference};
-use crossdub::spec::{HardwareSpec, Per, Resolution};
+use crossdub::spec::{HardwareSpec, Per};
 use serde_json::Value;
 
 use crate::command_line::{answer, golden_weights, refusal};
@@ -16,15 +15,7 @@ use crate::shared::{layers, shared};
 
 /// Improvement per tile in bits: lossless by rows, sliced per tile, sliced per column.
 fn saved(layers: &[Matrix]) -> [f64; 3] {
-    let question = InferenceQuestion {
-        converters: Converter::all_published(&Settings::default()).expect("valid"),
-        resolutions: vec![Resolution::Lossless, Resolution::LosslessSliced],
-        pers: vec![Per::Tile, Per::Column],
-        positions: None,
-        adcs_per_tile: 1,
-        adc_share: None,
-        skip_zero_columns: false,
-    };
+    let question = InferenceQuestion::everything(None).expect("valid");
     let answer = inference(layers, &HardwareSpec::default(), &question).expect("counts");
     let of = |model: &str, per| {
         let row = answer.table.iter().find(|row| row.model == model && row.per == per).expect("a row");

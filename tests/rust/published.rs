@@ -1,6 +1,7 @@
 //! The paper's own numbers: all published runs come out of their histograms.
 
 use crossdub::adc::{Energy, Model};
+use crossdub::report::{published, published_page};
 
 use crate::shared::{json, numbers, repository};
 
@@ -30,4 +31,12 @@ fn all_published_runs_are_reproduced() {
         let expected = headline["improvement"].as_f64().expect("a ratio");
         assert!((got - expected).abs() < 5e-3, "{got} for {expected}");
     }
+}
+
+/// `docs/what-it-saves.md` is what `crossdub published` writes.
+#[test]
+fn the_page_of_results_is_up_to_date() {
+    let page = published_page(&published().expect("embedded"));
+    let kept = std::fs::read_to_string(repository().join("docs/what-it-saves.md")).expect("readable");
+    assert!(page == kept, "run: crossdub published --out docs/what-it-saves.md");
 }

@@ -220,6 +220,11 @@ impl Converter {
         }
     }
 
+    /// Whether it is the unitless model of this resolution's name.
+    pub fn is_unitless_at(&self, resolution: Resolution) -> bool {
+        self.unit() == Unit::Bits && self.is_shown_at(resolution)
+    }
+
     /// Converters that share its rate and area.
     pub fn adcs(&self) -> u32 {
         match &self.kind {

@@ -18,6 +18,7 @@ mod inference_options;
 mod output;
 mod predict;
 mod prune;
+mod published;
 mod regularize;
 mod run_folder;
 mod train;
@@ -49,6 +50,7 @@ enum Command {
     Evaluate(evaluate::Options),
     Predict(predict::Options),
     Prune(Box<prune::Options>),
+    Published(published::Options),
     Data(data::Options),
     Bench(bench::Options),
     /// Prints a completion script for a shell
@@ -84,6 +86,7 @@ fn run(command: Command) -> Result<()> {
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),
         Command::Prune(options) => prune::run(&options),
+        Command::Published(options) => published::run(&options),
         Command::Data(options) => data::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Completions { shell } => {

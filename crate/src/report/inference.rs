@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::inference_row::{Costs, RowMaker};
 use crate::adc::Energy;
-use crate::adc::converter::{Converter, Unit};
+use crate::adc::converter::{Converter, Settings, Unit};
 use crate::adc::policy::Policy;
 use crate::adc::tally::{LayerTally, Question, Times, tally};
 use crate::crossbar::slice::Slicing;
@@ -36,6 +36,24 @@ pub struct InferenceQuestion {
     pub adc_share: Option<f64>,
     /// Whether columns without an active row are passed over even where their tile shares bits.
     pub skip_zero_columns: bool,
+}
+
+impl InferenceQuestion {
+    /// Every published model with default settings, every policy, one converter a crossbar.
+    ///
+    /// # Errors
+    /// Never with default settings.
+    pub fn everything(positions: Option<Vec<u64>>) -> Result<Self> {
+        Ok(Self {
+            converters: Converter::all_published(&Settings::default())?,
+            resolutions: vec![Resolution::Paper, Resolution::Lossless, Resolution::LosslessSliced],
+            pers: vec![Per::Tile, Per::Column],
+            positions,
+            adcs_per_tile: 1,
+            adc_share: None,
+            skip_zero_columns: false,
+        })
+    }
 }
 
 /// Before and after pruning.
@@ -212,18 +230,15 @@ fn check(layers: &[Matrix], question: &InferenceQuestion) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adc::converter::Settings;
     use crate::report::analyze;
 
     fn question(resolutions: &[Resolution]) -> InferenceQuestion {
         InferenceQuestion {
-            converters: Converter::all_published(&Settings::default()).expect("valid"),
             resolutions: resolutions.to_vec(),
             pers: vec![Per::Tile],
-            positions: Some(vec![10]),
             adcs_per_tile: 2,
             adc_share: Some(0.5),
-            skip_zero_columns: false,
+            ..InferenceQuestion::everything(Some(vec![10])).expect("valid")
         }
     }
 

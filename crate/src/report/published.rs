@@ -1,0 +1,287 @@
+//! What the published runs save, by every model.
+//!
+//! The authors of arXiv 2403.13082 logged 69 runs, each with the histogram of its tiles by level and
+//! the accuracy it kept. A histogram is enough for every model that is a function of a tile's bits:
+//! `paper` at the paper's resolution, everything else at the lossless one, so that nothing is lost.
+//! Weight slices and output positions are not in a histogram.
+
+use serde::{Deserialize, Serialize};
+
+use crate::adc::Energy;
+use crate::adc::converter::{Converter, Settings, Unit};
+use crate::error::{Error, Result};
+use crate::spec::{Resolution, SCHEMA_VERSION};
+
+/// The runs as the repository keeps them.
+const RUNS: &str = include_str!("../../../tests/golden/published_runs.json");
+/// A run that ended here learnt nothing: ten classes.
+const DIVERGED: f64 = 10.0;
+/// How much accuracy a run may lose, in percentage points, to be ranked.
+pub const RANKED_WITHIN: f64 = 1.0;
+
+/// All runs, by every model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Published {
+    /// Version of this object's fields.
+    pub schema_version: u32,
+    /// Where the histograms come from.
+    pub source: String,
+    /// Models, in the order of each run's improvements.
+    pub models: Vec<PublishedModel>,
+    /// The runs: by data set and tile, the largest lossless improvement first.
+    pub runs: Vec<PublishedRun>,
+    /// What each model makes of the methods.
+    pub rankings: Vec<Ranking>,
+}
+
+/// A model, and the resolution it is asked at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PublishedModel {
+    /// Its name.
+    pub model: String,
+    /// How many bits a conversion has.
+    pub resolution: Resolution,
+    /// In what energies are counted.
+    pub unit: Unit,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunKind {
+    /// The whole method.
+    Full,
+    /// S-DUB's structured stage alone.
+    Structured,
+    /// It learnt nothing.
+    Diverged,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PublishedRun {
+    /// `CIFAR-10` (VGG11) or `ImageNet` (ResNet18).
+    pub dataset: String,
+    /// Rows of a crossbar.
+    pub tile: usize,
+    /// How it was sparsified.
+    pub method: String,
+    /// What became of it.
+    pub kind: RunKind,
+    /// Top-1 accuracy after fine-tuning, percent.
+    pub accuracy: f64,
+    /// Top-1 accuracy of the clean network, percent.
+    pub clean_accuracy: f64,
+    /// Weights that are zero.
+    pub zeros: u64,
+    /// Weights of all crossbar layers.
+    pub weights: u64,
+    /// Weight decay.
+    pub lambda_l2: f64,
+    /// Weight of the variance or of the groups.
+    pub lambda: f64,
+    /// The authors' log.
+    pub log: String,
+    /// Tiles by level.
+    pub histogram: Vec<u64>,
+    /// Improvement by each model of [`Published::models`]; none when nothing is left to convert.
+    pub improvement: Vec<Option<f64>>,
+}
+
+/// Methods in the order of their best run, by one model, at one data set and tile.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ranking {
+    /// The data set.
+    pub dataset: String,
+    /// Rows of a crossbar.
+    pub tile: usize,
+    /// The model's name.
+    pub model: String,
+    /// The best first.
+    pub methods: Vec<Ranked>,
+}
+
+/// A method's best run of those within [`RANKED_WITHIN`] points of the clean network.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ranked {
+    /// How it was sparsified.
+    pub method: String,
+    /// Improvement by the ranking's model.
+    pub improvement: f64,
+    /// Accuracy that this run kept, percent.
+    pub accuracy: f64,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    source: String,
+    clean_accuracy: std::collections::BTreeMap<String, f64>,
+    runs: Vec<SourceRun>,
+}
+
+#[derive(Deserialize)]
+struct SourceRun {
+    dataset: String,
+    tile: usize,
+    log: String,
+    histogram: Vec<u64>,
+    finetuned_accuracy: f64,
+    zeros: u64,
+    weights: u64,
+    lambda_l2: f64,
+    lambda_variance: Option<f64>,
+    lambda_group: Option<f64>,
+    method: String,
+    stage: String,
+}
+
+/// The published runs by every model with default settings; values beyond a model's range are used.
+///
+/// # Errors
+/// When the embedded runs can't be read, which a test rules out.
+pub fn published() -> Result<Published> {
+    let refuse = |why: &dyn std::fmt::Display| Error::file("reading the published runs", "", why.to_string());
+    let source: Source = serde_json::from_str(RUNS).map_err(|why| refuse(&why))?;
+    let asked: Vec<(Converter, Resolution)> = Converter::all_published(&Settings::default())?
+        .into_iter()
+        // Slices are not in a histogram.
+        .filter(|converter| !converter.is_unitless_at(Resolution::LosslessSliced))
+        .map(|converter| {
+            let paper = converter.is_unitless_at(Resolution::Paper);
+            (converter, if paper { Resolution::Paper } else { Resolution::Lossless })
+        })
+        .collect();
+    let mut runs = Vec::new();
+    for run in source.runs {
+        let network = source.clean_accuracy.iter().find(|(network, _)| network.starts_with(&run.dataset));
+        let clean_accuracy = network.map(|(_, accuracy)| *accuracy);
+        let clean_accuracy = clean_accuracy.ok_or_else(|| refuse(&"a run's clean network is missing"))?;
+        let improvement = |(converter, resolution): &(Converter, Resolution)| {
+            let cost = |bits| Ok(converter.cost(bits)?.energy);
+            Ok(Energy::of_levels(*resolution, run.tile, &run.histogram, cost)?.improvement)
+        };
+        runs.push(PublishedRun {
+            improvement: asked.iter().map(improvement).collect::<Result<_>>()?,
+            kind: match (run.finetuned_accuracy <= DIVERGED, run.stage.as_str()) {
+                (true, _) => RunKind::Diverged,
+                (false, "full") => RunKind::Full,
+                (false, _) => RunKind::Structured,
+            },
+            dataset: run.dataset,
+            tile: run.tile,
+            method: run.method,
+            accuracy: run.finetuned_accuracy,
+            clean_accuracy,
+            zeros: run.zeros,
+            weights: run.weights,
+            lambda_l2: run.lambda_l2,
+            lambda: run.lambda_variance.or(run.lambda_group).unwrap_or_default(),
+            log: run.log,
+            histogram: run.histogram,
+        });
+    }
+    let models = asked.iter().map(|(converter, resolution)| PublishedModel {
+        model: converter.id().to_owned(),
+        resolution: *resolution,
+        unit: converter.unit(),
+    });
+    let models: Vec<PublishedModel> = models.collect();
+    sort(&mut runs, &models);
+    let rankings = rankings(&runs, &models);
+    Ok(Published { schema_version: SCHEMA_VERSION, source: source.source, models, runs, rankings })
+}
+
+fn sort(runs: &mut [PublishedRun], models: &[PublishedModel]) {
+    let lossless = models.iter().position(|model| model.model == "lossless").unwrap_or(0);
+    // Nothing left to convert is the largest improvement.
+    let saved = |run: &PublishedRun| run.improvement[lossless].unwrap_or(f64::INFINITY);
+    runs.sort_by(|a, b| {
+        let place = (&a.dataset, a.tile).cmp(&(&b.dataset, b.tile));
+        place.then(saved(b).total_cmp(&saved(a))).then(b.accuracy.total_cmp(&a.accuracy))
+    });
+}
+
+fn rankings(runs: &[PublishedRun], models: &[PublishedModel]) -> Vec<Ranking> {
+    let mut places: Vec<(String, usize)> = runs.iter().map(|run| (run.dataset.clone(), run.tile)).collect();
+    places.dedup();
+    let mut rankings = Vec::new();
+    for (dataset, tile) in places {
+        for (at, model) in models.iter().enumerate() {
+            let mut methods: Vec<Ranked> = Vec::new();
+            let here =
+                runs.iter().filter(|run| (&run.dataset, run.tile) == (&dataset, tile) && run.is_ranked());
+            for (run, improvement) in here.filter_map(|run| Some((run, run.improvement[at]?))) {
+                let ranked = Ranked { method: run.method.clone(), improvement, accuracy: run.accuracy };
+                match methods.iter_mut().find(|other| other.method == run.method) {
+                    Some(best) if best.improvement < improvement => *best = ranked,
+                    Some(_) => {}
+                    None => methods.push(ranked),
+                }
+            }
+            methods.sort_by(|a, b| b.improvement.total_cmp(&a.improvement));
+            rankings.push(Ranking { dataset: dataset.clone(), tile, model: model.model.clone(), methods });
+        }
+    }
+    rankings
+}
+
+impl PublishedRun {
+    /// Whether it is the whole method and kept its accuracy.
+    pub fn is_ranked(&self) -> bool {
+        self.kind == RunKind::Full && self.accuracy >= self.clean_accuracy - RANKED_WITHIN
+    }
+}
+
+impl Published {
+    /// Place of a model in each run's improvements.
+    pub fn place_of(&self, model: &str) -> Option<usize> {
+        self.models.iter().position(|known| known.model == model)
+    }
+
+    /// What a model makes of the methods at one data set and tile.
+    pub fn ranking(&self, dataset: &str, tile: usize, model: &str) -> Option<&Ranking> {
+        self.rankings
+            .iter()
+            .find(|r| (r.dataset.as_str(), r.tile, r.model.as_str()) == (dataset, tile, model))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The claim of the page: S-DUB, group lasso and D.U.B. under `paper` and `lossless` at tile 32.
+    #[test]
+    fn the_order_of_methods_changes() {
+        let published = published().expect("embedded");
+        assert_eq!(published.runs.len(), 69);
+        let order = |model: &str| -> Vec<(String, f64)> {
+            let ranking = published.ranking("CIFAR-10", 32, model).expect("ranked");
+            let round = |ratio: f64| (ratio * 100.0).round() / 100.0;
+            ranking.methods.iter().map(|m| (m.method.clone(), round(m.improvement))).collect()
+        };
+        let named =
+            |methods: [(&str, f64); 3]| methods.map(|(name, ratio)| (name.to_owned(), ratio)).to_vec();
+        assert_eq!(order("paper"), named([("S-DUB", 8.46), ("DUB", 7.13), ("group-lasso-tile", 7.12)]));
+        assert_eq!(order("lossless"), named([("S-DUB", 7.61), ("group-lasso-tile", 6.66), ("DUB", 3.99)]));
+        let lossless = published.place_of("lossless").expect("listed");
+        let find = |method: &str, accuracy: f64| {
+            let run = published
+                .runs
+                .iter()
+                .find(|run| run.tile == 32 && run.method == method && (run.accuracy - accuracy).abs() < 1e-9);
+            run.expect("published").improvement[lossless].expect("a ratio")
+        };
+        assert!((find("S-DUB", 90.02) - 7.61).abs() < 5e-3);
+        assert!((find("group-lasso-tile", 90.64) - 6.66).abs() < 5e-3);
+        assert!((find("DUB", 90.27) - 3.81).abs() < 5e-3);
+    }
+
+    #[test]
+    fn runs_that_are_no_whole_method_are_not_ranked() {
+        let published = published().expect("embedded");
+        let count = |kind| published.runs.iter().filter(|run| run.kind == kind).count();
+        assert_eq!((count(RunKind::Structured), count(RunKind::Diverged)), (4, 3));
+        assert!(published.runs.iter().filter(|run| run.kind != RunKind::Full).all(|run| !run.is_ranked()));
+    }
+}
