@@ -8,6 +8,7 @@ mod command_line;
 mod golden;
 mod gradients;
 mod hardware;
+mod imagenet;
 mod networks;
 mod published;
 mod resume;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value};
 
+use crate::data::imagenet::Reading;
 use crate::error::{Error, Result};
 use crate::spec::{self, HardwareSpec, RunSpec};
 
@@ -48,10 +49,10 @@ pub fn tile_shape(text: &str) -> Result<(usize, usize)> {
 /// The network.
 #[derive(Debug, Clone, Args)]
 pub struct ModelOptions {
-    /// vgg-small, vgg11, vgg13 or vgg16, each also with _bn
+    /// vgg-small, vgg11, vgg13, vgg16, each also with _bn; resnet18, resnet34, resnet50, vgg11-imagenet
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// A plan of your own: widths of convolutions, M for a pooling
+    /// A plan of your own: widths of convolutions, M for a pooling; or a ResNet's, such as "basic 2x64 2x128"
     #[arg(long, value_name = "PLAN", conflicts_with = "model")]
     pub plan: Option<String>,
     /// Widths of the hidden fully connected layers of your plan, separated by commas
@@ -60,6 +61,9 @@ pub struct ModelOptions {
     /// Batch normalization after each convolution of your plan
     #[arg(long, requires = "plan")]
     pub batch_norm: bool,
+    /// Width and height that ImageNet's images are brought to [default: 224]
+    #[arg(long, value_name = "PIXELS")]
+    pub side: Option<usize>,
 }
 
 impl ModelOptions {
@@ -71,6 +75,7 @@ impl ModelOptions {
             put(fields, "classifier", Some(self.classifier.as_deref().unwrap_or_default()));
             put(fields, "batch_norm", Some(self.batch_norm));
         }
+        put(fields, "side", self.side);
     }
 
     /// A run of this network with defaults for the rest.
@@ -87,7 +92,7 @@ impl ModelOptions {
 /// Images to evaluate on.
 #[derive(Debug, Clone, Args)]
 pub struct DataOptions {
-    /// builtin, a folder of CIFAR-10 binary files, or their .tar.gz
+    /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
     /// Keeps the last N training images for evaluation, instead of the test file
@@ -96,6 +101,27 @@ pub struct DataOptions {
     /// Seed of the built-in images
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    #[command(flatten)]
+    pub reading: ReadingOptions,
+}
+
+/// How image files are read.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ReadingOptions {
+    /// Threads that decode image files [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+    /// Share of the image files that may be unreadable, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.1)]
+    pub max_bad: f64,
+}
+
+impl From<ReadingOptions> for Reading {
+    fn from(options: ReadingOptions) -> Self {
+        let default = Self::default();
+        let threads = options.workers.map_or(default.threads, usize::from);
+        Self { threads, max_bad: options.max_bad, ..default }
+    }
 }
 
 /// Puts a field where the option was given.

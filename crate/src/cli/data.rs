@@ -1,12 +1,15 @@
-//! `crossdub data`: what a data set holds.
+//! `crossdub data`: what a data set holds, and ImageNet's archives.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{files, human, output};
+use super::{data_imagenet, files, human, output};
 use crate::data::Dataset;
+use crate::data::imagenet::Reading;
+use crate::data::imagenet::index::Listing;
+use crate::data::source::Source;
 use crate::error::Result;
 use crate::spec::{RunSpec, SCHEMA_VERSION};
 
@@ -19,11 +22,12 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Imagenet(data_imagenet::Options),
     /// Says what a data set holds
     ///
     /// Example: crossdub data info cifar-10-batches-bin
     Info {
-        /// builtin, a folder of CIFAR-10 binary files, or their .tar.gz
+        /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
         path: PathBuf,
         /// Keeps the last N training images for evaluation, instead of the test file
         #[arg(long, value_name = "N", default_value_t = 0)]
@@ -60,22 +64,33 @@ impl Part {
         }
         Self { images: data.len(), per_class }
     }
+
+    fn listed(listing: &Listing, classes: usize) -> Self {
+        Self { images: listing.len(), per_class: listing.per_class(classes) }
+    }
 }
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
-    let Command::Info { path, holdout, seed, json } = &options.command;
-    let mut spec = RunSpec { holdout: *holdout, seed: *seed, ..RunSpec::default() };
-    spec.validate()?;
-    let split = files::open_data(path, &mut spec)?;
-    let answer = Answer {
-        schema_version: SCHEMA_VERSION,
-        data: spec.data,
-        classes: split.train.classes.clone(),
-        train: Part::of(&split.train),
-        test: Part::of(&split.test),
+    let (path, holdout, seed, json) = match &options.command {
+        Command::Imagenet(options) => return data_imagenet::run(options),
+        Command::Info { path, holdout, seed, json } => (path, *holdout, *seed, *json),
     };
-    output::report(*json, &answer, || describe(&answer))
+    let mut spec = RunSpec { holdout, seed, ..RunSpec::default() };
+    spec.validate()?;
+    let (classes, train, test) = match files::open_source(path, &mut spec, Reading::default())? {
+        Source::Memory(split, _) => {
+            let (train, test) = (Part::of(&split.train), Part::of(&split.test));
+            (split.train.classes, train, test)
+        }
+        Source::Files(files) => {
+            let index = files.index();
+            let part = |listing| Part::listed(listing, index.classes.len());
+            (index.classes.clone(), part(&index.train), part(&index.val))
+        }
+    };
+    let answer = Answer { schema_version: SCHEMA_VERSION, data: spec.data, classes, train, test };
+    output::report(json, &answer, || describe(&answer))
 }
 
 fn describe(answer: &Answer) -> String {

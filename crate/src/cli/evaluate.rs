@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::arguments::{DataOptions, ModelOptions};
 use super::{files, output};
-use crate::data::Split;
+use crate::data::source::Source;
 use crate::device::Compute;
 use crate::error::Result;
 use crate::model::network::{Network, Plan};
@@ -45,12 +45,13 @@ struct Answer {
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
-    let (spec, split) = open(&options.model, &options.data)?;
+    let (spec, data) = open(&options.model, &options.data)?;
     let weights = files::read_weights(&options.weights)?;
     let compute = pollster::block_on(Compute::open(device(&options.device)?))?;
-    let network = network(&spec, split.test.classes.len(), &weights, &compute)
+    let test = data.test();
+    let network = network(&spec, test.classes().len(), &weights, &compute)
         .map_err(|error| error.in_file(&files::name(&options.weights)))?;
-    let evaluation = pollster::block_on(evaluate(&network, &split.test, 0..split.test.len(), &compute))?;
+    let evaluation = pollster::block_on(evaluate(&network, test, 0..test.len(), &compute))?;
     let answer = Answer { schema_version: SCHEMA_VERSION, evaluation };
     output::report(options.json, &answer, || {
         let Evaluation { accuracy, top5, loss, images } = evaluation;
@@ -59,13 +60,13 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// The network's specification and the images, as the options name them.
-pub fn open(model: &ModelOptions, data: &DataOptions) -> Result<(RunSpec, Split)> {
+pub fn open(model: &ModelOptions, data: &DataOptions) -> Result<(RunSpec, Source)> {
     let mut spec = model.spec()?;
     spec.holdout = data.holdout;
     spec.seed = data.seed;
     spec.validate()?;
-    let split = files::open_data(&data.data, &mut spec)?;
-    Ok((spec, split))
+    let source = files::open_source(&data.data, &mut spec, data.reading.into())?;
+    Ok((spec, source))
 }
 
 /// The device of a name.

@@ -5,6 +5,9 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use super::image_files;
+use crate::data::imagenet::Reading;
+use crate::data::source::Source;
 use crate::data::{self, Split};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
@@ -50,10 +53,22 @@ pub fn read_weights(path: &Path) -> Result<Weights> {
 /// # Errors
 /// When the disk is full or the folder can't be written.
 pub fn write(what: &str, path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(what, path, |file| file.write_all(bytes))
+}
+
+/// Writes a whole file piece by piece, or nothing.
+///
+/// # Errors
+/// When the disk is full or the folder can't be written.
+pub fn write_with(
+    what: &str,
+    path: &Path,
+    content: impl FnOnce(&mut fs::File) -> std::io::Result<()>,
+) -> Result<()> {
     let fail = |why: std::io::Error| Error::file(what, name(path), why);
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-    file.write_all(bytes).map_err(fail)?;
+    content(file.as_file_mut()).map_err(fail)?;
     // Without this a power cut after the rename could leave an empty file.
     file.as_file().sync_all().map_err(fail)?;
     widen_permissions(file.as_file()).map_err(fail)?;
@@ -92,7 +107,35 @@ fn widen_permissions(_: &fs::File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Opens the data of a run: `builtin`, a folder of CIFAR-10 binary files, or their archive.
+/// Opens the data of a run: `builtin`, a folder of CIFAR-10 binary files or their archive, or images
+/// in one of ImageNet's layouts. Sets the specification's `data` accordingly.
+///
+/// # Errors
+/// When files are missing or damaged.
+pub fn open_source(path: &Path, spec: &mut RunSpec, reading: Reading) -> Result<Source> {
+    if !path.is_dir() || holds_cifar10(path) || !image_files::looks_like(path) {
+        if ![0, data::SIDE].contains(&spec.side) {
+            let why = "this data's images have 32; another side is for ImageNet's";
+            return Err(Error::field("side", spec.side, why));
+        }
+        return Ok(open_data(path, spec)?.into());
+    }
+    spec.data = DataSource::ImageNet;
+    if spec.holdout > 0 {
+        let why = "image files come with their own validation images";
+        return Err(Error::field("holdout", spec.holdout, why));
+    }
+    spec.validate()?;
+    Ok(image_files::open(path, spec.input_side(), reading)?.into())
+}
+
+fn holds_cifar10(path: &Path) -> bool {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.into_iter().any(|name| data::cifar10::is_training_file(&name) || data::cifar10::is_test_file(&name))
+}
+
+/// Opens data that lies in memory: `builtin`, a folder of CIFAR-10 binary files, or their archive.
 /// Sets the specification's `data` accordingly.
 ///
 /// # Errors
@@ -123,7 +166,8 @@ fn folder(path: &Path, holdout: usize) -> Result<Vec<(String, Vec<u8>)>> {
         .collect();
     names.sort();
     if names.is_empty() {
-        return Err(fail("it holds no data_batch_1.bin to data_batch_5.bin (the binary version)".to_owned()));
+        let why = "it holds no data_batch_1.bin to data_batch_5.bin (the binary version)";
+        return Err(fail(why.to_owned()));
     }
     let load = |file: &String| Ok((name(&path.join(file)), read("reading CIFAR-10", &path.join(file))?));
     names.iter().map(load).collect()

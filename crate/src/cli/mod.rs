@@ -6,14 +6,17 @@
 
 mod adc;
 mod analyze;
+mod archives;
 mod arguments;
 mod bench;
 mod converter_options;
 mod data;
+mod data_imagenet;
 mod energy;
 mod evaluate;
 mod files;
 mod human;
+mod image_files;
 mod inference_options;
 mod output;
 mod predict;

@@ -9,12 +9,16 @@ use serde::Serialize;
 
 use super::arguments::ModelOptions;
 use super::evaluate::{device, network};
-use super::{files, human, output};
-use crate::data::{Dataset, IMAGE, PIXELS, SIDE, cifar10};
+use super::{files, human, image_files, output};
+use crate::data::imagenet::Reading;
+use crate::data::source::{Labelled, Source};
+use crate::data::{Dataset, IMAGE, PIXELS, SIDE, Split, cifar10};
 use crate::device::Compute;
 use crate::error::{Error, Result};
-use crate::spec::SCHEMA_VERSION;
+use crate::model::network::classes_of;
+use crate::spec::{DataSource, RunSpec, SCHEMA_VERSION};
 use crate::train::evaluate::{ranked_probabilities, scores};
+use crate::weights::Weights;
 
 /// Classes shown for each image.
 const TOP: usize = 5;
@@ -30,10 +34,10 @@ pub struct Options {
     weights: PathBuf,
     #[command(flatten)]
     model: ModelOptions,
-    /// Images: PNG or JPEG, scaled to 32 x 32
+    /// Images: PNG or JPEG, scaled to 32 x 32, or as ImageNet's for its networks
     #[arg(value_name = "IMAGE", required_unless_present = "data")]
     images: Vec<PathBuf>,
-    /// Takes images of a data set: builtin, a folder of CIFAR-10 binary files, or their .tar.gz
+    /// Takes images of a data set: builtin, CIFAR-10's binary files, or a folder of ImageNet's images
     #[arg(long, value_name = "PATH", conflicts_with = "images")]
     data: Option<PathBuf>,
     /// test or train
@@ -62,7 +66,7 @@ struct Answer {
 #[derive(Serialize)]
 struct Prediction {
     image: String,
-    label: Option<u8>,
+    label: Option<usize>,
     logits: Vec<f32>,
     top: Vec<Ranked>,
 }
@@ -76,39 +80,90 @@ struct Ranked {
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
-    let mut spec = options.model.spec()?;
-    spec.holdout = options.holdout;
-    let (data, names, labelled): (_, Vec<String>, _) = match &options.data {
-        Some(path) => {
-            let split = files::open_data(path, &mut spec)?;
-            let data = if options.split == "train" { split.train } else { split.test };
-            let names = (0..data.len()).map(|at| format!("{}:{at}", options.split)).collect();
-            (data, names, true)
-        }
-        None => {
-            (pictures(&options.images)?, options.images.iter().map(|path| files::name(path)).collect(), false)
-        }
-    };
-    let range = range(options.range.as_deref(), data.len())?;
     let weights = files::read_weights(&options.weights)?;
+    let (spec, pictures) = open(options, &weights)?;
+    let range = range(options.range.as_deref(), pictures.images().len())?;
     let compute = pollster::block_on(Compute::open(device(&options.device)?))?;
-    let classes = data.classes.len();
+    let classes = classes_of(&weights).unwrap_or_else(|| pictures.images().classes().len());
     let network = network(&spec, classes, &weights, &compute)
         .map_err(|error| error.in_file(&files::name(&options.weights)))?;
-    let scores = pollster::block_on(scores(&network, &data, range.clone(), &compute))?;
+    let scores = pollster::block_on(scores(&network, pictures.images(), range.clone(), &compute))?;
     let rows = scores.chunks_exact(classes).zip(range);
-    let predictions = rows.map(|(logits, at)| prediction(logits, at, &data, &names, labelled)).collect();
+    let predictions = rows.map(|(logits, at)| prediction(logits, at, &pictures)).collect();
     let answer = Answer { schema_version: SCHEMA_VERSION, predictions };
     output::report(options.json, &answer, || describe(&answer))
 }
 
-fn prediction(logits: &[f32], at: usize, data: &Dataset, names: &[String], labelled: bool) -> Prediction {
+/// What is looked at.
+struct Pictures {
+    source: Source,
+    /// Whether it is the images to train on.
+    train: bool,
+    /// The files; none for a data set.
+    paths: Vec<String>,
+}
+
+impl Pictures {
+    fn images(&self) -> &dyn Labelled {
+        match &self.source {
+            Source::Memory(split, _) if self.train => &split.train,
+            source => source.test(),
+        }
+    }
+
+    fn name(&self, at: usize) -> String {
+        let part = if self.train { "train" } else { "test" };
+        match (self.paths.get(at), &self.source) {
+            (Some(path), _) => path.clone(),
+            (None, Source::Files(files)) => files.index().val.place(at).name.to_owned(),
+            (None, Source::Memory(..)) => format!("{part}:{at}"),
+        }
+    }
+
+    fn label(&self, at: usize) -> Option<usize> {
+        match &self.source {
+            _ if !self.paths.is_empty() => None,
+            Source::Files(files) => Some(files.index().val.label(at)),
+            Source::Memory(split, _) => {
+                let data = if self.train { &split.train } else { &split.test };
+                data.labels.get(at).map(|&label| usize::from(label))
+            }
+        }
+    }
+}
+
+fn open(options: &Options, weights: &Weights) -> Result<(RunSpec, Pictures)> {
+    let mut spec = options.model.spec()?;
+    spec.holdout = options.holdout;
+    let train = options.data.is_some() && options.split == "train";
+    let source: Source = match &options.data {
+        Some(path) => files::open_source(path, &mut spec, Reading { max_bad: 0.0, ..Reading::default() })?,
+        None if spec.is_for_imagenet() || spec.plan.starts_with('b') => {
+            spec.data = DataSource::ImageNet;
+            let classes = classes_of(weights).unwrap_or(1000);
+            let names = (0..classes).map(|class| class.to_string()).collect();
+            image_files::open_pictures(&options.images, spec.input_side(), names)?.into()
+        }
+        None => {
+            let test = pictures(&options.images)?;
+            Split { train: test.clone(), test }.into()
+        }
+    };
+    let paths = options.images.iter().map(|path| files::name(path)).collect();
+    Ok((spec, Pictures { source, train, paths }))
+}
+
+fn prediction(logits: &[f32], at: usize, pictures: &Pictures) -> Prediction {
     let ranked = ranked_probabilities(logits).into_iter().take(TOP);
-    let top =
-        ranked.map(|(class, probability)| Ranked { class, name: data.classes[class].clone(), probability });
+    let name = |class: usize| pictures.images().classes().get(class).cloned();
+    let top = ranked.map(|(class, probability)| Ranked {
+        class,
+        name: name(class).unwrap_or_else(|| class.to_string()),
+        probability,
+    });
     Prediction {
-        image: names[at].clone(),
-        label: labelled.then(|| data.labels[at]),
+        image: pictures.name(at),
+        label: pictures.label(at),
         logits: logits.to_vec(),
         top: top.collect(),
     }

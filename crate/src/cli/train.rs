@@ -10,9 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::arguments::{ModelOptions, put, tile_shape};
+use super::arguments::{ModelOptions, ReadingOptions, put, tile_shape};
 use super::run_folder::{RunFolder, read_toml};
 use super::{files, human, output};
+use crate::data::imagenet::Reading;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::recipe::{self, Report};
@@ -35,7 +36,7 @@ const WEIGHTS: &str = "weights_path";
 pub struct Options {
     #[command(flatten)]
     model: ModelOptions,
-    /// builtin, a folder of CIFAR-10 binary files, or their .tar.gz
+    /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
     #[arg(long, value_name = "PATH", required_unless_present_any = ["resume", "config"])]
     data: Option<PathBuf>,
     /// Folder for configuration, metrics, checkpoints and weights
@@ -52,6 +53,8 @@ pub struct Options {
     weights: Option<PathBuf>,
     #[command(flatten)]
     fields: Fields,
+    #[command(flatten)]
+    reading: ReadingOptions,
     /// Also saves a checkpoint every N steps, not only after each epoch
     #[arg(long, value_name = "N", default_value_t = 0)]
     checkpoint_every: u64,
@@ -173,7 +176,7 @@ fn begin(options: &Options, folder: &RunFolder) -> Result<Session> {
     options.fields.put(&mut fields)?;
     put(&mut fields, DATA, options.data.as_deref().map(files::name));
     put(&mut fields, WEIGHTS, options.weights.as_deref().map(files::name));
-    let session = open(&fields)?;
+    let session = open(&fields, options.reading.into())?;
     folder.write_config(&settled(&fields, session.spec(), session.hardware()))?;
     Ok(session)
 }
@@ -183,18 +186,18 @@ fn resume(options: &Options, folder: &RunFolder) -> Result<Session> {
     let fields = folder.read_config()?;
     let Some(checkpoint) = folder.newest_checkpoint()? else {
         folder.cut_metrics(0)?;
-        return open(&fields);
+        return open(&fields, options.reading.into());
     };
     folder.cut_metrics(checkpoint.step())?;
     let path = options.data.clone().or_else(|| path_of(&fields, DATA)).unwrap_or_else(|| "builtin".into());
     let mut spec = checkpoint.spec().clone();
-    let data = files::open_data(&path, &mut spec)?;
+    let data = files::open_source(&path, &mut spec, options.reading.into())?;
     let compute = pollster::block_on(Compute::open(spec.device))?;
     checkpoint.resume(data, compute, files::available_memory())
 }
 
 /// A session from flat fields.
-fn open(fields: &Map<String, Value>) -> Result<Session> {
+fn open(fields: &Map<String, Value>, reading: Reading) -> Result<Session> {
     let mut flat = fields.clone();
     let data = path_of(fields, DATA);
     let weights = path_of(fields, WEIGHTS);
@@ -202,7 +205,7 @@ fn open(fields: &Map<String, Value>) -> Result<Session> {
     flat.remove(WEIGHTS);
     let (mut spec, hardware) = apply(&RunSpec::default(), &HardwareSpec::default(), &flat)?;
     let data = data.ok_or_else(|| Error::field("data", "", "name it with --data"))?;
-    let data = files::open_data(&data, &mut spec)?;
+    let data = files::open_source(&data, &mut spec, reading)?;
     let weights_bytes = weights.as_deref().map(files::read_weights).transpose()?;
     let compute = pollster::block_on(Compute::open(spec.device))?;
     let session =

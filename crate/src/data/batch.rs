@@ -13,6 +13,26 @@ use crate::parallel;
 const SHUFFLE: u64 = u64::from_le_bytes(*b"shuffle\0");
 const AUGMENT: u64 = u64::from_le_bytes(*b"augment\0");
 
+/// Pixels that a network takes, and their labels.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// `labels.len() * 3 * side * side` values.
+    pub images: Vec<f32>,
+    /// A label for each image.
+    pub labels: Vec<i32>,
+}
+
+/// What decides a training batch, beside its epoch and step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drawing {
+    /// Seed of order and augmentation.
+    pub seed: u64,
+    /// Images a batch.
+    pub batch: usize,
+    /// Whether images are cropped and flipped at random.
+    pub augment: bool,
+}
+
 /// The order of the training images in one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
@@ -30,6 +50,16 @@ impl Order {
             indices.swap(last, below(&mut random, last as u32 + 1) as usize);
         }
         Self { seed, epoch, indices }
+    }
+
+    /// The image at a place of the epoch.
+    pub fn image(&self, place: usize) -> usize {
+        self.indices[place] as usize
+    }
+
+    /// Whether it was drawn from this seed.
+    pub fn is_of(&self, seed: u64) -> bool {
+        self.seed == seed
     }
 }
 

@@ -4,6 +4,9 @@ pub mod augment;
 pub mod batch;
 pub mod builtin;
 pub mod cifar10;
+#[cfg(feature = "cli")]
+pub mod imagenet;
+pub mod source;
 
 use crate::error::{Error, Result};
 use crate::spec::{DataSource, RunSpec};

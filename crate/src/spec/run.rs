@@ -226,9 +226,8 @@ impl RunSpec {
         if !(1..=100_000).contains(&self.epochs) {
             return Err(Error::field("epochs", self.epochs, "takes 1 to 100000"));
         }
-        if self.side > MAX_SIDE || (self.data != DataSource::ImageNet && ![0, 32].contains(&self.side)) {
-            let why = format!("takes 0 to {MAX_SIDE}; images other than ImageNet's have 32");
-            return Err(Error::field("side", self.side, why));
+        if self.side > MAX_SIDE {
+            return Err(Error::field("side", self.side, format!("takes 0 to {MAX_SIDE}")));
         }
         if self.seed > MAX_SEED {
             return Err(Error::field(

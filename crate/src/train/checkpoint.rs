@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::divergence::Watch;
 use super::progress::HistoryEntry;
 use super::session::Session;
-use crate::data::Split;
+use crate::data::source::Source;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::model::parameters::{Which, export, import_held};
@@ -108,7 +108,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When data and specification don't fit the weights.
-    pub fn resume(self, data: Split, compute: Compute, memory: u64) -> Result<Session> {
+    pub fn resume(self, data: impl Into<Source>, compute: Compute, memory: u64) -> Result<Session> {
         let State { spec, hardware, step, watch, .. } = self.state;
         let mut session = Session::new(spec, hardware, data, compute, memory, Some(&self.weights))?;
         session.velocities = import_held(&session.network, &session.plan, &self.velocities)?;

@@ -6,15 +6,18 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use serde::Serialize;
 
-use crate::data::batch::evaluation_batch;
-use crate::data::{Dataset, SIDE};
+use crate::data::SIDE;
+use crate::data::batch::Batch;
+use crate::data::source::Labelled;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::model::network::Network;
 use crate::model::plan::CHANNELS;
 
-/// Images of one forward pass.
+/// Images of one forward pass, of 32 x 32; of larger ones fewer.
 const BATCH: usize = if cfg!(target_arch = "wasm32") { 50 } else { 250 };
+/// But no fewer than these.
+const LEAST: usize = 32;
 
 /// How well a network does.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -32,23 +35,32 @@ pub struct Evaluation {
 /// Evaluates a network, without dropout and with the normalizations' running statistics.
 ///
 /// # Errors
-/// When the device fails.
+/// When the network has other classes than the data, too many images can't be read, or the device
+/// fails.
 pub async fn evaluate(
     network: &Network,
-    data: &Dataset,
+    data: &dyn Labelled,
     range: Range<usize>,
     compute: &Compute,
 ) -> Result<Evaluation> {
-    let (mut right, mut among_five, mut loss) = (0, 0, 0.0);
-    let count = range.len();
-    let classes = data.classes.len();
-    let scores = scores(network, data, range.clone(), compute).await?;
-    for (logits, &label) in scores.chunks_exact(classes).zip(&data.labels[range]) {
-        let label = usize::from(label);
-        let rank = rank_of(logits, label);
-        right += usize::from(rank == 0);
-        among_five += usize::from(rank < 5);
-        loss += log_sum_exp(logits) - f64::from(logits[label]);
+    let (mut right, mut among_five, mut loss, mut count) = (0, 0, 0.0, 0);
+    let network = network.valid();
+    for batch in data.batches(range, images_at_once(data.side())) {
+        let batch = batch?;
+        let scores = forward(&network, &batch, data.side(), compute).await?;
+        let classes = scores.len() / batch.labels.len();
+        check_classes(classes, data.classes().len())?;
+        for (logits, &label) in scores.chunks_exact(classes).zip(&batch.labels) {
+            let label = label as usize;
+            let rank = rank_of(logits, label);
+            right += usize::from(rank == 0);
+            among_five += usize::from(rank < 5);
+            loss += log_sum_exp(logits) - f64::from(logits[label]);
+        }
+        count += batch.labels.len();
+    }
+    if count == 0 {
+        return Err(Error::field("data", "", "there are no images to evaluate on"));
     }
     let share = |number: usize| 100.0 * number as f64 / count as f64;
     Ok(Evaluation {
@@ -59,31 +71,51 @@ pub async fn evaluate(
     })
 }
 
-/// Class scores of images: `range.len() * classes` values.
+/// Class scores of images: `range.len()` times as many values as the network has classes.
 ///
 /// # Errors
-/// When the device fails.
+/// When an image can't be read, or the device fails.
 pub async fn scores(
     network: &Network,
-    data: &Dataset,
+    data: &dyn Labelled,
     range: Range<usize>,
     compute: &Compute,
 ) -> Result<Vec<f32>> {
     let network = network.valid();
-    let (mut images, mut labels) = (Vec::new(), Vec::new());
-    let mut scores = Vec::new();
-    let mut start = range.start;
-    while start < range.end {
-        let end = (start + BATCH).min(range.end);
-        evaluation_batch(data, start..end, &mut images, &mut labels);
-        let batch = TensorData::new(images.clone(), [end - start, CHANNELS, SIDE, SIDE]);
-        let logits = network.forward(Tensor::from_data(batch, &compute.device), None);
-        let fail = |why: String| Error::device(&*compute.adapter, why);
-        let read = logits.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
-        scores.extend_from_slice(read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?);
-        start = end;
+    let mut all = Vec::new();
+    let mut count = 0;
+    for batch in data.batches(range.clone(), images_at_once(data.side())) {
+        let batch = batch?;
+        all.extend(forward(&network, &batch, data.side(), compute).await?);
+        count += batch.labels.len();
     }
-    Ok(scores)
+    if count < range.len() {
+        let why = format!("{} of {} can't be read", range.len() - count, range.len());
+        return Err(Error::file("reading images", "", why));
+    }
+    Ok(all)
+}
+
+/// Images of one forward pass.
+fn images_at_once(side: usize) -> usize {
+    (BATCH * SIDE * SIDE / (side * side)).clamp(LEAST, BATCH)
+}
+
+async fn forward(network: &Network, batch: &Batch, side: usize, compute: &Compute) -> Result<Vec<f32>> {
+    let shape = [batch.labels.len(), CHANNELS, side, side];
+    let images = Tensor::from_data(TensorData::new(batch.images.clone(), shape), &compute.device);
+    let fail = |why: String| Error::device(&*compute.adapter, why);
+    let read = network.forward(images, None).into_data_async().await;
+    let read = read.map_err(|why| fail(format!("{why:?}")))?;
+    Ok(read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec())
+}
+
+fn check_classes(network: usize, data: usize) -> Result<()> {
+    if network == data {
+        return Ok(());
+    }
+    let why = format!("the network tells {network} classes apart and the data has {data}");
+    Err(Error::field("data", format!("{data} classes"), why))
 }
 
 /// How many of a batch's labels have the highest score.

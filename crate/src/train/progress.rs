@@ -26,6 +26,8 @@ pub struct Progress {
     pub learning_rate: f64,
     /// Images a second over the last steps.
     pub images_per_second: Option<f64>,
+    /// Share of the time that was spent waiting for images, in percent.
+    pub data_wait_percent: Option<f64>,
     /// Seconds until the run ends at that speed.
     pub seconds_left: Option<f64>,
     /// Whether the run is at its end.
@@ -55,6 +57,8 @@ pub struct Speed {
     began: Option<Instant>,
     images: f64,
     seconds: f64,
+    waited: Option<Duration>,
+    waited_seconds: f64,
 }
 
 impl Speed {
@@ -64,6 +68,12 @@ impl Speed {
     /// A step begins.
     pub fn begin(&mut self) {
         self.began = Some(Instant::now());
+        self.waited = None;
+    }
+
+    /// The step's images are there.
+    pub fn loaded(&mut self) {
+        self.waited = self.began.map(|began| began.elapsed());
     }
 
     /// The step that began has handled so many images.
@@ -71,10 +81,17 @@ impl Speed {
         let elapsed = self.began.take().map_or(Duration::ZERO, |began| began.elapsed());
         self.images = self.images * Self::DECAY + images as f64;
         self.seconds = self.seconds * Self::DECAY + elapsed.as_secs_f64();
+        let waited = self.waited.take().unwrap_or_default();
+        self.waited_seconds = self.waited_seconds * Self::DECAY + waited.as_secs_f64();
     }
 
     /// Images a second, once known.
     pub fn images_per_second(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.images / self.seconds)
+    }
+
+    /// Share of the time that was spent waiting for images, in percent.
+    pub fn data_wait_percent(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| 100.0 * self.waited_seconds / self.seconds)
     }
 }

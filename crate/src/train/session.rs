@@ -11,8 +11,8 @@ use super::evaluate::{Evaluation, correct_predictions, evaluate};
 use super::progress::{HistoryEntry, Progress, Speed};
 use super::sgd::Sgd;
 use crate::crossbar::tiling::TileShape;
-use crate::data::batch::{Order, steps_per_epoch, training_batch};
-use crate::data::{IMAGE, SIDE, Split};
+use crate::data::batch::{Batch, Drawing, steps_per_epoch};
+use crate::data::source::Source;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::loss::Regularizer;
@@ -38,13 +38,10 @@ pub struct Session {
     pub(super) step: u64,
     pub(super) history: Vec<HistoryEntry>,
     pub(super) watch: Watch,
-    data: Split,
+    data: Source,
     compute: Compute,
     device: Device,
-    order: Option<(usize, Order)>,
     speed: Speed,
-    images: Vec<f32>,
-    labels: Vec<i32>,
 }
 
 impl Session {
@@ -58,18 +55,23 @@ impl Session {
     pub fn new(
         spec: RunSpec,
         hardware: HardwareSpec,
-        data: Split,
+        data: impl Into<Source>,
         compute: Compute,
         memory: u64,
         weights: Option<&Weights>,
     ) -> Result<Self> {
         spec.validate()?;
         hardware.validate()?;
-        let plan = Plan::of(&spec, data.train.classes.len())?;
-        plan.check_memory(spec.batch.min(data.train.len()), memory)?;
-        if data.train.is_empty() || data.test.is_empty() {
+        let data = data.into();
+        if data.train_len() == 0 || data.test().is_empty() {
             return Err(Error::field("data", spec.holdout, "leaves no images to train or to evaluate on"));
         }
+        let plan = Plan::of(&spec, data.classes().len())?;
+        if plan.side() != data.test().side() {
+            let why = format!("the images have {}", data.test().side());
+            return Err(Error::field("side", plan.side(), why));
+        }
+        plan.check_memory(spec.batch.min(data.train_len()), memory)?;
         let device = compute.device.clone().autodiff();
         let drawn;
         let weights = if let Some(weights) = weights {
@@ -91,10 +93,7 @@ impl Session {
             data,
             compute,
             device,
-            order: None,
             speed: Speed::default(),
-            images: Vec::new(),
-            labels: Vec::new(),
         })
     }
 
@@ -130,7 +129,7 @@ impl Session {
 
     /// Steps of an epoch.
     pub fn steps_per_epoch(&self) -> u64 {
-        steps_per_epoch(self.data.train.len(), self.spec.batch) as u64
+        steps_per_epoch(self.data.train_len(), self.spec.batch) as u64
     }
 
     /// Steps of the whole run.
@@ -161,6 +160,11 @@ impl Session {
         }
     }
 
+    /// Where its images come from.
+    pub fn data(&self) -> &Source {
+        &self.data
+    }
+
     /// Images a second over the last steps.
     pub fn images_per_second(&self) -> Option<f64> {
         self.speed.images_per_second()
@@ -180,21 +184,25 @@ impl Session {
         self.speed.begin();
         let per_epoch = self.steps_per_epoch();
         let epoch = (self.step / per_epoch) as usize;
-        let count = self.load_batch(epoch, (self.step % per_epoch) as usize);
-        let images = self.batch_tensor(count);
+        let RunSpec { seed, batch, augment, .. } = self.spec;
+        let drawing = Drawing { seed, batch, augment };
+        let Batch { images, labels } =
+            self.data.training_batch(drawing, epoch as u64, self.step % per_epoch)?;
+        self.speed.loaded();
+        let images = self.batch_tensor(images, labels.len());
 
         let logits = self.network.forward(images, Some(self.dropout_stream()));
-        let loss = cross_entropy(logits.clone(), &self.labels);
+        let loss = cross_entropy(logits.clone(), &labels);
         let mut gradients = GradientsParams::from_grads(loss.backward(), &self.network);
         let penalty = self.add_regularizer(&mut gradients);
         let learning_rate = self.learning_rate(epoch);
         let sgd = Sgd { learning_rate, momentum: self.spec.momentum, weight_decay: self.spec.weight_decay };
         self.network = sgd.step(self.network.clone(), gradients, &mut self.velocities);
 
-        let (loss, penalty, right) = self.read_back(loss, penalty, logits).await?;
+        let (loss, penalty, right) = self.read_back(loss, penalty, logits, &labels).await?;
         self.watch.loss(self.step + 1, loss + penalty)?;
         self.step += 1;
-        self.speed.end(count);
+        self.speed.end(labels.len());
         self.history.push(HistoryEntry {
             step: self.step,
             loss,
@@ -203,25 +211,14 @@ impl Session {
             improvement_paper: None,
             improvement_lossless: None,
         });
-        Ok(self.progress(epoch, (loss, penalty), right, learning_rate))
+        let batch_accuracy = 100.0 * right as f64 / labels.len() as f64;
+        Ok(self.progress(epoch, (loss, penalty), batch_accuracy, learning_rate))
     }
 
-    /// Fills the buffers with one batch; its number of images.
-    fn load_batch(&mut self, epoch: usize, step: usize) -> usize {
-        let (train, spec) = (&self.data.train, &self.spec);
-        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            self.order = Some((epoch, Order::new(train.len(), spec.seed, epoch as u64)));
-        }
-        if let Some((_, order)) = &self.order {
-            training_batch(train, order, step, spec.batch, spec.augment, &mut self.images, &mut self.labels);
-        }
-        self.labels.len()
-    }
-
-    fn batch_tensor(&self, count: usize) -> Tensor<4> {
-        debug_assert_eq!(self.images.len(), count * IMAGE);
-        let images = TensorData::new(self.images.clone(), [count, CHANNELS, SIDE, SIDE]);
-        Tensor::from_data(images, &self.device)
+    fn batch_tensor(&self, images: Vec<f32>, count: usize) -> Tensor<4> {
+        let side = self.plan.side();
+        debug_assert_eq!(images.len(), count * CHANNELS * side * side);
+        Tensor::from_data(TensorData::new(images, [count, CHANNELS, side, side]), &self.device)
     }
 
     /// Random numbers that depend on seed and step alone, so that a resumed run draws the same.
@@ -255,6 +252,7 @@ impl Session {
         loss: Tensor<1>,
         penalty: Option<Tensor<1>>,
         logits: Tensor<2>,
+        labels: &[i32],
     ) -> Result<(f64, f64, usize)> {
         let fail = |why: String| Error::device(&*self.compute.adapter, why);
         let loss = loss.inner();
@@ -263,16 +261,23 @@ impl Session {
         let read = together.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
         match read.as_slice::<f32>() {
             Ok([loss, penalty, logits @ ..]) => {
-                let right = correct_predictions(logits, self.plan.classes(), &self.labels);
+                let right = correct_predictions(logits, self.plan.classes(), labels);
                 Ok((f64::from(*loss), f64::from(*penalty), right))
             }
             other => Err(fail(format!("the step's result came back as {other:?}"))),
         }
     }
 
-    fn progress(&self, epoch: usize, (loss, regularizer): (f64, f64), right: usize, rate: f64) -> Progress {
+    fn progress(
+        &self,
+        epoch: usize,
+        (loss, regularizer): (f64, f64),
+        batch_accuracy: f64,
+        rate: f64,
+    ) -> Progress {
         let images_per_second = self.speed.images_per_second();
-        let left = (self.total_steps() - self.step) as f64 * self.labels.len() as f64;
+        let batch = self.spec.batch.min(self.data.train_len());
+        let left = (self.total_steps() - self.step) as f64 * batch as f64;
         Progress {
             step: self.step,
             epoch,
@@ -280,9 +285,10 @@ impl Session {
             total_steps: self.total_steps(),
             loss,
             regularizer,
-            batch_accuracy: 100.0 * right as f64 / self.labels.len() as f64,
+            batch_accuracy,
             learning_rate: rate,
             images_per_second,
+            data_wait_percent: self.speed.data_wait_percent(),
             seconds_left: images_per_second.map(|speed| left / speed),
             finished: self.finished(),
         }
@@ -293,8 +299,8 @@ impl Session {
     /// # Errors
     /// When the run has diverged back to chance, or the device fails.
     pub async fn evaluate(&mut self, images: usize) -> Result<Evaluation> {
-        let count = images.min(self.data.test.len());
-        let evaluation = evaluate(&self.network, &self.data.test, 0..count, &self.compute).await?;
+        let count = images.min(self.data.test().len());
+        let evaluation = evaluate(&self.network, self.data.test(), 0..count, &self.compute).await?;
         if let Some(entry) = self.history.last_mut() {
             entry.accuracy = Some(evaluation.accuracy);
         }

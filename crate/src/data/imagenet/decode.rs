@@ -1,0 +1,88 @@
+//! Pixels of a JPEG or PNG file. Told apart by their first bytes, because ImageNet holds a PNG that
+//! is called a JPEG. Orientation and colour profiles are ignored, as torchvision ignores them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+/// The longest side that is decoded.
+const MAX_SIDE: usize = 16_384;
+/// The most pixels that are decoded; ImageNet's largest image has 60 million.
+const MAX_PIXELS: usize = 100_000_000;
+
+/// A colour image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rgb {
+    /// Pixels of a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `height * width * 3` bytes, red, green, blue.
+    pub pixels: Vec<u8>,
+}
+
+/// Decodes a file, or says why it can't be.
+///
+/// # Errors
+/// When it is empty, cut off, damaged, too large, or neither JPEG nor PNG.
+pub fn decode(bytes: &[u8]) -> Result<Rgb, String> {
+    let decoder: fn(&[u8]) -> Result<Rgb, String> = match bytes {
+        [] => return Err("the file is empty".to_owned()),
+        [0xff, 0xd8, ..] => jpeg,
+        [0x89, b'P', b'N', b'G', ..] => png,
+        _ => return Err("it is neither JPEG nor PNG".to_owned()),
+    };
+    // A file that brings a decoder to its knees is as bad as one that it refuses.
+    let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes)));
+    let image = decoded.unwrap_or_else(|_| Err("the decoder failed on it".to_owned()))?;
+    if image.width == 0 || image.height == 0 || image.pixels.len() != image.width * image.height * 3 {
+        return Err("it has no pixels".to_owned());
+    }
+    Ok(image)
+}
+
+fn jpeg(bytes: &[u8]) -> Result<Rgb, String> {
+    if !has_an_end(bytes) {
+        return Err("it is cut off".to_owned());
+    }
+    let options = DecoderOptions::default()
+        .set_max_width(MAX_SIDE)
+        .set_max_height(MAX_SIDE)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(|why| why.to_string())?;
+    let (width, height) = decoder.info().map_or((0, 0), |i| (usize::from(i.width), usize::from(i.height)));
+    check_size(width, height)?;
+    let pixels = decoder.decode().map_err(|why| why.to_string())?;
+    Ok(Rgb { width, height, pixels })
+}
+
+/// Whether the last scan is followed by an end marker: decoders fill what is missing with grey and
+/// say nothing. Neither marker can stand inside a scan.
+fn has_an_end(bytes: &[u8]) -> bool {
+    let mut markers = bytes.windows(2).rev().filter(|pair| matches!(pair, [0xff, 0xd9 | 0xda]));
+    markers.next().is_some_and(|pair| pair[1] == 0xd9)
+}
+
+fn png(bytes: &[u8]) -> Result<Rgb, String> {
+    let mut reader = image::ImageReader::with_format(std::io::Cursor::new(bytes), image::ImageFormat::Png);
+    let mut limits = image::Limits::default();
+    limits.max_image_width = Some(MAX_SIDE as u32);
+    limits.max_image_height = Some(MAX_SIDE as u32);
+    limits.max_alloc = Some(8 * MAX_PIXELS as u64);
+    reader.limits(limits);
+    let decoded = reader.decode().map_err(|why| why.to_string())?;
+    check_size(decoded.width() as usize, decoded.height() as usize)?;
+    let (width, height) = (decoded.width() as usize, decoded.height() as usize);
+    Ok(Rgb { width, height, pixels: decoded.into_rgb8().into_raw() })
+}
+
+fn check_size(width: usize, height: usize) -> Result<(), String> {
+    if width * height > MAX_PIXELS {
+        return Err(format!("{width} x {height} pixels are too many"));
+    }
+    Ok(())
+}

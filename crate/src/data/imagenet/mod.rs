@@ -1,0 +1,273 @@
+//! ImageNet and data sets like it: an index of image files, decoded and transformed on all cores
+//! while the device computes. Files are opened by whoever implements [`Fetch`].
+
+pub mod archive;
+pub mod decode;
+pub mod devkit;
+pub mod index;
+pub mod labels;
+pub mod prefetch;
+pub mod skipped;
+pub mod transform;
+pub mod webdataset;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::batch::{Batch, Drawing, Order, steps_per_epoch};
+use super::source::Labelled;
+use super::stream;
+use crate::error::{Error, Result};
+use decode::Rgb;
+use index::{Index, Listing, Place};
+use prefetch::{Prefetch, Recipe};
+use skipped::Skipped;
+
+/// Purpose of the random stream that crops and mirrors.
+const AUGMENT: u64 = u64::from_le_bytes(*b"imagenet");
+
+/// Gets the bytes of image files.
+pub trait Fetch: Send + Sync {
+    /// Reads one file, or says why it can't be read.
+    ///
+    /// # Errors
+    /// When it is missing or unreadable.
+    fn fetch(&self, place: Place<'_>) -> std::result::Result<Vec<u8>, String>;
+}
+
+/// How images are read, apart from what decides their pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Threads that decode.
+    pub threads: usize,
+    /// Batches that are made ahead.
+    pub ahead: usize,
+    /// Share of all images that may be unreadable, in percent.
+    pub max_bad: f64,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, ahead: 3, max_bad: 0.1 }
+    }
+}
+
+/// Images of a run, from files.
+pub struct ImageNet {
+    files: Arc<Files>,
+    training: Option<(Drawing, Prefetch<Training>)>,
+}
+
+/// What all workers share.
+struct Files {
+    index: Index,
+    fetch: Box<dyn Fetch>,
+    side: usize,
+    reading: Reading,
+    skipped: Skipped,
+}
+
+impl ImageNet {
+    /// Images of width and height `side`, from where the index says.
+    ///
+    /// # Errors
+    /// When a setting is out of range.
+    pub fn new(index: Index, fetch: Box<dyn Fetch>, side: usize, reading: Reading) -> Result<Self> {
+        if !(reading.max_bad.is_finite() && (0.0..=100.0).contains(&reading.max_bad)) {
+            return Err(Error::field("max_bad", reading.max_bad, "takes 0 to 100 %"));
+        }
+        let skipped = Skipped::new(index.train.len() + index.val.len(), reading.max_bad);
+        Ok(Self { files: Arc::new(Files { index, fetch, side, reading, skipped }), training: None })
+    }
+
+    /// Where the images lie.
+    pub fn index(&self) -> &Index {
+        &self.files.index
+    }
+
+    /// Width and height of the images that networks get.
+    pub fn side(&self) -> usize {
+        self.files.side
+    }
+
+    /// Files passed over so far, and why.
+    pub fn skipped(&self) -> Vec<(String, String)> {
+        self.files.skipped.files()
+    }
+
+    /// The batch of a step. Those that follow are made meanwhile.
+    ///
+    /// # Errors
+    /// When too many files are bad.
+    pub fn training_batch(&mut self, drawing: Drawing, epoch: u64, step: u64) -> Result<Batch> {
+        let number = epoch * self.steps(drawing.batch) + step;
+        let fits = |(of, made): &(Drawing, Prefetch<Training>)| *of == drawing && made.next_batch() == number;
+        if !self.training.as_ref().is_some_and(fits) {
+            // Workers of another place leave before new ones come.
+            self.training = None;
+            let Reading { threads, ahead, .. } = self.files.reading;
+            let files = Arc::clone(&self.files);
+            let recipe = Training { files, drawing, orders: Mutex::default() };
+            self.training = Some((drawing, Prefetch::start(recipe, number, threads, ahead)));
+        }
+        let batch = self.training.as_mut().and_then(|(_, made)| made.take());
+        let batch = batch.ok_or_else(|| Error::file("reading images", "", "the readers stopped"))?;
+        self.files.checked(batch)
+    }
+
+    fn steps(&self, batch: usize) -> u64 {
+        steps_per_epoch(self.files.index.train.len(), batch) as u64
+    }
+}
+
+impl Labelled for ImageNet {
+    fn len(&self) -> usize {
+        self.files.index.val.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.files.index.classes
+    }
+
+    fn side(&self) -> usize {
+        self.files.side
+    }
+
+    fn batches(&self, range: Range<usize>, size: usize) -> Box<dyn Iterator<Item = Result<Batch>> + '_> {
+        let Reading { threads, ahead, .. } = self.files.reading;
+        let recipe = Evaluating { files: Arc::clone(&self.files), range, size };
+        let mut made = Prefetch::start(recipe, 0, threads, ahead);
+        Box::new(std::iter::from_fn(move || Some(self.files.checked(made.take()?))))
+    }
+}
+
+/// Pixels of an image and its label; no pixels when it was passed over.
+type Item = Option<(Vec<u8>, i32)>;
+
+impl Files {
+    /// An image's pixels after `transform`.
+    fn item(
+        &self,
+        listing: &Listing,
+        index: usize,
+        transform: impl FnOnce(&Rgb) -> std::result::Result<Vec<u8>, String>,
+    ) -> Item {
+        let place = listing.place(index);
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let bytes = self.fetch.fetch(place)?;
+            transform(&decode::decode(&bytes)?)
+        }));
+        match made.unwrap_or_else(|_| Err("reading it failed".to_owned())) {
+            Ok(pixels) => Some((pixels, place.label as i32)),
+            Err(why) => {
+                self.skipped.note(&format!("{}/{}", place.container, place.name), &why);
+                None
+            }
+        }
+    }
+
+    fn batch(&self, items: Vec<Item>) -> Batch {
+        let (pixels, labels): (Vec<_>, Vec<_>) = items.into_iter().flatten().unzip();
+        Batch { images: transform::normalize(&pixels, self.side), labels }
+    }
+
+    /// A batch that holds something, while not too many files are bad.
+    fn checked(&self, batch: Batch) -> Result<Batch> {
+        self.skipped.check()?;
+        if batch.labels.is_empty() {
+            return Err(Error::file("reading images", "", "none of a whole batch can be read"));
+        }
+        Ok(batch)
+    }
+}
+
+/// Makes training batches, numbered through all epochs.
+struct Training {
+    files: Arc<Files>,
+    drawing: Drawing,
+    /// The last epochs' orders: workers at an epoch's end are in two of them.
+    orders: Mutex<VecDeque<(u64, Arc<Order>)>>,
+}
+
+impl Training {
+    fn order(&self, epoch: u64) -> Arc<Order> {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, order)) = orders.iter().find(|(of, _)| *of == epoch) {
+            return Arc::clone(order);
+        }
+        let order = Arc::new(Order::new(self.files.index.train.len(), self.drawing.seed, epoch));
+        orders.push_back((epoch, Arc::clone(&order)));
+        while orders.len() > 2 {
+            orders.pop_front();
+        }
+        order
+    }
+
+    /// Epoch and step of a batch.
+    fn place(&self, batch: u64) -> (u64, usize) {
+        let steps = steps_per_epoch(self.files.index.train.len(), self.drawing.batch) as u64;
+        (batch / steps, (batch % steps) as usize)
+    }
+}
+
+impl Recipe for Training {
+    type Item = Item;
+    type Batch = Batch;
+
+    fn items(&self, _: u64) -> Option<usize> {
+        // Only a data set smaller than a batch has a smaller batch.
+        Some(self.drawing.batch.min(self.files.index.train.len()))
+    }
+
+    fn item(&self, batch: u64, at: usize) -> Item {
+        let (epoch, step) = self.place(batch);
+        let place = step * self.drawing.batch + at;
+        let index = self.order(epoch).image(place);
+        let side = self.files.side;
+        self.files.item(&self.files.index.train, index, |image| {
+            if !self.drawing.augment {
+                return transform::evaluation(image, side);
+            }
+            let mut random = stream(self.drawing.seed, AUGMENT, epoch, place as u64);
+            transform::training(image, side, &mut random)
+        })
+    }
+
+    fn batch(&self, items: Vec<Item>) -> Batch {
+        self.files.batch(items)
+    }
+}
+
+/// Makes batches of images in order.
+struct Evaluating {
+    files: Arc<Files>,
+    range: Range<usize>,
+    size: usize,
+}
+
+impl Recipe for Evaluating {
+    type Item = Item;
+    type Batch = Batch;
+
+    fn items(&self, batch: u64) -> Option<usize> {
+        let begin = usize::try_from(batch).ok()?.checked_mul(self.size)?;
+        let left = self.range.len().checked_sub(begin)?;
+        (left > 0).then_some(left.min(self.size))
+    }
+
+    fn item(&self, batch: u64, at: usize) -> Item {
+        let index = self.range.start + batch as usize * self.size + at;
+        let side = self.files.side;
+        self.files.item(&self.files.index.val, index, |image| transform::evaluation(image, side))
+    }
+
+    fn batch(&self, items: Vec<Item>) -> Batch {
+        self.files.batch(items)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Batches made ahead of time by worker threads and handed out in order.
+//!
+//! Workers take single items, so that no core waits for a batch's slowest image, and never run more
+//! than a few batches ahead, so that memory stays bounded. Which thread makes an item changes
+//! nothing: an item depends on its place alone.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// How batches are made.
+pub trait Recipe: Send + Sync + 'static {
+    /// What a worker makes of one place.
+    type Item: Send;
+    /// A whole batch.
+    type Batch: Send;
+
+    /// Items of a batch; none after the last batch.
+    fn items(&self, batch: u64) -> Option<usize>;
+    /// Makes the item at a place of a batch.
+    fn item(&self, batch: u64, place: usize) -> Self::Item;
+    /// Puts a batch together; its items come in the order of their places.
+    fn batch(&self, items: Vec<Self::Item>) -> Self::Batch;
+}
+
+/// Batches in order, some of them made ahead.
+pub struct Prefetch<R: Recipe> {
+    shared: Arc<Shared<R>>,
+    workers: Vec<JoinHandle<()>>,
+    next: u64,
+}
+
+struct Shared<R: Recipe> {
+    recipe: R,
+    state: Mutex<State<R>>,
+    /// There is room to work ahead, or nothing more to do.
+    room: Condvar,
+    /// A batch is ready.
+    ready: Condvar,
+    ahead: u64,
+}
+
+struct State<R: Recipe> {
+    /// The next item that no worker has taken.
+    batch: u64,
+    place: usize,
+    /// Batches before this one were handed out.
+    taken: u64,
+    /// Items of batches that are being made.
+    open: BTreeMap<u64, Vec<Option<R::Item>>>,
+    made: BTreeMap<u64, R::Batch>,
+    stop: bool,
+}
+
+impl<R: Recipe> Prefetch<R> {
+    /// Starts `threads` workers at batch `first`; they make at most `ahead` batches that nobody has
+    /// asked for.
+    pub fn start(recipe: R, first: u64, threads: usize, ahead: usize) -> Self {
+        let state = State {
+            batch: first,
+            place: 0,
+            taken: first,
+            open: BTreeMap::new(),
+            made: BTreeMap::new(),
+            stop: false,
+        };
+        let shared = Arc::new(Shared {
+            recipe,
+            state: Mutex::new(state),
+            room: Condvar::new(),
+            ready: Condvar::new(),
+            ahead: ahead.max(1) as u64,
+        });
+        let worker = |_| {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || shared.work())
+        };
+        let workers = (0..threads.max(1)).map(worker).collect();
+        Self { shared, workers, next: first }
+    }
+
+    /// Number of the batch that comes next.
+    pub fn next_batch(&self) -> u64 {
+        self.next
+    }
+
+    /// The next batch, waited for; none after the last, or when the workers died.
+    pub fn take(&mut self) -> Option<R::Batch> {
+        let mut state = self.shared.state();
+        loop {
+            if let Some(batch) = state.made.remove(&self.next) {
+                self.next += 1;
+                state.taken = self.next;
+                self.shared.room.notify_all();
+                return Some(batch);
+            }
+            let ended = self.shared.recipe.items(self.next).is_none();
+            if ended || self.workers.iter().all(JoinHandle::is_finished) {
+                return None;
+            }
+            // Waking up now and then notices workers that died.
+            let wait = std::time::Duration::from_millis(200);
+            state = self.shared.ready.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl<R: Recipe> Drop for Prefetch<R> {
+    fn drop(&mut self) {
+        self.shared.state().stop = true;
+        self.shared.room.notify_all();
+        for worker in self.workers.drain(..) {
+            // Whatever went wrong in it, it is gone.
+            drop(worker.join());
+        }
+    }
+}
+
+impl<R: Recipe> Shared<R> {
+    fn state(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A worker's life.
+    fn work(&self) {
+        while let Some((batch, place)) = self.ticket() {
+            let item = self.recipe.item(batch, place);
+            let mut state = self.state();
+            let Some(items) = state.open.get_mut(&batch) else { return };
+            items[place] = Some(item);
+            if items.iter().any(Option::is_none) {
+                continue;
+            }
+            let items = state.open.remove(&batch).unwrap_or_default();
+            drop(state);
+            let made = self.recipe.batch(items.into_iter().flatten().collect());
+            self.state().made.insert(batch, made);
+            self.ready.notify_all();
+        }
+    }
+
+    /// The next item to make, once there is room for its batch; none at the end.
+    fn ticket(&self) -> Option<(u64, usize)> {
+        let mut state = self.state();
+        loop {
+            if state.stop {
+                return None;
+            }
+            let count = self.recipe.items(state.batch)?;
+            if state.batch < state.taken + self.ahead {
+                let ticket = (state.batch, state.place);
+                state.open.entry(ticket.0).or_insert_with(|| (0..count).map(|_| None).collect());
+                state.place += 1;
+                if state.place >= count {
+                    (state.batch, state.place) = (state.batch + 1, 0);
+                }
+                return Some(ticket);
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    struct Squares {
+        made: Arc<AtomicU64>,
+    }
+
+    impl Recipe for Squares {
+        type Item = u64;
+        type Batch = Vec<u64>;
+
+        fn items(&self, batch: u64) -> Option<usize> {
+            (batch < 20).then_some(1 + batch as usize % 3)
+        }
+
+        fn item(&self, batch: u64, place: usize) -> u64 {
+            self.made.fetch_add(1, Ordering::Relaxed);
+            // Later places are done sooner.
+            std::thread::sleep(std::time::Duration::from_micros(300 - 100 * place as u64));
+            100 * batch + place as u64
+        }
+
+        fn batch(&self, items: Vec<u64>) -> Vec<u64> {
+            items
+        }
+    }
+
+    fn all(threads: usize, ahead: usize, first: u64) -> Vec<Vec<u64>> {
+        let mut batches = Prefetch::start(Squares { made: Arc::default() }, first, threads, ahead);
+        std::iter::from_fn(|| batches.take()).collect()
+    }
+
+    #[test]
+    fn batches_come_in_order_whatever_the_number_of_threads() {
+        let expected: Vec<Vec<u64>> =
+            (0..20).map(|batch| (0..1 + batch % 3).map(|place| 100 * batch + place).collect()).collect();
+        for threads in [1, 2, 5] {
+            assert_eq!(all(threads, 2, 0), expected);
+        }
+        assert_eq!(all(2, 1, 18), expected[18..]);
+    }
+
+    #[test]
+    fn workers_stay_near_and_leave_when_dropped() {
+        let made = Arc::new(AtomicU64::new(0));
+        let mut batches = Prefetch::start(Squares { made: Arc::clone(&made) }, 0, 3, 2);
+        assert_eq!(batches.take(), Some(vec![0]));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        // Batches 0 to 2 hold 1 + 2 + 3 items.
+        assert_eq!(made.load(Ordering::Relaxed), 6);
+        assert_eq!(batches.next_batch(), 1);
+        drop(batches);
+        assert_eq!(Arc::strong_count(&made), 1, "no worker lives on");
+    }
+}

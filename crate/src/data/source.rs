@@ -1,0 +1,143 @@
+//! Where a session's images come from: memory, or files that are read while it trains.
+
+use std::ops::Range;
+
+use super::batch::{Batch, Drawing, Order, evaluation_batch, training_batch};
+#[cfg(feature = "cli")]
+use super::imagenet::ImageNet;
+use super::{Dataset, SIDE, Split};
+use crate::error::Result;
+
+/// Labelled images to evaluate on, in order.
+pub trait Labelled {
+    /// Number of images.
+    fn len(&self) -> usize;
+
+    /// Whether there is no image.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Names of the classes, by label.
+    fn classes(&self) -> &[String];
+
+    /// Width and height of an image.
+    fn side(&self) -> usize;
+
+    /// The images of a range, `size` at a time; files that can't be read are left out.
+    ///
+    /// # Errors
+    /// When too many files can't be read.
+    fn batches(&self, range: Range<usize>, size: usize) -> Box<dyn Iterator<Item = Result<Batch>> + '_>;
+}
+
+impl Labelled for Dataset {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn side(&self) -> usize {
+        SIDE
+    }
+
+    fn batches(&self, range: Range<usize>, size: usize) -> Box<dyn Iterator<Item = Result<Batch>> + '_> {
+        let starts = range.clone().step_by(size.max(1));
+        Box::new(starts.map(move |start| {
+            let mut batch = Batch::default();
+            let end = (start + size).min(range.end);
+            evaluation_batch(self, start..end, &mut batch.images, &mut batch.labels);
+            Ok(batch)
+        }))
+    }
+}
+
+/// Where images come from.
+pub enum Source {
+    /// All of them lie in memory.
+    Memory(Split, Option<(u64, Order)>),
+    /// They are read, decoded and transformed as they are needed.
+    #[cfg(feature = "cli")]
+    Files(Box<ImageNet>),
+}
+
+impl From<Split> for Source {
+    fn from(split: Split) -> Self {
+        Self::Memory(split, None)
+    }
+}
+
+#[cfg(feature = "cli")]
+impl From<ImageNet> for Source {
+    fn from(files: ImageNet) -> Self {
+        Self::Files(Box::new(files))
+    }
+}
+
+impl Source {
+    /// Number of images to train on.
+    pub fn train_len(&self) -> usize {
+        match self {
+            Self::Memory(split, _) => split.train.len(),
+            #[cfg(feature = "cli")]
+            Self::Files(files) => files.index().train.len(),
+        }
+    }
+
+    /// Images to evaluate on.
+    pub fn test(&self) -> &dyn Labelled {
+        match self {
+            Self::Memory(split, _) => &split.test,
+            #[cfg(feature = "cli")]
+            Self::Files(files) => &**files,
+        }
+    }
+
+    /// Names of the classes, by label.
+    pub fn classes(&self) -> &[String] {
+        self.test().classes()
+    }
+
+    /// The batch of a step; the same for the same drawing, epoch and step.
+    ///
+    /// # Errors
+    /// When too many files can't be read.
+    pub fn training_batch(&mut self, drawing: Drawing, epoch: u64, step: u64) -> Result<Batch> {
+        match self {
+            Self::Memory(split, order) => {
+                let train = &split.train;
+                let fits = |(of, order): &(u64, Order)| *of == epoch && order.is_of(drawing.seed);
+                let (_, order) = match order.take().filter(fits) {
+                    Some(known) => order.insert(known),
+                    None => order.insert((epoch, Order::new(train.len(), drawing.seed, epoch))),
+                };
+                let mut batch = Batch::default();
+                let Drawing { batch: size, augment, .. } = drawing;
+                training_batch(
+                    train,
+                    order,
+                    step as usize,
+                    size,
+                    augment,
+                    &mut batch.images,
+                    &mut batch.labels,
+                );
+                Ok(batch)
+            }
+            #[cfg(feature = "cli")]
+            Self::Files(files) => files.training_batch(drawing, epoch, step),
+        }
+    }
+
+    /// Files passed over so far, and why.
+    pub fn skipped(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Memory(..) => Vec::new(),
+            #[cfg(feature = "cli")]
+            Self::Files(files) => files.skipped(),
+        }
+    }
+}

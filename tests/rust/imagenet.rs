@@ -1,0 +1,207 @@
+//! Image files as torchvision sees them, in every layout, and runs on them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crossdub::data::imagenet::decode::decode;
+use crossdub::data::imagenet::transform::{evaluation, normalize};
+
+use crate::shared::{json, repository, shared, weights};
+
+/// Mean and largest difference of bytes.
+fn differences(got: &[u8], expected: &[u8]) -> (f64, u8) {
+    assert_eq!(got.len(), expected.len());
+    let each = || got.iter().zip(expected).map(|(&a, &b)| a.abs_diff(b));
+    (each().map(f64::from).sum::<f64>() / got.len() as f64, each().max().unwrap_or(0))
+}
+
+/// Pillow's pixels of CMYK, grey, and progressive files; the last one asks to be turned, in vain.
+#[test]
+fn pictures_decode_as_pillow_decodes_them() {
+    let folder = repository().join("tests/golden/pictures");
+    for name in ["cmyk", "grey", "turned"] {
+        let read = |ending: &str| {
+            let bytes = fs::read(folder.join(format!("{name}.{ending}"))).expect("readable");
+            decode(&bytes).unwrap_or_else(|why| panic!("{name}.{ending}: {why}"))
+        };
+        let (jpeg, png) = (read("jpg"), read("png"));
+        assert_eq!((jpeg.width, jpeg.height), (24, 16), "{name}");
+        let (mean, largest) = differences(&jpeg.pixels, &png.pixels);
+        assert!(mean < 1.0 && largest <= 6, "{name}: {mean} {largest}");
+    }
+}
+
+#[test]
+fn damaged_pictures_are_refused() {
+    let whole = fs::read(repository().join("tests/golden/pictures/turned.jpg")).expect("readable");
+    for end in [0, 2, 10, whole.len() / 2, whole.len() - 2] {
+        assert!(decode(&whole[..end]).is_err(), "{end}");
+    }
+    assert!(decode(b"GIF89a").is_err());
+    // Whatever a damaged file does, it doesn't bring the process down.
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x5a;
+        drop(decode(&damaged));
+    }
+}
+
+#[test]
+fn evaluation_input_agrees_with_torchvision() {
+    let (Some(data), Some(golden), Some(about)) = (
+        shared("data/imagenet-native"),
+        shared("golden/models/resnet18.expected.safetensors"),
+        shared("golden/models/resnet18.json"),
+    ) else {
+        return;
+    };
+    let golden = weights(&golden);
+    let expected = golden.get("input").expect("stored").data.chunks_exact(3 * 224 * 224);
+    for (name, expected) in json(&about)["images"].as_array().expect("a list").iter().zip(expected) {
+        let name = name.as_str().expect("a path").trim_start_matches("imagenet-native/");
+        let image = decode(&fs::read(data.join(name)).expect("readable")).expect("decodes");
+        let input = normalize(&[evaluation(&image, 224).expect("resizes")], 224);
+        let sum: f64 = input.iter().zip(expected).map(|(a, b)| f64::from((a - b).abs())).sum();
+        let mean = sum / input.len() as f64;
+        assert!(mean < 0.02, "{name}: {mean}");
+    }
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+    command.args(arguments).stdin(Stdio::null()).output().expect("runs")
+}
+
+fn answer(arguments: &[&str]) -> serde_json::Value {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("exactly one JSON object")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+/// Pictures of two classes that differ in colour, in `train/` and `val/`.
+fn pictures(root: &Path, train: u32, val: u32) {
+    for (part, count) in [("train", train), ("val", val)] {
+        for (class, base) in [("n01", [200, 40, 40]), ("n02", [40, 60, 220])] {
+            let folder = root.join(part).join(class);
+            fs::create_dir_all(&folder).expect("makes");
+            for number in 0..count {
+                let shade = |at: u32| (at * 3 + number * 7) as u8 % 30;
+                let pixel = |x, y| image::Rgb(base.map(|value: u8| value.wrapping_add(shade(x + y))));
+                let picture = image::RgbImage::from_fn(48, 40, pixel);
+                picture.save(folder.join(format!("{class}_{number}.JPEG.png"))).expect("writes");
+            }
+        }
+    }
+}
+
+fn folder_of_pictures(train: u32, val: u32) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("images");
+    pictures(&root, train, val);
+    (folder, root)
+}
+
+#[test]
+fn data_info_counts_image_files() {
+    let (_folder, root) = folder_of_pictures(3, 2);
+    let info = answer(&["data", "info", text(&root), "--json"]);
+    assert_eq!(info["data"], "imagenet");
+    assert_eq!(info["classes"], serde_json::json!(["n01", "n02"]));
+    assert_eq!(info["train"]["per_class"], serde_json::json!([3, 3]));
+    let listed = answer(&["data", "imagenet", text(&root), "--json"]);
+    assert_eq!((&listed["train"], &listed["val"]), (&6.into(), &4.into()));
+    // From now on the list is read, not the folder.
+    fs::remove_dir_all(root.join("train/n02")).expect("removes");
+    assert_eq!(answer(&["data", "info", text(&root), "--json"])["train"]["images"], 6);
+}
+
+#[test]
+fn a_flat_validation_folder_needs_its_labels() {
+    let (_folder, root) = folder_of_pictures(1, 0);
+    for class in ["n01", "n02"] {
+        drop(fs::remove_dir(root.join("val").join(class)));
+        let from = root.join("train").join(class).join(format!("{class}_0.JPEG.png"));
+        fs::copy(from, root.join("val").join(format!("val_{class}.png"))).expect("copies");
+    }
+    let refused = run(&["data", "info", text(&root)]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("need labels"));
+    fs::write(root.join("val_labels.txt"), "val_n01.png n01\nval_n02.png 1\n").expect("writes");
+    let info = answer(&["data", "info", text(&root), "--json"]);
+    assert_eq!(info["test"]["per_class"], serde_json::json!([1, 1]));
+}
+
+const TINY: [&str; 10] =
+    ["--plan", "basic 1x4 1x8", "--side", "32", "--batch", "8", "--epochs", "3", "--learning-rate", "0.1"];
+
+fn train(data: &Path, out: &Path, more: &[&str]) -> Output {
+    run(&[&["train", "--data", text(data), "--out", text(out), "--device", "cpu"], &TINY[..], more].concat())
+}
+
+#[test]
+fn a_resnet_learns_from_image_files() {
+    let (folder, root) = folder_of_pictures(16, 4);
+    let out = folder.path().join("run");
+    let said = train(&root, &out, &["--json", "--lambda", "1e-4"]);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&said.stdout).expect("one JSON object");
+    assert_eq!(report["spec"]["data"], "imagenet");
+    assert_eq!(report["training"]["accuracy"], 100.0, "two colours are easily told apart");
+    let weights = out.join("weights.safetensors");
+    let network = ["--plan", "basic 1x4 1x8", "--side", "32", "--json"];
+    let evaluated = answer(&[&["evaluate", text(&weights), "--data", text(&root)], &network[..]].concat());
+    assert_eq!((&evaluated["accuracy"], &evaluated["images"]), (&100.0.into(), &8.into()));
+    let picture = root.join("val/n02/n02_1.JPEG.png");
+    let said = answer(&[&["predict", text(&weights), text(&picture)], &network[..]].concat());
+    assert_eq!(said["predictions"][0]["top"][0]["class"], 1);
+    let pruned = folder.path().join("pruned.safetensors");
+    let prune = ["prune", text(&weights), "--tile", "16", "--out", text(&pruned), "--json"];
+    let said = answer(&[&prune[..], &["--ratios", "50,50,50,50,50,50"]].concat());
+    assert!(2 * said["zeros"].as_u64().expect("a count") >= said["weights"].as_u64().expect("a count"));
+}
+
+#[test]
+fn a_run_on_files_goes_on_to_the_same_weights() {
+    let (folder, root) = folder_of_pictures(24, 2);
+    let (whole, part) = (folder.path().join("whole"), folder.path().join("part"));
+    assert!(train(&root, &whole, &[]).status.success());
+    // Killed in the middle of an epoch, with another number of threads.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_crossdub"))
+        .args(["train", "--data", text(&root), "--out", text(&part), "--device", "cpu"])
+        .args(TINY)
+        .args(["--checkpoint-every", "1"])
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("runs");
+    let begun = || fs::read_dir(part.join("checkpoints")).is_ok_and(|mut files| files.next().is_some());
+    while !begun() && child.try_wait().expect("waits").is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    drop(child.kill());
+    child.wait().expect("ends");
+    let resumed = run(&["train", "--out", text(&part), "--resume", "--device", "cpu"]);
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    let read = |run: &Path| fs::read(run.join("weights.safetensors")).expect("written");
+    assert!(read(&whole) == read(&part));
+}
+
+#[test]
+fn bad_files_are_named_and_too_many_end_a_run() {
+    let (folder, root) = folder_of_pictures(8, 2);
+    fs::write(root.join("train/n01/n01_3.JPEG.png"), b"").expect("writes");
+    let refused = train(&root, &folder.path().join("strict"), &[]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.lines().last().is_some_and(|line| line.contains("n01_3") && line.contains("--max-bad")),
+        "{said}"
+    );
+    let borne = train(&root, &folder.path().join("lenient"), &["--max-bad", "10"]);
+    let said = String::from_utf8_lossy(&borne.stderr);
+    assert!(borne.status.success() && said.contains("n01_3"), "{said}");
+}
