@@ -25,6 +25,8 @@ export interface RunSpec {
   milestones: number[];
   augment: boolean;
   holdout: number;
+  limit: number;
+  trainable: 'all' | 'convolutions';
   seed: number;
 }
 

@@ -110,7 +110,7 @@ fn wrong_usage_leaves_with_2() {
     {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
-    for command in ["analyze", "energy", "regularize", "train", "evaluate", "predict"] {
+    for command in ["analyze", "energy", "regularize", "train", "finetune", "evaluate", "predict"] {
         let help = String::from_utf8(run(&[command, "--help"]).stdout).expect("text");
         assert!(help.contains("Example: crossdub"), "{command}");
     }

@@ -9,6 +9,7 @@ mod golden;
 mod gradients;
 mod hardware;
 mod imagenet;
+mod masks;
 mod networks;
 mod published;
 mod resume;

@@ -125,6 +125,10 @@ pub fn open_source(path: &Path, spec: &mut RunSpec, reading: Reading) -> Result<
         let why = "image files come with their own validation images";
         return Err(Error::field("holdout", spec.holdout, why));
     }
+    if spec.limit > 0 {
+        let why = "of image files all are trained on; index a smaller folder";
+        return Err(Error::field("limit", spec.limit, why));
+    }
     spec.validate()?;
     Ok(image_files::open(path, spec.input_side(), reading)?.into())
 }

@@ -15,6 +15,7 @@ mod data_imagenet;
 mod energy;
 mod evaluate;
 mod files;
+mod finetune;
 mod human;
 mod image_files;
 mod inference_options;
@@ -24,7 +25,9 @@ mod prune;
 mod published;
 mod regularize;
 mod run_folder;
+mod run_options;
 mod train;
+mod training;
 
 use std::process::ExitCode;
 
@@ -50,6 +53,7 @@ enum Command {
     Energy(energy::Options),
     Adc(Box<adc::Options>),
     Train(Box<train::Options>),
+    Finetune(Box<finetune::Options>),
     Evaluate(evaluate::Options),
     Predict(predict::Options),
     Prune(Box<prune::Options>),
@@ -86,6 +90,7 @@ fn run(command: Command) -> Result<()> {
         Command::Energy(options) => energy::run(&options),
         Command::Adc(options) => adc::run(&options),
         Command::Train(options) => train::run(&options),
+        Command::Finetune(options) => finetune::run(&options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),
         Command::Prune(options) => prune::run(&options),

@@ -11,10 +11,9 @@ use super::{files, human, output};
 use crate::crossbar::prune::{Outcome, Rule, Threshold, prune};
 use crate::crossbar::tiling::TileShape;
 use crate::error::Result;
-use crate::matrix::Matrix;
 use crate::report::{Analysis, Energies, analyze};
 use crate::spec::SCHEMA_VERSION;
-use crate::weights::{NamedTensor, Weights, safetensors};
+use crate::weights::safetensors;
 
 /// Cuts every tile to a discrete level of sparsity
 #[derive(Debug, Args)]
@@ -84,14 +83,14 @@ pub fn run(options: &Options) -> Result<()> {
     let before = analyze(&layers, &hardware);
     let outcome = prune(&mut layers, TileShape::from(&hardware), rule, &threshold)?;
     let after = analyze(&layers, &hardware);
+    let pruned = weights.with_layers(layers);
     if let Some(path) = &options.masks {
-        let bytes = safetensors::write(&masks(&weights, &layers))?;
-        files::write("writing masks", path, &bytes)?;
+        files::write("writing masks", path, &safetensors::write(&pruned.masks())?)?;
     }
     if let Some(path) = &options.adc_plan {
-        files::write_adc_plan(path, &layers, &hardware)?;
+        files::write_adc_plan(path, &pruned.matrices(false)?, &hardware)?;
     }
-    files::write("writing pruned weights", &options.out, &safetensors::write(&replaced(weights, layers))?)?;
+    files::write("writing pruned weights", &options.out, &safetensors::write(&pruned)?)?;
     let answer = answer(rule, outcome, before, after);
     output::report(options.json, &answer, || describe(&answer))
 }
@@ -107,27 +106,6 @@ fn answer(rule: Rule, outcome: Outcome, before: Analysis, after: Analysis) -> An
         histogram: after.histogram,
         energy: after.energy,
     }
-}
-
-/// The checkpoint with its crossbar layers replaced.
-fn replaced(weights: Weights, layers: Vec<Matrix>) -> Weights {
-    let mut tensors = weights.tensors;
-    for layer in layers {
-        if let Some(tensor) = tensors.iter_mut().find(|tensor| tensor.name == layer.name) {
-            tensor.data = layer.data;
-        }
-    }
-    Weights::new(tensors)
-}
-
-/// 1 where a weight stays, in each layer's shape.
-fn masks(weights: &Weights, layers: &[Matrix]) -> Weights {
-    let mask = |layer: &Matrix| {
-        let shape = weights.get(&layer.name)?.shape.clone();
-        let data = layer.data.iter().map(|&weight| if weight == 0.0 { 0.0 } else { 1.0 }).collect();
-        Some(NamedTensor { name: layer.name.clone(), shape, data })
-    };
-    Weights::new(layers.iter().filter_map(mask).collect())
 }
 
 fn describe(answer: &Answer) -> String {

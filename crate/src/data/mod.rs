@@ -87,11 +87,21 @@ pub(crate) fn below(rng: &mut impl rand::Rng, limit: u32) -> u32 {
     scaled as u32
 }
 
-/// The data of a run: generated, or from the files at hand.
+/// The data of a run: generated, or from the files at hand; of the training images at most
+/// `spec.limit`, the first.
 ///
 /// # Errors
 /// When files are damaged or missing, or a holdout takes all images.
 pub fn open(spec: &RunSpec, files: &[(String, Vec<u8>)]) -> Result<Split> {
+    let mut split = whole(spec, files)?;
+    if spec.limit > 0 {
+        drop(split.train.split_off(split.train.len().saturating_sub(spec.limit)));
+    }
+    Ok(split)
+}
+
+/// The data of a run without its limit.
+fn whole(spec: &RunSpec, files: &[(String, Vec<u8>)]) -> Result<Split> {
     match spec.data {
         DataSource::ImageNet => {
             let why = "image files are read by the command line, not into memory";

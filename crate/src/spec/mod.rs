@@ -7,7 +7,7 @@ mod hardware;
 mod run;
 
 pub use hardware::{HardwareSpec, Per, Resolution, Subtraction, WeightScale};
-pub use run::{DataSource, DeviceChoice, RegularizerKind, RunSpec, model_names};
+pub use run::{DataSource, DeviceChoice, RegularizerKind, RunSpec, Trainable, model_names};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

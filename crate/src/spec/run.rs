@@ -55,6 +55,18 @@ pub enum RegularizerKind {
     GroupLassoColumn,
 }
 
+/// What the optimizer moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trainable {
+    /// Every parameter.
+    #[default]
+    All,
+    /// The convolutions' weights alone, as the authors fine-tune: no bias, normalization or fully
+    /// connected layer. (Running statistics still follow the batches.)
+    Convolutions,
+}
+
 /// Everything about a run that may vary between runs that are compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -97,6 +109,10 @@ pub struct RunSpec {
     pub augment: bool,
     /// Keeps the last N training images for evaluation, instead of the test file.
     pub holdout: usize,
+    /// Trains on only the first N training images; 0 for all. Evaluation is unaffected.
+    pub limit: usize,
+    /// What the optimizer moves.
+    pub trainable: Trainable,
     /// Seed of everything random: weights, order, augmentation, dropout, built-in images.
     pub seed: u64,
 }
@@ -123,6 +139,8 @@ impl Default for RunSpec {
             milestones: Vec::new(),
             augment: true,
             holdout: 0,
+            limit: 0,
+            trainable: Trainable::All,
             seed: 0,
         }
     }
@@ -192,6 +210,22 @@ impl RunSpec {
     /// that the maps show within a minute.
     pub fn for_page() -> Self {
         Self { batch: 16, learning_rate: 0.02, dropout: 0.2, lambda: 0.02, epochs: 10, ..Self::default() }
+    }
+
+    /// The same network and data as the authors fine-tune after pruning: a constant rate of 0.01, no
+    /// momentum, no weight decay, no regularizer, convolutions alone. Masks are the session's.
+    #[must_use]
+    pub fn for_finetuning(&self) -> Self {
+        Self {
+            regularizer: RegularizerKind::None,
+            learning_rate: 0.01,
+            momentum: 0.0,
+            weight_decay: 0.0,
+            milestones: Vec::new(),
+            epochs: 5,
+            trainable: Trainable::Convolutions,
+            ..self.clone()
+        }
     }
 
     /// Calls the network `custom` when its plan is not that of its name.

@@ -1,4 +1,4 @@
-//! A run in one file: weights, momentum, position, history, specification.
+//! A run in one file: weights, momentum, masks, position, history, specification.
 //!
 //! Everything random depends on seed and position alone, so that a resumed run goes on with the
 //! same images, augmentation and dropout; on the CPU it ends at the same bits.
@@ -40,6 +40,7 @@ pub struct Checkpoint {
     history: Vec<HistoryEntry>,
     weights: Weights,
     velocities: Weights,
+    masks: Weights,
 }
 
 impl Session {
@@ -57,7 +58,9 @@ impl Session {
             step: self.step,
             watch: self.watch,
         };
+        let masks = self.masks.as_ref().map_or_else(Weights::default, |masks| masks.stored().clone());
         let tensors = prefixed("weight/", weights).chain(prefixed("velocity/", velocities));
+        let tensors = tensors.chain(prefixed("mask/", masks));
         let tensors = tensors.chain([history_to_tensor(&self.history)]);
         let state = serde_json::to_string(&state).map_err(|why| unusable(why.to_string()))?;
         let metadata = BTreeMap::from([(KEY.to_owned(), state)]);
@@ -86,7 +89,8 @@ impl Checkpoint {
             Weights::new(own.collect())
         };
         let history = tensors.get(HISTORY).map_or_else(Vec::new, history_from_tensor);
-        Ok(Self { weights: part("weight/"), velocities: part("velocity/"), history, state })
+        let (weights, velocities, masks) = (part("weight/"), part("velocity/"), part("mask/"));
+        Ok(Self { weights, velocities, masks, history, state })
     }
 
     /// The run's specification.
@@ -112,6 +116,9 @@ impl Checkpoint {
         let State { spec, hardware, step, watch, .. } = self.state;
         let mut session = Session::new(spec, hardware, data, compute, memory, Some(&self.weights))?;
         session.velocities = import_held(&session.network, &session.plan, &self.velocities)?;
+        if !self.masks.tensors.is_empty() {
+            session.keep(&self.masks, &self.weights)?;
+        }
         if step > session.total_steps() {
             return Err(unusable(format!("step {step} of a run of {}", session.total_steps())));
         }

@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod divergence;
 pub mod evaluate;
+pub mod masks;
 pub mod progress;
 pub mod self_test;
 pub mod session;

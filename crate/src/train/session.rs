@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::divergence::Watch;
 use super::evaluate::{Evaluation, correct_predictions, evaluate};
+use super::masks::Masks;
 use super::progress::{HistoryEntry, Progress, Speed};
 use super::sgd::Sgd;
 use crate::crossbar::tiling::TileShape;
@@ -22,7 +23,7 @@ use crate::model::initialize::initialize;
 use crate::model::network::{Network, Plan};
 use crate::model::parameters::{Which, export, import};
 use crate::model::plan::CHANNELS;
-use crate::spec::{HardwareSpec, RunSpec};
+use crate::spec::{HardwareSpec, RunSpec, Trainable};
 use crate::weights::Weights;
 
 /// Stream of the dropout's random numbers, apart from those of the data room.
@@ -35,6 +36,7 @@ pub struct Session {
     pub(super) plan: Plan,
     pub(super) network: Network,
     pub(super) velocities: GradientsParams,
+    pub(super) masks: Option<Masks>,
     pub(super) step: u64,
     pub(super) history: Vec<HistoryEntry>,
     pub(super) watch: Watch,
@@ -87,6 +89,7 @@ impl Session {
             plan,
             network,
             velocities: GradientsParams::new(),
+            masks: None,
             step: 0,
             history: Vec::new(),
             watch: Watch::default(),
@@ -114,6 +117,23 @@ impl Session {
     pub fn set_hardware(&mut self, hardware: HardwareSpec) -> Result<()> {
         hardware.validate()?;
         self.hardware = hardware;
+        Ok(())
+    }
+
+    /// Sets the weights whose mask is 0 to zero and keeps them there, through all that follows.
+    ///
+    /// # Errors
+    /// When the masks are another network's, or the device fails.
+    pub async fn set_masks(&mut self, masks: &Weights) -> Result<()> {
+        let weights = self.weights().await?;
+        self.keep(masks, &weights)
+    }
+
+    /// The same where the present weights are at hand.
+    pub(super) fn keep(&mut self, masks: &Weights, weights: &Weights) -> Result<()> {
+        let masks = Masks::new(masks, weights, &self.network, &self.plan)?;
+        self.network = masks.apply(self.network.clone());
+        self.masks = Some(masks);
         Ok(())
     }
 
@@ -193,11 +213,14 @@ impl Session {
 
         let logits = self.network.forward(images, Some(self.dropout_stream()));
         let loss = cross_entropy(logits.clone(), &labels);
-        let mut gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        let mut gradients = self.gradients(&loss);
         let penalty = self.add_regularizer(&mut gradients);
         let learning_rate = self.learning_rate(epoch);
         let sgd = Sgd { learning_rate, momentum: self.spec.momentum, weight_decay: self.spec.weight_decay };
         self.network = sgd.step(self.network.clone(), gradients, &mut self.velocities);
+        if let Some(masks) = &self.masks {
+            self.network = masks.apply(self.network.clone());
+        }
 
         let (loss, penalty, right) = self.read_back(loss, penalty, logits, &labels).await?;
         self.watch.loss(self.step + 1, loss + penalty)?;
@@ -213,6 +236,18 @@ impl Session {
         });
         let batch_accuracy = 100.0 * right as f64 / labels.len() as f64;
         Ok(self.progress(epoch, (loss, penalty), batch_accuracy, learning_rate))
+    }
+
+    /// Gradients of the parameters that are trained; the optimizer leaves the others alone.
+    fn gradients(&self, loss: &Tensor<1>) -> GradientsParams {
+        let mut all = loss.backward();
+        match self.spec.trainable {
+            Trainable::All => GradientsParams::from_grads(all, &self.network),
+            Trainable::Convolutions => {
+                let ids: Vec<_> = self.network.convolutions().iter().map(|layer| layer.weight.id).collect();
+                GradientsParams::from_params(&mut all, &self.network, &ids)
+            }
+        }
     }
 
     fn batch_tensor(&self, images: Vec<f32>, count: usize) -> Tensor<4> {

@@ -67,6 +67,29 @@ impl Weights {
         }
     }
 
+    /// Masks of the crossbar layers (4-D tensors), in their shapes: 0 where a weight is zero, 1 where
+    /// it stays.
+    #[must_use]
+    pub fn masks(&self) -> Self {
+        let mask = |tensor: &NamedTensor| {
+            let data = tensor.data.iter().map(|&weight| if weight == 0.0 { 0.0 } else { 1.0 }).collect();
+            NamedTensor { name: tensor.name.clone(), shape: tensor.shape.clone(), data }
+        };
+        let layers = self.tensors.iter().filter(|t| t.shape.len() == 4 && !t.data.is_empty());
+        Self { tensors: layers.map(mask).collect() }
+    }
+
+    /// The same checkpoint with the values of these layers.
+    #[must_use]
+    pub fn with_layers(mut self, layers: Vec<Matrix>) -> Self {
+        for layer in layers {
+            if let Some(tensor) = self.tensors.iter_mut().find(|tensor| tensor.name == layer.name) {
+                tensor.data = layer.data;
+            }
+        }
+        self
+    }
+
     /// The tensor of a name.
     pub fn get(&self, name: &str) -> Option<&NamedTensor> {
         self.tensors.iter().find(|tensor| tensor.name == name)

@@ -1,0 +1,54 @@
+//! `crossdub finetune`: trains pruned weights on, and what is zero stays zero.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Map;
+
+use super::arguments::{ModelOptions, put};
+use super::files;
+use super::run_options::RunOptions;
+use super::training::{self, DATA, FROM_ZEROS, Job, MASKS, WEIGHTS};
+use crate::error::Result;
+use crate::spec::RunSpec;
+
+/// Trains pruned weights on; what is zero stays zero
+///
+/// Defaults are the authors': learning rate 0.01, no momentum, no weight decay, no regularizer, the
+/// convolutions' weights alone; 5 epochs. Every option of crossdub train changes them.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: crossdub finetune pruned.safetensors --model vgg-small --data cifar-10-batches-bin --out tuned\n         \
+    crossdub finetune --out tuned --resume"
+)]
+pub struct Options {
+    /// Pruned weights: .safetensors, or a PyTorch .pt or .pth state dict
+    #[arg(required_unless_present = "resume")]
+    weights: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelOptions,
+    /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
+    #[arg(long, value_name = "PATH", required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// Masks to keep, 1 where a weight stays [default: the zeros of the weights]
+    #[arg(long, value_name = "M.safetensors")]
+    masks: Option<PathBuf>,
+    #[command(flatten)]
+    fields: RunOptions,
+    #[command(flatten)]
+    job: Job,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    training::run(&options.job, &RunSpec::default().for_finetuning(), options.data.as_deref(), || {
+        let mut fields = Map::new();
+        options.model.fields(&mut fields);
+        options.fields.put(&mut fields)?;
+        put(&mut fields, DATA, options.data.as_deref().map(files::name));
+        put(&mut fields, WEIGHTS, options.weights.as_deref().map(files::name));
+        let masks = options.masks.as_deref().map_or_else(|| FROM_ZEROS.to_owned(), files::name);
+        put(&mut fields, MASKS, Some(masks));
+        Ok(fields)
+    })
+}

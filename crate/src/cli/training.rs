@@ -1,0 +1,285 @@
+//! Training in a folder, for every command that trains: it can be stopped at any moment and goes on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::arguments::{ReadingOptions, put};
+use super::run_folder::RunFolder;
+use super::{files, human, output};
+use crate::data::imagenet::Reading;
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::recipe::{self, Report};
+use crate::spec::{HardwareSpec, RunSpec, apply};
+use crate::train::evaluate::Evaluation;
+use crate::train::progress::Progress;
+use crate::train::session::Session;
+use crate::weights::{Weights, safetensors};
+
+/// Fields of `config.toml` that are files, not part of the specification.
+pub const DATA: &str = "data_path";
+pub const WEIGHTS: &str = "weights_path";
+pub const MASKS: &str = "masks_path";
+/// In the place of a file of masks: the zeros of the weights that the run starts from.
+pub const FROM_ZEROS: &str = "from-zeros";
+
+/// Where a run lies, and how it is followed.
+#[derive(Debug, Args)]
+pub struct Job {
+    /// Folder for configuration, metrics, checkpoints and weights
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Goes on with the run in the folder, from its last checkpoint
+    #[arg(long)]
+    resume: bool,
+    /// Also saves a checkpoint every N steps, not only after each epoch
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    checkpoint_every: u64,
+    #[command(flatten)]
+    reading: ReadingOptions,
+    /// Prints the run's report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A line of `metrics.jsonl` after an epoch; after a step it is a [`Progress`].
+#[derive(Serialize)]
+struct EpochLine {
+    step: u64,
+    epoch: usize,
+    #[serde(flatten)]
+    evaluation: Evaluation,
+    improvement_paper: Option<f64>,
+    improvement_lossless: Option<f64>,
+}
+
+/// Starts the run of these flat fields, or goes on with the one in the folder; `data` is where its
+/// images lie now, should they have moved.
+pub fn run(
+    job: &Job,
+    base: &RunSpec,
+    data: Option<&Path>,
+    fields: impl FnOnce() -> Result<Map<String, Value>>,
+) -> Result<()> {
+    let mut folder = RunFolder::open(&job.out)?;
+    let mut session =
+        if job.resume { resume(job, &folder, data)? } else { begin(job, &folder, base, &fields()?)? };
+    let stop = stop_flag()?;
+    let report = pollster::block_on(advance(&mut session, &mut folder, job, &stop))?;
+    output::report(job.json, &report, || describe(&report, job))
+}
+
+/// Starts a run.
+fn begin(job: &Job, folder: &RunFolder, base: &RunSpec, fields: &Map<String, Value>) -> Result<Session> {
+    if folder.config_path().exists() {
+        let why = "there is a run already; --resume goes on with it";
+        return Err(Error::file("starting a run", files::name(&job.out), why));
+    }
+    let session = open(base, fields, job.reading.into())?;
+    folder.write_config(&settled(fields, session.spec(), session.hardware()))?;
+    Ok(session)
+}
+
+/// Goes on with a run, or begins it again where it was stopped before its first checkpoint.
+fn resume(job: &Job, folder: &RunFolder, data: Option<&Path>) -> Result<Session> {
+    let fields = folder.read_config()?;
+    let Some(checkpoint) = folder.newest_checkpoint()? else {
+        folder.cut_metrics(0)?;
+        return open(&RunSpec::default(), &fields, job.reading.into());
+    };
+    folder.cut_metrics(checkpoint.step())?;
+    let path =
+        data.map(Path::to_owned).or_else(|| path_of(&fields, DATA)).unwrap_or_else(|| "builtin".into());
+    let mut spec = checkpoint.spec().clone();
+    let data = files::open_source(&path, &mut spec, job.reading.into())?;
+    let compute = pollster::block_on(Compute::open(spec.device))?;
+    checkpoint.resume(data, compute, files::available_memory())
+}
+
+/// A session from flat fields.
+fn open(base: &RunSpec, fields: &Map<String, Value>, reading: Reading) -> Result<Session> {
+    let mut flat = fields.clone();
+    for name in [DATA, WEIGHTS, MASKS] {
+        flat.remove(name);
+    }
+    let (mut spec, hardware) = apply(base, &HardwareSpec::default(), &flat)?;
+    let data = path_of(fields, DATA).ok_or_else(|| Error::field("data", "", "name it with --data"))?;
+    let data = files::open_source(&data, &mut spec, reading)?;
+    let path = path_of(fields, WEIGHTS);
+    let weights = path.as_deref().map(files::read_weights).transpose()?;
+    let masks = read_masks(fields, weights.as_ref())?;
+    let compute = pollster::block_on(Compute::open(spec.device))?;
+    let memory = files::available_memory();
+    let session = Session::new(spec, hardware, data, compute, memory, weights.as_ref());
+    let mut session = session.map_err(|error| match &path {
+        Some(path) => error.in_file(&files::name(path)),
+        None => error,
+    })?;
+    if let Some((masks, name)) = masks {
+        pollster::block_on(session.set_masks(&masks)).map_err(|error| error.in_file(&name))?;
+    }
+    Ok(session)
+}
+
+/// The masks that flat fields name, and where they came from.
+fn read_masks(fields: &Map<String, Value>, weights: Option<&Weights>) -> Result<Option<(Weights, String)>> {
+    let Some(path) = path_of(fields, MASKS) else { return Ok(None) };
+    let name = files::name(&path);
+    if name == FROM_ZEROS {
+        let why = "takes the zeros of the weights that the run starts from; name them with --weights";
+        let weights = weights.ok_or_else(|| Error::field("masks", FROM_ZEROS, why))?;
+        return Ok(Some((weights.masks(), name)));
+    }
+    Ok(Some((files::read_weights(&path)?, name)))
+}
+
+fn path_of(fields: &Map<String, Value>, name: &str) -> Option<PathBuf> {
+    fields.get(name).and_then(Value::as_str).map(PathBuf::from)
+}
+
+/// All fields with the values they really have.
+fn settled(fields: &Map<String, Value>, spec: &RunSpec, hardware: &HardwareSpec) -> Map<String, Value> {
+    let mut all = Map::new();
+    for whole in [serde_json::to_value(spec), serde_json::to_value(hardware)] {
+        if let Ok(Value::Object(part)) = whole {
+            all.extend(part);
+        }
+    }
+    for name in [DATA, WEIGHTS, MASKS] {
+        put(&mut all, name, fields.get(name).cloned());
+    }
+    all
+}
+
+/// Set by Ctrl-C or a termination signal; the run then saves itself and leaves.
+fn stop_flag() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .map_err(|why| Error::file("listening for signals", "process", why))?;
+    Ok(stop)
+}
+
+/// Trains to the end.
+async fn advance(
+    session: &mut Session,
+    folder: &mut RunFolder,
+    job: &Job,
+    stop: &AtomicBool,
+) -> Result<Report> {
+    let bar = progress_bar(session);
+    while !session.finished() {
+        let progress = session.step().await?;
+        folder.note(&progress);
+        show(&bar, &progress);
+        let step = session.step_number();
+        let epoch_ends = step.is_multiple_of(progress.steps_per_epoch);
+        if epoch_ends {
+            let line = after_epoch(session, progress.epoch).await?;
+            bar.suspend(|| output::say(&epoch_text(&line, session.spec().epochs, &progress)));
+            folder.note(&line);
+        }
+        let stopped = stop.load(Ordering::Relaxed);
+        let due = job.checkpoint_every > 0 && step.is_multiple_of(job.checkpoint_every);
+        if epoch_ends || due || stopped {
+            folder.save(step, &session.checkpoint().await?)?;
+        }
+        if stopped && !session.finished() {
+            bar.finish_and_clear();
+            let why = format!("interrupted after step {step}; --resume goes on from there");
+            return Err(Error::file("training", files::name(&job.out), why));
+        }
+    }
+    bar.finish_and_clear();
+    finish(session, folder).await
+}
+
+/// Evaluates, and computes what the weights would save as they are.
+async fn after_epoch(session: &mut Session, epoch: usize) -> Result<EpochLine> {
+    let evaluation = session.evaluate(usize::MAX).await?;
+    let layers = session.matrices().await?;
+    let energy = recipe::report(session, &layers).analysis.energy;
+    session.note_improvement(energy.paper.improvement, energy.lossless.improvement);
+    Ok(EpochLine {
+        step: session.step_number(),
+        epoch,
+        evaluation,
+        improvement_paper: energy.paper.improvement,
+        improvement_lossless: energy.lossless.improvement,
+    })
+}
+
+/// Writes weights and report.
+async fn finish(session: &Session, folder: &RunFolder) -> Result<Report> {
+    let weights = session.weights().await?;
+    let layers = weights.matrices(false)?;
+    let report = recipe::report(session, &layers);
+    folder.write("weights.safetensors", &safetensors::write(&weights)?)?;
+    let text =
+        serde_json::to_vec(&report).map_err(|why| Error::file("writing a result", "report.json", why))?;
+    folder.write("report.json", &text)?;
+    Ok(report)
+}
+
+fn progress_bar(session: &Session) -> ProgressBar {
+    let bar = ProgressBar::new(session.total_steps()).with_position(session.step_number());
+    let template = "{bar:28} {pos}/{len} steps  {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    bar.set_position(progress.step);
+    bar.set_message(format!(
+        "loss {:.3}  regularizer {:.3}  {:.0} images/s  {} left",
+        progress.loss,
+        progress.regularizer,
+        progress.images_per_second.unwrap_or(0.0),
+        time(progress.seconds_left.unwrap_or(0.0)),
+    ));
+}
+
+fn epoch_text(line: &EpochLine, epochs: usize, progress: &Progress) -> String {
+    format!(
+        "epoch {}/{epochs}: accuracy {:.2} %, loss {:.4} (training {:.4}, regularizer {:.4}), {} left",
+        line.epoch + 1,
+        line.evaluation.accuracy,
+        line.evaluation.loss,
+        progress.loss,
+        progress.regularizer,
+        time(progress.seconds_left.unwrap_or(0.0)),
+    )
+}
+
+/// Seconds as people say them.
+fn time(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+fn describe(report: &Report, job: &Job) -> String {
+    let accuracy =
+        report.training.accuracy.map_or_else(|| "not measured".to_owned(), |a| format!("{a:.2} %"));
+    format!(
+        "trained {} epochs on {}; accuracy {accuracy}; results in {}\n\n{}\n{}",
+        report.training.epoch,
+        report.training.adapter,
+        files::name(&job.out),
+        human::histogram(&report.analysis.histogram, Some(&report.analysis.almost_zero_histogram)),
+        human::energies(&report.analysis.energy),
+    )
+}

@@ -1,0 +1,212 @@
+//! What is pruned stays zero: through momentum, weight decay, the regularizer, checkpoints and kills.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crossdub::device::Compute;
+use crossdub::model::initialize::initialize;
+use crossdub::model::network::Plan;
+use crossdub::spec::{DeviceChoice, RegularizerKind, RunSpec, Trainable};
+use crossdub::train::checkpoint::Checkpoint;
+use crossdub::train::session::Session;
+use crossdub::weights::{Weights, safetensors};
+use proptest::prelude::*;
+
+use crate::training::{session, small_data, small_spec};
+
+fn advance(session: &mut Session, steps: usize) {
+    for _ in 0..steps {
+        pollster::block_on(session.step()).expect("trains");
+    }
+}
+
+fn weights_of(session: &Session) -> Weights {
+    pollster::block_on(session.weights()).expect("reads")
+}
+
+/// Masks that drop each weight of `weights` where `drop` says so.
+fn masks_where(weights: &Weights, drop: impl Fn(usize) -> bool) -> Weights {
+    let mut masks = weights.masks();
+    let cells = masks.tensors.iter_mut().flat_map(|tensor| &mut tensor.data);
+    cells.enumerate().for_each(|(at, cell)| *cell = if drop(at) { 0.0 } else { 1.0 });
+    masks
+}
+
+/// Whether exactly the masked weights are zero, and with the sign of a plain zero.
+fn zero_where_masked(weights: &Weights, masks: &Weights) -> bool {
+    masks.tensors.iter().all(|mask| {
+        let tensor = weights.get(&mask.name).expect("a masked layer");
+        let pairs = mask.data.iter().zip(&tensor.data);
+        pairs.clone().all(|(mask, weight)| *mask == 1.0 || weight.to_bits() == 0)
+            && pairs.filter(|(mask, weight)| **mask == 1.0 && **weight == 0.0).count() == 0
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+    #[test]
+    fn zeros_stay_through_momentum_decay_and_restarts(
+        momentum in 0.0_f64..0.95, weight_decay in 0.0_f64..0.1, every in 2_usize..9, stop in 1_usize..6,
+    ) {
+        let kinds = [RegularizerKind::Gated, RegularizerKind::GroupLassoTile];
+        let spec = RunSpec {
+            momentum, weight_decay, regularizer: kinds[stop % 2], lambda: 1e-3, ..small_spec()
+        };
+        let masks = masks_where(&weights_of(&session(spec.clone())), |at| at % every == 0);
+        let masked = || {
+            let mut session = session(spec.clone());
+            pollster::block_on(session.set_masks(&masks)).expect("fit");
+            session
+        };
+        let mut whole = masked();
+        prop_assert!(zero_where_masked(&weights_of(&whole), &masks), "at once");
+        advance(&mut whole, 6);
+        prop_assert!(zero_where_masked(&weights_of(&whole), &masks));
+
+        let mut part = masked();
+        advance(&mut part, stop);
+        let bytes = pollster::block_on(part.checkpoint()).expect("writes");
+        let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+        let saved = Checkpoint::read(&bytes).expect("reads");
+        let mut resumed = saved.resume(small_data(), compute, 1 << 32).expect("fits");
+        advance(&mut resumed, 6 - stop);
+        prop_assert!(weights_of(&whole) == weights_of(&resumed));
+    }
+}
+
+#[test]
+fn an_all_zero_layer_stays_zero() {
+    let mut session = session(small_spec());
+    let masks = masks_where(&weights_of(&session), |_| true);
+    pollster::block_on(session.set_masks(&masks)).expect("fit");
+    advance(&mut session, 3);
+    assert!(zero_where_masked(&weights_of(&session), &masks));
+}
+
+#[test]
+fn only_convolutions_move_where_only_they_are_trained() {
+    for batch_norm in [false, true] {
+        let mut session = session(RunSpec { trainable: Trainable::Convolutions, batch_norm, ..small_spec() });
+        let before = weights_of(&session);
+        advance(&mut session, 3);
+        let after = weights_of(&session);
+        for (old, new) in before.tensors.iter().zip(&after.tensors) {
+            let moves = old.shape.len() == 4 || old.name.contains("running");
+            assert_eq!(old.data != new.data, moves, "{}", old.name);
+        }
+    }
+}
+
+#[test]
+fn a_limit_shortens_the_epoch_and_nothing_else() {
+    let open = |limit| {
+        let spec = RunSpec { limit, holdout: 500, ..small_spec() };
+        crossdub::data::open(&spec, &[]).expect("built in")
+    };
+    let (whole, part) = (open(0), open(160));
+    assert_eq!(part.train.len(), 160);
+    assert_eq!(part.train.image(159), whole.train.image(159));
+    assert!(part.test == whole.test);
+    assert!(open(usize::MAX) == whole);
+}
+
+#[test]
+fn masks_of_another_network_are_refused() {
+    let mut session = session(small_spec());
+    let good = weights_of(&session).masks();
+    let changed = |change: &dyn Fn(&mut Weights)| {
+        let mut masks = good.clone();
+        change(&mut masks);
+        masks
+    };
+    for (masks, word) in [
+        (changed(&|masks| masks.tensors[0].name.push('x')), "no convolution"),
+        (changed(&|masks| masks.tensors[0].shape.swap(0, 1)), "wants"),
+        (changed(&|masks| masks.tensors[0].data[0] = 0.5), "0.5"),
+        (changed(&|masks| masks.tensors[0].data[0] = f32::NAN), "NaN"),
+        (changed(&|masks| drop(masks.tensors.pop())), "no mask"),
+        (Weights::default(), "no mask"),
+    ] {
+        let refused = pollster::block_on(session.set_masks(&masks)).expect_err("refused").to_string();
+        assert!(refused.contains(word), "{refused}");
+    }
+}
+
+/// Weights of the small network, pruned by hand: every third weight of a convolution is zero.
+fn pruned_file(folder: &Path) -> String {
+    let plan = Plan::of(&RunSpec { plan: "4 M 8 M 8 M".to_owned(), ..small_spec() }, 10).expect("valid");
+    let mut weights = initialize(&plan, 3);
+    for tensor in weights.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
+        tensor.data.iter_mut().step_by(3).for_each(|weight| *weight = 0.0);
+    }
+    let path = folder.join("pruned.safetensors");
+    std::fs::write(&path, safetensors::write(&weights).expect("fits")).expect("writes");
+    path.display().to_string()
+}
+
+fn crossdub(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+    command.args(arguments).stdin(Stdio::null()).output().expect("runs")
+}
+
+const NETWORK: [&str; 6] = ["--plan", "4 M 8 M 8 M", "--classifier", "32", "--data", "builtin"];
+const SHORT: [&str; 9] =
+    ["--epochs", "1", "--batch", "32", "--limit", "640", "--checkpoint-every", "4", "--device=cpu"];
+
+#[test]
+fn a_killed_fine_tuning_goes_on_with_its_masks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let pruned = pruned_file(folder.path());
+    let finetune = |out: &str, more: &[&str]| {
+        let common = ["finetune", &pruned, "--out", out];
+        crossdub(&[&common[..], &NETWORK, &SHORT, more].concat())
+    };
+    let (whole, killed) = (path("whole"), path("killed"));
+    let output = finetune(&whole, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // What a kill before the end leaves: the checkpoint of step 16 is the newest.
+    assert!(finetune(&killed, &[]).status.success());
+    let last = folder.path().join("killed/checkpoints/step-000000020.safetensors");
+    std::fs::remove_file(last).expect("was written");
+    std::fs::remove_file(folder.path().join("killed/weights.safetensors")).expect("was written");
+    assert!(crossdub(&["finetune", "--out", &killed, "--resume"]).status.success());
+    let weights = |run: &str| crate::shared::weights(&Path::new(run).join("weights.safetensors"));
+    assert!(weights(&whole) == weights(&killed));
+
+    let (before, after) = (crate::shared::weights(Path::new(&pruned)), weights(&whole));
+    assert!(zero_where_masked(&after, &before.masks()));
+    for (old, new) in before.tensors.iter().zip(&after.tensors) {
+        assert_eq!(old.data != new.data, old.shape.len() == 4, "{}", old.name);
+    }
+    let config = std::fs::read_to_string(Path::new(&whole).join("config.toml")).expect("written");
+    for line in ["momentum = 0.0", "weight_decay = 0.0", "trainable = \"convolutions\"", "limit = 640"] {
+        assert!(config.contains(line), "{line} in {config}");
+    }
+}
+
+#[test]
+fn training_takes_masks_and_refuses_those_of_another_network() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let pruned = pruned_file(folder.path());
+    let train = |out: &str, more: &[&str]| {
+        crossdub(&[&["train", "--out", &path(out)], &NETWORK[..], &SHORT, more].concat())
+    };
+    let output = train("kept", &["--weights", &pruned, "--masks", "from-zeros"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let masks = crate::shared::weights(Path::new(&pruned)).masks();
+    let trained = crate::shared::weights(&folder.path().join("kept/weights.safetensors"));
+    assert!(zero_where_masked(&trained, &masks));
+
+    let golden = crate::shared::repository().join("tests/golden/small_t16_ratio.weights.safetensors");
+    let golden = golden.display().to_string();
+    for masks in [&golden, "from-zeros", "/nowhere/masks.safetensors"] {
+        let output = train("refused", &["--masks", masks]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.starts_with("error: ") && said.trim_end().lines().count() == 1, "{said}");
+        assert!(!folder.path().join("refused/config.toml").exists());
+    }
+}
