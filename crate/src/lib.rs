@@ -22,6 +22,8 @@
 //! | [`report`] | plain results: analysis, preview, maps |
 //! | [`device`], [`model`], [`loss`] | Burn: devices, networks, regularizers |
 //! | [`train`] | the training session |
+//! | [`recipe`] | runs of several stages, their sweeps and reports |
+//! | `html` | runs as one page, in builds with the command line |
 //!
 //! ```
 //! use crossdub::matrix::Matrix;
@@ -46,6 +48,8 @@ pub mod crossbar;
 pub mod data;
 pub mod device;
 pub mod error;
+#[cfg(feature = "cli")]
+pub mod html;
 pub mod loss;
 pub mod matrix;
 pub mod model;

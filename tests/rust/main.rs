@@ -12,6 +12,7 @@ mod imagenet;
 mod masks;
 mod networks;
 mod published;
+mod recipes;
 mod resume;
 mod shared;
 mod tidy;

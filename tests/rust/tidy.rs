@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::shared::repository;
 
 /// Rooms by rank; a room imports only from those before it, or from its own rank's line.
-const RANKS: [&[&str]; 10] = [
+const RANKS: [&[&str]; 11] = [
     &["error", "parallel"],
     &["spec", "matrix"],
     &["weights", "crossbar"],
@@ -17,6 +17,7 @@ const RANKS: [&[&str]; 10] = [
     &["report"],
     &["train"],
     &["recipe"],
+    &["html"],
     &["cli", "web", "main", "lib"],
 ];
 

@@ -9,6 +9,7 @@ mod analyze;
 mod archives;
 mod arguments;
 mod bench;
+mod claim;
 mod converter_options;
 mod data;
 mod data_imagenet;
@@ -18,14 +19,20 @@ mod files;
 mod finetune;
 mod human;
 mod image_files;
+mod images;
 mod inference_options;
 mod output;
 mod predict;
 mod prune;
 mod published;
 mod regularize;
+mod report;
+mod run;
 mod run_folder;
 mod run_options;
+mod stage_folder;
+mod stages;
+mod sweep;
 mod train;
 mod training;
 
@@ -54,6 +61,9 @@ enum Command {
     Adc(Box<adc::Options>),
     Train(Box<train::Options>),
     Finetune(Box<finetune::Options>),
+    Run(run::Options),
+    Sweep(sweep::Options),
+    Report(report::Options),
     Evaluate(evaluate::Options),
     Predict(predict::Options),
     Prune(Box<prune::Options>),
@@ -91,6 +101,9 @@ fn run(command: Command) -> Result<()> {
         Command::Adc(options) => adc::run(&options),
         Command::Train(options) => train::run(&options),
         Command::Finetune(options) => finetune::run(&options),
+        Command::Run(options) => run::run(&options),
+        Command::Sweep(options) => sweep::run(&options),
+        Command::Report(options) => report::run(&options),
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),
         Command::Prune(options) => prune::run(&options),

@@ -4,6 +4,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -20,6 +21,17 @@ pub struct RunFolder {
     path: PathBuf,
     /// Lines not yet written; they go out with the checkpoint that holds their steps.
     pending: String,
+    /// When this process began, and seconds of work before it.
+    began: Instant,
+    earlier: f64,
+}
+
+/// A line of `metrics.jsonl`, with the seconds of work until then.
+#[derive(Serialize)]
+struct Line<'a, T> {
+    #[serde(flatten)]
+    line: &'a T,
+    seconds: f64,
 }
 
 impl RunFolder {
@@ -31,7 +43,12 @@ impl RunFolder {
         let checkpoints = path.join("checkpoints");
         fs::create_dir_all(&checkpoints)
             .map_err(|why| Error::file("making a run's folder", files::name(&checkpoints), why))?;
-        Ok(Self { path: path.to_owned(), pending: String::new() })
+        Ok(Self { path: path.to_owned(), pending: String::new(), began: Instant::now(), earlier: 0.0 })
+    }
+
+    /// Seconds of work that led to the present state; what a kill lost is not among them.
+    pub fn seconds(&self) -> f64 {
+        self.earlier + self.began.elapsed().as_secs_f64()
     }
 
     /// The configuration's path.
@@ -61,7 +78,8 @@ impl RunFolder {
 
     /// Remembers a line of `metrics.jsonl`.
     pub fn note(&mut self, line: &impl Serialize) {
-        if let Ok(text) = serde_json::to_string(line) {
+        let seconds = (1e3 * self.seconds()).round() / 1e3;
+        if let Ok(text) = serde_json::to_string(&Line { line, seconds }) {
             self.pending.push_str(&text);
             self.pending.push('\n');
         }
@@ -96,18 +114,24 @@ impl RunFolder {
     ///
     /// # Errors
     /// When the file can't be read or written.
-    pub fn cut_metrics(&self, step: u64) -> Result<()> {
+    pub fn cut_metrics(&mut self, step: u64) -> Result<()> {
         let path = self.path.join("metrics.jsonl");
         if !path.exists() {
             return Ok(());
         }
         let text = files::read("reading metrics", &path)?;
         let text = String::from_utf8_lossy(&text);
+        let mut earlier = 0.0;
         let keep = |line: &&str| {
-            let value: Option<Value> = serde_json::from_str(line).ok();
-            value.and_then(|value| value.get("step")?.as_u64()).is_some_and(|at| at <= step)
+            let value: Value = serde_json::from_str(line).unwrap_or_default();
+            let kept = value["step"].as_u64().is_some_and(|at| at <= step);
+            if kept {
+                earlier = value["seconds"].as_f64().unwrap_or(earlier);
+            }
+            kept
         };
         let kept: String = text.lines().filter(keep).flat_map(|line| [line, "\n"]).collect();
+        self.earlier = earlier;
         files::write("writing metrics", &path, kept.as_bytes())
     }
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -29,6 +29,9 @@ pub const WEIGHTS: &str = "weights_path";
 pub const MASKS: &str = "masks_path";
 /// In the place of a file of masks: the zeros of the weights that the run starts from.
 pub const FROM_ZEROS: &str = "from-zeros";
+
+/// A checkpoint is saved at least this often: what a kill may cost.
+const SAVE_AFTER: Duration = Duration::from_secs(60);
 
 /// Where a run lies, and how it is followed.
 #[derive(Debug, Args)]
@@ -70,9 +73,17 @@ pub fn run(
 ) -> Result<()> {
     let mut folder = RunFolder::open(&job.out)?;
     let mut session =
-        if job.resume { resume(job, &folder, data)? } else { begin(job, &folder, base, &fields()?)? };
+        if job.resume { resume(job, &mut folder, data)? } else { begin(job, &folder, base, &fields()?)? };
     let stop = stop_flag()?;
-    let report = pollster::block_on(advance(&mut session, &mut folder, job, &stop))?;
+    let how = Follow {
+        checkpoint_every: job.checkpoint_every,
+        place: &job.out,
+        label: "",
+        bars: &MultiProgress::new(),
+        halt: &|| Ok(stop.load(Ordering::Relaxed)),
+    };
+    pollster::block_on(follow(&mut session, &mut folder, &how))?;
+    let report = pollster::block_on(finish(&session, &folder))?;
     output::report(job.json, &report, || describe(&report, job))
 }
 
@@ -88,7 +99,7 @@ fn begin(job: &Job, folder: &RunFolder, base: &RunSpec, fields: &Map<String, Val
 }
 
 /// Goes on with a run, or begins it again where it was stopped before its first checkpoint.
-fn resume(job: &Job, folder: &RunFolder, data: Option<&Path>) -> Result<Session> {
+fn resume(job: &Job, folder: &mut RunFolder, data: Option<&Path>) -> Result<Session> {
     let fields = folder.read_config()?;
     let Some(checkpoint) = folder.newest_checkpoint()? else {
         folder.cut_metrics(0)?;
@@ -159,7 +170,7 @@ fn settled(fields: &Map<String, Value>, spec: &RunSpec, hardware: &HardwareSpec)
 }
 
 /// Set by Ctrl-C or a termination signal; the run then saves itself and leaves.
-fn stop_flag() -> Result<Arc<AtomicBool>> {
+pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
@@ -167,14 +178,27 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// How a session is followed to its end.
+pub struct Follow<'a> {
+    /// Also saves a checkpoint every so many steps; 0 for after each epoch and minute alone.
+    pub checkpoint_every: u64,
+    /// Where the run lies, for messages.
+    pub place: &'a Path,
+    /// Goes before each line said.
+    pub label: &'a str,
+    /// The bars on the screen.
+    pub bars: &'a MultiProgress,
+    /// Asked after each step: whether to save and leave. An error leaves at once.
+    pub halt: &'a dyn Fn() -> Result<bool>,
+}
+
 /// Trains to the end.
-async fn advance(
-    session: &mut Session,
-    folder: &mut RunFolder,
-    job: &Job,
-    stop: &AtomicBool,
-) -> Result<Report> {
-    let bar = progress_bar(session);
+///
+/// # Errors
+/// When the run diverges, the disk is full, or it was told to leave.
+pub async fn follow(session: &mut Session, folder: &mut RunFolder, how: &Follow<'_>) -> Result<()> {
+    let bar = how.bars.add(progress_bar(session, how.label));
+    let mut saved = Instant::now();
     while !session.finished() {
         let progress = session.step().await?;
         folder.note(&progress);
@@ -183,22 +207,24 @@ async fn advance(
         let epoch_ends = step.is_multiple_of(progress.steps_per_epoch);
         if epoch_ends {
             let line = after_epoch(session, progress.epoch).await?;
-            bar.suspend(|| output::say(&epoch_text(&line, session.spec().epochs, &progress)));
+            let text = epoch_text(&line, session.spec().epochs, &progress);
+            how.bars.suspend(|| output::say(&format!("{}{text}", how.label)));
             folder.note(&line);
         }
-        let stopped = stop.load(Ordering::Relaxed);
-        let due = job.checkpoint_every > 0 && step.is_multiple_of(job.checkpoint_every);
-        if epoch_ends || due || stopped {
+        let stopped = (how.halt)()?;
+        let due = how.checkpoint_every > 0 && step.is_multiple_of(how.checkpoint_every);
+        if epoch_ends || due || stopped || saved.elapsed() > SAVE_AFTER {
             folder.save(step, &session.checkpoint().await?)?;
+            saved = Instant::now();
         }
         if stopped && !session.finished() {
             bar.finish_and_clear();
             let why = format!("interrupted after step {step}; --resume goes on from there");
-            return Err(Error::file("training", files::name(&job.out), why));
+            return Err(Error::file("training", files::name(how.place), why));
         }
     }
     bar.finish_and_clear();
-    finish(session, folder).await
+    Ok(())
 }
 
 /// Evaluates, and computes what the weights would save as they are.
@@ -228,9 +254,10 @@ async fn finish(session: &Session, folder: &RunFolder) -> Result<Report> {
     Ok(report)
 }
 
-fn progress_bar(session: &Session) -> ProgressBar {
+fn progress_bar(session: &Session, label: &str) -> ProgressBar {
     let bar = ProgressBar::new(session.total_steps()).with_position(session.step_number());
-    let template = "{bar:28} {pos}/{len} steps  {msg}";
+    let template = "{prefix}{bar:28} {pos}/{len} steps  {msg}";
+    bar.set_prefix(label.to_owned());
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
@@ -245,7 +272,7 @@ fn show(bar: &ProgressBar, progress: &Progress) {
         progress.loss,
         progress.regularizer,
         progress.images_per_second.unwrap_or(0.0),
-        time(progress.seconds_left.unwrap_or(0.0)),
+        human::time(progress.seconds_left.unwrap_or(0.0)),
     ));
 }
 
@@ -257,18 +284,8 @@ fn epoch_text(line: &EpochLine, epochs: usize, progress: &Progress) -> String {
         line.evaluation.loss,
         progress.loss,
         progress.regularizer,
-        time(progress.seconds_left.unwrap_or(0.0)),
+        human::time(progress.seconds_left.unwrap_or(0.0)),
     )
-}
-
-/// Seconds as people say them.
-fn time(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
 }
 
 fn describe(report: &Report, job: &Job) -> String {

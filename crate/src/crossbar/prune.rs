@@ -55,7 +55,7 @@ impl Threshold {
 }
 
 /// What pruning did to the tiles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// Tiles pruned further, to the next level.
     pub forced: u64,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::SIDE;
 use crate::data::batch::Batch;
@@ -20,7 +20,7 @@ const BATCH: usize = if cfg!(target_arch = "wasm32") { 50 } else { 250 };
 const LEAST: usize = 32;
 
 /// How well a network does.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Images whose highest score is their label's, in percent.
     pub accuracy: f64,

@@ -1,4 +1,4 @@
-//! The path from a run to its report, which the page and the command line share.
+//! One training run's report, the same object on the page and in a run's folder.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::train::session::Session;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Training {
     /// `cpu` or `webgpu`.
-    pub device: &'static str,
+    pub device: String,
     /// The processor's or adapter's name.
     pub adapter: String,
     /// Steps done.
@@ -56,7 +56,7 @@ pub fn report(session: &Session, layers: &[Matrix]) -> Report {
         spec: session.spec().clone(),
         hardware: session.hardware().clone(),
         training: Training {
-            device: compute.kind,
+            device: compute.kind.to_owned(),
             adapter: compute.adapter.clone(),
             step: session.step_number(),
             epoch: session.epochs_done(),

@@ -1,0 +1,149 @@
+//! Training curves: accuracy and loss over the epochs of all stages.
+
+use maud::{Markup, html};
+
+use super::figure::{Figure, MARGIN, across, axes, line, upward};
+use super::run::{Run, Stage};
+use super::scale::{Scale, at, number};
+use crate::recipe::outcome::Epoch;
+
+const HEIGHT: f64 = 230.0;
+
+/// A stage that trains, with the epochs before it.
+struct Part<'a> {
+    stage: &'a Stage,
+    before: usize,
+}
+
+impl Part<'_> {
+    fn points<'b>(
+        &'b self,
+        x: &'b Scale,
+        y: &'b Scale,
+        value: fn(&Epoch) -> f64,
+    ) -> impl Iterator<Item = (f64, f64)> {
+        let epochs = self.stage.epochs.iter();
+        epochs.map(move |epoch| (x.place((self.before + epoch.epoch) as f64), y.place(value(epoch))))
+    }
+}
+
+fn parts(run: &Run) -> Vec<Part<'_>> {
+    let mut before = 0;
+    let mut parts = Vec::new();
+    for stage in run.stages.iter().filter(|stage| !stage.epochs.is_empty()) {
+        parts.push(Part { stage, before });
+        before += stage.epochs.len();
+    }
+    parts
+}
+
+/// Accuracy, and loss, of a run; nothing where it has no epochs.
+pub fn curves(run: &Run) -> Markup {
+    let parts = parts(run);
+    if parts.is_empty() {
+        return html! {};
+    }
+    html! { (accuracy(&parts)) (loss(&parts)) }
+}
+
+fn epochs_axis(parts: &[Part<'_>]) -> Scale {
+    let total = parts.last().map_or(1, |part| part.before + part.stage.epochs.len());
+    Scale::exact((0.0, total as f64), across())
+}
+
+fn values<'a>(parts: &'a [Part<'_>], value: fn(&Epoch) -> f64) -> impl Iterator<Item = f64> + 'a {
+    parts.iter().flat_map(move |part| part.stage.epochs.iter().map(value))
+}
+
+/// Lines between stages, with their names.
+fn stage_bands(parts: &[Part<'_>], x: &Scale) -> Markup {
+    let (bottom, top) = upward(HEIGHT);
+    html! {
+        @for (number, part) in parts.iter().enumerate() {
+            @let start = x.place(part.before as f64);
+            @if number > 0 {
+                line.divide x1=(at(start)) x2=(at(start)) y1=(at(top)) y2=(at(bottom)) {}
+            }
+            // Names of neighbours would run into each other on one line.
+            text.band x=(at(start + 3.0)) y=(at(top - 3.0 - 11.0 * (number % 2) as f64)) { (part.stage.name) }
+        }
+    }
+}
+
+fn accuracy(parts: &[Part<'_>]) -> Markup {
+    let x = epochs_axis(parts);
+    let y = Scale::linear(values(parts, |epoch| epoch.accuracy), upward(HEIGHT));
+    let drawing = html! {
+        (axes(HEIGHT, (&x, "epoch"), (&y, "accuracy, %")))
+        (stage_bands(parts, &x))
+        @for part in parts {
+            (line("line s0", part.points(&x, &y, |epoch| epoch.accuracy)))
+            @for (epoch, (px, py)) in part.stage.epochs.iter().zip(part.points(&x, &y, |epoch| epoch.accuracy)) {
+                circle.dot.s0 cx=(at(px)) cy=(at(py)) r=(dot_size(parts)) {
+                    title { (part.stage.name) ", epoch " (epoch.epoch) ": " (number(epoch.accuracy)) " %" }
+                }
+            }
+        }
+    };
+    Figure {
+        title: "Accuracy on held-out images",
+        description: "Accuracy on held-out images after each epoch, stage after stage",
+        height: HEIGHT,
+        drawing,
+        caption: html! { "After each epoch; dashed lines part the stages. Pruning lies between them." },
+        table: table(parts),
+    }
+    .html()
+}
+
+fn loss(parts: &[Part<'_>]) -> Markup {
+    let x = epochs_axis(parts);
+    let both = values(parts, |epoch| epoch.loss).chain(values(parts, |epoch| epoch.training_loss));
+    let y = Scale::linear(both, upward(HEIGHT));
+    let (right, top) = (across().1, MARGIN.2);
+    let drawing = html! {
+        (axes(HEIGHT, (&x, "epoch"), (&y, "cross-entropy")))
+        (stage_bands(parts, &x))
+        @for part in parts {
+            (line("line s0", part.points(&x, &y, |epoch| epoch.loss)))
+            (line("line s1 dashed", part.points(&x, &y, |epoch| epoch.training_loss)))
+        }
+        (line("line s0", [(right - 128.0, top + 6.0), (right - 104.0, top + 6.0)]))
+        text.tick x=(at(right - 98.0)) y=(at(top + 10.0)) { "held-out images" }
+        (line("line s1 dashed", [(right - 128.0, top + 21.0), (right - 104.0, top + 21.0)]))
+        text.tick x=(at(right - 98.0)) y=(at(top + 25.0)) { "training batches" }
+    };
+    Figure {
+        title: "Loss",
+        description: "Cross-entropy on held-out images and on training batches after each epoch",
+        height: HEIGHT,
+        drawing,
+        caption: html! {
+            "Training batches are augmented and pass dropout, so their loss is mostly the higher one. "
+            "The regularizer is not part of either."
+        },
+        table: table(parts),
+    }
+    .html()
+}
+
+fn dot_size(parts: &[Part<'_>]) -> &'static str {
+    let epochs: usize = parts.iter().map(|part| part.stage.epochs.len()).sum();
+    if epochs > 60 { "1.5" } else { "3" }
+}
+
+fn table(parts: &[Part<'_>]) -> (Vec<String>, Vec<Vec<String>>) {
+    let head = ["stage", "epoch", "accuracy, %", "loss", "training loss", "regularizer"];
+    let row = |stage: &Stage, epoch: &Epoch| {
+        vec![
+            stage.name.clone(),
+            epoch.epoch.to_string(),
+            number(epoch.accuracy),
+            number(epoch.loss),
+            number(epoch.training_loss),
+            number(epoch.regularizer),
+        ]
+    };
+    let rows = parts.iter().flat_map(|part| part.stage.epochs.iter().map(|epoch| row(part.stage, epoch)));
+    (head.map(str::to_owned).to_vec(), rows.collect())
+}

@@ -1,0 +1,91 @@
+//! Improvement of ADC energy after each stage, by every model that the report knows.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+
+use super::figure::{Figure, WIDTH};
+use super::run::{Energy, Run};
+use super::scale::{Scale, at};
+
+const BAR: f64 = 15.0;
+const LEFT: f64 = 104.0;
+
+/// Names of the models, `paper` and `lossless` first, because all reports have them.
+pub fn models<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Vec<String> {
+    let stages = runs.into_iter().flat_map(|run| &run.stages);
+    let all: BTreeSet<String> = stages.flat_map(|stage| stage.energy.keys().cloned()).collect();
+    let first = ["paper", "lossless"].map(str::to_owned).into_iter().filter(|name| all.contains(name));
+    let mut models: Vec<String> = first.collect();
+    models.extend(all.into_iter().filter(|name| name != "paper" && name != "lossless"));
+    models
+}
+
+/// A ratio in words.
+pub fn ratio(energy: Option<&Energy>) -> String {
+    match energy {
+        None => "-".to_owned(),
+        Some(energy) => energy
+            .improvement
+            .map_or_else(|| "nothing left to convert".to_owned(), |ratio| format!("{ratio:.3}x")),
+    }
+}
+
+/// The figure; nothing where the report has no energies.
+pub fn energies(run: &Run) -> Markup {
+    let models = models([run]);
+    if models.is_empty() {
+        return html! {};
+    }
+    let ratios =
+        run.stages.iter().flat_map(|stage| stage.energy.values().filter_map(|energy| energy.improvement));
+    let most = ratios.fold(1.0, f64::max);
+    let x = Scale::exact((0.0, most), (LEFT, WIDTH - 52.0));
+    let group = BAR * models.len() as f64 + 12.0;
+    let legend = 8.0 + group * run.stages.len() as f64;
+    let height = legend + 8.0 + 16.0 * models.len() as f64;
+    let drawing = html! {
+        @for (row, stage) in run.stages.iter().enumerate() {
+            @let top = 6.0 + group * row as f64;
+            text.name x=(at(LEFT - 8.0)) y=(at(top + 0.5 * (group - 12.0) + 4.0)) text-anchor="end" { (stage.name) }
+            @for (number, model) in models.iter().enumerate() {
+                @let energy = stage.energy.get(model);
+                @let long = energy.and_then(|energy| energy.improvement).unwrap_or(0.0);
+                @let y = top + BAR * number as f64;
+                rect class=(format!("bar s{}", number % 6)) x=(at(LEFT)) y=(at(y + 1.0)) width=(at(x.place(long) - LEFT))
+                    height=(at(BAR - 2.0)) {
+                    title { (stage.name) ", " (model) ": " (ratio(energy)) }
+                }
+                text.value x=(at(x.place(long) + 4.0)) y=(at(y + BAR - 4.0)) { (ratio(energy)) }
+            }
+        }
+        line.axis x1=(at(x.place(1.0))) x2=(at(x.place(1.0))) y1="2" y2=(at(legend - 6.0)) {}
+        @for (number, model) in models.iter().enumerate() {
+            @let y = legend + 16.0 * number as f64;
+            rect class=(format!("bar s{}", number % 6)) x=(at(LEFT)) y=(at(y)) width="11" height="11" {}
+            text.tick x=(at(LEFT + 17.0)) y=(at(y + 10.0)) { (model) ": bar " (number + 1) " of each stage" }
+        }
+    };
+    Figure {
+        title: "ADC energy saved after each stage",
+        description: "Improvement of ADC energy over dense tiles after each stage, by each model",
+        height,
+        drawing,
+        caption: html! {
+            "Dense energy over the energy at each tile's own level; the line is 1. " em { "paper" }
+            " counts a bit less a level, every tile once; " em { "lossless" }
+            " counts the bits that tell all sums of a column apart."
+        },
+        table: table(run, &models),
+    }
+    .html()
+}
+
+fn table(run: &Run, models: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
+    let head = std::iter::once("stage".to_owned()).chain(models.iter().cloned());
+    let row = |stage: &super::run::Stage| {
+        let ratios = models.iter().map(|model| ratio(stage.energy.get(model)));
+        std::iter::once(stage.name.clone()).chain(ratios).collect()
+    };
+    (head.collect(), run.stages.iter().map(row).collect())
+}

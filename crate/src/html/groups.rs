@@ -1,0 +1,129 @@
+//! Runs that differ in nothing but their seed, as one line with mean and deviation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::run::Run;
+
+/// Mean and sample deviation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// Sample standard deviation; none of a single value.
+    pub deviation: Option<f64>,
+    /// Number of values.
+    pub count: usize,
+}
+
+impl Spread {
+    /// Of these values; none of no value.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let count = values.len();
+        if count == 0 {
+            return None;
+        }
+        let mean = values.iter().sum::<f64>() / count as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = (count > 1).then(|| (squares / (count - 1) as f64).sqrt());
+        Some(Self { mean, deviation, count })
+    }
+}
+
+/// Runs that differ only in their seed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// The fields by which it differs from other groups.
+    pub fields: BTreeMap<String, String>,
+    /// Its recipe.
+    pub recipe: String,
+    /// Its runs, by their number among all.
+    pub runs: Vec<usize>,
+    /// Their seeds.
+    pub seeds: Vec<u64>,
+    /// Final accuracy.
+    pub accuracy: Option<Spread>,
+    /// Improvement by each model; left out where a run has nothing left to convert.
+    pub improvement: BTreeMap<String, Spread>,
+}
+
+impl Group {
+    /// A short name: the differing fields, else the recipe.
+    pub fn label(&self) -> String {
+        if self.fields.is_empty() {
+            return self.recipe.clone();
+        }
+        let short = |(name, value): (&String, &String)| match name.as_str() {
+            "recipe" => value.clone(),
+            name => format!("{name} {value}"),
+        };
+        self.fields.iter().map(short).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Puts runs that differ only in their seed together, in the order of their first.
+pub fn groups(runs: &[Run]) -> Vec<Group> {
+    let fields: Vec<_> = runs.iter().map(without_seed).collect();
+    let differing = differing(&fields);
+    let mut groups: Vec<(BTreeMap<String, String>, Vec<usize>)> = Vec::new();
+    for (at, own) in fields.into_iter().enumerate() {
+        match groups.iter_mut().find(|(of, _)| *of == own) {
+            Some((_, members)) => members.push(at),
+            None => groups.push((own, vec![at])),
+        }
+    }
+    groups.into_iter().map(|(fields, members)| group(runs, &fields, &differing, members)).collect()
+}
+
+fn without_seed(run: &Run) -> BTreeMap<String, String> {
+    let mut fields = run.all_fields();
+    fields.retain(|name, _| name != "seed" && !name.ends_with(".seed") && name != "device");
+    fields
+}
+
+/// Names of the fields that are not the same everywhere.
+fn differing(all: &[BTreeMap<String, String>]) -> BTreeSet<String> {
+    let names: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
+    let differs = |name: &&&String| all.iter().any(|fields| fields.get(**name) != all[0].get(**name));
+    names.iter().filter(differs).map(|name| (*name).clone()).collect()
+}
+
+fn group(
+    runs: &[Run],
+    fields: &BTreeMap<String, String>,
+    differing: &BTreeSet<String>,
+    members: Vec<usize>,
+) -> Group {
+    let own = || members.iter().map(|&at| &runs[at]);
+    let finals = || own().filter_map(Run::last);
+    let accuracies: Vec<f64> = finals().filter_map(|stage| stage.accuracy).collect();
+    let models: BTreeSet<&String> = finals().flat_map(|stage| stage.energy.keys()).collect();
+    let improvement = models.into_iter().filter_map(|model| {
+        let values: Option<Vec<f64>> =
+            finals().map(|stage| stage.energy.get(model).and_then(|energy| energy.improvement)).collect();
+        Some((model.clone(), Spread::of(&values?)?))
+    });
+    Group {
+        fields: fields.clone().into_iter().filter(|(name, _)| differing.contains(name)).collect(),
+        recipe: own().next().map(|run| run.name.clone()).unwrap_or_default(),
+        seeds: own().map(|run| run.seed).collect(),
+        accuracy: Spread::of(&accuracies),
+        improvement: improvement.collect(),
+        runs: members,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deviation_is_of_a_sample() {
+        let spread = Spread::of(&[1.0, 2.0, 4.0]).expect("three values");
+        assert!((spread.mean - 7.0 / 3.0).abs() < 1e-12);
+        assert!((spread.deviation.expect("several") - (7.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(Spread::of(&[5.0]).and_then(|one| one.deviation), None);
+        assert_eq!(Spread::of(&[]), None);
+    }
+}

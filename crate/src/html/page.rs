@@ -1,0 +1,204 @@
+//! The whole page.
+
+use std::collections::BTreeSet;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::curves::curves;
+use super::energies::{energies, models, ratio};
+use super::figure::table;
+use super::groups::{Group, groups};
+use super::histograms::histograms;
+use super::maps::maps;
+use super::pareto::{pareto, spread};
+use super::run::{Run, Stage};
+use super::scale::number;
+
+/// The style; part of the page, so that it needs nothing else.
+const STYLE: &str = include_str!("style.css");
+/// Up to so many runs are shown opened.
+const OPEN: usize = 2;
+
+/// Runs as a page of their own.
+pub fn page(title: &str, runs: &[Run]) -> String {
+    let groups = groups(runs);
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (title) }
+                    p { (summary(runs)) }
+                }
+                main {
+                    section aria-labelledby="results" {
+                        h2 id="results" { "Results" }
+                        (results(runs, &groups))
+                    }
+                    (tradeoffs(runs, &groups))
+                    section aria-labelledby="runs" {
+                        h2 id="runs" { "Runs" }
+                        @for (at, run) in runs.iter().enumerate() { (one(at, run, runs.len() <= OPEN)) }
+                    }
+                }
+                footer {
+                    p {
+                        "Made by Crossdub " (env!("CARGO_PKG_VERSION")) ". D.U.B. sparsity and the count of energy called "
+                        em { "paper" } ": Ibrayev, Garg, Chakraborty and Roy, arXiv 2403.13082."
+                    }
+                }
+            }
+        }
+    };
+    markup.into_string()
+}
+
+/// What the runs have in common, in a sentence.
+fn summary(runs: &[Run]) -> String {
+    let list = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("; ");
+    let count = match runs.len() {
+        1 => "One run".to_owned(),
+        count => format!("{count} runs"),
+    };
+    format!(
+        "{count} on {}. Network: {}. Crossbars of {} rows. Device: {}. Crossdub {}.",
+        list(runs.iter().map(data).collect()),
+        list(runs.iter().map(|run| run.network.clone()).collect()),
+        list(runs.iter().map(|run| run.tile.to_string()).collect()),
+        list(runs.iter().map(|run| run.device.clone()).collect()),
+        list(runs.iter().map(|run| run.version.clone()).collect()),
+    )
+}
+
+fn data(run: &Run) -> String {
+    match &run.data {
+        Some(data) => {
+            format!("{} ({} images, evaluated on {} others)", data.name, data.train_images, data.test_images)
+        }
+        None => run.data_name.clone(),
+    }
+}
+
+/// One line a group of runs that differ only in their seed.
+fn results(runs: &[Run], groups: &[Group]) -> Markup {
+    let models = models(runs);
+    let columns: BTreeSet<&String> = groups.iter().flat_map(|group| group.fields.keys()).collect();
+    let columns: Vec<&String> = columns.into_iter().filter(|name| *name != "recipe").collect();
+    let mut head = vec!["#".to_owned(), "recipe".to_owned()];
+    head.extend(columns.iter().map(|name| (*name).clone()));
+    head.extend(["seeds", "accuracy, %"].map(str::to_owned));
+    head.extend(models.iter().map(|model| format!("{model}, x")));
+    let row = |(at, group): (usize, &Group)| {
+        let mut cells = vec![(at + 1).to_string(), group.recipe.clone()];
+        cells.extend(
+            columns.iter().map(|name| group.fields.get(*name).cloned().unwrap_or_else(|| "-".to_owned())),
+        );
+        cells.push(group.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "));
+        cells.push(group.accuracy.as_ref().map_or_else(|| "-".to_owned(), spread));
+        cells.extend(
+            models.iter().map(|model| group.improvement.get(model).map_or_else(|| "-".to_owned(), spread)),
+        );
+        cells
+    };
+    let rows: Vec<Vec<String>> = groups.iter().enumerate().map(row).collect();
+    let several = groups.iter().any(|group| group.runs.len() > 1);
+    html! {
+        (table(&head, &rows))
+        p.note {
+            "After the last stage, on held-out images. Improvements are dense ADC energy over the energy at each tile's level."
+            @if several { " Runs that differ only in their seed are one line: mean and sample deviation." }
+        }
+    }
+}
+
+/// Accuracy against energy, for each data set.
+fn tradeoffs(runs: &[Run], groups: &[Group]) -> Markup {
+    let of = |group: &Group| group.runs.first().map(|&at| runs[at].data_name.as_str()).unwrap_or_default();
+    let sets: BTreeSet<&str> = groups.iter().map(of).collect();
+    html! {
+        section aria-labelledby="tradeoff" {
+            h2 id="tradeoff" { "Accuracy against energy" }
+            @for data in sets {
+                @let numbered: Vec<(usize, &Group)> =
+                    groups.iter().enumerate().filter(|(_, group)| of(group) == data).map(|(at, group)| (at + 1, group)).collect();
+                h3 { (data) }
+                div.figures {
+                    @for model in models(runs) { (pareto(data, &model, &numbered)) }
+                }
+            }
+        }
+    }
+}
+
+/// Everything about one run.
+fn one(at: usize, run: &Run, open: bool) -> Markup {
+    html! {
+        details.run open[open] {
+            summary { h3 id=(format!("run-{}", at + 1)) { (run.place) } }
+            @if !run.description.is_empty() { p { (run.description) "." } }
+            (stages(run))
+            div.figures {
+                (curves(run))
+                (energies(run))
+                (histograms(run))
+                (maps(run))
+            }
+            (provenance(run))
+        }
+    }
+}
+
+fn stages(run: &Run) -> Markup {
+    let models = models([run]);
+    let head = ["stage", "kind", "epochs", "accuracy, %", "loss", "zeros, %"].map(str::to_owned).into_iter();
+    let head: Vec<String> = head.chain(models.iter().cloned()).chain(["time, s".to_owned()]).collect();
+    let row = |stage: &Stage| {
+        let plain = |value: Option<f64>, places: usize| {
+            value.map_or_else(|| "-".to_owned(), |v| format!("{v:.places$}"))
+        };
+        let mut cells = vec![stage.name.clone(), stage.kind.clone()];
+        cells.push(if stage.epochs.is_empty() { "-".to_owned() } else { stage.epochs.len().to_string() });
+        cells.push(plain(stage.accuracy, 2));
+        cells.push(plain(stage.loss, 4));
+        cells.push(format!("{:.2}", 100.0 * stage.zeros as f64 / stage.weights.max(1) as f64));
+        cells.extend(models.iter().map(|model| ratio(stage.energy.get(model))));
+        cells.push(number(stage.seconds.round()));
+        cells
+    };
+    let rows: Vec<Vec<String>> = run.stages.iter().map(row).collect();
+    table(&head, &rows)
+}
+
+/// Where the numbers come from: all that it takes to make them again.
+fn provenance(run: &Run) -> Markup {
+    let shared = run.fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
+    let own = run.stages.iter().flat_map(|stage| {
+        let differs = stage.fields.iter().filter(|(name, value)| run.fields.get(*name) != Some(value));
+        differs.map(|(name, value)| vec![format!("{}.{name}", stage.name), value.clone()])
+    });
+    let rows: Vec<Vec<String>> = shared.chain(own).collect();
+    html! {
+        dl {
+            dt { "recipe" } dd { (run.name) }
+            dt { "seed" } dd { (run.seed) }
+            dt { "data" } dd {
+                (data(run))
+                @if let Some(data) = &run.data { br; span.hash { "SHA-256 " (data.sha256) } }
+            }
+            dt { "network" } dd { (run.network) }
+            dt { "device" } dd { (run.device) }
+            dt { "version" } dd { "Crossdub " (run.version) }
+        }
+        details {
+            summary { "All fields" }
+            (table(&["field", "value"].map(str::to_owned), &rows))
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The runs as CSV, one line a stage.
+
+use super::energies::models;
+use super::run::Run;
+
+/// All stages of all runs: what a spreadsheet or a notebook reads.
+pub fn csv(runs: &[Run]) -> String {
+    let models = models(runs);
+    let mut head: Vec<String> = [
+        "run", "recipe", "seed", "data", "tile", "stage", "kind", "epochs", "accuracy", "loss", "weights",
+        "zeros",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    head.extend(models.iter().map(|model| format!("improvement_{model}")));
+    head.extend(["seconds", "version", "device"].map(str::to_owned));
+    let mut text = row(&head);
+    for run in runs {
+        for stage in &run.stages {
+            let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            let mut cells = vec![
+                run.place.clone(),
+                run.name.clone(),
+                run.seed.to_string(),
+                run.data_name.clone(),
+                run.tile.to_string(),
+                stage.name.clone(),
+                stage.kind.clone(),
+                stage.epochs.len().to_string(),
+                number(stage.accuracy),
+                number(stage.loss),
+                stage.weights.to_string(),
+                stage.zeros.to_string(),
+            ];
+            // Nothing left to convert has no ratio: an empty cell.
+            cells.extend(
+                models.iter().map(|model| number(stage.energy.get(model).and_then(|e| e.improvement))),
+            );
+            cells.extend([stage.seconds.to_string(), run.version.clone(), run.device.clone()]);
+            text.push_str(&row(&cells));
+        }
+    }
+    text
+}
+
+/// A line; cells with commas, quotes or line ends are quoted (RFC 4180).
+fn row(cells: &[String]) -> String {
+    let quoted = |cell: &String| {
+        if cell.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell.clone()
+        }
+    };
+    cells.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        let cells = ["a,b", "say \"x\"", "plain", ""].map(str::to_owned);
+        assert_eq!(row(&cells), "\"a,b\",\"say \"\"x\"\"\",plain,\n");
+    }
+}

@@ -1,0 +1,331 @@
+//! Recipes and sweeps as processes: killed and gone on with, skipped where nothing changed, shared.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crossdub::recipe::file::{Change, Recipe};
+use crossdub::recipe::grid;
+use serde_json::Value;
+
+use crate::shared::{json, repository};
+
+/// A recipe of seconds, with masks that a training after pruning must keep.
+const TINY: &str = r#"
+name = "tiny"
+data = "builtin"
+plan = "4 M 8 M 8 M"
+classifier = "16"
+limit = 512
+holdout = 250
+batch = 64
+tile = 8
+device = "cpu"
+
+[[stage]]
+name = "clean"
+kind = "train"
+regularizer = "none"
+epochs = 2
+
+[[stage]]
+name = "dub"
+kind = "train"
+learning_rate = 0.01
+lambda = 1e-2
+epochs = 1
+
+[[stage]]
+name = "prune"
+kind = "prune"
+ratios = [20, 60, 80]
+
+[[stage]]
+name = "again"
+kind = "train"
+learning_rate = 0.01
+epochs = 1
+
+[[stage]]
+name = "finetune"
+kind = "finetune"
+epochs = 1
+"#;
+
+fn write_recipe(folder: &Path) -> PathBuf {
+    let path = folder.join("tiny.toml");
+    std::fs::write(&path, TINY).expect("writes");
+    path
+}
+
+fn crossdub(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn succeeds(arguments: &[&str]) -> Output {
+    let output = crossdub(arguments).output().expect("runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Stages that were worked on, as the run says.
+fn worked_on(output: &Output) -> usize {
+    said(output).lines().filter(|line| line.contains(" of ") && line.contains("stage ")).count()
+}
+
+fn stages(report: &Value) -> &Vec<Value> {
+    report["stages"].as_array().expect("stages")
+}
+
+#[test]
+fn a_recipe_killed_at_random_ends_at_the_same_weights_and_repeats_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = write_recipe(folder.path()).display().to_string();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (whole, killed) = (path("whole"), path("killed"));
+    let output = succeeds(&["run", &recipe, "--out", &whole, "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("exactly one JSON object");
+    assert_eq!(report, json(&Path::new(&whole).join("report.json")));
+    check_report(&report);
+
+    // Times spread over the run, so that kills fall into different stages.
+    let mut kills = 0;
+    for delay in [150_u64, 320, 90, 500, 230, 410, 60, 700].into_iter().cycle() {
+        let mut child =
+            crossdub(&["run", &recipe, "--out", &killed, "--checkpoint-every", "2"]).spawn().expect("runs");
+        let began = Instant::now();
+        let ended = loop {
+            if let Some(status) = child.try_wait().expect("waits") {
+                assert!(status.success());
+                break true;
+            }
+            if began.elapsed() > Duration::from_millis(delay + 40 * kills) {
+                break false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        if ended {
+            break;
+        }
+        child.kill().expect("kills");
+        child.wait().expect("ends");
+        kills += 1;
+        assert!(kills < 200, "it never ends");
+    }
+    assert!(kills > 0, "it was killed at least once");
+    let weights = |run: &str| std::fs::read(Path::new(run).join("weights.safetensors")).expect("written");
+    assert!(weights(&whole) == weights(&killed), "after {kills} kills");
+    let again = json(&Path::new(&killed).join("report.json"));
+    for (one, other) in stages(&report).iter().zip(stages(&again)) {
+        for field in ["id", "accuracy", "loss", "histogram", "energy", "epochs"] {
+            assert_eq!(one[field], other[field], "{field} of {}", one["name"]);
+        }
+    }
+
+    check_page(folder.path(), &[&whole, &killed]);
+
+    // Nothing is done twice; a changed field does the stages after it, and only those.
+    assert_eq!(worked_on(&succeeds(&["run", &recipe, "--out", &whole, "--resume"])), 0);
+    assert_eq!(worked_on(&succeeds(&["run", &recipe, "--out", &whole, "--set", "prune.rule=paper"])), 3);
+    assert_eq!(worked_on(&succeeds(&["run", &recipe, "--out", &whole, "--set", "finetune.epochs=2"])), 1);
+    assert_eq!(worked_on(&succeeds(&["run", &recipe, "--out", &whole, "--set", "adc=lossless"])), 0);
+}
+
+/// What users script against, and that pruned weights stay zero.
+fn check_report(report: &Value) {
+    for field in ["schema_version", "version", "name", "seed", "spec", "hardware", "data", "device"] {
+        assert!(!report[field].is_null(), "{field}");
+    }
+    let stages = stages(report);
+    let kinds: Vec<&str> = stages.iter().filter_map(|stage| stage["kind"].as_str()).collect();
+    assert_eq!(kinds, ["train", "train", "prune", "train", "finetune"]);
+    for stage in stages {
+        for field in ["name", "id", "accuracy", "loss", "histogram", "energy", "seconds", "zeros"] {
+            assert!(!stage[field].is_null(), "{field} of {}", stage["name"]);
+        }
+    }
+    assert!(stages[2]["zeros"].as_u64() > Some(0));
+    for later in [3, 4] {
+        assert_eq!(stages[later]["zeros"], stages[2]["zeros"], "masks are kept");
+        assert_eq!(stages[later]["histogram"], stages[2]["histogram"]);
+    }
+    assert_eq!(stages[0]["epochs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(report["training"]["history"].as_array().map(Vec::len), Some(5), "one entry an epoch");
+    let tiles: usize = report["maps"]
+        .as_array()
+        .expect("maps")
+        .iter()
+        .map(|map| map["level"].as_array().expect("levels").len())
+        .sum();
+    assert_eq!(report["analysis"]["tiles"].as_u64(), Some(tiles as u64));
+}
+
+/// The report of two equal runs: whole, loading nothing, and readable by programs.
+fn check_page(folder: &Path, runs: &[&str]) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (page, csv, out) = (path("page.html"), path("runs.csv"), path("runs.json"));
+    succeeds(
+        &[&["report"], runs, &["--out", &page, "--csv", &csv, "--json", &out, "--title", "A <b> & \"c\""]]
+            .concat(),
+    );
+    let html = std::fs::read_to_string(&page).expect("written");
+    for outside in ["http", "src=", "href=", "url(", "@import", "<script"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert!(html.contains("<title>A &lt;b&gt; &amp; &quot;c&quot;</title>"), "titles are escaped");
+    for part in [
+        "Accuracy on held-out images",
+        "Tiles by level",
+        "Crossbars by level",
+        "SHA-256",
+        "features.0.weight",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert_eq!(
+        html.matches("<svg").count(),
+        html.matches("aria-label=").count(),
+        "figures say what they show"
+    );
+    let csv = std::fs::read_to_string(&csv).expect("written");
+    let columns = |line: &str| line.matches(',').count();
+    let mut lines = csv.lines();
+    let head = lines.next().expect("a head");
+    assert!(head.contains("improvement_paper") && lines.clone().count() == 10, "{csv}");
+    assert!(lines.all(|line| columns(line) == columns(head)), "{csv}");
+    let answer = json(Path::new(&out));
+    assert_eq!(answer["groups"].as_array().map(Vec::len), Some(1), "they differ in nothing");
+    assert_eq!(answer["groups"][0]["accuracy"]["deviation"].as_f64(), Some(0.0));
+    assert_eq!(answer["runs"].as_array().map(Vec::len), Some(2));
+    let nothing =
+        crossdub(&["report", &path("nowhere"), "--out", &path("none.html")]).output().expect("runs");
+    assert!(nothing.status.code() == Some(1) && !Path::new(&path("none.html")).exists());
+}
+
+#[test]
+fn a_sweep_computes_shared_stages_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = write_recipe(folder.path()).display().to_string();
+    let out = folder.path().join("sweep");
+    let place = out.display().to_string();
+    let common = ["sweep", &recipe, "--out", &place, "--set", "dub.lambda=1e-3,1e-2"];
+    let sweep = [&common[..], &["--stage", "prune.rule=exact,paper", "--jobs", "2"]].concat();
+    let count = succeeds(&[&sweep[..], &["--count"]].concat());
+    assert_eq!(String::from_utf8_lossy(&count.stdout), "4\n");
+    let planned = succeeds(&[&sweep[..], &["--dry-run"]].concat());
+    assert!(String::from_utf8_lossy(&planned.stdout).contains("dub.lambda=0.001,prune.rule=paper"));
+    assert!(!out.exists(), "a dry run leaves nothing behind");
+
+    let output = succeeds(&[&sweep[..], &["--json"]].concat());
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("exactly one JSON object");
+    let runs = answer["runs"].as_array().expect("runs");
+    assert_eq!(runs.len(), 4);
+    assert!(runs.iter().all(|run| run["state"] == "done" && run["accuracy"].is_number()), "{answer}");
+    // One clean stage, two of dub, and for each run its own prune, again and finetune.
+    assert_eq!(std::fs::read_dir(out.join("stages")).expect("lists").count(), 1 + 2 + 4 * 3);
+    assert_eq!(worked_on(&output), 15, "{}", said(&output));
+    let ids = |stage: usize| -> BTreeSet<String> {
+        let report = |run: &Value| json(&out.join(run["name"].as_str().expect("a name")).join("report.json"));
+        runs.iter().map(|run| report(run)["stages"][stage]["id"].to_string()).collect()
+    };
+    assert_eq!((ids(0).len(), ids(1).len(), ids(2).len()), (1, 2, 4));
+    // One run alone, as a cluster's array does it, finds all done.
+    let task = succeeds(&[&sweep[..], &["--task", "3"]].concat());
+    assert_eq!(worked_on(&task), 0);
+    let beyond = crossdub(&[&sweep[..], &["--task", "4"]].concat()).output().expect("runs");
+    assert!(!beyond.status.success() && said(&beyond).contains("task"));
+}
+
+#[test]
+fn two_processes_share_a_store() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = write_recipe(folder.path()).display().to_string();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (store, one, two) = (path("store"), path("one"), path("two"));
+    let start =
+        |out: &str| crossdub(&["run", &recipe, "--store", &store, "--out", out]).spawn().expect("runs");
+    let children = [start(&one), start(&two)];
+    let outputs = children.map(|child| child.wait_with_output().expect("ends"));
+    for output in &outputs {
+        assert!(output.status.success(), "{}", said(output));
+    }
+    assert_eq!(outputs.iter().map(worked_on).sum::<usize>(), 5, "each stage by one of them");
+    let left = |name: &str| {
+        let folders = std::fs::read_dir(&store).expect("lists").flatten();
+        folders.filter(|folder| folder.path().join(name).exists()).count()
+    };
+    assert_eq!((left("claim-1"), left("checkpoints"), left("result.json")), (0, 0, 5));
+}
+
+#[test]
+fn a_sweep_goes_on_past_a_run_that_diverged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = write_recipe(folder.path()).display().to_string();
+    let out = folder.path().join("sweep").display().to_string();
+    let rates = "dub.learning_rate=900,0.01";
+    let output = crossdub(&["sweep", &recipe, "--out", &out, "--set", rates]).output().expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = said(&output);
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: ") && last.contains("1 of 2 runs failed"), "{said}");
+    assert!(last.contains("stage dub") && last.contains("diverged"), "{last}");
+    assert!(Path::new(&out).join("dub.learning_rate=0.01/report.json").exists());
+}
+
+#[test]
+fn a_recipe_s_mistakes_are_named() {
+    let read = |text: &str| Recipe::read(text, &[]).expect_err(text).to_string();
+    let stage = "[[stage]]\nname = 'a'\nkind = 'train'\n";
+    for (text, named) in [
+        ("data = 'builtin'", "stage"),
+        (stage, "data"),
+        (&format!("data = 'builtin'\nlamda = 1\n{stage}"), "lamda"),
+        (&format!("data = 'builtin'\nratios = [1]\n{stage}"), "ratios"),
+        (&format!("data = 'builtin'\n{stage}lamda = 1"), "a.lamda"),
+        (&format!("data = 'builtin'\n{stage}tile = 64"), "a.tile"),
+        (&format!("data = 'builtin'\n{stage}rule = 'exact'"), "a.rule"),
+        (&format!("data = 'builtin'\n{stage}epochs = 0"), "a.epochs"),
+        (&format!("data = 'builtin'\n{stage}{stage}"), "two stages"),
+        (&format!("data = 'builtin'\n{}", stage.replace("train", "prune")), "a.weights"),
+        (&format!("data = 'builtin'\n{}", stage.replace("train", "bake")), "bake"),
+        (&format!("data = 'builtin'\n{}", stage.replace("'a'", "'../a'")), "stage.name"),
+        ("data = builtin", "reading the recipe"),
+    ] {
+        let error = read(text);
+        assert!(error.contains(named) && error.lines().count() == 1, "{error}");
+    }
+    let changed = |set: &str| Recipe::read(TINY, &[grid::change(set).expect("valid")]);
+    for bad in
+        ["nothing=1", "none.lambda=1", "dub.rule=exact", "clean.kind=prune", "lambda=x", "prune.ratios=x"]
+    {
+        assert!(changed(bad).is_err(), "{bad}");
+    }
+    let recipe = changed("lambda=0.5").expect("valid");
+    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.spec()?.lambda)).collect();
+    assert_eq!(lambdas, [0.5; 4], "a change without a stage reaches all of them");
+    let recipe = Recipe::read(TINY, &[Change::new("dub.lambda", Value::from(0.5))]).expect("valid");
+    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.spec()?.lambda)).collect();
+    assert_eq!(lambdas, [1e-3, 0.5, 1e-3, 1e-3]);
+}
+
+#[test]
+fn the_recipes_of_the_repository_can_be_read() {
+    let folder = repository().join("recipes");
+    let recipes = std::fs::read_dir(folder).expect("lists").flatten().map(|entry| entry.path());
+    let mut names = BTreeSet::new();
+    for path in recipes.filter(|path| path.extension().is_some_and(|ending| ending == "toml")) {
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let recipe = Recipe::read(&text, &[]).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        assert_eq!(path.file_stem().and_then(|name| name.to_str()), Some(recipe.name.as_str()));
+        assert!(!recipe.description.is_empty(), "{}", path.display());
+        names.insert(recipe.name);
+    }
+    assert!(names.contains("builtin-quick"));
+}
