@@ -6,8 +6,10 @@ use std::path::Path;
 use crossdub::crossbar::prune::{Rule, Threshold, prune};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::matrix::Matrix;
+use crossdub::model::network::Plan;
 use crossdub::report::{InferenceQuestion, inference};
-use crossdub::spec::{HardwareSpec, Per};
+use crossdub::spec::{HardwareSpec, Per, Resolution, RunSpec};
+use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::command_line::{answer, golden_weights, refusal};
@@ -158,4 +160,60 @@ fn the_adc_plan_has_one_line_a_tile() {
     let bits: u64 = tiles.iter().map(|tile| tile["bits_paper"].as_u64().expect("bits")).sum();
     assert_eq!(Some(bits as f64), analysis["energy"]["paper"]["actual"].as_f64());
     refusal(&["analyze", &weights, "--tile", "16", "--adc-plan", &path("plan.txt")]);
+}
+
+#[test]
+fn a_named_network_tells_its_output_positions() {
+    let mut spec = RunSpec { side: 224, ..RunSpec::default() };
+    spec.set_model("resnet18").expect("known");
+    let positions = Plan::of(&spec, 1000).expect("valid").positions();
+    assert_eq!(positions.len(), 20);
+    let of = |name: &str| positions.iter().find(|(known, _, _)| known == name).expect("a convolution").2;
+    assert_eq!((of("conv1.weight"), of("layer1.0.conv1.weight")), (112 * 112, 56 * 56));
+    assert_eq!((of("layer2.0.downsample.0.weight"), of("layer4.1.conv2.weight")), (28 * 28, 7 * 7));
+    spec.set_model("vgg-small").expect("known");
+    spec.side = 32;
+    let positions = Plan::of(&spec, 10).expect("valid").positions();
+    assert_eq!(positions.iter().map(|(_, _, count)| *count).collect::<Vec<_>>(), [1024, 256, 64]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    /// Dense conversions are the product that the documentation states; a finer policy never costs
+    /// more than a coarser one.
+    #[test]
+    fn conversions_and_policies_keep_their_order(
+        rows in 1_usize..20, cols in 1_usize..40, tile in 2_usize..17, precision in 2_u32..9,
+        cell in 1_u32..4, dac in 1_u32..4, active_rows in 0_usize..17, seed in 0_u64..1000,
+    ) {
+        let hardware = HardwareSpec {
+            tile,
+            weight_precision: precision,
+            cell_bits: cell.min(precision - 1),
+            dac_bits: dac,
+            active_rows: active_rows.min(tile),
+            ..HardwareSpec::default()
+        };
+        let noise = |at: usize| ((at as u64 * 2_654_435_761 + seed) % 1000) as f32 / 1000.0;
+        let weights = (0..rows * cols).map(|at| if noise(at) < 0.6 { 0.0 } else { noise(at + 7) - 0.5 });
+        let layer = Matrix::new("w", rows, cols, weights.collect()).expect("fits");
+        let answer = inference(&[layer], &hardware, &InferenceQuestion::everything(Some(vec![3])).expect("valid"))
+            .expect("counts");
+        let at_once = if hardware.active_rows == 0 { tile } else { hardware.active_rows };
+        let groups: usize = (0..cols.div_ceil(tile)).map(|at| (cols - at * tile).min(tile).div_ceil(at_once)).sum();
+        let slices = (precision - 1).div_ceil(hardware.cell_bits) as usize;
+        let expected = 3 * 8_usize.div_ceil(dac as usize) * slices * 2 * rows * groups;
+        let bits = |model: &str, per| {
+            let row = answer.table.iter().find(|row| row.model == model && row.per == per).expect("a row");
+            row.per_inference.expect("an energy").actual
+        };
+        // One row at a time has 0 bits in the paper's count, so nothing to convert.
+        for row in answer.table.iter().filter(|row| row.resolution != Resolution::Paper) {
+            prop_assert_eq!(row.conversions.expect("known").dense, expected as u64);
+        }
+        let (tile, column) = (Per::Tile, Per::Column);
+        prop_assert!(bits("lossless", column) <= bits("lossless", tile));
+        prop_assert!(bits("lossless-sliced", tile) <= bits("lossless", tile));
+        prop_assert!(bits("lossless-sliced", column) <= bits("lossless-sliced", tile));
+    }
 }

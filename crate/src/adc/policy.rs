@@ -9,7 +9,8 @@
 //!
 //! The three that follow from the weights give 0 bits, no conversion, where nothing is active. The
 //! lossless ones have one bit more for the sign where two columns are subtracted in analog. An
-//! offset mapping has no zero cells, so there every row counts as active and pruning saves nothing.
+//! offset mapping makes no zero cell of a zero weight, so there every row counts as active and pruning
+//! saves nothing by `paper` and `lossless`.
 //!
 //! A converter serves one column after another: `per` tile, all columns take the bits of the column
 //! that needs most, as in the paper; per column, each takes its own, as a converter can that stops
@@ -27,7 +28,8 @@ use crate::spec::{HardwareSpec, Per, Resolution, Subtraction};
 pub struct Seen {
     /// Rows that are active at once.
     pub rows: usize,
-    /// Weights among them that are not zero.
+    /// Weights among them that are not zero: once quantized where a lossless policy asks, since that
+    /// is what the cells hold; any larger count is lossless too.
     pub active: usize,
     /// Cells among them that are set, in this weight slice and polarity; where two polarities are
     /// subtracted in analog, the larger of both counts.

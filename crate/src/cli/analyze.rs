@@ -21,8 +21,8 @@ pub struct Options {
     #[command(flatten)]
     hardware: HardwareOptions,
     /// Model of the ADC: any that crossdub adc knows, a TOML file of your own, or all
-    #[arg(long, default_value = "paper", value_name = "MODEL")]
-    adc: String,
+    #[arg(long, value_name = "MODEL")]
+    adc: Option<String>,
     /// Also writes what each tile's converters need, one line a tile: .csv or .json
     #[arg(long, value_name = "FILE")]
     adc_plan: Option<PathBuf>,
@@ -44,7 +44,7 @@ pub fn run(options: &Options) -> Result<()> {
     let weights = files::read_weights(&options.weights)?;
     let layers =
         weights.matrices(options.linear).map_err(|error| error.in_file(&files::name(&options.weights)))?;
-    let question = options.inference.question(&options.adc, &weights, &layers)?;
+    let question = options.inference.question(options.adc.as_deref(), &weights, &layers)?;
     let mut analysis = analyze(&layers, &hardware);
     if let Some(question) = question {
         analysis.inference = Some(inference(&layers, &hardware, &question)?);
@@ -52,10 +52,10 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(path) = &options.adc_plan {
         files::write_adc_plan(path, &layers, &hardware)?;
     }
-    output::report(options.json, &analysis, || describe(&analysis, &options.adc))
+    output::report(options.json, &analysis, || describe(&analysis, options.adc.as_deref()))
 }
 
-fn describe(analysis: &Analysis, adc: &str) -> String {
+fn describe(analysis: &Analysis, adc: Option<&str>) -> String {
     let head =
         ["layer", "outputs", "inputs", "tiles", "zeros", "least sparse tile"].map(str::to_owned).to_vec();
     let mut rows = vec![head];
@@ -71,7 +71,7 @@ fn describe(analysis: &Analysis, adc: &str) -> String {
         ]);
     }
     let (model, energy) = match adc {
-        "lossless" => ("lossless", &analysis.energy.lossless),
+        Some("lossless") => ("lossless", &analysis.energy.lossless),
         _ => ("paper", &analysis.energy.paper),
     };
     let inference = analysis.inference.as_ref().map(inference_options::describe);

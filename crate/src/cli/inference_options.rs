@@ -9,9 +9,9 @@ use crate::adc::Energy;
 use crate::adc::converter::{Converter, Unit};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::model::plan::VggPlan;
+use crate::model::network::Plan;
 use crate::report::{Inference, InferenceQuestion, InferenceRow, Pair};
-use crate::spec::{Per, Resolution};
+use crate::spec::{DataSource, Per, Resolution};
 use crate::weights::Weights;
 
 /// Classes of a named network; they change no convolution.
@@ -35,6 +35,9 @@ pub struct InferenceOptions {
     positions: Option<Vec<u64>>,
     #[command(flatten)]
     model: ModelOptions,
+    /// Width and height of the images that --model or --plan takes; without, 32, or 224 for ImageNet's
+    #[arg(long, value_name = "PIXELS")]
+    side: Option<usize>,
     /// Share of the converters in the energy of the whole accelerator before pruning, 0 to 1
     #[arg(long, value_name = "SHARE")]
     adc_share: Option<f64>,
@@ -49,33 +52,34 @@ pub struct InferenceOptions {
 }
 
 impl InferenceOptions {
-    /// What is asked; none when only `adc` of the plain analysis is.
+    /// What is asked; none when the plain analysis answers. Without `adc`, the unitless models.
     ///
     /// # Errors
     /// Names the option that can't be used.
     pub fn question(
         &self,
-        adc: &str,
+        adc: Option<&str>,
         weights: &Weights,
         layers: &[Matrix],
     ) -> Result<Option<InferenceQuestion>> {
         let settings = self.converter.settings()?;
+        let all = [Resolution::Paper, Resolution::Lossless, Resolution::LosslessSliced];
         let converters = match adc {
-            "all" => Converter::all_published(&settings)?,
-            name => vec![converter(name, settings)?.extrapolating()],
+            None => all.map(Converter::unitless).to_vec(),
+            Some("all") => Converter::all_published(&settings)?,
+            Some(name) => vec![converter(name, settings)?.extrapolating()],
         };
-        let plain = matches!(adc, "paper" | "lossless") && self.resolution.is_empty();
+        let plain = matches!(adc, None | Some("paper" | "lossless")) && self.resolution.is_empty();
         if plain && !self.per_inference {
             return Ok(None);
         }
         let converters = match (&converters[..], &self.resolution[..]) {
-            // One unitless model at another's resolution is that other.
-            ([only], [_, ..]) if only.unit() == Unit::Bits => {
+            // A unitless model at another's resolution is that other.
+            (all, [_, ..]) if all.iter().all(|converter| converter.unit() == Unit::Bits) => {
                 self.resolution.iter().copied().map(Converter::unitless).collect()
             }
             _ => converters,
         };
-        let all = [Resolution::Paper, Resolution::Lossless, Resolution::LosslessSliced];
         Ok(Some(InferenceQuestion {
             converters,
             resolutions: if self.resolution.is_empty() { all.to_vec() } else { self.resolution.clone() },
@@ -102,8 +106,15 @@ impl InferenceOptions {
             return Ok(self.positions.clone());
         }
         let Some(name) = self.model.model.as_deref().or(self.model.plan.as_deref()) else { return Ok(None) };
-        let plan = VggPlan::of(&self.model.spec()?, CLASSES)?;
-        let mut stages = plan.stages.iter();
+        let mut spec = self.model.spec()?;
+        if spec.is_for_imagenet() {
+            spec.data = DataSource::ImageNet;
+        }
+        spec.side = self.side.unwrap_or(spec.side);
+        spec.validate()?;
+        let known = Plan::of(&spec, CLASSES)?.positions();
+        let by_name = layers.iter().any(|layer| known.iter().any(|(known, _, _)| *known == layer.name));
+        let mut next = 0;
         let mut positions = Vec::new();
         for layer in layers {
             // A fully connected layer has one output position.
@@ -111,21 +122,22 @@ impl InferenceOptions {
                 positions.push(1);
                 continue;
             }
-            let fits = |stage: &&crate::model::plan::Stage| {
-                (stage.outputs, stage.inputs * 9) == (layer.rows, layer.cols)
+            // Under other names the layers must stand in the network's order.
+            let same = |(at, known): &(usize, &(String, Vec<usize>, u64))| {
+                if by_name { known.0 == layer.name } else { *at == next }
             };
-            let Some(stage) = stages.next().filter(fits) else {
-                let why = format!("its layers don't fit {} of {} x {}", layer.name, layer.rows, layer.cols);
-                return Err(Error::field("model", name, why));
-            };
-            positions.push((stage.side * stage.side) as u64);
+            let fits = |shape: &[usize]| (shape[0], shape[1..].iter().product()) == (layer.rows, layer.cols);
+            match known.iter().enumerate().find(same) {
+                Some((_, (_, shape, count))) if fits(shape) => positions.push(*count),
+                _ => {
+                    let why = format!("it has no {} of {} x {}", layer.name, layer.rows, layer.cols);
+                    return Err(Error::field("model", name, why));
+                }
+            }
+            next += 1;
         }
-        if let Some(stage) = stages.next() {
-            let why = format!(
-                "it has {} layers more than the weights, from {} channels on",
-                1 + stages.count(),
-                stage.outputs
-            );
+        if next < known.len() {
+            let why = format!("it has {} convolutions, the weights {next}", known.len());
             return Err(Error::field("model", name, why));
         }
         Ok(Some(positions))
@@ -145,6 +157,9 @@ pub fn describe(inference: &Inference) -> String {
         crossbars.with_set_cells,
         inference.input_slices,
     );
+    if !inference.zero_weight_is_zero_cell {
+        text += "offset mapping: a zero weight is no zero cell, so pruning saves no bits by active rows\n";
+    }
     if inference.positions.is_none() {
         text += "per tile only: --model, --plan or --positions tell the output positions of an inference\n";
     }

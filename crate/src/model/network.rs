@@ -51,6 +51,18 @@ impl Plan {
         }
     }
 
+    /// Every convolution's weight under PyTorch's name, its shape, and its output positions (width
+    /// times height).
+    pub fn positions(&self) -> Vec<(String, Vec<usize>, u64)> {
+        let sides: Vec<usize> = match self {
+            Self::Vgg(plan) => plan.stages.iter().map(|stage| stage.side).collect(),
+            Self::ResNet(plan) => plan.convolutions().map(|convolution| convolution.side).collect(),
+        };
+        // Blanks stand in the order of the convolutions.
+        let weights = self.blanks().into_iter().filter(|blank| blank.shape.len() == 4);
+        weights.zip(sides).map(|(blank, side)| (blank.name, blank.shape, (side * side) as u64)).collect()
+    }
+
     /// Its parameters under PyTorch's names, in the order in which initial values are drawn.
     pub fn blanks(&self) -> Vec<Blank> {
         match self {

@@ -126,12 +126,17 @@ impl ResNetPlan {
         blanks
     }
 
+    /// The convolutions, a block's own before what brings its input to its shape.
+    pub fn convolutions(&self) -> impl Iterator<Item = &ConvPlan> {
+        let blocks = self.stages.iter().flatten();
+        let convolutions = blocks.flat_map(|block| block.convolutions.iter().chain(&block.downsample));
+        [&self.stem].into_iter().chain(convolutions)
+    }
+
     /// Values that one image takes while training: input, output, normalization and activation of
     /// every convolution.
     pub(super) fn image_values(&self) -> u64 {
-        let blocks = self.stages.iter().flatten();
-        let convolutions = blocks.flat_map(|block| block.convolutions.iter().chain(&block.downsample));
-        [&self.stem].into_iter().chain(convolutions).map(ConvPlan::image_values).sum()
+        self.convolutions().map(ConvPlan::image_values).sum()
     }
 
     /// torchvision's name of the parameter at a path through [`super::resnet::ResNet`].

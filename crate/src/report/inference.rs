@@ -87,6 +87,9 @@ pub struct Inference {
     pub weight_slices: usize,
     /// Crossbars for one weight slice: 2 for positive and negative ones.
     pub polarities: usize,
+    /// Whether pruning a weight empties its cells; not in an offset mapping, where pruning saves no
+    /// bits by active rows.
+    pub zero_weight_is_zero_cell: bool,
     /// Converters of one crossbar.
     pub adcs_per_tile: usize,
     /// Share of the converters in the whole dense accelerator's energy, as given.
@@ -193,6 +196,7 @@ pub fn inference(
         input_slices,
         weight_slices: slicing.slices(),
         polarities: slicing.polarities(),
+        zero_weight_is_zero_cell: slicing.offset() == 0,
         adcs_per_tile: question.adcs_per_tile,
         adc_share: question.adc_share,
         skip_zero_columns: question.skip_zero_columns,
