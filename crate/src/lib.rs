@@ -22,6 +22,7 @@
 //! | [`report`] | plain results: analysis, preview, maps |
 //! | [`device`], [`model`], [`loss`] | Burn: devices, networks, regularizers |
 //! | [`train`] | the training session |
+//! | [`simulate`] | images through simulated crossbars and converters, bit for bit |
 //! | [`recipe`] | runs of several stages, their sweeps and reports |
 //! | `html` | runs as one page, in builds with the command line |
 //!
@@ -56,6 +57,7 @@ pub mod model;
 pub mod parallel;
 pub mod recipe;
 pub mod report;
+pub mod simulate;
 pub mod spec;
 pub mod train;
 #[cfg(feature = "web")]

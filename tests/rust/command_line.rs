@@ -3,6 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crossdub::model::initialize::initialize;
+use crossdub::model::network::Plan;
+use crossdub::spec::RunSpec;
+use crossdub::weights::{Weights, safetensors};
 use serde_json::Value;
 
 use crate::shared::{json, repository, shared};
@@ -192,4 +196,71 @@ fn prune_writes_all_tensors_and_says_what_it_did() {
     }
     refusal(&["prune", &weights, "--tile", "16", "--ratios", "30", "--out", &path("none.safetensors")]);
     assert!(!folder.path().join("none.safetensors").exists());
+}
+
+/// Weights of a small network, in a folder of their own.
+fn small_network() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spec = RunSpec { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..RunSpec::default() };
+    let weights = initialize(&Plan::of(&spec, 10).expect("valid"), 1);
+    let path = folder.path().join("w.safetensors");
+    std::fs::write(&path, safetensors::write(&weights).expect("writes")).expect("writes");
+    (folder, path.display().to_string())
+}
+
+const SMALL: [&str; 6] = ["--plan", "4 M 6 M", "--data", "builtin", "--tile", "8"];
+
+#[test]
+fn simulate_prints_the_contract_s_fields() {
+    let (_folder, weights) = small_network();
+    let with = |more: &[&str]| answer(&[&["simulate", &weights][..], &SMALL, more, &["--json"]].concat());
+    let report = with(&["--resolution", "lossless-sliced", "--range", "2..8"]);
+    assert_eq!((report["images"].as_u64(), report["exact"].as_bool()), (Some(6), Some(true)));
+    assert_eq!(report["mismatched_outputs"].as_u64(), Some(0));
+    assert_eq!(report["saturated_conversions"].as_u64(), Some(0));
+    assert!(report["conversions"].as_u64() > Some(0));
+    for field in ["accuracy", "digital_accuracy", "quantized_accuracy"] {
+        assert!(report[field].as_f64().is_some_and(|percent| (0.0..=100.0).contains(&percent)), "{field}");
+    }
+    for field in [
+        "name",
+        "conversions",
+        "saturated_conversions",
+        "mismatched_outputs",
+        "clipped_activations",
+        "saturated_by_tile",
+    ] {
+        assert!(!report["layers"][0][field].is_null(), "{field}");
+    }
+    let paper = with(&["--resolution", "1", "--images", "3"]);
+    assert_eq!(paper["exact"].as_bool(), Some(false));
+    let seeds = with(&["--resolution", "lossless", "--images", "3", "--read-noise", "0.3", "--seeds", "3"]);
+    assert_eq!(seeds["seeds"]["accuracies"].as_array().map(Vec::len), Some(3));
+    let text =
+        run(&[&["simulate", &weights][..], &SMALL, &["--images", "2", "--subtraction", "offset"]].concat());
+    assert!(String::from_utf8_lossy(&text.stdout).contains("pruning saves nothing"));
+}
+
+#[test]
+fn simulate_refuses_by_name() {
+    let (folder, weights) = small_network();
+    let refuse = |more: &[&str]| refusal(&[&["simulate", &weights][..], &SMALL, more].concat());
+    assert!(refuse(&["--input-bits", "17"]).contains("input_bits (17)"));
+    assert!(refuse(&["--cell-bits", "8"]).contains("cell_bits (8)"));
+    assert!(refuse(&["--active-rows", "9"]).contains("active_rows (9)"));
+    assert!(refuse(&["--read-noise", "-1"]).contains("read_noise (-1)"));
+    assert!(refuse(&["--calibration", "0"]).contains("calibration (0)"));
+    assert!(refuse(&["--images", "1000000"]).contains("images"));
+    assert!(refuse(&["--range", "5..2"]).contains("range (5..2)"));
+    let wrong = run(&[&["simulate", &weights][..], &SMALL, &["--resolution", "17"]].concat());
+    assert_eq!(wrong.status.code(), Some(2));
+    let resnet = refusal(&["simulate", &weights, "--plan", "basic 1x4", "--data", "builtin"]);
+    assert!(resnet.contains("residual"), "{resnet}");
+    let mut broken = Weights::from_bytes(&std::fs::read(&weights).expect("readable")).expect("weights");
+    broken.tensors[1].data[0] = f32::NAN;
+    let path = folder.path().join("nan.safetensors");
+    std::fs::write(&path, safetensors::write(&broken).expect("writes")).expect("writes");
+    let path = path.display().to_string();
+    let nan = refusal(&[&["simulate", &path][..], &SMALL].concat());
+    assert!(nan.contains("NaN") && nan.contains(&broken.tensors[1].name), "{nan}");
 }

@@ -15,5 +15,6 @@ mod published;
 mod recipes;
 mod resume;
 mod shared;
+mod simulate;
 mod tidy;
 mod training;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::shared::repository;
 
 /// Rooms by rank; a room imports only from those before it, or from its own rank's line.
-const RANKS: [&[&str]; 11] = [
+const RANKS: [&[&str]; 12] = [
     &["error", "parallel"],
     &["spec", "matrix"],
     &["weights", "crossbar"],
@@ -16,14 +16,15 @@ const RANKS: [&[&str]; 11] = [
     &["loss"],
     &["report"],
     &["train"],
+    &["simulate"],
     &["recipe"],
     &["html"],
     &["cli", "web", "main", "lib"],
 ];
 
 /// Rooms that must not know Burn, so that crossbars and energy stay plain arithmetic.
-const WITHOUT_BURN: [&str; 8] =
-    ["error", "parallel", "spec", "matrix", "weights", "crossbar", "adc", "report"];
+const WITHOUT_BURN: [&str; 9] =
+    ["error", "parallel", "spec", "matrix", "weights", "crossbar", "adc", "report", "simulate"];
 
 fn sources(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();

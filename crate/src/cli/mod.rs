@@ -30,6 +30,8 @@ mod report;
 mod run;
 mod run_folder;
 mod run_options;
+mod simulate;
+mod simulation_options;
 mod stage_folder;
 mod stages;
 mod sweep;
@@ -68,6 +70,7 @@ enum Command {
     Predict(predict::Options),
     Prune(Box<prune::Options>),
     Published(published::Options),
+    Simulate(Box<simulate::Options>),
     Data(data::Options),
     Bench(bench::Options),
     /// Prints a completion script for a shell
@@ -108,6 +111,7 @@ fn run(command: Command) -> Result<()> {
         Command::Predict(options) => predict::run(&options),
         Command::Prune(options) => prune::run(&options),
         Command::Published(options) => published::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
         Command::Data(options) => data::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Completions { shell } => {

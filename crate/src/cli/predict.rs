@@ -184,7 +184,7 @@ fn describe(answer: &Answer) -> String {
 }
 
 /// `FROM..TO` within the images there are.
-fn range(text: Option<&str>, images: usize) -> Result<Range<usize>> {
+pub fn range(text: Option<&str>, images: usize) -> Result<Range<usize>> {
     let Some(text) = text else { return Ok(0..images) };
     let parse = || {
         let (from, to) = text.split_once("..")?;

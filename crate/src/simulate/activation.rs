@@ -1,0 +1,66 @@
+//! Quantization of activations: what the digital-to-analog converters apply to the rows.
+//!
+//! `u = clamp(round(x / s) + z, 0, 2^B - 1)`, `s = (high - low) / (2^B - 1)`, `z = round(-low / s)`, over
+//! the range `low..high` that the calibration images gave, widened to hold 0, so that 0 (padding, and
+//! what a ReLU cuts off) is exactly the integer `z`.
+//!
+//! After a ReLU `low` is 0, so `z` is 0 and `u` is unsigned as it is. The standardized images are
+//! signed: there a row gets `x / s + z`, never negative whatever the DAC's width, and the constant
+//! `z * sum of the column's weights` is subtracted digitally, like a bias. (Negative inputs by two's
+//! complement would need bits of different signs in one DAC chunk.)
+
+/// How activations of one layer become integers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Activation {
+    low: f32,
+    high: f32,
+    /// What one step stands for.
+    pub scale: f64,
+    /// The integer of 0.
+    pub zero: u16,
+    top: u16,
+}
+
+impl Activation {
+    /// Integers of `bits` bits (at most 16) for activations of a finite range.
+    pub fn of((low, high): (f32, f32), bits: u32) -> Self {
+        let (low, high) = (low.min(0.0), high.max(0.0));
+        let top = ((1_u32 << bits) - 1) as u16;
+        let span = f64::from(high) - f64::from(low);
+        // Activations that are all 0 have any scale.
+        let scale = if span > 0.0 { span / f64::from(top) } else { 1.0 };
+        let zero = (f64::from(-low) / scale).round() as u16;
+        Self { low, high, scale, zero, top }
+    }
+
+    /// The integer of an activation.
+    pub fn integer(&self, value: f32) -> u16 {
+        let integer = (f64::from(value) / self.scale).round() + f64::from(self.zero);
+        integer.clamp(0.0, f64::from(self.top)) as u16
+    }
+
+    /// The integers of activations, and how many activations are out of the calibrated range.
+    pub fn integers(&self, values: &[f32]) -> (Vec<u16>, u64) {
+        let outside = values.iter().filter(|value| !(self.low..=self.high).contains(value)).count();
+        (values.iter().map(|&value| self.integer(value)).collect(), outside as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_exact_and_the_range_fills_the_integers() {
+        let relu = Activation::of((0.0, 2.0), 8);
+        assert_eq!([0.0, 1.0, 2.0, 5.0, -1.0].map(|x| relu.integer(x)), [0, 128, 255, 255, 0]);
+        let signed = Activation::of((-1.0, 3.0), 8);
+        assert_eq!(signed.zero, 64);
+        assert_eq!([-1.0, 0.0, 3.0].map(|x| signed.integer(x)), [0, 64, 255]);
+        assert_eq!(signed.integers(&[-1.5, 0.0, 3.0, 3.5]), (vec![0, 64, 255, 255], 2));
+        let one_bit = Activation::of((-1.0, 1.0), 1);
+        assert_eq!([-1.0, -0.4, 0.0, 1.0].map(|x| one_bit.integer(x)), [0, 1, 1, 1]);
+        assert_eq!(Activation::of((0.0, 0.0), 8).integers(&[0.0, 1.0]), (vec![0, 1], 1));
+        assert_eq!(Activation::of((0.0, 1.0), 16).integer(1.0), 65_535);
+    }
+}

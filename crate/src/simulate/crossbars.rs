@@ -1,0 +1,210 @@
+//! A layer on its crossbars: its cells as bit planes in 64-bit words, and each conversion's bits.
+//!
+//! A tile's rows are cut into **groups** that are active at once (all of them, unless `active_rows`
+//! says fewer), and each column of a group is converted by itself. A cell of `c` bits is `c` planes
+//! of one bit, so the sum of a group's column under `d` input bits is
+//! `sum_{i<c, j<d} 2^(i+j) * popcount(cells_i AND inputs_j)`, whatever the widths.
+
+use std::ops::Range;
+
+use crate::adc::policy::{Policy, row_groups};
+use crate::adc::tally::TileCells;
+use crate::crossbar::quantize::Quantized;
+use crate::crossbar::slice::Slicing;
+use crate::crossbar::tiling::{TileShape, Tiling};
+use crate::matrix::Matrix;
+use crate::parallel;
+use crate::spec::{HardwareSpec, Subtraction};
+
+/// Bits of a word.
+pub const WORD: usize = u64::BITS as usize;
+
+/// Rows that are active at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The inputs of the layer on these rows.
+    pub inputs: Range<usize>,
+    /// The tile's place along the inputs.
+    pub across: usize,
+}
+
+/// How a layer lies on crossbars; equal for all layers of one size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// How the matrix is cut.
+    pub tiling: Tiling,
+    /// Outputs of one tile.
+    pub columns: usize,
+    /// How a weight is cut.
+    pub slicing: Slicing,
+    /// The groups of rows, along the inputs.
+    pub groups: Vec<Group>,
+    /// Words that hold the rows of one group.
+    pub words: usize,
+    /// Bits of a cell.
+    pub cell_bits: usize,
+    /// Bits of an input, and how many are applied at a time.
+    pub input_bits: usize,
+    /// Input bits applied at a time.
+    pub dac_bits: usize,
+    /// How negative weights lie.
+    pub subtraction: Subtraction,
+}
+
+impl Layout {
+    /// The layout of a matrix of `outputs` x `inputs`.
+    pub fn new(outputs: usize, inputs: usize, hardware: &HardwareSpec) -> Self {
+        let shape = TileShape::from(hardware);
+        let tiling = Tiling::new(shape, outputs, inputs);
+        let mut groups = Vec::new();
+        for (across, start) in (0..inputs).step_by(shape.rows).enumerate() {
+            let rows = shape.rows.min(inputs - start);
+            groups.extend(row_groups(hardware, rows).map(|group| {
+                let inputs = start + group.start..start + group.end;
+                Group { inputs, across }
+            }));
+        }
+        let most = groups.iter().map(|group| group.inputs.len()).max().unwrap_or(0);
+        Self {
+            tiling,
+            columns: shape.columns,
+            slicing: Slicing::from(hardware),
+            groups,
+            words: most.div_ceil(WORD),
+            cell_bits: hardware.cell_bits as usize,
+            input_bits: hardware.input_bits as usize,
+            dac_bits: hardware.dac_bits as usize,
+            subtraction: hardware.subtraction,
+        }
+    }
+
+    /// Applications of one input, `dac_bits` each.
+    pub fn chunks(&self) -> usize {
+        self.input_bits.div_ceil(self.dac_bits)
+    }
+
+    /// The highest level of a cell.
+    pub fn top_level(&self) -> u32 {
+        (1 << self.cell_bits) - 1
+    }
+
+    /// The tile that holds an output's column of a group.
+    pub fn tile(&self, group: usize, output: usize) -> usize {
+        output / self.columns * self.tiling.across() + self.groups[group].across
+    }
+
+    /// Conversions that one crossbar column takes part in: a pair of polarities shares one.
+    pub fn converted_crossbars(&self) -> usize {
+        if self.subtraction == Subtraction::Analog { self.slicing.slices() } else { self.slicing.crossbars() }
+    }
+}
+
+/// A layer on its crossbars.
+#[derive(Debug, Clone)]
+pub struct Crossbars {
+    /// How it lies.
+    pub layout: Layout,
+    /// The weights that the cells hold.
+    pub weights: Quantized,
+    /// `[group][output][crossbar][plane][word]`: the cells.
+    words: Vec<u64>,
+    /// `[group][output][converted crossbar]`: bits of a conversion, its sign among them; none
+    /// where nothing is converted.
+    bits: Vec<Option<u8>>,
+}
+
+impl Crossbars {
+    /// Maps a layer and chooses its resolutions.
+    pub fn new(matrix: &Matrix, hardware: &HardwareSpec) -> Self {
+        let weights = Quantized::of(matrix, hardware);
+        let layout = Layout::new(matrix.rows, matrix.cols, hardware);
+        let words = parallel::map(layout.groups.len(), |group| pack(&weights, &layout, group)).concat();
+        let bits = vec![None; layout.groups.len() * matrix.rows * layout.converted_crossbars()];
+        let mut crossbars = Self { layout, weights, words, bits };
+        crossbars.resolve(matrix, hardware);
+        crossbars
+    }
+
+    /// Puts the bits of every tile's conversions where they belong.
+    fn resolve(&mut self, matrix: &Matrix, hardware: &HardwareSpec) {
+        let policy = Policy::of(hardware);
+        let (tiling, converted) = (self.layout.tiling, self.layout.converted_crossbars());
+        let tiles = parallel::map(tiling.len(), |index| {
+            let cells = TileCells::count(matrix, &self.weights, &tiling.tile(index), hardware);
+            (0..converted).map(|conversion| cells.bits(&policy, conversion, false)).collect::<Vec<_>>()
+        });
+        for (index, conversions) in tiles.into_iter().enumerate() {
+            let across = index % tiling.across();
+            let groups = self.layout.groups.iter().enumerate().filter(|(_, group)| group.across == across);
+            let groups: Vec<usize> = groups.map(|(at, _)| at).collect();
+            for (conversion, bits) in conversions.into_iter().enumerate() {
+                for (&group, bits) in groups.iter().zip(bits) {
+                    for (output, bits) in tiling.tile(index).outputs.zip(bits) {
+                        // Without a bit and without a cell nothing happens; with a cell its sum is lost.
+                        let happens = bits > 0 || self.is_set(group, output, conversion);
+                        let place = (group * self.weights.rows + output) * converted + conversion;
+                        self.bits[place] = happens.then_some(bits as u8);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a conversion's column, or one of its pair, has a cell that is not at level 0.
+    fn is_set(&self, group: usize, output: usize, conversion: usize) -> bool {
+        let cells = self.cells(group, output);
+        let size = cells.len() / self.layout.converted_crossbars();
+        cells[conversion * size..][..size].iter().any(|&word| word != 0)
+    }
+
+    /// The cells of one output's column of a group: `[crossbar][plane][word]`.
+    pub fn cells(&self, group: usize, output: usize) -> &[u64] {
+        let size = self.layout.slicing.crossbars() * self.layout.cell_bits * self.layout.words;
+        &self.words[(group * self.weights.rows + output) * size..][..size]
+    }
+
+    /// The bits of that column's conversions: `[converted crossbar]`.
+    pub fn bits(&self, group: usize, output: usize) -> &[Option<u8>] {
+        let size = self.layout.converted_crossbars();
+        &self.bits[(group * self.weights.rows + output) * size..][..size]
+    }
+
+    /// Conversions of one window of the layer's input.
+    pub fn conversions(&self) -> u64 {
+        let columns = self.bits.iter().filter(|bits| bits.is_some()).count();
+        (columns * self.layout.chunks()) as u64
+    }
+
+    /// Columns by the bits of their conversions; place 0 is for conversions of 0 bits.
+    pub fn histogram(&self) -> Vec<u64> {
+        let most = self.bits.iter().flatten().max().map_or(0, |&bits| usize::from(bits));
+        let mut histogram = vec![0; most + 1];
+        for &bits in self.bits.iter().flatten() {
+            histogram[usize::from(bits)] += 1;
+        }
+        histogram
+    }
+}
+
+/// The cells of a group as words.
+fn pack(weights: &Quantized, layout: &Layout, group: usize) -> Vec<u64> {
+    let (crossbars, planes, words) = (layout.slicing.crossbars(), layout.cell_bits, layout.words);
+    let size = crossbars * planes * words;
+    let mut packed = vec![0; weights.rows * size];
+    for (output, column) in packed.chunks_exact_mut(size).enumerate() {
+        let cells = &weights.row(output)[layout.groups[group].inputs.clone()];
+        for (at, &weight) in cells.iter().enumerate() {
+            if weight == 0 && layout.slicing.offset() == 0 {
+                continue;
+            }
+            for crossbar in 0..crossbars {
+                let level = u64::from(layout.slicing.cell(weight, crossbar));
+                for plane in 0..planes {
+                    column[(crossbar * planes + plane) * words + at / WORD] |=
+                        ((level >> plane) & 1) << (at % WORD);
+                }
+            }
+        }
+    }
+    packed
+}
