@@ -130,6 +130,12 @@ fn analyze_tells_the_energy_of_an_inference() {
     assert!(tiles_only["inference"]["positions"].is_null());
     assert!(rows(&tiles_only, "puma")[0]["per_inference"].is_null());
     assert!(answer(&["analyze", &weights, "--tile", "16", "--json"]).get("inference").is_none());
+    let few = ["--adc", "lossless", "--resolution", "4,paper,lossless", "--per", "tile"];
+    let few = answer(&[&["analyze", &weights, "--tile", "16", "--json"], &few[..]].concat());
+    let shown = few["inference"]["table"].as_array().expect("a table").iter();
+    let shown: Vec<_> = shown.map(|row| (row["model"].as_str(), row["resolution"].as_str())).collect();
+    let expected = [("paper", "4"), ("paper", "paper"), ("lossless", "lossless")];
+    assert_eq!(shown, expected.map(|(model, resolution)| (Some(model), Some(resolution))));
     for (bad, word) in [
         (["--positions", "100"], "positions"),
         (["--model", "vgg11"], "model"),

@@ -76,7 +76,14 @@ impl InferenceOptions {
         let converters = match (&converters[..], &self.resolution[..]) {
             // A unitless model at another's resolution is that other.
             (all, [_, ..]) if all.iter().all(|converter| converter.unit() == Unit::Bits) => {
-                self.resolution.iter().copied().map(Converter::unitless).collect()
+                let mut named: Vec<Converter> = Vec::new();
+                for converter in self.resolution.iter().copied().map(Converter::unitless) {
+                    // `paper` serves the paper's and every fixed resolution.
+                    if !named.contains(&converter) {
+                        named.push(converter);
+                    }
+                }
+                named
             }
             _ => converters,
         };
