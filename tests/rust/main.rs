@@ -16,5 +16,6 @@ mod recipes;
 mod resume;
 mod shared;
 mod simulate;
+mod simulated_networks;
 mod tidy;
 mod training;

@@ -78,6 +78,15 @@ impl From<ImageNet> for Source {
 }
 
 impl Source {
+    /// The images, where all of them lie in memory.
+    pub fn memory(&self) -> Option<&Split> {
+        match self {
+            Self::Memory(split, _) => Some(split),
+            #[cfg(feature = "cli")]
+            Self::Files(_) => None,
+        }
+    }
+
     /// Number of images to train on.
     pub fn train_len(&self) -> usize {
         match self {

@@ -14,6 +14,7 @@ pub mod crossbars;
 pub mod digital;
 pub mod example;
 pub mod imperfect;
+pub mod live;
 pub mod network;
 pub mod options;
 pub mod popcount;

@@ -105,6 +105,11 @@ impl Session {
         &self.spec
     }
 
+    /// The network's plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// The hardware that the regularizer works for.
     pub fn hardware(&self) -> &HardwareSpec {
         &self.hardware

@@ -1,0 +1,81 @@
+//! A session's network on simulated crossbars, a few images at a time, with the float network
+//! evaluated beside it: what the page shows while it runs.
+
+use super::example::ColumnExample;
+use super::options::SimulationSpec;
+use super::report::SimulationReport;
+use super::simulator::Simulator;
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::model::network::Network;
+use crate::model::parameters::import;
+use crate::train::evaluate::evaluate;
+use crate::train::session::Session;
+use crate::weights::Weights;
+
+/// A network on simulated crossbars. It keeps its weights, whatever the session does meanwhile.
+pub struct Live {
+    simulator: Simulator,
+    network: Network,
+    images: usize,
+    digital_right: f64,
+}
+
+impl Live {
+    /// Prepares weights of the session's network (its present ones, or a pruned copy of them) on the
+    /// session's hardware.
+    ///
+    /// # Errors
+    /// When a field is out of range, the network has layers that are not simulated, the weights
+    /// are another network's or not finite, or the images don't lie in memory.
+    pub fn open(session: &Session, weights: &Weights, spec: &SimulationSpec) -> Result<Self> {
+        let (plan, hardware) = (session.plan(), session.hardware());
+        let simulator = Simulator::new(plan, weights, hardware, spec, &split(session)?.train)?;
+        let network = import(Network::new(plan, &session.compute().device), plan, weights)?;
+        Ok(Self { simulator, network, images: 0, digital_right: 0.0 })
+    }
+
+    /// Simulates the next `count` held-out images, or those that are left, and reports on all so far.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn advance(&mut self, session: &Session, count: usize) -> Result<SimulationReport> {
+        let test = &split(session)?.test;
+        let range = self.images..self.images.saturating_add(count).min(test.len());
+        if !range.is_empty() {
+            self.simulator.simulate(test, range.clone())?;
+            let digital = evaluate(&self.network, test, range.clone(), session.compute()).await?;
+            self.digital_right += digital.accuracy * range.len() as f64;
+            self.images = range.end;
+        }
+        let mut report = self.simulator.report();
+        report.digital_accuracy = (self.images > 0).then(|| self.digital_right / self.images as f64);
+        Ok(report)
+    }
+
+    /// Held-out images that are left to simulate.
+    ///
+    /// # Errors
+    /// When the images don't lie in memory.
+    pub fn images_left(&self, session: &Session) -> Result<usize> {
+        Ok(split(session)?.test.len() - self.images)
+    }
+
+    /// One column worked through by hand, see [`Simulator::column_example`].
+    ///
+    /// # Errors
+    /// When the layer, tile, column, image or position is beyond what there is.
+    pub fn column_example(
+        &self,
+        session: &Session,
+        (layer, tile, column): (usize, usize, usize),
+        (image, position): (usize, usize),
+    ) -> Result<ColumnExample> {
+        self.simulator.column_example(&split(session)?.test, layer, tile, column, image, position)
+    }
+}
+
+fn split(session: &Session) -> Result<&Split> {
+    let why = "simulated are images in memory";
+    session.data().memory().ok_or_else(|| Error::field("data", "image files", why))
+}

@@ -1,0 +1,238 @@
+//! Whole networks on simulated crossbars: exact with lossless resolutions, not with the paper's;
+//! errors by their seeds; step by step as on the page.
+
+use crossdub::crossbar::prune::{Rule, Threshold, prune};
+use crossdub::crossbar::tiling::TileShape;
+use crossdub::data::{Split, builtin, cifar10};
+use crossdub::device::Compute;
+use crossdub::model::initialize::initialize;
+use crossdub::model::network::{Network, Plan};
+use crossdub::model::parameters::import;
+use crossdub::simulate::live::Live;
+use crossdub::simulate::options::{AdcRange, SimulationSpec};
+use crossdub::simulate::report::SimulationReport;
+use crossdub::simulate::simulator::Simulator;
+use crossdub::spec::{DeviceChoice, HardwareSpec, Per, Resolution, RunSpec, Subtraction};
+use crossdub::train::evaluate::evaluate;
+use crossdub::train::session::Session;
+use crossdub::weights::Weights;
+
+use crate::shared::{shared, weights};
+
+fn network(change: impl FnOnce(&mut RunSpec)) -> Plan {
+    let mut spec = RunSpec::default();
+    change(&mut spec);
+    Plan::of(&spec, 10).expect("valid")
+}
+
+fn small_network() -> Plan {
+    network(|spec| {
+        (spec.plan, spec.classifier, spec.batch_norm) = ("6 M 8 M".to_owned(), "7".to_owned(), true);
+    })
+}
+
+/// Simulates the first images of a data set's test split.
+fn simulated(
+    plan: &Plan,
+    weights: &Weights,
+    hardware: &HardwareSpec,
+    spec: &SimulationSpec,
+    (data, images): (&Split, usize),
+) -> SimulationReport {
+    let mut simulator = Simulator::new(plan, weights, hardware, spec, &data.train).expect("fits");
+    simulator.simulate(&data.test, 0..images).expect("there");
+    simulator.report()
+}
+
+#[test]
+fn small_networks_are_exact_and_paper_resolutions_are_not() {
+    let (plan, data) = (small_network(), builtin::generate(0, 8, 8));
+    let mut weights = initialize(&plan, 3);
+    for tensor in weights.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
+        // Sparse enough that columns are left with one active row.
+        tensor.data.iter_mut().enumerate().filter(|(at, _)| at % 5 != 0).for_each(|(_, w)| *w = 0.0);
+    }
+    let spec = SimulationSpec { calibration: 4, linear: true, ..SimulationSpec::default() };
+    let report = |resolution, subtraction, dac_bits| {
+        let hardware = HardwareSpec {
+            tile: 8,
+            resolution,
+            subtraction,
+            dac_bits,
+            per: Per::Column,
+            ..HardwareSpec::default()
+        };
+        simulated(&plan, &weights, &hardware, &spec, (&data, 8))
+    };
+    for (subtraction, dac_bits) in
+        [(Subtraction::Digital, 1), (Subtraction::Analog, 3), (Subtraction::Offset, 2)]
+    {
+        for resolution in [Resolution::Lossless, Resolution::LosslessSliced] {
+            let report = report(resolution, subtraction, dac_bits);
+            assert!(report.exact && report.saturated_conversions == 0, "{resolution} {subtraction:?}");
+            assert_eq!(report.accuracy, report.quantized_accuracy);
+            assert_eq!((report.images, report.layers.len()), (8, 4), "both fully connected layers too");
+            assert_eq!(report.note.is_some(), subtraction == Subtraction::Offset);
+        }
+    }
+    let paper = report(Resolution::Paper, Subtraction::Digital, 1);
+    assert!(!paper.exact && paper.saturated_conversions > 0);
+    let tiles = |layer: &crossdub::simulate::report::LayerReport| layer.saturated_by_tile.iter().sum::<u64>();
+    assert!(paper.layers.iter().all(|layer| tiles(layer) == layer.saturated_conversions));
+    assert!(paper.saturated_conversions <= paper.conversions);
+}
+
+/// By hand: 27 inputs make 4 tiles of 8 rows, 6 outputs 1 block, each output 14 crossbar columns, 8 input bits, 1024
+/// windows.
+#[test]
+fn conversions_are_counted() {
+    let (plan, data) = (small_network(), builtin::generate(0, 2, 2));
+    let hardware = HardwareSpec { tile: 8, resolution: Resolution::Bits(4), ..HardwareSpec::default() };
+    let report = simulated(&plan, &initialize(&plan, 3), &hardware, &SimulationSpec::default(), (&data, 2));
+    assert_eq!(report.layers[0].conversions, 4 * 6 * 14 * 8 * 1024 * 2);
+    assert_eq!(report.layers[0].columns_by_bits, [0, 0, 0, 0, 4 * 6 * 14]);
+}
+
+#[test]
+fn errors_are_drawn_from_their_seed_and_ranges_lose_little() {
+    let (plan, data) = (small_network(), builtin::generate(0, 8, 4));
+    let weights = initialize(&plan, 3);
+    let hardware = HardwareSpec { tile: 8, resolution: Resolution::Lossless, ..HardwareSpec::default() };
+    let report = |spec: &SimulationSpec| simulated(&plan, &weights, &hardware, spec, (&data, 4));
+    let ideal = SimulationSpec::default();
+    for spec in [
+        // Two units a row: sums outgrow their codes. (What fits cancels between the polarities.)
+        SimulationSpec { on_off_ratio: 1.5, ..ideal.clone() },
+        SimulationSpec { proportional_error: 0.5, ..ideal.clone() },
+        SimulationSpec { independent_error: 0.2, ..ideal.clone() },
+        SimulationSpec { read_noise: 0.2, ..ideal.clone() },
+        SimulationSpec { stuck_on: 0.05, ..ideal.clone() },
+        SimulationSpec { stuck_off: 0.2, ..ideal.clone() },
+    ] {
+        let first = report(&spec);
+        assert!(!first.exact, "{spec:?}");
+        assert_eq!(first, report(&spec), "the same seed draws the same");
+        let other = report(&SimulationSpec { noise_seed: 1, ..spec.clone() });
+        assert_eq!(first.layers == other.layers, spec.on_off_ratio > 0.0, "{spec:?}");
+    }
+    // Tiny errors round away, and a current of cells at level 0 cancels between the polarities.
+    assert!(report(&SimulationSpec { on_off_ratio: 20.0, ..ideal.clone() }).exact);
+    assert!(report(&SimulationSpec { proportional_error: 1e-3, ..ideal.clone() }).exact);
+    assert!(report(&SimulationSpec { adc_range: AdcRange::Max, ..ideal.clone() }).exact);
+    let calibrated = SimulationSpec { adc_range: AdcRange::Calibrated, percentile: 100.0, ..ideal };
+    assert!(report(&calibrated).saturated_conversions < report(&calibrated).conversions / 100);
+    let coarse = HardwareSpec { resolution: Resolution::Bits(2), ..hardware.clone() };
+    let max = SimulationSpec { adc_range: AdcRange::Max, ..SimulationSpec::default() };
+    let coarse = simulated(&plan, &weights, &coarse, &max, (&data, 4));
+    assert!(!coarse.exact && coarse.saturated_conversions == 0, "rounded, never clipped");
+}
+
+#[test]
+fn one_column_can_be_worked_through() {
+    let (plan, data) = (small_network(), builtin::generate(0, 4, 2));
+    let weights = initialize(&plan, 3);
+    for (subtraction, resolution) in [
+        (Subtraction::Digital, Resolution::Lossless),
+        (Subtraction::Analog, Resolution::LosslessSliced),
+        (Subtraction::Offset, Resolution::Lossless),
+        (Subtraction::Digital, Resolution::Bits(1)),
+    ] {
+        let hardware =
+            HardwareSpec { tile: 8, resolution, subtraction, active_rows: 5, ..HardwareSpec::default() };
+        let simulator = Simulator::new(&plan, &weights, &hardware, &SimulationSpec::default(), &data.train)
+            .expect("fits");
+        let example = simulator.column_example(&data.test, 1, 2, 3, 1, 40).expect("there");
+        assert_eq!(
+            (example.layer.as_str(), example.output, example.inputs),
+            ("features.4.weight", 3, (16, 24))
+        );
+        assert_eq!(example.result == example.expected, resolution != Resolution::Bits(1), "{subtraction:?}");
+        assert!(example.applied.iter().any(|&u| u > 0));
+        assert_eq!(example.conversions.iter().any(|c| c.saturated), resolution == Resolution::Bits(1));
+        for (field, [layer, tile, column, image, position]) in [
+            ("layer", [2, 0, 0, 0, 0]),
+            ("tile", [0, 4, 0, 0, 0]),
+            ("column", [0, 0, 6, 0, 0]),
+            ("image", [0, 0, 0, 2, 0]),
+            ("position", [0, 0, 0, 0, 1024]),
+        ] {
+            let refused = simulator.column_example(&data.test, layer, tile, column, image, position);
+            assert!(refused.err().map(|why| why.to_string()).unwrap_or_default().contains(field), "{field}");
+        }
+    }
+}
+
+/// As the page does: prepared once, a few images at a time, beside the float network.
+#[test]
+fn a_session_s_network_is_simulated_step_by_step() {
+    let spec = RunSpec { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..RunSpec::default() };
+    let hardware =
+        HardwareSpec { tile: 8, resolution: Resolution::LosslessSliced, ..HardwareSpec::default() };
+    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let data = builtin::generate(0, 64, 7);
+    let session = Session::new(spec, hardware, data, compute, u64::MAX, None).expect("a session");
+    let weights = pollster::block_on(session.weights()).expect("reads");
+    let mut live = Live::open(&session, &weights, &SimulationSpec::default()).expect("prepares");
+    let mut report = || pollster::block_on(live.advance(&session, 3)).expect("simulates");
+    assert_eq!([report().images, report().images], [3, 6]);
+    let last = report();
+    assert!(last.exact && last.images == 7 && last.accuracy == last.quantized_accuracy);
+    let test = session.data().test();
+    let compute = session.compute();
+    let network =
+        import(Network::new(session.plan(), &compute.device), session.plan(), &weights).expect("fits");
+    let whole = pollster::block_on(evaluate(&network, test, 0..7, compute)).expect("computes");
+    assert!((last.digital_accuracy.expect("images") - whole.accuracy).abs() < 1e-9);
+    assert_eq!(report(), last, "nothing is left");
+    let example = live.column_example(&session, (1, 0, 2), (5, 100)).expect("there");
+    assert_eq!(example.result, example.expected);
+    assert_eq!(live.images_left(&session), Ok(0));
+}
+
+/// VGG11 as it comes, with 271 million conversions an image.
+#[test]
+fn vgg11_is_exact() {
+    let (plan, data) = (network(|spec| spec.set_model("vgg11").expect("known")), builtin::generate(0, 2, 2));
+    let hardware =
+        HardwareSpec { tile: 64, resolution: Resolution::LosslessSliced, ..HardwareSpec::default() };
+    let spec = SimulationSpec { calibration: 2, ..SimulationSpec::default() };
+    let weights = initialize(&plan, 0);
+    let sliced = simulated(&plan, &weights, &hardware, &spec, (&data, 2));
+    assert!(sliced.exact && sliced.saturated_conversions == 0);
+    let hardware = HardwareSpec { resolution: Resolution::Lossless, ..hardware };
+    let lossless = simulated(&plan, &weights, &hardware, &spec, (&data, 1));
+    assert!(lossless.exact && lossless.saturated_conversions == 0);
+    assert_eq!(lossless.conversions, 271_581_184, "no column is empty");
+}
+
+/// The reference network, pruned: exact by either lossless policy, and its accuracy is kept.
+#[test]
+fn a_pruned_network_is_exact() {
+    let (Some(file), Some(batch)) =
+        (shared("golden/models/vgg_small_dub.pth"), shared("data/cifar-10-batches-bin/data_batch_5.bin"))
+    else {
+        return;
+    };
+    let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
+    let data = Split { train: images.clone(), test: images };
+    let (plan, mut weights) = (network(|_| {}), weights(&file));
+    let hardware = HardwareSpec::default();
+    let mut layers = weights.matrices(false).expect("layers");
+    let ratios = Threshold::Ratios(vec![10.0, 70.0, 90.0]);
+    prune(&mut layers, TileShape::from(&hardware), Rule::Exact, &ratios).expect("in range");
+    for layer in layers {
+        let tensor = weights.tensors.iter_mut().find(|tensor| tensor.name == layer.name);
+        tensor.expect("the same names").data = layer.data;
+    }
+    for (resolution, per) in [
+        (Resolution::Lossless, Per::Tile),
+        (Resolution::Lossless, Per::Column),
+        (Resolution::LosslessSliced, Per::Tile),
+        (Resolution::LosslessSliced, Per::Column),
+    ] {
+        let hardware = HardwareSpec { resolution, per, ..hardware.clone() };
+        let report = simulated(&plan, &weights, &hardware, &SimulationSpec::default(), (&data, 40));
+        assert!(report.exact && report.saturated_conversions == 0, "{resolution}");
+        assert!(report.accuracy.expect("images") > 65.0, "{:?}", report.accuracy);
+    }
+}
