@@ -1,9 +1,11 @@
 """What `crossdub bench` measures PyTorch on: the same work, written as one would in PyTorch.
 
-Called as `python -c SCRIPT THREADS NAME...`; prints {name: milliseconds}, the medians.
+Called as `python -c SCRIPT THREADS NAME...`; prints {name: milliseconds}, the medians. The name
+`images=DIR` reads the image files of a folder with torchvision, where it is installed.
 """
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -13,6 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 TILE = 32
+RESNET18 = [(64, 3, 7)] + [(64, 64, 3)] * 4 + [
+    (out, into, side)
+    for into, out in ((64, 128), (128, 256), (256, 512))
+    for out, into, side in ((out, into, 3), (out, out, 3), (out, into, 1), (out, out, 3), (out, out, 3))
+]
 VGG11 = [(64, 3), (128, 64), (256, 128), (256, 256), (512, 256), (512, 512), (512, 512), (512, 512)]
 
 
@@ -27,8 +34,12 @@ def median_ms(work, most=25, least=5, seconds=20.0):
     return statistics.median(times)
 
 
+def weights_of(shapes):
+    return [torch.randn(out, into, side, side) * (2 / (out * side**2)) ** 0.5 for out, into, side in shapes]
+
+
 def vgg11_weights():
-    return [torch.randn(out, into, 3, 3) * (2 / (out * 9)) ** 0.5 for out, into in VGG11]
+    return weights_of([(out, into, 3) for out, into in VGG11])
 
 
 def training():
@@ -50,11 +61,11 @@ def training():
     return median_ms(step)
 
 
-def tiles_of(weight, padding):
-    """[output blocks, columns, input blocks, rows]; VGG11's widths are whole output blocks."""
+def tiles_of(weight, padding, tile=TILE):
+    """[output blocks, columns, input blocks, rows]; these networks' widths are whole output blocks."""
     matrix = weight.flatten(1)
-    matrix = F.pad(matrix, (0, -matrix.shape[1] % TILE), value=padding)
-    return matrix.reshape(matrix.shape[0] // TILE, TILE, matrix.shape[1] // TILE, TILE)
+    matrix = F.pad(matrix, (0, -matrix.shape[1] % tile), value=padding)
+    return matrix.reshape(matrix.shape[0] // tile, tile, matrix.shape[1] // tile, tile)
 
 
 def count(inactive, rows):
@@ -84,26 +95,93 @@ def analysis():
     return median_ms(analyze)
 
 
-def loss():
-    weights = [weight.requires_grad_() for weight in vgg11_weights()]
+def gated_variance(weights, tile):
+    total = 0.0
+    for weight in weights:
+        tiles = tiles_of(weight, padding=0.0, tile=tile)
+        hoyer = tiles.abs().sum(dim=3) ** 2 / (tiles.square().sum(dim=3) + 1e-6)
+        above = hoyer - hoyer.mean(dim=1, keepdim=True).detach()
+        # All columns count in the value, only those denser than the mean in the gradient.
+        above = torch.where(above > 0, above, above.detach())
+        total = total + 1e-3 * above.square().sum() / (tile - 1)
+    return total
+
+
+def loss(weights=None, tile=TILE):
+    weights = [weight.requires_grad_() for weight in weights or vgg11_weights()]
 
     def gated():
-        total = 0.0
-        for weight in weights:
-            tiles = tiles_of(weight, padding=0.0)
-            hoyer = tiles.abs().sum(dim=3) ** 2 / (tiles.square().sum(dim=3) + 1e-6)
-            above = hoyer - hoyer.mean(dim=1, keepdim=True).detach()
-            # All columns count in the value, only those denser than the mean in the gradient.
-            above = torch.where(above > 0, above, above.detach())
-            total = total + 1e-3 * above.square().sum() / (TILE - 1)
+        total = gated_variance(weights, tile)
         torch.autograd.grad(total, weights)
         return total.item()
 
     return median_ms(gated)
 
 
+def images(folder, workers, batch=64, warm_up=4, seconds=8.0):
+    """Milliseconds of an image through torchvision's loader; none without torchvision."""
+    try:
+        from torchvision import datasets, transforms
+    except ImportError:
+        return None
+    transform = transforms.Compose([
+        transforms.RandomResizedCrop(224),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ])
+    train = os.path.join(folder, "train")
+    data = datasets.ImageFolder(train if os.path.isdir(train) else folder, transform)
+    # Again and again, so that neither the end of an epoch nor a partial batch is measured.
+    indices = [at for _ in range(1 + 100_000 // len(data)) for at in torch.randperm(len(data)).tolist()]
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.Subset(data, indices), batch_size=batch, num_workers=workers, prefetch_factor=2
+    )
+    batches = iter(loader)
+    for _ in range(warm_up):
+        next(batches)
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        count += len(next(batches)[0])
+    return 1000 * (time.perf_counter() - began) / count
+
+
+def resnet18(batch=8):
+    """A training step of torchvision's ResNet18 with the gated regularizer; none without torchvision."""
+    try:
+        from torchvision.models import resnet18 as build
+    except ImportError:
+        return None
+    model = build()
+    weights = [weight for weight in model.parameters() if weight.dim() == 4]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    images, labels = torch.randn(batch, 3, 224, 224), torch.arange(batch)
+
+    def step():
+        optimizer.zero_grad()
+        total = F.cross_entropy(model(images), labels) + gated_variance(weights, tile=64)
+        total.backward()
+        optimizer.step()
+        return total.item()
+
+    return median_ms(step, most=5, least=3)
+
+
+def measure(name, threads):
+    if name.startswith("images="):
+        return images(name.removeprefix("images="), threads)
+    peers = {
+        "training": training,
+        "analysis": analysis,
+        "loss": loss,
+        "resnet18": resnet18,
+        "loss_resnet18": lambda: loss(weights_of(RESNET18), tile=64),
+    }
+    return peers[name]()
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
-    torch.set_num_threads(int(sys.argv[1]))
-    peers = {"training": training, "analysis": analysis, "loss": loss}
-    print(json.dumps({name: peers[name]() for name in sys.argv[2:] if name in peers}))
+    threads = int(sys.argv[1])
+    torch.set_num_threads(threads)
+    print(json.dumps({name: measure(name, threads) for name in sys.argv[2:]}))

@@ -205,3 +205,123 @@ fn bad_files_are_named_and_too_many_end_a_run() {
     let said = String::from_utf8_lossy(&borne.stderr);
     assert!(borne.status.success() && said.contains("n01_3"), "{said}");
 }
+
+#[test]
+fn a_dry_run_says_what_is_needed_and_writes_nothing() {
+    let (folder, root) = folder_of_pictures(16, 4);
+    let out = folder.path().join("run");
+    let said = train(&root, &out, &["--dry-run", "--json"]);
+    assert!(said.status.success() && !out.exists(), "{}", String::from_utf8_lossy(&said.stderr));
+    let needs: serde_json::Value = serde_json::from_slice(&said.stdout).expect("one JSON object");
+    assert_eq!(needs["steps"], 12, "three epochs of four");
+    for field in ["parameters", "memory_bytes", "step_seconds", "total_seconds", "disk_bytes"] {
+        assert!(needs[field].as_f64().is_some_and(|value| value > 0.0), "{field}");
+    }
+}
+
+#[test]
+fn checkpoints_are_kept_by_number_and_metrics_in_both_forms() {
+    let (folder, root) = folder_of_pictures(16, 2);
+    let out = folder.path().join("run");
+    assert!(train(&root, &out, &["--keep", "3", "--checkpoint-every", "1"]).status.success());
+    let kept = fs::read_dir(out.join("checkpoints")).expect("lists").count();
+    assert_eq!(kept, 3);
+    let events = fs::read(out.join("events.out.tfevents.0.crossdub")).expect("written");
+    let count = |text: &[u8]| events.windows(text.len()).filter(|part| *part == text).count();
+    assert_eq!((count(b"training/loss"), count(b"evaluation/accuracy")), (12, 3));
+}
+
+/// A few images of the shared sample, by an index: two a class to train on, one to be judged by.
+fn sample_index(root: &Path) -> bool {
+    let Some(sample) = shared("data/imagenet-sample") else { return false };
+    let mut classes: Vec<PathBuf> =
+        fs::read_dir(sample.join("train")).expect("lists").flatten().map(|entry| entry.path()).collect();
+    classes.sort();
+    let mut index = "crossdub-index 1\n".to_owned();
+    let mut lines = String::new();
+    for (label, class) in classes.iter().enumerate() {
+        let wnid = class.file_name().and_then(|name| name.to_str()).expect("text");
+        index.push_str(&format!("class\t{wnid}\n"));
+        for (part, count) in [("train", 2), ("val", 1)] {
+            let folder = sample.join(part).join(wnid);
+            let mut names: Vec<_> =
+                fs::read_dir(&folder).expect("lists").flatten().map(|entry| entry.file_name()).collect();
+            names.sort();
+            for name in names.iter().take(count) {
+                let (folder, name) = (text(&folder), name.to_str().expect("text"));
+                lines.push_str(&format!("{part}\t{label}\t-\t-\t{folder}\t{name}\n"));
+            }
+        }
+    }
+    fs::create_dir_all(root).expect("makes");
+    fs::write(root.join("crossdub-index.txt"), index + &lines).expect("writes");
+    true
+}
+
+/// ResNet18 itself on ImageNet's images, if small ones, from clean training to the report.
+#[test]
+fn resnet18_goes_the_whole_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("images");
+    if !sample_index(&root) {
+        return;
+    }
+    let recipe = folder.path().join("recipe.toml");
+    let stage = |name: &str, more: &str| format!("[[stage]]\nname = '{name}'\n{more}\n");
+    let ratios = ["70"; 20].join(", ");
+    let stages = [
+        stage("clean", "kind = 'train'\nregularizer = 'none'"),
+        stage("dub", "kind = 'train'\nregularizer = 'gated'\nlambda = 5e-4"),
+        stage("prune", &format!("kind = 'prune'\nrule = 'exact'\nratios = [{ratios}]")),
+        stage("finetune", "kind = 'finetune'\nepochs = 1"),
+    ];
+    let common = "name = 'tiny'\ndata = 'x'\nmodel = 'resnet18'\nside = 64\nbatch = 10\nepochs = 1\ntile = 64\n\
+        device = 'cpu'\nlearning_rate = 0.01\n";
+    fs::write(&recipe, format!("{common}{}", stages.concat())).expect("writes");
+    let out = folder.path().join("run");
+    let report = answer(&["run", text(&recipe), "--data", text(&root), "--out", text(&out), "--json"]);
+    let analysis = &report["analysis"];
+    assert_eq!((&analysis["tiles"], &analysis["weights"]), (&2727.into(), &11_166_912.into()));
+    let (zeros, weights) = (analysis["zeros"].as_f64().expect("a count"), 11_166_912.0);
+    assert!(zeros > 0.4 * weights, "what was pruned stays pruned: {zeros}");
+    assert!(analysis["energy"]["paper"]["improvement"].as_f64().is_some_and(|improvement| improvement > 1.0));
+}
+
+#[test]
+fn a_killed_resnet18_goes_on_to_the_same_weights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("images");
+    if !sample_index(&root) {
+        return;
+    }
+    let begin = |out: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+        command.args([
+            "train",
+            "--data",
+            text(&root),
+            "--out",
+            text(out),
+            "--model",
+            "resnet18",
+            "--side",
+            "48",
+        ]);
+        command.args(["--batch", "4", "--epochs", "1", "--device", "cpu", "--checkpoint-every", "2"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    assert!(begin(&whole).status().expect("runs").success());
+    let mut child = begin(&killed).spawn().expect("runs");
+    let begun = || fs::read_dir(killed.join("checkpoints")).is_ok_and(|mut files| files.next().is_some());
+    while !begun() && child.try_wait().expect("waits").is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    drop(child.kill());
+    child.wait().expect("ends");
+    let resumed = run(&["train", "--out", text(&killed), "--resume", "--workers", "3"]);
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    let read = |run: &Path| fs::read(run.join("weights.safetensors")).expect("written");
+    assert!(read(&whole) == read(&killed));
+}

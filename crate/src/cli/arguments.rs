@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::data::imagenet::Reading;
 use crate::error::{Error, Result};
-use crate::spec::{self, HardwareSpec, RunSpec};
+use crate::spec::{self, DataSource, HardwareSpec, RunSpec};
 
 /// The crossbar.
 #[derive(Debug, Clone, Args)]
@@ -85,7 +85,12 @@ impl ModelOptions {
         }
         let mut fields = Map::new();
         self.fields(&mut fields);
-        Ok(spec::apply(&RunSpec::default(), &HardwareSpec::default(), &fields)?.0)
+        let mut spec = spec::apply(&RunSpec::default(), &HardwareSpec::default(), &fields)?.0;
+        if spec.is_for_imagenet() {
+            // Until a data set says otherwise.
+            spec.data = DataSource::ImageNet;
+        }
+        Ok(spec)
     }
 }
 

@@ -4,6 +4,7 @@
 //! measured in the same run: where PyTorch is missing there is no ratio.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{human, output};
+use super::{bench_images, bench_resnet, human, output};
 use crate::crossbar::prune::{Rule, Threshold, prune};
 use crate::crossbar::tiling::TileShape;
 use crate::data::builtin;
@@ -57,6 +58,9 @@ pub struct Options {
     /// Measures only this
     #[arg(long, value_enum, value_name = "NAME")]
     only: Option<Part>,
+    /// Folder of image files to read as for training, once for each; images are measured only with it
+    #[arg(long, value_name = "DIR")]
+    images: Vec<PathBuf>,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -73,25 +77,21 @@ enum Part {
     Pruning,
     /// The regularizer's value and gradient
     Loss,
+    /// Reading, decoding and transforming image files
+    Images,
+    /// The parts of a training step of ResNet18
+    Resnet,
 }
 
 impl Part {
-    /// The name in the script of peers, of those it has.
-    fn peer(self) -> Option<&'static str> {
-        match self {
-            Self::Training => Some("training"),
-            Self::Analysis => Some("analysis"),
-            Self::Pruning => None,
-            Self::Loss => Some("loss"),
-        }
-    }
-
-    fn measure(self) -> Result<Vec<Row>> {
+    fn measure(self, options: &Options) -> Result<Vec<Row>> {
         match self {
             Self::Training => training(),
             Self::Analysis => analysis(),
             Self::Pruning => pruning(),
-            Self::Loss => loss(),
+            Self::Loss => Ok(vec![loss("vgg11", 32, "loss")?, loss("resnet18", 64, "loss_resnet18")?]),
+            Self::Images => bench_images::measure(&options.images),
+            Self::Resnet => bench_resnet::measure(),
         }
     }
 }
@@ -104,7 +104,7 @@ struct Answer {
 
 /// A time, and another's time for the same work.
 #[derive(Debug, Serialize)]
-struct Row {
+pub(super) struct Row {
     what: String,
     ours_ms: f64,
     other: Option<&'static str>,
@@ -112,16 +112,21 @@ struct Row {
     note: Option<String>,
     /// The peer's name in its script.
     #[serde(skip)]
-    peer: Option<&'static str>,
+    peer: Option<String>,
 }
 
 impl Row {
-    fn new(what: impl Into<String>, ours_ms: f64) -> Self {
+    pub(super) fn new(what: impl Into<String>, ours_ms: f64) -> Self {
         Self { what: what.into(), ours_ms, other: None, other_ms: None, note: None, peer: None }
     }
 
-    fn beside(self, part: Part) -> Self {
-        Self { other: Some(PYTORCH), peer: part.peer(), ..self }
+    /// Beside the same work in PyTorch, by its name in the script of peers.
+    pub(super) fn beside(self, peer: impl Into<String>) -> Self {
+        Self { other: Some(PYTORCH), peer: Some(peer.into()), ..self }
+    }
+
+    pub(super) fn noted(self, note: String) -> Self {
+        Self { note: Some(note), ..self }
     }
 }
 
@@ -134,14 +139,14 @@ pub fn run(options: &Options) -> Result<()> {
     let mut rows = Vec::new();
     for part in &parts {
         output::say(&format!("measuring: {part:?}").to_lowercase());
-        rows.extend(part.measure()?);
+        rows.extend(part.measure(options)?);
     }
-    let names: Vec<&str> = parts.iter().filter_map(|part| part.peer()).collect();
+    let names: Vec<&str> = rows.iter().filter_map(|row| row.peer.as_deref()).collect();
     if !names.is_empty() {
         output::say("measuring: PyTorch");
         let times = peers(&options.python, &names)?;
         for row in &mut rows {
-            row.other_ms = row.peer.and_then(|name| times.get(name)).and_then(Value::as_f64);
+            row.other_ms = row.peer.as_deref().and_then(|name| times.get(name)).and_then(Value::as_f64);
         }
     }
     let answer = Answer { schema_version: SCHEMA_VERSION, measurements: rows };
@@ -176,7 +181,7 @@ fn training() -> Result<Vec<Row>> {
         note: Some(format!("the regularizer costs {overhead:+.1} %; {ALLOWED_PERCENT} % are allowed")),
         ..Row::new(format!("{what}, gated regularizer"), median(with))
     };
-    Ok(vec![Row::new(what, median(without)).beside(Part::Training), with])
+    Ok(vec![Row::new(what, median(without)).beside("training"), with])
 }
 
 /// A session on built-in images, without what PyTorch's peer does not do: dropout and augmentation.
@@ -202,15 +207,15 @@ fn step(session: &mut Session) -> Result<f64> {
 }
 
 fn analysis() -> Result<Vec<Row>> {
-    let layers = vgg11_weights()?.matrices(false)?;
+    let layers = weights("vgg11")?.matrices(false)?;
     let hardware = HardwareSpec::default();
     let time = median_time(|| Ok(timed(|| analyze(&layers, &hardware)).1))?;
     let what = format!("analysis, VGG11, tile {}", hardware.tile);
-    Ok(vec![Row::new(what, time).beside(Part::Analysis)])
+    Ok(vec![Row::new(what, time).beside("analysis")])
 }
 
 fn pruning() -> Result<Vec<Row>> {
-    let layers = vgg11_weights()?.matrices(false)?;
+    let layers = weights("vgg11")?.matrices(false)?;
     let hardware = HardwareSpec::default();
     let shape = TileShape::from(&hardware);
     let threshold = Threshold::uniform(PRUNED_PERCENT, layers.len());
@@ -227,13 +232,14 @@ fn pruning() -> Result<Vec<Row>> {
     rules.into_iter().map(measure).collect()
 }
 
-fn loss() -> Result<Vec<Row>> {
+/// The gated regularizer on a network's convolutions.
+fn loss(model: &str, tile: usize, peer: &str) -> Result<Row> {
     let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu))?;
-    let hardware = HardwareSpec::default();
+    let hardware = HardwareSpec { tile, ..HardwareSpec::default() };
     let spec = RunSpec { regularizer: RegularizerKind::Gated, ..RunSpec::default() };
     let regularizer = Regularizer::of(&spec, TileShape::from(&hardware));
     let regularizer = regularizer.ok_or_else(|| Error::field("lambda", spec.lambda, "is off"))?;
-    let weights = vgg11_weights()?.tensors.into_iter().filter(|tensor| tensor.shape.len() == 4);
+    let weights = weights(model)?.tensors.into_iter().filter(|tensor| tensor.shape.len() == 4);
     let layers: Vec<Tensor<4>> = weights
         .map(|tensor| Tensor::from_data(TensorData::new(tensor.data, tensor.shape), &compute.device))
         .collect();
@@ -244,19 +250,18 @@ fn loss() -> Result<Vec<Row>> {
         };
         Ok(timed(evaluate).1)
     })?;
-    let what = format!("D.U.B. loss and gradient, VGG11, tile {}", hardware.tile);
-    Ok(vec![Row::new(what, time).beside(Part::Loss)])
+    Ok(Row::new(format!("D.U.B. loss and gradient, {model}, tile {tile}"), time).beside(peer))
 }
 
-/// VGG11 as it is before training: 9,217,728 weights on crossbars.
-fn vgg11_weights() -> Result<Weights> {
+/// A network as it is before training.
+fn weights(model: &str) -> Result<Weights> {
     let mut spec = RunSpec::default();
-    spec.set_model("vgg11")?;
+    spec.set_model(model)?;
     Ok(initialize(&Plan::of(&spec, CLASSES)?, 0))
 }
 
 /// What the work gives, and how many milliseconds it took; the result is dropped later, outside.
-fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let started = Instant::now();
     let done = work();
     (done, 1000.0 * started.elapsed().as_secs_f64())
@@ -278,7 +283,7 @@ fn go_on(runs: usize, most: usize, started: Instant) -> bool {
 }
 
 /// The middle value, or the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
@@ -356,7 +361,7 @@ mod tests {
 
     #[test]
     fn notes_and_ratios_are_told() {
-        let mut row = Row::new("a step", 100.0).beside(Part::Training);
+        let mut row = Row::new("a step", 100.0).beside("training");
         assert!(describe(std::slice::from_ref(&row)).contains("not installed"));
         row.other_ms = Some(50.0);
         row.note = Some("cheap".to_owned());

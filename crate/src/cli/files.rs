@@ -186,6 +186,13 @@ pub fn available_memory() -> u64 {
     kib.map_or(UNKNOWN, |kib| kib << 10)
 }
 
+/// The most memory that this process has taken, where the system tells.
+pub fn peak_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

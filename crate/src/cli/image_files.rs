@@ -35,7 +35,12 @@ pub fn looks_like(root: &Path) -> bool {
 /// # Errors
 /// When the folder has none of the layouts, or its files are damaged.
 pub fn open(root: &Path, side: usize, reading: Reading) -> Result<ImageNet> {
-    ImageNet::new(index(root)?, Box::new(Disk::new(root)), side, reading)
+    ImageNet::new(index(root)?, disk(root), side, reading)
+}
+
+/// Reads the images of a folder.
+pub fn disk(root: &Path) -> Box<dyn Fetch> {
+    Box::new(Disk::new(root))
 }
 
 /// Opens single pictures, to be classified; they have no labels.
@@ -51,7 +56,7 @@ pub fn open_pictures(paths: &[PathBuf], side: usize, classes: Vec<String>) -> Re
         index.val.push(Place { container: &folder, name: &name, span: None, label: 0 })?;
     }
     let reading = Reading { max_bad: 0.0, ..Reading::default() };
-    ImageNet::new(index.check()?, Box::new(Disk::new(Path::new(""))), side, reading)
+    ImageNet::new(index.check()?, disk(Path::new("")), side, reading)
 }
 
 /// The index of a folder: written before, or made now.

@@ -4,21 +4,22 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::files;
+use super::{files, tensorboard};
 use crate::error::{Error, Result};
 use crate::train::checkpoint::Checkpoint;
 
 /// Checkpoints kept: the newest, and one more in case it is damaged.
-const KEEP: usize = 2;
+pub const KEEP: u16 = 2;
 
 /// The folder.
 pub struct RunFolder {
     path: PathBuf,
+    keep: usize,
     /// Lines not yet written; they go out with the checkpoint that holds their steps.
     pending: String,
     /// When this process began, and seconds of work before it.
@@ -43,7 +44,14 @@ impl RunFolder {
         let checkpoints = path.join("checkpoints");
         fs::create_dir_all(&checkpoints)
             .map_err(|why| Error::file("making a run's folder", files::name(&checkpoints), why))?;
-        Ok(Self { path: path.to_owned(), pending: String::new(), began: Instant::now(), earlier: 0.0 })
+        let (path, pending, keep) = (path.to_owned(), String::new(), usize::from(KEEP));
+        Ok(Self { path, keep, pending, began: Instant::now(), earlier: 0.0 })
+    }
+
+    /// The same, but keeps so many checkpoints.
+    #[must_use]
+    pub fn keeping(self, keep: usize) -> Self {
+        Self { keep, ..self }
     }
 
     /// Seconds of work that led to the present state; what a kill lost is not among them.
@@ -94,11 +102,23 @@ impl RunFolder {
         let path = self.path.join("checkpoints").join(format!("step-{step:09}.safetensors"));
         self.flush_metrics()?;
         files::write("writing a checkpoint", &path, checkpoint)?;
-        for (_, old) in self.checkpoints()?.into_iter().rev().skip(KEEP) {
+        for (_, old) in self.checkpoints()?.into_iter().rev().skip(self.keep) {
             // A checkpoint too many does no harm; a later save tries again.
             drop(fs::remove_file(old));
         }
         Ok(())
+    }
+
+    /// Lists image files that were passed over, a line each; no file where there is none.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_skipped(&self, skipped: &[(String, String)]) -> Result<()> {
+        if skipped.is_empty() {
+            return Ok(());
+        }
+        let lines: String = skipped.iter().map(|(file, why)| format!("{file}: {why}\n")).collect();
+        files::write("listing bad images", &self.path.join("skipped-images.txt"), lines.as_bytes())
     }
 
     fn flush_metrics(&mut self) -> Result<()> {
@@ -106,8 +126,29 @@ impl RunFolder {
         let fail = |why| Error::file("writing metrics", files::name(&path), why);
         let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
         file.write_all(self.pending.as_bytes()).map_err(fail)?;
+        self.append_events()?;
         self.pending.clear();
         Ok(())
+    }
+
+    /// The same numbers for TensorBoard.
+    fn append_events(&self) -> Result<()> {
+        let path = self.path.join(tensorboard::FILE);
+        let fail = |why| Error::file("writing events", files::name(&path), why);
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
+        let opening = if path.exists() { Vec::new() } else { tensorboard::opening(time) };
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        let records = [opening, tensorboard::of_lines(&self.pending, time)].concat();
+        file.write_all(&records).map_err(fail)
+    }
+
+    fn cut_events(&self, step: u64) -> Result<()> {
+        let path = self.path.join(tensorboard::FILE);
+        if !path.exists() {
+            return Ok(());
+        }
+        let events = files::read("reading events", &path)?;
+        files::write("writing events", &path, tensorboard::until(&events, step))
     }
 
     /// Drops metrics after a step, and a last line that was cut off: a resumed run writes them again.
@@ -115,6 +156,7 @@ impl RunFolder {
     /// # Errors
     /// When the file can't be read or written.
     pub fn cut_metrics(&mut self, step: u64) -> Result<()> {
+        self.cut_events(step)?;
         let path = self.path.join("metrics.jsonl");
         if !path.exists() {
             return Ok(());

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::arguments::{ReadingOptions, put};
-use super::run_folder::RunFolder;
-use super::{files, human, output};
+use super::run_folder::{KEEP, RunFolder};
+use super::{dry_run, files, human, output};
 use crate::data::imagenet::Reading;
 use crate::device::Compute;
 use crate::error::{Error, Result};
@@ -45,6 +45,12 @@ pub struct Job {
     /// Also saves a checkpoint every N steps, not only after each epoch
     #[arg(long, value_name = "N", default_value_t = 0)]
     checkpoint_every: u64,
+    /// Keeps the newest N checkpoints
+    #[arg(long, value_name = "N", default_value_t = KEEP, value_parser = clap::value_parser!(u16).range(1..))]
+    keep: u16,
+    /// Says what the run needs in memory, time (by measured steps) and disk, and does nothing else
+    #[arg(long, conflicts_with = "resume")]
+    dry_run: bool,
     #[command(flatten)]
     reading: ReadingOptions,
     /// Prints the run's report as one JSON object
@@ -61,6 +67,8 @@ struct EpochLine {
     evaluation: Evaluation,
     improvement_paper: Option<f64>,
     improvement_lossless: Option<f64>,
+    /// Image files passed over so far.
+    skipped_images: usize,
 }
 
 /// Starts the run of these flat fields, or goes on with the one in the folder; `data` is where its
@@ -71,7 +79,11 @@ pub fn run(
     data: Option<&Path>,
     fields: impl FnOnce() -> Result<Map<String, Value>>,
 ) -> Result<()> {
-    let mut folder = RunFolder::open(&job.out)?;
+    if job.dry_run {
+        let session = open(base, &fields()?, job.reading.into())?;
+        return dry_run::run(session, usize::from(job.keep), job.json);
+    }
+    let mut folder = RunFolder::open(&job.out)?.keeping(usize::from(job.keep));
     let mut session =
         if job.resume { resume(job, &mut folder, data)? } else { begin(job, &folder, base, &fields()?)? };
     let stop = stop_flag()?;
@@ -215,6 +227,7 @@ pub async fn follow(session: &mut Session, folder: &mut RunFolder, how: &Follow<
         let due = how.checkpoint_every > 0 && step.is_multiple_of(how.checkpoint_every);
         if epoch_ends || due || stopped || saved.elapsed() > SAVE_AFTER {
             folder.save(step, &session.checkpoint().await?)?;
+            folder.write_skipped(&session.data().skipped())?;
             saved = Instant::now();
         }
         if stopped && !session.finished() {
@@ -239,6 +252,7 @@ async fn after_epoch(session: &mut Session, epoch: usize) -> Result<EpochLine> {
         evaluation,
         improvement_paper: energy.paper.improvement,
         improvement_lossless: energy.lossless.improvement,
+        skipped_images: session.data().skipped().len(),
     })
 }
 
@@ -268,10 +282,11 @@ fn progress_bar(session: &Session, label: &str) -> ProgressBar {
 fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_position(progress.step);
     bar.set_message(format!(
-        "loss {:.3}  regularizer {:.3}  {:.0} images/s  {} left",
+        "loss {:.3}  regularizer {:.3}  {:.0} images/s, {:.0} % of the time waited for them  {} left",
         progress.loss,
         progress.regularizer,
         progress.images_per_second.unwrap_or(0.0),
+        progress.data_wait_percent.unwrap_or(0.0),
         human::time(progress.seconds_left.unwrap_or(0.0)),
     ));
 }

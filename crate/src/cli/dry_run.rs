@@ -1,0 +1,100 @@
+//! What a run will need, from arithmetic and a few measured steps.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{files, human, output};
+use crate::error::Result;
+use crate::spec::SCHEMA_VERSION;
+use crate::train::session::Session;
+
+/// Steps before the measured ones: the first allocates, the second finds images read ahead.
+const WARM_UP: usize = 2;
+const MEASURED: usize = 3;
+/// Images of the measured evaluation.
+const EVALUATED: usize = 64;
+/// Bytes of a step in the history of a checkpoint, and in the two files of metrics.
+const HISTORY: u64 = 24;
+const METRICS: u64 = 700;
+
+#[derive(Debug, Serialize)]
+struct Needs {
+    schema_version: u32,
+    parameters: u64,
+    steps: u64,
+    /// Weights, gradients, momentum and activations of a step.
+    memory_bytes: u64,
+    /// The most that this process has taken so far, where the system tells.
+    peak_memory_bytes: Option<u64>,
+    step_seconds: f64,
+    data_wait_percent: f64,
+    /// An evaluation on all held-out images.
+    evaluation_seconds: f64,
+    total_seconds: f64,
+    disk_bytes: u64,
+}
+
+/// Measures and tells.
+///
+/// # Errors
+/// When a step fails, as it would in the run.
+pub fn run(mut session: Session, keep: usize, json: bool) -> Result<()> {
+    let needs = pollster::block_on(measure(&mut session, keep))?;
+    output::report(json, &needs, || describe(&needs))
+}
+
+async fn measure(session: &mut Session, keep: usize) -> Result<Needs> {
+    let spec = session.spec().clone();
+    let mut seconds = Vec::new();
+    let mut data_wait_percent = 0.0;
+    for at in 0..(WARM_UP + MEASURED).min(session.total_steps() as usize) {
+        let began = Instant::now();
+        let progress = session.step().await?;
+        seconds.push(began.elapsed().as_secs_f64());
+        if at >= WARM_UP {
+            data_wait_percent = progress.data_wait_percent.unwrap_or(0.0);
+        }
+    }
+    let measured = seconds.get(WARM_UP..).filter(|some| !some.is_empty()).unwrap_or(&seconds);
+    let step_seconds = measured.iter().sum::<f64>() / measured.len() as f64;
+    let began = Instant::now();
+    let evaluated = session.evaluate(EVALUATED).await?.images;
+    let whole = session.data().test().len() as f64 / evaluated as f64;
+    let evaluation_seconds = began.elapsed().as_secs_f64() * whole;
+    let parameters = session.plan().parameters();
+    let steps = session.total_steps();
+    let copies = if spec.momentum == 0.0 { 1 } else { 2 };
+    let checkpoint = 4 * parameters * copies + HISTORY * steps;
+    Ok(Needs {
+        schema_version: SCHEMA_VERSION,
+        parameters,
+        steps,
+        memory_bytes: session.plan().training_bytes(spec.batch.min(session.data().train_len())),
+        peak_memory_bytes: files::peak_memory(),
+        step_seconds,
+        data_wait_percent,
+        evaluation_seconds,
+        total_seconds: steps as f64 * step_seconds + spec.epochs as f64 * evaluation_seconds,
+        // A new checkpoint is whole before an old one goes.
+        disk_bytes: (keep as u64 + 1) * checkpoint + 4 * parameters + METRICS * steps,
+    })
+}
+
+fn describe(needs: &Needs) -> String {
+    let mib = |bytes: u64| format!("{} MiB", bytes.div_ceil(1 << 20));
+    let peak = needs.peak_memory_bytes.map_or_else(|| "not known".to_owned(), mib);
+    let rows = [
+        ["parameters".to_owned(), needs.parameters.to_string()],
+        ["memory, at least".to_owned(), mib(needs.memory_bytes)],
+        ["memory, the most so far".to_owned(), peak],
+        ["a step".to_owned(), format!("{:.3} s", needs.step_seconds)],
+        ["of it waiting for images".to_owned(), format!("{:.0} %", needs.data_wait_percent)],
+        ["an evaluation".to_owned(), human::time(needs.evaluation_seconds)],
+        [format!("{} steps and evaluations", needs.steps), human::time(needs.total_seconds)],
+        ["disk, at most".to_owned(), mib(needs.disk_bytes)],
+    ];
+    let rows: Vec<Vec<String>> =
+        [["the run needs".to_owned(), String::new()]].into_iter().chain(rows).map(Vec::from).collect();
+    human::table(&rows)
+}

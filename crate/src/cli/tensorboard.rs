@@ -1,0 +1,161 @@
+//! TensorBoard's event files, for those who watch their runs there.
+//!
+//! A record is its length, data and a masked CRC-32C of each (TensorFlow's `record_writer.cc`); the
+//! data is an `Event` message (`event.proto`) with a time, a step and named numbers.
+
+use serde_json::Value;
+
+/// The name of a run's event file; TensorBoard looks for `tfevents` in names.
+pub const FILE: &str = "events.out.tfevents.0.crossdub";
+
+/// Fields of a line of `metrics.jsonl` that say where it belongs, or only what is left to do.
+const PLACES: [&str; 5] = ["step", "epoch", "steps_per_epoch", "total_steps", "seconds_left"];
+
+/// Records of the numbers in lines of `metrics.jsonl`: those of a step under `training/`, those measured
+/// after an epoch under `evaluation/`.
+pub fn of_lines(lines: &str, time: f64) -> Vec<u8> {
+    let mut records = Vec::new();
+    for line in lines.lines() {
+        let Ok(Value::Object(line)) = serde_json::from_str(line) else { continue };
+        let Some(step) = line.get("step").and_then(Value::as_u64) else { continue };
+        let part = if line.contains_key("total_steps") { "training" } else { "evaluation" };
+        let numeric = line.iter().filter(|(name, _)| !PLACES.contains(&name.as_str()));
+        let named: Vec<(String, f64)> =
+            numeric.filter_map(|(name, value)| Some((format!("{part}/{name}"), value.as_f64()?))).collect();
+        let values: Vec<(&str, f64)> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        records.extend(numbers(time, step, &values));
+    }
+    records
+}
+
+/// The record that begins a file.
+pub fn opening(time: f64) -> Vec<u8> {
+    let mut event = wall_time(time);
+    bytes_field(3, b"brain.Event:2", &mut event);
+    record(&event)
+}
+
+/// A record with the numbers of a step.
+fn numbers(time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
+    let mut summary = Vec::new();
+    for (name, value) in values {
+        let mut entry = Vec::new();
+        bytes_field(1, name.as_bytes(), &mut entry);
+        entry.push(2 << 3 | 5);
+        entry.extend((*value as f32).to_le_bytes());
+        bytes_field(1, &entry, &mut summary);
+    }
+    let mut event = wall_time(time);
+    event.push(2 << 3);
+    varint(step, &mut event);
+    bytes_field(5, &summary, &mut event);
+    record(&event)
+}
+
+/// The whole records of a file up to a step: a resumed run writes the others again.
+pub fn until(file: &[u8], step: u64) -> &[u8] {
+    let mut end = 0;
+    while let Some((data, length)) = first_record(&file[end..]) {
+        if step_of(data).is_some_and(|at| at > step) {
+            break;
+        }
+        end += length;
+    }
+    &file[..end]
+}
+
+/// Seconds since 1970, the event's first field.
+fn wall_time(time: f64) -> Vec<u8> {
+    let mut event = vec![1 << 3 | 1];
+    event.extend(time.to_le_bytes());
+    event
+}
+
+fn bytes_field(number: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(number << 3 | 2);
+    varint(bytes.len() as u64, out);
+    out.extend(bytes);
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value > 0x7f {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn record(data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u64).to_le_bytes();
+    [&length[..], &masked(&length), data, &masked(data)].concat()
+}
+
+fn masked(data: &[u8]) -> [u8; 4] {
+    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
+}
+
+/// The data of the first record and the record's length; none when it is not whole.
+fn first_record(file: &[u8]) -> Option<(&[u8], usize)> {
+    let length = usize::try_from(u64::from_le_bytes(*file.first_chunk()?)).ok()?;
+    let whole = length.checked_add(16)?;
+    let data = file.get(..whole)?.get(12..12 + length)?;
+    (file[whole - 4..whole] == masked(data)).then_some((data, whole))
+}
+
+/// The step of an event that has one.
+fn step_of(event: &[u8]) -> Option<u64> {
+    let (&tag, digits) = event.get(9..)?.split_first()?;
+    if tag != 2 << 3 {
+        return None;
+    }
+    let mut value = 0;
+    for (at, &byte) in digits.iter().take(10).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `tensorboard` 2.21 for Python writes the same events.
+    #[test]
+    fn records_are_tensorboard_s() {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(
+            hex(&numbers(0.5, 300, &[("loss", 1.5)])),
+            "1b000000000000001a0d9e1309000000000000e03f10ac022a0d0a0b0a046c6f7373150000c03fa1776339"
+        );
+        assert_eq!(
+            hex(&opening(1.0)),
+            "1800000000000000a37f4b2209000000000000f03f1a0d627261696e2e4576656e743a3286bf577a"
+        );
+    }
+
+    #[test]
+    fn lines_of_metrics_become_numbers() {
+        let lines = "{\"step\":3,\"total_steps\":9,\"epoch\":0,\"loss\":0.5,\"finished\":false}\n\
+            {\"step\":3,\"epoch\":0,\"accuracy\":40,\"improvement_paper\":null}\nhalf a li";
+        let expected =
+            [numbers(1.0, 3, &[("training/loss", 0.5)]), numbers(1.0, 3, &[("evaluation/accuracy", 40.0)])];
+        assert_eq!(of_lines(lines, 1.0), expected.concat());
+    }
+
+    #[test]
+    fn files_are_cut_at_a_step() {
+        let steps: Vec<Vec<u8>> = [1, 2, 300].map(|step| numbers(0.5, step, &[("loss", 1.5)])).to_vec();
+        let file = [opening(0.0), steps.concat()].concat();
+        let end = |count: usize| opening(0.0).len() + steps[..count].concat().len();
+        for (step, kept) in [(0, 0), (1, 1), (299, 2), (300, 3), (u64::MAX, 3)] {
+            assert_eq!(until(&file, step).len(), end(kept), "{step}");
+        }
+        assert_eq!(until(&file[..file.len() - 1], 300).len(), end(2), "half a record is dropped");
+        let mut damaged = file.clone();
+        damaged[end(1) + 14] ^= 1;
+        assert_eq!(until(&damaged, 300).len(), end(1));
+    }
+}
