@@ -92,9 +92,8 @@ impl Runner<'_> {
         }
         let layers =
             start.weights.as_ref().map_or_else(|| Ok(Vec::new()), |weights| weights.matrices(false))?;
-        let report = RecipeReport::new(self.recipe, self.images.description.clone(), &done, &layers);
-        let none = || Error::field("stage", "", "the recipe has no stage");
-        Ok(Ended::Done(Box::new(report.ok_or_else(none)?), path))
+        let report = RecipeReport::new(self.recipe, self.images.description.clone(), &done, &layers)?;
+        Ok(Ended::Done(Box::new(report), path))
     }
 
     /// Everything a stage's result depends on.

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::figure::{Figure, WIDTH};
-use super::run::{Energy, Run};
-use super::scale::{Scale, at};
+use super::run::{Energy, Run, text};
+use super::scale::{Scale, at, number};
 
 const BAR: f64 = 15.0;
 const LEFT: f64 = 104.0;
@@ -79,6 +81,58 @@ pub fn energies(run: &Run) -> Markup {
         table: table(run, &models),
     }
     .html()
+}
+
+/// One converter at one policy, as an analysis says it.
+#[derive(Deserialize)]
+struct Row {
+    model: String,
+    resolution: Value,
+    per: String,
+    unit: String,
+    #[serde(default)]
+    extrapolated: bool,
+    per_tile: Option<Energy>,
+    per_inference: Option<Energy>,
+}
+
+/// What every published converter makes of the final weights; nothing where the report does not say.
+pub fn converters(run: &Run) -> Markup {
+    let rows = run.report.pointer("/analysis/inference/table").cloned().unwrap_or_default();
+    let rows: Vec<Row> = serde_json::from_value(rows).unwrap_or_default();
+    if rows.is_empty() {
+        return html! {};
+    }
+    let head = ["converter", "resolution", "per", "per tile", "per inference", "dense", "pruned", "unit"];
+    let size = |energy: Option<&Energy>, of: fn(&Energy) -> f64| {
+        energy.map_or_else(|| "-".to_owned(), |e| number(of(e)))
+    };
+    let cells = |row: &Row| {
+        let inference = row.per_inference.as_ref();
+        vec![
+            if row.extrapolated { format!("{} *", row.model) } else { row.model.clone() },
+            text(&row.resolution),
+            row.per.clone(),
+            ratio(row.per_tile.as_ref()),
+            ratio(inference),
+            size(inference, |energy| energy.dense),
+            size(inference, |energy| energy.actual),
+            row.unit.clone(),
+        ]
+    };
+    let lines: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    html! {
+        details {
+            summary { "The final weights by every published converter" }
+            (super::figure::table(&head.map(str::to_owned), &lines))
+            p.note {
+                "Improvement with every tile counted once (the paper's way), and of all conversions of one image; "
+                "dense and pruned are energies of one image. "
+                em { "per" } " says what shares a resolution."
+                @if rows.iter().any(|row| row.extrapolated) { " * asked beyond the range the model was made for." }
+            }
+        }
+    }
 }
 
 fn table(run: &Run, models: &[String]) -> (Vec<String>, Vec<Vec<String>>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::curves::curves;
-use super::energies::{energies, models, ratio};
+use super::energies::{converters, energies, models, ratio};
 use super::figure::table;
 use super::groups::{Group, groups};
 use super::histograms::histograms;
@@ -150,6 +150,7 @@ fn one(at: usize, run: &Run, open: bool) -> Markup {
                 (histograms(run))
                 (maps(run))
             }
+            (converters(run))
             (provenance(run))
         }
     }

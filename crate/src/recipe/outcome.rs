@@ -1,6 +1,7 @@
 //! What came out of a recipe: each stage's figures, and the one report object of the whole.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::file::Recipe;
 use super::stage::{PruneSpec, Stage};
@@ -9,8 +10,10 @@ use crate::crossbar::count::count_tiles;
 use crate::crossbar::level::Levels;
 use crate::crossbar::prune::Outcome;
 use crate::crossbar::tiling::{TileShape, Tiling};
+use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::report::{Analysis, Energies, analyze};
+use crate::model::network::Plan;
+use crate::report::{Analysis, Energies, InferenceQuestion, analyze, inference};
 use crate::spec::{HardwareSpec, RunSpec, SCHEMA_VERSION};
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::HistoryEntry;
@@ -211,33 +214,48 @@ pub fn level_maps(layers: &[Matrix], hardware: &HardwareSpec) -> Vec<LevelMap> {
 }
 
 impl RecipeReport {
-    /// Puts the report together from the stages done and the final weights. None when there was no
-    /// stage.
-    pub fn new(recipe: &Recipe, data: DataDescription, done: &[Done<'_>], layers: &[Matrix]) -> Option<Self> {
-        let last = done.last()?;
-        let stages = done
-            .iter()
-            .enumerate()
-            .map(|(at, one)| one.report(at.checked_sub(1).and_then(|at| done.get(at))));
-        Some(Self {
+    /// Puts the report together from the stages done and the final weights.
+    ///
+    /// # Errors
+    /// When there was no stage, or the hardware can't be costed.
+    pub fn new(recipe: &Recipe, data: DataDescription, done: &[Done<'_>], layers: &[Matrix]) -> Result<Self> {
+        let none = || Error::field("stage", "", "the recipe has no stage");
+        let last = done.last().ok_or_else(none)?;
+        let before = |at: usize| at.checked_sub(1).and_then(|at| done.get(at));
+        let mut stages: Vec<StageReport> =
+            done.iter().enumerate().map(|(at, one)| one.report(before(at))).collect();
+        // A recipe names a path; what lies there is known since it was opened.
+        let source = serde_json::from_value(Value::from(&*data.name)).unwrap_or_default();
+        let spec = RunSpec { data: source, ..recipe.spec.clone() };
+        stages.iter_mut().filter_map(|stage| stage.spec.as_mut()).for_each(|spec| spec.data = source);
+        let question = InferenceQuestion::everything(positions(&spec, data.classes, layers)?)?;
+        let inference = inference(layers, &recipe.hardware, &question)?;
+        Ok(Self {
             name: recipe.name.clone(),
             description: recipe.description.clone(),
-            seed: recipe.spec.seed,
+            seed: spec.seed,
             data,
             device: last.record.device.clone(),
-            stages: stages.collect(),
+            stages,
             seconds: done.iter().map(|one| one.record.seconds).sum(),
             maps: level_maps(layers, &recipe.hardware),
             whole: Report {
                 schema_version: SCHEMA_VERSION,
                 version: env!("CARGO_PKG_VERSION"),
-                spec: recipe.spec.clone(),
+                spec,
                 hardware: recipe.hardware.clone(),
                 training: training(done, last),
-                analysis: last.analysis.clone(),
+                analysis: Analysis { inference: Some(inference), ..last.analysis.clone() },
             },
         })
     }
+}
+
+/// Output positions of each layer, for one image.
+fn positions(spec: &RunSpec, classes: usize, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
+    let known = Plan::of(spec, classes)?.positions();
+    let of = |layer: &Matrix| known.iter().find(|(name, ..)| *name == layer.name).map(|known| known.2);
+    Ok(layers.iter().map(of).collect())
 }
 
 /// All stages as one training, for those who draw a single run.
