@@ -12,6 +12,7 @@ mod imagenet;
 mod masks;
 mod networks;
 mod published;
+mod pytorch;
 mod recipes;
 mod resume;
 mod shared;

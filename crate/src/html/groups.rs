@@ -49,16 +49,11 @@ pub struct Group {
 }
 
 impl Group {
-    /// A short name: the differing fields, else the recipe.
+    /// A short name: the recipe, and the fields by which its runs differ.
     pub fn label(&self) -> String {
-        if self.fields.is_empty() {
-            return self.recipe.clone();
-        }
-        let short = |(name, value): (&String, &String)| match name.as_str() {
-            "recipe" => value.clone(),
-            name => format!("{name} {value}"),
-        };
-        self.fields.iter().map(short).collect::<Vec<_>>().join(", ")
+        let own = self.fields.iter().filter(|(name, _)| *name != "recipe");
+        let fields = own.map(|(name, value)| format!(", {name} {value}"));
+        self.recipe.clone() + &fields.collect::<String>()
     }
 }
 
@@ -82,11 +77,20 @@ fn without_seed(run: &Run) -> BTreeMap<String, String> {
     fields
 }
 
-/// Names of the fields that are not the same everywhere.
+/// Names of the fields that differ between runs of one recipe, and the recipe where there are several:
+/// what else two recipes differ in, their names stand for.
 fn differing(all: &[BTreeMap<String, String>]) -> BTreeSet<String> {
-    let names: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
-    let differs = |name: &&&String| all.iter().any(|fields| fields.get(**name) != all[0].get(**name));
-    names.iter().filter(differs).map(|name| (*name).clone()).collect()
+    let mut names = BTreeSet::new();
+    let mut first: BTreeMap<Option<&String>, &BTreeMap<String, String>> = BTreeMap::new();
+    for fields in all {
+        let reference = *first.entry(fields.get("recipe")).or_insert(fields);
+        let both = fields.keys().chain(reference.keys());
+        names.extend(both.filter(|name| fields.get(*name) != reference.get(*name)).cloned());
+    }
+    if first.len() > 1 {
+        names.insert("recipe".to_owned());
+    }
+    names
 }
 
 fn group(
@@ -117,6 +121,20 @@ fn group(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_are_what_differs_within_a_recipe() {
+        let run = |fields: &[(&str, &str)]| -> BTreeMap<String, String> {
+            fields.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        let one = run(&[("recipe", "a"), ("rule", "exact"), ("a.lambda", "1")]);
+        let two = run(&[("recipe", "a"), ("rule", "paper"), ("a.lambda", "1")]);
+        let other = run(&[("recipe", "b"), ("rule", "exact"), ("b.epochs", "7")]);
+        let names = |all: &[_]| differing(all).into_iter().collect::<Vec<_>>();
+        assert_eq!(names(&[one.clone(), two.clone()]), ["rule"]);
+        assert_eq!(names(&[one.clone(), other.clone()]), ["recipe"]);
+        assert_eq!(names(&[one, two, other]), ["recipe", "rule"]);
+    }
 
     #[test]
     fn the_deviation_is_of_a_sample() {

@@ -100,16 +100,19 @@ impl Point {
         if self.changes.is_empty() {
             return "as-it-is".to_owned();
         }
-        let part = |change: &Change| {
-            let value = match &change.value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            format!("{}={value}", change.name())
-        };
+        let part = |change: &Change| format!("{}={}", change.name(), plain(&change.value));
         let joined = self.changes.iter().map(part).collect::<Vec<_>>().join(",");
         let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.,=+".contains(c) { c } else { '_' };
         joined.chars().map(safe).collect()
+    }
+}
+
+/// A value in a name: brackets and quotes would have to be quoted in every shell.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join("+"),
+        other => other.to_string(),
     }
 }
 
@@ -196,8 +199,9 @@ mod tests {
         );
         let twice = ["seed=0..2", "seed=3"].map(|axis| Axis::parse(axis).expect("valid"));
         assert!(combinations(&twice).is_err());
-        let name = Point { changes: vec![Change::new("weights", json!("../up/x y"))] }.name();
-        assert_eq!(name, "weights=.._up_x_y");
+        let name = |field, value| Point { changes: vec![Change::new(field, value)] }.name();
+        assert_eq!(name("weights", json!("../up/x y")), "weights=.._up_x_y");
+        assert_eq!(name("prune.ratios", json!([20, 80, 98.5])), "prune.ratios=20+80+98.5");
     }
 
     #[test]
