@@ -2,7 +2,7 @@
  * `window.crossdub`: the page for embedders and notebooks, and all that the page's own controls use.
  *
  *     await crossdub.ready;
- *     await crossdub.set({ lambda: 0.002, tile: 64 });   // fields of RunSpec and HardwareSpec, and `strength`
+ *     await crossdub.set({ lambda: 0.002, tile: 64 });   // fields of RunSpec and HardwareSpec, `rule`, `strength`, `target`
  *     document.addEventListener('crossdub:progress', (event) => console.log(event.detail.loss));
  *     await crossdub.start();
  */
@@ -30,15 +30,56 @@ export function makeApi(session, ready) {
     pause: () => ready.then(() => session.pause()),
     /** One step; pauses a running training first. */
     step: () => ready.then(() => session.step()),
+    /**
+     * Cuts the trained network to discrete levels, as `rule`, `strength` and `target` of `set` say, changed by
+     * these fields; what is zero stays zero from here on.
+     * @param {Partial<import('./types').PruneChoice>} [fields]
+     */
+    prune: (fields = {}) => ready.then(() => session.prune(fields)),
+    /**
+     * Trains the pruned network on, with the authors' settings (learning rate 0.01, no momentum, no weight decay,
+     * convolutions alone) but for these fields of RunSpec.
+     * @param {Partial<import('./types').RunSpec>} [fields]
+     */
+    finetune: (fields = {}) => ready.then(() => session.finetune(fields)),
+    /** Back to the trained weights, as they were before pruning. */
+    undo: () => ready.then(() => session.undo()),
     /** The same run from its beginning. */
     reset: () => ready.then(() => session.reset()),
     /** What `crossdub train --json` and `crossdub analyze --json` print. */
     report: () => ready.then(() => session.report()),
+    /** The weights as a safetensors file's bytes, under PyTorch's names. */
+    weights: () => ready.then(() => session.weights()),
     /**
-     * A checkpoint (.safetensors, .pt, .pth) or CIFAR-10's files (.bin, .tar.gz), one or several together.
+     * A checkpoint (.safetensors, .pt, .pth), CIFAR-10's files (.bin, .tar.gz) or reports of runs (.json), one or
+     * several together. `linear` takes a checkpoint's 2-D layers as well.
      * @param {File | Iterable<File>} file
+     * @param {{ linear?: boolean }} [options]
      */
-    load: (file) => ready.then(() => session.load(file)),
+    load: (file, options) => ready.then(() => session.load(file, options)),
+    runs: runsApi(session, ready),
+  });
+}
+
+/**
+ * The runs to compare: kept in this browser, recorded with the page, or opened from a report.
+ * @param {Session} session
+ * @param {Promise<void>} ready
+ */
+function runsApi(session, ready) {
+  return Object.freeze({
+    /** Each with `id`, `name`, `source` (`kept`, `recorded`, `file`), `shown`, and its `report`. */
+    list: () => session.runs.list.map(({ id, name, source, when, slot, report }) => ({ id, name, source, when, shown: slot !== null, report })),
+    /** Keeps the present run as it is; resolves to its id. @param {string} [name] */
+    keep: (name) => ready.then(() => session.keepRun(name)),
+    /** Draws it over the present run, or no more. @param {string} id @param {boolean} [shown] */
+    show: (id, shown = true) => ready.then(() => session.withRuns((runs) => runs.show(id, shown))),
+    /** @param {string} id @param {string} name */
+    rename: (id, name) => ready.then(() => session.withRuns((runs) => runs.rename(id, name))),
+    /** @param {string} id */
+    remove: (id) => ready.then(() => session.withRuns((runs) => runs.remove(id))),
+    /** Forgets all kept and opened runs. */
+    clear: () => ready.then(() => session.withRuns((runs) => runs.clear())),
   });
 }
 

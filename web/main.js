@@ -5,16 +5,20 @@ import { Session } from './session.js';
 import { embedding } from './state.js';
 import { onThemeChange } from './theme.js';
 import { Controls, transport } from './ui/controls.js';
-import { save } from './ui/download.js';
 import { takeFiles } from './ui/drop.js';
+import { compare } from './ui/compare.js';
 import { byId } from './ui/element.js';
 import { announceRun } from './ui/live.js';
 import { Maps } from './ui/maps.js';
 import { notices, offerLastRun } from './ui/notices.js';
 import { preview } from './ui/preview.js';
+import { PrunePanel, stageNow } from './ui/prune.js';
+import { RunList } from './ui/runs.js';
+import { saveMenu } from './ui/save-menu.js';
 import { drawStatus } from './ui/status.js';
 import { Tile } from './ui/tile.js';
 import { trends } from './ui/trends.js';
+import { Tour } from './tour/tour.js';
 
 /** Curves are redrawn at most this often; steps may come much faster. */
 const CURVES_MS = 300;
@@ -37,11 +41,18 @@ transport(crossdub, session);
 takeFiles(crossdub);
 const drawTrends = trends(session);
 const drawPreview = preview(session);
-const tile = new Tile((layer, index) => session.lab.tile(layer, index));
+new PrunePanel(crossdub, session);
+const tile = new Tile(
+  (layer, index) => session.lab.tile(layer, index),
+  () => Boolean(session.state.dropped) || stageNow(session.state) === 'train',
+);
 const maps = new Maps(session, (place) => void tile.show(place));
+const drawPareto = compare(session);
+const runList = new RunList(crossdub, session);
+new Tour();
 
 /** What is to be drawn at the next frame; a hidden tab draws nothing and trains on. */
-const stale = { curves: false, view: false, tile: false };
+const stale = { curves: false, view: false, tile: false, runs: false };
 let curvesDrawn = -Infinity;
 let waiting = false;
 
@@ -65,16 +76,31 @@ function draw() {
     stale.tile = false;
     drawPreview();
     tile.draw();
+  } else if (stale.runs) {
+    stale.runs = false;
+    runList.draw();
+    drawPareto();
   } else if (stale.curves && now - curvesDrawn >= CURVES_MS) {
     stale.curves = false;
     curvesDrawn = now;
     drawTrends();
   }
-  if (stale.view || stale.tile || stale.curves) redraw({});
+  if (stale.view || stale.tile || stale.curves || stale.runs) redraw({});
 }
 
 session.addEventListener('progress', () => redraw({ curves: true }));
 session.addEventListener('evaluation', () => redraw({ curves: true }));
+session.addEventListener('report', () => redraw({ runs: true, tile: true }));
+session.addEventListener('trial', () => redraw({ tile: true }));
+session.addEventListener('turn', () => {
+  curvesDrawn = -Infinity;
+  redraw({ curves: true, runs: true, tile: true });
+});
+session.runs.addEventListener('change', () => {
+  // What was chosen is drawn at once.
+  curvesDrawn = -Infinity;
+  redraw({ curves: true, runs: true });
+});
 session.addEventListener('view', () => {
   redraw({ view: true, tile: true });
   void tile.show(maps.pinned);
@@ -82,11 +108,11 @@ session.addEventListener('view', () => {
 session.addEventListener('opened', () => {
   maps.reset();
   const { spec, hardware } = session.state;
-  if (spec && hardware) controls.follow(session.spec(), session.state.strength);
-  redraw({ curves: true });
+  if (spec && hardware) controls.follow(session.spec());
+  redraw({ curves: true, runs: true });
 });
 session.addEventListener('change', () => {
-  if (session.state.spec) controls.follow(session.spec(), session.state.strength);
+  if (session.state.spec) controls.follow(session.spec());
   redraw({ view: true, tile: true, curves: true });
 });
 for (const type of ['running', 'busy', 'webgpu']) session.addEventListener(type, () => redraw({}));
@@ -95,21 +121,15 @@ session.addEventListener('failure', (event) => {
   controls.mark((detail.failure ?? detail).field);
 });
 
-const redrawAll = () => redraw({ view: true, tile: true, curves: true });
+const redrawAll = () => redraw({ view: true, tile: true, curves: true, runs: true });
 onThemeChange(redrawAll);
 addEventListener('resize', redrawAll);
 addEventListener('hashchange', () => void session.follow(location.hash).catch(() => undefined));
 
-byId('save-weights').addEventListener('click', async () => {
-  try {
-    const bytes = await session.lab.weights();
-    save(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]), `crossdub-step-${session.state.progress?.step ?? 0}.safetensors`);
-  } catch (thrown) {
-    session.refuse(thrown);
-  }
-});
+saveMenu(crossdub);
 
-redraw({ curves: true });
+redraw({ curves: true, runs: true });
+void session.runs.open([]);
 ready.then(
   () => {
     byId('version').textContent = `Crossdub ${session.state.version}`;

@@ -1,6 +1,6 @@
 /** What the worker tells the page, and the page's own state: see session.js. */
 
-import type { Evaluation, Failure, HardwareSpec, HistoryEntry, Progress, Report, RunSpec, View } from './types';
+import type { Earlier, Evaluation, Failure, HardwareSpec, HistoryEntry, Progress, PruneChoice, Report, RunSpec, Stage, View } from './types';
 
 /** How far WebGPU is: no adapter at all, the module not served (yet), being loaded, usable, or given up. */
 export interface WebGpuState {
@@ -20,27 +20,33 @@ export interface Opened {
   adapter: string;
   step: number;
   history: HistoryEntry[];
+  stages: Stage[];
 }
 
 export type WorkerEvent =
   | { type: 'opened'; opened: Opened; fallback: string }
   | { type: 'progress'; progress: Progress }
-  | { type: 'view'; view: View; step: number; dropped: boolean }
+  | { type: 'view'; view: View; choice: PruneChoice; step: number; dropped: boolean }
   | { type: 'evaluation'; evaluation: Evaluation; step: number }
   | { type: 'report'; report: Report }
+  | { type: 'trial'; choice: PruneChoice; evaluation: Evaluation; step: number }
+  | { type: 'turn'; report: Report }
   | { type: 'running'; running: boolean }
   | { type: 'busy'; what: string }
   | { type: 'webgpu'; webgpu: WebGpuState }
   | { type: 'failure'; failure: Failure };
 
-/** A point of the charts: the run's history, and the preview strength that an improvement belongs to. */
-export interface Point extends HistoryEntry { strength: number | null; }
+/** A point of the charts: the run's history, and the pruning that an improvement belongs to, in words. */
+export interface Point extends HistoryEntry { pruning: string | null; }
+
+/** A checkpoint, and the phases behind it, as the module takes them back. */
+export interface Saved { bytes: Uint8Array; earlier: Earlier | null; }
 
 /** The last run's checkpoint, kept in the browser. */
-export interface Kept { bytes: Uint8Array; spec: RunSpec; hardware: HardwareSpec; step: number; when: number; }
+export interface Kept extends Saved { spec: RunSpec; hardware: HardwareSpec; step: number; when: number; }
 
 /** A spec's fields side by side, as the URL and `crossdub.set` have them. */
-export type Fields = Partial<RunSpec & HardwareSpec> & { strength?: number };
+export type Fields = Partial<RunSpec & HardwareSpec & PruneChoice>;
 
 /** Colours of the charts, from the style sheet. */
 export interface Theme {
@@ -48,3 +54,15 @@ export interface Theme {
   ink: string; soft: string; line: string; ground: string;
   training: string; paper: string; lossless: string; positive: string; negative: string;
 }
+
+/** A run as the browser keeps it. */
+export interface KeptRun { id: string; name: string; when: number; report: Report; }
+
+/** A run to compare with: where it is from, and the colour and dash it is drawn with, if it is. */
+export interface ComparedRun extends KeptRun { source: 'kept' | 'recorded' | 'file'; slot: number | null; }
+
+/** One curve drawn behind the present run's. */
+export interface OtherCurve { name: string; colour: string; dash: string; history: HistoryEntry[]; }
+
+/** What files turned out to be; reports come back, with their files' names; `linear` when 2-D layers were taken. */
+export interface Loaded { kind: 'data' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; linear: boolean; }

@@ -5,60 +5,28 @@
 
 import { proxy, wrap } from 'comlink';
 
-import { DEFAULT_STRENGTH, MAX_STRENGTH, fieldsFromHash, hashFromFields } from './state.js';
+import { CrossdubError, asError } from './errors.js';
+import { blank, take } from './known.js';
+import { DEFAULT_CHOICE, isChoiceField, refusalOf, sameChoice, splitChoice } from './pruning.js';
+import { Runs } from './runs/runs.js';
+import { fieldsFromHash, hashFromFields } from './state.js';
 
 /** @typedef {import('./types').RunSpec} RunSpec */
 /** @typedef {import('./types').HardwareSpec} HardwareSpec */
-/** @typedef {import('./types').Failure} Failure */
+/** @typedef {import('./types').PruneChoice} PruneChoice */
 /** @typedef {import('./messages').Fields} Fields */
-/** @typedef {import('./messages').Point} Point */
 /** @typedef {import('./messages').WorkerEvent} WorkerEvent */
 /** @typedef {import('comlink').Remote<import('./worker/lab.js').Lab>} RemoteLab */
 
+/** Images to measure an accuracy with while someone waits. */
+const LEAST_IMAGES = 200;
+const MOST_IMAGES = 500;
 const STILL_LOADING = 'The page is still loading: wait for crossdub.ready.';
-
-/** A rejected call: one clear line, and the field it is about where there is one. */
-export class CrossdubError extends Error {
-  /** @param {Failure} failure */
-  constructor({ message, field }) {
-    super(message);
-    this.name = 'CrossdubError';
-    this.field = field;
-  }
-}
-
-/** @param {unknown} thrown @returns {CrossdubError} */
-function asError(thrown) {
-  if (thrown instanceof CrossdubError) return thrown;
-  const failure = /** @type {Failure} */ (thrown);
-  const message = typeof failure?.message === 'string' ? failure.message : String(thrown);
-  return new CrossdubError({ message, field: failure?.field });
-}
-
-/** What the page shows. */
-function blank() {
-  return {
-    /** @type {RunSpec | null} */ spec: null,
-    /** @type {HardwareSpec | null} */ hardware: null,
-    /** @type {(RunSpec & HardwareSpec) | null} */ defaults: null,
-    strength: DEFAULT_STRENGTH,
-    version: '',
-    /** @type {import('./messages').Opened | null} */ opened: null,
-    running: false,
-    busy: 'Loading the training module.',
-    /** @type {import('./types').Progress | null} */ progress: null,
-    /** @type {import('./types').View | null} */ view: null,
-    /** @type {import('./types').Evaluation | null} */ evaluation: null,
-    /** @type {Point[]} */ history: [],
-    /** @type {import('./messages').WebGpuState} */
-    webgpu: { state: 'looking', adapter: '', software: false, why: '' },
-    /** Name of the dropped checkpoint that is shown in place of the run. */
-    dropped: '',
-  };
-}
 
 export class Session extends EventTarget {
   state = blank();
+  /** Runs to compare with. */
+  runs = new Runs();
   /** @type {RemoteLab} */
   lab;
   /** One change of the run at a time, in the order of asking. @type {Promise<unknown>} */
@@ -81,9 +49,9 @@ export class Session extends EventTarget {
    */
   async open(hash) {
     try {
-      const { spec, hardware, version } = await this.lab.connect(document.baseURI, proxy((event) => this.#hear(event)));
+      const { spec, hardware, version, published } = await this.lab.connect(document.baseURI, proxy((event) => this.#hear(event)));
       this.#start = { spec, hardware };
-      Object.assign(this.state, { spec, hardware, version, defaults: { ...spec, ...hardware } });
+      Object.assign(this.state, { spec, hardware, version, published, defaults: { ...spec, ...hardware } });
       await this.follow(hash);
       void this.lab.prepareWebGpu();
     } catch (thrown) {
@@ -102,19 +70,21 @@ export class Session extends EventTarget {
       const defaults = this.#known().defaults;
       const { fields, unread } = fieldsFromHash(hash, defaults);
       const base = structuredClone(this.#initial());
-      let strength = DEFAULT_STRENGTH;
-      const left = { ...fields };
-      if (left.strength !== undefined && isStrength(left.strength)) strength = left.strength;
-      else if (left.strength !== undefined) unread.push(`strength=${left.strength}`);
-      delete left.strength;
-      const next = await this.#applyTolerantly(base, left, unread);
+      const { choice: asked, rest } = splitChoice(fields);
+      const choice = { ...DEFAULT_CHOICE, ...asked };
+      for (const [name, value] of Object.entries(asked)) {
+        if (!isChoiceField(name) || !refusalOf(name, value)) continue;
+        unread.push(`${name}=${value}`);
+        Object.assign(choice, { [name]: DEFAULT_CHOICE[name] });
+      }
+      const next = await this.#applyTolerantly(base, rest, unread);
       if (unread.length > 0) {
         const message = `The address asks for ${unread.join(', ')}, which can't be had: the default is used.`;
         this.fail(new CrossdubError({ message }));
       }
       // Data files can't be named in an address: the spec stands, and the page asks for them.
-      Object.assign(this.state, next, { strength });
-      await this.lab.open(next.spec, next.hardware, strength).catch((thrown) => {
+      Object.assign(this.state, next, { choice });
+      await this.lab.open(next.spec, next.hardware, choice).catch((thrown) => {
         this.state.busy = '';
         this.refuse(thrown);
       });
@@ -154,25 +124,23 @@ export class Session extends EventTarget {
   set(fields) {
     return this.#change(async () => {
       const known = this.#known();
-      const { strength = this.state.strength, ...rest } = Object(fields);
-      if (!isStrength(strength)) {
-        throw { message: `invalid strength (${strength}): takes 0 to ${MAX_STRENGTH} percent`, field: 'strength' };
-      }
+      const { choice: asked, rest } = splitChoice(Object(fields));
+      const choice = this.#choice(asked);
       const next = await this.lab.apply(known.spec, known.hardware, rest);
       const same = (/** @type {unknown} */ a, /** @type {unknown} */ b) => JSON.stringify(a) === JSON.stringify(b);
-      if (!same(next.spec, known.spec)) await this.lab.open(next.spec, next.hardware, strength);
-      else if (!same(next.hardware, known.hardware)) await this.lab.setHardware(next.hardware, strength);
-      else if (strength !== this.state.strength) await this.setStrength(strength);
-      Object.assign(this.state, next, { strength });
+      if (!same(next.spec, known.spec)) await this.lab.open(next.spec, next.hardware, choice);
+      else if (!same(next.hardware, known.hardware)) await this.lab.setHardware(next.hardware, choice);
+      else if (!sameChoice(choice, this.state.choice)) await this.setChoice(choice);
+      Object.assign(this.state, next, { choice });
       this.#changed();
     });
   }
 
-  /** @param {number} strength */
-  async setStrength(strength) {
-    this.state.strength = strength;
-    this.#tell('strength', undefined);
-    await this.lab.setStrength(strength);
+  /** @param {PruneChoice} choice */
+  async setChoice(choice) {
+    Object.assign(this.state, { choice, trial: null });
+    this.#tell('choice', undefined);
+    await this.lab.setChoice(choice);
   }
 
   start() {
@@ -183,6 +151,53 @@ export class Session extends EventTarget {
       this.state.dropped = '';
       this.#changed();
     });
+  }
+
+  /** Prunes as chosen, with these fields changed first. @param {Partial<PruneChoice>} fields */
+  prune(fields) {
+    return this.#change(async () => {
+      const choice = this.#choice(fields);
+      await this.lab.prune(choice, this.#images());
+      Object.assign(this.state, { choice, dropped: '' });
+      this.#changed();
+    });
+  }
+
+  /** Trains on with what is pruned kept at zero. @param {Partial<RunSpec>} fields */
+  finetune(fields) {
+    return this.#change(async () => {
+      await this.lab.finetune(fields);
+      await this.lab.start();
+      this.#changed();
+    });
+  }
+
+  /** Back to the trained weights. */
+  undo() {
+    return this.#change(async () => {
+      await this.lab.undo();
+      this.#changed();
+    });
+  }
+
+  /** Measures the accuracy of the previewed pruning. */
+  tryOut() {
+    return this.lab.tryOut(this.state.choice, this.#images());
+  }
+
+  /** So many held-out images take about a second on this device. */
+  #images() {
+    const speed = this.state.progress?.images_per_second ?? this.state.report?.training.images_per_second ?? LEAST_IMAGES;
+    return Math.round(Math.min(MOST_IMAGES, Math.max(LEAST_IMAGES, 3 * speed)));
+  }
+
+  /** The present choice with these fields; thrown when one can't be had. @param {object} fields */
+  #choice(fields) {
+    for (const [name, value] of Object.entries(fields)) {
+      const refusal = isChoiceField(name) ? refusalOf(name, value) : { message: `invalid ${name}: pruning takes ${Object.keys(DEFAULT_CHOICE).join(', ')}`, field: name };
+      if (refusal) throw refusal;
+    }
+    return { ...this.state.choice, ...fields };
   }
 
   pause() {
@@ -201,7 +216,7 @@ export class Session extends EventTarget {
   reset() {
     return this.#change(async () => {
       const { spec, hardware } = this.#known();
-      await this.lab.open(spec, hardware, this.state.strength);
+      await this.lab.open(spec, hardware, this.state.choice);
     });
   }
 
@@ -209,13 +224,28 @@ export class Session extends EventTarget {
     return this.lab.report().catch((thrown) => Promise.reject(this.refuse(thrown)));
   }
 
-  /** @param {File | Iterable<File>} file */
-  load(file) {
+  weights() {
+    return this.lab.weights().catch((thrown) => Promise.reject(this.refuse(thrown)));
+  }
+
+  /** @param {File | Iterable<File>} file @param {{ linear?: boolean }} [options] */
+  load(file, { linear = false } = {}) {
     const files = file instanceof Blob ? [file] : [...file];
     return this.#change(async () => {
       const { spec, hardware } = this.#known();
-      const kind = await this.lab.load(files, spec, hardware, this.state.strength);
-      this.state.dropped = kind === 'checkpoint' ? (files.at(-1)?.name ?? '') : '';
+      const { kind, reports, ...taken } = await this.lab.load(files, spec, hardware, this.state.choice, linear);
+      for (const { name, report } of reports) this.runs.add(report, name.replace(/\.json$/i, ''));
+      if (kind === 'report') return;
+      Object.assign(this.state, { dropped: kind === 'checkpoint' ? (files[0]?.name ?? '') : '', linear: taken.linear });
+      this.#changed();
+    });
+  }
+
+  /** A dropped checkpoint with its 2-D layers, or without. @param {boolean} linear */
+  includeLinear(linear) {
+    return this.#change(async () => {
+      await this.lab.includeLinear(linear);
+      this.state.linear = linear;
       this.#changed();
     });
   }
@@ -229,10 +259,24 @@ export class Session extends EventTarget {
     });
   }
 
+  /** Keeps the present run, as it is, in this browser. @param {string} [name] */
+  keepRun(name) {
+    return this.#change(async () => this.runs.keep(await this.lab.report(), name));
+  }
+
+  /**
+   * Something with the runs to compare, refused in the one way.
+   * @template T
+   * @param {(runs: Runs) => T | Promise<T>} work
+   */
+  withRuns(work) {
+    return this.#change(async () => work(this.runs));
+  }
+
   /** Goes on from the run that the browser kept. */
   resume() {
     return this.#change(async () => {
-      await this.lab.resume(this.state.strength);
+      await this.lab.resume(this.state.choice);
       this.#changed();
     });
   }
@@ -284,9 +328,9 @@ export class Session extends EventTarget {
   }
 
   #changed() {
-    const { spec, hardware, defaults, strength } = this.state;
+    const { spec, hardware, defaults, choice } = this.state;
     if (spec && hardware && defaults) {
-      const hash = hashFromFields({ ...spec, ...hardware }, strength, defaults);
+      const hash = hashFromFields({ ...spec, ...hardware }, choice, defaults);
       // Not an entry of its own in the browser's history: turning a knob twenty times is one visit.
       history.replaceState(history.state, '', location.pathname + location.search + (hash ? `#${hash}` : ''));
     }
@@ -300,47 +344,7 @@ export class Session extends EventTarget {
 
   /** @param {WorkerEvent} event */
   #hear(event) {
-    const { state } = this;
-    if (event.type === 'opened') {
-      const { opened } = event;
-      const history = opened.history.map((entry) => ({ ...entry, strength: null }));
-      const { spec, hardware } = opened;
-      Object.assign(state, { opened, spec, hardware, history, progress: null, evaluation: null, dropped: '', busy: '' });
-    } else if (event.type === 'progress') {
-      state.progress = event.progress;
-      state.busy = '';
-      const { step, loss, regularizer } = event.progress;
-      const empty = { accuracy: null, improvement_paper: null, improvement_lossless: null, strength: null };
-      state.history.push({ step, loss, regularizer, ...empty });
-    } else if (event.type === 'view') {
-      state.view = event.view;
-      if (!event.dropped) this.#measured(event.view, event.step);
-    } else if (event.type === 'evaluation') {
-      state.evaluation = event.evaluation;
-      const point = state.history.at(-1);
-      if (point?.step === event.step) point.accuracy = event.evaluation.accuracy;
-    } else if (event.type === 'running') {
-      state.running = event.running;
-    } else if (event.type === 'busy') {
-      state.busy = event.what;
-    } else if (event.type === 'webgpu') {
-      state.webgpu = event.webgpu;
-    }
+    take(this.state, event);
     this.#tell(event.type, event);
   }
-
-  /** @param {import('./types').View} view @param {number} step */
-  #measured(view, step) {
-    const point = this.state.history.at(-1);
-    if (point?.step !== step) return;
-    const { strength, energy } = view.preview;
-    point.improvement_paper = energy.paper.improvement;
-    point.improvement_lossless = energy.lossless.improvement;
-    point.strength = strength;
-  }
-}
-
-/** @param {unknown} value @returns {value is number} */
-function isStrength(value) {
-  return typeof value === 'number' && value >= 0 && value <= MAX_STRENGTH;
 }

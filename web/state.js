@@ -1,14 +1,13 @@
 /**
- * The address: `#plan=16+M+32+M&lambda=0.002`, every field of the specs that is not the default, plus the
- * preview's `strength`. Field names are those of the command line and of recipes.
+ * The address: `#plan=16+M+32+M&lambda=0.002`, every field of the specs that is not the default, plus how to
+ * prune. Field names are those of the command line and of recipes.
  */
 
 /** @typedef {import('./types').RunSpec} RunSpec */
 /** @typedef {import('./types').HardwareSpec} HardwareSpec */
 /** @typedef {import('./messages').Fields} Fields */
 
-export const DEFAULT_STRENGTH = 90;
-export const MAX_STRENGTH = 99.9;
+import { DEFAULT_CHOICE } from './pruning.js';
 
 /** What a network's name stands for; the address names either the network or these. */
 const NAMED = ['plan', 'classifier', 'batch_norm'];
@@ -38,7 +37,7 @@ function parseAs(text, like) {
  */
 export function fieldsFromHash(hash, defaults) {
   /** @type {Record<string, unknown>} */
-  const like = { ...defaults, strength: DEFAULT_STRENGTH };
+  const like = { ...defaults, ...DEFAULT_CHOICE };
   /** @type {Record<string, unknown>} */
   const fields = {};
   const unread = [];
@@ -52,11 +51,11 @@ export function fieldsFromHash(hash, defaults) {
 
 /**
  * @param {RunSpec & HardwareSpec} flat
- * @param {number} strength
+ * @param {import('./types').PruneChoice} choice
  * @param {RunSpec & HardwareSpec} defaults
  * @returns {string} without `#`; empty for the defaults
  */
-export function hashFromFields(flat, strength, defaults) {
+export function hashFromFields(flat, choice, defaults) {
   const query = new URLSearchParams();
   const named = flat.model !== 'custom' && flat.model !== defaults.model;
   for (const [name, value] of Object.entries(flat)) {
@@ -64,7 +63,9 @@ export function hashFromFields(flat, strength, defaults) {
     if (named && NAMED.includes(name)) continue;
     if (String(value) !== String(defaults[/** @type {keyof typeof flat} */ (name)])) query.set(name, String(value));
   }
-  if (strength !== DEFAULT_STRENGTH) query.set('strength', String(strength));
+  for (const [name, value] of Object.entries(choice)) {
+    if (value !== DEFAULT_CHOICE[/** @type {keyof typeof choice} */ (name)]) query.set(name, String(value));
+  }
   return query.toString();
 }
 

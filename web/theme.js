@@ -22,6 +22,16 @@ export function theme() {
   };
 }
 
+/** Dashes beside the colours, so that no line is told by colour alone. */
+const DASHES = ['', '7,3', '2,3', '9,3,2,3', '4,2', '1,4'];
+
+/** How the present run (the first) and the compared ones are drawn. */
+export function lines() {
+  const style = getComputedStyle(document.documentElement);
+  const names = ['training', 'run-1', 'run-2', 'run-3', 'run-4', 'run-5'];
+  return names.map((name, at) => ({ colour: style.getPropertyValue(`--${name}`).trim(), dash: DASHES[at] ?? '' }));
+}
+
 /** @param {() => void} redraw */
 export function onThemeChange(redraw) {
   darkness.addEventListener('change', redraw);

@@ -46,7 +46,10 @@ export interface HardwareSpec {
 export interface Energy { dense: number; actual: number; improvement: number | null; }
 
 export interface Layer {
-  name: string; outputs: number; inputs: number; tiles: number; weights: number; zeros: number;
+  name: string; outputs: number; inputs: number;
+  /** Groups of outputs with inputs of their own; no tile spans two. */
+  groups: number;
+  tiles: number; weights: number; zeros: number;
   histogram: number[]; almost_zero_histogram: number[];
   tile_sparsity: number[]; tile_almost_zero_sparsity: number[];
 }
@@ -74,9 +77,11 @@ export interface LayerMap {
   bits_paper: number[]; bits_lossless: number[];
 }
 
-/** "If pruned now at this strength", computed by the exact rule on a copy. */
+/** How to prune. Rules other than `budget` prune the smallest `strength` percent of each layer; `budget` goes for the improvement `target`. */
+export interface PruneChoice { rule: 'exact' | 'paper' | 'budget'; strength: number; target: number; }
+
+/** "If pruned now", computed by the chosen rule on a copy; of a network that is pruned already, what it is. */
 export interface Preview {
-  strength: number;
   weights: number; zeros: number;
   histogram: number[];
   energy: { paper: Energy; lossless: Energy };
@@ -101,6 +106,9 @@ export interface TileDetail {
 
 /** After each step. */
 export interface Progress {
+  /** Steps of the phases before the present one: training, earlier fine-tuning. */
+  before: number;
+  /** Of the present phase. */
   step: number; epoch: number; steps_per_epoch: number; total_steps: number;
   loss: number; regularizer: number; batch_accuracy: number; learning_rate: number;
   images_per_second: number | null; seconds_left: number | null; finished: boolean;
@@ -125,6 +133,43 @@ export interface Report {
     history: HistoryEntry[];
   };
   analysis: Analysis;
+  /** The stages the run went through, the last one the present; not in reports of a training alone. */
+  stages?: Stage[];
+}
+
+/** A stage, in a run by hand or in a recipe. */
+export interface Stage {
+  kind: 'train' | 'prune' | 'finetune';
+  /** Steps of training that it took; not in a recipe's report. */
+  steps?: number;
+  /** In percent, on the first `images` held-out images; null when not measured. */
+  accuracy: number | null; images: number | null;
+  weights: number; zeros: number; histogram: number[];
+  energy: { paper: Energy; lossless: Energy };
+  /** What pruning did to the tiles. */
+  forced?: number; loosened?: number; zeroed_tiles?: number;
+}
+
+/** What is behind the present phase of a run, for `Trainer.resume`: not read by the page. */
+export interface Earlier { phases: object; trained: Uint8Array; }
+
+/** One of the authors' 69 published runs. */
+export interface PublishedRun {
+  dataset: string; method: string; tile: number;
+  /** `structured`: S-DUB's first stage alone; `diverged`: ended at chance. */
+  kind: 'full' | 'structured' | 'diverged';
+  accuracy: number; clean_accuracy: number; zeros: number; weights: number;
+  lambda_l2: number; lambda: number; log: string; histogram: number[];
+  /** By each of `Published.models`; null when nothing is left to convert. */
+  improvement: (number | null)[];
+}
+
+export interface Published {
+  source: string;
+  models: { model: string; resolution: string; unit: 'bits' | 'pJ' }[];
+  runs: PublishedRun[];
+  /** Methods by their best run within a percentage point of the clean network. */
+  rankings: { dataset: string; tile: number; model: string; methods: { method: string; improvement: number; accuracy: number }[] }[];
 }
 
 /** A rejected call: one clear line, and the field it is about where there is one. */
@@ -140,6 +185,8 @@ export interface Crossdub {
   version(): string;
   /** `cpu` or `webgpu`: what this module computes on. */
   backend(): string;
+  /** What the authors' 69 published runs save, by every model. */
+  published(): Published;
   /** The page's defaults. */
   defaults(): { spec: RunSpec; hardware: HardwareSpec };
   /** The two specs with these flat fields applied and checked (plan included), or a thrown Failure. */
@@ -150,11 +197,11 @@ export interface Crossdub {
     /** Data files only for `cifar10`; the built-in set is generated. */
     open(spec: RunSpec, hardware: HardwareSpec, files: NamedBytes[]): Promise<Trainer>;
     /** Goes on from `checkpoint()` bytes; the spec comes from the checkpoint. */
-    resume(checkpoint: Uint8Array, hardware: HardwareSpec, files: NamedBytes[]): Promise<Trainer>;
+    resume(checkpoint: Uint8Array, hardware: HardwareSpec, files: NamedBytes[], earlier: Earlier | null): Promise<Trainer>;
   };
   Checkpoint: {
-    /** Someone's safetensors or PyTorch file. */
-    parse(name: string, bytes: Uint8Array): Checkpoint;
+    /** Someone's safetensors or PyTorch file; `linear` takes its 2-D layers as well. */
+    parse(name: string, bytes: Uint8Array, linear: boolean): Checkpoint;
   };
 }
 
@@ -164,12 +211,22 @@ export interface Trainer {
   step(): Promise<Progress>;
   /** Accuracy on at most this many held-out images. Recorded in the history at the present step. */
   evaluate(images: number): Promise<Evaluation>;
+  /** Accuracy on at most this many held-out images if pruned so, without doing it. */
+  try_out(choice: PruneChoice, images: number): Promise<Evaluation>;
+  /** Prunes, keeping what is zero at zero from here on; measures before and after on at most this many images. */
+  prune(choice: PruneChoice, images: number): Promise<void>;
+  /** Begins fine-tuning with the authors' settings but for these fields of RunSpec; steps then follow. */
+  finetune(fields: object): Promise<void>;
+  /** Back to the trained weights. */
+  undo(): Promise<void>;
+  /** What is behind the present phase, to be kept beside its checkpoint; null before pruning. */
+  earlier(): Earlier | null;
   /** Takes up the present weights: what `view`, `tile` and `report` then speak of. */
   refresh(): Promise<void>;
   set_hardware(hardware: HardwareSpec): void;
-  /** `strength` 0 to 99.9: the share of each layer's weights that counts as almost zero, in percent. Recorded in the history. */
-  view(strength: number): View;
-  tile(layer: number, tile: number, strength: number): TileDetail;
+  /** Recorded in the history. */
+  view(choice: PruneChoice): View;
+  tile(layer: number, tile: number, choice: PruneChoice): TileDetail;
   report(): Report;
   checkpoint(): Promise<Uint8Array>;
   /** The weights as safetensors with PyTorch's names. */
@@ -179,7 +236,7 @@ export interface Trainer {
 
 export interface Checkpoint {
   set_hardware(hardware: HardwareSpec): void;
-  view(strength: number): View;
-  tile(layer: number, tile: number, strength: number): TileDetail;
+  view(choice: PruneChoice): View;
+  tile(layer: number, tile: number, choice: PruneChoice): TileDetail;
   free(): void;
 }

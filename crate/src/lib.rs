@@ -25,6 +25,7 @@
 //! | [`simulate`] | images through simulated crossbars and converters, bit for bit |
 //! | [`recipe`] | runs of several stages, their sweeps and reports |
 //! | `html` | runs as one page, in builds with the command line |
+//! | [`story`] | the page's trainer: train, prune, fine-tune, undo, by hand |
 //!
 //! ```
 //! use crossdub::matrix::Matrix;
@@ -59,6 +60,7 @@ pub mod recipe;
 pub mod report;
 pub mod simulate;
 pub mod spec;
+pub mod story;
 pub mod train;
 #[cfg(feature = "web")]
 pub mod web;

@@ -15,20 +15,19 @@ pub use inference::{
 pub use published::{Published, PublishedModel, PublishedRun, Ranked, Ranking, RunKind, published};
 pub use published_page::published_page;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::adc::{Energy, Model};
 use crate::crossbar::count::{TileCount, count_tiles};
 use crate::crossbar::density::density_of_tiles;
 use crate::crossbar::level::Levels;
-use crate::crossbar::prune::{Rule, Threshold, prune};
 use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::spec::{HardwareSpec, SCHEMA_VERSION};
 
 /// ADC energy by each model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Energies {
     /// The paper's count.
     pub paper: Energy,
@@ -143,11 +142,9 @@ fn of_layer(layer: &Matrix, counts: &[TileCount], levels: Levels) -> LayerAnalys
     }
 }
 
-/// "If pruned now at this strength", by the exact rule on a copy.
+/// "If pruned now": what pruning would leave, from a pruned copy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Preview {
-    /// Share of each layer's weights that counts as almost zero, in percent.
-    pub strength: f64,
     /// Weights of all crossbar layers.
     pub weights: usize,
     /// Zeros after pruning.
@@ -190,36 +187,21 @@ pub struct View {
     pub maps: Vec<LayerMap>,
 }
 
-/// Prunes a copy of the layers by the exact rule, one ratio for every layer.
-///
-/// # Errors
-/// When `strength` is not a percentage.
-pub fn pruned_copy(layers: &[Matrix], hardware: &HardwareSpec, strength: f64) -> Result<Vec<Matrix>> {
-    let mut copy = layers.to_vec();
-    let threshold = Threshold::uniform(strength, layers.len());
-    prune(&mut copy, TileShape::from(hardware), Rule::Exact, &threshold)?;
-    Ok(copy)
-}
-
-/// Everything the page draws of the present weights.
-///
-/// # Errors
-/// When `strength` is not a percentage.
-pub fn view(layers: &[Matrix], hardware: &HardwareSpec, strength: f64) -> Result<View> {
-    let pruned = pruned_copy(layers, hardware, strength)?;
+/// Everything the page draws of the present weights, and of what pruning would leave of them: the
+/// same layers, `pruned`.
+pub fn view(layers: &[Matrix], pruned: &[Matrix], hardware: &HardwareSpec) -> View {
     let shape = TileShape::from(hardware);
     let levels = Levels::of_tile(hardware.tile);
     let counts: Vec<_> = pruned.iter().map(|layer| count_tiles(layer, shape, 0.0)).collect();
     let all = || counts.iter().flatten();
     let preview = Preview {
-        strength,
         weights: layers.iter().map(|layer| layer.data.len()).sum(),
         zeros: all().map(|count| count.zeros).sum(),
         histogram: levels.histogram(all().map(|count| count.bin(levels))),
         energy: Energies::of_tiles(hardware.tile, all()),
     };
     let maps = layers.iter().zip(&counts).map(|(layer, counts)| map_of(layer, counts, hardware)).collect();
-    Ok(View { analysis: analyze(layers, hardware), preview, maps })
+    View { analysis: analyze(layers, hardware), preview, maps }
 }
 
 fn map_of(layer: &Matrix, pruned: &[TileCount], hardware: &HardwareSpec) -> LayerMap {
@@ -269,25 +251,25 @@ pub struct TileDetail {
     pub level: usize,
 }
 
-/// One tile's cells, with what the previewed pruning keeps.
+/// One tile's cells, with what pruning would leave of them in the same layers, `pruned`.
 ///
 /// # Errors
-/// When there is no such layer or tile, or `strength` is not a percentage.
+/// When there is no such layer or tile.
 pub fn tile_detail(
     layers: &[Matrix],
+    pruned: &[Matrix],
     hardware: &HardwareSpec,
     (layer, tile): (usize, usize),
-    strength: f64,
 ) -> Result<TileDetail> {
     let shape = TileShape::from(hardware);
-    let matrix = layers.get(layer).ok_or_else(|| Error::field("layer", layer, "there is no such layer"))?;
+    let both = layers.get(layer).zip(pruned.get(layer));
+    let (matrix, pruned) = both.ok_or_else(|| Error::field("layer", layer, "there is no such layer"))?;
     let tiling = Tiling::of(matrix, shape);
     if tile >= tiling.len() {
         return Err(Error::field("tile", tile, format!("layer {} has {} tiles", matrix.name, tiling.len())));
     }
-    let pruned = pruned_copy(std::slice::from_ref(matrix), hardware, strength)?;
     let place = tiling.tile(tile);
-    let count = crate::crossbar::count::count_tile(&pruned[0], &place, 0.0);
+    let count = crate::crossbar::count::count_tile(pruned, &place, 0.0);
     let tol = hardware.tol as f32;
     Ok(TileDetail {
         layer: matrix.name.clone(),
@@ -297,7 +279,7 @@ pub fn tile_detail(
         first_output: place.outputs.start,
         first_input: place.inputs.start,
         values: place.columns_of(matrix).flatten().copied().collect(),
-        kept: place.columns_of(&pruned[0]).flatten().map(|&w| w != 0.0).collect(),
+        kept: place.columns_of(pruned).flatten().map(|&w| w != 0.0).collect(),
         hoyer: place.columns_of(matrix).map(crate::crossbar::density::hoyer).collect(),
         counted: place.columns_of(matrix).map(|c| c.iter().filter(|w| w.abs() > tol).count()).collect(),
         level: count.bin(Levels::of_tile(hardware.tile)),

@@ -6,18 +6,21 @@
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
 use crate::data::{Split, open};
 use crate::device::Compute;
 use crate::error::{Error, Result};
-use crate::matrix::Matrix;
 use crate::model::network::Plan;
+use crate::report::{self, TileDetail};
+use crate::spec;
 use crate::spec::{DeviceChoice, HardwareSpec, RunSpec};
+use crate::story::choice::Layers;
+use crate::story::{Earlier, Story};
 use crate::train::checkpoint::Checkpoint as Saved;
 use crate::train::session::Session;
 use crate::weights::{Weights, safetensors};
-use crate::{recipe, report, spec};
 
 /// Memory that a run in a browser may plan with: a 32-bit module has 4 GiB for everything.
 const MEMORY: u64 = 2 << 30;
@@ -60,6 +63,12 @@ pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsVal
     both_to_js(&run, &hardware)
 }
 
+/// What the authors' 69 published runs save, by every model.
+#[wasm_bindgen]
+pub fn published() -> JsResult<JsValue> {
+    to_js(&report::published().map_err(failure)?)
+}
+
 /// The gradient of a fixed small network on this module's device.
 #[wasm_bindgen]
 pub async fn self_test() -> JsResult<Float32Array> {
@@ -68,11 +77,10 @@ pub async fn self_test() -> JsResult<Float32Array> {
     Ok(Float32Array::from(gradient.as_slice()))
 }
 
-/// A training run.
+/// A training run, taken through its story.
 #[wasm_bindgen]
 pub struct Trainer {
-    session: Session,
-    layers: Vec<Matrix>,
+    story: Story,
 }
 
 #[wasm_bindgen]
@@ -83,76 +91,102 @@ impl Trainer {
         let data = data(&run, &files).map_err(failure)?;
         let compute = Compute::open(BACKEND).await.map_err(failure)?;
         let session = Session::new(run, hardware, data, compute, MEMORY, None).map_err(failure)?;
-        Self::of(session).await
+        Ok(Self { story: Story::new(session, None).await.map_err(failure)? })
     }
 
-    /// Goes on from a checkpoint.
-    pub async fn resume(checkpoint: Uint8Array, hardware: JsValue, files: Array) -> JsResult<Trainer> {
+    /// Goes on from a checkpoint, and what was behind it, as `earlier` gave it.
+    pub async fn resume(
+        checkpoint: Uint8Array,
+        hardware: JsValue,
+        files: Array,
+        earlier: JsValue,
+    ) -> JsResult<Trainer> {
         let saved = Saved::read(&checkpoint.to_vec()).map_err(failure)?;
         let data = data(saved.spec(), &files).map_err(failure)?;
         let compute = Compute::open(BACKEND).await.map_err(failure)?;
         let mut session = saved.resume(data, compute, MEMORY).map_err(failure)?;
         session.set_hardware(from_js(hardware)?).map_err(failure)?;
-        Self::of(session).await
+        let earlier = if earlier.is_falsy() { None } else { Some(earlier_from_js(&earlier)?) };
+        Ok(Self { story: Story::new(session, earlier).await.map_err(failure)? })
     }
 
-    async fn of(session: Session) -> JsResult<Trainer> {
-        let layers = session.matrices().await.map_err(failure)?;
-        Ok(Self { session, layers })
+    /// What is behind the present phase, to be kept beside its checkpoint; nothing before pruning.
+    pub fn earlier(&self) -> JsResult<JsValue> {
+        let Some(earlier) = self.story.earlier() else { return Ok(JsValue::NULL) };
+        let object = Object::new();
+        Reflect::set(&object, &"phases".into(), &to_js(earlier)?)?;
+        Reflect::set(&object, &"trained".into(), &Uint8Array::from(earlier.trained.as_slice()))?;
+        Ok(object.into())
     }
 
     /// The processor's or adapter's name.
     pub fn adapter(&self) -> String {
-        self.session.compute().adapter.clone()
+        self.story.session().compute().adapter.clone()
     }
 
     /// One training step.
     pub async fn step(&mut self) -> JsResult<JsValue> {
-        to_js(&self.session.step().await.map_err(failure)?)
+        to_js(&self.story.step().await.map_err(failure)?)
     }
 
     /// Accuracy on at most so many held-out images.
     pub async fn evaluate(&mut self, images: usize) -> JsResult<JsValue> {
-        to_js(&self.session.evaluate(images).await.map_err(failure)?)
+        to_js(&self.story.evaluate(images).await.map_err(failure)?)
+    }
+
+    /// Accuracy if pruned so, without doing it.
+    pub async fn try_out(&mut self, choice: JsValue, images: usize) -> JsResult<JsValue> {
+        to_js(&self.story.try_out(from_js(choice)?, images).await.map_err(failure)?)
+    }
+
+    /// Prunes, and measures before and after.
+    pub async fn prune(&mut self, choice: JsValue, images: usize) -> JsResult<()> {
+        self.story.prune(from_js(choice)?, images).await.map_err(failure)
+    }
+
+    /// Begins fine-tuning, with these fields besides the authors' settings.
+    pub async fn finetune(&mut self, fields: JsValue) -> JsResult<()> {
+        self.story.finetune(&from_js(fields)?).await.map_err(failure)
+    }
+
+    /// Back to the trained weights.
+    pub async fn undo(&mut self) -> JsResult<()> {
+        self.story.undo().await.map_err(failure)
     }
 
     /// Takes up the present weights.
     pub async fn refresh(&mut self) -> JsResult<()> {
-        self.layers = self.session.matrices().await.map_err(failure)?;
-        Ok(())
+        self.story.refresh().await.map_err(failure)
     }
 
     /// Maps to other hardware.
     pub fn set_hardware(&mut self, hardware: JsValue) -> JsResult<()> {
-        self.session.set_hardware(from_js(hardware)?).map_err(failure)
+        self.story.set_hardware(from_js(hardware)?).map_err(failure)
     }
 
     /// Analysis, preview and maps; noted in the history.
-    pub fn view(&mut self, strength: f64) -> JsResult<JsValue> {
-        let view = report::view(&self.layers, self.session.hardware(), strength).map_err(failure)?;
-        let energy = &view.preview.energy;
-        self.session.note_improvement(energy.paper.improvement, energy.lossless.improvement);
-        to_js(&view)
+    pub fn view(&mut self, choice: JsValue) -> JsResult<JsValue> {
+        to_js(&self.story.view(from_js(choice)?).map_err(failure)?)
     }
 
     /// One tile's cells.
-    pub fn tile(&self, layer: usize, tile: usize, strength: f64) -> JsResult<Object> {
-        tile_to_js(&self.layers, self.session.hardware(), (layer, tile), strength)
+    pub fn tile(&mut self, layer: usize, tile: usize, choice: JsValue) -> JsResult<Object> {
+        tile_to_js(&self.story.tile((layer, tile), from_js(choice)?).map_err(failure)?)
     }
 
     /// The run's report.
     pub fn report(&self) -> JsResult<JsValue> {
-        to_js(&recipe::report(&self.session, &self.layers))
+        to_js(&self.story.report())
     }
 
     /// Everything needed to go on.
     pub async fn checkpoint(&self) -> JsResult<Uint8Array> {
-        Ok(Uint8Array::from(self.session.checkpoint().await.map_err(failure)?.as_slice()))
+        Ok(Uint8Array::from(self.story.session().checkpoint().await.map_err(failure)?.as_slice()))
     }
 
     /// The weights as safetensors.
     pub async fn weights(&self) -> JsResult<Uint8Array> {
-        let weights = self.session.weights().await.map_err(failure)?;
+        let weights = self.story.session().weights().await.map_err(failure)?;
         let bytes = safetensors::write(&weights).map_err(failure)?;
         Ok(Uint8Array::from(bytes.as_slice()))
     }
@@ -161,17 +195,17 @@ impl Trainer {
 /// Someone's weights, without their network.
 #[wasm_bindgen]
 pub struct Checkpoint {
-    layers: Vec<Matrix>,
+    layers: Layers,
     hardware: HardwareSpec,
 }
 
 #[wasm_bindgen]
 impl Checkpoint {
-    /// Reads a safetensors or PyTorch file.
-    pub fn parse(name: &str, bytes: &[u8]) -> JsResult<Checkpoint> {
-        let layers = Weights::from_bytes(bytes).and_then(|weights| weights.matrices(false));
+    /// Reads a safetensors or PyTorch file; `linear` takes its 2-D layers as well.
+    pub fn parse(name: &str, bytes: &[u8], linear: bool) -> JsResult<Checkpoint> {
+        let layers = Weights::from_bytes(bytes).and_then(|weights| weights.matrices(linear));
         let layers = layers.map_err(|why| failure(why.in_file(name)))?;
-        Ok(Self { layers, hardware: HardwareSpec::default() })
+        Ok(Self { layers: Layers::new(layers), hardware: HardwareSpec::default() })
     }
 
     /// Maps to other hardware.
@@ -183,14 +217,21 @@ impl Checkpoint {
     }
 
     /// Analysis, preview and maps.
-    pub fn view(&self, strength: f64) -> JsResult<JsValue> {
-        to_js(&report::view(&self.layers, &self.hardware, strength).map_err(failure)?)
+    pub fn view(&mut self, choice: JsValue) -> JsResult<JsValue> {
+        to_js(&self.layers.view(&self.hardware, Some(from_js(choice)?)).map_err(failure)?)
     }
 
     /// One tile's cells.
-    pub fn tile(&self, layer: usize, tile: usize, strength: f64) -> JsResult<Object> {
-        tile_to_js(&self.layers, &self.hardware, (layer, tile), strength)
+    pub fn tile(&mut self, layer: usize, tile: usize, choice: JsValue) -> JsResult<Object> {
+        let detail = self.layers.tile(&self.hardware, (layer, tile), Some(from_js(choice)?));
+        tile_to_js(&detail.map_err(failure)?)
     }
+}
+
+/// As [`Trainer::earlier`] gives it.
+fn earlier_from_js(object: &JsValue) -> JsResult<Earlier> {
+    let trained = Reflect::get(object, &"trained".into())?.dyn_into::<Uint8Array>()?.to_vec();
+    Ok(Earlier { trained, ..from_js(Reflect::get(object, &"phases".into())?)? })
 }
 
 /// The data of a run, from the files at hand.
@@ -205,14 +246,8 @@ fn data(run: &RunSpec, files: &Array) -> Result<Split> {
     open(run, &named.collect::<Result<Vec<_>>>()?)
 }
 
-fn tile_to_js(
-    layers: &[Matrix],
-    hardware: &HardwareSpec,
-    at: (usize, usize),
-    strength: f64,
-) -> JsResult<Object> {
-    let detail = report::tile_detail(layers, hardware, at, strength).map_err(failure)?;
-    let object: Object = to_js(&detail)?.unchecked_into();
+fn tile_to_js(detail: &TileDetail) -> JsResult<Object> {
+    let object: Object = to_js(detail)?.unchecked_into();
     let kept: Vec<u8> = detail.kept.iter().map(|&kept| u8::from(kept)).collect();
     Reflect::set(&object, &"values".into(), &Float32Array::from(detail.values.as_slice()))?;
     Reflect::set(&object, &"kept".into(), &Uint8Array::from(kept.as_slice()))?;
@@ -245,6 +280,9 @@ fn to_js(value: &impl Serialize) -> JsResult<JsValue> {
     Ok(value.serialize(&serde_wasm_bindgen::Serializer::json_compatible())?)
 }
 
+/// By way of a JSON value: one reader of JavaScript's objects for all types keeps the module small.
 fn from_js<T: DeserializeOwned>(value: JsValue) -> JsResult<T> {
-    serde_wasm_bindgen::from_value(value).map_err(|why| failure(Error::field("fields", "an object", why)))
+    let unfit = |why: String| failure(Error::field("fields", "an object", why));
+    let json: Value = serde_wasm_bindgen::from_value(value).map_err(|why| unfit(why.to_string()))?;
+    serde_json::from_value(json).map_err(|why| unfit(why.to_string()))
 }

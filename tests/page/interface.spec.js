@@ -153,7 +153,8 @@ test('a WebGPU module that computes something else is not used', async ({ page }
 test('the run’s own weights come back as a checkpoint, and there is a way back', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save weights' }).click()]);
+  await page.locator('#save-menu > summary').click();
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Weights' }).click()]);
   expect(download.suggestedFilename()).toMatch(/\.safetensors$/);
   const stream = await download.createReadStream();
   const chunks = [];
@@ -174,11 +175,13 @@ test('every picture has its table and its files', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   const figures = page.locator('figure');
-  await expect(figures).toHaveCount(7);
+  await expect(figures).toHaveCount(8);
   for (const figure of await figures.all()) {
     await figure.locator('summary').click();
     await expect(figure.locator('table')).toBeVisible();
-    await expect(figure.getByRole('button')).toHaveCount(3);
+    // Drawings are to be had as SVG and PNG, maps as PNG.
+    const svg = (await figure.locator('.plot > svg').count()) > 0;
+    await expect(figure.locator('.tools').getByRole('button')).toHaveText([/^CSV/, /^JSON/, ...(svg ? [/^SVG/] : []), /^PNG/]);
     await figure.locator('summary').click();
   }
   const row = page.locator('#histogram');

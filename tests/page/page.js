@@ -48,6 +48,19 @@ export function spec(page) {
   return page.evaluate(() => /** @type {any} */ (window).crossdub.spec());
 }
 
+/** So many steps, one after the other. @param {Page} page @param {number} count */
+export function steps(page, count) {
+  return page.evaluate(async (times) => {
+    for (let i = 0; i < times; i += 1) await /** @type {any} */ (window).crossdub.step();
+  }, count);
+}
+
+/** Where the file lies that this saves. @param {Page} page @param {() => Promise<void>} act */
+export async function saved(page, act) {
+  const [download] = await Promise.all([page.waitForEvent('download'), act()]);
+  return download.path();
+}
+
 /**
  * Resolves when the run has come to this step.
  * @param {Page} page

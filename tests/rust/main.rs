@@ -18,5 +18,6 @@ mod resume;
 mod shared;
 mod simulate;
 mod simulated_networks;
+mod story;
 mod tidy;
 mod training;

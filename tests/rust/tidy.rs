@@ -17,7 +17,7 @@ const RANKS: [&[&str]; 12] = [
     &["report"],
     &["train"],
     &["simulate"],
-    &["recipe"],
+    &["recipe", "story"],
     &["html"],
     &["cli", "web", "main", "lib"],
 ];

@@ -2,7 +2,7 @@
 
 import * as Plot from '@observablehq/plot';
 
-import { frame, grid, steps } from './frame.js';
+import { behind, frame, grid, lastStep, pruningMark, steps } from './frame.js';
 import { thinned } from './series.js';
 
 /** Both data sets have ten classes, equally frequent: percent that guessing gets right. */
@@ -11,15 +11,17 @@ const GUESSING = 10;
 /**
  * @param {import('../messages').Point[]} history
  * @param {import('./frame.js').Size} size
+ * @param {import('../messages').OtherCurve[]} [others]
  */
-export function accuracyChart(history, size) {
+export function accuracyChart(history, size, others = []) {
   const { theme, width } = size;
-  const points = thinned(history, (point) => point.accuracy, 150);
+  const curve = (/** @type {import('../types').HistoryEntry[]} */ entries) => thinned(entries, (point) => point.accuracy, 150);
+  const points = curve(history);
   const last = points.at(-1);
   const percent = (/** @type {number} */ value) => `${value.toFixed(1)} %`;
   const label = last ? `Held-out accuracy, ${percent(last.value)} at step ${last.step}` : 'Accuracy: not measured yet';
   return frame(size, label, {
-    x: steps(history.at(-1)?.step ?? 0, width),
+    x: steps(lastStep(history, ...others.map((other) => other.history)), width),
     y: { domain: [0, 100], label: null, ticks: [0, 25, 50, 75, 100], tickFormat: (/** @type {number} */ v) => `${v} %` },
     marginRight: 44,
     marks: [
@@ -27,6 +29,8 @@ export function accuracyChart(history, size) {
       Plot.ruleY([0], { stroke: theme.soft }),
       Plot.ruleY([GUESSING], { stroke: theme.soft, strokeDasharray: '2,3' }),
       Plot.text([GUESSING], { y: (d) => d, frameAnchor: 'right', text: () => 'guessing', dx: 44, dy: 0, fill: theme.soft, textAnchor: 'end', lineAnchor: 'bottom', fontSize: 11 }),
+      ...pruningMark(size),
+      ...behind(others, curve),
       Plot.lineY(points, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 1.8 }),
       Plot.dot(points, { x: 'step', y: 'value', r: points.length > 40 ? 1.5 : 2.6, fill: theme.training }),
       Plot.text(last ? [last] : [], {

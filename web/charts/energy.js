@@ -2,22 +2,22 @@
 
 import * as Plot from '@observablehq/plot';
 
-import { frame, grid, steps } from './frame.js';
+import { frame, grid, pruningMark, steps } from './frame.js';
 import { thinned } from './series.js';
 
 /** @typedef {import('../messages').Point} Point */
 
 /**
- * Where the preview's strength changed: values on either side don't compare.
+ * Where the previewed pruning changed: values on either side don't compare.
  * @param {Point[]} history
  */
-function strengthChanges(history) {
+function pruningChanges(history) {
   const changes = [];
-  let before = /** @type {number | null} */ (null);
-  for (const { step, strength } of history) {
-    if (strength === null) continue;
-    if (before !== null && strength !== before) changes.push({ step, strength });
-    before = strength;
+  let before = /** @type {string | null} */ (null);
+  for (const { step, pruning } of history) {
+    if (pruning === null) continue;
+    if (before !== null && pruning !== before) changes.push({ step, pruning });
+    before = pruning;
   }
   return changes.slice(-6);
 }
@@ -51,8 +51,9 @@ export function energyChart(history, size) {
     marks: [
       grid(theme, 5),
       Plot.ruleY([1], { stroke: theme.soft }),
-      Plot.ruleX(strengthChanges(history), { x: 'step', stroke: theme.soft, strokeDasharray: '2,3' }),
-      Plot.text(strengthChanges(history), { x: 'step', frameAnchor: 'top', text: (d) => `${d.strength} %`, dx: 4, textAnchor: 'start', fill: theme.soft, fontSize: 11 }),
+      Plot.ruleX(pruningChanges(history), { x: 'step', stroke: theme.soft, strokeDasharray: '2,3' }),
+      Plot.text(pruningChanges(history), { x: 'step', frameAnchor: 'top', text: (d) => d.pruning, dx: 4, textAnchor: 'start', fill: theme.soft, fontSize: 11 }),
+      ...pruningMark(size),
       ...line(paper, theme.paper, undefined),
       ...line(lossless, theme.lossless, '6,3'),
       name(p, 'paper', theme.paper, close ? -7 : 0),

@@ -3,7 +3,7 @@
 import * as Plot from '@observablehq/plot';
 
 /** @typedef {import('../messages').Theme} Theme */
-/** @typedef {{ width: number, height: number, theme: Theme }} Size */
+/** @typedef {{ width: number, height: number, theme: Theme, pruned?: number | null }} Size `pruned`: the step after which the network was pruned */
 
 /**
  * @param {Size} size
@@ -39,6 +39,31 @@ export function frame({ width, height, theme }, label, options) {
 export function steps(last, width, label = null) {
   const ticks = Math.max(2, Math.round(width / 80));
   return { domain: [0, Math.max(20, last)], label, labelAnchor: 'center', labelArrow: 'none', labelOffset: 34, ticks, tickSize: 3 };
+}
+
+/**
+ * Curves of other runs, behind the present one's.
+ * @param {import('../messages').OtherCurve[]} others
+ * @param {(history: import('../types').HistoryEntry[]) => { step: number, value: number }[]} points
+ */
+export function behind(others, points) {
+  return others.map(({ history, colour, dash }) =>
+    Plot.lineY(points(history), { x: 'step', y: 'value', stroke: colour, strokeWidth: 1.6, strokeDasharray: dash }),
+  );
+}
+
+/** A line where the network was pruned, and what follows is fine-tuning. @param {Size} size @param {string} [word] */
+export function pruningMark({ pruned = null, theme }, word = '') {
+  if (pruned === null) return [];
+  return [
+    Plot.ruleX([pruned], { stroke: theme.ink, strokeWidth: 1, strokeDasharray: '4,3' }),
+    Plot.text(word ? [pruned] : [], { x: (step) => step, frameAnchor: 'top', text: () => word, dx: 4, textAnchor: 'start', lineAnchor: 'top', fill: theme.soft, fontSize: 11 }),
+  ];
+}
+
+/** The last step of any of these. @param {{ step: number }[][]} histories */
+export function lastStep(...histories) {
+  return Math.max(0, ...histories.map((history) => history.at(-1)?.step ?? 0));
 }
 
 /**

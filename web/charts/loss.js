@@ -2,29 +2,34 @@
 
 import * as Plot from '@observablehq/plot';
 
-import { frame, grid, short, steps } from './frame.js';
+import { behind, frame, grid, lastStep, pruningMark, short, steps } from './frame.js';
 import { smoothed, thinned } from './series.js';
 
 /**
  * @param {import('../messages').Point[]} history
  * @param {import('./frame.js').Size} size
+ * @param {import('../messages').OtherCurve[]} [others]
  */
-export function lossChart(history, size) {
+export function lossChart(history, size, others = []) {
   const { theme, width } = size;
+  const curve = (/** @type {import('../types').HistoryEntry[]} */ entries) => smoothed(thinned(entries, (point) => point.loss));
+  const curves = others.map((other) => curve(other.history));
   const raw = thinned(history, (point) => point.loss);
   const mean = smoothed(raw);
   const last = mean.at(-1);
-  const top = raw.reduce((most, point) => Math.max(most, point.value), 0);
+  const top = [raw, ...curves].flat().reduce((most, point) => Math.max(most, point.value), 0);
   const label = last ? `Loss over ${last.step} steps, now about ${short(last.value)}` : 'Loss: no step yet';
   return frame(size, label, {
-    x: steps(last?.step ?? 0, width),
+    x: steps(lastStep(history, ...curves), width),
     // One outlier must not flatten the rest; the axis covers what the running mean reaches, and half more.
-    y: { domain: [0, Math.min(top, 1.5 * Math.max(0, ...mean.map((p) => p.value))) || 2.5], label: null, ticks: 5, clamp: true },
+    y: { domain: [0, Math.min(top, 1.5 * Math.max(0, ...[mean, ...curves].flat().map((p) => p.value))) || 2.5], label: null, ticks: 5, clamp: true },
     marginRight: 44,
     marks: [
       grid(theme, 5),
-      Plot.text(last ? [] : ['Press Start to train'], { frameAnchor: 'middle', text: (d) => d, fill: theme.soft, fontSize: 13 }),
+      Plot.text(last || others.length > 0 ? [] : ['Press Start to train'], { frameAnchor: 'middle', text: (d) => d, fill: theme.soft, fontSize: 13 }),
       Plot.ruleY([0], { stroke: theme.soft }),
+      ...pruningMark(size, 'pruned'),
+      ...behind(others, curve),
       Plot.lineY(raw, { x: 'step', y: 'value', stroke: theme.training, strokeOpacity: 0.3, strokeWidth: 1 }),
       Plot.lineY(mean, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 2.2 }),
       Plot.dot(last ? [last] : [], { x: 'step', y: 'value', r: 3, fill: theme.training }),

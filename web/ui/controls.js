@@ -39,10 +39,6 @@ function show(control, value) {
 export class Controls {
   #api;
   #form = /** @type {HTMLFormElement} */ (byId('controls'));
-  #slider = /** @type {HTMLInputElement} */ (byId('strength'));
-  /** @type {number | null} the strength asked for while the last one is being drawn */
-  #next = null;
-  #drawing = false;
 
   /** @param {Api} api */
   constructor(api) {
@@ -53,7 +49,6 @@ export class Controls {
     }
     this.#form.addEventListener('submit', (event) => event.preventDefault());
     this.#form.addEventListener('change', (event) => this.#changed(/** @type {Control} */ (event.target)));
-    this.#slider.addEventListener('input', () => this.#slide(this.#slider.valueAsNumber));
     foldOnSmallWindows();
     unfoldMore();
   }
@@ -74,27 +69,6 @@ export class Controls {
     }
   }
 
-  /** A slider is faster than the previews: only the latest value counts. @param {number} strength */
-  async #slide(strength) {
-    this.showStrength(strength);
-    this.#next = strength;
-    if (this.#drawing) return;
-    this.#drawing = true;
-    while (this.#next !== null) {
-      const value = this.#next;
-      this.#next = null;
-      await this.#api.set({ strength: value }).catch(() => undefined);
-    }
-    this.#drawing = false;
-  }
-
-  /** @param {number} strength */
-  showStrength(strength) {
-    const text = `${Number(strength.toFixed(1))} %`;
-    byId('strength-value').textContent = text;
-    this.#slider.setAttribute('aria-valuetext', text);
-  }
-
   /** @param {Control} control */
   #clear(control) {
     control.removeAttribute('aria-invalid');
@@ -108,21 +82,14 @@ export class Controls {
     control?.setAttribute('aria-describedby', 'messages');
   }
 
-  /**
-   * @param {import('../types').RunSpec & import('../types').HardwareSpec} spec
-   * @param {number} strength
-   */
-  follow(spec, strength) {
+  /** @param {import('../types').RunSpec & import('../types').HardwareSpec} spec */
+  follow(spec) {
     for (const control of this.#controls()) {
       const value = spec[/** @type {keyof typeof spec} */ (control.name)];
       const writing = control === document.activeElement && control.getAttribute('aria-invalid') === 'true';
       if (value === undefined || writing) continue;
       show(control, value);
       this.#clear(control);
-    }
-    if (!this.#drawing) {
-      this.#slider.value = String(strength);
-      this.showStrength(strength);
     }
   }
 }

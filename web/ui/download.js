@@ -43,6 +43,30 @@ export function svgFile(svg, ground) {
 }
 
 /**
+ * A drawing as pixels.
+ * @param {Element} svg
+ * @param {string} ground
+ * @param {number} scale
+ * @returns {Promise<Blob | null>}
+ */
+export async function svgAsPng(svg, ground, scale) {
+  const address = URL.createObjectURL(svgFile(svg, ground));
+  try {
+    const image = new Image();
+    image.src = address;
+    await image.decode();
+    const canvas = document.createElement('canvas');
+    const { width, height } = svg.getBoundingClientRect();
+    canvas.width = Math.ceil(width * scale);
+    canvas.height = Math.ceil(height * scale);
+    canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise((resolve) => canvas.toBlob(resolve));
+  } finally {
+    URL.revokeObjectURL(address);
+  }
+}
+
+/**
  * Canvases under each other, each with its title, as one picture.
  * @param {{ title: string, canvas: HTMLCanvasElement }[]} parts
  * @param {import('../messages').Theme} theme

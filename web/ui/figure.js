@@ -1,7 +1,7 @@
 /** Under every picture: its numbers as a table, and downloads. */
 
 import { theme } from '../theme.js';
-import { csv, json, pngFile, save, svgFile } from './download.js';
+import { csv, json, pngFile, save, svgAsPng, svgFile } from './download.js';
 import { make } from './element.js';
 
 /**
@@ -12,6 +12,9 @@ import { make } from './element.js';
  * @property {() => unknown} json
  * @property {() => { title: string, canvas: HTMLCanvasElement }[]} [canvases] for pictures that are no SVG
  */
+
+/** Pixels a point of a drawing becomes in its PNG. */
+const PNG_SCALE = 2;
 
 /** A table longer than this is for the CSV, not for reading. */
 const MOST_ROWS = 250;
@@ -51,19 +54,23 @@ export function addTools(node, title, figure) {
     return it;
   };
   const file = `crossdub-${figure.name}`;
-  const picture = figure.canvases
-    ? button('PNG', async () => {
-        const blob = await pngFile(figure.canvases?.() ?? [], theme());
-        if (blob) save(blob, `${file}.png`);
-      })
-    : button('SVG', () => {
-        const svg = node.querySelector('.plot svg');
-        if (svg) save(svgFile(svg, theme().ground), `${file}.svg`);
-      });
+  const drawing = () => node.querySelector('.plot svg');
+  const png = async () => {
+    const svg = drawing();
+    const blob = figure.canvases ? await pngFile(figure.canvases(), theme()) : svg && (await svgAsPng(svg, theme().ground, PNG_SCALE));
+    if (blob) save(blob, `${file}.png`);
+  };
+  const pictures = [button('PNG', () => void png())];
+  if (!figure.canvases) {
+    pictures.unshift(button('SVG', () => {
+      const svg = drawing();
+      if (svg) save(svgFile(svg, theme().ground), `${file}.svg`);
+    }));
+  }
   const buttons = [
     button('CSV', () => save(csv(figure.columns, figure.rows()), `${file}.csv`)),
     button('JSON', () => save(json(figure.json()), `${file}.json`)),
-    picture,
+    ...pictures,
   ];
   const summary = make('summary', {}, 'Data', make('span', { className: 'unseen', textContent: ` of ${title}` }));
   const details = make('details', { className: 'tools' }, summary, make('p', {}, 'Download ', ...buttons), scroll);

@@ -7,11 +7,15 @@ import { theme } from '../theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { announce } from './live.js';
+import { stageNow } from './prune.js';
 
 /** @typedef {import('../types').LayerMap} LayerMap */
 /** @typedef {import('../types').View} View */
 /** @typedef {{ layer: number, tile: number }} Place */
 /** @typedef {'density' | 'imbalance' | 'level' | 'bits'} Mode */
+
+/** What the tiles' colours say of a pruning, not of the weights as they are. @type {Mode[]} */
+const PREVIEWED = ['level', 'bits'];
 
 /** A tile is drawn no larger than this. */
 const LARGEST_CELL = 28;
@@ -30,12 +34,12 @@ const MODES = {
   },
   level: {
     values: (map) => map.level,
-    note: 'If pruned now: at level k at most 1 in 2ᵏ of a column’s rows stays active.',
+    note: 'At level k at most 1 in 2ᵏ of a column’s rows stays active.',
     from: 'empty', to: 'dense',
   },
   bits: {
     values: (map) => map.bits_lossless,
-    note: 'If pruned now: bits that its ADC would need to lose nothing.',
+    note: 'Bits that its ADC would need to lose nothing.',
     from: 'none', to: 'bits',
   },
 };
@@ -79,6 +83,12 @@ export class Maps {
           canvas: /** @type {HTMLCanvasElement} */ (layer.querySelector('canvas')),
         })),
     });
+  }
+
+  /** Whether levels and bits are of a pruning that is only previewed. */
+  #previewed() {
+    const { state } = this.#session;
+    return Boolean(state.dropped) || stageNow(state) === 'train';
   }
 
   #maps() {
@@ -126,7 +136,7 @@ export class Maps {
     const { values, note, from, to } = MODES[mode];
     const end = mode === 'imbalance' ? `${fixed(scale.domain[1], 1)} rows` : to;
     byId('map-legend').replaceChildren(...legend(scale, { from, to: end }));
-    byId('map-note').textContent = note;
+    byId('map-note').textContent = PREVIEWED.includes(mode) && this.#previewed() ? `If pruned now. ${note}` : note;
     view.maps.forEach((map, layer) => {
       const place = this.#layers[layer];
       if (!place) return;
@@ -151,7 +161,9 @@ export class Maps {
     this.#layers = view.maps.map((map, layer) => this.#layer(map, layer));
     const rows = view.maps.map((map, layer) => {
       const { outputs = 0, inputs = 0, tiles: count = 0 } = view.analysis.layers[layer] ?? {};
-      const size = `${inputs} inputs → × ${outputs} outputs ↓ · ${count} ${count === 1 ? 'tile' : 'tiles'}`;
+      const { groups = 1 } = view.analysis.layers[layer] ?? {};
+      const each = groups === 1 ? '' : ` in ${groups} groups`;
+      const size = `${inputs} inputs → × ${outputs} outputs ↓${each} · ${count} ${count === 1 ? 'tile' : 'tiles'}`;
       const name = make('p', { className: 'layer-name' }, make('b', { textContent: map.name.replace(/\.weight$/, '') }), make('span', { textContent: size }));
       return make('div', { className: 'layer' }, name, /** @type {HTMLElement} */ (this.#layers[layer]));
     });
@@ -215,6 +227,7 @@ export class Maps {
     this.pinned = place;
     this.#pin(place);
     this.draw();
+    document.dispatchEvent(new CustomEvent('crossdub:pinned', { detail: place }));
   }
 
   #describe() {
@@ -231,7 +244,7 @@ export class Maps {
     const where = `row ${Math.floor(tile / map.across) + 1}, column ${(tile % map.across) + 1}`;
     return (
       `${map.name.replace(/\.weight$/, '')}, tile ${tile} (${where}): density ${fixed(100 * of(map.density), 1)} %, ` +
-      `imbalance ${fixed(of(map.imbalance), 2)} rows. If pruned now: level ${of(map.level)}, ` +
+      `imbalance ${fixed(of(map.imbalance), 2)} rows. ${this.#previewed() ? 'If pruned now' : 'Pruned'}: level ${of(map.level)}, ` +
       `${bits(of(map.bits_paper))} (paper), ${bits(of(map.bits_lossless))} (lossless).`
     );
   }

@@ -43,14 +43,17 @@ function sayWebGpu(session) {
 
 /** @param {Session} session */
 function sayDropped(session) {
-  const { dropped } = session.state;
+  const { dropped, linear } = session.state;
   if (!dropped) {
     unsay('dropped');
     return;
   }
   say('dropped', {
-    text: `Showing ${dropped}. The training run waits as it was.`,
-    actions: [{ label: 'Back to the run', act: () => quietly(session.closeCheckpoint()) }],
+    text: `Showing ${dropped}${linear ? ' with its fully connected layers' : ''}. The training run waits as it was.`,
+    actions: [
+      { label: linear ? 'Convolutions only' : 'Include fully connected layers', act: () => quietly(session.includeLinear(!linear)) },
+      { label: 'Back to the run', act: () => quietly(session.closeCheckpoint()) },
+    ],
   });
 }
 
@@ -71,6 +74,7 @@ export async function offerLastRun(session) {
 /** @param {Session} session */
 export function notices(session) {
   let dropped = '';
+  let linear = false;
   document.addEventListener('crossdub:error', (event) => {
     const { message, field } = /** @type {CustomEvent} */ (event).detail;
     const choose = { label: 'Choose files…', act: () => byId('open-file').click() };
@@ -89,8 +93,8 @@ export function notices(session) {
   // What went wrong before is out of date once something went right.
   session.addEventListener('succeeded', () => unsay('error'));
   session.addEventListener('change', () => {
-    if (session.state.dropped === dropped) return;
-    dropped = session.state.dropped;
+    if (session.state.dropped === dropped && session.state.linear === linear) return;
+    ({ dropped, linear } = session.state);
     sayDropped(session);
   });
 }

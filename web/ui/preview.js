@@ -5,28 +5,40 @@ import { histogramChart } from '../charts/histogram.js';
 import { theme } from '../theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
+import { stageNow } from './prune.js';
+import { prunedAt } from './trends.js';
+import { percent, times } from './words.js';
 
 /** @typedef {import('../session.js').Session} Session */
 
 /** @param {number} part @param {number} whole */
-function percent(part, whole) {
-  return whole === 0 ? '0 %' : `${((100 * part) / whole).toFixed(1)} %`;
+function share(part, whole) {
+  return whole === 0 ? percent(0) : percent((100 * part) / whole);
 }
 
-/** @param {import('../types').Energy} energy */
-function times({ improvement }) {
-  return improvement === null ? 'none left' : `${improvement.toFixed(improvement < 10 ? 2 : 1)}×`;
+/** What is before the energies: the accuracy as it is, and if pruned now. @param {Session['state']} state */
+function accuracyWords({ dropped, stages, trial, evaluation }) {
+  if (dropped) return [];
+  const done = stages.some((stage) => stage.kind === 'prune');
+  const now = (done ? stages.at(-1)?.accuracy : trial?.accuracy) ?? null;
+  const before = (done ? stages[0]?.accuracy : evaluation?.accuracy ?? stages[0]?.accuracy) ?? null;
+  const label = done ? 'accuracy' : 'accuracy if so';
+  const small = make('span', {}, before === null ? label : `${label}, was ${percent(before)}`);
+  return [make('div', { className: 'kept' }, make('b', { textContent: now === null ? '–' : percent(now) }), small)];
 }
 
-/** @param {import('../types').View} view */
-function drawTotals({ preview }) {
+/** @param {Session['state']} state @param {import('../types').View} view */
+function drawTotals(state, { preview }) {
   const total = (/** @type {'paper' | 'lossless'} */ model) =>
-    make('div', { className: model }, make('b', { textContent: times(preview.energy[model]) }), make('span', { textContent: model }));
-  byId('totals').replaceChildren(total('paper'), total('lossless'));
+    make('div', { className: model }, make('b', { textContent: times(preview.energy[model].improvement) }), make('span', { textContent: model }));
+  byId('totals').replaceChildren(total('paper'), total('lossless'), ...accuracyWords(state));
   const { zeros, weights } = preview;
+  const of = `${share(zeros, weights)} of ${weights.toLocaleString('en')} weights`;
+  const { rule, strength } = state.choice;
   byId('strength-note').textContent =
-    `The smallest ${preview.strength} % of each layer count as zero; tiles then lose ` +
-    `${percent(zeros, weights)} of ${weights.toLocaleString('en')} weights.`;
+    stageNow(state) !== 'train' && !state.dropped ? `${of} are zero, and stay so while fine-tuning.`
+    : rule === 'budget' ? `Levels are chosen tile by tile to lose least; ${of} go.`
+    : `The smallest ${strength} % of each layer count as zero; tiles then lose ${of}.`;
 }
 
 /** @param {import('../types').View} view */
@@ -63,11 +75,11 @@ export function preview({ state }) {
     },
     json: () => ({ analysis: state.view?.analysis, preview: state.view?.preview }),
   });
-  const measured = () => state.history.filter((point) => point.strength !== null || point.improvement_paper !== null);
+  const measured = () => state.history.filter((point) => point.improvement_paper !== null);
   const followEnergy = addTools(energy, 'ADC energy improvement', {
     name: 'energy',
-    columns: ['step', 'strength', 'paper', 'lossless'],
-    rows: () => measured().map((p) => [p.step, p.strength, p.improvement_paper, p.improvement_lossless]).reverse(),
+    columns: ['step', 'pruning', 'paper', 'lossless'],
+    rows: () => measured().map((p) => [p.step, p.pruning, p.improvement_paper, p.improvement_lossless]).reverse(),
     json: measured,
   });
   const place = (/** @type {HTMLElement} */ figure) => /** @type {HTMLElement} */ (figure.querySelector('.plot'));
@@ -77,12 +89,12 @@ export function preview({ state }) {
     const size = { width: Math.max(240, place(histogram).clientWidth), theme: theme() };
     const tiles = { previewed: view.preview.histogram, present: view.analysis.histogram };
     place(histogram).replaceChildren(histogramChart(tiles, { ...size, height: 145 }));
-    drawTotals(view);
+    drawTotals(state, view);
     drawWords(view);
     if (state.dropped) {
       const text = 'A dropped checkpoint has no steps: the numbers above are for it.';
       place(energy).replaceChildren(make('p', { className: 'empty', textContent: text }));
-    } else place(energy).replaceChildren(energyChart(state.history, { ...size, height: 165 }));
+    } else place(energy).replaceChildren(energyChart(state.history, { ...size, height: 165, pruned: prunedAt(state) }));
     followHistogram();
     followEnergy();
   };

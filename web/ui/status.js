@@ -26,23 +26,25 @@ function device({ opened, spec, webgpu }) {
 
 /** @param {import('../session.js').Session['state']} state */
 function parts(state) {
-  const { opened, progress, running, busy } = state;
+  const { opened, progress, running, busy, stages } = state;
   if (busy) return [['', busy]];
   if (!opened) return [['', 'Waiting for data.']];
   const list = [['on', device(state)]];
   const compiling = opened.device === 'webgpu' && running && !progress;
   if (compiling) list.push(['', 'The first step compiles the shaders: this may take a while.']);
+  const tuning = stages.some((stage) => stage.kind === 'prune');
   const step = progress?.step ?? opened.step;
-  list.push(['step', progress ? `${step} of ${progress.total_steps}` : String(step)]);
+  if (tuning && !progress) list.push(['', 'Pruned.']);
+  else list.push([tuning ? 'fine-tuning step' : 'step', progress ? `${step} of ${progress.total_steps}` : String(step)]);
   if (progress) {
     const epochs = Math.round(progress.total_steps / progress.steps_per_epoch);
     const epoch = Math.min(epochs, Math.floor(step / progress.steps_per_epoch) + 1);
     list.push(['epoch', `${epoch} of ${epochs}`]);
   }
   if (progress?.images_per_second) list.push(['images a second', String(Math.round(progress.images_per_second * 10) / 10)]);
-  if (progress?.finished) list.push(['', 'Training is complete.']);
+  if (progress?.finished) list.push(['', tuning ? 'Fine-tuning is complete.' : 'Training is complete.']);
   else if (running && progress?.seconds_left) list.push(['left', `about ${duration(progress.seconds_left)}`]);
-  else if (!running && step > 0) list.push(['', 'Paused.']);
+  else if (!running && step > 0 && (progress || !tuning)) list.push(['', 'Paused.']);
   return list;
 }
 

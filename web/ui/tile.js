@@ -17,11 +17,16 @@ export class Tile {
   /** @type {{ layer: number, tile: number } | null} */
   #wanted = null;
   #ask;
+  #previewed;
   #follow;
 
-  /** @param {(layer: number, tile: number) => Promise<TileDetail | null>} ask */
-  constructor(ask) {
+  /**
+   * @param {(layer: number, tile: number) => Promise<TileDetail | null>} ask
+   * @param {() => boolean} previewed whether the pruning shown is only previewed
+   */
+  constructor(ask, previewed) {
     this.#ask = ask;
+    this.#previewed = previewed;
     this.#follow = addTools(byId('tile'), 'Chosen tile', {
       name: 'tile',
       columns: ['output', 'effective rows (Hoyer)', 'rows above tolerance', 'kept if pruned now'],
@@ -75,7 +80,7 @@ export class Tile {
     const { rows, columns, first_input, level, kept } = detail;
     const remaining = kept.reduce((sum, one) => sum + one, 0);
     byId('tile-title').textContent = `Inside ${detail.layer.replace(/\.weight$/, '')}, tile ${detail.tile}`;
-    byId('tile-facts').textContent = `if pruned now, level ${level}: ${remaining} of ${rows * columns} stay`;
+    byId('tile-facts').textContent = `${this.#previewed() ? 'if pruned now' : 'pruned'}, level ${level}: ${remaining} of ${rows * columns} stay`;
     const place = /** @type {HTMLElement} */ (document.querySelector('.tile-plot'));
     const part = (/** @type {string} */ text) => make('p', { className: 'part', textContent: text });
     const cells = make('div', {}, part(`inputs ${first_input}–${first_input + rows - 1} ↓, outputs →`), tileCells(detail, { side: SIDE, theme: colours }), keys(colours));

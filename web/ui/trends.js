@@ -3,9 +3,10 @@
 import { accuracyChart } from '../charts/accuracy.js';
 import { lossChart } from '../charts/loss.js';
 import { regularizerChart } from '../charts/regularizer.js';
-import { theme } from '../theme.js';
-import { byId } from './element.js';
+import { lines, theme } from '../theme.js';
+import { byId, make } from './element.js';
 import { addTools } from './figure.js';
+import { sample } from './runs.js';
 
 /** @typedef {import('../messages').Point} Point */
 
@@ -27,11 +28,26 @@ const WORDS = {
   'group-lasso-column': 'sum of the columns’ norms',
 };
 
+/** The step after which the present run was pruned. @param {import('../session.js').Session['state']} state */
+export function prunedAt({ stages }) {
+  return stages.length > 1 ? (stages[0]?.steps ?? null) : null;
+}
+
+/** The legend of what is drawn besides the present run. @param {import('../messages').OtherCurve[]} others */
+function drawLegend(others) {
+  const legend = byId('run-legend');
+  legend.hidden = others.length === 0;
+  if (legend.hidden) return;
+  const { colour = '', dash = '' } = lines()[0] ?? {};
+  const entries = [{ name: 'this run', colour, dash }, ...others];
+  legend.replaceChildren(...entries.map((entry) => make('span', {}, sample(entry.colour, entry.dash, 2), entry.name)));
+}
+
 /**
  * @param {import('../session.js').Session} session
  * @returns {() => void} draws
  */
-export function trends({ state }) {
+export function trends({ state, runs }) {
   const figures = CHARTS.map(({ id, title, height, chart, value }) => {
     const node = byId(id);
     const place = /** @type {HTMLElement} */ (node.querySelector('.plot'));
@@ -43,13 +59,20 @@ export function trends({ state }) {
       rows: () => entries().map((point) => [point.step, value(point)]).reverse(),
       json: () => entries().map((point) => ({ step: point.step, [id]: value(point) })),
     });
-    return () => {
-      place.replaceChildren(chart(state.history, { width: Math.max(240, place.clientWidth), height, theme: theme() }));
+    return (/** @type {import('../messages').OtherCurve[]} */ others) => {
+      const size = { width: Math.max(240, place.clientWidth), height, theme: theme(), pruned: prunedAt(state) };
+      place.replaceChildren(chart(state.history, size, others));
       follow();
     };
   });
   return () => {
     byId('regularizer-words').textContent = state.spec ? WORDS[state.spec.regularizer] : '';
-    figures.forEach((draw) => draw());
+    const colours = lines();
+    const others = runs.shown.map(({ name, slot, report }) => {
+      const { colour = '', dash = '' } = colours[(slot ?? 0) + 1] ?? {};
+      return { name, colour, dash, history: report.training.history };
+    });
+    drawLegend(others);
+    figures.forEach((draw) => draw(others));
   };
 }

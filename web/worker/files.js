@@ -8,17 +8,19 @@ const NAMES = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`).concat('test_bat
 const LARGEST = 1.5 * 2 ** 30;
 
 const DATA = /\.(bin|tar|tar\.gz|tgz)$/i;
+const REPORT = /\.json$/i;
 const CHECKPOINT = /\.(safetensors|pt|pth)$/i;
 
 /**
  * What files that were dropped together are; thrown when they are nothing the page takes, or a mixture.
  * @param {string[]} names
- * @returns {'data' | 'checkpoint'}
+ * @returns {'data' | 'checkpoint' | 'report'}
  */
 export function kindOfAll(names) {
   if (names.length > 0 && names.every((name) => DATA.test(name))) return 'data';
   if (names.length === 1 && names.every((name) => CHECKPOINT.test(name))) return 'checkpoint';
-  const known = 'CIFAR-10 as .bin or .tar.gz files, or one checkpoint as .safetensors, .pt or .pth';
+  if (names.length > 0 && names.every((name) => REPORT.test(name))) return 'report';
+  const known = 'CIFAR-10 as .bin or .tar.gz files, one checkpoint as .safetensors, .pt or .pth, or reports as .json';
   throw { message: `opening ${names.join(', ') || 'nothing'}: this page takes ${known}` };
 }
 

@@ -3,19 +3,22 @@
  * Calls reject with a plain `Failure`; what happens in between is told as `WorkerEvent`s.
  */
 
-import { chooseDevice } from './device.js';
+import { DEFAULT_CHOICE, sameChoice } from '../pruning.js';
+import { Dropped } from './dropped.js';
 import { asFailure, isDeviceFailure, onPanic } from './failure.js';
 import { DataFiles, kindOfAll, read } from './files.js';
-import { forget, keep, kept, summary } from './keep.js';
+import { forget, kept, summary } from './keep.js';
 import { Loop } from './loop.js';
+import { Modules } from './modules.js';
 import { Queue } from './queue.js';
-import { WebGpu } from './webgpu.js';
+import { readReport } from './report-file.js';
+import { Run } from './run.js';
 
 /** @typedef {import('../types').Crossdub} Crossdub */
 /** @typedef {import('../types').Trainer} Trainer */
-/** @typedef {import('../types').Checkpoint} Checkpoint */
 /** @typedef {import('../types').RunSpec} RunSpec */
 /** @typedef {import('../types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types').PruneChoice} PruneChoice */
 /** @typedef {'cpu' | 'webgpu'} Device */
 /** @typedef {import('../messages').WorkerEvent} WorkerEvent */
 
@@ -23,26 +26,19 @@ export class Lab {
   #queue = new Queue();
   /** @type {(event: WorkerEvent) => void} */
   #tell = () => undefined;
-  /** @type {Crossdub | null} */ #cpu = null;
-  /** @type {WebGpu | null} */ #gpu = null;
+  /** @type {Modules | null} */ #modules = null;
   /** @type {DataFiles | null} */ #data = null;
-  /** @type {Trainer | null} */ #trainer = null;
-  /** @type {'cpu' | 'webgpu'} */ #device = 'cpu';
-  /** @type {RunSpec | null} */ #spec = null;
-  /** @type {HardwareSpec | null} */ #hardware = null;
-  /** @type {Checkpoint | null} */ #dropped = null;
+  /** @type {Run | null} */ #run = null;
+  /** @type {Dropped | null} */ #dropped = null;
   /** Whether the work in line may wait for the GPU. */
   #usesGpu = false;
-  #strength = 0;
-  #step = 0;
-  /** @type {Uint8Array | null} the last checkpoint of this run, to go on from when the device is lost */
-  #saved = null;
+  /** @type {PruneChoice} */ #choice = DEFAULT_CHOICE;
   #loop = new Loop({
-    step: () => this.#queue.run(() => this.#stepNow()),
+    step: () => this.#queue.run(() => this.#held().step()),
     view: () => this.#queue.run(() => this.#viewNow()),
-    evaluate: (images) => this.#queue.run(() => this.#evaluateNow(images)),
-    save: () => this.#queue.run(() => this.#saveNow()),
-    report: () => this.#queue.run(() => this.#reportNow()),
+    evaluate: (images) => this.#queue.run(() => this.#held().evaluate(images)),
+    save: () => this.#queue.run(() => this.#held().save()),
+    report: () => this.#queue.run(() => this.#held().report()),
     failed: (thrown) => this.#failed(thrown),
     running: (running) => this.#tell({ type: 'running', running }),
   });
@@ -55,20 +51,18 @@ export class Lab {
   async connect(base, tell) {
     this.#tell = tell;
     this.#data = new DataFiles(base);
-    const address = new URL('pkg/cpu/crossdub.js', base).href;
-    const cpu = /** @type {Crossdub} */ (await import(/* @vite-ignore */ address));
-    await cpu.default();
-    this.#cpu = cpu;
-    /** @type {Promise<Float32Array> | undefined} */
-    let expected;
-    const selfTest = () => (expected ??= this.#queue.run(() => cpu.self_test()));
-    this.#gpu = new WebGpu(base, selfTest, () => this.#wantsGpu(), (webgpu) => this.#tell({ type: 'webgpu', webgpu }));
-    this.#gpu.lost.then((why) => this.#usesGpu && this.#queue.breakOff(new Error(why)));
+    this.#modules = await Modules.load(base, {
+      test: (test) => this.#queue.run(test),
+      wanted: () => this.#modules?.wantsGpu(this.#run?.spec.device) ?? false,
+      tell: (webgpu) => this.#tell({ type: 'webgpu', webgpu }),
+    });
+    const { cpu, gpu } = this.#modules;
+    gpu.lost.then((why) => this.#usesGpu && this.#queue.breakOff(new Error(why)));
     onPanic((device, why) => {
-      if (device === 'webgpu') this.#gpu?.fail(why);
+      if (device === 'webgpu') gpu.fail(why);
       else this.#queue.breakOff({ message: `${why}. Reload the page to go on.` });
     });
-    return { ...cpu.defaults(), version: cpu.version() };
+    return { ...cpu.defaults(), version: cpu.version(), published: cpu.published() };
   }
 
   /**
@@ -76,42 +70,39 @@ export class Lab {
    * @param {RunSpec} spec @param {HardwareSpec} hardware @param {object} fields
    */
   async apply(spec, hardware, fields) {
-    return this.#attempt(() => this.#module('cpu').apply(spec, hardware, fields));
+    return this.#attempt(() => this.#ready().cpu.apply(spec, hardware, fields));
   }
 
   /** Starts loading the WebGPU module if it is served and worth having. */
   async prepareWebGpu() {
-    await this.#gpu?.looked;
-    if (this.#wantsGpu()) await this.#gpu?.load();
-  }
-
-  #wantsGpu() {
-    return this.#spec?.device === 'webgpu' || (this.#spec?.device === 'auto' && !this.#gpu?.state.software);
+    const { gpu } = this.#ready();
+    await gpu.looked;
+    if (this.#ready().wantsGpu(this.#run?.spec.device)) await gpu.load();
   }
 
   /**
    * A fresh run in place of the present one, which is kept when the new one can't be had.
-   * @param {RunSpec} spec @param {HardwareSpec} hardware @param {number} strength
+   * @param {RunSpec} spec @param {HardwareSpec} hardware @param {PruneChoice} choice
    */
-  async open(spec, hardware, strength) {
+  async open(spec, hardware, choice) {
     await this.#loop.stop();
     await this.#attempt(async () => {
       const files = await this.#files(spec.data);
       const { device, fallback } = await this.#choose(spec.device);
-      await this.#adopt(device, fallback, hardware, strength, (module) => module.Trainer.open(spec, hardware, files));
+      await this.#adopt(device, fallback, hardware, choice, (module) => module.Trainer.open(spec, hardware, files));
     });
   }
 
-  /** Goes on from the run that the browser kept. @param {number} strength */
-  async resume(strength) {
+  /** Goes on from the run that the browser kept. @param {PruneChoice} choice */
+  async resume(choice) {
     await this.#loop.stop();
     await this.#attempt(async () => {
       const last = await kept();
       if (!last) throw { message: 'the browser has kept no run' };
       const files = await this.#files(last.spec.data);
       const { device, fallback } = await this.#choose(last.spec.device);
-      await this.#adopt(device, fallback, last.hardware, strength, (module) =>
-        module.Trainer.resume(last.bytes, last.hardware, files),
+      await this.#adopt(device, fallback, last.hardware, choice, (module) =>
+        module.Trainer.resume(last.bytes, last.hardware, files, last.earlier ?? null),
       );
     });
   }
@@ -121,17 +112,17 @@ export class Lab {
     const running = this.#loop.running;
     await this.#loop.stop();
     await this.#attempt(async () => {
-      if (!this.#gpu?.module || !this.#spec || !this.#trainer) throw { message: 'the WebGPU module is not ready' };
-      const trainer = this.#trainer;
-      const bytes = await this.#queue.run(() => trainer.checkpoint());
-      await this.#adoptCheckpoint('webgpu', '', bytes);
+      if (!this.#ready().gpu.module) throw { message: 'the WebGPU module is not ready' };
+      const run = this.#held();
+      const saved = await this.#queue.run(() => run.checkpoint());
+      await this.#adoptCheckpoint('webgpu', '', run, saved);
     });
     if (running) this.#loop.start();
   }
 
   async start() {
     await this.closeCheckpoint();
-    this.#running();
+    this.#held();
     this.#loop.start();
   }
 
@@ -142,61 +133,102 @@ export class Lab {
   async step() {
     await this.closeCheckpoint();
     await this.#loop.stop();
-    this.#running();
+    this.#held();
     await this.#loop.once();
   }
 
-  /** @param {HardwareSpec} hardware @param {number} strength */
-  async setHardware(hardware, strength) {
+  /** @param {HardwareSpec} hardware @param {PruneChoice} choice */
+  async setHardware(hardware, choice) {
     await this.#attempt(() =>
       this.#queue.run(async () => {
-        this.#trainer?.set_hardware(hardware);
-        this.#dropped?.set_hardware(hardware);
-        this.#hardware = hardware;
-        this.#strength = strength;
+        this.#run?.setHardware(hardware);
+        this.#dropped?.setHardware(hardware);
+        this.#choice = choice;
         await this.#viewNow();
       }),
     );
   }
 
-  /** @param {number} strength */
-  async setStrength(strength) {
-    this.#strength = strength;
-    // A slider moves faster than views are made: only the last of the waiting strengths counts.
-    await this.#attempt(() => this.#queue.run(() => (strength === this.#strength ? this.#viewNow() : undefined)));
+  /** @param {PruneChoice} choice */
+  async setChoice(choice) {
+    this.#choice = choice;
+    // A slider moves faster than views are made: only the last of the waiting choices counts.
+    await this.#attempt(() => this.#queue.run(() => (choice === this.#choice ? this.#viewNow() : undefined)));
   }
 
   /** @param {number} layer @param {number} tile */
   async tile(layer, tile) {
-    return this.#attempt(() => this.#queue.run(() => this.#subject()?.tile(layer, tile, this.#strength) ?? null));
+    return this.#attempt(() => this.#queue.run(() => (this.#dropped?.checkpoint ?? this.#run?.trainer)?.tile(layer, tile, this.#choice) ?? null));
   }
 
-  async report() {
-    return this.#attempt(() =>
+  /** Accuracy if pruned so, without doing it; told as an event. @param {PruneChoice} choice @param {number} images */
+  async tryOut(choice, images) {
+    await this.#attempt(() =>
       this.#queue.run(async () => {
-        const trainer = this.#running();
-        await trainer.refresh();
-        return trainer.report();
+        // Another choice was made meanwhile, or there is no run to try it on.
+        if (!this.#run || this.#dropped || !sameChoice(choice, this.#choice)) return;
+        await this.#run.tryOut(choice, images);
       }),
     );
   }
 
+  /** Prunes the trained network. @param {PruneChoice} choice @param {number} images to measure with */
+  async prune(choice, images) {
+    await this.#turn('Pruning, and measuring what it costs.', (trainer) => trainer.prune(choice, images));
+    this.#choice = choice;
+  }
+
+  /** Begins fine-tuning; `start` then trains. @param {object} fields of RunSpec */
+  async finetune(fields) {
+    await this.#turn('', (trainer) => trainer.finetune(fields));
+  }
+
+  /** Back to the trained weights. */
+  async undo() {
+    await this.#turn('', (trainer) => trainer.undo());
+  }
+
+  /** The story takes a turn: training pauses, and the page hears where it is now. @param {string} busy @param {(trainer: Trainer) => Promise<void>} turn */
+  async #turn(busy, turn) {
+    await this.closeCheckpoint();
+    await this.#loop.stop();
+    await this.#attempt(() =>
+      this.#queue.run(async () => {
+        this.#tell({ type: 'busy', what: busy });
+        const run = this.#held();
+        await run.turn(turn);
+        this.#loop.reset(run.device === 'webgpu', 0);
+        await run.view(this.#choice);
+        run.report();
+        await run.save();
+      }),
+    );
+  }
+
+  async report() {
+    return this.#attempt(() => this.#queue.run(() => this.#held().fullReport()));
+  }
+
   async weights() {
-    return this.#attempt(() => this.#queue.run(() => this.#running().weights()));
+    return this.#attempt(() => this.#queue.run(() => this.#held().trainer.weights()));
   }
 
   /**
-   * Takes up data files or a checkpoint.
-   * @param {File[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {number} strength
-   * @returns {Promise<'data' | 'checkpoint'>}
+   * Takes up data files or a checkpoint; reports are read and handed over.
+   * @param {File[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {PruneChoice} choice
+   * @param {boolean} linear whether a checkpoint's 2-D layers are taken as well
+   * @returns {Promise<import('../messages').Loaded>}
    */
-  async load(files, spec, hardware, strength) {
+  async load(files, spec, hardware, choice, linear) {
     return this.#attempt(async () => {
       const kind = kindOfAll(files.map((file) => file.name));
-      const given = await Promise.all(files.map(read));
-      if (kind === 'data') await this.#loadData(given, spec, hardware, strength);
-      else await this.#loadCheckpoint(/** @type {any} */ (given.at(-1)), hardware, strength);
-      return kind;
+      if (kind === 'report') {
+        const reports = await Promise.all(files.map(readReport));
+        return { kind, reports: reports.map((report, at) => ({ name: files[at]?.name ?? '', report })), linear };
+      }
+      if (kind === 'data') await this.#loadData(await Promise.all(files.map(read)), spec, hardware, choice);
+      else if (files[0]) linear = await this.#loadCheckpoint(files[0], hardware, choice, linear);
+      return { kind, reports: [], linear };
     });
   }
 
@@ -204,45 +236,54 @@ export class Lab {
   async closeCheckpoint() {
     if (!this.#dropped) return;
     await this.#queue.run(async () => {
-      this.#dropped?.free();
-      this.#dropped = null;
+      this.#forgetDropped();
       await this.#viewNow();
     });
+  }
+
+  #forgetDropped() {
+    this.#dropped?.checkpoint.free();
+    this.#dropped = null;
   }
 
   /** What is known of the run that the browser kept. */
   kept = summary;
   forget = forget;
 
-  /** @param {import('../types').NamedBytes[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {number} strength */
-  async #loadData(files, spec, hardware, strength) {
+  /** @param {import('../types').NamedBytes[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {PruneChoice} choice */
+  async #loadData(files, spec, hardware, choice) {
     await this.#loop.stop();
     const { device, fallback } = await this.#choose(spec.device);
     /** @type {RunSpec} */
     const changed = { ...spec, data: 'cifar10' };
-    await this.#adopt(device, fallback, hardware, strength, (module) => module.Trainer.open(changed, hardware, files));
+    await this.#adopt(device, fallback, hardware, choice, (module) => module.Trainer.open(changed, hardware, files));
     this.#data?.keep(files);
   }
 
-  /** @param {import('../types').NamedBytes} file @param {HardwareSpec} hardware @param {number} strength */
-  async #loadCheckpoint(file, hardware, strength) {
-    const parsed = this.#module('cpu').Checkpoint.parse(file.name, file.bytes);
-    try {
-      parsed.set_hardware(hardware);
-      // Whether it can be drawn is known before the present view is given up.
-      parsed.view(strength);
-    } catch (thrown) {
-      parsed.free();
-      throw thrown;
-    }
+  /** The dropped checkpoint once more, with or without its 2-D layers. @param {boolean} linear */
+  async includeLinear(linear) {
+    return this.#attempt(async () => {
+      const dropped = this.#dropped;
+      if (dropped) await this.#loadCheckpoint(dropped.file, dropped.hardware, this.#choice, linear);
+    });
+  }
+
+  /**
+   * @param {File} file @param {HardwareSpec} hardware @param {PruneChoice} choice @param {boolean} linear
+   * @returns {Promise<boolean>} whether 2-D layers were taken
+   */
+  async #loadCheckpoint(file, hardware, choice, linear) {
+    this.#tell({ type: 'busy', what: `Reading ${file.name}.` });
+    // Whether it can be drawn is known before the present view is given up.
+    const dropped = await Dropped.read(this.#ready().cpu, file, linear, hardware, choice);
     await this.#loop.stop();
     await this.#queue.run(async () => {
-      this.#dropped?.free();
-      this.#dropped = parsed;
-      this.#hardware = hardware;
-      this.#strength = strength;
+      this.#forgetDropped();
+      this.#dropped = dropped;
+      this.#choice = choice;
       await this.#viewNow();
     });
+    return dropped.linear;
   }
 
   /** @param {string} data */
@@ -251,109 +292,68 @@ export class Lab {
     return this.#data.of(data);
   }
 
-  /** @param {Device} device */
-  #module(device) {
-    const module = device === 'webgpu' ? this.#gpu?.module : this.#cpu;
-    if (!module) throw { message: `the ${device} module is not loaded` };
-    return module;
+  #ready() {
+    if (!this.#modules) throw { message: 'the page is not ready yet' };
+    return this.#modules;
   }
 
-  #running() {
-    if (!this.#trainer) throw { message: 'there is no run: CIFAR-10 was asked for, and its files are not here yet' };
-    return this.#trainer;
-  }
-
-  #subject() {
-    return this.#dropped ?? this.#trainer;
+  #held() {
+    if (!this.#run) throw { message: 'there is no run: CIFAR-10 was asked for, and its files are not here yet' };
+    return this.#run;
   }
 
   /** @param {RunSpec['device']} choice */
   #choose(choice) {
-    return chooseDevice(choice, this.#gpu, (what) => this.#tell({ type: 'busy', what }));
+    return this.#ready().choose(choice, (what) => this.#tell({ type: 'busy', what }));
   }
 
   /**
-   * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {number} strength
+   * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {PruneChoice} choice
    * @param {(module: Crossdub) => Promise<Trainer>} make
    */
-  async #adopt(device, fallback, hardware, strength, make) {
+  async #adopt(device, fallback, hardware, choice, make) {
     try {
       this.#usesGpu ||= device === 'webgpu';
-      await this.#queue.run(() => this.#adoptNow(device, fallback, hardware, strength, make));
+      await this.#queue.run(() => this.#adoptNow(device, fallback, hardware, choice, make));
     } catch (thrown) {
       if (device !== 'webgpu' || !isDeviceFailure(thrown)) throw thrown;
       const { message } = asFailure(thrown);
-      this.#gpu?.giveUp(message);
-      await this.#adopt('cpu', `WebGPU failed (${message}). Training on the CPU instead.`, hardware, strength, make);
+      this.#ready().gpu.giveUp(message);
+      await this.#adopt('cpu', `WebGPU failed (${message}). Training on the CPU instead.`, hardware, choice, make);
     }
   }
 
   /**
-   * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {number} strength
+   * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {PruneChoice} choice
    * @param {(module: Crossdub) => Promise<Trainer>} make
    */
-  async #adoptNow(device, fallback, hardware, strength, make) {
-    const trainer = await make(this.#module(device));
-    if (this.#device === 'cpu' || this.#gpu?.module) this.#trainer?.free();
-    this.#dropped?.free();
-    this.#dropped = null;
-    this.#trainer = trainer;
-    this.#device = device;
+  async #adoptNow(device, fallback, hardware, choice, make) {
+    const modules = this.#ready();
+    const trainer = await make(modules.of(device));
+    if (this.#run && (this.#run.device === 'cpu' || modules.gpu.module)) this.#run.trainer.free();
+    this.#forgetDropped();
+    const run = new Run(trainer, device, hardware, this.#tell);
+    this.#run = run;
     this.#usesGpu = device === 'webgpu';
-    this.#hardware = hardware;
-    this.#strength = strength;
-    await trainer.refresh();
-    const { spec, training } = trainer.report();
-    this.#spec = spec;
-    this.#step = training.step;
-    this.#saved = null;
-    this.#loop.reset(device === 'webgpu', training.step);
-    const adapter = trainer.adapter();
-    const { step, history } = training;
-    this.#tell({ type: 'opened', opened: { spec, hardware, device, adapter, step, history }, fallback });
+    this.#choice = choice;
+    this.#loop.reset(device === 'webgpu', run.stepNumber);
+    this.#tell({ type: 'opened', opened: run.opened(), fallback });
     await this.#viewNow();
+    if (run.stepNumber > 0) run.report();
   }
 
-  /** @param {Device} device @param {string} fallback @param {Uint8Array} bytes */
-  async #adoptCheckpoint(device, fallback, bytes) {
-    const [spec, hardware] = [this.#spec, this.#hardware];
-    if (!spec || !hardware) return;
+  /** @param {Device} device @param {string} fallback @param {Run} run @param {import('../messages').Saved} saved */
+  async #adoptCheckpoint(device, fallback, run, saved) {
+    const { spec, hardware } = run;
     const files = await this.#files(spec.data);
-    const strength = this.#strength;
-    await this.#adopt(device, fallback, hardware, strength, (module) => module.Trainer.resume(bytes, hardware, files));
-  }
-
-  async #stepNow() {
-    const progress = await this.#running().step();
-    this.#step = progress.step;
-    this.#tell({ type: 'progress', progress });
-    return progress;
+    await this.#adopt(device, fallback, hardware, this.#choice, (module) =>
+      module.Trainer.resume(saved.bytes, hardware, files, saved.earlier),
+    );
   }
 
   async #viewNow() {
-    const subject = this.#subject();
-    if (!subject) return;
-    if (subject === this.#trainer) await this.#trainer.refresh();
-    const dropped = subject === this.#dropped;
-    this.#tell({ type: 'view', view: subject.view(this.#strength), step: this.#step, dropped });
-  }
-
-  /** @param {number} images */
-  async #evaluateNow(images) {
-    const evaluation = await this.#running().evaluate(images);
-    this.#tell({ type: 'evaluation', evaluation, step: this.#step });
-  }
-
-  async #reportNow() {
-    this.#tell({ type: 'report', report: this.#running().report() });
-  }
-
-  async #saveNow() {
-    const [spec, hardware] = [this.#spec, this.#hardware];
-    if (!spec || !hardware) return;
-    const bytes = await this.#running().checkpoint();
-    this.#saved = bytes;
-    await keep({ bytes, spec, hardware, step: this.#step, when: Date.now() });
+    if (this.#dropped) this.#tell({ type: 'view', view: this.#dropped.checkpoint.view(this.#choice), choice: this.#choice, step: 0, dropped: true });
+    else await this.#run?.view(this.#choice);
   }
 
   /**
@@ -364,24 +364,22 @@ export class Lab {
    */
   async #failed(thrown) {
     const failure = asFailure(thrown);
-    if (this.#device !== 'webgpu' || !isDeviceFailure(thrown)) {
+    const run = this.#run;
+    if (run?.device !== 'webgpu' || !isDeviceFailure(thrown)) {
       this.#tell({ type: 'failure', failure });
       return false;
     }
-    this.#gpu?.giveUp(failure.message);
+    this.#ready().gpu.giveUp(failure.message);
     // The dead module's objects are not even freed: any call into it may throw.
-    this.#trainer = null;
+    this.#run = null;
     try {
-      const [spec, hardware, saved] = [this.#spec, this.#hardware, this.#saved];
-      if (!spec || !hardware) return false;
-      const from = saved ? 'from the last checkpoint' : 'from the beginning';
+      const from = run.saved ? 'from the last checkpoint' : 'from the beginning';
       const fallback = `WebGPU failed (${failure.message}). Training goes on with the CPU, ${from}.`;
-      if (saved) await this.#adoptCheckpoint('cpu', fallback, saved);
+      if (run.saved) await this.#adoptCheckpoint('cpu', fallback, run, run.saved);
       else {
+        const { spec, hardware } = run;
         const files = await this.#files(spec.data);
-        await this.#adopt('cpu', fallback, hardware, this.#strength, (module) =>
-          module.Trainer.open(spec, hardware, files),
-        );
+        await this.#adopt('cpu', fallback, hardware, this.#choice, (module) => module.Trainer.open(spec, hardware, files));
       }
       return true;
     } catch (again) {

@@ -1,6 +1,6 @@
 //! ADC energy of all tiles, every tile counted once, as the paper counts ("per tile").
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Model, lossless, paper};
 use crate::crossbar::count::TileCount;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::spec::Resolution;
 
 /// ADC energy before and after pruning.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Energy {
     /// With all rows active.
     pub dense: f64,

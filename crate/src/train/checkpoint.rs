@@ -113,8 +113,25 @@ impl Checkpoint {
     /// # Errors
     /// When data and specification don't fit the weights.
     pub fn resume(self, data: impl Into<Source>, compute: Compute, memory: u64) -> Result<Session> {
-        let State { spec, hardware, step, watch, .. } = self.state;
-        let mut session = Session::new(spec, hardware, data, compute, memory, Some(&self.weights))?;
+        let State { spec, hardware, .. } = &self.state;
+        let mut session =
+            Session::new(spec.clone(), hardware.clone(), data, compute, memory, Some(&self.weights))?;
+        self.place(&mut session)?;
+        Ok(session)
+    }
+
+    /// Puts a session of the same network and data back to where this was taken.
+    ///
+    /// # Errors
+    /// When it is of another network or other data.
+    pub fn restore(self, session: &mut Session) -> Result<()> {
+        session.begin_phase(self.state.spec.clone(), &self.weights)?;
+        self.place(session)
+    }
+
+    /// Momentum, masks, position and history, after the weights.
+    fn place(self, session: &mut Session) -> Result<()> {
+        let State { step, watch, .. } = self.state;
         session.velocities = import_held(&session.network, &session.plan, &self.velocities)?;
         if !self.masks.tensors.is_empty() {
             session.keep(&self.masks, &self.weights)?;
@@ -125,7 +142,7 @@ impl Checkpoint {
         session.step = step;
         session.watch = watch;
         session.history = self.history;
-        Ok(session)
+        Ok(())
     }
 }
 

@@ -125,6 +125,28 @@ impl Session {
         Ok(())
     }
 
+    /// Begins another phase of the same network on the same data, with these weights: position,
+    /// momentum, masks and history start anew.
+    ///
+    /// # Errors
+    /// When a field is out of range, or the phase would be of another network or other data.
+    pub fn begin_phase(&mut self, spec: RunSpec, weights: &Weights) -> Result<()> {
+        spec.validate()?;
+        if Plan::of(&spec, self.plan.classes())? != self.plan {
+            return Err(Error::field("plan", spec.plan, "can't change within a run"));
+        }
+        let data = |of: &RunSpec| (of.data, of.holdout, of.limit, of.seed);
+        if data(&spec) != data(&self.spec) {
+            return Err(Error::field("data", format!("{:?}", spec.data), "can't change within a run"));
+        }
+        self.network = import(self.network.clone(), &self.plan, weights)?;
+        (self.velocities, self.masks) = (GradientsParams::new(), None);
+        (self.step, self.watch) = (0, Watch::default());
+        self.history.clear();
+        self.spec = spec;
+        Ok(())
+    }
+
     /// Sets the weights whose mask is 0 to zero and keeps them there, through all that follows.
     ///
     /// # Errors
@@ -346,6 +368,16 @@ impl Session {
         }
         self.watch.accuracy(self.step, evaluation.accuracy, self.plan.classes())?;
         Ok(evaluation)
+    }
+
+    /// Accuracy of the same network with other weights, on at most `images` held-out images.
+    ///
+    /// # Errors
+    /// When they are another network's, or the device fails.
+    pub async fn evaluate_with(&self, weights: &Weights, images: usize) -> Result<Evaluation> {
+        let network = import(self.network.clone(), &self.plan, weights)?;
+        let count = images.min(self.data.test().len());
+        evaluate(&network, self.data.test(), 0..count, &self.compute).await
     }
 
     /// The present weights, under PyTorch's names.

@@ -1,0 +1,104 @@
+//! How to prune, chosen by one number, and the layers it is tried on before anything is committed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::crossbar::prune::{Outcome, Rule, Threshold, prune};
+use crate::crossbar::tiling::TileShape;
+use crate::error::Result;
+use crate::matrix::Matrix;
+use crate::report::{TileDetail, View, tile_detail, view};
+use crate::spec::HardwareSpec;
+
+/// How the whole network is pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The rule.
+    pub rule: Rule,
+    /// Share of each layer's weights that counts as almost zero, in percent.
+    pub strength: f64,
+    /// The improvement of ADC energy that a budget goes for.
+    pub target: f64,
+}
+
+impl Choice {
+    /// Prunes the layers in place.
+    ///
+    /// # Errors
+    /// When the number that its rule uses is out of range.
+    pub fn apply(&self, layers: &mut [Matrix], hardware: &HardwareSpec) -> Result<Outcome> {
+        let threshold = Threshold::uniform(self.strength, layers.len());
+        prune(layers, TileShape::from(hardware), self.rule, &threshold)
+    }
+}
+
+/// A network's crossbar layers and what the last choice would leave of them.
+pub struct Layers {
+    present: Vec<Matrix>,
+    tried: Option<Tried>,
+}
+
+/// What pruning left, and all that it depended on besides the layers.
+struct Tried {
+    choice: Choice,
+    hardware: HardwareSpec,
+    pruned: Vec<Matrix>,
+    outcome: Outcome,
+}
+
+impl Layers {
+    /// Takes up layers.
+    pub fn new(present: Vec<Matrix>) -> Self {
+        Self { present, tried: None }
+    }
+
+    /// The layers as they are.
+    pub fn present(&self) -> &[Matrix] {
+        &self.present
+    }
+
+    /// The layers pruned, on a copy that is kept until choice or hardware change.
+    ///
+    /// # Errors
+    /// When the choice is out of range.
+    pub fn pruned(&mut self, hardware: &HardwareSpec, choice: Choice) -> Result<(&[Matrix], Outcome)> {
+        let tried = match self.tried.take() {
+            Some(tried) if tried.choice == choice && tried.hardware == *hardware => tried,
+            _ => {
+                let mut pruned = self.present.clone();
+                let outcome = choice.apply(&mut pruned, hardware)?;
+                Tried { choice, hardware: hardware.clone(), pruned, outcome }
+            }
+        };
+        let tried = self.tried.insert(tried);
+        Ok((&tried.pruned, tried.outcome))
+    }
+
+    /// What the page draws; without a choice the layers are pruned already.
+    ///
+    /// # Errors
+    /// When the choice is out of range.
+    pub fn view(&mut self, hardware: &HardwareSpec, choice: Option<Choice>) -> Result<View> {
+        let Some(choice) = choice else { return Ok(view(&self.present, &self.present, hardware)) };
+        self.pruned(hardware, choice)?;
+        let pruned = self.tried.as_ref().map_or(&self.present, |tried| &tried.pruned);
+        Ok(view(&self.present, pruned, hardware))
+    }
+
+    /// One tile's cells, in the same way.
+    ///
+    /// # Errors
+    /// When the choice is out of range, or there is no such tile.
+    pub fn tile(
+        &mut self,
+        hardware: &HardwareSpec,
+        at: (usize, usize),
+        choice: Option<Choice>,
+    ) -> Result<TileDetail> {
+        if let Some(choice) = choice {
+            self.pruned(hardware, choice)?;
+        }
+        let tried = self.tried.as_ref().filter(|_| choice.is_some());
+        let pruned = tried.map_or(&self.present, |tried| &tried.pruned);
+        tile_detail(&self.present, pruned, hardware, at)
+    }
+}

@@ -1,0 +1,67 @@
+import { expect } from '@playwright/test';
+
+import { open, report, steps, test } from './page.js';
+import { pth } from './pth.js';
+
+const file = (/** @type {string} */ name, /** @type {Buffer} */ buffer) => ({ name, mimeType: '', buffer });
+
+/** The first layers of a MobileNet, with a fully connected one, as torchvision names them. */
+const MOBILE = [
+  { name: 'features.0.0.weight', shape: [32, 3, 3, 3] },
+  { name: 'features.0.1.running_mean', shape: [32] },
+  { name: 'features.1.0.weight', shape: [32, 1, 3, 3] },
+  { name: 'features.2.0.weight', shape: [64, 32, 1, 1] },
+  { name: 'classifier.1.weight', shape: [100, 64] },
+];
+
+test('a torchvision-style .pth shows its maps at once, with and without its fully connected layers', async ({ page }) => {
+  await open(page);
+  await steps(page, 1);
+  await page.locator('#file').setInputFiles(file('mobile.pth', pth(MOBILE)));
+  const message = page.locator('.message');
+  const layers = page.locator('#map-list .layer-name');
+  await expect(message).toContainText('Showing mobile.pth');
+  await expect(layers).toHaveText([/^features\.0\.0/, /^features\.1\.0.*9 inputs → × 32 outputs ↓ in 32 groups · 32 tiles/, /^features\.2\.0/]);
+  await expect(page.locator('#totals')).toContainText('×');
+  await message.getByRole('button', { name: 'Include fully connected layers' }).click();
+  await expect(layers).toHaveCount(4);
+  await expect(message).toContainText('with its fully connected layers');
+  await message.getByRole('button', { name: 'Convolutions only' }).click();
+  await expect(layers).toHaveCount(3);
+  await message.getByRole('button', { name: 'Back to the run' }).click();
+  await expect(message).toHaveCount(0);
+  expect((await report(page)).training.step).toBe(1);
+});
+
+test('a network without convolutions is shown by its fully connected layers', async ({ page }) => {
+  await open(page);
+  await page.locator('#file').setInputFiles(file('transformer.pth', pth([{ name: 'block.0.weight', shape: [96, 64] }])));
+  await expect(page.locator('.message')).toContainText('Showing transformer.pth with its fully connected layers');
+  await expect(page.locator('#map-list .layer-name')).toHaveCount(1);
+});
+
+test('hostile checkpoints end in one line each', async ({ page }) => {
+  await open(page);
+  const good = pth(MOBILE);
+  const header = (/** @type {string} */ text, /** @type {number} */ claimed) => {
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(claimed));
+    return Buffer.concat([length, Buffer.from(text)]);
+  };
+  const huge = '{"w":{"dtype":"F32","shape":[1000000,1000000,3,3],"data_offsets":[0,36000000000000]}}';
+  const files = [
+    file('cut.pth', good.subarray(0, good.length - 100)),
+    file('calls.pth', Buffer.from('\x80\x02cos\nsystem\nX\x04\x00\x00\x00trueq\x00\x85R.', 'latin1')),
+    file('claims.safetensors', header(huge, huge.length)),
+    file('long.safetensors', header('{', 2 ** 50)),
+    file('empty.pth', Buffer.alloc(0)),
+  ];
+  const message = page.locator('.message.error');
+  for (const one of files) {
+    await page.locator('#file').setInputFiles(one);
+    await expect(message).toContainText(one.name);
+    await expect(message).toHaveCount(1);
+  }
+  await steps(page, 1);
+  expect((await report(page)).training.step).toBe(1);
+});

@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises';
+
+import { expect } from '@playwright/test';
+
+import { open, report, saved, steps, test } from './page.js';
+
+const runs = (/** @type {import('@playwright/test').Page} */ page) => page.evaluate(() => /** @type {any} */ (window).crossdub.runs.list());
+const own = async (/** @type {import('@playwright/test').Page} */ page) => (await runs(page)).filter((/** @type {any} */ run) => run.source !== 'recorded');
+
+test('runs are kept over a reload, drawn over the present one, renamed, deleted, cleared', async ({ page }) => {
+  await open(page);
+  await expect(page.getByRole('button', { name: 'Keep this run' })).toBeDisabled();
+  await steps(page, 2);
+  await page.getByRole('button', { name: 'Keep this run' }).click();
+  await steps(page, 1);
+  await page.getByRole('button', { name: 'Keep this run' }).click();
+  await expect.poll(async () => (await own(page)).length).toBe(2);
+  await page.reload();
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  const kept = await own(page);
+  expect(kept.map((/** @type {any} */ run) => run.report.training.history.length)).toEqual([2, 3]);
+  expect(kept[0]).toMatchObject({ source: 'kept', shown: false });
+
+  const name = page.getByLabel(`Name of ${kept[0].name}`);
+  await name.fill('the first one');
+  await name.press('Enter');
+  const drawn = page.getByLabel('Draw the first one');
+  await drawn.check();
+  await expect(page.locator('#run-legend')).toContainText('the first one');
+  await expect(page.locator('#loss svg [stroke-dasharray]')).toHaveCount(1);
+  await drawn.uncheck();
+  await expect(page.locator('#run-legend')).toBeHidden();
+
+  await page.getByRole('button', { name: 'Delete the first one' }).click();
+  await expect.poll(async () => (await own(page)).length).toBe(1);
+  await page.getByRole('button', { name: 'Clear all' }).click();
+  await expect.poll(async () => (await own(page)).length).toBe(0);
+  await page.reload();
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  expect(await own(page)).toEqual([]);
+});
+
+test('a report from a file is drawn; a bad one is said in one line', async ({ page }) => {
+  await open(page);
+  await steps(page, 2);
+  const given = await report(page);
+  await page.locator('#file').setInputFiles({ name: 'other.json', mimeType: '', buffer: Buffer.from(JSON.stringify(given)) });
+  await expect(page.locator('#run-legend')).toContainText('other');
+  expect((await own(page))[0]).toMatchObject({ name: 'other', source: 'file', shown: true });
+  const message = page.locator('.message.error');
+  const bad = [
+    ['{', 'it is no JSON'],
+    ['{"spec": 1}', "it is no run's report: spec"],
+    [JSON.stringify({ ...given, training: { ...given.training, history: [{ step: 'x' }] } }), 'training.history'],
+  ];
+  for (const [text = '', says = ''] of bad) {
+    await page.locator('#file').setInputFiles({ name: 'bad.json', mimeType: '', buffer: Buffer.from(text) });
+    await expect(message).toContainText('bad.json');
+    await expect(message).toContainText(says);
+  }
+  expect((await own(page)).length).toBe(1);
+  expect((await report(page)).training.step).toBe(2);
+});
+
+test('the published runs stand behind, the failed ones marked by shape and in the table', async ({ page }) => {
+  await open(page);
+  const figure = page.locator('#pareto');
+  await expect(figure.locator('.plot svg')).toBeVisible();
+  await figure.locator('summary').click();
+  const rows = figure.locator('tbody tr');
+  await expect(rows).toHaveCount(69);
+  await expect(rows.filter({ hasText: 'diverged' })).toHaveCount(3);
+  await expect(rows.filter({ hasText: 'structured stage only' })).toHaveCount(4);
+  for (const key of ['structured stage only', 'diverged to 10 %']) await expect(page.locator('#pareto-legend')).toContainText(key);
+});
+
+test('everything that is saved can be read', async ({ page }) => {
+  await open(page);
+  await steps(page, 1);
+  await page.getByRole('button', { name: 'Keep this run' }).click();
+  const text = async (/** @type {() => Promise<void>} */ act) => readFile(await saved(page, act), 'utf8');
+  const menu = async (/** @type {string} */ name) => {
+    await page.locator('#save-menu > summary').click();
+    await page.getByRole('button', { name }).click();
+  };
+  expect(JSON.parse(await text(() => menu('Report'))).training.step).toBe(1);
+
+  const lines = (await text(() => page.getByRole('button', { name: 'CSV of the runs' }).click())).split('\r\n');
+  expect(lines[0]).toContain('improvement lossless');
+  const present = lines.find((line) => line.startsWith('this run')) ?? '';
+  expect(present.split(',').length).toBe((lines[0] ?? '').split(',').length);
+
+  const tools = page.locator('#loss .tools');
+  await tools.locator('summary').click();
+  const svg = await text(() => tools.getByRole('button', { name: 'SVG' }).click());
+  const wrong = await page.evaluate((source) => new DOMParser().parseFromString(source, 'image/svg+xml').querySelector('parsererror')?.textContent ?? '', svg);
+  expect(wrong).toBe('');
+  const png = await readFile(await saved(page, () => tools.getByRole('button', { name: 'PNG' }).click()));
+  expect([...png.subarray(1, 4)]).toEqual([...Buffer.from('PNG')]);
+  const { width, height } = (await page.locator('#loss svg').boundingBox()) ?? { width: 0, height: 0 };
+  expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([Math.ceil(2 * width), Math.ceil(2 * height)]);
+});

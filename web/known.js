@@ -1,0 +1,95 @@
+/** What the page knows, and how the worker's events change it. */
+
+import { DEFAULT_CHOICE, choiceWords, sameChoice } from './pruning.js';
+
+/** @typedef {import('./types').RunSpec} RunSpec */
+/** @typedef {import('./types').HardwareSpec} HardwareSpec */
+/** @typedef {import('./types').PruneChoice} PruneChoice */
+/** @typedef {import('./messages').Point} Point */
+/** @typedef {import('./messages').WorkerEvent} WorkerEvent */
+/** @typedef {ReturnType<typeof blank>} State */
+
+/** What the page shows. */
+export function blank() {
+  return {
+    /** @type {RunSpec | null} */ spec: null,
+    /** @type {HardwareSpec | null} */ hardware: null,
+    /** @type {(RunSpec & HardwareSpec) | null} */ defaults: null,
+    /** @type {PruneChoice} */ choice: DEFAULT_CHOICE,
+    version: '',
+    /** @type {import('./types').Published | null} */ published: null,
+    /** @type {import('./messages').Opened | null} */ opened: null,
+    running: false,
+    busy: 'Loading the training module.',
+    /** @type {import('./types').Progress | null} */ progress: null,
+    /** @type {import('./types').View | null} */ view: null,
+    /** @type {import('./types').Evaluation | null} */ evaluation: null,
+    /** @type {Point[]} */ history: [],
+    /** @type {import('./types').Report | null} the run's report, as last told */ report: null,
+    /** @type {import('./types').Stage[]} what the run has been through */ stages: [],
+    /** Accuracy of the previewed pruning, when measured. @type {import('./types').Evaluation | null} */ trial: null,
+    /** @type {import('./messages').WebGpuState} */
+    webgpu: { state: 'looking', adapter: '', software: false, why: '' },
+    /** Name of the dropped checkpoint that is shown in place of the run. */
+    dropped: '',
+    /** Whether its 2-D layers are taken as well. */
+    linear: false,
+  };
+}
+
+/** What an event of the worker changes. @param {State} state @param {WorkerEvent} event */
+export function take(state, event) {
+  if (event.type === 'opened') {
+    const { opened } = event;
+    const history = opened.history.map((entry) => ({ ...entry, pruning: null }));
+    const { spec, hardware, stages } = opened;
+    Object.assign(state, { opened, spec, hardware, history, progress: null, evaluation: null, report: null, stages, trial: null, dropped: '', busy: '' });
+  } else if (event.type === 'progress') {
+    state.progress = event.progress;
+    state.busy = '';
+    const { before, loss, regularizer } = event.progress;
+    const step = before + event.progress.step;
+    state.trial = null;
+    const empty = { accuracy: null, improvement_paper: null, improvement_lossless: null, pruning: null };
+    state.history.push({ step, loss, regularizer, ...empty });
+  } else if (event.type === 'view') {
+    state.view = event.view;
+    if (!event.dropped) measured(state, event);
+  } else if (event.type === 'evaluation') {
+    state.evaluation = event.evaluation;
+    const point = state.history.at(-1);
+    if (point?.step === event.step) point.accuracy = event.evaluation.accuracy;
+  } else if (event.type === 'report') {
+    state.report = event.report;
+    state.stages = event.report.stages ?? [];
+  } else if (event.type === 'turn') {
+    turned(state, event.report);
+  } else if (event.type === 'trial') {
+    const current = sameChoice(event.choice, state.choice) && event.step === (state.history.at(-1)?.step ?? 0);
+    if (current) state.trial = event.evaluation;
+  } else if (event.type === 'running') {
+    state.running = event.running;
+  } else if (event.type === 'busy') {
+    state.busy = event.what;
+  } else if (event.type === 'webgpu') {
+    state.webgpu = event.webgpu;
+  }
+}
+
+/** Another phase: what was drawn of the steps before stays as far as they do. @param {State} state @param {import('./types').Report} report */
+function turned(state, report) {
+  const pruning = new Map(state.history.map((point) => [point.step, point.pruning]));
+  const history = report.training.history.map((entry) => ({ ...entry, pruning: pruning.get(entry.step) ?? null }));
+  Object.assign(state, { report, history, stages: report.stages ?? [], progress: null, trial: null });
+}
+
+/** @param {State} state @param {Extract<WorkerEvent, { type: 'view' }>} event */
+function measured(state, { view, choice, step }) {
+  const point = state.history.at(-1);
+  if (point?.step !== step) return;
+  const { energy } = view.preview;
+  const pruned = state.stages.some((stage) => stage.kind === 'prune');
+  point.improvement_paper = energy.paper.improvement;
+  point.improvement_lossless = energy.lossless.improvement;
+  point.pruning = pruned ? 'pruned' : choiceWords(choice);
+}

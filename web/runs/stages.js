@@ -1,0 +1,22 @@
+/** What a report says of its run at each stage, for the table and the Pareto chart. Numbers are read, never computed. */
+
+/** @typedef {import('../types').Report} Report */
+/** @typedef {'paper' | 'lossless'} Model */
+/** @typedef {{ stage: string, accuracy: number | null, paper: number | null, lossless: number | null }} StageFacts */
+
+/** @type {Record<import('../types').Stage['kind'], string>} */
+const WORDS = { train: 'trained', prune: 'pruned', finetune: 'fine-tuned' };
+
+/**
+ * Each stage that the report tells of; the last one is the weights as the report has them.
+ * @param {Report} report
+ * @returns {StageFacts[]}
+ */
+export function stagesOf({ training, analysis, stages = [] }) {
+  const facts = stages.map(({ kind, accuracy, energy }) => ({
+    stage: WORDS[kind], accuracy, paper: energy.paper.improvement, lossless: energy.lossless.improvement,
+  }));
+  if (facts.length > 0) return facts;
+  const { paper, lossless } = analysis.energy;
+  return [{ stage: WORDS.train, accuracy: training.accuracy, paper: paper.improvement, lossless: lossless.improvement }];
+}

@@ -1,0 +1,80 @@
+/** The guided tour: highlights one part of the page at a time and waits. It can be left at any moment, and remembers nothing. */
+
+import { byId, make } from '../ui/element.js';
+import { chapters } from './chapters.js';
+
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+
+export class Tour {
+  #chapters = chapters();
+  #at = 0;
+  #card = byId('tour');
+  #opener = byId('start-tour');
+  /** @type {() => void} */
+  #stopWatching = () => undefined;
+
+  constructor() {
+    this.#opener.addEventListener('click', () => (this.#card.hidden ? this.#show(0) : this.#close()));
+    this.#card.addEventListener('keydown', (event) => this.#key(event));
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const moves = /** @type {Record<string, number>} */ ({ ArrowLeft: this.#at - 1, ArrowRight: this.#at + 1 });
+    const to = moves[event.key];
+    if (event.key === 'Escape') this.#close();
+    else if (to !== undefined && this.#chapters[to]) this.#show(to);
+    else return;
+    event.preventDefault();
+  }
+
+  /** @param {number} at */
+  #show(at) {
+    this.#leave();
+    const chapter = this.#chapters[at];
+    if (!chapter) return;
+    this.#at = at;
+    const target = document.querySelector(chapter.target);
+    target?.classList.add('toured');
+    target?.scrollIntoView({ block: target.clientHeight > innerHeight * 0.6 ? 'start' : 'center', behavior: calm.matches ? 'auto' : 'smooth' });
+    const task = make('p', { className: 'task' }, make('b', { textContent: 'Try: ' }), chapter.task);
+    const title = make('h2', { id: 'tour-title', tabIndex: -1 }, `${at + 1} of ${this.#chapters.length}: ${chapter.title}`);
+    const text = chapter.text.map((textContent) => make('p', { textContent }));
+    this.#card.replaceChildren(title, ...text, task, this.#buttons(at));
+    this.#card.hidden = false;
+    this.#opener.setAttribute('aria-expanded', 'true');
+    title.focus({ preventScroll: true });
+    this.#stopWatching = chapter.watch(() => {
+      task.classList.add('done');
+      task.setAttribute('role', 'status');
+      task.replaceChildren(make('b', { textContent: 'Done. ' }), chapter.task);
+      this.#stopWatching();
+    });
+  }
+
+  /** @param {number} at */
+  #buttons(at) {
+    const button = (/** @type {string} */ textContent, /** @type {() => void} */ act, className = '') => {
+      const it = make('button', { type: 'button', textContent, className });
+      it.addEventListener('click', act);
+      return it;
+    };
+    const back = button('Back', () => this.#show(at - 1));
+    back.disabled = at === 0;
+    const last = at === this.#chapters.length - 1;
+    const next = last ? button('Finish', () => this.#close(), 'primary') : button('Next', () => this.#show(at + 1), 'primary');
+    return make('p', { className: 'buttons' }, button('Leave the tour', () => this.#close(), 'quiet'), back, next);
+  }
+
+  #leave() {
+    this.#stopWatching();
+    document.querySelector('.toured')?.classList.remove('toured');
+  }
+
+  #close() {
+    this.#leave();
+    this.#card.hidden = true;
+    this.#opener.setAttribute('aria-expanded', 'false');
+    this.#opener.focus({ preventScroll: true });
+  }
+}
