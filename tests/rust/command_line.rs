@@ -232,6 +232,13 @@ fn simulate_prints_the_contract_s_fields() {
     ] {
         assert!(!report["layers"][0][field].is_null(), "{field}");
     }
+    // The energy of an inference counts the same conversions, on a path of its own.
+    let plan = &SMALL[..2];
+    let inference = ["--tile", "8", "--per-inference", "--resolution", "lossless-sliced", "--per", "tile"];
+    let analysis =
+        answer(&[&["analyze", &weights][..], plan, &inference, &["--adc", "paper", "--json"]].concat());
+    let counted = analysis["inference"]["table"][0]["conversions"]["actual"].as_u64();
+    assert_eq!(report["conversions"].as_u64(), counted.map(|count| 6 * count));
     let paper = with(&["--resolution", "1", "--images", "3"]);
     assert_eq!(paper["exact"].as_bool(), Some(false));
     let seeds = with(&["--resolution", "lossless", "--images", "3", "--read-noise", "0.3", "--seeds", "3"]);

@@ -1,7 +1,8 @@
-//! `crossdub bench`: how fast this machine trains, analyses and prunes, beside PyTorch on the same work.
+//! `crossdub bench`: how fast this machine trains, analyses, prunes and simulates, beside PyTorch and
+//! aihwkit on the same work.
 //!
 //! Every time is the median of several runs after a warm-up. Times of others are only ever
-//! measured in the same run: where PyTorch is missing there is no ratio.
+//! measured in the same run: where one is missing there is no ratio.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{bench_images, bench_resnet, human, output};
+use super::{bench_images, bench_resnet, bench_simulation, human, output};
 use crate::crossbar::prune::{Rule, Threshold, prune};
 use crate::crossbar::tiling::TileShape;
 use crate::data::builtin;
@@ -52,7 +53,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub bench --only analysis --python .venv/bin/python")]
 pub struct Options {
-    /// A Python with PyTorch, to measure the same work there
+    /// A Python with PyTorch, and aihwkit for the simulation, to measure the same work there
     #[arg(long, value_name = "PYTHON", default_value = "python3")]
     python: String,
     /// Measures only this
@@ -81,6 +82,8 @@ enum Part {
     Images,
     /// The parts of a training step of ResNet18
     Resnet,
+    /// Crossbars and converters of one layer and of VGG11
+    Simulation,
 }
 
 impl Part {
@@ -92,6 +95,7 @@ impl Part {
             Self::Loss => Ok(vec![loss("vgg11", 32, "loss")?, loss("resnet18", 64, "loss_resnet18")?]),
             Self::Images => bench_images::measure(&options.images),
             Self::Resnet => bench_resnet::measure(),
+            Self::Simulation => bench_simulation::measure(),
         }
     }
 }
@@ -122,7 +126,12 @@ impl Row {
 
     /// Beside the same work in PyTorch, by its name in the script of peers.
     pub(super) fn beside(self, peer: impl Into<String>) -> Self {
-        Self { other: Some(PYTORCH), peer: Some(peer.into()), ..self }
+        self.beside_other(PYTORCH, peer)
+    }
+
+    /// Beside the same work in another tool, by its name in the script of peers.
+    pub(super) fn beside_other(self, other: &'static str, peer: impl Into<String>) -> Self {
+        Self { other: Some(other), peer: Some(peer.into()), ..self }
     }
 
     pub(super) fn noted(self, note: String) -> Self {
@@ -143,7 +152,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let names: Vec<&str> = rows.iter().filter_map(|row| row.peer.as_deref()).collect();
     if !names.is_empty() {
-        output::say("measuring: PyTorch");
+        output::say("measuring: the others");
         let times = peers(&options.python, &names)?;
         for row in &mut rows {
             row.other_ms = row.peer.as_deref().and_then(|name| times.get(name)).and_then(Value::as_f64);
@@ -268,7 +277,7 @@ pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 }
 
 /// Median of the milliseconds that `work` says it took.
-fn median_time(mut work: impl FnMut() -> Result<f64>) -> Result<f64> {
+pub(super) fn median_time(mut work: impl FnMut() -> Result<f64>) -> Result<f64> {
     work()?;
     let mut times = Vec::new();
     let started = Instant::now();

@@ -11,6 +11,7 @@ mod arguments;
 mod bench;
 mod bench_images;
 mod bench_resnet;
+mod bench_simulation;
 mod claim;
 mod converter_options;
 mod data;
