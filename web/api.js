@@ -42,6 +42,20 @@ export function makeApi(session, ready) {
      * @param {Partial<import('./types').RunSpec>} [fields]
      */
     finetune: (fields = {}) => ready.then(() => session.finetune(fields)),
+    /** Energy of an inference by every converter model and policy, as `crossdub analyze --per-inference --json`. */
+    inference: () => ready.then(() => session.inference()),
+    /**
+     * Simulates held-out images on the present hardware (`resolution`, `per` and the others of `set`); resolves to
+     * what `crossdub simulate --json` prints. `crossdub:proof` tells how far it is.
+     * @param {{ images?: number }} [options]
+     */
+    prove: (options = {}) => ready.then(() => session.prove(options)),
+    /**
+     * One column of a simulated tile worked through by hand; `quietly`: a refusal is no `crossdub:error`.
+     * @param {{ layer: number, tile: number, column: number, image?: number, position?: number }} at
+     * @param {boolean} [quietly]
+     */
+    column: (at, quietly = false) => ready.then(() => session.column(at, quietly)),
     /** Back to the trained weights, as they were before pruning. */
     undo: () => ready.then(() => session.undo()),
     /** The same run from its beginning. */
@@ -95,6 +109,7 @@ export function forwardEvents(session) {
       document.dispatchEvent(new CustomEvent(name, { detail: value, bubbles: true }));
     });
   forward('progress', 'crossdub:progress', (event) => event.progress);
+  forward('proof', 'crossdub:proof', (event) => event.proof);
   forward('report', 'crossdub:report', (event) => event.report);
   forward('failure', 'crossdub:error', (event) => event.failure ?? event);
 }

@@ -17,6 +17,9 @@ export function blank() {
     /** @type {(RunSpec & HardwareSpec) | null} */ defaults: null,
     /** @type {PruneChoice} */ choice: DEFAULT_CHOICE,
     version: '',
+    /** @type {import('./types').Comparison | null} */ converters: null,
+    /** Energy of an inference, as last computed. @type {import('./types').Inference | null} */ inference: null,
+    /** What was simulated of the present network on the present hardware. @type {import('./types').Simulation | null} */ proof: null,
     /** @type {import('./types').Published | null} */ published: null,
     /** @type {import('./messages').Opened | null} */ opened: null,
     running: false,
@@ -43,13 +46,14 @@ export function take(state, event) {
     const { opened } = event;
     const history = opened.history.map((entry) => ({ ...entry, pruning: null }));
     const { spec, hardware, stages } = opened;
-    Object.assign(state, { opened, spec, hardware, history, progress: null, evaluation: null, report: null, stages, trial: null, dropped: '', busy: '' });
+    Object.assign(state, { opened, spec, hardware, history, progress: null, evaluation: null, report: null, stages, trial: null, inference: null, proof: null, dropped: '', busy: '' });
   } else if (event.type === 'progress') {
     state.progress = event.progress;
     state.busy = '';
     const { before, loss, regularizer } = event.progress;
     const step = before + event.progress.step;
     state.trial = null;
+    state.proof = null;
     const empty = { accuracy: null, improvement_paper: null, improvement_lossless: null, pruning: null };
     state.history.push({ step, loss, regularizer, ...empty });
   } else if (event.type === 'view') {
@@ -64,6 +68,10 @@ export function take(state, event) {
     state.stages = event.report.stages ?? [];
   } else if (event.type === 'turn') {
     turned(state, event.report);
+  } else if (event.type === 'inference') {
+    state.inference = event.inference;
+  } else if (event.type === 'proof') {
+    state.proof = event.proof;
   } else if (event.type === 'trial') {
     const current = sameChoice(event.choice, state.choice) && event.step === (state.history.at(-1)?.step ?? 0);
     if (current) state.trial = event.evaluation;
@@ -80,7 +88,7 @@ export function take(state, event) {
 function turned(state, report) {
   const pruning = new Map(state.history.map((point) => [point.step, point.pruning]));
   const history = report.training.history.map((entry) => ({ ...entry, pruning: pruning.get(entry.step) ?? null }));
-  Object.assign(state, { report, history, stages: report.stages ?? [], progress: null, trial: null });
+  Object.assign(state, { report, history, stages: report.stages ?? [], progress: null, trial: null, inference: null, proof: null });
 }
 
 /** @param {State} state @param {Extract<WorkerEvent, { type: 'view' }>} event */

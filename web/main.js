@@ -8,10 +8,12 @@ import { Controls, transport } from './ui/controls.js';
 import { takeFiles } from './ui/drop.js';
 import { compare } from './ui/compare.js';
 import { byId } from './ui/element.js';
+import { energies, fillModels } from './ui/energy.js';
 import { announceRun } from './ui/live.js';
 import { Maps } from './ui/maps.js';
 import { notices, offerLastRun } from './ui/notices.js';
 import { preview } from './ui/preview.js';
+import { Proof } from './ui/prove.js';
 import { PrunePanel, stageNow } from './ui/prune.js';
 import { RunList } from './ui/runs.js';
 import { saveMenu } from './ui/save-menu.js';
@@ -47,12 +49,15 @@ const tile = new Tile(
   () => Boolean(session.state.dropped) || stageNow(session.state) === 'train',
 );
 const maps = new Maps(session, (place) => void tile.show(place));
+new Proof(crossdub, session, () => maps.pinned);
 const drawPareto = compare(session);
+/** @type {() => void} */
+let drawEnergies = () => undefined;
 const runList = new RunList(crossdub, session);
 new Tour();
 
 /** What is to be drawn at the next frame; a hidden tab draws nothing and trains on. */
-const stale = { curves: false, view: false, tile: false, runs: false };
+const stale = { curves: false, view: false, tile: false, runs: false, energies: false };
 let curvesDrawn = -Infinity;
 let waiting = false;
 
@@ -76,6 +81,9 @@ function draw() {
     stale.tile = false;
     drawPreview();
     tile.draw();
+  } else if (stale.energies) {
+    stale.energies = false;
+    drawEnergies();
   } else if (stale.runs) {
     stale.runs = false;
     runList.draw();
@@ -85,12 +93,14 @@ function draw() {
     curvesDrawn = now;
     drawTrends();
   }
-  if (stale.view || stale.tile || stale.curves || stale.runs) redraw({});
+  if (stale.view || stale.tile || stale.curves || stale.runs || stale.energies) redraw({});
 }
 
 session.addEventListener('progress', () => redraw({ curves: true }));
 session.addEventListener('evaluation', () => redraw({ curves: true }));
 session.addEventListener('report', () => redraw({ runs: true, tile: true }));
+for (const type of ['inference', 'change', 'view']) session.addEventListener(type, () => redraw({ energies: true }));
+session.addEventListener('proof', () => redraw({ view: true }));
 session.addEventListener('trial', () => redraw({ tile: true }));
 session.addEventListener('turn', () => {
   curvesDrawn = -Infinity;
@@ -121,7 +131,7 @@ session.addEventListener('failure', (event) => {
   controls.mark((detail.failure ?? detail).field);
 });
 
-const redrawAll = () => redraw({ view: true, tile: true, curves: true, runs: true });
+const redrawAll = () => redraw({ view: true, tile: true, curves: true, runs: true, energies: true });
 onThemeChange(redrawAll);
 addEventListener('resize', redrawAll);
 addEventListener('hashchange', () => void session.follow(location.hash).catch(() => undefined));
@@ -132,6 +142,10 @@ redraw({ curves: true, runs: true });
 void session.runs.open([]);
 ready.then(
   () => {
+    fillModels(session);
+    drawEnergies = energies(session);
+    controls.follow(session.spec());
+    redraw({ energies: true });
     byId('version').textContent = `Crossdub ${session.state.version}`;
     if (!embedding()) void offerLastRun(session);
   },

@@ -1,6 +1,6 @@
 /** What the worker tells the page, and the page's own state: see session.js. */
 
-import type { Earlier, Evaluation, Failure, HardwareSpec, HistoryEntry, Progress, PruneChoice, Report, RunSpec, Stage, View } from './types';
+import type { Earlier, Evaluation, Failure, HardwareSpec, HistoryEntry, Inference, Progress, PruneChoice, Report, RunSpec, Simulation, Stage, View } from './types';
 
 /** How far WebGPU is: no adapter at all, the module not served (yet), being loaded, usable, or given up. */
 export interface WebGpuState {
@@ -31,6 +31,8 @@ export type WorkerEvent =
   | { type: 'report'; report: Report }
   | { type: 'trial'; choice: PruneChoice; evaluation: Evaluation; step: number }
   | { type: 'turn'; report: Report }
+  | { type: 'inference'; inference: Inference }
+  | { type: 'proof'; proof: Simulation; wanted: number }
   | { type: 'running'; running: boolean }
   | { type: 'busy'; what: string }
   | { type: 'webgpu'; webgpu: WebGpuState }

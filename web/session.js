@@ -49,9 +49,9 @@ export class Session extends EventTarget {
    */
   async open(hash) {
     try {
-      const { spec, hardware, version, published } = await this.lab.connect(document.baseURI, proxy((event) => this.#hear(event)));
+      const { spec, hardware, version, published, converters } = await this.lab.connect(document.baseURI, proxy((event) => this.#hear(event)));
       this.#start = { spec, hardware };
-      Object.assign(this.state, { spec, hardware, version, published, defaults: { ...spec, ...hardware } });
+      Object.assign(this.state, { spec, hardware, version, published, converters, defaults: { ...spec, ...hardware } });
       await this.follow(hash);
       void this.lab.prepareWebGpu();
     } catch (thrown) {
@@ -129,7 +129,10 @@ export class Session extends EventTarget {
       const next = await this.lab.apply(known.spec, known.hardware, rest);
       const same = (/** @type {unknown} */ a, /** @type {unknown} */ b) => JSON.stringify(a) === JSON.stringify(b);
       if (!same(next.spec, known.spec)) await this.lab.open(next.spec, next.hardware, choice);
-      else if (!same(next.hardware, known.hardware)) await this.lab.setHardware(next.hardware, choice);
+      else if (!same(next.hardware, known.hardware)) {
+        this.state.proof = null;
+        await this.lab.setHardware(next.hardware, choice);
+      }
       else if (!sameChoice(choice, this.state.choice)) await this.setChoice(choice);
       Object.assign(this.state, next, { choice });
       this.#changed();
@@ -138,7 +141,7 @@ export class Session extends EventTarget {
 
   /** @param {PruneChoice} choice */
   async setChoice(choice) {
-    Object.assign(this.state, { choice, trial: null });
+    Object.assign(this.state, { choice, trial: null, proof: null });
     this.#tell('choice', undefined);
     await this.lab.setChoice(choice);
   }
@@ -178,6 +181,33 @@ export class Session extends EventTarget {
       await this.lab.undo();
       this.#changed();
     });
+  }
+
+  /** Energy of an inference by every model; told as an event. */
+  inference() {
+    return this.lab.inference().catch((thrown) => Promise.reject(this.refuse(thrown)));
+  }
+
+  /**
+   * Simulates held-out images on the present hardware, some at a time, until so many are done or it is stopped.
+   * @param {{ images?: number }} options
+   */
+  prove({ images = 50 }) {
+    const wrong = !Number.isInteger(images) || images < 1;
+    const refusal = { message: `invalid images (${images}): takes 1 or more`, field: 'images' };
+    // Not one of the changes: those need not wait for it.
+    const result = wrong ? Promise.reject(refusal) : this.lab.prove(this.state.choice, images);
+    return result.catch((thrown) => Promise.reject(this.refuse(thrown)));
+  }
+
+  /**
+   * One column of the simulated network.
+   * @param {{ layer: number, tile: number, column: number, image?: number, position?: number }} at
+   * @param {boolean} [quietly] whether a refusal is not said: the caller only looks
+   */
+  column({ layer, tile, column, image = 0, position = 0 }, quietly = false) {
+    const example = this.lab.column(layer, tile, column, image, position);
+    return quietly ? example : example.catch((thrown) => Promise.reject(this.refuse(thrown)));
   }
 
   /** Measures the accuracy of the previewed pruning. */

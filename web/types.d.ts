@@ -75,6 +75,8 @@ export interface LayerMap {
   level: number[];
   /** ADC bits each tile would need if pruned now, by each model. */
   bits_paper: number[]; bits_lossless: number[];
+  /** Counted from set cells; empty unless `resolution` is `lossless-sliced`. */
+  bits_lossless_sliced: number[];
 }
 
 /** How to prune. Rules other than `budget` prune the smallest `strength` percent of each layer; `budget` goes for the improvement `target`. */
@@ -153,6 +155,69 @@ export interface Stage {
 /** What is behind the present phase of a run, for `Trainer.resume`: not read by the page. */
 export interface Earlier { phases: object; trained: Uint8Array; }
 
+/** Before and after pruning. */
+export interface Pair { dense: number; actual: number; }
+
+/** One model at one policy. */
+export interface InferenceRow {
+  model: string; resolution: string; per: 'tile' | 'column'; unit: 'bits' | 'pJ'; extrapolated: boolean;
+  /** Every crossbar counted once, as the paper counts. */
+  per_tile: Energy | null;
+  /** All conversions of an image; null where the network is not known. */
+  per_inference: Energy | null;
+  conversions: Pair | null; area_um2: Pair | null; latency_ns: Pair | null;
+}
+
+/** Energy of an inference by every model and policy. */
+export interface Inference {
+  input_slices: number; weight_slices: number; polarities: number;
+  crossbars: { dense: number; pruned: number; with_set_cells: number };
+  table: InferenceRow[];
+}
+
+/** Energy of a conversion over bits, by one model. */
+export interface Curve { model: string; unit: 'bits' | 'pJ'; energy: number[]; extrapolated: boolean[]; }
+
+export interface Comparison { bits: number[]; models: Curve[]; }
+
+/** What one layer's crossbars did in a simulation. */
+export interface SimulatedLayer {
+  name: string; across: number; down: number;
+  /** Columns of all its crossbars by the bits of their conversions, from 0 bits on. */
+  columns_by_bits: number[];
+  conversions: number; saturated_conversions: number; mismatched_outputs: number; clipped_activations: number;
+  /** Saturated conversions of each tile, in tile order. */
+  saturated_by_tile: number[];
+}
+
+/** What `crossdub simulate --json` prints. */
+export interface Simulation {
+  images: number;
+  accuracy: number | null; digital_accuracy: number | null; quantized_accuracy: number | null;
+  conversions: number; saturated_conversions: number; mismatched_outputs: number; clipped_activations: number;
+  /** Whether every output integer of every layer is the quantized network's. */
+  exact: boolean;
+  note: string | null;
+  hardware: HardwareSpec;
+  layers: SimulatedLayer[];
+}
+
+/** One conversion of a column. */
+export interface Conversion {
+  rows: [number, number]; slice: number; polarity: string; chunk: number;
+  sum: number; bits: number | null; code: number; saturated: boolean;
+  /** What the code counts in the output. */
+  weight: number;
+}
+
+/** One column of one tile under one window of one image. */
+export interface ColumnExample {
+  layer: string; tile: number; column: number; output: number; inputs: [number, number];
+  weights: number[]; applied: number[];
+  conversions: Conversion[];
+  result: number; expected: number;
+}
+
 /** One of the authors' 69 published runs. */
 export interface PublishedRun {
   dataset: string; method: string; tile: number;
@@ -187,6 +252,8 @@ export interface Crossdub {
   backend(): string;
   /** What the authors' 69 published runs save, by every model. */
   published(): Published;
+  /** Energy of a conversion of 1 to 16 bits, by every model. */
+  converters(): Comparison;
   /** The page's defaults. */
   defaults(): { spec: RunSpec; hardware: HardwareSpec };
   /** The two specs with these flat fields applied and checked (plan included), or a thrown Failure. */
@@ -227,6 +294,14 @@ export interface Trainer {
   /** Recorded in the history. */
   view(choice: PruneChoice): View;
   tile(layer: number, tile: number, choice: PruneChoice): TileDetail;
+  /** Energy of an inference, of the network pruned as previewed, or as it is once pruned. */
+  inference(choice: PruneChoice): Inference;
+  /** Puts that network on simulated crossbars of the present hardware. */
+  open_proof(choice: PruneChoice): Promise<void>;
+  /** Simulates so many more held-out images; the report on all so far. */
+  advance_proof(images: number): Promise<Simulation>;
+  /** One column of a simulated tile worked through by hand, at a window of a held-out image. */
+  column_example(layer: number, tile: number, column: number, image: number, position: number): ColumnExample;
   report(): Report;
   checkpoint(): Promise<Uint8Array>;
   /** The weights as safetensors with PyTorch's names. */
@@ -236,6 +311,7 @@ export interface Trainer {
 
 export interface Checkpoint {
   set_hardware(hardware: HardwareSpec): void;
+  inference(choice: PruneChoice): Inference;
   view(choice: PruneChoice): View;
   tile(layer: number, tile: number, choice: PruneChoice): TileDetail;
   free(): void;

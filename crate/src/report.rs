@@ -24,7 +24,7 @@ use crate::crossbar::level::Levels;
 use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::spec::{HardwareSpec, SCHEMA_VERSION};
+use crate::spec::{HardwareSpec, Resolution, SCHEMA_VERSION};
 
 /// ADC energy by each model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -174,6 +174,9 @@ pub struct LayerMap {
     pub bits_paper: Vec<u32>,
     /// Previewed ADC bits, nothing lost.
     pub bits_lossless: Vec<u32>,
+    /// Previewed ADC bits of the crossbar of each tile that needs most, nothing lost, counted from
+    /// the set cells; empty unless the hardware's resolution is that one.
+    pub bits_lossless_sliced: Vec<u32>,
 }
 
 /// Analysis of the weights as they are, preview of pruning, and the maps of both.
@@ -200,7 +203,15 @@ pub fn view(layers: &[Matrix], pruned: &[Matrix], hardware: &HardwareSpec) -> Vi
         histogram: levels.histogram(all().map(|count| count.bin(levels))),
         energy: Energies::of_tiles(hardware.tile, all()),
     };
-    let maps = layers.iter().zip(&counts).map(|(layer, counts)| map_of(layer, counts, hardware)).collect();
+    let mut maps: Vec<_> =
+        layers.iter().zip(&counts).map(|(layer, counts)| map_of(layer, counts, hardware)).collect();
+    if hardware.resolution == Resolution::LosslessSliced {
+        let plan = adc_plan(pruned, hardware);
+        for (map, counts) in maps.iter_mut().zip(&counts) {
+            let own = plan.tiles.iter().filter(|tile| tile.layer == map.name).take(counts.len());
+            map.bits_lossless_sliced = own.map(|tile| tile.bits_lossless_sliced).collect();
+        }
+    }
     View { analysis: analyze(layers, hardware), preview, maps }
 }
 
@@ -219,6 +230,7 @@ fn map_of(layer: &Matrix, pruned: &[TileCount], hardware: &HardwareSpec) -> Laye
         level: pruned.iter().map(|count| count.bin(levels)).collect(),
         bits_paper: bits(Model::Paper),
         bits_lossless: bits(Model::Lossless),
+        bits_lossless_sliced: Vec::new(),
     }
 }
 

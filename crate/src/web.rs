@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
+use crate::adc::converter::Settings;
 use crate::data::{Split, open};
 use crate::device::Compute;
 use crate::error::{Error, Result};
@@ -67,6 +68,13 @@ pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsVal
 #[wasm_bindgen]
 pub fn published() -> JsResult<JsValue> {
     to_js(&report::published().map_err(failure)?)
+}
+
+/// Energy of a conversion by every model, over all bits.
+#[wasm_bindgen]
+pub fn converters() -> JsResult<JsValue> {
+    let bits: Vec<u32> = (1..=16).collect();
+    to_js(&report::compare(&bits, &Settings::default(), None).map_err(failure)?)
 }
 
 /// The gradient of a fixed small network on this module's device.
@@ -174,6 +182,34 @@ impl Trainer {
         tile_to_js(&self.story.tile((layer, tile), from_js(choice)?).map_err(failure)?)
     }
 
+    /// Energy of an inference by every model and policy.
+    pub fn inference(&mut self, choice: JsValue) -> JsResult<JsValue> {
+        to_js(&self.story.inference(from_js(choice)?).map_err(failure)?)
+    }
+
+    /// Puts the network on simulated crossbars.
+    pub async fn open_proof(&mut self, choice: JsValue) -> JsResult<()> {
+        self.story.open_proof(from_js(choice)?).await.map_err(failure)
+    }
+
+    /// Simulates so many more held-out images; the report on all.
+    pub async fn advance_proof(&mut self, images: usize) -> JsResult<JsValue> {
+        to_js(&self.story.advance_proof(images).await.map_err(failure)?)
+    }
+
+    /// One column of a simulated tile, worked through by hand.
+    pub fn column_example(
+        &self,
+        layer: usize,
+        tile: usize,
+        column: usize,
+        image: usize,
+        position: usize,
+    ) -> JsResult<JsValue> {
+        let example = self.story.column_example((layer, tile, column), (image, position));
+        to_js(&example.map_err(failure)?)
+    }
+
     /// The run's report.
     pub fn report(&self) -> JsResult<JsValue> {
         to_js(&self.story.report())
@@ -219,6 +255,12 @@ impl Checkpoint {
     /// Analysis, preview and maps.
     pub fn view(&mut self, choice: JsValue) -> JsResult<JsValue> {
         to_js(&self.layers.view(&self.hardware, Some(from_js(choice)?)).map_err(failure)?)
+    }
+
+    /// Energy of an inference by every model and policy, every crossbar counted once.
+    pub fn inference(&mut self, choice: JsValue) -> JsResult<JsValue> {
+        let choice = Some(from_js(choice)?);
+        to_js(&self.layers.inference(&self.hardware, choice, None).map_err(failure)?)
     }
 
     /// One tile's cells.

@@ -175,13 +175,13 @@ test('every picture has its table and its files', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   const figures = page.locator('figure');
-  await expect(figures).toHaveCount(8);
+  await expect(figures).toHaveCount(10);
   for (const figure of await figures.all()) {
     await figure.locator('summary').click();
-    await expect(figure.locator('table')).toBeVisible();
+    await expect(figure.locator('.tools table')).toBeVisible();
     // Drawings are to be had as SVG and PNG, maps as PNG.
-    const svg = (await figure.locator('.plot > svg').count()) > 0;
-    await expect(figure.locator('.tools').getByRole('button')).toHaveText([/^CSV/, /^JSON/, ...(svg ? [/^SVG/] : []), /^PNG/]);
+    const drawn = { svg: (await figure.locator('.plot > svg').count()) > 0, any: (await figure.locator('.plot').locator('svg, canvas').count()) > 0 };
+    await expect(figure.locator('.tools').getByRole('button')).toHaveText([/^CSV/, /^JSON/, ...(drawn.svg ? [/^SVG/] : []), ...(drawn.any ? [/^PNG/] : [])]);
     await figure.locator('summary').click();
   }
   const row = page.locator('#histogram');

@@ -3,7 +3,7 @@
 
 use crossdub::crossbar::prune::Rule;
 use crossdub::device::Compute;
-use crossdub::spec::DeviceChoice;
+use crossdub::spec::{DeviceChoice, HardwareSpec, Resolution};
 use crossdub::story::choice::Choice;
 use crossdub::story::stage::Kind;
 use crossdub::story::{Earlier, Story};
@@ -122,4 +122,25 @@ fn a_kept_story_goes_on_and_can_still_be_undone() {
     assert_eq!(resumed.report().stages.len(), 3);
     block_on(resumed.undo()).expect("goes back");
     assert!(weights(&resumed) == before);
+}
+
+#[test]
+fn what_is_previewed_is_simulated_and_costed() {
+    let mut story = trained(4);
+    assert!(block_on(story.advance_proof(1)).is_err(), "nothing is open yet");
+    let lossless = HardwareSpec { resolution: Resolution::LosslessSliced, ..HardwareSpec::default() };
+    story.set_hardware(lossless).expect("in range");
+    block_on(story.open_proof(CHOICE)).expect("maps");
+    let proof = block_on(story.advance_proof(3)).expect("simulates");
+    assert_eq!((proof.images, proof.exact, proof.saturated_conversions), (3, true, 0));
+    assert!(proof.digital_accuracy.is_some());
+    let example = story.column_example((0, 0, 0), (0, 0)).expect("is there");
+    assert_eq!(example.result, example.expected);
+
+    let table = story.inference(CHOICE).expect("in range").table;
+    assert!(table.iter().all(|row| row.per_tile.is_some() && row.per_inference.is_some()));
+    let paper = table.iter().find(|row| row.model == "paper").and_then(|row| row.per_tile).expect("listed");
+    let preview = story.view(CHOICE).expect("draws").preview.energy.paper;
+    assert_eq!(paper.improvement, preview.improvement, "one count, two ways");
+    assert!(story.view(CHOICE).expect("draws").maps[0].bits_lossless_sliced[0] > 0);
 }

@@ -50,6 +50,11 @@ export function imbalanceScale(most, theme) {
   return scale('bupu', [0, most], theme, false);
 }
 
+/** @param {number} most the largest number of saturated conversions @param {Theme} theme */
+export function saturationScale(most, theme) {
+  return scale('reds', [0, most], theme, false);
+}
+
 /** Level 0 is dense, the strongest colour. @param {number} last the last level @param {Theme} theme */
 export function levelScale(last, theme) {
   return scale('orrd', [last, 0], theme, true);

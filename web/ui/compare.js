@@ -113,5 +113,15 @@ export function compare(session) {
     follow();
   };
   byId('pareto-model').addEventListener('change', draw);
+  let resolution = '';
+  session.addEventListener('change', () => {
+    // The chosen resolution decides here too, until the reader asks for the other count.
+    const now = state.hardware?.resolution ?? '';
+    if (now === resolution) return;
+    resolution = now;
+    const count = now === 'paper' ? 'paper' : 'lossless';
+    /** @type {HTMLInputElement} */ (byId('pareto-model').querySelector(`[value=${count}]`)).checked = true;
+    draw();
+  });
   return draw;
 }

@@ -48,7 +48,10 @@ export class Controls {
       /** @type {HTMLSelectElement} */ (this.#form.elements.namedItem(name)).replaceChildren(...options);
     }
     this.#form.addEventListener('submit', (event) => event.preventDefault());
-    this.#form.addEventListener('change', (event) => this.#changed(/** @type {Control} */ (event.target)));
+    // Some of its controls stand elsewhere on the page.
+    document.addEventListener('change', ({ target }) => {
+      if (target instanceof HTMLElement && 'form' in target && target.form === this.#form) void this.#changed(/** @type {Control} */ (target));
+    });
     foldOnSmallWindows();
     unfoldMore();
   }

@@ -11,6 +11,7 @@ import { make } from './element.js';
  * @property {() => (string | number | null)[][]} rows
  * @property {() => unknown} json
  * @property {() => { title: string, canvas: HTMLCanvasElement }[]} [canvases] for pictures that are no SVG
+ * @property {boolean} [picture] false where there is only a table
  */
 
 /** Pixels a point of a drawing becomes in its PNG. */
@@ -60,8 +61,8 @@ export function addTools(node, title, figure) {
     const blob = figure.canvases ? await pngFile(figure.canvases(), theme()) : svg && (await svgAsPng(svg, theme().ground, PNG_SCALE));
     if (blob) save(blob, `${file}.png`);
   };
-  const pictures = [button('PNG', () => void png())];
-  if (!figure.canvases) {
+  const pictures = figure.picture === false ? [] : [button('PNG', () => void png())];
+  if (!figure.canvases && figure.picture !== false) {
     pictures.unshift(button('SVG', () => {
       const svg = drawing();
       if (svg) save(svgFile(svg, theme().ground), `${file}.svg`);

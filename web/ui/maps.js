@@ -2,17 +2,18 @@
 
 import { layerMap } from '../charts/layer-map.js';
 import { legend } from '../charts/legend.js';
-import { bitsScale, densityScale, imbalanceScale, levelScale } from '../charts/scales.js';
+import { bitsScale, densityScale, imbalanceScale, levelScale, saturationScale } from '../charts/scales.js';
 import { theme } from '../theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { announce } from './live.js';
+import { bitsOf } from './energy.js';
 import { stageNow } from './prune.js';
 
 /** @typedef {import('../types').LayerMap} LayerMap */
 /** @typedef {import('../types').View} View */
 /** @typedef {{ layer: number, tile: number }} Place */
-/** @typedef {'density' | 'imbalance' | 'level' | 'bits'} Mode */
+/** @typedef {'density' | 'imbalance' | 'level' | 'bits' | 'saturated'} Mode */
 
 /** What the tiles' colours say of a pruning, not of the weights as they are. @type {Mode[]} */
 const PREVIEWED = ['level', 'bits'];
@@ -39,8 +40,13 @@ const MODES = {
   },
   bits: {
     values: (map) => map.bits_lossless,
-    note: 'Bits that its ADC would need to lose nothing.',
+    note: 'Bits of its ADC at the chosen resolution.',
     from: 'none', to: 'bits',
+  },
+  saturated: {
+    values: (map) => map.density.map(() => 0),
+    note: 'Conversions whose sum had no code, in the simulation of section 5.',
+    from: 'none', to: '',
   },
 };
 
@@ -115,9 +121,17 @@ export class Maps {
     const colours = theme();
     if (mode === 'density') return densityScale(colours);
     if (mode === 'level') return levelScale(view.analysis.histogram.length - 1, colours);
-    // A dense tile's lossless bits: one above the number of levels with conversions, see the words on energy.
-    if (mode === 'bits') return bitsScale(largest(this.#maps().map((map) => largest(map.bits_lossless))), colours);
+    if (mode === 'bits') return bitsScale(largest(this.#maps().map((map) => largest(this.#values(mode, map)))), colours);
+    if (mode === 'saturated') return saturationScale(Math.max(1, largest(this.#maps().map((map) => largest(this.#values(mode, map))))), colours);
     return imbalanceScale(this.#mostImbalance || 1, colours);
+  }
+
+  /** What the tiles are coloured by. @param {Mode} mode @param {LayerMap} map */
+  #values(mode, map) {
+    const { hardware, proof } = this.#session.state;
+    if (mode === 'bits' && hardware) return bitsOf(map, hardware);
+    if (mode === 'saturated') return proof?.layers.find((layer) => layer.name === map.name)?.saturated_by_tile ?? MODES.saturated.values(map);
+    return MODES[mode].values(map);
   }
 
   /** Another run: its scales and its pinned tile start afresh. */
@@ -128,13 +142,16 @@ export class Maps {
   draw() {
     const { view } = this.#session.state;
     if (!view) return;
+    const saturated = byId('saturated-mode');
+    saturated.hidden = !this.#session.state.proof;
+    if (saturated.hidden && this.#mode() === 'saturated') /** @type {HTMLInputElement} */ (byId('map-mode').querySelector('input')).checked = true;
     const mode = this.#mode();
     const seen = largest(view.maps.map((map) => largest(map.imbalance)));
     this.#mostImbalance = Math.max(this.#mostImbalance, seen);
     this.#lay(view);
     const scale = this.#scale(mode, view);
-    const { values, note, from, to } = MODES[mode];
-    const end = mode === 'imbalance' ? `${fixed(scale.domain[1], 1)} rows` : to;
+    const { note, from, to } = MODES[mode];
+    const end = mode === 'imbalance' ? `${fixed(scale.domain[1], 1)} rows` : mode === 'saturated' ? scale.domain[1].toLocaleString('en') : to;
     byId('map-legend').replaceChildren(...legend(scale, { from, to: end }));
     byId('map-note').textContent = PREVIEWED.includes(mode) && this.#previewed() ? `If pruned now. ${note}` : note;
     view.maps.forEach((map, layer) => {
@@ -142,7 +159,7 @@ export class Maps {
       if (!place) return;
       const at = (/** @type {Place | null} */ it) => (it?.layer === layer ? it.tile : null);
       const options = { cell: cellOf(map), scale, theme: theme(), pinned: at(this.pinned), pointed: at(this.#pointed) };
-      place.replaceChildren(layerMap(map, values(map), options));
+      place.replaceChildren(layerMap(map, this.#values(mode, map), options));
     });
     this.#describe();
     this.#follow();

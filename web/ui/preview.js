@@ -22,8 +22,7 @@ function accuracyWords({ dropped, stages, trial, evaluation }) {
   const done = stages.some((stage) => stage.kind === 'prune');
   const now = (done ? stages.at(-1)?.accuracy : trial?.accuracy) ?? null;
   const before = (done ? stages[0]?.accuracy : evaluation?.accuracy ?? stages[0]?.accuracy) ?? null;
-  const label = done ? 'accuracy' : 'accuracy if so';
-  const small = make('span', {}, before === null ? label : `${label}, was ${percent(before)}`);
+  const small = make('span', {}, before === null ? 'accuracy' : `accuracy, was ${percent(before)}`);
   return [make('div', { className: 'kept' }, make('b', { textContent: now === null ? '–' : percent(now) }), small)];
 }
 
@@ -49,10 +48,12 @@ function drawWords({ analysis }) {
   const bold = (/** @type {string} */ text) => make('b', { textContent: text });
   byId('energy-words').replaceChildren(
     bold('Paper: '),
-    `a tile at level k needs N − k bits (here N = ${n}, for ${rows} rows), so one active row costs 0 bits. `,
+    `a tile at level k needs N − k bits (here N = ${n}, for ${rows} rows), so a column with one active row would need none. `,
     bold('Lossless: '),
-    'n active rows can add up to n + 1 different sums, so ⌈log₂(n + 1)⌉ bits are needed to lose nothing. ',
-    'They differ by about one bit a tile, which weighs more the fewer bits are left: so the paper’s line is higher.',
+    'one active row still says yes or no, which is one bit: n active rows can add up to n + 1 different sums and need ⌈log₂(n + 1)⌉ bits to lose nothing. ',
+    'So the two differ by about one bit a tile. ',
+    'Where many bits are left that bit hardly counts; where few are left it is half of them or all. ',
+    'That is why the paper’s number is the higher one, and the more so the sparser the network.',
   );
   byId('tile-size').textContent = `${rows} × ${rows} cells`;
 }

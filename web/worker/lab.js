@@ -5,16 +5,16 @@
 
 import { DEFAULT_CHOICE, sameChoice } from '../pruning.js';
 import { Dropped } from './dropped.js';
-import { asFailure, isDeviceFailure, onPanic } from './failure.js';
+import { asFailure, isDeviceFailure } from './failure.js';
 import { DataFiles, kindOfAll, read } from './files.js';
 import { forget, kept, summary } from './keep.js';
 import { Loop } from './loop.js';
 import { Modules } from './modules.js';
+import { prove } from './prove.js';
 import { Queue } from './queue.js';
 import { readReport } from './report-file.js';
 import { Run } from './run.js';
 
-/** @typedef {import('../types').Crossdub} Crossdub */
 /** @typedef {import('../types').Trainer} Trainer */
 /** @typedef {import('../types').RunSpec} RunSpec */
 /** @typedef {import('../types').HardwareSpec} HardwareSpec */
@@ -55,14 +55,10 @@ export class Lab {
       test: (test) => this.#queue.run(test),
       wanted: () => this.#modules?.wantsGpu(this.#run?.spec.device) ?? false,
       tell: (webgpu) => this.#tell({ type: 'webgpu', webgpu }),
+      broken: (device, thrown) => (device === 'cpu' || this.#usesGpu) && this.#queue.breakOff(thrown),
     });
-    const { cpu, gpu } = this.#modules;
-    gpu.lost.then((why) => this.#usesGpu && this.#queue.breakOff(new Error(why)));
-    onPanic((device, why) => {
-      if (device === 'webgpu') gpu.fail(why);
-      else this.#queue.breakOff({ message: `${why}. Reload the page to go on.` });
-    });
-    return { ...cpu.defaults(), version: cpu.version(), published: cpu.published() };
+    const { cpu } = this.#modules;
+    return { ...cpu.defaults(), version: cpu.version(), published: cpu.published(), converters: cpu.converters() };
   }
 
   /**
@@ -172,6 +168,29 @@ export class Lab {
     );
   }
 
+  /** Energy of an inference by every model, of what is shown. */
+  async inference() {
+    const compute = () => (this.#dropped?.checkpoint ?? this.#held().trainer).inference(this.#choice);
+    const inference = await this.#attempt(() => this.#queue.run(compute));
+    this.#tell({ type: 'inference', inference });
+    return inference;
+  }
+
+  /**
+   * Simulates held-out images, a few at a time so that others get their turn; a change of the run ends it.
+   * @param {PruneChoice} choice @param {number} images
+   */
+  async prove(choice, images) {
+    await this.#loop.stop();
+    const run = this.#held();
+    return this.#attempt(() => prove(this.#queue, run, () => run === this.#run, choice, images, this.#tell));
+  }
+
+  /** @param {number} layer @param {number} tile @param {number} column @param {number} image @param {number} position */
+  async column(layer, tile, column, image, position) {
+    return this.#attempt(() => this.#queue.run(() => this.#held().trainer.column_example(layer, tile, column, image, position)));
+  }
+
   /** Prunes the trained network. @param {PruneChoice} choice @param {number} images to measure with */
   async prune(choice, images) {
     await this.#turn('Pruning, and measuring what it costs.', (trainer) => trainer.prune(choice, images));
@@ -179,14 +198,10 @@ export class Lab {
   }
 
   /** Begins fine-tuning; `start` then trains. @param {object} fields of RunSpec */
-  async finetune(fields) {
-    await this.#turn('', (trainer) => trainer.finetune(fields));
-  }
+  finetune = (fields) => this.#turn('', (trainer) => trainer.finetune(fields));
 
   /** Back to the trained weights. */
-  async undo() {
-    await this.#turn('', (trainer) => trainer.undo());
-  }
+  undo = () => this.#turn('', (trainer) => trainer.undo());
 
   /** The story takes a turn: training pauses, and the page hears where it is now. @param {string} busy @param {(trainer: Trainer) => Promise<void>} turn */
   async #turn(busy, turn) {
@@ -246,7 +261,6 @@ export class Lab {
     this.#dropped = null;
   }
 
-  /** What is known of the run that the browser kept. */
   kept = summary;
   forget = forget;
 
@@ -309,7 +323,7 @@ export class Lab {
 
   /**
    * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {PruneChoice} choice
-   * @param {(module: Crossdub) => Promise<Trainer>} make
+   * @param {(module: import('../types').Crossdub) => Promise<Trainer>} make
    */
   async #adopt(device, fallback, hardware, choice, make) {
     try {
@@ -325,7 +339,7 @@ export class Lab {
 
   /**
    * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {PruneChoice} choice
-   * @param {(module: Crossdub) => Promise<Trainer>} make
+   * @param {(module: import('../types').Crossdub) => Promise<Trainer>} make
    */
   async #adoptNow(device, fallback, hardware, choice, make) {
     const modules = this.#ready();

@@ -1,6 +1,7 @@
 /** The two wasm modules: the CPU one, loaded at once, and the WebGPU one where it is worth having. */
 
 import { chooseDevice } from './device.js';
+import { onPanic } from './failure.js';
 import { WebGpu } from './webgpu.js';
 
 /** @typedef {import('../types').Crossdub} Crossdub */
@@ -21,14 +22,20 @@ export class Modules {
    * @param {(test: () => Promise<Float32Array>) => Promise<Float32Array>} on.test runs the CPU's self-test when nothing else uses it
    * @param {() => boolean} on.wanted whether the GPU is worth waiting for
    * @param {(state: import('../messages').WebGpuState) => void} on.tell
+   * @param {(device: Device, thrown: unknown) => void} on.broken a module panicked or its device is lost: its calls never come back
    */
-  static async load(base, { test, wanted, tell }) {
+  static async load(base, { test, wanted, tell, broken }) {
     const address = new URL('pkg/cpu/crossdub.js', base).href;
     const cpu = /** @type {Crossdub} */ (await import(/* @vite-ignore */ address));
     await cpu.default();
     /** @type {Promise<Float32Array> | undefined} */
     let expected;
     const gpu = new WebGpu(base, () => (expected ??= test(() => cpu.self_test())), wanted, tell);
+    gpu.lost.then((why) => broken('webgpu', new Error(why)));
+    onPanic((device, why) => {
+      if (device === 'webgpu') gpu.fail(why);
+      else broken('cpu', { message: `${why}. Reload the page to go on.` });
+    });
     return new Modules(cpu, gpu);
   }
 

@@ -6,7 +6,7 @@ use crate::crossbar::prune::{Outcome, Rule, Threshold, prune};
 use crate::crossbar::tiling::TileShape;
 use crate::error::Result;
 use crate::matrix::Matrix;
-use crate::report::{TileDetail, View, tile_detail, view};
+use crate::report::{Inference, InferenceQuestion, TileDetail, View, inference, tile_detail, view};
 use crate::spec::HardwareSpec;
 
 /// How the whole network is pruned.
@@ -82,6 +82,25 @@ impl Layers {
         self.pruned(hardware, choice)?;
         let pruned = self.tried.as_ref().map_or(&self.present, |tried| &tried.pruned);
         Ok(view(&self.present, pruned, hardware))
+    }
+
+    /// Energy of an inference by every model and policy, in the same way; `positions` where the
+    /// network is known.
+    ///
+    /// # Errors
+    /// When the choice is out of range, or the positions don't fit the layers.
+    pub fn inference(
+        &mut self,
+        hardware: &HardwareSpec,
+        choice: Option<Choice>,
+        positions: Option<Vec<u64>>,
+    ) -> Result<Inference> {
+        if let Some(choice) = choice {
+            self.pruned(hardware, choice)?;
+        }
+        let tried = self.tried.as_ref().filter(|_| choice.is_some());
+        let layers = tried.map_or(&self.present, |tried| &tried.pruned);
+        inference(layers, hardware, &InferenceQuestion::everything(positions)?)
     }
 
     /// One tile's cells, in the same way.

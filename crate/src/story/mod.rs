@@ -2,6 +2,7 @@
 //! back to the trained weights. The page's trainer; a recipe does the same in one go.
 
 pub mod choice;
+mod proof;
 pub mod stage;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use self::stage::{Kind, Stage};
 use crate::error::{Error, Result};
 use crate::recipe::{self, Report};
 use crate::report::{TileDetail, View};
+use crate::simulate::live::Live;
 use crate::spec::{HardwareSpec, RunSpec, apply};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::evaluate::Evaluation;
@@ -24,6 +26,8 @@ pub struct Story {
     layers: Layers,
     /// What is behind the present phase of training; none while the network is as it was trained.
     earlier: Option<Earlier>,
+    /// The network on simulated crossbars, as it was when that was asked for.
+    proof: Option<Live>,
 }
 
 /// The phases behind the present one.
@@ -69,7 +73,7 @@ impl Story {
     /// When the device fails.
     pub async fn new(session: Session, earlier: Option<Earlier>) -> Result<Self> {
         let layers = Layers::new(session.matrices().await?);
-        Ok(Self { session, layers, earlier })
+        Ok(Self { session, layers, earlier, proof: None })
     }
 
     /// The session.

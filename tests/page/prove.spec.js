@@ -1,0 +1,58 @@
+import { expect } from '@playwright/test';
+
+import { open, picture, steps, test } from './page.js';
+
+const SMALL = '#device=cpu&plan=8+M+16+M&classifier=16&tile=16';
+
+test('lossless converters are proved exact, and one column adds up by hand', async ({ page }) => {
+  await open(page, SMALL);
+  await steps(page, 20);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.prune({ strength: 80 }));
+  await page.locator('#resolution').selectOption('lossless-sliced');
+  await page.locator('#prove-images').fill('4');
+  await page.getByRole('button', { name: 'Simulate' }).click();
+  await expect(page.locator('#proof-words')).toContainText('4 images at resolution lossless-sliced');
+  await expect(page.locator('#proof-words')).toContainText('Exact: every output integer');
+  await expect(page.locator('#proof-numbers b')).toHaveCount(3);
+  await expect(page.locator('#proof-layers tbody tr')).toHaveCount(2);
+  await expect(page.locator('#by-hand-sum')).toContainText('nothing is lost');
+  const example = await page.evaluate(() => /** @type {any} */ (window).crossdub.column({ layer: 0, tile: 0, column: 1, position: 40 }));
+  const product = example.weights.reduce((/** @type {number} */ sum, /** @type {number} */ weight, /** @type {number} */ row) => sum + weight * example.applied[row], 0);
+  expect([example.result, example.expected]).toEqual([product, product]);
+});
+
+test('too few bits saturate, and the map shows where', async ({ page }) => {
+  await open(page, SMALL);
+  await steps(page, 2);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ resolution: '1', strength: 0 }));
+  const proof = await page.evaluate(() => /** @type {any} */ (window).crossdub.prove({ images: 2 }));
+  expect(proof).toMatchObject({ images: 2, exact: false });
+  expect(proof.saturated_conversions).toBeGreaterThan(0);
+  await expect(page.locator('#proof-words')).toContainText('Not exact');
+  const before = await picture(page, '#map-list .layer:last-child canvas');
+  await page.locator('#map-mode input[value=saturated]').check({ force: true });
+  await expect.poll(() => picture(page, '#map-list .layer:last-child canvas')).not.toBe(before);
+  // A change of the network ends what was proved of it.
+  await steps(page, 1);
+  await expect(page.locator('#proof')).toBeHidden();
+  const refused = await page.evaluate(() => /** @type {any} */ (window).crossdub.prove({ images: 0 }).catch((/** @type {any} */ e) => e.field));
+  expect(refused).toBe('images');
+});
+
+test('model and resolution recolour every chart, and the table tells by every model', async ({ page }) => {
+  await open(page, SMALL);
+  await steps(page, 1);
+  await page.locator('#models').scrollIntoViewIfNeeded();
+  const rows = page.locator('#model-rows tbody tr');
+  await expect(rows).toHaveCount(9);
+  await page.locator('#map-mode input[value=bits]').check({ force: true });
+  const pictures = ['#converters svg', '#map-list .layer:last-child canvas', '#pareto .plot svg'];
+  const before = await Promise.all(pictures.map((selector) => picture(page, selector)));
+  await page.locator('#adc').selectOption('isaac');
+  await page.locator('#resolution').selectOption('lossless');
+  for (const [at, selector] of pictures.entries()) await expect.poll(() => picture(page, selector), { message: selector }).not.toBe(before[at]);
+  await expect(page.locator('#model-rows tr.chosen')).toContainText('isaac');
+  expect(page.url()).toContain('adc=isaac');
+  const inference = await page.evaluate(() => /** @type {any} */ (window).crossdub.inference());
+  expect(inference.table.every((/** @type {any} */ row) => row.per_tile.dense >= row.per_tile.actual)).toBe(true);
+});

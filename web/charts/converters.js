@@ -1,0 +1,70 @@
+/** Energy of a conversion over its bits, by every model, on a logarithmic axis; the user's resolutions marked. */
+
+import * as Plot from '@observablehq/plot';
+
+import { frame, logTicks, short } from './frame.js';
+
+/** @typedef {import('../types').Curve} Curve */
+
+/**
+ * @param {{ bits: number[], curves: Curve[], chosen: string, used: { bits: number, tiles: number }[] }} data
+ *   `used`: how many of the user's tiles have a conversion of so many bits
+ * @param {import('./frame.js').Size} size
+ */
+export function convertersChart({ bits, curves, chosen, used }, size) {
+  const { theme, width } = size;
+  const points = curves.flatMap(({ model, energy, extrapolated }) =>
+    bits.map((b, at) => ({ model, bits: b, energy: energy[at] ?? 0, extrapolated: extrapolated[at] ?? false })),
+  );
+  const values = points.map((point) => point.energy).filter((value) => value > 0);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const ticks = logTicks(low, high);
+  const last = bits.at(-1) ?? 1;
+  const inRange = (/** @type {boolean} */ extrapolated) => points.map((point) => ({ ...point, energy: point.extrapolated === extrapolated ? point.energy : NaN }));
+  const line = (/** @type {typeof points} */ data, /** @type {string | undefined} */ dash) =>
+    Plot.line(data, {
+      x: 'bits', y: 'energy', z: 'model', strokeDasharray: dash,
+      stroke: (point) => (point.model === chosen ? theme.training : theme.soft),
+      strokeWidth: (point) => (point.model === chosen ? 2.6 : 1.1),
+    });
+  const name = (/** @type {ReturnType<typeof spread>} */ data, /** @type {string} */ fill, /** @type {number} */ fontWeight) =>
+    Plot.text(data, { x: last, y: 'at', text: 'model', dx: 7, textAnchor: 'start', fontSize: 11, fill, fontWeight });
+  const most = Math.max(1, ...used.map((entry) => entry.tiles));
+  const named = spread(curves.map(({ model, energy }) => ({ model, energy: energy[bits.length - 1] ?? 1 })), low, high);
+  return frame(size, `Energy of a conversion in picojoules over 1 to ${last} bits, by ${curves.length} models; ${chosen} is chosen`, {
+    x: { domain: [1, last], ticks: Math.min(last, Math.round(width / 45)), tickFormat: 'd', label: 'bits of a conversion', labelAnchor: 'center', labelArrow: 'none', labelOffset: 34, tickSize: 3 },
+    y: { type: 'log', domain: [low / 1.3, high * 1.3], ticks, tickFormat: (/** @type {number} */ v) => `${short(v)} pJ`, label: null },
+    marginLeft: 66,
+    marginRight: 108,
+    marginBottom: 40,
+    marks: [
+      Plot.gridY(ticks, { stroke: theme.line, strokeOpacity: 1 }),
+      Plot.ruleX(used, { x: 'bits', stroke: theme.paper, strokeOpacity: 0.35, strokeWidth: (entry) => 3 + (9 * entry.tiles) / most }),
+      Plot.text(used, { x: 'bits', frameAnchor: 'top', text: (entry) => String(entry.tiles), fill: theme.paper, fontSize: 11, dy: -9 }),
+      line(inRange(false), undefined),
+      line(inRange(true), '2,3'),
+      name(named.filter((entry) => entry.model !== chosen), theme.soft, 400),
+      name(named.filter((entry) => entry.model === chosen), theme.training, 700),
+      Plot.tip(points, Plot.pointer({
+        x: 'bits', y: 'energy', fill: theme.ground, stroke: theme.line, maxRadius: 24,
+        title: (point) => `${point.model}, ${point.bits} bits\n${short(point.energy)} pJ${point.extrapolated ? ', extrapolated' : ''}`,
+      })),
+    ],
+  });
+}
+
+/**
+ * Labels that keep their distance on a logarithmic axis, in the order of their values.
+ * @param {{ model: string, energy: number }[]} entries @param {number} low @param {number} high
+ */
+function spread(entries, low, high) {
+  const gap = (Math.log(high) - Math.log(low)) / 22;
+  let free = Infinity;
+  return entries
+    .toSorted((a, b) => b.energy - a.energy)
+    .map((entry) => {
+      const at = Math.min(Math.log(entry.energy), free);
+      free = at - gap;
+      return { ...entry, at: Math.exp(at) };
+    });
+}
