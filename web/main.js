@@ -1,6 +1,7 @@
 /** Wiring: the session, the public interface made of it, and everything that shows or turns something. */
 
 import { forwardEvents, makeApi } from './api.js';
+import { recorded } from './runs/recorded.js';
 import { Session } from './session.js';
 import { embedding } from './state.js';
 import { onThemeChange } from './theme.js';
@@ -17,6 +18,7 @@ import { Proof } from './ui/prove.js';
 import { PrunePanel, stageNow } from './ui/prune.js';
 import { RunList } from './ui/runs.js';
 import { saveMenu } from './ui/save-menu.js';
+import { saves } from './ui/saves.js';
 import { drawStatus } from './ui/status.js';
 import { Tile } from './ui/tile.js';
 import { trends } from './ui/trends.js';
@@ -96,7 +98,11 @@ function draw() {
   if (stale.view || stale.tile || stale.curves || stale.runs || stale.energies) redraw({});
 }
 
-session.addEventListener('progress', () => redraw({ curves: true }));
+session.addEventListener('progress', () => {
+  // The live run takes over from the recorded ones.
+  if (session.state.history.length === 1) session.runs.showRecorded(false);
+  redraw({ curves: true });
+});
 session.addEventListener('evaluation', () => redraw({ curves: true }));
 session.addEventListener('report', () => redraw({ runs: true, tile: true }));
 for (const type of ['inference', 'change', 'view']) session.addEventListener(type, () => redraw({ energies: true }));
@@ -139,11 +145,15 @@ addEventListener('hashchange', () => void session.follow(location.hash).catch(()
 saveMenu(crossdub);
 
 redraw({ curves: true, runs: true });
-void session.runs.open([]);
+void session.runs.open(recorded()).then(() => session.runs.showRecorded(session.state.history.length === 0));
 ready.then(
   () => {
     fillModels(session);
-    drawEnergies = energies(session);
+    const [draw, drawSaves] = [energies(session), saves(session)];
+    drawEnergies = () => {
+      draw();
+      drawSaves();
+    };
     controls.follow(session.spec());
     redraw({ energies: true });
     byId('version').textContent = `Crossdub ${session.state.version}`;

@@ -24,6 +24,7 @@ test('runs are kept over a reload, drawn over the present one, renamed, deleted,
   const name = page.getByLabel(`Name of ${kept[0].name}`);
   await name.fill('the first one');
   await name.press('Enter');
+  for (const run of (await runs(page)).filter((/** @type {any} */ each) => each.source === 'recorded')) await page.getByLabel(`Draw ${run.name}`).uncheck();
   const drawn = page.getByLabel('Draw the first one');
   await drawn.check();
   await expect(page.locator('#run-legend')).toContainText('the first one');
@@ -67,7 +68,7 @@ test('the published runs stand behind, the failed ones marked by shape and in th
   const figure = page.locator('#pareto');
   await expect(figure.locator('.plot svg')).toBeVisible();
   await figure.locator('summary').click();
-  const rows = figure.locator('tbody tr');
+  const rows = figure.locator('tbody tr').filter({ hasText: '(published)' });
   await expect(rows).toHaveCount(69);
   await expect(rows.filter({ hasText: 'diverged' })).toHaveCount(3);
   await expect(rows.filter({ hasText: 'structured stage only' })).toHaveCount(4);
@@ -99,4 +100,29 @@ test('everything that is saved can be read', async ({ page }) => {
   expect([...png.subarray(1, 4)]).toEqual([...Buffer.from('PNG')]);
   const { width, height } = (await page.locator('#loss svg').boundingBox()) ?? { width: 0, height: 0 };
   expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([Math.ceil(2 * width), Math.ceil(2 * height)]);
+});
+
+test('a recorded run is looked at while nothing is trained; the live one takes over', async ({ page }) => {
+  await open(page);
+  const recorded = (await runs(page)).filter((/** @type {any} */ run) => run.source === 'recorded');
+  expect(recorded.length).toBeGreaterThan(0);
+  expect(recorded.every((/** @type {any} */ run) => run.shown && run.report.stages.length > 1)).toBe(true);
+  await expect(page.locator('#run-legend')).toContainText(recorded[0].name);
+  // The line of guessing is dashed as well.
+  await expect(page.locator('#accuracy svg [stroke-dasharray]')).toHaveCount(1 + recorded.length);
+  await steps(page, 1);
+  await expect(page.locator('#run-legend')).toBeHidden();
+  await page.getByLabel(`Draw ${recorded[0].name}`).check();
+  await steps(page, 1);
+  await expect(page.locator('#run-legend')).toContainText(recorded[0].name);
+});
+
+test('what the published runs save, by every model, is a table to take away', async ({ page }) => {
+  await open(page);
+  const figure = page.locator('#saves');
+  await expect(figure).toContainText('By lossless: S-DUB 7.61× (90.0 %)');
+  await figure.locator('summary').click();
+  await expect(figure.locator('tbody tr')).toHaveCount(69);
+  const text = await readFile(await saved(page, () => figure.getByRole('button', { name: 'CSV' }).click()), 'utf8');
+  expect(text.split('\r\n')).toHaveLength(70);
 });

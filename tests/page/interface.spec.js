@@ -175,7 +175,7 @@ test('every picture has its table and its files', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   const figures = page.locator('figure');
-  await expect(figures).toHaveCount(10);
+  await expect(figures).toHaveCount(11);
   for (const figure of await figures.all()) {
     await figure.locator('summary').click();
     await expect(figure.locator('.tools table')).toBeVisible();

@@ -20,7 +20,10 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const ticks = logTicks(low, high);
   const last = bits.at(-1) ?? 1;
-  const inRange = (/** @type {boolean} */ extrapolated) => points.map((point) => ({ ...point, energy: point.extrapolated === extrapolated ? point.energy : NaN }));
+  const solid = points.map((point) => (point.extrapolated ? { ...point, energy: NaN } : point));
+  // Dashed from the last place within the range on.
+  const beyond = (/** @type {number} */ at, /** @type {string} */ model) => points[at]?.model === model && points[at]?.extrapolated;
+  const dashed = points.map((point, at) => ([at - 1, at, at + 1].some((near) => beyond(near, point.model)) ? point : { ...point, energy: NaN }));
   const line = (/** @type {typeof points} */ data, /** @type {string | undefined} */ dash) =>
     Plot.line(data, {
       x: 'bits', y: 'energy', z: 'model', strokeDasharray: dash,
@@ -41,8 +44,8 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
       Plot.gridY(ticks, { stroke: theme.line, strokeOpacity: 1 }),
       Plot.ruleX(used, { x: 'bits', stroke: theme.paper, strokeOpacity: 0.35, strokeWidth: (entry) => 3 + (9 * entry.tiles) / most }),
       Plot.text(used, { x: 'bits', frameAnchor: 'top', text: (entry) => String(entry.tiles), fill: theme.paper, fontSize: 11, dy: -9 }),
-      line(inRange(false), undefined),
-      line(inRange(true), '2,3'),
+      line(solid, undefined),
+      line(dashed, '2,3'),
       name(named.filter((entry) => entry.model !== chosen), theme.soft, 400),
       name(named.filter((entry) => entry.model === chosen), theme.training, 700),
       Plot.tip(points, Plot.pointer({

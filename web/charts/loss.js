@@ -26,10 +26,10 @@ export function lossChart(history, size, others = []) {
     marginRight: 44,
     marks: [
       grid(theme, 5),
-      Plot.text(last || others.length > 0 ? [] : ['Press Start to train'], { frameAnchor: 'middle', text: (d) => d, fill: theme.soft, fontSize: 13 }),
       Plot.ruleY([0], { stroke: theme.soft }),
       ...pruningMark(size, 'pruned'),
       ...behind(others, curve),
+      Plot.text(last ? [] : ['Press Start to train'], { frameAnchor: 'middle', text: (d) => d, fill: theme.soft, fontSize: 13, stroke: theme.ground, strokeWidth: 6 }),
       Plot.lineY(raw, { x: 'step', y: 'value', stroke: theme.training, strokeOpacity: 0.3, strokeWidth: 1 }),
       Plot.lineY(mean, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 2.2 }),
       Plot.dot(last ? [last] : [], { x: 'step', y: 'value', r: 3, fill: theme.training }),

@@ -41,6 +41,9 @@ export class Tour {
     const title = make('h2', { id: 'tour-title', tabIndex: -1 }, `${at + 1} of ${this.#chapters.length}: ${chapter.title}`);
     const text = chapter.text.map((textContent) => make('p', { textContent }));
     this.#card.replaceChildren(title, ...text, task, this.#buttons(at));
+    // Never over what it speaks of.
+    const box = target?.getBoundingClientRect();
+    this.#card.classList.toggle('left', box !== undefined && box.left > innerWidth / 2);
     this.#card.hidden = false;
     this.#opener.setAttribute('aria-expanded', 'true');
     title.focus({ preventScroll: true });

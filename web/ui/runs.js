@@ -10,7 +10,7 @@ import { byId, make } from './element.js';
 /** @typedef {ReturnType<import('../api.js').makeApi>} Api */
 
 const COLUMNS = ['run', 'data', 'network', 'regularizer', 'lambda', 'tile', 'seed', 'steps', 'stage', 'accuracy', 'improvement paper', 'improvement lossless'];
-const SOURCES = { kept: '', recorded: 'recorded', file: 'opened' };
+const SOURCES = { kept: '', recorded: '', file: 'opened' };
 
 /** A refusal is said by `crossdub:error`. @param {Promise<unknown>} promise */
 const quietly = (promise) => void promise.catch(() => undefined);
