@@ -245,7 +245,8 @@ mod tests {
         assert!(refuse(&|t| drop(t.remove(0))).contains("classifier.0.bias is missing"));
         assert!(refuse(&|t| t[0].data[1] = f32::INFINITY).contains("classifier.0.bias holds inf"));
         assert!(refuse(&|t| t[0].shape = vec![1]).contains("classifier.0.bias is [1]"));
-        let resnet = RunSpec { plan: "basic 2x4".to_owned(), ..RunSpec::default() };
+        let (text, classifier) = ("basic 2x4".to_owned(), String::new());
+        let resnet = RunSpec { plan: text, classifier, ..RunSpec::default() };
         let average = RunSpec { plan: "4 M A7".to_owned(), ..RunSpec::default() };
         for (spec, named) in [(average, "average"), (resnet, "residual")] {
             let plan = Plan::of(&spec, 3).expect("a network");
