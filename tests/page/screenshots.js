@@ -14,11 +14,12 @@ const folder = process.argv[2] ?? 'docs/screenshots';
 /** Long enough for the curves to have a shape. */
 const STEPS = Number(process.env.CROSSDUB_SCREENSHOT_STEPS ?? 250);
 
-/** @type {{ name: string, width: number, height: number, colorScheme: 'light' | 'dark', fullPage: boolean }[]} */
+/** @type {{ name: string, width: number, height: number, colorScheme: 'light' | 'dark', fullPage: boolean, proved?: boolean }[]} */
 const SHOTS = [
   { name: 'desktop', width: 1440, height: 900, colorScheme: 'light', fullPage: false },
   { name: 'dark', width: 1440, height: 900, colorScheme: 'dark', fullPage: false },
   { name: 'phone', width: 390, height: 844, colorScheme: 'light', fullPage: true },
+  { name: 'story', width: 1440, height: 900, colorScheme: 'light', fullPage: true, proved: true },
 ];
 
 const server = await preview({ preview: { port: 0, host: '127.0.0.1' }, logLevel: 'warn' });
@@ -39,9 +40,18 @@ await page.evaluate(async (steps) => {
   await done;
   await crossdub.pause();
 }, STEPS);
-for (const { name, width, height, colorScheme, fullPage } of SHOTS) {
+for (const { name, width, height, colorScheme, fullPage, proved } of SHOTS) {
   await page.emulateMedia({ colorScheme });
   await page.setViewportSize({ width, height });
+  if (proved) {
+    await page.evaluate(async () => {
+      const { crossdub } = /** @type {any} */ (window);
+      await crossdub.prune();
+      await crossdub.inference();
+    });
+    await page.locator('#prove').click();
+    await page.locator('#by-hand').waitFor({ timeout: 120_000 });
+  }
   // The pictures follow the window's size and colours frame by frame.
   await page.waitForTimeout(1000);
   const file = path.join(folder, `${name}.png`);
