@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::figure::{Figure, MARGIN, across, axes, line, upward};
+use super::figure::{Figure, across, axes, line, upward};
 use super::run::{Run, Stage};
 use super::scale::{Scale, at, number};
 use crate::recipe::outcome::Epoch;
@@ -100,7 +100,7 @@ fn loss(parts: &[Part<'_>]) -> Markup {
     let x = epochs_axis(parts);
     let both = values(parts, |epoch| epoch.loss).chain(values(parts, |epoch| epoch.training_loss));
     let y = Scale::linear(both, upward(HEIGHT));
-    let (right, top) = (across().1, MARGIN.2);
+    let left = across().0;
     let drawing = html! {
         (axes(HEIGHT, (&x, "epoch"), (&y, "cross-entropy")))
         (stage_bands(parts, &x))
@@ -108,15 +108,15 @@ fn loss(parts: &[Part<'_>]) -> Markup {
             (line("line s0", part.points(&x, &y, |epoch| epoch.loss)))
             (line("line s1 dashed", part.points(&x, &y, |epoch| epoch.training_loss)))
         }
-        (line("line s0", [(right - 128.0, top + 6.0), (right - 104.0, top + 6.0)]))
-        text.tick x=(at(right - 98.0)) y=(at(top + 10.0)) { "held-out images" }
-        (line("line s1 dashed", [(right - 128.0, top + 21.0), (right - 104.0, top + 21.0)]))
-        text.tick x=(at(right - 98.0)) y=(at(top + 25.0)) { "training batches" }
+        (line("line s0", [(left, HEIGHT + 4.0), (left + 24.0, HEIGHT + 4.0)]))
+        text.tick x=(at(left + 30.0)) y=(at(HEIGHT + 8.0)) { "held-out images" }
+        (line("line s1 dashed", [(left + 150.0, HEIGHT + 4.0), (left + 174.0, HEIGHT + 4.0)]))
+        text.tick x=(at(left + 180.0)) y=(at(HEIGHT + 8.0)) { "training batches" }
     };
     Figure {
         title: "Loss",
         description: "Cross-entropy on held-out images and on training batches after each epoch",
-        height: HEIGHT,
+        height: HEIGHT + 14.0,
         drawing,
         caption: html! {
             "Training batches are augmented and pass dropout, so their loss is mostly the higher one. "

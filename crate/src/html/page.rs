@@ -142,7 +142,7 @@ fn one(at: usize, run: &Run, open: bool) -> Markup {
     html! {
         details.run open[open] {
             summary { h3 id=(format!("run-{}", at + 1)) { (run.place) } }
-            @if !run.description.is_empty() { p { (run.description) "." } }
+            @if !run.description.is_empty() { p { (run.description.trim_end_matches('.')) "." } }
             (stages(run))
             div.figures {
                 (curves(run))
