@@ -105,19 +105,27 @@ impl Reading<'_> {
         let (layout, weights) = (&self.crossbars.layout, &self.crossbars.weights);
         let chunks = Chunks::of(layout, patches, weights.cols);
         let mut saturated = vec![0; layout.tiling.len()];
-        let mut sums = Vec::with_capacity(weights.rows * chunks.windows);
-        for output in 0..weights.rows {
-            let (image, layer) = self.place;
-            let mut random = stream(self.spec.noise_seed, READING, image, (layer << 32) | output as u64);
-            sums.extend((0..chunks.windows).map(|window| {
-                let sum = self.output(output, window, &chunks, &mut random, &mut saturated);
-                sum.round() as i64 as u64
-            }));
-        }
+        let sums = parallel::vectorized(
+            #[inline(always)]
+            || {
+                let mut sums = Vec::with_capacity(weights.rows * chunks.windows);
+                for output in 0..weights.rows {
+                    let (image, layer) = self.place;
+                    let mut random =
+                        stream(self.spec.noise_seed, READING, image, (layer << 32) | output as u64);
+                    for window in 0..chunks.windows {
+                        let sum = self.output(output, window, &chunks, &mut random, &mut saturated);
+                        sums.push(sum.round() as i64 as u64);
+                    }
+                }
+                sums
+            },
+        );
         Output { sums: without_shifts(self.crossbars, patches, zero, &sums, chunks.windows), saturated }
     }
 
     /// One output of one window.
+    #[inline(always)]
     fn output(
         self,
         output: usize,
@@ -158,6 +166,7 @@ impl Reading<'_> {
     }
 
     /// The current of one column, in units of one level and one input step.
+    #[inline(always)]
     fn sum(
         self,
         output: usize,
@@ -192,6 +201,7 @@ impl Reading<'_> {
 }
 
 /// `sum a * b`, in lanes that the compiler can use the vector unit for.
+#[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 8;
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
@@ -242,6 +252,7 @@ impl Converter {
     }
 
     /// What a sum reads as, and whether it had no code of its own.
+    #[inline(always)]
     fn convert(self, sum: f64) -> (f64, bool) {
         let code = (sum / self.step).round();
         let clipped = code.clamp(self.least, self.most);
