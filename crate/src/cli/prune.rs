@@ -5,15 +5,20 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::arguments::HardwareOptions;
+use super::arguments::{HardwareOptions, ModelOptions};
 use super::converter_options::ConversionOptions;
 use super::{files, human, output};
-use crate::crossbar::prune::{Outcome, Rule, Threshold, prune};
-use crate::crossbar::tiling::TileShape;
-use crate::error::Result;
+use crate::crossbar::prune::{Outcome, Rule};
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::model::network::Plan;
 use crate::report::{Analysis, Energies, analyze};
-use crate::spec::SCHEMA_VERSION;
+use crate::spec::{HardwareSpec, SCHEMA_VERSION};
+use crate::train::pruning::PruneSpec;
 use crate::weights::safetensors;
+
+/// Classes of the network that is asked for its output positions: they change none.
+const CLASSES: usize = 10;
 
 /// Cuts every tile to a discrete level of sparsity
 #[derive(Debug, Args)]
@@ -31,9 +36,21 @@ pub struct Options {
     /// How a column is brought to its tile's level
     #[arg(long, value_enum, default_value_t = RuleName::Exact)]
     rule: RuleName,
-    /// One prune ratio a layer, in percent: what counts as almost zero, instead of --tol
+    /// One prune ratio a layer, in percent: what counts as almost zero, instead of --tol; with the rule
+    /// tiles the share of tiles
     #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
     ratios: Option<Vec<f64>>,
+    /// With the rule budget: the improvement of ADC energy to reach
+    #[arg(long, value_name = "X")]
+    target: Option<f64>,
+    /// With the rule budget: the converter whose energy is counted
+    #[arg(long, value_name = "MODEL", default_value = "paper")]
+    adc: String,
+    /// With the rule budget: what is counted, per-tile (every tile once) or per-inference (needs the network)
+    #[arg(long, value_name = "WHAT", default_value = "per-tile")]
+    weighting: String,
+    #[command(flatten)]
+    model: ModelOptions,
     /// Also writes the masks: 1 where a weight stays
     #[arg(long, value_name = "M.safetensors")]
     masks: Option<PathBuf>,
@@ -48,12 +65,30 @@ pub struct Options {
 }
 
 /// A pruning rule's name.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum RuleName {
     /// Each column keeps exactly its share of largest weights
     Exact,
     /// The authors' percentile of each column
     Paper,
+    /// Every tile gets the level that loses least for the energy it saves, until --target is met
+    Budget,
+    /// Small weights wherever they lie: unstructured, without levels
+    Magnitude,
+    /// Whole tiles, those of the smallest norm
+    Tiles,
+}
+
+impl From<RuleName> for Rule {
+    fn from(name: RuleName) -> Self {
+        match name {
+            RuleName::Exact => Self::Exact,
+            RuleName::Paper => Self::Paper,
+            RuleName::Budget => Self::Budget,
+            RuleName::Magnitude => Self::Magnitude,
+            RuleName::Tiles => Self::Tiles,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -72,16 +107,15 @@ struct Answer {
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
     let hardware = options.conversions.apply(&options.hardware.spec()?)?;
-    let rule = match options.rule {
-        RuleName::Exact => Rule::Exact,
-        RuleName::Paper => Rule::Paper,
-    };
-    let threshold = options.ratios.clone().map_or(Threshold::Tolerance(hardware.tol), Threshold::Ratios);
+    let hardware = HardwareSpec { adc: options.adc.clone(), ..hardware };
+    let spec = options.spec()?;
+    let rule = spec.rule;
     let weights = files::read_weights(&options.weights)?;
     let mut layers =
         weights.matrices(false).map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let positions = options.positions(&layers)?;
     let before = analyze(&layers, &hardware);
-    let outcome = prune(&mut layers, TileShape::from(&hardware), rule, &threshold)?;
+    let outcome = spec.apply(&mut layers, &hardware, positions.as_deref())?;
     let after = analyze(&layers, &hardware);
     let pruned = weights.with_layers(layers);
     if let Some(path) = &options.masks {
@@ -93,6 +127,27 @@ pub fn run(options: &Options) -> Result<()> {
     files::write("writing pruned weights", &options.out, &safetensors::write(&pruned)?)?;
     let answer = answer(rule, outcome, before, after);
     output::report(options.json, &answer, || describe(&answer))
+}
+
+impl Options {
+    fn spec(&self) -> Result<PruneSpec> {
+        let weighting = serde_json::from_value(self.weighting.as_str().into());
+        let unknown = |_| Error::field("weighting", &self.weighting, "takes per-tile or per-inference");
+        Ok(PruneSpec {
+            rule: self.rule.into(),
+            ratios: self.ratios.clone().unwrap_or_default(),
+            target: self.target,
+            weighting: weighting.map_err(unknown)?,
+        })
+    }
+
+    /// Output positions, where the network is named.
+    fn positions(&self, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
+        if self.model.model.is_none() && self.model.plan.is_none() {
+            return Ok(None);
+        }
+        Plan::of(&self.model.spec()?, CLASSES)?.positions_of(layers).map(Some)
+    }
 }
 
 fn answer(rule: Rule, outcome: Outcome, before: Analysis, after: Analysis) -> Answer {

@@ -14,15 +14,15 @@ use super::run_folder::RunFolder;
 use super::stage_folder::{StageFolder, identity, identity_of_file};
 use super::training::{Follow, follow};
 use super::{evaluate, files, output};
-use crate::crossbar::prune::prune;
-use crate::crossbar::tiling::TileShape;
 use crate::device::Compute;
 use crate::error::{Error, Result};
+use crate::model::network::Plan;
 use crate::recipe::file::Recipe;
 use crate::recipe::outcome::{Done, RecipeReport, Record};
-use crate::recipe::stage::{PruneSpec, Stage, Work};
+use crate::recipe::stage::{Stage, Work};
 use crate::spec::{RunSpec, SCHEMA_VERSION};
 use crate::train::evaluate::Evaluation;
+use crate::train::pruning::PruneSpec;
 use crate::train::session::Session;
 use crate::weights::Weights;
 
@@ -221,10 +221,11 @@ impl Runner<'_> {
         let began = Instant::now();
         let hardware = &self.recipe.hardware;
         let mut layers = start.matrices(false)?;
-        let outcome = prune(&mut layers, TileShape::from(hardware), spec.rule, &spec.threshold(hardware))?;
-        let pruned = start.clone().with_layers(layers);
         let source = self.images.source()?;
         let test = source.test();
+        let positions = Plan::of(&self.recipe.spec, test.classes().len())?.positions_of(&layers)?;
+        let outcome = spec.apply(&mut layers, hardware, Some(&positions))?;
+        let pruned = start.clone().with_layers(layers);
         let network = evaluate::network(&self.recipe.spec, test.classes().len(), &pruned, self.compute)?;
         let all = 0..test.len();
         let evaluation =

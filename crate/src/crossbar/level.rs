@@ -43,6 +43,11 @@ impl Levels {
         (4 * active) << bin <= 3 * rows
     }
 
+    /// Bits of a conversion by the paper's count: `N` less one a level, and none without an active row.
+    pub fn conversion_bits(self, active: usize, rows: usize) -> f64 {
+        f64::from(self.bits.saturating_sub(self.bin(active, rows) as u32))
+    }
+
     /// Rows that a column of `rows` keeps at `level`: at least one.
     pub fn kept(self, rows: usize, level: usize) -> usize {
         (rows >> level).max(1).min(rows)

@@ -11,6 +11,7 @@ use super::resnet::ResNet;
 use super::resnet_plan::ResNetPlan;
 use super::vgg::Vgg;
 use crate::error::{Error, Result};
+use crate::matrix::Matrix;
 use crate::spec::RunSpec;
 use crate::weights::Weights;
 
@@ -61,6 +62,21 @@ impl Plan {
         // Blanks stand in the order of the convolutions.
         let weights = self.blanks().into_iter().filter(|blank| blank.shape.len() == 4);
         weights.zip(sides).map(|(blank, side)| (blank.name, blank.shape, (side * side) as u64)).collect()
+    }
+
+    /// Output positions of each of the layers, which are found by name.
+    ///
+    /// # Errors
+    /// When the network has no convolution of a layer's name.
+    pub fn positions_of(&self, layers: &[Matrix]) -> Result<Vec<u64>> {
+        let known = self.positions();
+        let of_layer = |layer: &Matrix| {
+            let found = known.iter().find(|(name, _, _)| *name == layer.name);
+            let missing =
+                || Error::field("model", &layer.name, "the network has no convolution of this name");
+            found.map(|(_, _, count)| *count).ok_or_else(missing)
+        };
+        layers.iter().map(of_layer).collect()
     }
 
     /// Its parameters under PyTorch's names, in the order in which initial values are drawn.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::file::Recipe;
-use super::stage::{PruneSpec, Stage};
+use super::stage::Stage;
 use super::training::{Report, Training};
 use crate::crossbar::count::count_tiles;
 use crate::crossbar::level::Levels;
@@ -17,6 +17,7 @@ use crate::report::{Analysis, Energies, InferenceQuestion, analyze, inference};
 use crate::spec::{HardwareSpec, RunSpec, SCHEMA_VERSION};
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::HistoryEntry;
+use crate::train::pruning::PruneSpec;
 
 /// An epoch of a stage that trains.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

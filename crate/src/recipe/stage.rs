@@ -1,12 +1,13 @@
 //! A stage of a recipe: training, pruning or fine-tuning, with every field resolved, and what its
 //! result depends on.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::crossbar::prune::{Rule, Threshold};
+use crate::crossbar::prune::Rule;
 use crate::error::{Error, Result};
 use crate::spec::{DataSource, DeviceChoice, HardwareSpec, RegularizerKind, RunSpec, apply};
+use crate::train::pruning::PruneSpec;
 
 /// Run fields that hold for a whole recipe: the network and the data can't change between its
 /// stages, and neither can the seed, which draws the built-in images.
@@ -36,34 +37,22 @@ pub enum Work {
     Finetune(RunSpec),
 }
 
-/// Fields of a pruning stage. Those that its rule does not use are accepted and ignored.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PruneSpec {
-    /// How tiles are brought to their levels.
-    pub rule: Rule,
-    /// One prune ratio a layer, in percent; empty to count by the hardware's `tol`.
-    pub ratios: Vec<f64>,
-}
-
-impl PruneSpec {
-    /// What counts as almost zero.
-    pub fn threshold(&self, hardware: &HardwareSpec) -> Threshold {
-        if self.ratios.is_empty() {
-            Threshold::Tolerance(hardware.tol)
-        } else {
-            Threshold::Ratios(self.ratios.clone())
-        }
+/// The fields that a pruning's rule uses.
+fn pruning_inputs(spec: &PruneSpec, hardware: &HardwareSpec) -> Value {
+    let mut inputs = json!({ "rule": spec.rule, "ratios": spec.ratios, "shape": shape(hardware) });
+    if spec.rule == Rule::Budget {
+        inputs["target"] = json!([spec.target, spec.weighting]);
+        inputs["converter"] = json!([
+            hardware.adc,
+            hardware.dac_bits,
+            hardware.cell_bits,
+            hardware.subtraction,
+            hardware.active_rows
+        ]);
+    } else if spec.ratios.is_empty() {
+        inputs["tol"] = json!(hardware.tol);
     }
-
-    /// The fields that its rule uses.
-    fn inputs(&self, hardware: &HardwareSpec) -> Value {
-        let mut inputs = json!({ "rule": self.rule, "ratios": self.ratios, "shape": shape(hardware) });
-        if self.ratios.is_empty() {
-            inputs["tol"] = json!(hardware.tol);
-        }
-        inputs
-    }
+    inputs
 }
 
 /// The names of a specification's fields.
@@ -188,7 +177,7 @@ impl Stage {
     /// the training without a regularizer.
     pub fn inputs(&self, hardware: &HardwareSpec) -> Value {
         match &self.work {
-            Work::Prune(prune) => json!({ "prune": prune.inputs(hardware) }),
+            Work::Prune(prune) => json!({ "prune": pruning_inputs(prune, hardware) }),
             Work::Train(spec) | Work::Finetune(spec) => {
                 let regularized = spec.regularizer != RegularizerKind::None;
                 let shape = if regularized { shape(hardware) } else { Value::Null };

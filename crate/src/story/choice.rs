@@ -26,7 +26,10 @@ impl Choice {
     /// # Errors
     /// When the number that its rule uses is out of range.
     pub fn apply(&self, layers: &mut [Matrix], hardware: &HardwareSpec) -> Result<Outcome> {
-        let threshold = Threshold::uniform(self.strength, layers.len());
+        let threshold = match self.rule {
+            Rule::Budget => Threshold::Target(self.target),
+            _ => Threshold::uniform(self.strength, layers.len()),
+        };
         prune(layers, TileShape::from(hardware), self.rule, &threshold)
     }
 }

@@ -5,6 +5,7 @@ pub mod divergence;
 pub mod evaluate;
 pub mod masks;
 pub mod progress;
+pub mod pruning;
 pub mod self_test;
 pub mod session;
 pub mod sgd;

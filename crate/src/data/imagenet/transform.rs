@@ -1,8 +1,9 @@
 //! What is done to an image before a network sees it, as torchvision does it: for training a random
 //! crop of random shape, resized and perhaps mirrored; for evaluation the middle of the resized image.
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use rand::Rng;
 
 use super::decode::Rgb;
@@ -116,15 +117,17 @@ pub fn evaluation(image: &Rgb, side: usize) -> Result<Vec<u8>, String> {
 /// A part of an image at another size, bilinear with antialiasing, as Pillow resizes.
 fn resized(image: &Rgb, crop: Crop, (width, height): (usize, usize)) -> Result<Vec<u8>, String> {
     let (source_width, source_height) = (image.width as u32, image.height as u32);
-    let source = ImageRef::new(source_width, source_height, &image.pixels, PixelType::U8x3)
-        .map_err(|why| why.to_string())?;
+    let source: TypedImageRef<'_, U8x3> =
+        TypedImageRef::from_buffer(source_width, source_height, &image.pixels)
+            .map_err(|why| why.to_string())?;
     let [left, top, w, h] = [crop.left, crop.top, crop.width, crop.height].map(|value| value as u32);
     // Cut out first, as torchvision does: nothing outside of the crop may bleed in.
-    let part = CroppedImage::new(&source, left, top, w, h).map_err(|why| why.to_string())?;
-    let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
+    let part = TypedCroppedImage::new(source, left, top, w, h).map_err(|why| why.to_string())?;
+    let mut target = TypedImage::<U8x3>::new(width as u32, height as u32);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&part, &mut target, &options).map_err(|why| why.to_string())?;
-    Ok(target.into_vec())
+    // The typed call compiles one kind of pixel; the other one compiles all of them, which took a minute.
+    Resizer::new().resize_typed(&part, &mut target, &options).map_err(|why| why.to_string())?;
+    Ok(target.pixels().iter().flat_map(|pixel| pixel.0).collect())
 }
 
 fn mirror(pixels: &mut [u8], side: usize) {

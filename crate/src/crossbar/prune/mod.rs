@@ -1,5 +1,10 @@
 //! Pruning to discrete levels (method.md, section 4): which level each tile goes to, and which
-//! weights that costs.
+//! weights that costs. One rule a file; this one chooses levels by sparsity and applies them.
+
+pub mod budget;
+mod exact;
+mod magnitude;
+mod paper;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +15,8 @@ use super::tiling::{Tile, TileShape, Tiling};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::parallel;
+use exact::keep_largest;
+use paper::{cut_at_percentile, zero_up_to};
 
 /// How a tile is brought to its level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -20,15 +27,40 @@ pub enum Rule {
     Exact,
     /// The authors' percentile per column, interpolation included.
     Paper,
+    /// Every tile gets the level that loses least for the energy it saves, until a target is met.
+    Budget,
+    /// Small weights of each layer, wherever they lie: the unstructured baseline, without levels.
+    Magnitude,
+    /// Whole tiles, those of the smallest norm: what group lasso per tile prepares.
+    Tiles,
 }
 
-/// What counts as "almost zero" when a tile's level is chosen.
+impl Rule {
+    /// All rules, in the order shown.
+    pub const ALL: [Self; 5] = [Self::Exact, Self::Paper, Self::Budget, Self::Magnitude, Self::Tiles];
+
+    /// The name in options, TOML and JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Paper => "paper",
+            Self::Budget => "budget",
+            Self::Magnitude => "magnitude",
+            Self::Tiles => "tiles",
+        }
+    }
+}
+
+/// How far a rule goes: what counts as "almost zero" when a tile's level is chosen, or for a budget
+/// the energy to save.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Threshold {
     /// Magnitudes of at most this.
     Tolerance(f64),
     /// One prune ratio a layer, in percent: magnitudes up to that percentile of the layer.
     Ratios(Vec<f64>),
+    /// The improvement of ADC energy to reach; for the rule `budget` alone.
+    Target(f64),
 }
 
 impl Threshold {
@@ -50,6 +82,8 @@ impl Threshold {
                 Some(bad) => Err(Error::field("ratios", bad, "takes 0 to 100 percent")),
                 None => Ok(()),
             },
+            Self::Target(target) if target.is_finite() && *target >= 1.0 => Ok(()),
+            Self::Target(target) => Err(Error::field("target", target, "takes an improvement of 1 or more")),
         }
     }
 }
@@ -77,18 +111,37 @@ enum Fate {
     Cut { level: usize, forced: bool },
 }
 
-/// Prunes the layers in place.
+/// Prunes the layers in place. A budget counts energy the paper's way here, each tile once, with a
+/// weight's square as its importance; [`budget::prune`] takes others.
 ///
 /// # Errors
-/// When a tolerance or ratio is out of range, or there is not one ratio a layer.
+/// When a tolerance, ratio or target is out of range or not what the rule takes, when there is not
+/// one ratio a layer, or a target can't be met.
 pub fn prune(layers: &mut [Matrix], shape: TileShape, rule: Rule, threshold: &Threshold) -> Result<Outcome> {
     threshold.validate(layers.len())?;
     let levels = Levels::of_tile(shape.rows);
+    match (rule, threshold) {
+        (Rule::Budget, Threshold::Target(target)) => {
+            let importance = budget::squares(layers);
+            let energy = |active, rows| levels.conversion_bits(active, rows);
+            let budget = budget::Budget { target: *target, energy: &energy, weights: None };
+            return budget::prune(layers, shape, &importance, &budget);
+        }
+        (Rule::Budget, _) => return Err(Error::field("target", "", "the rule budget needs one")),
+        (_, Threshold::Target(target)) => {
+            return Err(Error::field("target", target, format!("the rule {} takes none", rule.id())));
+        }
+        (Rule::Magnitude, _) => return Ok(magnitude::prune(layers, shape, threshold)),
+        (Rule::Tiles, _) => return Ok(magnitude::prune_tiles(layers, shape, threshold)),
+        (Rule::Exact | Rule::Paper, _) => {}
+    }
     let mut outcome = Outcome::default();
     for (at, layer) in layers.iter_mut().enumerate() {
         let (limit, zero_last) = match threshold {
             Threshold::Tolerance(tol) => (*tol, true),
             Threshold::Ratios(ratios) => (layer_percentile(layer, ratios[at]), false),
+            // Refused above.
+            Threshold::Target(_) => continue,
         };
         prune_layer(layer, shape, levels, &Plan { rule, limit, zero_last }, &mut outcome);
     }
@@ -186,55 +239,14 @@ impl Band {
             match (fate, plan.rule) {
                 (Fate::Clear, Rule::Paper) => zero_up_to(column, plan.limit),
                 (Fate::Clear | Fate::Zero, _) => column.fill(0.0),
-                (Fate::Cut { level, .. }, Rule::Exact) => {
-                    keep_largest(column, levels.kept(column.len(), level), &mut self.scratch);
-                }
                 (Fate::Cut { level, .. }, Rule::Paper) => {
                     cut_at_percentile(column, level, &mut self.scratch);
                 }
+                (Fate::Cut { level, .. }, _) => {
+                    keep_largest(column, levels.kept(column.len(), level), &mut self.scratch);
+                }
             }
         }
-    }
-}
-
-/// Zeroes magnitudes of at most `limit`.
-fn zero_up_to(column: &mut [f32], limit: f64) {
-    for weight in column {
-        if f64::from(weight.abs()) <= limit {
-            *weight = 0.0;
-        }
-    }
-}
-
-/// Zeroes all but the `keep` largest magnitudes; of equal ones those with the lower index stay.
-fn keep_largest(column: &mut [f32], keep: usize, scratch: &mut Vec<f32>) {
-    if keep >= column.len() {
-        return;
-    }
-    scratch.clear();
-    scratch.extend(column.iter().map(|w| w.abs()));
-    let drop = column.len() - keep;
-    // The smallest magnitude that stays; `surplus` of the weights equal to it must go.
-    let (smaller, &mut smallest_kept, _) = scratch.select_nth_unstable_by(drop, f32::total_cmp);
-    let mut surplus = smaller.iter().filter(|&&w| w == smallest_kept).count();
-    for weight in column.iter_mut().rev() {
-        let magnitude = weight.abs();
-        if magnitude < smallest_kept {
-            *weight = 0.0;
-        } else if magnitude == smallest_kept && surplus > 0 {
-            *weight = 0.0;
-            surplus -= 1;
-        }
-    }
-}
-
-/// The authors' rule: zeroes up to the `level * 100`th percentile of the column's magnitudes.
-fn cut_at_percentile(column: &mut [f32], level: usize, scratch: &mut Vec<f32>) {
-    scratch.clear();
-    scratch.extend(column.iter().map(|w| w.abs()));
-    let sparsity = 1.0 - 0.5_f64.powi(level as i32);
-    if let Some(limit) = quantile(scratch, sparsity) {
-        zero_up_to(column, limit);
     }
 }
 
@@ -246,13 +258,6 @@ mod tests {
 
     fn matrix(rows: usize, cols: usize, data: Vec<f32>) -> Matrix {
         Matrix::new("w", rows, cols, data).expect("fits")
-    }
-
-    #[test]
-    fn ties_keep_the_lower_index() {
-        let mut column = [0.5, -0.5, 0.25, 0.5];
-        keep_largest(&mut column, 2, &mut Vec::new());
-        assert_eq!(column, [0.5, -0.5, 0.0, 0.0]);
     }
 
     #[test]

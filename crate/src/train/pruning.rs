@@ -1,0 +1,192 @@
+//! Pruning a whole checkpoint by a specification: what the command line and recipes share.
+
+use serde::{Deserialize, Serialize};
+
+use crate::adc::Model;
+use crate::adc::converter::{Converter, Kind, MAX_BITS, Settings};
+use crate::adc::lossless::{bits_for, signed_bits_for};
+use crate::crossbar::level::Levels;
+use crate::crossbar::prune::budget::{self, Budget};
+use crate::crossbar::prune::{Outcome, Rule, Threshold, prune};
+use crate::crossbar::tiling::TileShape;
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::spec::{HardwareSpec, Subtraction};
+
+/// What a budget counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weighting {
+    /// Every tile once, as the paper counts.
+    #[default]
+    PerTile,
+    /// Every conversion of an inference.
+    PerInference,
+}
+
+/// Fields of a pruning. Those that its rule does not use are accepted and ignored.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PruneSpec {
+    /// How tiles are brought to their levels.
+    pub rule: Rule,
+    /// One prune ratio a layer, in percent; empty to count by the hardware's `tol`.
+    pub ratios: Vec<f64>,
+    /// The improvement of ADC energy that a budget reaches, by the hardware's `adc`.
+    pub target: Option<f64>,
+    /// What a budget counts.
+    pub weighting: Weighting,
+}
+
+impl PruneSpec {
+    /// What counts as almost zero, or the target.
+    ///
+    /// # Errors
+    /// When a budget has no target.
+    pub fn threshold(&self, hardware: &HardwareSpec) -> Result<Threshold> {
+        match (self.rule, self.target) {
+            (Rule::Budget, Some(target)) => Ok(Threshold::Target(target)),
+            (Rule::Budget, None) => Err(Error::field("target", "", "the rule budget needs one")),
+            _ if self.ratios.is_empty() => Ok(Threshold::Tolerance(hardware.tol)),
+            _ => Ok(Threshold::Ratios(self.ratios.clone())),
+        }
+    }
+
+    /// Prunes the layers in place; `positions` are the output positions of each, where they are known.
+    ///
+    /// # Errors
+    /// When a field is out of range, a target can't be met, or conversions of an inference are to be
+    /// counted and the positions are not known.
+    pub fn apply(
+        &self,
+        layers: &mut [Matrix],
+        hardware: &HardwareSpec,
+        positions: Option<&[u64]>,
+    ) -> Result<Outcome> {
+        let shape = TileShape::from(hardware);
+        let threshold = self.threshold(hardware)?;
+        let Threshold::Target(target) = threshold else { return prune(layers, shape, self.rule, &threshold) };
+        let energy = EnergyOfRows::of(hardware)?;
+        let energy = |active, rows| energy.at(active, rows);
+        let weights = self.weights(layers.len(), positions)?;
+        let budget = Budget { target, energy: &energy, weights: weights.as_deref() };
+        let importance = budget::squares(layers);
+        budget::prune(layers, shape, &importance, &budget)
+    }
+
+    /// How much a column of each layer counts.
+    fn weights(&self, layers: usize, positions: Option<&[u64]>) -> Result<Option<Vec<f64>>> {
+        match (self.weighting, positions) {
+            (Weighting::PerTile, _) => Ok(None),
+            (Weighting::PerInference, Some(known)) if known.len() == layers => {
+                Ok(Some(known.iter().map(|&count| count as f64).collect()))
+            }
+            (Weighting::PerInference, _) => {
+                let why = "needs the network's output positions: name it with --model or --plan";
+                Err(Error::field("weighting", "per-inference", why))
+            }
+        }
+    }
+}
+
+/// What a converter's conversion costs by a tile's active rows.
+enum EnergyOfRows {
+    /// A level saves a bit.
+    Paper(Levels),
+    /// By the bits that tell all sums apart.
+    Lossless { hardware: HardwareSpec, costs: Vec<f64> },
+}
+
+impl EnergyOfRows {
+    fn of(hardware: &HardwareSpec) -> Result<Self> {
+        let costs = match Model::from_id(&hardware.adc)? {
+            Model::Paper => return Ok(Self::Paper(Levels::of_tile(hardware.tile))),
+            Model::LosslessSliced => {
+                let why = "counts set cells, and a budget knows active rows: take paper, lossless or a model";
+                return Err(Error::field("adc", &hardware.adc, why));
+            }
+            Model::Lossless => (0..=MAX_BITS).map(f64::from).collect(),
+            model => {
+                // Levels beyond a model's range must be comparable with the others.
+                let converter = Converter::new(Kind::Published(model), Settings::default())?.extrapolating();
+                (0..=MAX_BITS)
+                    .map(|bits| converter.cost(bits).map(|cost| cost.energy))
+                    .collect::<Result<_>>()?
+            }
+        };
+        Ok(Self::Lossless { hardware: hardware.clone(), costs })
+    }
+
+    fn at(&self, active: usize, rows: usize) -> f64 {
+        match self {
+            Self::Paper(levels) => levels.conversion_bits(active, rows),
+            Self::Lossless { hardware, costs } => {
+                let at_once = if hardware.active_rows == 0 { rows } else { hardware.active_rows };
+                let bits = match hardware.subtraction {
+                    Subtraction::Analog => signed_bits_for,
+                    Subtraction::Digital | Subtraction::Offset => bits_for,
+                };
+                let bits = bits(active.min(at_once), hardware.dac_bits, hardware.cell_bits);
+                costs.get(bits as usize).or(costs.last()).copied().unwrap_or(0.0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::analyze;
+
+    fn layers() -> Vec<Matrix> {
+        let weights = |seed: u32, count: u32| {
+            (0..count).map(|i| (f64::from(i * 7919 + seed) * 0.618_034).sin() as f32).collect()
+        };
+        vec![
+            Matrix::new("a", 32, 64, weights(1, 32 * 64)).expect("fits"),
+            Matrix::new("b", 64, 32, weights(2, 64 * 32)).expect("fits"),
+        ]
+    }
+
+    fn budget(target: f64) -> PruneSpec {
+        PruneSpec { rule: Rule::Budget, target: Some(target), ..PruneSpec::default() }
+    }
+
+    #[test]
+    fn a_budget_reaches_its_target_by_the_model_it_names() {
+        for adc in ["paper", "lossless"] {
+            let hardware = HardwareSpec { tile: 16, adc: adc.to_owned(), ..HardwareSpec::default() };
+            let mut pruned = layers();
+            budget(2.0).apply(&mut pruned, &hardware, None).expect("can be met");
+            let energy = analyze(&pruned, &hardware).energy;
+            let reached = if adc == "paper" { energy.paper } else { energy.lossless };
+            let improvement = reached.improvement.expect("something converts");
+            assert!((2.0..2.2).contains(&improvement), "{adc}: {improvement}");
+        }
+    }
+
+    #[test]
+    fn conversions_of_an_inference_weigh_layers() {
+        let hardware = HardwareSpec { tile: 16, ..HardwareSpec::default() };
+        let spec = PruneSpec { weighting: Weighting::PerInference, ..budget(2.0) };
+        let mut pruned = layers();
+        assert!(spec.apply(&mut pruned, &hardware, None).is_err());
+        // All conversions happen in the first layer: the second has nothing to give.
+        spec.apply(&mut pruned, &hardware, Some(&[1_000_000, 0])).expect("can be met");
+        assert_eq!(pruned[1], layers()[1]);
+        assert!(pruned[0].data.iter().filter(|w| **w == 0.0).count() > 32 * 64 / 2);
+    }
+
+    #[test]
+    fn what_a_budget_lacks_is_named() {
+        let hardware = HardwareSpec::default();
+        let refused = |spec: &PruneSpec, hardware: &HardwareSpec| {
+            spec.apply(&mut layers(), hardware, None).expect_err("refused").to_string()
+        };
+        assert!(refused(&PruneSpec { target: None, ..budget(2.0) }, &hardware).contains("target"));
+        let sliced = HardwareSpec { adc: "lossless-sliced".to_owned(), ..HardwareSpec::default() };
+        assert!(refused(&budget(2.0), &sliced).contains("adc"));
+        let unknown = HardwareSpec { adc: "x".to_owned(), ..HardwareSpec::default() };
+        assert!(refused(&budget(2.0), &unknown).contains("adc"));
+    }
+}
