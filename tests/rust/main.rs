@@ -15,6 +15,7 @@ mod published;
 mod pytorch;
 mod recipes;
 mod resume;
+mod sensitivity;
 mod shared;
 mod simulate;
 mod simulated_networks;

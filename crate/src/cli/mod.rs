@@ -34,6 +34,7 @@ mod report;
 mod run;
 mod run_folder;
 mod run_options;
+mod sensitivity;
 mod simulate;
 mod simulation_options;
 mod stage_folder;
@@ -74,6 +75,7 @@ enum Command {
     Evaluate(evaluate::Options),
     Predict(predict::Options),
     Prune(Box<prune::Options>),
+    Sensitivity(sensitivity::Options),
     Published(published::Options),
     Simulate(Box<simulate::Options>),
     Data(data::Options),
@@ -115,6 +117,7 @@ fn run(command: Command) -> Result<()> {
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::run(&options),
         Command::Prune(options) => prune::run(&options),
+        Command::Sensitivity(options) => sensitivity::run(&options),
         Command::Published(options) => published::run(&options),
         Command::Simulate(options) => simulate::run(&options),
         Command::Data(options) => data::run(&options),

@@ -182,6 +182,34 @@ impl Network {
         }
     }
 
+    /// The part of the network that each convolution stands in, in the convolutions' order: its own
+    /// one in a VGG, its residual block in a ResNet, which can't be entered half-way.
+    pub fn parts(&self) -> Vec<usize> {
+        match self {
+            Self::Vgg(network) => (0..network.convolutions().count()).collect(),
+            Self::ResNet(network) => network.parts(),
+        }
+    }
+
+    /// The activations that leave a part, from those that enter it; images enter part 0.
+    pub fn through(&self, part: usize, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Vgg(network) => network.through(part, x),
+            Self::ResNet(network) => network.through(part, x),
+        }
+    }
+
+    /// Class scores from the activations that enter a part, without dropout.
+    ///
+    /// # Shapes
+    /// - output: `[batch, classes]`
+    pub fn forward_from(&self, part: usize, x: Tensor<4>) -> Tensor<2> {
+        match self {
+            Self::Vgg(network) => network.forward_from(part, x, None),
+            Self::ResNet(network) => network.forward_from(part, x),
+        }
+    }
+
     /// The convolutions, in the order of the computation: the layers that lie on crossbars.
     pub fn convolutions(&self) -> Vec<&Conv2d> {
         match self {

@@ -101,11 +101,34 @@ impl ResNet {
     /// - `images`: `[batch, 3, side, side]`
     /// - output: `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = self.pool.forward(relu(self.stem.forward(images)));
-        let x = self.blocks().fold(x, |x, block| block.forward(x));
+        self.forward_from(0, images)
+    }
+
+    /// Class scores from the activations that enter a part: part 0 is what stands before the blocks,
+    /// each block is one.
+    pub(super) fn forward_from(&self, part: usize, x: Tensor<4>) -> Tensor<2> {
+        let x = if part == 0 { self.through(0, x) } else { x };
+        let x = self.blocks().skip(part.saturating_sub(1)).fold(x, |x, block| block.forward(x));
         let x: Tensor<3> = x.flatten(2, 3);
         let x: Tensor<2> = x.mean_dim(2).squeeze_dim(2);
         self.fc.forward(x)
+    }
+
+    /// The activations that leave a part, from those that enter it.
+    pub(super) fn through(&self, part: usize, x: Tensor<4>) -> Tensor<4> {
+        match part.checked_sub(1).and_then(|block| self.blocks().nth(block)) {
+            Some(block) => block.forward(x),
+            None => self.pool.forward(relu(self.stem.forward(x))),
+        }
+    }
+
+    /// The part that each convolution stands in, in the convolutions' order.
+    pub(super) fn parts(&self) -> Vec<usize> {
+        let parts = self.blocks().enumerate().flat_map(|(at, block)| {
+            let count = block.convolutions.len() + usize::from(block.downsample.is_some());
+            vec![at + 1; count]
+        });
+        [0].into_iter().chain(parts).collect()
     }
 
     /// The convolutions, each block's way around it last: the layers that lie on crossbars.

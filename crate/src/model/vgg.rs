@@ -28,6 +28,20 @@ pub struct Vgg {
     dropout: f64,
 }
 
+impl Block {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let mut x = self.conv.forward(x);
+        if let Some(norm) = &self.norm {
+            x = norm.forward(x);
+        }
+        x = relu(x);
+        match &self.pool {
+            Some(pool) => pool.forward(x),
+            None => x,
+        }
+    }
+}
+
 impl Vgg {
     /// Builds the network of a plan.
     pub fn new(plan: &VggPlan, device: &Device) -> Self {
@@ -57,18 +71,18 @@ impl Vgg {
     /// # Shapes
     /// - `images`: `[batch, 3, side, side]`
     /// - output: `[batch, classes]`
-    pub fn forward(&self, images: Tensor<4>, mut dropout: Option<ChaCha8Rng>) -> Tensor<2> {
-        let mut x = images;
-        for block in &self.features {
-            x = block.conv.forward(x);
-            if let Some(norm) = &block.norm {
-                x = norm.forward(x);
-            }
-            x = relu(x);
-            if let Some(pool) = &block.pool {
-                x = pool.forward(x);
-            }
-        }
+    pub fn forward(&self, images: Tensor<4>, dropout: Option<ChaCha8Rng>) -> Tensor<2> {
+        self.forward_from(0, images, dropout)
+    }
+
+    /// Class scores from the activations that enter a block: a convolution with what follows it.
+    pub(super) fn forward_from(
+        &self,
+        block: usize,
+        x: Tensor<4>,
+        mut dropout: Option<ChaCha8Rng>,
+    ) -> Tensor<2> {
+        let mut x = self.features.iter().skip(block).fold(x, |x, block| block.forward(x));
         // At the size it was made for, the average would change nothing.
         if let Some(average) = self.average.as_ref().filter(|a| x.dims()[2..] != a.output_size) {
             x = average.forward(x);
@@ -85,6 +99,11 @@ impl Vgg {
             }
         }
         x
+    }
+
+    /// The activations that leave a block, from those that enter it.
+    pub(super) fn through(&self, block: usize, x: Tensor<4>) -> Tensor<4> {
+        self.features[block].forward(x)
     }
 
     /// The convolutions, in order: the layers that lie on crossbars.

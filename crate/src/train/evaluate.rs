@@ -97,20 +97,29 @@ pub async fn scores(
 }
 
 /// Images of one forward pass.
-fn images_at_once(side: usize) -> usize {
+pub(super) fn images_at_once(side: usize) -> usize {
     (BATCH * SIDE * SIDE / (side * side)).clamp(LEAST, BATCH)
 }
 
 async fn forward(network: &Network, batch: &Batch, side: usize, compute: &Compute) -> Result<Vec<f32>> {
+    read(network.forward(to_tensor(batch, side, compute), None), compute).await
+}
+
+/// A batch's images on the device: `[batch, 3, side, side]`.
+pub(super) fn to_tensor(batch: &Batch, side: usize, compute: &Compute) -> Tensor<4> {
     let shape = [batch.labels.len(), CHANNELS, side, side];
-    let images = Tensor::from_data(TensorData::new(batch.images.clone(), shape), &compute.device);
+    Tensor::from_data(TensorData::new(batch.images.clone(), shape), &compute.device)
+}
+
+/// A tensor's values from the device, row-major.
+pub(super) async fn read<const D: usize>(tensor: Tensor<D>, compute: &Compute) -> Result<Vec<f32>> {
     let fail = |why: String| Error::device(&*compute.adapter, why);
-    let read = network.forward(images, None).into_data_async().await;
-    let read = read.map_err(|why| fail(format!("{why:?}")))?;
+    let read = tensor.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
     Ok(read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec())
 }
 
-fn check_classes(network: usize, data: usize) -> Result<()> {
+/// Refuses data of other classes than the network's.
+pub(super) fn check_classes(network: usize, data: usize) -> Result<()> {
     if network == data {
         return Ok(());
     }

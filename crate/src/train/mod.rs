@@ -7,5 +7,6 @@ pub mod masks;
 pub mod progress;
 pub mod pruning;
 pub mod self_test;
+pub mod sensitivity;
 pub mod session;
 pub mod sgd;

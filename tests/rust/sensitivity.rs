@@ -1,0 +1,148 @@
+//! Sensitivity: what is measured from kept activations is what the whole pruned network does.
+
+use crossdub::crossbar::percentile::quantile;
+use crossdub::data::Dataset;
+use crossdub::device::Compute;
+use crossdub::model::initialize::initialize;
+use crossdub::model::network::{Network, Plan};
+use crossdub::model::parameters::import;
+use crossdub::spec::{DeviceChoice, RunSpec};
+use crossdub::train::evaluate::evaluate;
+use crossdub::train::sensitivity::{Point, Sensitivity, SensitivitySpec, sensitivity};
+use crossdub::weights::{Weights, safetensors};
+
+use crate::command_line::{answer, refusal};
+use crate::training::{session, small_data, small_spec};
+
+/// More than one batch, the last one smaller.
+const IMAGES: usize = 290;
+
+fn cpu() -> Compute {
+    pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU")
+}
+
+fn network(plan: &Plan, weights: &Weights) -> Network {
+    import(Network::new(plan, &cpu().device), plan, weights).expect("fits")
+}
+
+/// Weights that tell the built-in images apart, so that pruning costs something.
+fn trained(spec: RunSpec, steps: usize) -> Weights {
+    let mut session = session(spec);
+    for _ in 0..steps {
+        pollster::block_on(session.step()).expect("trains");
+    }
+    pollster::block_on(session.weights()).expect("reads")
+}
+
+fn images() -> Dataset {
+    crossdub::data::builtin::generate(9, 10, IMAGES).test
+}
+
+fn measure(plan: &Plan, weights: &Weights, spec: &SensitivitySpec) -> Sensitivity {
+    let (network, images) = (network(plan, weights), images());
+    let mut last = (0, 0);
+    let mut progress = |passed, total| last = (passed, total);
+    let of = (&images as _, 0..IMAGES);
+    let found = pollster::block_on(sensitivity(&network, plan, of, spec, &cpu(), &mut progress));
+    assert_eq!(last, (IMAGES as u64, IMAGES as u64), "the last walk is over");
+    found.expect("measures")
+}
+
+/// Accuracy of the whole network with these layers pruned, on a path of its own.
+fn pruned_accuracy(plan: &Plan, weights: &Weights, cuts: &[(&str, f64)]) -> f64 {
+    let mut weights = weights.clone();
+    for (name, ratio) in cuts.iter().filter(|(_, ratio)| *ratio > 0.0) {
+        let layer = weights.tensors.iter_mut().find(|tensor| tensor.name == *name).expect("a layer");
+        let mut magnitudes: Vec<f32> = layer.data.iter().map(|weight| weight.abs()).collect();
+        let limit = quantile(&mut magnitudes, ratio / 100.0).expect("weights");
+        layer.data.iter_mut().filter(|w| f64::from(w.abs()) <= limit).for_each(|w| *w = 0.0);
+    }
+    let images = images();
+    let found = pollster::block_on(evaluate(&network(plan, &weights), &images, 0..IMAGES, &cpu()));
+    found.expect("evaluates").accuracy
+}
+
+fn check(spec: &RunSpec, steps: usize) {
+    let plan = Plan::of(spec, small_data().test.classes.len()).expect("valid");
+    let weights = trained(spec.clone(), steps);
+    let what = SensitivitySpec { ratios: vec![97.5, 40.0, 0.0, 80.0, 100.0, 80.0], drop: 4.0 };
+    let found = measure(&plan, &weights, &what);
+    let baseline = pruned_accuracy(&plan, &weights, &[]);
+    assert!(baseline > 25.0, "{baseline} % of ten classes");
+    assert_eq!((found.images, found.baseline_accuracy), (IMAGES, baseline));
+    // The layers stand where `prune --ratios` takes their ratios.
+    let order: Vec<_> = weights.matrices(false).expect("layers").into_iter().map(|m| m.name).collect();
+    assert_eq!(found.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>(), order);
+    let mut lost = 0;
+    for layer in &found.layers {
+        let ratios: Vec<f64> = layer.points.iter().map(|point| point.ratio).collect();
+        assert_eq!(ratios, [0.0, 40.0, 80.0, 97.5, 100.0]);
+        assert_eq!(layer.points[0].accuracy, baseline);
+        for point in &layer.points {
+            let whole = pruned_accuracy(&plan, &weights, &[(&layer.name, point.ratio)]);
+            assert_eq!(point.accuracy, whole, "{} at {}", layer.name, point.ratio);
+            lost += usize::from(point.accuracy < baseline - 4.0);
+        }
+        let whole = pruned_accuracy(&plan, &weights, &[(&layer.name, layer.proposed)]);
+        assert_eq!(layer.proposed_accuracy, whole, "{} at its proposal", layer.name);
+        assert!(whole >= baseline - 4.0 - 1e-9, "{} costs more than the drop", layer.name);
+        let within = |point: &&Point| point.accuracy >= baseline - 4.0;
+        let largest = layer.points.iter().rfind(within).expect("the unpruned one");
+        assert!(layer.proposed >= largest.ratio, "{}: {} is within the drop", layer.name, largest.ratio);
+    }
+    assert!(lost > 0, "pruning a layer costs something");
+    assert_eq!(found.proposed, found.layers.iter().map(|layer| layer.proposed).collect::<Vec<_>>());
+    let all: Vec<_> = found.layers.iter().map(|layer| (layer.name.as_str(), layer.proposed)).collect();
+    assert_eq!(found.proposed_accuracy, pruned_accuracy(&plan, &weights, &all));
+}
+
+#[test]
+fn a_vgg_s_curves_are_the_whole_network_s() {
+    check(&RunSpec { batch_norm: true, ..small_spec() }, 60);
+}
+
+#[test]
+fn a_resnet_s_curves_are_the_whole_network_s() {
+    let plan = "basic 1x8 1x16".to_owned();
+    check(&RunSpec { plan, classifier: String::new(), ..small_spec() }, 60);
+}
+
+#[test]
+fn the_command_s_proposal_can_be_pasted_and_refusals_are_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let spec = RunSpec { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..RunSpec::default() };
+    let mut weights = initialize(&Plan::of(&spec, 10).expect("valid"), 1);
+    let write = |name: &str, weights: &Weights| {
+        std::fs::write(path(name), safetensors::write(weights).expect("writes")).expect("writes");
+        path(name)
+    };
+    let file = write("w.safetensors", &weights);
+    let with = |file: &str, more: &[&str]| {
+        let common = ["--plan", "4 M 6 M", "--data", "builtin", "--device", "cpu"];
+        let arguments = ["sensitivity", file].into_iter().chain(common).chain(more.iter().copied());
+        arguments.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let refuse =
+        |file: &str, more: &[&str]| refusal(&with(file, more).iter().map(String::as_str).collect::<Vec<_>>());
+    let measured = with(&file, &["--images", "50", "--ratios", "50,90", "--json"]);
+    let found = answer(&measured.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((found["schema_version"].as_u64(), found["images"].as_u64()), (Some(1), Some(50)));
+    let proposed: Vec<String> =
+        found["proposed"].as_array().expect("a list").iter().map(ToString::to_string).collect();
+    let out = path("pruned.safetensors");
+    answer(&["prune", &file, "--tile", "8", "--ratios", &proposed.join(","), "--out", &out, "--json"]);
+
+    assert!(refuse(&file, &["--ratios", "50,101"]).contains("ratios (101)"));
+    assert!(refuse(&file, &["--ratios", "-5"]).contains("ratios (-5)"));
+    assert!(refuse(&file, &["--drop", "-1"]).contains("drop (-1)"));
+    assert!(refuse(&file, &["--images", "0"]).contains("images (0)"));
+    assert!(
+        refusal(&["sensitivity", &file, "--model", "vgg-small", "--data", "builtin"])
+            .contains("w.safetensors")
+    );
+    let layer = weights.tensors.iter_mut().find(|tensor| tensor.shape.len() == 4).expect("a layer");
+    layer.data[0] = f32::NAN;
+    let nan = refuse(&write("nan.safetensors", &weights), &[]);
+    assert!(nan.contains("NaN") && nan.contains("features.0.weight"), "{nan}");
+}
