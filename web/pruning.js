@@ -7,10 +7,11 @@ export const DEFAULT_CHOICE = Object.freeze({ rule: 'exact', strength: 90, targe
 export const MAX_STRENGTH = 99.9;
 export const MAX_TARGET = 100;
 
-/** @type {Partial<Record<PruneChoice['rule'], string>>} */
+/** @type {Record<PruneChoice['rule'], string>} */
 export const RULES = {
   exact: 'Each column keeps exactly as many of its largest weights as its tile’s level allows.',
   paper: 'The authors’ code: a percentile for each column, interpolated, which can miss its level.',
+  budget: 'Every tile gets the level that loses least for the energy it saves, until the target is met by the paper’s count.',
 };
 
 /** @type {{ [K in keyof PruneChoice]: (value: unknown) => string }} why a value can't be had; empty when it can */

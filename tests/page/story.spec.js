@@ -45,6 +45,19 @@ test('prune, fine-tune, undo: levels, energy and accuracy before committing, zer
   await expect(page.locator('#stages')).toBeHidden();
 });
 
+test('a budget reaches the energy that is asked for', async ({ page }) => {
+  await open(page, '#device=cpu&plan=16+M+32+M&classifier=16&rule=budget&target=2');
+  await steps(page, 2);
+  await expect(page.getByRole('radio', { name: 'Budget' })).toBeChecked();
+  await expect(page.locator('#strength-value')).toHaveText('2.00×');
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.prune());
+  const { stages, analysis } = await report(page);
+  expect(stages[1].pruning).toMatchObject({ rule: 'budget', target: 2 });
+  expect(analysis.energy.paper.improvement).toBeGreaterThanOrEqual(2);
+  // The last tile's step may save a little more than was asked for.
+  expect(analysis.energy.paper.improvement).toBeLessThan(2.5);
+});
+
 test('the rule is chosen, kept in the address, and pruned by', async ({ page }) => {
   await open(page, '#device=cpu&plan=8+M+16+M&classifier=16');
   await steps(page, 2);

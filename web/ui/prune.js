@@ -95,7 +95,7 @@ export class PrunePanel {
     const stage = stageNow(state);
     const chosen = /** @type {HTMLInputElement | null} */ (document.querySelector(`#rule input[value="${choice.rule}"]`));
     if (chosen) chosen.checked = true;
-    byId('rule').title = RULES[choice.rule] ?? '';
+    byId('rule').title = RULES[choice.rule];
     if (!this.#drawing) {
       const budget = choice.rule === 'budget';
       Object.assign(this.#slider, { min: '0', max: String(budget ? TARGET_STEPS : MAX_STRENGTH), step: budget ? '1' : '0.1' });
