@@ -29,6 +29,8 @@ export class Proof {
   #pinned;
   /** @type {ColumnExample | null} */
   #example = null;
+  /** Whether the column is still to be worked through: the worker's word of the proof may come after its answer. */
+  #wanted = false;
 
   /** @param {Api} api @param {Session} session @param {() => { layer: number, tile: number } | null} pinned */
   constructor(api, session, pinned) {
@@ -39,6 +41,7 @@ export class Proof {
     byId('column').addEventListener('change', () => void this.#work());
     document.addEventListener('crossdub:pinned', () => void this.#work());
     for (const type of ['proof', 'opened', 'turn', 'change', 'running', 'progress']) session.addEventListener(type, () => this.draw());
+    session.addEventListener('proof', () => this.#wanted && void this.#work());
   }
 
   async #prove() {
@@ -47,6 +50,7 @@ export class Proof {
     button.disabled = true;
     const done = await this.#api.prove({ images }).catch(() => null);
     button.disabled = false;
+    this.#wanted = Boolean(done);
     if (done) await this.#work();
   }
 
@@ -55,6 +59,7 @@ export class Proof {
     const place = this.#pinned();
     const { proof } = this.#session.state;
     if (!place || !proof) return;
+    this.#wanted = false;
     const column = Math.max(0, /** @type {HTMLInputElement} */ (byId('column')).valueAsNumber || 0);
     this.#example = await this.#firstWithInput({ ...place, column });
     this.draw();
