@@ -271,3 +271,50 @@ fn simulate_refuses_by_name() {
     let nan = refusal(&[&["simulate", &path][..], &SMALL].concat());
     assert!(nan.contains("NaN") && nan.contains(&broken.tensors[1].name), "{nan}");
 }
+
+#[test]
+fn a_budget_is_met_by_every_model_or_refused_with_the_nearest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("pruned.safetensors").display().to_string();
+    let weights = golden_weights();
+    let common = ["prune", &weights, "--tile", "16", "--rule", "budget", "--out", &out];
+    let pruned = |more: &[&str]| answer(&[&common[..], more, &["--json"]].concat());
+    for (adc, target) in [("paper", "2.5"), ("lossless", "1.8")] {
+        let said = pruned(&["--target", target, "--adc", adc]);
+        let reached = said["energy"][adc]["improvement"].as_f64().expect("a ratio");
+        let target: f64 = target.parse().expect("a number");
+        assert!((target..1.1 * target).contains(&reached), "{adc}: {reached} for {target}");
+        assert_eq!(said["rule"], "budget");
+    }
+    let physical = pruned(&["--target", "1.2", "--adc", "puma"]);
+    let lossless = pruned(&["--target", "1.2", "--adc", "lossless"]);
+    assert_eq!(physical["histogram"], lossless["histogram"], "PUMA's energy is linear in bits");
+    let refused = |more: &[&str]| refusal(&[&common[..], more].concat());
+    assert!(refused(&["--target", "1e6", "--adc", "lossless"]).contains("at most"));
+    assert!(refused(&["--target", "0.5"]).contains("1 or more"));
+    assert!(refused(&["--target", "2", "--adc", "magic"]).contains("known are"));
+    assert!(refused(&["--target", "2", "--weighting", "per-inference"]).contains("--model"));
+    assert!(refused(&["--target", "2", "--weighting", "often"]).contains("per-inference"));
+    let network = ["--weighting", "per-inference", "--model", "vgg13"];
+    assert!(refused(&[&["--target", "2"][..], &network].concat()).contains("no convolution"));
+    assert!(refused(&[]).contains("target"));
+    assert!(refused(&["--target", "2", "--importance", "input"]).contains("--data"));
+    assert!(refused(&["--target", "2", "--importance", "luck"]).contains("magnitude"));
+    assert!(refused(&["--target", "2", "--compensate"]).contains("--data"));
+}
+
+#[test]
+fn the_baselines_prune_what_they_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("pruned.safetensors").display().to_string();
+    let weights = golden_weights();
+    let common = ["prune", &weights, "--tile", "16", "--out", &out, "--json"];
+    let magnitude = answer(&[&common[..], &["--rule", "magnitude", "--ratios", "50,50"]].concat());
+    let share =
+        magnitude["zeros"].as_f64().expect("a count") / magnitude["weights"].as_f64().expect("a count");
+    assert!((share - 0.5).abs() < 1e-3, "{share}");
+    let tiles = answer(&[&common[..], &["--rule", "tiles", "--ratios", "25,50"]].concat());
+    assert_eq!(tiles["zeroed_tiles"], tiles["histogram"][5]);
+    let zeroed = tiles["zeroed_tiles"].as_f64().expect("a count");
+    assert!((0.25 * 58.0..0.5 * 58.0).contains(&zeroed), "{zeroed} of 58");
+}

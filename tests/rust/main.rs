@@ -5,6 +5,7 @@
 //! tests the method too.
 
 mod command_line;
+mod compensation;
 mod golden;
 mod gradients;
 mod hardware;

@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::arguments::{HardwareOptions, ModelOptions};
+use super::arguments::{DataOptions, HardwareOptions, ModelOptions, ReadingOptions};
 use super::converter_options::ConversionOptions;
-use super::{files, human, output};
+use super::{evaluate, files, human, output};
 use crate::crossbar::prune::{Outcome, Rule};
+use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::model::network::Plan;
 use crate::report::{Analysis, Energies, analyze};
-use crate::spec::{HardwareSpec, SCHEMA_VERSION};
-use crate::train::pruning::PruneSpec;
-use crate::weights::safetensors;
+use crate::spec::{DeviceChoice, HardwareSpec, SCHEMA_VERSION};
+use crate::train::inputs::Inputs;
+use crate::train::pruning::{Known, PruneSpec};
+use crate::weights::{Weights, safetensors};
 
 /// Classes of the network that is asked for its output positions: they change none.
 const CLASSES: usize = 10;
@@ -49,8 +51,30 @@ pub struct Options {
     /// With the rule budget: what is counted, per-tile (every tile once) or per-inference (needs the network)
     #[arg(long, value_name = "WHAT", default_value = "per-tile")]
     weighting: String,
+    /// With the rule budget: what is spared, magnitude or input (a weight times its input; needs the
+    /// network and --data)
+    #[arg(long, value_name = "WHAT", default_value = "auto")]
+    importance: String,
+    /// Changes the weights that are left to make up for those that went (needs the network and --data)
+    #[arg(long)]
+    compensate: bool,
+    /// Training images on which inputs are measured
+    #[arg(long, value_name = "N", default_value_t = PruneSpec::default().images)]
+    images: usize,
     #[command(flatten)]
     model: ModelOptions,
+    /// Training images: builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of
+    /// ImageNet's images
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Leaves the last N training images for evaluation
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    holdout: usize,
+    /// Seed of the built-in images
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    reading: ReadingOptions,
     /// Also writes the masks: 1 where a weight stays
     #[arg(long, value_name = "M.safetensors")]
     masks: Option<PathBuf>,
@@ -111,13 +135,18 @@ pub fn run(options: &Options) -> Result<()> {
     let spec = options.spec()?;
     let rule = spec.rule;
     let weights = files::read_weights(&options.weights)?;
-    let mut layers =
-        weights.matrices(false).map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let layers = weights.matrices(false).map_err(|error| error.in_file(&files::name(&options.weights)))?;
     let positions = options.positions(&layers)?;
     let before = analyze(&layers, &hardware);
-    let outcome = spec.apply(&mut layers, &hardware, positions.as_deref())?;
-    let after = analyze(&layers, &hardware);
-    let pruned = weights.with_layers(layers);
+    let compute = match spec.gathering() {
+        Some(_) => Some(pollster::block_on(Compute::open(DeviceChoice::Auto))?),
+        None => None,
+    };
+    let inputs = options.inputs(&spec, &weights, compute.as_ref())?;
+    let known = Known { positions: positions.as_deref(), inputs: inputs.as_ref() };
+    let pruned = pollster::block_on(spec.prune(&weights, &hardware, known, compute.as_ref()));
+    let (pruned, outcome) = pruned?;
+    let after = analyze(&pruned.matrices(false)?, &hardware);
     if let Some(path) = &options.masks {
         files::write("writing masks", path, &safetensors::write(&pruned.masks())?)?;
     }
@@ -132,13 +161,38 @@ pub fn run(options: &Options) -> Result<()> {
 impl Options {
     fn spec(&self) -> Result<PruneSpec> {
         let weighting = serde_json::from_value(self.weighting.as_str().into());
+        let importance = serde_json::from_value(self.importance.as_str().into());
+        let unknown_importance =
+            |_| Error::field("importance", &self.importance, "takes auto, magnitude or input");
         let unknown = |_| Error::field("weighting", &self.weighting, "takes per-tile or per-inference");
         Ok(PruneSpec {
             rule: self.rule.into(),
             ratios: self.ratios.clone().unwrap_or_default(),
             target: self.target,
             weighting: weighting.map_err(unknown)?,
+            importance: importance.map_err(unknown_importance)?,
+            compensate: self.compensate,
+            images: self.images,
         })
+    }
+
+    /// What the network's convolutions see, where that is asked for and can be had.
+    fn inputs(
+        &self,
+        spec: &PruneSpec,
+        weights: &Weights,
+        compute: Option<&Compute>,
+    ) -> Result<Option<Inputs>> {
+        let (Some(asked), Some(data), Some(compute)) = (spec.gathering(), &self.data, compute) else {
+            return Ok(None);
+        };
+        let (holdout, seed, reading) = (self.holdout, self.seed, self.reading);
+        let data = DataOptions { data: data.clone(), holdout, seed, reading };
+        let (run, mut source) = evaluate::open(&self.model, &data)?;
+        let plan = Plan::of(&run, source.classes().len())?;
+        let network = evaluate::network(&run, source.classes().len(), weights, compute)
+            .map_err(|error| error.in_file(&files::name(&self.weights)))?;
+        pollster::block_on(Inputs::gather(&network, &plan, &mut source, asked, compute)).map(Some)
     }
 
     /// Output positions, where the network is named.

@@ -22,7 +22,8 @@ use crate::recipe::outcome::{Done, RecipeReport, Record};
 use crate::recipe::stage::{Stage, Work};
 use crate::spec::{RunSpec, SCHEMA_VERSION};
 use crate::train::evaluate::Evaluation;
-use crate::train::pruning::PruneSpec;
+use crate::train::inputs::Inputs;
+use crate::train::pruning::{Known, PruneSpec};
 use crate::train::session::Session;
 use crate::weights::Weights;
 
@@ -220,12 +221,22 @@ impl Runner<'_> {
     fn prune(&self, spec: &PruneSpec, start: &Weights) -> Result<(Weights, Record)> {
         let began = Instant::now();
         let hardware = &self.recipe.hardware;
-        let mut layers = start.matrices(false)?;
-        let source = self.images.source()?;
+        let mut source = self.images.source()?;
+        let classes = source.classes().len();
+        let plan = Plan::of(&self.recipe.spec, classes)?;
+        let positions = plan.positions_of(&start.matrices(false)?)?;
+        let inputs = match spec.gathering() {
+            Some(asked) => {
+                let network = evaluate::network(&self.recipe.spec, classes, start, self.compute)?;
+                let gathered = Inputs::gather(&network, &plan, &mut source, asked, self.compute);
+                Some(pollster::block_on(gathered)?)
+            }
+            None => None,
+        };
+        let known = Known { positions: Some(&positions), inputs: inputs.as_ref() };
+        let pruned = spec.prune(start, hardware, known, Some(self.compute));
+        let (pruned, outcome) = pollster::block_on(pruned)?;
         let test = source.test();
-        let positions = Plan::of(&self.recipe.spec, test.classes().len())?.positions_of(&layers)?;
-        let outcome = spec.apply(&mut layers, hardware, Some(&positions))?;
-        let pruned = start.clone().with_layers(layers);
         let network = evaluate::network(&self.recipe.spec, test.classes().len(), &pruned, self.compute)?;
         let all = 0..test.len();
         let evaluation =

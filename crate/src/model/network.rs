@@ -67,14 +67,16 @@ impl Plan {
     /// Output positions of each of the layers, which are found by name.
     ///
     /// # Errors
-    /// When the network has no convolution of a layer's name.
+    /// When the network has no convolution of a layer's name and size.
     pub fn positions_of(&self, layers: &[Matrix]) -> Result<Vec<u64>> {
         let known = self.positions();
         let of_layer = |layer: &Matrix| {
-            let found = known.iter().find(|(name, _, _)| *name == layer.name);
-            let missing =
-                || Error::field("model", &layer.name, "the network has no convolution of this name");
-            found.map(|(_, _, count)| *count).ok_or_else(missing)
+            let size = |shape: &[usize]| (shape[0], shape[1..].iter().product::<usize>());
+            let found = known
+                .iter()
+                .find(|(name, shape, _)| *name == layer.name && size(shape) == (layer.rows, layer.cols));
+            let why = format!("the network has no convolution of this name, {} x {}", layer.rows, layer.cols);
+            found.map(|(_, _, count)| *count).ok_or_else(|| Error::field("model", &layer.name, why))
         };
         layers.iter().map(of_layer).collect()
     }
@@ -149,6 +151,9 @@ pub(super) fn torch_leaf(name: &str) -> &str {
     }
 }
 
+/// Sees each convolution with its input, on the way of images through a network.
+pub type Look<'a> = dyn FnMut(&Conv2d, &Tensor<4>) + 'a;
+
 /// A network. Weights are zero until they are initialized or loaded.
 #[derive(Module, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a run has one network")]
@@ -193,9 +198,14 @@ impl Network {
 
     /// The activations that leave a part, from those that enter it; images enter part 0.
     pub fn through(&self, part: usize, x: Tensor<4>) -> Tensor<4> {
+        self.watch(part, x, &mut |_, _| {})
+    }
+
+    /// The same, while `look` sees the part's convolutions and what enters them.
+    pub fn watch(&self, part: usize, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
         match self {
-            Self::Vgg(network) => network.through(part, x),
-            Self::ResNet(network) => network.through(part, x),
+            Self::Vgg(network) => network.through(part, x, look),
+            Self::ResNet(network) => network.through(part, x, look),
         }
     }
 

@@ -7,6 +7,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, Pa
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
+use super::network::Look;
 use super::resnet_plan::{BlockPlan, ConvPlan, ResNetPlan};
 
 /// A convolution without bias and its normalization.
@@ -28,7 +29,8 @@ impl ConvNorm {
         Self { conv, norm: BatchNormConfig::new(plan.outputs).init(device) }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
+        look(&self.conv, &x);
         self.norm.forward(self.conv.forward(x))
     }
 }
@@ -48,14 +50,14 @@ impl Block {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
         let around = match &self.downsample {
-            Some(downsample) => downsample.forward(x.clone()),
+            Some(downsample) => downsample.forward(x.clone(), look),
             None => x.clone(),
         };
         let last = self.convolutions.len() - 1;
         let through = self.convolutions.iter().enumerate().fold(x, |x, (at, convolution)| {
-            let x = convolution.forward(x);
+            let x = convolution.forward(x, look);
             if at < last { relu(x) } else { x }
         });
         relu(through + around)
@@ -107,18 +109,19 @@ impl ResNet {
     /// Class scores from the activations that enter a part: part 0 is what stands before the blocks,
     /// each block is one.
     pub(super) fn forward_from(&self, part: usize, x: Tensor<4>) -> Tensor<2> {
-        let x = if part == 0 { self.through(0, x) } else { x };
-        let x = self.blocks().skip(part.saturating_sub(1)).fold(x, |x, block| block.forward(x));
+        let nothing: &mut Look<'_> = &mut |_, _| {};
+        let x = if part == 0 { self.through(0, x, nothing) } else { x };
+        let x = self.blocks().skip(part.saturating_sub(1)).fold(x, |x, block| block.forward(x, nothing));
         let x: Tensor<3> = x.flatten(2, 3);
         let x: Tensor<2> = x.mean_dim(2).squeeze_dim(2);
         self.fc.forward(x)
     }
 
     /// The activations that leave a part, from those that enter it.
-    pub(super) fn through(&self, part: usize, x: Tensor<4>) -> Tensor<4> {
+    pub(super) fn through(&self, part: usize, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
         match part.checked_sub(1).and_then(|block| self.blocks().nth(block)) {
-            Some(block) => block.forward(x),
-            None => self.pool.forward(relu(self.stem.forward(x))),
+            Some(block) => block.forward(x, look),
+            None => self.pool.forward(relu(self.stem.forward(x, look))),
         }
     }
 

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::network::Look;
 use super::plan::VggPlan;
 
 /// A convolution with its normalization and pooling.
@@ -29,7 +30,8 @@ pub struct Vgg {
 }
 
 impl Block {
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
+        look(&self.conv, &x);
         let mut x = self.conv.forward(x);
         if let Some(norm) = &self.norm {
             x = norm.forward(x);
@@ -82,7 +84,7 @@ impl Vgg {
         x: Tensor<4>,
         mut dropout: Option<ChaCha8Rng>,
     ) -> Tensor<2> {
-        let mut x = self.features.iter().skip(block).fold(x, |x, block| block.forward(x));
+        let mut x = self.features.iter().skip(block).fold(x, |x, block| block.forward(x, &mut |_, _| {}));
         // At the size it was made for, the average would change nothing.
         if let Some(average) = self.average.as_ref().filter(|a| x.dims()[2..] != a.output_size) {
             x = average.forward(x);
@@ -102,8 +104,8 @@ impl Vgg {
     }
 
     /// The activations that leave a block, from those that enter it.
-    pub(super) fn through(&self, block: usize, x: Tensor<4>) -> Tensor<4> {
-        self.features[block].forward(x)
+    pub(super) fn through(&self, block: usize, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
+        self.features[block].forward(x, look)
     }
 
     /// The convolutions, in order: the layers that lie on crossbars.

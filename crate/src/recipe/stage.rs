@@ -42,6 +42,7 @@ fn pruning_inputs(spec: &PruneSpec, hardware: &HardwareSpec) -> Value {
     let mut inputs = json!({ "rule": spec.rule, "ratios": spec.ratios, "shape": shape(hardware) });
     if spec.rule == Rule::Budget {
         inputs["target"] = json!([spec.target, spec.weighting]);
+        inputs["importance"] = json!(spec.importance);
         inputs["converter"] = json!([
             hardware.adc,
             hardware.dac_bits,
@@ -51,6 +52,9 @@ fn pruning_inputs(spec: &PruneSpec, hardware: &HardwareSpec) -> Value {
         ]);
     } else if spec.ratios.is_empty() {
         inputs["tol"] = json!(hardware.tol);
+    }
+    if let Some(gathering) = spec.gathering() {
+        inputs["images"] = json!([gathering.images, gathering.moments]);
     }
     inputs
 }

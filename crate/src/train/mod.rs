@@ -1,8 +1,10 @@
 //! The training session, the same on the page and on the command line: one step at a time.
 
 pub mod checkpoint;
+pub mod compensate;
 pub mod divergence;
 pub mod evaluate;
+pub mod inputs;
 pub mod masks;
 pub mod progress;
 pub mod pruning;

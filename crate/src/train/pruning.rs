@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::compensate::compensate;
+use super::inputs::{Gathering, Inputs};
 use crate::adc::Model;
 use crate::adc::converter::{Converter, Kind, MAX_BITS, Settings};
 use crate::adc::lossless::{bits_for, signed_bits_for};
@@ -9,9 +11,11 @@ use crate::crossbar::level::Levels;
 use crate::crossbar::prune::budget::{self, Budget};
 use crate::crossbar::prune::{Outcome, Rule, Threshold, prune};
 use crate::crossbar::tiling::TileShape;
+use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::spec::{HardwareSpec, Subtraction};
+use crate::weights::Weights;
 
 /// What a budget counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,8 +28,22 @@ pub enum Weighting {
     PerInference,
 }
 
+/// How much it matters that a weight stays; what a budget spares. Each layer's sums to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Importance {
+    /// `input` where the others make up for what goes, else `magnitude`: what docs/pruning.md found
+    /// better.
+    #[default]
+    Auto,
+    /// Its square.
+    Magnitude,
+    /// Its square times the mean square of its input over training images.
+    Input,
+}
+
 /// Fields of a pruning. Those that its rule does not use are accepted and ignored.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PruneSpec {
     /// How tiles are brought to their levels.
@@ -36,6 +54,35 @@ pub struct PruneSpec {
     pub target: Option<f64>,
     /// What a budget counts.
     pub weighting: Weighting,
+    /// What a budget spares.
+    pub importance: Importance,
+    /// Whether the weights that are left are changed to make up for those that went.
+    pub compensate: bool,
+    /// Training images on which inputs are measured, where they are needed.
+    pub images: usize,
+}
+
+impl Default for PruneSpec {
+    fn default() -> Self {
+        Self {
+            rule: Rule::Exact,
+            ratios: Vec::new(),
+            target: None,
+            weighting: Weighting::PerTile,
+            importance: Importance::Auto,
+            compensate: false,
+            images: 512,
+        }
+    }
+}
+
+/// What is known of a network besides its weights.
+#[derive(Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// Output positions of each layer.
+    pub positions: Option<&'a [u64]>,
+    /// What its convolutions see; gathered when [`PruneSpec::gathering`] asks for it.
+    pub inputs: Option<&'a Inputs>,
 }
 
 impl PruneSpec {
@@ -52,25 +99,62 @@ impl PruneSpec {
         }
     }
 
-    /// Prunes the layers in place; `positions` are the output positions of each, where they are known.
+    /// Whether a budget's importance asks for inputs.
+    fn by_input(&self) -> bool {
+        self.rule == Rule::Budget
+            && match self.importance {
+                Importance::Auto => self.compensate,
+                Importance::Magnitude => false,
+                Importance::Input => true,
+            }
+    }
+
+    /// What has to be gathered of the network's inputs; none when the weights are enough.
+    pub fn gathering(&self) -> Option<Gathering> {
+        let needed = self.compensate || self.by_input();
+        needed.then_some(Gathering { images: self.images, moments: self.compensate })
+    }
+
+    /// The checkpoint pruned, and compensated where that is asked for; what pruning did to the tiles.
+    ///
+    /// # Errors
+    /// When there is no crossbar layer, a field is out of range, a target can't be met, or something
+    /// is not known that is needed.
+    pub async fn prune(
+        &self,
+        dense: &Weights,
+        hardware: &HardwareSpec,
+        known: Known<'_>,
+        compute: Option<&Compute>,
+    ) -> Result<(Weights, Outcome)> {
+        let mut layers = dense.matrices(false)?;
+        let outcome = self.apply(&mut layers, hardware, known)?;
+        let pruned = dense.clone().with_layers(layers);
+        match (known.inputs, compute) {
+            _ if !self.compensate => Ok((pruned, outcome)),
+            (Some(inputs), Some(compute)) => Ok((compensate(dense, pruned, inputs, compute).await?, outcome)),
+            _ => Err(Error::field("compensate", true, NEEDS_DATA)),
+        }
+    }
+
+    /// Prunes the layers in place, without compensation.
     ///
     /// # Errors
     /// When a field is out of range, a target can't be met, or conversions of an inference are to be
     /// counted and the positions are not known.
-    pub fn apply(
-        &self,
-        layers: &mut [Matrix],
-        hardware: &HardwareSpec,
-        positions: Option<&[u64]>,
-    ) -> Result<Outcome> {
+    pub fn apply(&self, layers: &mut [Matrix], hardware: &HardwareSpec, known: Known<'_>) -> Result<Outcome> {
         let shape = TileShape::from(hardware);
         let threshold = self.threshold(hardware)?;
         let Threshold::Target(target) = threshold else { return prune(layers, shape, self.rule, &threshold) };
         let energy = EnergyOfRows::of(hardware)?;
         let energy = |active, rows| energy.at(active, rows);
-        let weights = self.weights(layers.len(), positions)?;
+        let weights = self.weights(layers.len(), known.positions)?;
         let budget = Budget { target, energy: &energy, weights: weights.as_deref() };
-        let importance = budget::squares(layers);
+        let importance = match known.inputs {
+            _ if !self.by_input() => budget::squares(layers),
+            Some(inputs) => by_input(layers, inputs)?,
+            None => return Err(Error::field("importance", "input", NEEDS_DATA)),
+        };
         budget::prune(layers, shape, &importance, &budget)
     }
 
@@ -87,6 +171,18 @@ impl PruneSpec {
             }
         }
     }
+}
+
+const NEEDS_DATA: &str = "needs the network and training images: name them with --model and --data";
+
+/// Squared weights times the mean squares of their inputs, over each layer's sum.
+fn by_input(layers: &[Matrix], inputs: &Inputs) -> Result<Vec<Vec<f32>>> {
+    let of_layer = |layer: &Matrix| {
+        let inputs = inputs.get(&layer.name).filter(|inputs| inputs.mean_square.len() == layer.cols);
+        let missing = || Error::file("weighing a layer's weights", &*layer.name, "its inputs are not known");
+        Ok(budget::shares(layer, &inputs.ok_or_else(missing)?.mean_square))
+    };
+    layers.iter().map(of_layer).collect()
 }
 
 /// What a converter's conversion costs by a tile's active rows.
@@ -157,7 +253,7 @@ mod tests {
         for adc in ["paper", "lossless"] {
             let hardware = HardwareSpec { tile: 16, adc: adc.to_owned(), ..HardwareSpec::default() };
             let mut pruned = layers();
-            budget(2.0).apply(&mut pruned, &hardware, None).expect("can be met");
+            budget(2.0).apply(&mut pruned, &hardware, Known::default()).expect("can be met");
             let energy = analyze(&pruned, &hardware).energy;
             let reached = if adc == "paper" { energy.paper } else { energy.lossless };
             let improvement = reached.improvement.expect("something converts");
@@ -170,9 +266,10 @@ mod tests {
         let hardware = HardwareSpec { tile: 16, ..HardwareSpec::default() };
         let spec = PruneSpec { weighting: Weighting::PerInference, ..budget(2.0) };
         let mut pruned = layers();
-        assert!(spec.apply(&mut pruned, &hardware, None).is_err());
+        assert!(spec.apply(&mut pruned, &hardware, Known::default()).is_err());
         // All conversions happen in the first layer: the second has nothing to give.
-        spec.apply(&mut pruned, &hardware, Some(&[1_000_000, 0])).expect("can be met");
+        let known = Known { positions: Some(&[1_000_000, 0]), inputs: None };
+        spec.apply(&mut pruned, &hardware, known).expect("can be met");
         assert_eq!(pruned[1], layers()[1]);
         assert!(pruned[0].data.iter().filter(|w| **w == 0.0).count() > 32 * 64 / 2);
     }
@@ -181,12 +278,14 @@ mod tests {
     fn what_a_budget_lacks_is_named() {
         let hardware = HardwareSpec::default();
         let refused = |spec: &PruneSpec, hardware: &HardwareSpec| {
-            spec.apply(&mut layers(), hardware, None).expect_err("refused").to_string()
+            spec.apply(&mut layers(), hardware, Known::default()).expect_err("refused").to_string()
         };
         assert!(refused(&PruneSpec { target: None, ..budget(2.0) }, &hardware).contains("target"));
         let sliced = HardwareSpec { adc: "lossless-sliced".to_owned(), ..HardwareSpec::default() };
         assert!(refused(&budget(2.0), &sliced).contains("adc"));
         let unknown = HardwareSpec { adc: "x".to_owned(), ..HardwareSpec::default() };
         assert!(refused(&budget(2.0), &unknown).contains("adc"));
+        let by_input = PruneSpec { importance: Importance::Input, ..budget(2.0) };
+        assert!(refused(&by_input, &hardware).contains("--data"));
     }
 }

@@ -1,0 +1,110 @@
+//! Pruning that looks at data: what is left makes up for what went, and zeros stay zeros.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crossdub::crossbar::prune::Rule;
+use crossdub::data::source::Source;
+use crossdub::device::Compute;
+use crossdub::model::network::{Network, Plan};
+use crossdub::model::parameters::import;
+use crossdub::spec::{DeviceChoice, HardwareSpec};
+use crossdub::train::inputs::{Gathering, Inputs};
+use crossdub::train::pruning::{Importance, Known, PruneSpec};
+use crossdub::weights::{Weights, safetensors};
+use pollster::block_on;
+
+use crate::training::{session, small_data, small_spec};
+
+/// A network that has learned a little, and what its convolutions see.
+fn trained() -> (Weights, Inputs, Compute) {
+    let mut session = session(small_spec());
+    for _ in 0..60 {
+        block_on(session.step()).expect("trains");
+    }
+    let weights = block_on(session.weights()).expect("reads");
+    let compute = block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let plan = Plan::of(&small_spec(), 10).expect("valid");
+    let network = import(Network::new(&plan, &compute.device), &plan, &weights).expect("fits");
+    let asked = Gathering { images: 100, moments: true };
+    let mut source = Source::from(small_data());
+    let inputs = block_on(Inputs::gather(&network, &plan, &mut source, asked, &compute)).expect("gathers");
+    (weights, inputs, compute)
+}
+
+/// How far a layer's outputs are from those of the dense one: `sum d^T C d` over its outputs.
+fn error(name: &str, dense: &Weights, other: &Weights, inputs: &Inputs) -> f64 {
+    let moments = inputs.get(name).and_then(|layer| layer.moments.clone()).expect("gathered").into_data();
+    let moments = moments.as_slice::<f32>().expect("float32");
+    let (dense, other) = (dense.get(name).expect("a layer"), other.get(name).expect("a layer"));
+    let difference: Vec<f64> =
+        dense.data.iter().zip(&other.data).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
+    let rows = dense.data.len() / dense.shape[0];
+    let of_output = |row: &[f64]| -> f64 {
+        let cells = (0..rows * rows).map(|at| row[at / rows] * row[at % rows] * f64::from(moments[at]));
+        cells.sum()
+    };
+    difference.chunks_exact(rows).map(of_output).sum()
+}
+
+#[test]
+fn compensation_lowers_every_layer_s_error_and_moves_no_zero() {
+    let (dense, inputs, compute) = trained();
+    let hardware = HardwareSpec { tile: 16, ..HardwareSpec::default() };
+    let known = Known { positions: None, inputs: Some(&inputs) };
+    for spec in [
+        PruneSpec { rule: Rule::Exact, ratios: vec![60.0, 80.0, 80.0], ..PruneSpec::default() },
+        PruneSpec { rule: Rule::Budget, target: Some(2.0), ..PruneSpec::default() },
+    ] {
+        let compensated = PruneSpec { importance: Importance::Input, compensate: true, ..spec.clone() };
+        let spec = PruneSpec { importance: Importance::Input, ..spec };
+        let prune = |spec: &PruneSpec| {
+            block_on(spec.prune(&dense, &hardware, known, Some(&compute))).expect("prunes").0
+        };
+        let (plain, better) = (prune(&spec), prune(&compensated));
+        assert!(plain.masks() == better.masks(), "the same weights go");
+        for layer in &plain.masks().tensors {
+            let (before, after) =
+                (error(&layer.name, &dense, &plain, &inputs), error(&layer.name, &dense, &better, &inputs));
+            // A budget may leave a layer as it is.
+            assert!(before == 0.0 || after < 0.9 * before, "{}: {after} for {before}", layer.name);
+        }
+        for (old, new) in dense.tensors.iter().zip(&better.tensors) {
+            assert!(old.shape.len() == 4 || old == new, "{} is no crossbar layer", old.name);
+        }
+    }
+}
+
+#[test]
+fn mean_squares_are_the_moments_diagonal() {
+    let (_, inputs, _) = trained();
+    for layer in &inputs.layers {
+        let moments = layer.moments.clone().expect("gathered").into_data();
+        let moments = moments.as_slice::<f32>().expect("float32");
+        let rows = layer.mean_square.len();
+        let diagonal = (0..rows).map(|at| moments[at * (rows + 1)]);
+        assert!(diagonal.eq(layer.mean_square.iter().copied()), "{}", layer.name);
+        assert!(layer.mean_square.iter().any(|square| *square > 0.0), "{}", layer.name);
+    }
+}
+
+#[test]
+fn the_command_line_compensates_and_repeats_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (dense, _, _) = trained();
+    let weights = path("dense.safetensors");
+    std::fs::write(&weights, safetensors::write(&dense).expect("fits")).expect("writes");
+    let network = ["--plan", "8 M 16 M 16 M", "--classifier", "32", "--data", "builtin", "--images", "64"];
+    let prune = |out: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+        command.args(["prune", &weights, "--out", out, "--rule", "budget", "--target", "2"]);
+        let output = command.args(network).args(more).stdin(Stdio::null()).output().expect("runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        crate::shared::weights(Path::new(out))
+    };
+    let first = prune(&path("a.safetensors"), &["--compensate"]);
+    assert!(first == prune(&path("b.safetensors"), &["--compensate"]));
+    let plain = prune(&path("c.safetensors"), &["--importance", "input"]);
+    assert!(plain.masks() == first.masks() && plain != first);
+}
