@@ -52,3 +52,21 @@ test('trains on WebGPU and names the adapter; goes on with the CPU when the devi
   await expect.poll(async () => (await report(page)).training.device, { timeout: PATIENCE }).toBe('cpu');
   await expect.poll(async () => (await report(page)).training.step, { timeout: PATIENCE }).toBeGreaterThan(0);
 });
+
+test('what was trained on WebGPU is pruned, and proved exact', async ({ page }) => {
+  await page.goto('./#device=webgpu&plan=8+M+16+M&classifier=16&tile=16&batch=4');
+  const proof = await page.evaluate(async () => {
+    const { crossdub } = /** @type {any} */ (window);
+    await crossdub.ready;
+    for (let i = 0; i < 2; i += 1) await crossdub.step();
+    await crossdub.prune({ rule: 'budget', target: 2 });
+    await crossdub.set({ resolution: 'lossless-sliced' });
+    return crossdub.prove({ images: 4 });
+  });
+  const { training } = await report(page);
+  expect(training.device).toBe('webgpu');
+  expect(proof).toMatchObject({ images: 4, exact: true, mismatched_outputs: 0, saturated_conversions: 0 });
+  expect(proof.conversions).toBeGreaterThan(0);
+  await expect(page.locator('#proof-words')).toContainText('4 images at resolution lossless-sliced');
+  await expect(page.locator('#proof-words')).toContainText('Exact: every output integer');
+});
