@@ -1,6 +1,7 @@
 //! Agreement with the authors' own code, case by case.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use burn::tensor::{Tensor, TensorData};
 use crossdub::crossbar::prune::{Rule, Threshold, prune};
@@ -48,21 +49,24 @@ fn cases() -> Vec<Case> {
     cases
 }
 
+/// Every kind, as the command line names it.
+const KINDS: [(RegularizerKind, &str); 7] = [
+    (RegularizerKind::Gated, "gated"),
+    (RegularizerKind::Ungated, "ungated"),
+    (RegularizerKind::MeanAndVariance, "mean-and-variance"),
+    (RegularizerKind::MeanAndGatedVariance, "mean-and-gated-variance"),
+    (RegularizerKind::GroupLassoTile, "group-lasso-tile"),
+    (RegularizerKind::GroupLassoRow, "group-lasso-row"),
+    (RegularizerKind::GroupLassoColumn, "group-lasso-column"),
+];
+
 #[test]
 fn regularizers_and_their_gradients_agree() {
-    let kinds = [
-        (RegularizerKind::Gated, "gated"),
-        (RegularizerKind::Ungated, "ungated"),
-        (RegularizerKind::MeanAndVariance, "mean_and_variance"),
-        (RegularizerKind::MeanAndGatedVariance, "mean_and_gated_variance"),
-        (RegularizerKind::GroupLassoTile, "group_lasso_tile"),
-        (RegularizerKind::GroupLassoRow, "group_lasso_row"),
-        (RegularizerKind::GroupLassoColumn, "group_lasso_column"),
-    ];
     let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
     for case in cases() {
         let (inputs, expected) = (weights(&case.weights), weights(&case.expected));
-        for (kind, name) in kinds {
+        for (kind, name) in KINDS {
+            let name = name.replace('-', "_");
             let number = |key: &str| case.record[key].as_f64().expect("a number");
             let regularizer = Regularizer {
                 kind,
@@ -85,6 +89,44 @@ fn regularizers_and_their_gradients_agree() {
             let golden = number(&format!("loss_{name}"));
             let difference = ((loss - golden) / golden).abs();
             assert!(difference < 1e-5, "{} {name}: {loss} for {golden}", case.name());
+        }
+    }
+}
+
+#[test]
+fn the_command_s_losses_and_gradients_agree() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("gradient.safetensors");
+    for case in cases() {
+        let (hardware, expected) = (case.hardware(), weights(&case.expected));
+        let number = |key: &str| case.record[key].as_f64().expect("a number");
+        for (_, kind) in KINDS {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+            command.arg("regularize").arg(&case.weights).args(["--kind", kind, "--json", "--grad"]).arg(&out);
+            for (option, value) in [
+                ("--tile", hardware.tile as f64),
+                ("--weight-bits", hardware.weight_bits as f64),
+                ("--lambda", number("lambda_variance")),
+                ("--lambda-mean", number("lambda_mean")),
+            ] {
+                command.args([option, &value.to_string()]);
+            }
+            let output = command.output().expect("runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let answer: Value = serde_json::from_slice(&output.stdout).expect("exactly one JSON object");
+            let name = kind.replace('-', "_");
+            let (loss, golden) = (answer["loss"].as_f64().expect("a loss"), number(&format!("loss_{name}")));
+            assert!(((loss - golden) / golden).abs() < 1e-5, "{} {kind}: {loss} for {golden}", case.name());
+            let tiles: f64 = numbers(&case.record["tiles_per_layer"]).iter().sum();
+            assert_eq!(answer["tiles"].as_f64(), Some(tiles), "{}", case.name());
+            let gradients = weights(&out);
+            assert!(!gradients.tensors.is_empty());
+            for gradient in &gradients.tensors {
+                let golden =
+                    expected.get(&format!("grad_{name}.{}", gradient.name)).expect("a golden gradient");
+                let difference = relative_difference(&gradient.data, &golden.data);
+                assert!(difference < 1e-4, "{} {kind} {}: {difference:e}", case.name(), gradient.name);
+            }
         }
     }
 }

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use crossdub::recipe::file::{Change, Recipe};
 use crossdub::recipe::grid;
+use crossdub::report::analyze;
+use crossdub::spec::HardwareSpec;
 use serde_json::Value;
 
-use crate::shared::{json, repository};
+use crate::shared::{json, layers, repository};
 
 /// A recipe of seconds, with masks that a training after pruning must keep.
 const TINY: &str = r#"
@@ -207,6 +209,83 @@ fn check_page(folder: &Path, runs: &[&str]) {
     let nothing =
         crossdub(&["report", &path("nowhere"), "--out", &path("none.html")]).output().expect("runs");
     assert!(nothing.status.code() == Some(1) && !Path::new(&path("none.html")).exists());
+}
+
+/// S-DUB in small: whole tiles first, then balanced columns in those that are left.
+const SDUB: &str = r#"
+name = "sdub"
+data = "builtin"
+plan = "8 M 16 M 16 M"
+classifier = "16"
+limit = 512
+holdout = 250
+batch = 64
+tile = 8
+device = "cpu"
+
+[[stage]]
+name = "structured"
+kind = "train"
+regularizer = "group-lasso-tile"
+lambda = 1e-2
+epochs = 2
+
+[[stage]]
+name = "zero-tiles"
+kind = "prune"
+rule = "tiles"
+ratios = [0, 25, 50]
+
+[[stage]]
+name = "dub"
+kind = "train"
+regularizer = "gated"
+lambda = 1e-2
+learning_rate = 0.01
+epochs = 1
+
+[[stage]]
+name = "prune"
+kind = "prune"
+rule = "exact"
+ratios = [20, 60, 80]
+
+[[stage]]
+name = "finetune"
+kind = "finetune"
+epochs = 1
+"#;
+
+#[test]
+fn structured_dub_keeps_the_tiles_it_emptied_and_balances_the_rest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = folder.path().join("sdub.toml");
+    std::fs::write(&recipe, SDUB).expect("writes");
+    let out = folder.path().join("run");
+    let arguments = [recipe.display().to_string(), out.display().to_string()];
+    let output = succeeds(&["run", &arguments[0], "--out", &arguments[1], "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("exactly one JSON object");
+    let empty = |stage: &Value| -> Vec<Vec<bool>> {
+        let file = out.join("stages").join(stage["id"].as_str().expect("an id")).join("weights.safetensors");
+        let hardware = HardwareSpec { tile: 8, ..HardwareSpec::default() };
+        let layers = analyze(&layers(&file), &hardware).layers;
+        layers.iter().map(|layer| layer.tile_sparsity.iter().map(|&share| share == 1.0).collect()).collect()
+    };
+    let by_stage: Vec<Vec<Vec<bool>>> = stages(&report).iter().map(empty).collect();
+    let count = |layer: &[bool]| layer.iter().filter(|&&empty| empty).count();
+    let emptied = &by_stage[1];
+    for (layer, share) in emptied.iter().zip([0.0, 0.25, 0.5]) {
+        assert_eq!(count(layer), (share * layer.len() as f64).floor() as usize, "of {}", layer.len());
+    }
+    assert_eq!(by_stage[0].iter().map(|layer| count(layer)).sum::<usize>(), 0);
+    for later in &by_stage[2..] {
+        assert!(later == emptied, "no later stage fills an emptied tile or empties another");
+    }
+    // The energy of both parts: emptied tiles cost nothing, and the rest has fewer bits.
+    let improvement = |stage: usize| stages(&report)[stage]["energy"]["paper"]["improvement"].as_f64();
+    let (structured, both) = (improvement(1).expect("a ratio"), improvement(3).expect("a ratio"));
+    assert!(structured > 1.0 && both > structured, "{structured} then {both}");
+    assert_eq!(improvement(4), improvement(3), "fine-tuning keeps every zero");
 }
 
 #[test]

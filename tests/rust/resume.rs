@@ -84,7 +84,7 @@ fn a_killed_process_goes_on_to_the_same_weights() {
 
     let mut child = train(&killed, &BEGIN).spawn().expect("runs");
     for kill in 0..3 {
-        wait_for_checkpoints(&killed, 2 + kill);
+        wait_for_checkpoint(&killed, 3 * (2 + kill));
         child.kill().expect("kills");
         child.wait().expect("ends");
         child = train(&killed, &["--resume", "--checkpoint-every", "3"]).spawn().expect("runs");
@@ -96,7 +96,8 @@ fn a_killed_process_goes_on_to_the_same_weights() {
     assert_eq!(losses(&whole), losses(&killed));
 }
 
-fn wait_for_checkpoints(run: &Path, step: u64) {
+/// Returns when the run has a checkpoint of this step or a later one.
+pub fn wait_for_checkpoint(run: &Path, step: u64) {
     let began = Instant::now();
     let newest = || {
         let files = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
@@ -106,7 +107,7 @@ fn wait_for_checkpoints(run: &Path, step: u64) {
             })
             .max()
     };
-    while newest().is_none_or(|at| at < 3 * step) {
+    while newest().is_none_or(|at| at < step) {
         assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint appears");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -127,7 +128,7 @@ fn an_interrupted_run_says_how_to_go_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = folder.path().join("run");
     let child = train(&run, &BEGIN).spawn().expect("runs");
-    wait_for_checkpoints(&run, 1);
+    wait_for_checkpoint(&run, 3);
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kills").success());
     let output = child.wait_with_output().expect("ends");
