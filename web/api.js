@@ -62,8 +62,12 @@ export function makeApi(session, ready) {
     reset: () => ready.then(() => session.reset()),
     /** What `crossdub train --json` and `crossdub analyze --json` print. */
     report: () => ready.then(() => session.report()),
-    /** The weights as a safetensors file's bytes, under PyTorch's names. */
+    /** The weights as a safetensors file's bytes, under PyTorch's names; of a dropped checkpoint pruned as previewed. */
     weights: () => ready.then(() => session.weights()),
+    /** Masks (0 where a weight is zero) of what is shown, pruned as previewed or as it is once pruned, in the same form. */
+    masks: () => ready.then(() => session.masks()),
+    /** What each tile's converters need, of the same network: CSV, as `crossdub analyze --adc-plan` writes it. */
+    adcPlan: () => ready.then(() => session.adcPlan()),
     /**
      * A checkpoint (.safetensors, .pt, .pth), CIFAR-10's files (.bin, .tar.gz) or reports of runs (.json), one or
      * several together. `linear` takes a checkpoint's 2-D layers as well.

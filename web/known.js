@@ -33,8 +33,9 @@ export function blank() {
     /** Accuracy of the previewed pruning, when measured. @type {import('./types').Evaluation | null} */ trial: null,
     /** @type {import('./messages').WebGpuState} */
     webgpu: { state: 'looking', adapter: '', software: false, why: '' },
-    /** Name of the dropped checkpoint that is shown in place of the run. */
+    /** Name of the dropped checkpoint or report that is shown in place of the run. */
     dropped: '',
+    /** The report, where one is shown. @type {import('./types').Report | null} */ shown: null,
     /** Whether its 2-D layers are taken as well. */
     linear: false,
   };
@@ -46,7 +47,7 @@ export function take(state, event) {
     const { opened } = event;
     const history = opened.history.map((entry) => ({ ...entry, pruning: null }));
     const { spec, hardware, stages } = opened;
-    Object.assign(state, { opened, spec, hardware, history, progress: null, evaluation: null, report: null, stages, trial: null, inference: null, proof: null, dropped: '', busy: '' });
+    Object.assign(state, { opened, spec, hardware, history, progress: null, evaluation: null, report: null, stages, trial: null, inference: null, proof: null, dropped: '', shown: null, busy: '' });
   } else if (event.type === 'progress') {
     state.progress = event.progress;
     state.busy = '';
@@ -58,7 +59,9 @@ export function take(state, event) {
     state.history.push({ step, loss, regularizer, ...empty });
   } else if (event.type === 'view') {
     state.view = event.view;
-    if (!event.dropped) measured(state, event);
+    if (event.dropped) return;
+    Object.assign(state, { dropped: '', shown: null });
+    measured(state, event);
   } else if (event.type === 'evaluation') {
     state.evaluation = event.evaluation;
     const point = state.history.at(-1);
@@ -82,6 +85,11 @@ export function take(state, event) {
   } else if (event.type === 'webgpu') {
     state.webgpu = event.webgpu;
   }
+}
+
+/** Whether levels and energies are of a pruning that is only previewed: a run not yet pruned, or someone's checkpoint. @param {State} state */
+export function isPreviewed({ dropped, shown, stages }) {
+  return shown === null && (dropped !== '' || (stages.at(-1)?.kind ?? 'train') === 'train');
 }
 
 /** Another phase: what was drawn of the steps before stays as far as they do. @param {State} state @param {import('./types').Report} report */

@@ -1,6 +1,7 @@
 /** Wiring: the session, the public interface made of it, and everything that shows or turns something. */
 
 import { forwardEvents, makeApi } from './api.js';
+import { isPreviewed } from './known.js';
 import { recorded } from './runs/recorded.js';
 import { Session } from './session.js';
 import { embedding } from './state.js';
@@ -15,7 +16,7 @@ import { Maps } from './ui/maps.js';
 import { notices, offerLastRun } from './ui/notices.js';
 import { preview } from './ui/preview.js';
 import { Proof } from './ui/prove.js';
-import { PrunePanel, stageNow } from './ui/prune.js';
+import { PrunePanel } from './ui/prune.js';
 import { RunList } from './ui/runs.js';
 import { saveMenu } from './ui/save-menu.js';
 import { saves } from './ui/saves.js';
@@ -48,7 +49,8 @@ const drawPreview = preview(session);
 new PrunePanel(crossdub, session);
 const tile = new Tile(
   (layer, index) => session.lab.tile(layer, index),
-  () => Boolean(session.state.dropped) || stageNow(session.state) === 'train',
+  () => isPreviewed(session.state),
+  () => session.state.shown !== null,
 );
 const maps = new Maps(session, (place) => void tile.show(place));
 new Proof(crossdub, session, () => maps.pinned);
@@ -142,7 +144,7 @@ onThemeChange(redrawAll);
 addEventListener('resize', redrawAll);
 addEventListener('hashchange', () => void session.follow(location.hash).catch(() => undefined));
 
-saveMenu(crossdub);
+saveMenu(crossdub, session);
 
 redraw({ curves: true, runs: true });
 void session.runs.open(recorded()).then(() => session.runs.showRecorded(session.state.history.length === 0));

@@ -66,5 +66,5 @@ export interface ComparedRun extends KeptRun { source: 'kept' | 'recorded' | 'fi
 /** One curve drawn behind the present run's. */
 export interface OtherCurve { name: string; colour: string; dash: string; history: HistoryEntry[]; }
 
-/** What files turned out to be; reports come back, with their files' names; `linear` when 2-D layers were taken. */
-export interface Loaded { kind: 'data' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; linear: boolean; }
+/** What files turned out to be; reports come back, with their files' names; `linear` when 2-D layers were taken; `shown` is the report's name that is shown in place of the run. */
+export interface Loaded { kind: 'data' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; linear: boolean; shown: string | null; }

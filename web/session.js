@@ -151,7 +151,7 @@ export class Session extends EventTarget {
       if (this.state.progress?.finished) throw { message: 'The run is complete. Reset it to train again.' };
       this.#known();
       await this.lab.start();
-      this.state.dropped = '';
+      Object.assign(this.state, { dropped: '', shown: null });
       this.#changed();
     });
   }
@@ -161,7 +161,7 @@ export class Session extends EventTarget {
     return this.#change(async () => {
       const choice = this.#choice(fields);
       await this.lab.prune(choice, this.#images());
-      Object.assign(this.state, { choice, dropped: '' });
+      Object.assign(this.state, { choice, dropped: '', shown: null });
       this.#changed();
     });
   }
@@ -238,7 +238,7 @@ export class Session extends EventTarget {
     return this.#change(async () => {
       if (this.state.progress?.finished) throw { message: 'The run is complete. Reset it to train again.' };
       await this.lab.step();
-      this.state.dropped = '';
+      Object.assign(this.state, { dropped: '', shown: null });
       this.#changed();
     });
   }
@@ -258,15 +258,24 @@ export class Session extends EventTarget {
     return this.lab.weights().catch((thrown) => Promise.reject(this.refuse(thrown)));
   }
 
+  masks() {
+    return this.lab.masks().catch((thrown) => Promise.reject(this.refuse(thrown)));
+  }
+
+  adcPlan() {
+    return this.lab.adcPlan().catch((thrown) => Promise.reject(this.refuse(thrown)));
+  }
+
   /** @param {File | Iterable<File>} file @param {{ linear?: boolean }} [options] */
   load(file, { linear = false } = {}) {
     const files = file instanceof Blob ? [file] : [...file];
     return this.#change(async () => {
       const { spec, hardware } = this.#known();
-      const { kind, reports, ...taken } = await this.lab.load(files, spec, hardware, this.state.choice, linear);
+      const { kind, reports, shown, ...taken } = await this.lab.load(files, spec, hardware, this.state.choice, linear);
       for (const { name, report } of reports) this.runs.add(report, name.replace(/\.json$/i, ''));
-      if (kind === 'report') return;
-      Object.assign(this.state, { dropped: kind === 'checkpoint' ? (files[0]?.name ?? '') : '', linear: taken.linear });
+      if (kind === 'report' && shown === null) return;
+      const dropped = kind === 'checkpoint' ? (files[0]?.name ?? '') : (shown ?? '');
+      Object.assign(this.state, { dropped, linear: taken.linear, shown: shown === null ? null : (reports[0]?.report ?? null), inference: null });
       this.#changed();
     });
   }
@@ -284,7 +293,7 @@ export class Session extends EventTarget {
   closeCheckpoint() {
     return this.#change(async () => {
       await this.lab.closeCheckpoint();
-      this.state.dropped = '';
+      Object.assign(this.state, { dropped: '', shown: null });
       this.#changed();
     });
   }

@@ -134,9 +134,12 @@ export interface Report {
     loss: number | null; accuracy: number | null; images_per_second: number | null;
     history: HistoryEntry[];
   };
-  analysis: Analysis;
+  /** With the energy of an inference in a recipe's report. */
+  analysis: Analysis & { inference?: Inference };
   /** The stages the run went through, the last one the present; not in reports of a training alone. */
   stages?: Stage[];
+  /** Each layer's tiles, in a recipe's report. */
+  maps?: LayerMap[];
 }
 
 /** A stage, in a run by hand or in a recipe. */
@@ -302,6 +305,10 @@ export interface Trainer {
   advance_proof(images: number): Promise<Simulation>;
   /** One column of a simulated tile worked through by hand, at a window of a held-out image. */
   column_example(layer: number, tile: number, column: number, image: number, position: number): ColumnExample;
+  /** What each tile's converters need, one line a tile, as CSV; of the same network. */
+  adc_plan(choice: PruneChoice): string;
+  /** Masks of the same network as safetensors: 0 where a weight is zero. */
+  masks(choice: PruneChoice): Promise<Uint8Array>;
   report(): Report;
   checkpoint(): Promise<Uint8Array>;
   /** The weights as safetensors with PyTorch's names. */
@@ -312,6 +319,11 @@ export interface Trainer {
 export interface Checkpoint {
   set_hardware(hardware: HardwareSpec): void;
   inference(choice: PruneChoice): Inference;
+  /** As of a `Trainer`, pruned as previewed. */
+  adc_plan(choice: PruneChoice): string;
+  masks(choice: PruneChoice): Uint8Array;
+  /** The weights pruned as previewed, as safetensors; all other tensors as they were. */
+  pruned(choice: PruneChoice): Uint8Array;
   view(choice: PruneChoice): View;
   tile(layer: number, tile: number, choice: PruneChoice): TileDetail;
   free(): void;

@@ -14,7 +14,7 @@ use crate::data::{Split, open};
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::model::network::Plan;
-use crate::report::{self, TileDetail};
+use crate::report::{self, TileDetail, adc_plan};
 use crate::spec;
 use crate::spec::{DeviceChoice, HardwareSpec, RunSpec};
 use crate::story::choice::Layers;
@@ -187,6 +187,16 @@ impl Trainer {
         to_js(&self.story.inference(from_js(choice)?).map_err(failure)?)
     }
 
+    /// What each tile's converters need, as CSV.
+    pub fn adc_plan(&mut self, choice: JsValue) -> JsResult<String> {
+        Ok(self.story.adc_plan(from_js(choice)?).map_err(failure)?.to_csv())
+    }
+
+    /// Masks of the network as previewed, or as pruned, as safetensors.
+    pub async fn masks(&mut self, choice: JsValue) -> JsResult<Uint8Array> {
+        to_bytes(&self.story.masks(from_js(choice)?).await.map_err(failure)?)
+    }
+
     /// Puts the network on simulated crossbars.
     pub async fn open_proof(&mut self, choice: JsValue) -> JsResult<()> {
         self.story.open_proof(from_js(choice)?).await.map_err(failure)
@@ -222,15 +232,14 @@ impl Trainer {
 
     /// The weights as safetensors.
     pub async fn weights(&self) -> JsResult<Uint8Array> {
-        let weights = self.story.session().weights().await.map_err(failure)?;
-        let bytes = safetensors::write(&weights).map_err(failure)?;
-        Ok(Uint8Array::from(bytes.as_slice()))
+        to_bytes(&self.story.session().weights().await.map_err(failure)?)
     }
 }
 
 /// Someone's weights, without their network.
 #[wasm_bindgen]
 pub struct Checkpoint {
+    weights: Weights,
     layers: Layers,
     hardware: HardwareSpec,
 }
@@ -239,9 +248,10 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads a safetensors or PyTorch file; `linear` takes its 2-D layers as well.
     pub fn parse(name: &str, bytes: &[u8], linear: bool) -> JsResult<Checkpoint> {
-        let layers = Weights::from_bytes(bytes).and_then(|weights| weights.matrices(linear));
-        let layers = layers.map_err(|why| failure(why.in_file(name)))?;
-        Ok(Self { layers: Layers::new(layers), hardware: HardwareSpec::default() })
+        let unfit = |why: Error| failure(why.in_file(name));
+        let weights = Weights::from_bytes(bytes).map_err(unfit)?;
+        let layers = Layers::new(weights.matrices(linear).map_err(unfit)?);
+        Ok(Self { weights, layers, hardware: HardwareSpec::default() })
     }
 
     /// Maps to other hardware.
@@ -263,11 +273,34 @@ impl Checkpoint {
         to_js(&self.layers.inference(&self.hardware, choice, None).map_err(failure)?)
     }
 
+    /// What each tile's converters need, as CSV.
+    pub fn adc_plan(&mut self, choice: JsValue) -> JsResult<String> {
+        let layers = self.layers.chosen(&self.hardware, Some(from_js(choice)?)).map_err(failure)?;
+        Ok(adc_plan(layers, &self.hardware).to_csv())
+    }
+
+    /// The weights pruned as previewed, all other tensors as they were, as safetensors.
+    pub fn pruned(&mut self, choice: JsValue) -> JsResult<Uint8Array> {
+        let layers = self.layers.chosen(&self.hardware, Some(from_js(choice)?)).map_err(failure)?;
+        to_bytes(&self.weights.clone().with_layers(layers.to_vec()))
+    }
+
+    /// Masks of the weights pruned as previewed, as safetensors.
+    pub fn masks(&mut self, choice: JsValue) -> JsResult<Uint8Array> {
+        let layers = self.layers.chosen(&self.hardware, Some(from_js(choice)?)).map_err(failure)?;
+        to_bytes(&self.weights.clone().with_layers(layers.to_vec()).masks())
+    }
+
     /// One tile's cells.
     pub fn tile(&mut self, layer: usize, tile: usize, choice: JsValue) -> JsResult<Object> {
         let detail = self.layers.tile(&self.hardware, (layer, tile), Some(from_js(choice)?));
         tile_to_js(&detail.map_err(failure)?)
     }
+}
+
+fn to_bytes(weights: &Weights) -> JsResult<Uint8Array> {
+    let bytes = safetensors::write(weights).map_err(failure)?;
+    Ok(Uint8Array::from(bytes.as_slice()))
 }
 
 /// As [`Trainer::earlier`] gives it.

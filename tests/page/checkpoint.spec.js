@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
+
 import { expect } from '@playwright/test';
 
-import { open, report, steps, test } from './page.js';
+import { open, report, saved, steps, test } from './page.js';
 import { pth } from './pth.js';
 
 const file = (/** @type {string} */ name, /** @type {Buffer} */ buffer) => ({ name, mimeType: '', buffer });
@@ -64,4 +66,47 @@ test('hostile checkpoints end in one line each', async ({ page }) => {
   }
   await steps(page, 1);
   expect((await report(page)).training.step).toBe(1);
+});
+
+/** The tensors of a safetensors file. @param {string} path */
+function tensors(path) {
+  const bytes = readFileSync(path);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const { __metadata__, ...header } = JSON.parse(bytes.subarray(8, 8 + length).toString());
+  return Object.fromEntries(
+    Object.entries(header).map(([name, { data_offsets: [from, to], shape }]) => {
+      const data = bytes.subarray(8 + length + from, 8 + length + to);
+      return [name, { shape, values: Array.from({ length: data.length / 4 }, (_, i) => data.readFloatLE(4 * i)) }];
+    }),
+  );
+}
+
+test('pruned weights, masks and the ADC plan of a dropped checkpoint, and of the run, can be taken away', async ({ page }) => {
+  await open(page);
+  await steps(page, 1);
+  const take = async (/** @type {string} */ item) => {
+    await page.getByText('Save', { exact: true }).click();
+    return saved(page, () => page.locator(item).click());
+  };
+  const runPlan = readFileSync(await take('#save-plan'), 'utf8').trim().split('\n');
+  const { analysis } = await report(page);
+  expect(runPlan.length).toBe(1 + analysis.tiles);
+  expect(runPlan[0]).toContain('layer,down,across,rows,columns,level,bits_paper');
+
+  await page.locator('#file').setInputFiles(file('mobile.pth', pth(MOBILE)));
+  await expect(page.locator('.message')).toContainText('Showing mobile.pth');
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ rule: 'exact', strength: 90 }));
+  const [weights, masks] = [tensors(await take('#save-weights')), tensors(await take('#save-masks'))];
+  expect(Object.keys(weights).sort()).toEqual(MOBILE.map(({ name }) => name).sort());
+  expect(Object.keys(masks).sort()).toEqual(MOBILE.filter(({ shape }) => shape.length === 4).map(({ name }) => name).sort());
+  let zeros = 0;
+  for (const [name, mask] of Object.entries(masks)) {
+    expect(mask.shape).toEqual(weights[name]?.shape);
+    mask.values.forEach((kept, at) => expect(weights[name]?.values[at] === 0).toBe(kept === 0));
+    zeros += mask.values.filter((kept) => kept === 0).length;
+  }
+  expect(zeros).toBeGreaterThan(0);
+  const plan = readFileSync(await take('#save-plan'), 'utf8').trim().split('\n');
+  // 27 inputs of 32 outputs; 32 groups of 9 inputs; 32 inputs of 64 outputs: on tiles of 32.
+  expect(plan.length).toBe(1 + 1 + 32 + 2);
 });

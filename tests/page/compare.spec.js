@@ -126,3 +126,40 @@ test('what the published runs save, by every model, is a table to take away', as
   const text = await readFile(await saved(page, () => figure.getByRole('button', { name: 'CSV' }).click()), 'utf8');
   expect(text.split('\r\n')).toHaveLength(70);
 });
+
+/** A recipe's report, as `crossdub run` writes it, of one layer of four tiles. */
+function recipeReport(/** @type {any} */ given) {
+  const [map] = [{ name: 'features.0.weight', across: 2, down: 2, density: [0.9, 0.5, 0.25, 0], imbalance: [0, 1, 2, 0], level: [0, 1, 2, 6], bits_paper: [5, 4, 3, 0], bits_lossless: [6, 5, 4, 0], bits_lossless_sliced: [5, 4, 3, 0] }];
+  const energy = { paper: { dense: 20, actual: 12, improvement: 20 / 12 }, lossless: { dense: 24, actual: 15, improvement: 1.6 } };
+  const stage = { weights: 4096, zeros: 2000, histogram: [1, 1, 1, 0, 0, 0, 1], images: 100, energy };
+  const layer = { ...given.analysis.layers[0], name: map?.name, tiles: 4, inputs: 64, outputs: 64 };
+  return {
+    ...given, maps: [map], analysis: { ...given.analysis, weights: 4096, zeros: 2000, histogram: stage.histogram, energy, layers: [layer], tiles: 4 },
+    stages: [{ ...stage, kind: 'train', accuracy: 80 }, { ...stage, kind: 'prune', accuracy: 71 }, { ...stage, kind: 'finetune', accuracy: 78.5 }],
+  };
+}
+
+test('a recipe’s report is shown as the page’s own: maps, levels, stages; and the run waits', async ({ page }) => {
+  await open(page);
+  await steps(page, 2);
+  const given = recipeReport(await report(page));
+  await page.locator('#file').setInputFiles({ name: 'sweep.json', mimeType: '', buffer: Buffer.from(JSON.stringify(given)) });
+  await expect(page.locator('.message')).toContainText('Showing sweep.json');
+  await expect(page.locator('#map-list .layer-name')).toHaveText([/^features\.0.*4 tiles/]);
+  await expect(page.locator('#map-readout')).toContainText('Pruned: level 2, 3 bits (paper), 4 bits (lossless)');
+  await expect(page.locator('#totals')).toContainText('1.67×');
+  await expect(page.locator('#totals')).toContainText('78.5 %');
+  await expect(page.locator('#stages tbody tr')).toHaveCount(3);
+  await expect(page.locator('.tile-plot')).toContainText('A report holds no weights');
+  await expect(page.locator('#prune')).toBeHidden();
+  const refused = await page.evaluate(() => /** @type {any} */ (window).crossdub.adcPlan().catch((/** @type {any} */ e) => e.message));
+  expect(refused).toContain('a report holds no weights');
+  await expect(page.locator('.message.error')).toContainText('a report holds no weights');
+  // Another converter changes what is drawn of it; another tile needs the weights, so the run is back.
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ resolution: 'lossless' }));
+  await expect(page.locator('.message').first()).toContainText('Showing sweep.json');
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ tile: 64 }));
+  await expect(page.locator('.message')).toHaveCount(0);
+  expect((await report(page)).training.step).toBe(2);
+  await expect(page.locator('#map-list .layer-name')).not.toHaveCount(1);
+});

@@ -1,6 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+
 import { expect } from '@playwright/test';
 
 import { drop, open, picture, report, spec, test } from './page.js';
+
+test('the module that the page loads at once is under a megabyte compressed', () => {
+  const module = readFileSync('dist/pkg/cpu/crossdub_bg.wasm');
+  expect(gzipSync(module, { level: 9 }).length).toBeLessThan(1_000_000);
+});
 
 test('the address holds the spec: a reload gives the same one', async ({ page }) => {
   await open(page);

@@ -126,6 +126,12 @@ fn analyze_tells_the_energy_of_an_inference() {
     let layers = puma[0]["layers"].as_array().expect("layers");
     let share: f64 = layers.iter().map(|layer| layer["share"].as_f64().expect("a share")).sum();
     assert!((share - 1.0).abs() < 1e-9);
+    let isaac = answer(&[&common[..], &["--positions", "100,25", "--adc-share", "isaac"]].concat());
+    assert_eq!(isaac["inference"]["adc_share"].as_f64(), Some(192.0 / 330.0));
+    assert!(
+        isaac["inference"]["adc_share_source"].as_str().is_some_and(|source| source.contains("ISCA 2016"))
+    );
+    assert!(analysis["inference"]["adc_share_source"].is_null());
     let tiles_only = answer(&common);
     assert!(tiles_only["inference"]["positions"].is_null());
     assert!(rows(&tiles_only, "puma")[0]["per_inference"].is_null());

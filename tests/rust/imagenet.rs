@@ -206,6 +206,16 @@ fn bad_files_are_named_and_too_many_end_a_run() {
     let borne = train(&root, &folder.path().join("lenient"), &["--max-bad", "10"]);
     let said = String::from_utf8_lossy(&borne.stderr);
     assert!(borne.status.success() && said.contains("n01_3"), "{said}");
+    // What was allowed stays allowed when the run goes on: here its last epoch once more.
+    let lenient = folder.path().join("lenient");
+    let mut checkpoints: Vec<_> =
+        fs::read_dir(lenient.join("checkpoints")).expect("lists").flatten().map(|file| file.path()).collect();
+    checkpoints.sort();
+    assert_eq!(checkpoints.len(), 2);
+    fs::remove_file(&checkpoints[1]).expect("was written");
+    let resumed = run(&["train", "--out", text(&lenient), "--resume", "--device", "cpu"]);
+    let said = String::from_utf8_lossy(&resumed.stderr);
+    assert!(resumed.status.success() && said.contains("n01_3"), "{said}");
 }
 
 #[test]

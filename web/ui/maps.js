@@ -3,12 +3,12 @@
 import { layerMap } from '../charts/layer-map.js';
 import { legend } from '../charts/legend.js';
 import { bitsScale, densityScale, imbalanceScale, levelScale, saturationScale } from '../charts/scales.js';
+import { isPreviewed } from '../known.js';
 import { theme } from '../theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { announce } from './live.js';
 import { bitsOf } from './energy.js';
-import { stageNow } from './prune.js';
 
 /** @typedef {import('../types').LayerMap} LayerMap */
 /** @typedef {import('../types').View} View */
@@ -91,10 +91,8 @@ export class Maps {
     });
   }
 
-  /** Whether levels and bits are of a pruning that is only previewed. */
   #previewed() {
-    const { state } = this.#session;
-    return Boolean(state.dropped) || stageNow(state) === 'train';
+    return isPreviewed(this.#session.state);
   }
 
   #maps() {

@@ -43,14 +43,14 @@ function sayWebGpu(session) {
 
 /** @param {Session} session */
 function sayDropped(session) {
-  const { dropped, linear } = session.state;
+  const { dropped, linear, shown } = session.state;
   if (!dropped) {
     unsay('dropped');
     return;
   }
   say('dropped', {
     text: `Showing ${dropped}${linear ? ' with its fully connected layers' : ''}. The training run waits as it was.`,
-    actions: [
+    actions: shown ? [{ label: 'Back to the run', act: () => quietly(session.closeCheckpoint()) }] : [
       { label: linear ? 'Convolutions only' : 'Include fully connected layers', act: () => quietly(session.includeLinear(!linear)) },
       { label: 'Back to the run', act: () => quietly(session.closeCheckpoint()) },
     ],

@@ -2,10 +2,10 @@
 
 import { energyChart } from '../charts/energy.js';
 import { histogramChart } from '../charts/histogram.js';
+import { isPreviewed } from '../known.js';
 import { theme } from '../theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
-import { stageNow } from './prune.js';
 import { prunedAt } from './trends.js';
 import { percent, times } from './words.js';
 
@@ -17,8 +17,9 @@ function share(part, whole) {
 }
 
 /** What is before the energies: the accuracy as it is, and if pruned now. @param {Session['state']} state */
-function accuracyWords({ dropped, stages, trial, evaluation }) {
-  if (dropped) return [];
+function accuracyWords({ dropped, shown, stages: own, trial, evaluation }) {
+  if (dropped && !shown?.stages) return [];
+  const stages = shown?.stages ?? own;
   const done = stages.some((stage) => stage.kind === 'prune');
   const now = (done ? stages.at(-1)?.accuracy : trial?.accuracy) ?? null;
   const before = (done ? stages[0]?.accuracy : evaluation?.accuracy ?? stages[0]?.accuracy) ?? null;
@@ -35,7 +36,8 @@ function drawTotals(state, { preview }) {
   const of = `${share(zeros, weights)} of ${weights.toLocaleString('en')} weights`;
   const { rule, strength } = state.choice;
   byId('strength-note').textContent =
-    stageNow(state) !== 'train' && !state.dropped ? `${of} are zero, and stay so while fine-tuning.`
+    state.shown ? `${of} are zero.`
+    : !isPreviewed(state) ? `${of} are zero, and stay so while fine-tuning.`
     : rule === 'budget' ? `Levels are chosen tile by tile to lose least; ${of} go.`
     : `The smallest ${strength} % of each layer count as zero; tiles then lose ${of}.`;
 }
@@ -93,7 +95,7 @@ export function preview({ state }) {
     drawTotals(state, view);
     drawWords(view);
     if (state.dropped) {
-      const text = 'A dropped checkpoint has no steps: the numbers above are for it.';
+      const text = state.shown ? 'The run’s curves are drawn over this one’s in section 1.' : 'A dropped checkpoint has no steps: the numbers above are for it.';
       place(energy).replaceChildren(make('p', { className: 'empty', textContent: text }));
     } else place(energy).replaceChildren(energyChart(state.history, { ...size, height: 165, pruned: prunedAt(state) }));
     followHistogram();

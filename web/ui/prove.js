@@ -82,7 +82,7 @@ export class Proof {
     const { proof } = state;
     if (!proof) this.#example = null;
     /** @type {HTMLElement} */ (byId('proof')).hidden = !proof;
-    /** @type {HTMLButtonElement} */ (byId('prove')).hidden = Boolean(state.dropped);
+    /** @type {HTMLElement} */ (byId('prove').parentElement).hidden = Boolean(state.dropped);
     if (!proof) return;
     this.#drawVerdict(proof);
     const rows = proof.layers.map((layer) => [

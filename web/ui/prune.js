@@ -103,7 +103,7 @@ export class PrunePanel {
       this.#show(choice);
     }
     const pruned = stage !== 'train' && !state.dropped;
-    byId('choose-pruning').hidden = pruned;
+    byId('choose-pruning').hidden = pruned || state.shown !== null;
     byId('pruning-buttons').hidden = Boolean(state.dropped);
     const disable = (/** @type {string} */ id, /** @type {boolean} */ disabled) => (/** @type {HTMLButtonElement} */ (byId(id)).disabled = disabled);
     const step = state.progress?.step ?? state.opened?.step ?? 0;
@@ -113,7 +113,7 @@ export class PrunePanel {
     for (const id of ['finetune', 'undo']) byId(id).hidden = !pruned;
     byId('prune').hidden = pruned;
     /** @type {HTMLElement} */ (byId('finetune-epochs').parentElement).hidden = !pruned;
-    this.#drawStages(state.dropped ? [] : state.stages);
+    this.#drawStages(state.dropped ? (state.shown?.stages ?? []) : state.stages);
   }
 
   /** @param {Stage[]} stages */

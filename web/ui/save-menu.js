@@ -5,8 +5,8 @@ import { byId } from './element.js';
 
 /** @typedef {ReturnType<import('../api.js').makeApi>} Api */
 
-/** @param {Api} api */
-export function saveMenu(api) {
+/** @param {Api} api @param {import('../session.js').Session} session */
+export function saveMenu(api, session) {
   const menu = /** @type {HTMLDetailsElement} */ (byId('save-menu'));
   /** @param {string} id @param {() => Promise<[Blob, string]>} make */
   const item = (id, make) =>
@@ -16,11 +16,16 @@ export function saveMenu(api) {
       const file = await make().catch(() => null);
       if (file) save(...file);
     });
-  item('save-weights', async () => {
-    const bytes = await api.weights();
-    const { training } = await api.report();
-    return [new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]), `crossdub-step-${training.step}.safetensors`];
-  });
+  /** What the files are of: the run at a step, or a dropped checkpoint. */
+  const stem = async () => {
+    const { dropped } = session.state;
+    return dropped ? dropped.replace(/\.\w+$/, '') : `crossdub-step-${(await api.report()).training.step}`;
+  };
+  const binary = (/** @type {Uint8Array} */ bytes) => new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]);
+  // A dropped checkpoint's weights are saved as the pruning that is previewed would leave them.
+  item('save-weights', async () => [binary(await api.weights()), `${await stem()}${session.state.dropped ? '-pruned' : ''}.safetensors`]);
+  item('save-masks', async () => [binary(await api.masks()), `${await stem()}-masks.safetensors`]);
+  item('save-plan', async () => [new Blob([await api.adcPlan()], { type: 'text/csv' }), `${await stem()}-adc-plan.csv`]);
   item('save-report', async () => {
     const report = await api.report();
     return [json(report), `crossdub-step-${report.training.step}.json`];

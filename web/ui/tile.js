@@ -18,14 +18,17 @@ export class Tile {
   #wanted = null;
   #ask;
   #previewed;
+  #unseen;
   #follow;
 
   /**
    * @param {(layer: number, tile: number) => Promise<TileDetail | null>} ask
    * @param {() => boolean} previewed whether the pruning shown is only previewed
+   * @param {() => boolean} unseen whether what is shown has no cells to look at
    */
-  constructor(ask, previewed) {
+  constructor(ask, previewed, unseen) {
     this.#ask = ask;
+    this.#unseen = unseen;
     this.#previewed = previewed;
     this.#follow = addTools(byId('tile'), 'Chosen tile', {
       name: 'tile',
@@ -68,9 +71,17 @@ export class Tile {
       if (detail) {
         this.#detail = detail;
         this.draw();
-      }
+      } else if (this.#unseen()) this.#clear();
     }
     this.#asking = false;
+  }
+
+  #clear() {
+    this.#detail = null;
+    byId('tile-title').textContent = 'One tile';
+    byId('tile-facts').textContent = '';
+    const text = 'A report holds no weights: open the run’s weights.safetensors to look inside.';
+    document.querySelector('.tile-plot')?.replaceChildren(make('p', { className: 'empty', textContent: text }));
   }
 
   draw() {

@@ -1,7 +1,8 @@
-/** A checkpoint that was dropped on the page, in place of the run. */
+/** A checkpoint, or a run's report, that was dropped on the page and is shown in place of the run. */
 
 import { asFailure } from './failure.js';
 import { read } from './files.js';
+import { ShownReport } from './shown-report.js';
 
 /** @typedef {import('../types').Checkpoint} Checkpoint */
 /** @typedef {import('../types').Crossdub} Crossdub */
@@ -25,13 +26,23 @@ function parse(module, name, bytes, linear) {
 }
 
 export class Dropped {
-  /** @param {File} file @param {Checkpoint} checkpoint @param {boolean} linear @param {HardwareSpec} hardware */
+  /** @param {File | null} file @param {Checkpoint | ShownReport} checkpoint @param {boolean} linear @param {HardwareSpec} hardware */
   constructor(file, checkpoint, linear, hardware) {
     this.file = file;
     this.hardware = hardware;
     this.checkpoint = checkpoint;
     /** Whether its 2-D layers are taken as well. */
     this.linear = linear;
+  }
+
+  /** @param {import('../types').Report} report @param {HardwareSpec} hardware */
+  static ofReport(report, hardware) {
+    return new Dropped(null, new ShownReport(report, hardware), false, hardware);
+  }
+
+  /** Whether it can be shown on this hardware. @param {HardwareSpec} hardware */
+  fits(hardware) {
+    return !(this.checkpoint instanceof ShownReport) || this.checkpoint.fits(hardware);
   }
 
   /** @param {HardwareSpec} hardware */

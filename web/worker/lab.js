@@ -5,21 +5,21 @@
 
 import { DEFAULT_CHOICE, sameChoice } from '../pruning.js';
 import { Dropped } from './dropped.js';
-import { asFailure, isDeviceFailure } from './failure.js';
+import { asFailure } from './failure.js';
 import { DataFiles, kindOfAll, read } from './files.js';
+import { Holder } from './holder.js';
 import { forget, kept, summary } from './keep.js';
 import { Loop } from './loop.js';
 import { Modules } from './modules.js';
 import { prove } from './prove.js';
 import { Queue } from './queue.js';
 import { readReport } from './report-file.js';
-import { Run } from './run.js';
+import { ShownReport } from './shown-report.js';
 
 /** @typedef {import('../types').Trainer} Trainer */
 /** @typedef {import('../types').RunSpec} RunSpec */
 /** @typedef {import('../types').HardwareSpec} HardwareSpec */
 /** @typedef {import('../types').PruneChoice} PruneChoice */
-/** @typedef {'cpu' | 'webgpu'} Device */
 /** @typedef {import('../messages').WorkerEvent} WorkerEvent */
 
 export class Lab {
@@ -28,18 +28,27 @@ export class Lab {
   #tell = () => undefined;
   /** @type {Modules | null} */ #modules = null;
   /** @type {DataFiles | null} */ #data = null;
-  /** @type {Run | null} */ #run = null;
   /** @type {Dropped | null} */ #dropped = null;
-  /** Whether the work in line may wait for the GPU. */
-  #usesGpu = false;
   /** @type {PruneChoice} */ #choice = DEFAULT_CHOICE;
+  #holder = new Holder({
+    modules: () => this.#ready(),
+    queue: this.#queue,
+    files: (data) => this.#files(data),
+    tell: (event) => this.#tell(event),
+    adopted: async (run) => {
+      this.#forgetDropped();
+      this.#loop.reset(run.device === 'webgpu', run.stepNumber);
+      await this.#viewNow();
+      if (run.stepNumber > 0) run.report();
+    },
+  });
   #loop = new Loop({
     step: () => this.#queue.run(() => this.#held().step()),
     view: () => this.#queue.run(() => this.#viewNow()),
     evaluate: (images) => this.#queue.run(() => this.#held().evaluate(images)),
     save: () => this.#queue.run(() => this.#held().save()),
     report: () => this.#queue.run(() => this.#held().report()),
-    failed: (thrown) => this.#failed(thrown),
+    failed: (thrown) => this.#holder.recover(thrown),
     running: (running) => this.#tell({ type: 'running', running }),
   });
 
@@ -55,7 +64,7 @@ export class Lab {
       test: (test) => this.#queue.run(test),
       wanted: () => this.#modules?.wantsGpu(this.#run?.spec.device) ?? false,
       tell: (webgpu) => this.#tell({ type: 'webgpu', webgpu }),
-      broken: (device, thrown) => (device === 'cpu' || this.#usesGpu) && this.#queue.breakOff(thrown),
+      broken: (device, thrown) => (device === 'cpu' || this.#holder.usesGpu) && this.#queue.breakOff(thrown),
     });
     const { cpu } = this.#modules;
     return { ...cpu.defaults(), version: cpu.version(), published: cpu.published(), converters: cpu.converters() };
@@ -82,11 +91,7 @@ export class Lab {
    */
   async open(spec, hardware, choice) {
     await this.#loop.stop();
-    await this.#attempt(async () => {
-      const files = await this.#files(spec.data);
-      const { device, fallback } = await this.#choose(spec.device);
-      await this.#adopt(device, fallback, hardware, choice, (module) => module.Trainer.open(spec, hardware, files));
-    });
+    await this.#attempt(() => this.#with(choice, () => this.#holder.open(spec, hardware)));
   }
 
   /** Goes on from the run that the browser kept. @param {PruneChoice} choice */
@@ -95,11 +100,7 @@ export class Lab {
     await this.#attempt(async () => {
       const last = await kept();
       if (!last) throw { message: 'the browser has kept no run' };
-      const files = await this.#files(last.spec.data);
-      const { device, fallback } = await this.#choose(last.spec.device);
-      await this.#adopt(device, fallback, last.hardware, choice, (module) =>
-        module.Trainer.resume(last.bytes, last.hardware, files, last.earlier ?? null),
-      );
+      await this.#with(choice, () => this.#holder.resume(last));
     });
   }
 
@@ -111,7 +112,7 @@ export class Lab {
       if (!this.#ready().gpu.module) throw { message: 'the WebGPU module is not ready' };
       const run = this.#held();
       const saved = await this.#queue.run(() => run.checkpoint());
-      await this.#adoptCheckpoint('webgpu', '', run, saved);
+      await this.#holder.resume({ ...saved, spec: run.spec, hardware: run.hardware }, 'webgpu');
     });
     if (running) this.#loop.start();
   }
@@ -138,7 +139,8 @@ export class Lab {
     await this.#attempt(() =>
       this.#queue.run(async () => {
         this.#run?.setHardware(hardware);
-        this.#dropped?.setHardware(hardware);
+        if (this.#dropped?.fits(hardware)) this.#dropped.setHardware(hardware);
+        else this.#forgetDropped();
         this.#choice = choice;
         await this.#viewNow();
       }),
@@ -170,9 +172,8 @@ export class Lab {
 
   /** Energy of an inference by every model, of what is shown. */
   async inference() {
-    const compute = () => (this.#dropped?.checkpoint ?? this.#held().trainer).inference(this.#choice);
-    const inference = await this.#attempt(() => this.#queue.run(compute));
-    this.#tell({ type: 'inference', inference });
+    const inference = await this.#attempt(() => this.#queue.run(() => this.#shown().inference(this.#choice)));
+    if (inference) this.#tell({ type: 'inference', inference });
     return inference;
   }
 
@@ -224,8 +225,19 @@ export class Lab {
     return this.#attempt(() => this.#queue.run(() => this.#held().fullReport()));
   }
 
+  /** The weights as they are; of a dropped checkpoint, pruned as chosen. */
   async weights() {
-    return this.#attempt(() => this.#queue.run(() => this.#held().trainer.weights()));
+    return this.#attempt(() => this.#queue.run(() => this.#dropped?.checkpoint.pruned(this.#choice) ?? this.#held().trainer.weights()));
+  }
+
+  /** Masks of what is shown. */
+  async masks() {
+    return this.#attempt(() => this.#queue.run(() => this.#shown().masks(this.#choice)));
+  }
+
+  /** The ADC plan of what is shown, as CSV. */
+  async adcPlan() {
+    return this.#attempt(() => this.#queue.run(() => this.#shown().adc_plan(this.#choice)));
   }
 
   /**
@@ -238,12 +250,13 @@ export class Lab {
     return this.#attempt(async () => {
       const kind = kindOfAll(files.map((file) => file.name));
       if (kind === 'report') {
-        const reports = await Promise.all(files.map(readReport));
-        return { kind, reports: reports.map((report, at) => ({ name: files[at]?.name ?? '', report })), linear };
+        const read = await Promise.all(files.map(readReport));
+        const reports = read.map((report, at) => ({ name: files[at]?.name ?? '', report }));
+        return { kind, reports, linear, shown: await this.#showReport(reports, hardware) };
       }
       if (kind === 'data') await this.#loadData(await Promise.all(files.map(read)), spec, hardware, choice);
       else if (files[0]) linear = await this.#loadCheckpoint(files[0], hardware, choice, linear);
-      return { kind, reports: [], linear };
+      return { kind, reports: [], linear, shown: null };
     });
   }
 
@@ -267,10 +280,9 @@ export class Lab {
   /** @param {import('../types').NamedBytes[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {PruneChoice} choice */
   async #loadData(files, spec, hardware, choice) {
     await this.#loop.stop();
-    const { device, fallback } = await this.#choose(spec.device);
     /** @type {RunSpec} */
     const changed = { ...spec, data: 'cifar10' };
-    await this.#adopt(device, fallback, hardware, choice, (module) => module.Trainer.open(changed, hardware, files));
+    await this.#with(choice, () => this.#holder.open(changed, hardware, files));
     this.#data?.keep(files);
   }
 
@@ -278,7 +290,7 @@ export class Lab {
   async includeLinear(linear) {
     return this.#attempt(async () => {
       const dropped = this.#dropped;
-      if (dropped) await this.#loadCheckpoint(dropped.file, dropped.hardware, this.#choice, linear);
+      if (dropped?.file) await this.#loadCheckpoint(dropped.file, dropped.hardware, this.#choice, linear);
     });
   }
 
@@ -300,6 +312,32 @@ export class Lab {
     return dropped.linear;
   }
 
+  /**
+   * A single report is shown as it were the run, when it holds what to show.
+   * @param {{ name: string, report: import('../types').Report }[]} reports @param {HardwareSpec} hardware
+   */
+  async #showReport(reports, hardware) {
+    const one = reports.length === 1 ? reports[0] : undefined;
+    if (!one || !ShownReport.canShow(one.report)) return null;
+    await this.#loop.stop();
+    await this.#queue.run(async () => {
+      this.#forgetDropped();
+      this.#dropped = Dropped.ofReport(one.report, hardware);
+      await this.#viewNow();
+    });
+    return one.name;
+  }
+
+  /** Under this choice; under the one before when it fails. @param {PruneChoice} choice @param {() => Promise<void>} work */
+  async #with(choice, work) {
+    const before = this.#choice;
+    this.#choice = choice;
+    await work().catch((thrown) => {
+      this.#choice = before;
+      throw thrown;
+    });
+  }
+
   /** @param {string} data */
   async #files(data) {
     if (!this.#data) throw { message: 'the page is not ready yet' };
@@ -311,95 +349,22 @@ export class Lab {
     return this.#modules;
   }
 
+  /** What is shown: a dropped checkpoint, or else the run. */
+  #shown() {
+    return this.#dropped?.checkpoint ?? this.#held().trainer;
+  }
+
+  get #run() {
+    return this.#holder.run;
+  }
+
   #held() {
-    if (!this.#run) throw { message: 'there is no run: CIFAR-10 was asked for, and its files are not here yet' };
-    return this.#run;
-  }
-
-  /** @param {RunSpec['device']} choice */
-  #choose(choice) {
-    return this.#ready().choose(choice, (what) => this.#tell({ type: 'busy', what }));
-  }
-
-  /**
-   * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {PruneChoice} choice
-   * @param {(module: import('../types').Crossdub) => Promise<Trainer>} make
-   */
-  async #adopt(device, fallback, hardware, choice, make) {
-    try {
-      this.#usesGpu ||= device === 'webgpu';
-      await this.#queue.run(() => this.#adoptNow(device, fallback, hardware, choice, make));
-    } catch (thrown) {
-      if (device !== 'webgpu' || !isDeviceFailure(thrown)) throw thrown;
-      const { message } = asFailure(thrown);
-      this.#ready().gpu.giveUp(message);
-      await this.#adopt('cpu', `WebGPU failed (${message}). Training on the CPU instead.`, hardware, choice, make);
-    }
-  }
-
-  /**
-   * @param {Device} device @param {string} fallback @param {HardwareSpec} hardware @param {PruneChoice} choice
-   * @param {(module: import('../types').Crossdub) => Promise<Trainer>} make
-   */
-  async #adoptNow(device, fallback, hardware, choice, make) {
-    const modules = this.#ready();
-    const trainer = await make(modules.of(device));
-    if (this.#run && (this.#run.device === 'cpu' || modules.gpu.module)) this.#run.trainer.free();
-    this.#forgetDropped();
-    const run = new Run(trainer, device, hardware, this.#tell);
-    this.#run = run;
-    this.#usesGpu = device === 'webgpu';
-    this.#choice = choice;
-    this.#loop.reset(device === 'webgpu', run.stepNumber);
-    this.#tell({ type: 'opened', opened: run.opened(), fallback });
-    await this.#viewNow();
-    if (run.stepNumber > 0) run.report();
-  }
-
-  /** @param {Device} device @param {string} fallback @param {Run} run @param {import('../messages').Saved} saved */
-  async #adoptCheckpoint(device, fallback, run, saved) {
-    const { spec, hardware } = run;
-    const files = await this.#files(spec.data);
-    await this.#adopt(device, fallback, hardware, this.#choice, (module) =>
-      module.Trainer.resume(saved.bytes, hardware, files, saved.earlier),
-    );
+    return this.#holder.held();
   }
 
   async #viewNow() {
     if (this.#dropped) this.#tell({ type: 'view', view: this.#dropped.checkpoint.view(this.#choice), choice: this.#choice, step: 0, dropped: true });
     else await this.#run?.view(this.#choice);
-  }
-
-  /**
-   * Training failed: on a lost or failing GPU it goes on with the CPU from the last checkpoint; otherwise it
-   * stops and says why.
-   * @param {unknown} thrown
-   * @returns {Promise<boolean>} whether to go on
-   */
-  async #failed(thrown) {
-    const failure = asFailure(thrown);
-    const run = this.#run;
-    if (run?.device !== 'webgpu' || !isDeviceFailure(thrown)) {
-      this.#tell({ type: 'failure', failure });
-      return false;
-    }
-    this.#ready().gpu.giveUp(failure.message);
-    // The dead module's objects are not even freed: any call into it may throw.
-    this.#run = null;
-    try {
-      const from = run.saved ? 'from the last checkpoint' : 'from the beginning';
-      const fallback = `WebGPU failed (${failure.message}). Training goes on with the CPU, ${from}.`;
-      if (run.saved) await this.#adoptCheckpoint('cpu', fallback, run, run.saved);
-      else {
-        const { spec, hardware } = run;
-        const files = await this.#files(spec.data);
-        await this.#adopt('cpu', fallback, hardware, this.#choice, (module) => module.Trainer.open(spec, hardware, files));
-      }
-      return true;
-    } catch (again) {
-      this.#tell({ type: 'failure', failure: asFailure(again) });
-      return false;
-    }
   }
 
   /**

@@ -1,5 +1,6 @@
 //! The two WebAssembly modules: built by wasm-pack, put into `pkg/` whole.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,12 +44,15 @@ impl Module {
         }
     }
 
-    /// The Cargo features: the same for the page, its tests, clippy and `wasm-pack test`, so that Burn is compiled once.
-    pub fn features(self) -> [&'static str; 3] {
-        match self {
-            Self::Cpu => ["--no-default-features", "--features", "web,cpu"],
-            Self::WebGpu => ["--no-default-features", "--features", "web,webgpu"],
-        }
+    /// Cargo's options, features and profile: the same for the page, its tests, clippy and `wasm-pack test`, so that Burn
+    /// is compiled once.
+    pub fn options(self, workshop: &Workshop) -> Vec<OsString> {
+        let features = match self {
+            Self::Cpu => "web,cpu",
+            Self::WebGpu => "web,webgpu",
+        };
+        let profile = workshop.root.join("crate/wasm-profile.toml").into_os_string();
+        vec!["--config".into(), profile, "--no-default-features".into(), "--features".into(), features.into()]
     }
 }
 
@@ -78,7 +82,7 @@ fn wasm_pack_build(workshop: &Workshop, out: &Path, module: Module) -> Program {
     let wasm_pack =
         workshop.wasm("wasm-pack").args(["build", "crate", "--release", "--target", "web", "--out-dir"]);
     let wasm_pack = wasm_pack.args([out]).args(["--out-name", "crossdub", "--mode", "no-install"]);
-    wasm_pack.args(["--no-pack", "--no-opt", "--no-gitignore", "--"]).args(module.features())
+    wasm_pack.args(["--no-pack", "--no-opt", "--no-gitignore", "--"]).args(module.options(workshop))
 }
 
 /// Puts a new folder in an old one's place.

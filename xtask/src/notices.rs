@@ -61,7 +61,7 @@ fn crates(workshop: &Workshop) -> Result<Vec<Package>> {
             "--prefix",
             "none",
         ]);
-        let tree = tree.args(["--edges", "normal,no-proc-macro"]).args(module.features());
+        let tree = tree.args(["--edges", "normal,no-proc-macro"]).args(module.options(workshop));
         let list = tree.answer().ok_or_else(|| Failure::new("`cargo tree` failed"))?;
         wanted.extend(list.lines().filter_map(name_and_version));
     }

@@ -78,7 +78,11 @@ fn clippy_wasm<'a>(module: Module) -> Step<'a> {
             "--target",
             WASM_TARGET,
         ]);
-        clippy.args(["--lib", "--test", "wasm"]).args(module.features()).args(CLIPPY_STRICT).run(progress)?;
+        clippy
+            .args(["--lib", "--test", "wasm"])
+            .args(module.options(workshop))
+            .args(CLIPPY_STRICT)
+            .run(progress)?;
         Ok("ok".to_owned())
     };
     Step::new(format!("Clippy, wasm, {}", module.title()), work).needs(&[Part::Rust, Part::WasmTarget])
@@ -112,7 +116,7 @@ fn wasm_pack_test(workshop: &Workshop, module: Module) -> Program {
     let driver = workshop.chromedriver.clone().unwrap_or_default();
     let test =
         workshop.wasm("wasm-pack").args(["test", "--headless", "--chrome", "--chromedriver"]).args([driver]);
-    let test = test.args(["--mode", "no-install", "--release", "crate"]).args(module.features());
+    let test = test.args(["--mode", "no-install", "--release", "crate"]).args(module.options(workshop));
     // A software WebGPU adapter takes long over its first shaders.
     test.args(["--test", "wasm"]).env("WASM_BINDGEN_TEST_TIMEOUT", "900")
 }

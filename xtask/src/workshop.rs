@@ -92,7 +92,7 @@ impl Workshop {
     /// How many crates a module's build may compile.
     pub fn module_crates(&self, module: Module) -> Option<usize> {
         let tree = self.cargo().args(["tree", "--package", "crossdub", "--target", WASM_TARGET]);
-        let tree = tree.args(["--edges", "normal,build,dev", "--prefix", "none"]).args(module.features());
+        let tree = tree.args(["--edges", "normal,build,dev", "--prefix", "none"]).args(module.options(self));
         tree.answer().map(|list| count_crates(&list))
     }
 }

@@ -15,6 +15,7 @@ pub mod own;
 pub mod paper;
 pub mod policy;
 mod puma;
+pub mod share;
 mod table;
 pub mod tally;
 pub mod walden;

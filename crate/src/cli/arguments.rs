@@ -116,16 +116,16 @@ pub struct ReadingOptions {
     /// Threads that decode image files [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
-    /// Share of the image files that may be unreadable, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.1)]
-    pub max_bad: f64,
+    /// Share of the image files that may be unreadable, in percent [default: 0.1]
+    #[arg(long, value_name = "PERCENT")]
+    pub max_bad: Option<f64>,
 }
 
 impl From<ReadingOptions> for Reading {
     fn from(options: ReadingOptions) -> Self {
         let default = Self::default();
         let threads = options.workers.map_or(default.threads, usize::from);
-        Self { threads, max_bad: options.max_bad, ..default }
+        Self { threads, max_bad: options.max_bad.unwrap_or(default.max_bad), ..default }
     }
 }
 

@@ -38,9 +38,9 @@ pub struct InferenceOptions {
     /// Width and height of the images that --model or --plan takes; without, 32, or 224 for ImageNet's
     #[arg(long, value_name = "PIXELS")]
     side: Option<usize>,
-    /// Share of the converters in the energy of the whole accelerator before pruning, 0 to 1
+    /// Share of the converters in the energy of the whole accelerator before pruning: 0 to 1, or isaac (58 % of its tiles' power)
     #[arg(long, value_name = "SHARE")]
-    adc_share: Option<f64>,
+    adc_share: Option<String>,
     /// Converters of one crossbar, for area and latency
     #[arg(long, default_value_t = 1, value_name = "N")]
     adcs_per_tile: usize,
@@ -93,7 +93,7 @@ impl InferenceOptions {
             pers: self.pers()?,
             positions: self.positions(weights, layers)?,
             adcs_per_tile: self.adcs_per_tile,
-            adc_share: self.adc_share,
+            adc_share: self.adc_share.as_deref().map(str::parse).transpose()?,
             skip_zero_columns: self.skip_zero_columns,
         }))
     }
@@ -169,6 +169,10 @@ pub fn describe(inference: &Inference) -> String {
     }
     if inference.positions.is_none() {
         text += "per tile only: --model, --plan or --positions tell the output positions of an inference\n";
+    }
+    if let Some(share) = inference.adc_share {
+        let source = inference.adc_share_source.unwrap_or("as given");
+        text += &format!("share of the converters before pruning: {:.1} %, {source}\n", 100.0 * share);
     }
     let mut head = vec!["model", "resolution", "per", "improvement per tile"];
     let known = inference.positions.is_some();

@@ -27,6 +27,8 @@ use crate::weights::{Weights, safetensors};
 pub const DATA: &str = "data_path";
 pub const WEIGHTS: &str = "weights_path";
 pub const MASKS: &str = "masks_path";
+/// The share of unreadable images that the run was allowed, in percent; kept, so that a resumed run is allowed the same.
+const MAX_BAD: &str = "max_bad";
 /// In the place of a file of masks: the zeros of the weights that the run starts from.
 pub const FROM_ZEROS: &str = "from-zeros";
 
@@ -80,7 +82,7 @@ pub fn run(
     fields: impl FnOnce() -> Result<Map<String, Value>>,
 ) -> Result<()> {
     if job.dry_run {
-        let session = open(base, &fields()?, job.reading.into())?;
+        let session = open(base, &fields()?, job)?;
         return dry_run::run(session, usize::from(job.keep), job.json);
     }
     let mut folder = RunFolder::open(&job.out)?.keeping(usize::from(job.keep));
@@ -105,8 +107,10 @@ fn begin(job: &Job, folder: &RunFolder, base: &RunSpec, fields: &Map<String, Val
         let why = "there is a run already; --resume goes on with it";
         return Err(Error::file("starting a run", files::name(&job.out), why));
     }
-    let session = open(base, fields, job.reading.into())?;
-    folder.write_config(&settled(fields, session.spec(), session.hardware()))?;
+    let session = open(base, fields, job)?;
+    let mut settled = settled(fields, session.spec(), session.hardware());
+    put(&mut settled, MAX_BAD, job.reading.max_bad);
+    folder.write_config(&settled)?;
     Ok(session)
 }
 
@@ -115,26 +119,32 @@ fn resume(job: &Job, folder: &mut RunFolder, data: Option<&Path>) -> Result<Sess
     let fields = folder.read_config()?;
     let Some(checkpoint) = folder.newest_checkpoint()? else {
         folder.cut_metrics(0)?;
-        return open(&RunSpec::default(), &fields, job.reading.into());
+        return open(&RunSpec::default(), &fields, job);
     };
     folder.cut_metrics(checkpoint.step())?;
     let path =
         data.map(Path::to_owned).or_else(|| path_of(&fields, DATA)).unwrap_or_else(|| "builtin".into());
     let mut spec = checkpoint.spec().clone();
-    let data = files::open_source(&path, &mut spec, job.reading.into())?;
+    let data = files::open_source(&path, &mut spec, reading(job, &fields))?;
     let compute = pollster::block_on(Compute::open(spec.device))?;
     checkpoint.resume(data, compute, files::available_memory())
 }
 
+/// How the run's images are read: as this command says, or as the run was begun.
+fn reading(job: &Job, fields: &Map<String, Value>) -> Reading {
+    let kept = fields.get(MAX_BAD).and_then(Value::as_f64);
+    ReadingOptions { max_bad: job.reading.max_bad.or(kept), ..job.reading }.into()
+}
+
 /// A session from flat fields.
-fn open(base: &RunSpec, fields: &Map<String, Value>, reading: Reading) -> Result<Session> {
+fn open(base: &RunSpec, fields: &Map<String, Value>, job: &Job) -> Result<Session> {
     let mut flat = fields.clone();
-    for name in [DATA, WEIGHTS, MASKS] {
+    for name in [DATA, WEIGHTS, MASKS, MAX_BAD] {
         flat.remove(name);
     }
     let (mut spec, hardware) = apply(base, &HardwareSpec::default(), &flat)?;
     let data = path_of(fields, DATA).ok_or_else(|| Error::field("data", "", "name it with --data"))?;
-    let data = files::open_source(&data, &mut spec, reading)?;
+    let data = files::open_source(&data, &mut spec, reading(job, fields))?;
     let path = path_of(fields, WEIGHTS);
     let weights = path.as_deref().map(files::read_weights).transpose()?;
     let masks = read_masks(fields, weights.as_ref())?;
@@ -175,7 +185,7 @@ fn settled(fields: &Map<String, Value>, spec: &RunSpec, hardware: &HardwareSpec)
             all.extend(part);
         }
     }
-    for name in [DATA, WEIGHTS, MASKS] {
+    for name in [DATA, WEIGHTS, MASKS, MAX_BAD] {
         put(&mut all, name, fields.get(name).cloned());
     }
     all

@@ -3,9 +3,8 @@
 use maud::{Markup, html};
 
 use super::figure::{Figure, WIDTH};
-use super::run::Run;
+use super::run::{LevelMap, Run};
 use super::scale::at;
-use crate::recipe::outcome::LevelMap;
 
 /// The largest cell.
 const CELL: f64 = 22.0;

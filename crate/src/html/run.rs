@@ -6,7 +6,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::recipe::outcome::{DataDescription, Epoch, LevelMap};
+use crate::recipe::outcome::{DataDescription, Epoch};
+
+/// What is drawn of one layer's map. Tile `t` is at row `t / across`, column `t % across`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LevelMap {
+    /// The parameter's name.
+    pub name: String,
+    /// Tiles along the inputs.
+    pub across: usize,
+    /// Tiles along the outputs.
+    pub down: usize,
+    /// Level of each tile.
+    pub level: Vec<usize>,
+}
 
 /// ADC energy by one model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

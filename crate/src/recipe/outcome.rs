@@ -6,15 +6,12 @@ use serde_json::Value;
 use super::file::Recipe;
 use super::stage::Stage;
 use super::training::{Report, Training};
-use crate::crossbar::count::count_tiles;
-use crate::crossbar::level::Levels;
 use crate::crossbar::prune::Outcome;
-use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::model::network::Plan;
-use crate::report::{Analysis, Energies, InferenceQuestion, analyze, inference};
-use crate::spec::{HardwareSpec, RunSpec, SCHEMA_VERSION};
+use crate::report::{Analysis, Energies, InferenceQuestion, LayerMap, analyze, inference, view};
+use crate::spec::{HardwareSpec, Resolution, RunSpec, SCHEMA_VERSION};
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::HistoryEntry;
 use crate::train::pruning::PruneSpec;
@@ -112,19 +109,6 @@ pub struct StageReport {
     pub epochs: Vec<Epoch>,
 }
 
-/// One layer's tiles by level. Tile `t` is at row `t / across`, column `t % across`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LevelMap {
-    /// The parameter's name.
-    pub name: String,
-    /// Tiles along the inputs.
-    pub across: usize,
-    /// Tiles along the outputs.
-    pub down: usize,
-    /// Level of each tile.
-    pub level: Vec<usize>,
-}
-
 /// What `crossdub run --json` prints: a run's report with its stages. `training` is the whole
 /// recipe's, its history one entry an epoch; `analysis` and `maps` are of the final weights.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -143,8 +127,8 @@ pub struct RecipeReport {
     pub stages: Vec<StageReport>,
     /// Seconds of work of all stages.
     pub seconds: f64,
-    /// Tiles by level.
-    pub maps: Vec<LevelMap>,
+    /// Each layer's tiles: density, balance, level, bits.
+    pub maps: Vec<LayerMap>,
     /// The same object as of a single run.
     #[serde(flatten)]
     pub whole: Report,
@@ -198,22 +182,6 @@ impl<'a> Done<'a> {
     }
 }
 
-/// Tiles by level, layer after layer.
-pub fn level_maps(layers: &[Matrix], hardware: &HardwareSpec) -> Vec<LevelMap> {
-    let shape = TileShape::from(hardware);
-    let levels = Levels::of_tile(hardware.tile);
-    let map = |layer: &Matrix| {
-        let tiling = Tiling::of(layer, shape);
-        LevelMap {
-            name: layer.name.clone(),
-            across: tiling.across(),
-            down: tiling.down(),
-            level: count_tiles(layer, shape, 0.0).iter().map(|count| count.bin(levels)).collect(),
-        }
-    };
-    layers.iter().map(map).collect()
-}
-
 impl RecipeReport {
     /// Puts the report together from the stages done and the final weights.
     ///
@@ -231,6 +199,8 @@ impl RecipeReport {
         stages.iter_mut().filter_map(|stage| stage.spec.as_mut()).for_each(|spec| spec.data = source);
         let question = InferenceQuestion::everything(positions(&spec, data.classes, layers)?)?;
         let inference = inference(layers, &recipe.hardware, &question)?;
+        // Bits by every resolution, whatever the recipe's: the page switches between them.
+        let mapped = HardwareSpec { resolution: Resolution::LosslessSliced, ..recipe.hardware.clone() };
         Ok(Self {
             name: recipe.name.clone(),
             description: recipe.description.clone(),
@@ -239,7 +209,7 @@ impl RecipeReport {
             device: last.record.device.clone(),
             stages,
             seconds: done.iter().map(|one| one.record.seconds).sum(),
-            maps: level_maps(layers, &recipe.hardware),
+            maps: view(layers, layers, &mapped).maps,
             whole: Report {
                 schema_version: SCHEMA_VERSION,
                 version: env!("CARGO_PKG_VERSION"),

@@ -13,6 +13,7 @@ use super::inference_row::{Costs, RowMaker};
 use crate::adc::Energy;
 use crate::adc::converter::{Converter, Settings, Unit};
 use crate::adc::policy::Policy;
+use crate::adc::share::AdcShare;
 use crate::adc::tally::{LayerTally, Question, Times, tally};
 use crate::crossbar::slice::Slicing;
 use crate::error::{Error, Result};
@@ -33,7 +34,7 @@ pub struct InferenceQuestion {
     /// Converters of one crossbar.
     pub adcs_per_tile: usize,
     /// Share of the converters in the energy of the whole dense accelerator, above 0 to 1.
-    pub adc_share: Option<f64>,
+    pub adc_share: Option<AdcShare>,
     /// Whether columns without an active row are passed over even where their tile shares bits.
     pub skip_zero_columns: bool,
 }
@@ -94,6 +95,8 @@ pub struct Inference {
     pub adcs_per_tile: usize,
     /// Share of the converters in the whole dense accelerator's energy, as given.
     pub adc_share: Option<f64>,
+    /// Where that share was published; none for the user's own.
+    pub adc_share_source: Option<&'static str>,
     /// Whether columns without an active row are passed over.
     pub skip_zero_columns: bool,
     /// Crossbars that the network takes.
@@ -198,7 +201,8 @@ pub fn inference(
         polarities: slicing.polarities(),
         zero_weight_is_zero_cell: slicing.offset() == 0,
         adcs_per_tile: question.adcs_per_tile,
-        adc_share: question.adc_share,
+        adc_share: question.adc_share.map(|share| share.share),
+        adc_share_source: question.adc_share.and_then(|share| share.source),
         skip_zero_columns: question.skip_zero_columns,
         crossbars: CrossbarCount {
             dense: count(|tally| tally.crossbars),
@@ -222,9 +226,7 @@ fn check(layers: &[Matrix], question: &InferenceQuestion) -> Result<()> {
             return Err(Error::field("positions", bad, format!("takes 1 to {MAX_POSITIONS} a layer")));
         }
     }
-    if let Some(share) = question.adc_share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
-        return Err(Error::field("adc_share", share, "takes more than 0, up to 1"));
-    }
+    question.adc_share.map(|share| AdcShare::own(share.share)).transpose()?;
     if !(1..=4096).contains(&question.adcs_per_tile) {
         return Err(Error::field("adcs_per_tile", question.adcs_per_tile, "takes 1 to 4096"));
     }
@@ -241,7 +243,7 @@ mod tests {
             resolutions: resolutions.to_vec(),
             pers: vec![Per::Tile],
             adcs_per_tile: 2,
-            adc_share: Some(0.5),
+            adc_share: Some(AdcShare { share: 0.5, source: None }),
             ..InferenceQuestion::everything(Some(vec![10])).expect("valid")
         }
     }
@@ -321,8 +323,8 @@ mod tests {
         };
         refuse("positions", |q| q.positions = Some(vec![1, 2]));
         refuse("positions", |q| q.positions = Some(vec![0]));
-        refuse("adc_share", |q| q.adc_share = Some(0.0));
-        refuse("adc_share", |q| q.adc_share = Some(f64::NAN));
+        refuse("adc_share", |q| q.adc_share = Some(AdcShare { share: 0.0, source: None }));
+        refuse("adc_share", |q| q.adc_share = Some(AdcShare { share: f64::NAN, source: None }));
         refuse("adcs_per_tile", |q| q.adcs_per_tile = 0);
     }
 }

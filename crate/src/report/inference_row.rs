@@ -100,7 +100,7 @@ impl RowMaker<'_> {
                 .question
                 .adc_share
                 .zip(improved)
-                .map(|(share, energy)| whole(share, energy))
+                .map(|(share, energy)| whole(share.share, energy))
                 .filter(|ratio| ratio.is_finite()),
             conversions: sum(rows.iter().map(|row| row.conversions)),
             area_um2: sum(rows.iter().map(|row| row.area_um2)),

@@ -76,6 +76,17 @@ impl Layers {
         Ok((&tried.pruned, tried.outcome))
     }
 
+    /// The layers as this choice leaves them; without one they are pruned already.
+    ///
+    /// # Errors
+    /// When the choice is out of range.
+    pub fn chosen(&mut self, hardware: &HardwareSpec, choice: Option<Choice>) -> Result<&[Matrix]> {
+        match choice {
+            Some(choice) => Ok(self.pruned(hardware, choice)?.0),
+            None => Ok(&self.present),
+        }
+    }
+
     /// What the page draws; without a choice the layers are pruned already.
     ///
     /// # Errors
@@ -98,11 +109,7 @@ impl Layers {
         choice: Option<Choice>,
         positions: Option<Vec<u64>>,
     ) -> Result<Inference> {
-        if let Some(choice) = choice {
-            self.pruned(hardware, choice)?;
-        }
-        let tried = self.tried.as_ref().filter(|_| choice.is_some());
-        let layers = tried.map_or(&self.present, |tried| &tried.pruned);
+        let layers = self.chosen(hardware, choice)?;
         inference(layers, hardware, &InferenceQuestion::everything(positions)?)
     }
 

@@ -12,13 +12,14 @@ use self::choice::{Choice, Layers};
 use self::stage::{Kind, Stage};
 use crate::error::{Error, Result};
 use crate::recipe::{self, Report};
-use crate::report::{TileDetail, View};
+use crate::report::{AdcPlan, TileDetail, View, adc_plan};
 use crate::simulate::live::Live;
 use crate::spec::{HardwareSpec, RunSpec, apply};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::{HistoryEntry, Progress};
 use crate::train::session::Session;
+use crate::weights::Weights;
 
 /// A run and where in its story it is.
 pub struct Story {
@@ -148,6 +149,27 @@ impl Story {
     pub fn tile(&mut self, at: (usize, usize), choice: Choice) -> Result<TileDetail> {
         let previewed = self.previewed(choice);
         self.layers.tile(self.session.hardware(), at, previewed)
+    }
+
+    /// What each tile's converters need: of the layers pruned as previewed, or as they are once they
+    /// are pruned.
+    ///
+    /// # Errors
+    /// When the choice is out of range.
+    pub fn adc_plan(&mut self, choice: Choice) -> Result<AdcPlan> {
+        let previewed = self.previewed(choice);
+        let hardware = self.session.hardware();
+        Ok(adc_plan(self.layers.chosen(hardware, previewed)?, hardware))
+    }
+
+    /// Masks of the same layers: 0 where a weight is zero, 1 where it stays.
+    ///
+    /// # Errors
+    /// When the choice is out of range, or the device fails.
+    pub async fn masks(&mut self, choice: Choice) -> Result<Weights> {
+        let previewed = self.previewed(choice);
+        let pruned = self.layers.chosen(self.session.hardware(), previewed)?.to_vec();
+        Ok(self.session.weights().await?.with_layers(pruned).masks())
     }
 
     /// Accuracy on at most `images` held-out images if pruned so, without doing it.

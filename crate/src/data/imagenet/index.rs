@@ -112,6 +112,21 @@ impl Listing {
         self.entries.capacity() * size_of::<Entry>() + self.names.capacity() + containers
     }
 
+    /// Orders the images so that the classes take turns, each in its own order: the first N of a listing are then a
+    /// sample of all classes, not the first class.
+    fn interleave(&mut self, classes: usize) {
+        let mut turns = vec![0_u32; classes];
+        let turn = |entry: &Entry| {
+            let turn = turns.get_mut(usize::from(entry.label))?;
+            *turn += 1;
+            Some((*turn, entry.label))
+        };
+        let turns: Vec<Option<(u32, u16)>> = self.entries.iter().map(turn).collect();
+        let mut order: Vec<u32> = (0..self.entries.len() as u32).collect();
+        order.sort_by_key(|&at| turns[at as usize]);
+        self.entries = order.into_iter().map(|at| self.entries[at as usize]).collect();
+    }
+
     fn shrink(&mut self) {
         self.entries.shrink_to_fit();
         self.names.shrink_to_fit();
@@ -142,8 +157,10 @@ impl Index {
         if self.classes.is_empty() || self.classes.len() > MAX_CLASSES {
             return refuse("takes 1 to 65536 classes");
         }
-        self.train.shrink();
-        self.val.shrink();
+        for listing in [&mut self.train, &mut self.val] {
+            listing.interleave(self.classes.len());
+            listing.shrink();
+        }
         Ok(self)
     }
 
@@ -260,8 +277,9 @@ mod tests {
         assert_eq!(size_of::<Entry>(), 24);
         assert!(index.train.memory() < 60 << 20, "{} bytes", index.train.memory());
         let last = index.train.place(1_281_166);
-        assert_eq!((last.label, last.name), (999, "n00000999_1281167.JPEG"));
-        assert_eq!(last.span, Some((1_281_167 * 110_592, 110_000)), "beyond 4 GiB");
+        assert_eq!((last.label, last.name), (998, "n00000998_1280717.JPEG"));
+        assert_eq!(last.span, Some((1_280_717 * 110_592, 110_000)), "beyond 4 GiB");
+        assert!((0..1000).all(|at| index.train.label(at) == at), "classes take turns");
     }
 
     #[test]
