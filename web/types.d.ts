@@ -12,6 +12,8 @@ export interface RunSpec {
   side: number;
   dropout: number;
   device: 'auto' | 'webgpu' | 'cpu';
+  /** Several devices, in the command line alone. */
+  devices: string;
   regularizer:
     | 'none' | 'gated' | 'ungated' | 'mean-and-variance' | 'mean-and-gated-variance'
     | 'group-lasso-tile' | 'group-lasso-row' | 'group-lasso-column';

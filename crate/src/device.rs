@@ -1,37 +1,86 @@
-//! Which device computes: the CPU backend or a WebGPU adapter.
+//! Which devices compute: the CPU backend, WebGPU adapters, and what else a build has.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 
 use crate::error::{Error, Result};
-use crate::spec::DeviceChoice;
+use crate::spec::{DeviceChoice, RunSpec};
 
 /// A device that is ready, and what to call it.
 #[derive(Debug, Clone)]
 pub struct Compute {
     /// Burn's device, without autodiff.
     pub device: Device,
-    /// `cpu` or `webgpu`.
+    /// `cpu`, `webgpu`, `cuda`, `tch` or `remote`.
     pub kind: &'static str,
     /// The processor's or adapter's name.
     pub adapter: String,
 }
+
+/// The kinds of devices, each with the Cargo feature that adds it and whether this build has it.
+pub const BACKENDS: [(&str, &str, bool); 5] = [
+    ("cpu", "cpu", cfg!(feature = "cpu")),
+    ("webgpu", "webgpu", cfg!(feature = "webgpu")),
+    ("cuda", "cuda", cfg!(feature = "cuda")),
+    ("tch", "tch", cfg!(feature = "tch")),
+    ("remote", "remote", cfg!(feature = "remote")),
+];
 
 impl Compute {
     /// Gets the device asked for ready. `auto` takes WebGPU where this build has it and there is an
     /// adapter, else the CPU.
     ///
     /// # Errors
-    /// When this build lacks the backend or there is no adapter.
-    pub async fn open(choice: DeviceChoice) -> Result<Self> {
+    /// When this build lacks the backend or there is no such device.
+    pub async fn open(choice: &DeviceChoice) -> Result<Self> {
         match choice {
             DeviceChoice::Cpu => cpu(),
-            DeviceChoice::Webgpu => webgpu().await,
-            DeviceChoice::Auto => match webgpu().await {
+            DeviceChoice::Webgpu(index) => webgpu(*index).await,
+            DeviceChoice::Cuda(index) => cuda(*index),
+            DeviceChoice::Tch => tch(),
+            DeviceChoice::Remote(address) => remote(address),
+            DeviceChoice::Auto => match webgpu(None).await {
                 Ok(compute) => Ok(compute),
                 Err(missing) => cpu().map_err(|_| missing),
             },
         }
     }
+
+    /// The device that holds a run's network: the only one, or the first of several. The others are tried too, so that a
+    /// run is not begun without them.
+    ///
+    /// # Errors
+    /// As [`Compute::open`].
+    pub async fn of(spec: &RunSpec) -> Result<Self> {
+        let mut first = None;
+        for choice in spec.device_choices()? {
+            let opened = Self::open(&choice).await?;
+            first.get_or_insert(opened);
+        }
+        first.ok_or_else(|| Error::field("devices", &spec.devices, "names none"))
+    }
+}
+
+/// What a panic says of the device that was used: a backend panics when its device is gone.
+pub fn lost(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let why = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it stopped");
+    Error::device("last used", why)
+}
+
+/// Whether a device of another machine was opened: it may be lost at any moment.
+static REMOTE: AtomicBool = AtomicBool::new(false);
+
+/// Whether a device of another machine is in use.
+pub fn uses_remote() -> bool {
+    REMOTE.load(Ordering::Relaxed)
+}
+
+/// Says which build has the backend.
+#[allow(dead_code, reason = "a build with every backend lacks none")]
+fn missing(kind: &str) -> Error {
+    Error::device(kind, format!("this build has no such backend (build it with --features {kind})"))
 }
 
 #[cfg(feature = "cpu")]
@@ -43,32 +92,83 @@ fn cpu() -> Result<Compute> {
 
 #[cfg(not(feature = "cpu"))]
 fn cpu() -> Result<Compute> {
-    Err(Error::device("cpu", "this build has no CPU backend (feature `cpu`)"))
+    Err(missing("cpu"))
 }
 
 #[cfg(feature = "webgpu")]
-async fn webgpu() -> Result<Compute> {
+async fn webgpu(index: Option<usize>) -> Result<Compute> {
     use std::cell::RefCell;
+    use std::collections::HashMap;
+
+    use burn::tensor::DeviceKind;
     thread_local! {
-        /// The runtime can be initialized once; later runs share it.
-        static OPEN: RefCell<Option<Compute>> = const { RefCell::new(None) };
+        /// A runtime can be initialized once; later runs share it.
+        static OPEN: RefCell<HashMap<Option<usize>, Compute>> = RefCell::default();
     }
-    if let Some(open) = OPEN.with_borrow(Clone::clone) {
+    if let Some(open) = OPEN.with_borrow(|open| open.get(&index).cloned()) {
         return Ok(open);
     }
-    let (device, setup) = Device::wgpu_options()
-        .init_with_setup_async()
-        .await
-        .map_err(|why| Error::device("webgpu", format!("{why:?}")))?;
+    let options = Device::wgpu_options();
+    let options = match index {
+        Some(index) => options.device_kind(DeviceKind::DiscreteGpu(index)),
+        None => options,
+    };
+    let opened = options.init_with_setup_async().await;
+    let (device, setup) = opened.map_err(|why| Error::device("webgpu", format!("{why:?}")))?;
     let info = setup.adapter.get_info();
     let adapter = if info.name.is_empty() { "WebGPU adapter".to_owned() } else { info.name };
     let compute = Compute { device, kind: "webgpu", adapter };
-    OPEN.set(Some(compute.clone()));
+    OPEN.with_borrow_mut(|open| open.insert(index, compute.clone()));
     Ok(compute)
 }
 
 #[cfg(not(feature = "webgpu"))]
 #[expect(clippy::unused_async, reason = "the build with the backend awaits its adapter")]
-async fn webgpu() -> Result<Compute> {
-    Err(Error::device("webgpu", "this build has no WebGPU backend (feature `webgpu`)"))
+async fn webgpu(_index: Option<usize>) -> Result<Compute> {
+    Err(missing("webgpu"))
+}
+
+#[cfg(feature = "cuda")]
+#[expect(clippy::unnecessary_wraps, reason = "a build without the backend fails")]
+fn cuda(index: usize) -> Result<Compute> {
+    Ok(Compute { device: Device::cuda(index), kind: "cuda", adapter: format!("CUDA device {index}") })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(_index: usize) -> Result<Compute> {
+    Err(missing("cuda"))
+}
+
+#[cfg(feature = "tch")]
+#[expect(clippy::unnecessary_wraps, reason = "a build without the backend fails")]
+fn tch() -> Result<Compute> {
+    Ok(Compute { device: Device::libtorch(), kind: "tch", adapter: "CPU (libtorch)".to_owned() })
+}
+
+#[cfg(not(feature = "tch"))]
+fn tch() -> Result<Compute> {
+    Err(missing("tch"))
+}
+
+/// A worker's device. Its token is read from the environment, so that no file and no process list shows it.
+#[cfg(feature = "remote")]
+fn remote(address: &str) -> Result<Compute> {
+    use burn::remote::RemoteHost;
+    let host = RemoteHost::websocket(address);
+    let host = match std::env::var("CROSSDUB_TOKEN") {
+        Ok(token) if !token.is_empty() => host.with_credential(token),
+        _ => host,
+    };
+    let opened = Device::remote_options(&host).init();
+    let device = opened.map_err(|why| Error::device(format!("remote:{address}"), why.to_string()))?;
+    // Its panics become one line each (`lost`); the default hook would say them, thread by thread.
+    if !REMOTE.swap(true, Ordering::Relaxed) {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    Ok(Compute { device, kind: "remote", adapter: address.to_owned() })
+}
+
+#[cfg(not(feature = "remote"))]
+fn remote(_address: &str) -> Result<Compute> {
+    Err(missing("remote"))
 }

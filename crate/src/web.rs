@@ -29,7 +29,8 @@ const MEMORY: u64 = 2 << 30;
 type JsResult<T> = std::result::Result<T, JsValue>;
 
 /// The backend of this module.
-const BACKEND: DeviceChoice = if cfg!(feature = "webgpu") { DeviceChoice::Webgpu } else { DeviceChoice::Cpu };
+const BACKEND: DeviceChoice =
+    if cfg!(feature = "webgpu") { DeviceChoice::Webgpu(None) } else { DeviceChoice::Cpu };
 
 /// Panics are bugs; they should at least say where.
 #[wasm_bindgen(start)]
@@ -60,6 +61,11 @@ pub fn defaults() -> JsResult<JsValue> {
 pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsValue> {
     let (run, hardware) = (from_js(run)?, from_js(hardware)?);
     let (run, hardware) = spec::apply(&run, &hardware, &from_js(fields)?).map_err(failure)?;
+    let here = matches!(run.device, DeviceChoice::Auto | DeviceChoice::Cpu | DeviceChoice::Webgpu(None));
+    if !here || !run.devices.is_empty() {
+        let asked = if here { run.devices } else { run.device.to_string() };
+        return Err(failure(Error::field("device", asked, "the page takes auto, webgpu and cpu")));
+    }
     Plan::of(&run, 10).map_err(failure)?;
     both_to_js(&run, &hardware)
 }
@@ -80,7 +86,7 @@ pub fn converters() -> JsResult<JsValue> {
 /// The gradient of a fixed small network on this module's device.
 #[wasm_bindgen]
 pub async fn self_test() -> JsResult<Float32Array> {
-    let compute = Compute::open(BACKEND).await.map_err(failure)?;
+    let compute = Compute::open(&BACKEND).await.map_err(failure)?;
     let gradient = crate::train::self_test::gradient(&compute).await.map_err(failure)?;
     Ok(Float32Array::from(gradient.as_slice()))
 }
@@ -97,7 +103,7 @@ impl Trainer {
     pub async fn open(run: JsValue, hardware: JsValue, files: Array) -> JsResult<Trainer> {
         let (run, hardware): (RunSpec, HardwareSpec) = (from_js(run)?, from_js(hardware)?);
         let data = data(&run, &files).map_err(failure)?;
-        let compute = Compute::open(BACKEND).await.map_err(failure)?;
+        let compute = Compute::open(&BACKEND).await.map_err(failure)?;
         let session = Session::new(run, hardware, data, compute, MEMORY, None).map_err(failure)?;
         Ok(Self { story: Story::new(session, None).await.map_err(failure)? })
     }
@@ -111,7 +117,7 @@ impl Trainer {
     ) -> JsResult<Trainer> {
         let saved = Saved::read(&checkpoint.to_vec()).map_err(failure)?;
         let data = data(saved.spec(), &files).map_err(failure)?;
-        let compute = Compute::open(BACKEND).await.map_err(failure)?;
+        let compute = Compute::open(&BACKEND).await.map_err(failure)?;
         let mut session = saved.resume(data, compute, MEMORY).map_err(failure)?;
         session.set_hardware(from_js(hardware)?).map_err(failure)?;
         let earlier = if earlier.is_falsy() { None } else { Some(earlier_from_js(&earlier)?) };

@@ -23,7 +23,7 @@ fn trained() -> (Weights, Inputs, Compute) {
         block_on(session.step()).expect("trains");
     }
     let weights = block_on(session.weights()).expect("reads");
-    let compute = block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let compute = block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
     let plan = Plan::of(&small_spec(), 10).expect("valid");
     let network = import(Network::new(&plan, &compute.device), &plan, &weights).expect("fits");
     let asked = Gathering { images: 100, moments: true };

@@ -62,7 +62,7 @@ const KINDS: [(RegularizerKind, &str); 7] = [
 
 #[test]
 fn regularizers_and_their_gradients_agree() {
-    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
     for case in cases() {
         let (inputs, expected) = (weights(&case.weights), weights(&case.expected));
         for (kind, name) in KINDS {

@@ -26,7 +26,7 @@ fn random_weights(seed: u64) -> Vec<f32> {
 }
 
 fn evaluate(kind: RegularizerKind, weights: &[f32]) -> (f64, Vec<f32>) {
-    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
     let regularizer = Regularizer { kind, lambda: 0.7, lambda_mean: 0.3, shape: TILE };
     let weight = Tensor::from_data(TensorData::new(weights.to_vec(), SHAPE), &compute.device);
     let term = regularizer.evaluate(weight).expect("a term");

@@ -6,6 +6,7 @@
 
 mod command_line;
 mod compensation;
+mod devices;
 mod golden;
 mod gradients;
 mod hardware;
@@ -15,6 +16,8 @@ mod networks;
 mod published;
 mod pytorch;
 mod recipes;
+#[cfg(feature = "remote")]
+mod remote;
 mod resume;
 mod sensitivity;
 mod shared;

@@ -66,7 +66,7 @@ proptest! {
         let mut part = masked();
         advance(&mut part, stop);
         let bytes = pollster::block_on(part.checkpoint()).expect("writes");
-        let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+        let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
         let saved = Checkpoint::read(&bytes).expect("reads");
         let mut resumed = saved.resume(small_data(), compute, 1 << 32).expect("fits");
         advance(&mut resumed, 6 - stop);

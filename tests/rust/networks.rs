@@ -44,7 +44,7 @@ fn by_formula(plan: &Plan) -> Weights {
 }
 
 fn cpu() -> Compute {
-    pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU")
+    pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU")
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn a_checkpoint_goes_on_to_the_same_bits() {
     advance(&mut part, 29 - 24 + 20);
     let bytes = pollster::block_on(part.checkpoint()).expect("writes");
     drop(part);
-    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
     let mut resumed =
         Checkpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32).expect("fits");
     advance(&mut resumed, 5);
@@ -113,7 +113,8 @@ pub fn wait_for_checkpoint(run: &Path, step: u64) {
     }
 }
 
-fn losses(run: &Path) -> Vec<(u64, f64)> {
+/// Each step's loss, as `metrics.jsonl` has it.
+pub fn losses(run: &Path) -> Vec<(u64, f64)> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("written");
     let line = |line: &str| {
         let value: serde_json::Value = serde_json::from_str(line).expect("JSON");

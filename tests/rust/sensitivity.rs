@@ -18,7 +18,7 @@ use crate::training::{session, small_data, small_spec};
 const IMAGES: usize = 290;
 
 fn cpu() -> Compute {
-    pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU")
+    pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU")
 }
 
 fn network(plan: &Plan, weights: &Weights) -> Network {

@@ -168,7 +168,7 @@ fn a_session_s_network_is_simulated_step_by_step() {
     let spec = RunSpec { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..RunSpec::default() };
     let hardware =
         HardwareSpec { tile: 8, resolution: Resolution::LosslessSliced, ..HardwareSpec::default() };
-    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
     let data = builtin::generate(0, 64, 7);
     let session = Session::new(spec, hardware, data, compute, u64::MAX, None).expect("a session");
     let weights = pollster::block_on(session.weights()).expect("reads");

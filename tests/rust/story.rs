@@ -113,7 +113,7 @@ fn a_kept_story_goes_on_and_can_still_be_undone() {
     let read: Earlier = serde_json::from_str(&text).expect("reads");
     let earlier = Earlier { trained: earlier.trained.clone(), ..read };
 
-    let compute = block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let compute = block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
     let session = Checkpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32);
     let mut resumed = block_on(Story::new(session.expect("fits"), Some(earlier))).expect("reads");
     advance(&mut story, 2);

@@ -29,7 +29,7 @@ pub fn small_data() -> Split {
 }
 
 pub fn session(spec: RunSpec) -> Session {
-    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
     Session::new(spec, HardwareSpec::default(), small_data(), compute, 1 << 32, None).expect("valid")
 }
 
@@ -75,7 +75,7 @@ fn divergence_is_noticed_and_said() {
 
 #[test]
 fn a_network_that_does_not_fit_is_refused_before_it_is_built() {
-    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
     let spec = RunSpec { plan: "16384 16384 16384".to_owned(), ..small_spec() };
     let result = Session::new(spec, HardwareSpec::default(), small_data(), compute, 1 << 32, None);
     assert!(matches!(result.err(), Some(Error::Field { field, .. }) if field == "plan"));

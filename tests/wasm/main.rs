@@ -12,7 +12,8 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-const DEVICE: DeviceChoice = if cfg!(feature = "webgpu") { DeviceChoice::Webgpu } else { DeviceChoice::Cpu };
+const DEVICE: DeviceChoice =
+    if cfg!(feature = "webgpu") { DeviceChoice::Webgpu(None) } else { DeviceChoice::Cpu };
 const MEMORY: u64 = 1 << 30;
 
 fn spec() -> RunSpec {
@@ -27,7 +28,7 @@ fn spec() -> RunSpec {
 }
 
 async fn compute() -> Compute {
-    Compute::open(DEVICE).await.expect("the module's device")
+    Compute::open(&DEVICE).await.expect("the module's device")
 }
 
 #[wasm_bindgen_test]

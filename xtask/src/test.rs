@@ -7,7 +7,7 @@ use crate::process::Program;
 use crate::progress::Progress;
 use crate::setup;
 use crate::steps::{self, Part, Step};
-use crate::workshop::{WASM_TARGET, Workshop, first_free_port};
+use crate::workshop::{NATIVE, WASM_TARGET, Workshop, first_free_port};
 
 const FIRST_TEST_PORT: u16 = 4187;
 const CLIPPY_STRICT: [&str; 3] = ["--", "--deny", "warnings"];
@@ -60,7 +60,7 @@ fn types<'a>() -> Step<'a> {
 fn clippy_native<'a>() -> Step<'a> {
     let work = |workshop: &mut Workshop, progress: &mut Progress| {
         progress.crates_at_most(workshop.native_crates());
-        let clippy = workshop.cargo().args(["clippy", "--release", "--workspace", "--all-targets"]);
+        let clippy = workshop.cargo().args(["clippy", "--release", "--all-targets"]).args(NATIVE);
         clippy.args(CLIPPY_STRICT).run(progress)?;
         Ok("ok".to_owned())
     };
@@ -91,8 +91,7 @@ fn clippy_wasm<'a>(module: Module) -> Step<'a> {
 fn rust_tests<'a>(name: &'static str, options: &'static [&'static str]) -> Step<'a> {
     let work = move |workshop: &mut Workshop, progress: &mut Progress| {
         progress.crates_at_most(workshop.native_crates());
-        let output =
-            workshop.cargo().args(["test", "--release", "--workspace"]).args(options).run(progress)?;
+        let output = workshop.cargo().args(["test", "--release"]).args(NATIVE).args(options).run(progress)?;
         Ok(closing_lines(&output))
     };
     Step::new(name, work).needs(&[Part::Rust])

@@ -16,6 +16,9 @@ pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// npm's program: on Windows it is a script that has to be called by its full name.
 pub const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
+/// What native checks and tests are built with: with the remote devices, so that Burn is compiled once for them and all else.
+pub const NATIVE: [&str; 3] = ["--workspace", "--features", "crossdub/remote"];
+
 /// Where everything is, and what the set-up steps found out.
 pub struct Workshop {
     /// The checkout.
@@ -85,7 +88,7 @@ impl Workshop {
     /// How many crates a native build of the whole workspace may compile.
     pub fn native_crates(&self) -> Option<usize> {
         let tree =
-            self.cargo().args(["tree", "--workspace", "--edges", "normal,build,dev", "--prefix", "none"]);
+            self.cargo().args(["tree", "--edges", "normal,build,dev", "--prefix", "none"]).args(NATIVE);
         tree.answer().map(|list| count_crates(&list))
     }
 

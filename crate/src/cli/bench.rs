@@ -208,7 +208,7 @@ fn session(regularizer: RegularizerKind) -> Result<Session> {
         ..RunSpec::default()
     };
     let data = builtin::generate(spec.seed, 16 * BATCH, BATCH);
-    let compute = pollster::block_on(Compute::open(spec.device))?;
+    let compute = pollster::block_on(Compute::of(&spec))?;
     Session::new(spec, HardwareSpec::default(), data, compute, u64::MAX, None)
 }
 
@@ -250,7 +250,7 @@ fn pruning() -> Result<Vec<Row>> {
 
 /// The gated regularizer on a network's convolutions.
 fn loss(model: &str, tile: usize, peer: &str) -> Result<Row> {
-    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu))?;
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
     let hardware = HardwareSpec { tile, ..HardwareSpec::default() };
     let spec = RunSpec { regularizer: RegularizerKind::Gated, ..RunSpec::default() };
     let regularizer = Regularizer::of(&spec, TileShape::from(&hardware));

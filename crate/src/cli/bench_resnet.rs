@@ -34,7 +34,7 @@ pub fn measure() -> Result<Vec<Row>> {
     spec.set_model("resnet18")?;
     let plan = Plan::of(&spec, CLASSES)?;
     plan.check_memory(BATCH, files::available_memory())?;
-    let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu))?;
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
     let device = compute.device.clone().autodiff();
     let mut network = import(Network::new(&plan, &device), &plan, &initialize(&plan, 0))?;
     let hardware = HardwareSpec { tile: 64, ..HardwareSpec::default() };

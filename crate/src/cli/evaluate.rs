@@ -47,7 +47,7 @@ struct Answer {
 pub fn run(options: &Options) -> Result<()> {
     let (spec, data) = open(&options.model, &options.data)?;
     let weights = files::read_weights(&options.weights)?;
-    let compute = pollster::block_on(Compute::open(device(&options.device)?))?;
+    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
     let test = data.test();
     let network = network(&spec, test.classes().len(), &weights, &compute)
         .map_err(|error| error.in_file(&files::name(&options.weights)))?;
@@ -71,8 +71,7 @@ pub fn open(model: &ModelOptions, data: &DataOptions) -> Result<(RunSpec, Source
 
 /// The device of a name.
 pub fn device(name: &str) -> Result<DeviceChoice> {
-    let known = serde_json::from_value(serde_json::Value::from(name));
-    known.map_err(|_| crate::error::Error::field("device", name, "known are auto, cpu and webgpu"))
+    name.parse()
 }
 
 /// The network with its weights, for inference.

@@ -41,7 +41,8 @@ pub struct Options {
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
-    training::run(&options.job, &RunSpec::default().for_finetuning(), options.data.as_deref(), || {
+    let base = RunSpec::default().for_finetuning();
+    training::run(&options.job, &base, options.data.as_deref(), &options.fields.devices(), || {
         let mut fields = Map::new();
         options.model.fields(&mut fields);
         options.fields.put(&mut fields)?;

@@ -16,6 +16,7 @@ mod claim;
 mod converter_options;
 mod data;
 mod data_imagenet;
+mod devices;
 mod dry_run;
 mod energy;
 mod evaluate;
@@ -43,7 +44,10 @@ mod sweep;
 mod tensorboard;
 mod train;
 mod training;
+#[cfg(feature = "remote")]
+mod worker;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -80,6 +84,9 @@ enum Command {
     Simulate(Box<simulate::Options>),
     Data(data::Options),
     Bench(bench::Options),
+    Devices(devices::Options),
+    #[cfg(feature = "remote")]
+    Worker(worker::Options),
     /// Prints a completion script for a shell
     ///
     /// Example: crossdub completions bash > ~/.local/share/bash-completion/completions/crossdub
@@ -94,12 +101,19 @@ pub fn main() -> ExitCode {
     // clap prints usage errors itself and leaves with 2.
     let arguments = Arguments::parse();
     output::start_log(arguments.verbose);
-    match run(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    // A lost remote device is told by a panic, whatever was being done on it.
+    match catch_unwind(AssertUnwindSafe(|| run(arguments.command))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
             output::complain(&error);
             ExitCode::FAILURE
         }
+        Err(panic) if crate::device::uses_remote() => {
+            output::complain(&crate::device::lost(&*panic));
+            ExitCode::FAILURE
+        }
+        // A bug, which the panic itself has said where it is.
+        Err(panic) => resume_unwind(panic),
     }
 }
 
@@ -122,6 +136,9 @@ fn run(command: Command) -> Result<()> {
         Command::Simulate(options) => simulate::run(&options),
         Command::Data(options) => data::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Devices(options) => devices::run(&options),
+        #[cfg(feature = "remote")]
+        Command::Worker(options) => worker::run(&options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "crossdub", &mut script);

@@ -3,6 +3,10 @@
 use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::error::{Error, Result};
 
@@ -13,9 +17,13 @@ pub fn start_log(verbose: u8) {
         1 => tracing::Level::INFO,
         _ => tracing::Level::DEBUG,
     };
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+    // What Burn warns of ends in an error of ours, said once; a lost connection would otherwise be said for every tensor.
+    let burn = if verbose < 2 { LevelFilter::OFF } else { LevelFilter::DEBUG };
+    let shown = Targets::new().with_default(level).with_target("burn", burn);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
     // Fails only when a log was already started, as when tests call commands in one process.
-    drop(log.without_time().try_init());
+    drop(tracing_subscriber::registry().with(lines.with_filter(shown)).try_init());
 }
 
 /// Says on stderr, in one line, why the command failed.

@@ -83,7 +83,7 @@ pub fn run(options: &Options) -> Result<()> {
     let weights = files::read_weights(&options.weights)?;
     let (spec, pictures) = open(options, &weights)?;
     let range = range(options.range.as_deref(), pictures.images().len())?;
-    let compute = pollster::block_on(Compute::open(device(&options.device)?))?;
+    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
     let classes = classes_of(&weights).unwrap_or_else(|| pictures.images().classes().len());
     let network = network(&spec, classes, &weights, &compute)
         .map_err(|error| error.in_file(&files::name(&options.weights)))?;

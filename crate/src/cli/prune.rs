@@ -139,7 +139,7 @@ pub fn run(options: &Options) -> Result<()> {
     let positions = options.positions(&layers)?;
     let before = analyze(&layers, &hardware);
     let compute = match spec.gathering() {
-        Some(_) => Some(pollster::block_on(Compute::open(DeviceChoice::Auto))?),
+        Some(_) => Some(pollster::block_on(Compute::open(&DeviceChoice::Auto))?),
         None => None,
     };
     let inputs = options.inputs(&spec, &weights, compute.as_ref())?;

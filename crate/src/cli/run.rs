@@ -88,7 +88,7 @@ pub fn run(options: &Options) -> Result<()> {
         Recipe::read(&text, &changes).map_err(|error| error.in_file(&files::name(&options.recipe)))?;
     let out = options.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
     let images = Gallery::new(options.how.reading.into()).open(&recipe)?;
-    let compute = pollster::block_on(Compute::open(recipe.spec.device))?;
+    let compute = pollster::block_on(Compute::of(&recipe.spec))?;
     let stop = stop_flag()?;
     let runner = Runner {
         recipe: &recipe,

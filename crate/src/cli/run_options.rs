@@ -54,9 +54,12 @@ pub struct RunOptions {
     /// Seed of everything random [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// auto, cpu or webgpu
-    #[arg(long)]
+    /// auto, cpu, or another that crossdub devices lists
+    #[arg(long, conflicts_with = "devices")]
     device: Option<String>,
+    /// Devices that share each batch, with commas; the first holds the network
+    #[arg(long, value_name = "DEVICE,...")]
+    devices: Option<String>,
     /// Rows of a crossbar, or rows and columns of cells (128x64) [default: 32]
     #[arg(long, value_name = "ROWS[xCOLUMNS]")]
     tile: Option<String>,
@@ -69,6 +72,17 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
+    /// The fields that say where a run computes, when they were given: a run that goes on may do so elsewhere.
+    pub fn devices(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        put(&mut fields, "device", self.device.clone());
+        put(&mut fields, "devices", self.devices.clone());
+        if self.device.is_some() {
+            put(&mut fields, "devices", Some(""));
+        }
+        fields
+    }
+
     /// Puts the fields that were given.
     ///
     /// # Errors
@@ -89,7 +103,7 @@ impl RunOptions {
         put(fields, "limit", self.limit);
         put(fields, "trainable", self.trainable.clone());
         put(fields, "seed", self.seed);
-        put(fields, "device", self.device.clone());
+        fields.extend(self.devices());
         if let Some((tile, columns)) = self.tile.as_deref().map(tile_shape).transpose()? {
             put(fields, "tile", Some(tile));
             put(fields, "columns", Some(columns));

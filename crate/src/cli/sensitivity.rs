@@ -57,7 +57,7 @@ pub fn run(options: &Options) -> Result<()> {
         return Err(Error::field("images", images, format!("takes 1 to {}", test.len())));
     }
     let weights = files::read_weights(&options.weights)?;
-    let compute = pollster::block_on(Compute::open(device(&options.device)?))?;
+    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
     let classes = test.classes().len();
     let network = network(&spec, classes, &weights, &compute)
         .map_err(|error| error.in_file(&files::name(&options.weights)))?;

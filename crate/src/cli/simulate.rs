@@ -101,7 +101,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     bar.finish_and_clear();
     report.seeds = (options.seeds > 1).then(|| SeedReport::new(accuracies));
-    let compute = pollster::block_on(Compute::open(device("cpu")?))?;
+    let compute = pollster::block_on(Compute::open(&device("cpu")?))?;
     let network = network(&spec, classes, &weights, &compute).map_err(in_file)?;
     let digital = pollster::block_on(evaluate(&network, &split.test, range, &compute))?;
     report.digital_accuracy = Some(digital.accuracy);

@@ -207,7 +207,7 @@ impl Runner<'_> {
         if let Some(checkpoint) = run.newest_checkpoint()? {
             run.cut_metrics(checkpoint.step())?;
             self.say(&format!("stage {}: goes on after step {}", stage.name, checkpoint.step()));
-            return checkpoint.resume(data, compute, memory);
+            return checkpoint.moved(spec).resume(data, compute, memory);
         }
         run.cut_metrics(0)?;
         let hardware = self.recipe.hardware.clone();

@@ -215,14 +215,12 @@ impl<'a> Sweep<'a> {
 
     /// Does all runs, some at a time.
     fn all(&self, runs: Vec<Run>) -> Result<Vec<Line>> {
-        let device = runs.first().map(|run| run.recipe.spec.device).unwrap_or_default();
-        let compute = pollster::block_on(Compute::open(device))?;
         let jobs = self.options.jobs.clamp(1, runs.len().max(1));
         let queue = Mutex::new(VecDeque::from(runs));
         let lines = Mutex::new(Vec::new());
         thread::scope(|scope| {
             for _ in 0..jobs {
-                scope.spawn(|| self.job(&queue, &lines, &compute));
+                scope.spawn(|| self.job(&queue, &lines));
             }
         });
         if let Some(error) = locked(&self.ended).take() {
@@ -235,11 +233,11 @@ impl<'a> Sweep<'a> {
 
     /// Takes runs until none is left. A run whose next stage someone else works on goes back to the
     /// end of the queue, so that jobs share a stage without waiting for it.
-    fn job(&self, queue: &Mutex<VecDeque<Run>>, lines: &Mutex<Vec<Line>>, compute: &Compute) {
+    fn job(&self, queue: &Mutex<VecDeque<Run>>, lines: &Mutex<Vec<Line>>) {
         let mut busy = 0;
         while !self.stop.load(Ordering::Relaxed) {
             let Some(run) = locked(queue).pop_front() else { return };
-            match self.one(&run, compute) {
+            match self.one(&run) {
                 Ok(Some(report)) => {
                     busy = 0;
                     locked(lines).push(line(&run, "done", Some(&report), None));
@@ -271,7 +269,8 @@ impl<'a> Sweep<'a> {
     }
 
     /// Does one run; none when another process works on its next stage.
-    fn one(&self, run: &Run, compute: &Compute) -> Result<Option<RecipeReport>> {
+    fn one(&self, run: &Run) -> Result<Option<RecipeReport>> {
+        let compute = &pollster::block_on(Compute::of(&run.recipe.spec))?;
         let images = self.gallery.open(&run.recipe)?;
         let runner = Runner {
             recipe: &run.recipe,

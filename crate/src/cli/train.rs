@@ -42,13 +42,19 @@ pub struct Options {
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
-    training::run(&options.job, &RunSpec::default(), options.data.as_deref(), || {
-        let mut fields = options.config.as_deref().map(read_toml).transpose()?.unwrap_or_else(Map::new);
-        options.model.fields(&mut fields);
-        options.fields.put(&mut fields)?;
-        put(&mut fields, DATA, options.data.as_deref().map(files::name));
-        put(&mut fields, WEIGHTS, options.weights.as_deref().map(files::name));
-        put(&mut fields, MASKS, options.masks.as_deref().map(files::name));
-        Ok(fields)
-    })
+    training::run(
+        &options.job,
+        &RunSpec::default(),
+        options.data.as_deref(),
+        &options.fields.devices(),
+        || {
+            let mut fields = options.config.as_deref().map(read_toml).transpose()?.unwrap_or_else(Map::new);
+            options.model.fields(&mut fields);
+            options.fields.put(&mut fields)?;
+            put(&mut fields, DATA, options.data.as_deref().map(files::name));
+            put(&mut fields, WEIGHTS, options.weights.as_deref().map(files::name));
+            put(&mut fields, MASKS, options.masks.as_deref().map(files::name));
+            Ok(fields)
+        },
+    )
 }

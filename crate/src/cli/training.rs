@@ -74,11 +74,12 @@ struct EpochLine {
 }
 
 /// Starts the run of these flat fields, or goes on with the one in the folder; `data` is where its
-/// images lie now, should they have moved.
+/// images lie now, should they have moved, and `devices` the fields that say where it goes on.
 pub fn run(
     job: &Job,
     base: &RunSpec,
     data: Option<&Path>,
+    devices: &Map<String, Value>,
     fields: impl FnOnce() -> Result<Map<String, Value>>,
 ) -> Result<()> {
     if job.dry_run {
@@ -86,8 +87,11 @@ pub fn run(
         return dry_run::run(session, usize::from(job.keep), job.json);
     }
     let mut folder = RunFolder::open(&job.out)?.keeping(usize::from(job.keep));
-    let mut session =
-        if job.resume { resume(job, &mut folder, data)? } else { begin(job, &folder, base, &fields()?)? };
+    let mut session = if job.resume {
+        resume(job, &mut folder, data, devices)?
+    } else {
+        begin(job, &folder, base, &fields()?)?
+    };
     let stop = stop_flag()?;
     let how = Follow {
         checkpoint_every: job.checkpoint_every,
@@ -115,8 +119,14 @@ fn begin(job: &Job, folder: &RunFolder, base: &RunSpec, fields: &Map<String, Val
 }
 
 /// Goes on with a run, or begins it again where it was stopped before its first checkpoint.
-fn resume(job: &Job, folder: &mut RunFolder, data: Option<&Path>) -> Result<Session> {
-    let fields = folder.read_config()?;
+fn resume(
+    job: &Job,
+    folder: &mut RunFolder,
+    data: Option<&Path>,
+    devices: &Map<String, Value>,
+) -> Result<Session> {
+    let mut fields = folder.read_config()?;
+    fields.extend(devices.clone());
     let Some(checkpoint) = folder.newest_checkpoint()? else {
         folder.cut_metrics(0)?;
         return open(&RunSpec::default(), &fields, job);
@@ -124,9 +134,11 @@ fn resume(job: &Job, folder: &mut RunFolder, data: Option<&Path>) -> Result<Sess
     folder.cut_metrics(checkpoint.step())?;
     let path =
         data.map(Path::to_owned).or_else(|| path_of(&fields, DATA)).unwrap_or_else(|| "builtin".into());
+    let (moved, _) = apply(checkpoint.spec(), &HardwareSpec::default(), devices)?;
+    let checkpoint = checkpoint.moved(&moved);
     let mut spec = checkpoint.spec().clone();
     let data = files::open_source(&path, &mut spec, reading(job, &fields))?;
-    let compute = pollster::block_on(Compute::open(spec.device))?;
+    let compute = pollster::block_on(Compute::of(&spec))?;
     checkpoint.resume(data, compute, files::available_memory())
 }
 
@@ -148,7 +160,7 @@ fn open(base: &RunSpec, fields: &Map<String, Value>, job: &Job) -> Result<Sessio
     let path = path_of(fields, WEIGHTS);
     let weights = path.as_deref().map(files::read_weights).transpose()?;
     let masks = read_masks(fields, weights.as_ref())?;
-    let compute = pollster::block_on(Compute::open(spec.device))?;
+    let compute = pollster::block_on(Compute::of(&spec))?;
     let memory = files::available_memory();
     let session = Session::new(spec, hardware, data, compute, memory, weights.as_ref());
     let mut session = session.map_err(|error| match &path {

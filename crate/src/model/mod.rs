@@ -1,5 +1,6 @@
 //! Networks as Burn modules, and the only place where they become named tensors and matrices and back.
 
+pub mod dropout;
 pub mod initialize;
 pub mod network;
 pub mod parameters;

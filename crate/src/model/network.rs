@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
-use rand_chacha::ChaCha8Rng;
 
+use super::dropout::Dropout;
 use super::initialize::Blank;
 use super::plan::VggPlan;
 use super::resnet::ResNet;
@@ -180,7 +180,7 @@ impl Network {
     /// # Shapes
     /// - `images`: `[batch, 3, side, side]`
     /// - output: `[batch, classes]`
-    pub fn forward(&self, images: Tensor<4>, dropout: Option<ChaCha8Rng>) -> Tensor<2> {
+    pub fn forward(&self, images: Tensor<4>, dropout: Option<Dropout>) -> Tensor<2> {
         match self {
             Self::Vgg(network) => network.forward(images, dropout),
             Self::ResNet(network) => network.forward(images),

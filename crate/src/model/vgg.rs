@@ -5,10 +5,9 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor, TensorData};
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
+use burn::tensor::{Device, Tensor};
 
+use super::dropout::Dropout;
 use super::network::Look;
 use super::plan::VggPlan;
 
@@ -73,17 +72,12 @@ impl Vgg {
     /// # Shapes
     /// - `images`: `[batch, 3, side, side]`
     /// - output: `[batch, classes]`
-    pub fn forward(&self, images: Tensor<4>, dropout: Option<ChaCha8Rng>) -> Tensor<2> {
+    pub fn forward(&self, images: Tensor<4>, dropout: Option<Dropout>) -> Tensor<2> {
         self.forward_from(0, images, dropout)
     }
 
     /// Class scores from the activations that enter a block: a convolution with what follows it.
-    pub(super) fn forward_from(
-        &self,
-        block: usize,
-        x: Tensor<4>,
-        mut dropout: Option<ChaCha8Rng>,
-    ) -> Tensor<2> {
+    pub(super) fn forward_from(&self, block: usize, x: Tensor<4>, mut dropout: Option<Dropout>) -> Tensor<2> {
         let mut x = self.features.iter().skip(block).fold(x, |x, block| block.forward(x, &mut |_, _| {}));
         // At the size it was made for, the average would change nothing.
         if let Some(average) = self.average.as_ref().filter(|a| x.dims()[2..] != a.output_size) {
@@ -113,19 +107,12 @@ impl Vgg {
         self.features.iter().map(|block| &block.conv)
     }
 
-    /// Zeroes each value with the probability `dropout`. The mask is drawn on the host, so that
-    /// every device sees the same and a resumed run goes on with the same.
-    fn drop(&self, x: Tensor<2>, random: &mut ChaCha8Rng) -> Tensor<2> {
+    /// Zeroes each value with the probability `dropout`.
+    fn drop(&self, x: Tensor<2>, dropout: &mut Dropout) -> Tensor<2> {
         if self.dropout == 0.0 {
             return x;
         }
-        let [batch, width] = x.dims();
-        let keep = 1.0 - self.dropout;
-        let below = (keep * f64::from(u32::MAX)) as u32;
-        let scale = (1.0 / keep) as f32;
-        let mask: Vec<f32> =
-            (0..batch * width).map(|_| if random.next_u32() <= below { scale } else { 0.0 }).collect();
-        let mask = Tensor::from_data(TensorData::new(mask, [batch, width]), &x.device());
+        let mask = dropout.mask(self.dropout, x.dims()[1], &x.device());
         x * mask
     }
 }

@@ -201,7 +201,7 @@ fn shape(hardware: &HardwareSpec) -> Value {
 fn influential(spec: &RunSpec, regularized: bool) -> RunSpec {
     let mut spec = spec.clone();
     (spec.data, spec.holdout, spec.limit) = (DataSource::Builtin, 0, 0);
-    spec.device = DeviceChoice::Auto;
+    (spec.device, spec.devices) = (DeviceChoice::Auto, String::new());
     let with_mean = [RegularizerKind::MeanAndVariance, RegularizerKind::MeanAndGatedVariance];
     if !with_mean.contains(&spec.regularizer) {
         spec.lambda_mean = 0.0;

@@ -3,11 +3,13 @@
 //! One schema for the command line's options, `config.toml`, recipes, the page's URL and JSON: the
 //! field names here are those names. Every field has a default, so that a partial object is enough.
 
+mod device;
 mod hardware;
 mod run;
 
+pub use device::{DeviceChoice, MOST_DEVICES};
 pub use hardware::{HardwareSpec, Per, Resolution, Subtraction, WeightScale};
-pub use run::{DataSource, DeviceChoice, RegularizerKind, RunSpec, Trainable, model_names};
+pub use run::{DataSource, RegularizerKind, RunSpec, Trainable, model_names};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::MAX_SEED;
+use super::device::{DeviceChoice, device_list};
 use crate::error::{Error, Result};
 
 /// Where images come from.
@@ -16,20 +17,6 @@ pub enum DataSource {
     Cifar10,
     /// Image files in the layouts of ImageNet, native builds only.
     ImageNet,
-}
-
-/// The device asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceChoice {
-    /// WebGPU where there is an adapter and the build has it, else the CPU.
-    #[default]
-    Auto,
-    /// WebGPU.
-    #[serde(alias = "wgpu")]
-    Webgpu,
-    /// The portable CPU backend.
-    Cpu,
 }
 
 /// A term added to the loss that drives weights toward sparsity.
@@ -87,6 +74,8 @@ pub struct RunSpec {
     pub dropout: f64,
     /// The device asked for.
     pub device: DeviceChoice,
+    /// Devices that share each batch, with commas, in the place of `device`; the first holds the network. Empty for one.
+    pub devices: String,
     /// The regularizer.
     pub regularizer: RegularizerKind,
     /// Its weight (lambda_var; for group lasso lambda_g).
@@ -128,6 +117,7 @@ impl Default for RunSpec {
             side: 0,
             dropout: 0.5,
             device: DeviceChoice::Auto,
+            devices: String::new(),
             regularizer: RegularizerKind::Gated,
             lambda: 1e-3,
             lambda_mean: 0.0,
@@ -197,6 +187,15 @@ impl RunSpec {
         IMAGENET_MODELS.iter().any(|(name, _, _)| *name == self.model)
     }
 
+    /// The devices that compute: one, or those that share each batch.
+    ///
+    /// # Errors
+    /// Names the one that is unknown.
+    pub fn device_choices(&self) -> Result<Vec<DeviceChoice>> {
+        let several = device_list(&self.devices)?;
+        Ok(if several.is_empty() { vec![self.device.clone()] } else { several })
+    }
+
     /// Width and height of the images.
     pub fn input_side(&self) -> usize {
         match (self.side, self.data) {
@@ -248,6 +247,7 @@ impl RunSpec {
             v if v.is_finite() && (0.0..below).contains(&v) => Ok(()),
             v => Err(Error::field(field, v, format!("takes 0 to below {below}"))),
         };
+        self.device_choices()?;
         rate("dropout", self.dropout, 1.0)?;
         rate("momentum", self.momentum, 1.0)?;
         rate("lambda", self.lambda, 1e6)?;

@@ -108,6 +108,14 @@ impl Checkpoint {
         self.state.step
     }
 
+    /// The same, to go on with on the devices that `spec` names.
+    #[must_use]
+    pub fn moved(mut self, spec: &RunSpec) -> Self {
+        let (device, devices) = (spec.device.clone(), spec.devices.clone());
+        self.state.spec = RunSpec { device, devices, ..self.state.spec };
+        self
+    }
+
     /// Goes on with the run.
     ///
     /// # Errors

@@ -115,7 +115,7 @@ mod tests {
     /// Two inputs that correlate by 0.5: the first makes up for half of what the second gave.
     #[test]
     fn an_input_takes_over_what_it_shares_with_another() {
-        let compute = pollster::block_on(Compute::open(DeviceChoice::Cpu)).expect("a CPU");
+        let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
         let moments = TensorData::new(vec![1.0_f32, 0.5, 0.5, 1.0], [2, 2]);
         let inputs = LayerInputs {
             name: "w".to_owned(),

@@ -6,6 +6,7 @@ pub mod divergence;
 pub mod evaluate;
 pub mod inputs;
 pub mod masks;
+mod pass;
 pub mod progress;
 pub mod pruning;
 pub mod self_test;

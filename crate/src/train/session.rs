@@ -2,13 +2,14 @@
 //! the command line. Between steps it can be paused, evaluated, drawn, checkpointed or dropped.
 
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::divergence::Watch;
 use super::evaluate::{Evaluation, correct_predictions, evaluate};
 use super::masks::Masks;
+use super::pass::{Pass, Passed};
 use super::progress::{HistoryEntry, Progress, Speed};
 use super::sgd::Sgd;
 use crate::crossbar::tiling::TileShape;
@@ -17,13 +18,12 @@ use crate::data::source::Source;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::loss::Regularizer;
-use crate::loss::cross_entropy::cross_entropy;
 use crate::matrix::Matrix;
 use crate::model::initialize::initialize;
 use crate::model::network::{Network, Plan};
 use crate::model::parameters::{Which, export, import};
 use crate::model::plan::CHANNELS;
-use crate::spec::{HardwareSpec, RunSpec, Trainable};
+use crate::spec::{HardwareSpec, RunSpec};
 use crate::weights::Weights;
 
 /// Stream of the dropout's random numbers, apart from those of the data room.
@@ -43,6 +43,8 @@ pub struct Session {
     data: Source,
     compute: Compute,
     device: Device,
+    /// The devices that share each batch with that one; opened with the first step.
+    others: Vec<Compute>,
     speed: Speed,
 }
 
@@ -96,6 +98,7 @@ impl Session {
             data,
             compute,
             device,
+            others: Vec::new(),
             speed: Speed::default(),
         })
     }
@@ -233,14 +236,11 @@ impl Session {
         let epoch = (self.step / per_epoch) as usize;
         let RunSpec { seed, batch, augment, .. } = self.spec;
         let drawing = Drawing { seed, batch, augment };
-        let Batch { images, labels } =
-            self.data.training_batch(drawing, epoch as u64, self.step % per_epoch)?;
+        let batch = self.data.training_batch(drawing, epoch as u64, self.step % per_epoch)?;
         self.speed.loaded();
-        let images = self.batch_tensor(images, labels.len());
 
-        let logits = self.network.forward(images, Some(self.dropout_stream()));
-        let loss = cross_entropy(logits.clone(), &labels);
-        let mut gradients = self.gradients(&loss);
+        let Passed { loss, logits, mut gradients } = self.pass(&batch).await?;
+        let labels = batch.labels;
         let penalty = self.add_regularizer(&mut gradients);
         let learning_rate = self.learning_rate(epoch);
         let sgd = Sgd { learning_rate, momentum: self.spec.momentum, weight_decay: self.spec.weight_decay };
@@ -265,22 +265,20 @@ impl Session {
         Ok(self.progress(epoch, (loss, penalty), batch_accuracy, learning_rate))
     }
 
-    /// Gradients of the parameters that are trained; the optimizer leaves the others alone.
-    fn gradients(&self, loss: &Tensor<1>) -> GradientsParams {
-        let mut all = loss.backward();
-        match self.spec.trainable {
-            Trainable::All => GradientsParams::from_grads(all, &self.network),
-            Trainable::Convolutions => {
-                let ids: Vec<_> = self.network.convolutions().iter().map(|layer| layer.weight.id).collect();
-                GradientsParams::from_params(&mut all, &self.network, &ids)
-            }
+    /// The batch forward and backward, on all the run's devices.
+    async fn pass(&mut self, batch: &Batch) -> Result<Passed> {
+        let choices = self.spec.device_choices()?;
+        for choice in choices.iter().skip(1 + self.others.len()) {
+            self.others.push(Compute::open(choice).await?);
         }
-    }
-
-    fn batch_tensor(&self, images: Vec<f32>, count: usize) -> Tensor<4> {
-        let side = self.plan.side();
-        debug_assert_eq!(images.len(), count * CHANNELS * side * side);
-        Tensor::from_data(TensorData::new(images, [count, CHANNELS, side, side]), &self.device)
+        let (side, trainable) = (self.plan.side(), self.spec.trainable);
+        debug_assert_eq!(batch.images.len(), batch.labels.len() * CHANNELS * side * side);
+        let pass = Pass { batch, side, trainable, random: self.dropout_stream() };
+        #[cfg(not(target_arch = "wasm32"))]
+        if choices.len() > 1 {
+            return pass.spread(&self.network, &self.compute, &self.others);
+        }
+        Ok(pass.whole(&self.network, &self.device))
     }
 
     /// Random numbers that depend on seed and step alone, so that a resumed run draws the same.
@@ -317,9 +315,8 @@ impl Session {
         labels: &[i32],
     ) -> Result<(f64, f64, usize)> {
         let fail = |why: String| Error::device(&*self.compute.adapter, why);
-        let loss = loss.inner();
         let penalty = penalty.unwrap_or_else(|| loss.zeros_like());
-        let together = Tensor::cat(vec![loss, penalty, logits.inner().flatten(0, 1)], 0);
+        let together = Tensor::cat(vec![loss, penalty, logits.flatten(0, 1)], 0);
         let read = together.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
         match read.as_slice::<f32>() {
             Ok([loss, penalty, logits @ ..]) => {

@@ -1,6 +1,8 @@
 //! What is done to an image before a network sees it, as torchvision does it: for training a random
 //! crop of random shape, resized and perhaps mirrored; for evaluation the middle of the resized image.
 
+use std::cell::RefCell;
+
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
@@ -114,6 +116,11 @@ pub fn evaluation(image: &Rgb, side: usize) -> Result<Vec<u8>, String> {
     Ok((0..side).flat_map(|y| row(y).iter().copied()).collect())
 }
 
+thread_local! {
+    /// Keeps its buffers from image to image.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
+
 /// A part of an image at another size, bilinear with antialiasing, as Pillow resizes.
 fn resized(image: &Rgb, crop: Crop, (width, height): (usize, usize)) -> Result<Vec<u8>, String> {
     let (source_width, source_height) = (image.width as u32, image.height as u32);
@@ -123,11 +130,15 @@ fn resized(image: &Rgb, crop: Crop, (width, height): (usize, usize)) -> Result<V
     let [left, top, w, h] = [crop.left, crop.top, crop.width, crop.height].map(|value| value as u32);
     // Cut out first, as torchvision does: nothing outside of the crop may bleed in.
     let part = TypedCroppedImage::new(source, left, top, w, h).map_err(|why| why.to_string())?;
-    let mut target = TypedImage::<U8x3>::new(width as u32, height as u32);
+    let mut pixels = vec![0; 3 * width * height];
+    let mut target = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut pixels)
+        .map_err(|why| why.to_string())?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     // The typed call compiles one kind of pixel; the other one compiles all of them, which took a minute.
-    Resizer::new().resize_typed(&part, &mut target, &options).map_err(|why| why.to_string())?;
-    Ok(target.pixels().iter().flat_map(|pixel| pixel.0).collect())
+    RESIZER
+        .with_borrow_mut(|resizer| resizer.resize_typed(&part, &mut target, &options))
+        .map_err(|why| why.to_string())?;
+    Ok(pixels)
 }
 
 fn mirror(pixels: &mut [u8], side: usize) {

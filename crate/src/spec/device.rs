@@ -1,0 +1,143 @@
+//! Which device computes, by name: `cpu`, `webgpu:1`, `remote:ws://host:port`. Whether this build has it is seen when
+//! it is opened.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What can be named.
+const KNOWN: &str = "known are auto, cpu, webgpu[:n], cuda[:n], tch and remote:ws://HOST:PORT";
+/// The most devices of one kind, and of one run.
+pub const MOST_DEVICES: usize = 64;
+
+/// The device asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceChoice {
+    /// WebGPU where there is an adapter and the build has it, else the CPU.
+    #[default]
+    Auto,
+    /// The portable CPU backend.
+    Cpu,
+    /// WebGPU: the adapter that the system prefers, or the n-th discrete one.
+    Webgpu(Option<usize>),
+    /// The n-th CUDA device.
+    Cuda(usize),
+    /// PyTorch's own library, on its CPU.
+    Tch,
+    /// The device that `crossdub worker` serves at this address.
+    Remote(String),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let refuse = |why: &str| Error::field("device", name, why);
+        let (kind, rest) = name.split_once(':').map_or((name, None), |(kind, rest)| (kind, Some(rest)));
+        let index = || match rest.map(str::parse::<usize>) {
+            None => Ok(None),
+            Some(Ok(index)) if index < MOST_DEVICES => Ok(Some(index)),
+            Some(_) => Err(refuse("the number after the colon is 0 to 63")),
+        };
+        match (kind, rest) {
+            ("auto", None) => Ok(Self::Auto),
+            ("cpu", None) => Ok(Self::Cpu),
+            ("tch", None) => Ok(Self::Tch),
+            ("webgpu" | "wgpu", _) => Ok(Self::Webgpu(index()?)),
+            ("cuda", _) => Ok(Self::Cuda(index()?.unwrap_or(0))),
+            ("remote", Some(address)) => {
+                let host = address.strip_prefix("ws://").unwrap_or_default();
+                let fits = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == ',');
+                if fits {
+                    Ok(Self::Remote(address.to_owned()))
+                } else {
+                    Err(refuse("takes remote:ws://HOST:PORT"))
+                }
+            }
+            _ => Err(refuse(KNOWN)),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Webgpu(None) => f.write_str("webgpu"),
+            Self::Webgpu(Some(index)) => write!(f, "webgpu:{index}"),
+            Self::Cuda(0) => f.write_str("cuda"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Tch => f.write_str("tch"),
+            Self::Remote(address) => write!(f, "remote:{address}"),
+        }
+    }
+}
+
+impl TryFrom<String> for DeviceChoice {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
+    }
+}
+
+impl From<DeviceChoice> for String {
+    fn from(choice: DeviceChoice) -> Self {
+        choice.to_string()
+    }
+}
+
+/// The devices of a list with commas; none of an empty one.
+///
+/// # Errors
+/// Names the one that is unknown, or says that there are too many.
+pub fn device_list(names: &str) -> Result<Vec<DeviceChoice>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let devices: Vec<DeviceChoice> =
+        names.split(',').map(|name| name.trim().parse()).collect::<Result<_>>()?;
+    match devices.len() {
+        1..=MOST_DEVICES => Ok(devices),
+        count => Err(Error::field("devices", count, format!("takes up to {MOST_DEVICES}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_back() {
+        for name in
+            ["auto", "cpu", "webgpu", "webgpu:1", "cuda", "cuda:7", "tch", "remote:ws://127.0.0.1:9000"]
+        {
+            assert_eq!(name.parse::<DeviceChoice>().expect(name).to_string(), name);
+        }
+        assert_eq!("wgpu".parse::<DeviceChoice>().expect("the same"), DeviceChoice::Webgpu(None));
+        assert_eq!("cuda:0".parse::<DeviceChoice>().expect("the first"), DeviceChoice::Cuda(0));
+        let json = serde_json::to_string(&DeviceChoice::Webgpu(None)).expect("text");
+        assert_eq!(json, "\"webgpu\"");
+    }
+
+    #[test]
+    fn others_are_refused_by_name() {
+        let long = ["cpu"; MOST_DEVICES + 1].join(",");
+        for bad in
+            ["", "gpu", "cpu:0", "cuda:64", "cuda:-1", "webgpu:", "remote", "remote:http://a", "remote:ws://"]
+        {
+            let why = bad.parse::<DeviceChoice>().expect_err(bad).to_string();
+            assert!(why.contains("device") && why.lines().count() == 1, "{why}");
+        }
+        for bad in ["cpu,gpu", "cpu,,cpu", &long] {
+            assert!(device_list(bad).is_err(), "{bad}");
+        }
+        assert_eq!(device_list("cpu, cuda:1").expect("two"), [DeviceChoice::Cpu, DeviceChoice::Cuda(1)]);
+        assert_eq!(device_list("").expect("none"), []);
+    }
+}

@@ -1,0 +1,159 @@
+//! Devices by name, and one batch over several of them: the same losses as on one.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crossdub::spec::RunSpec;
+use crossdub::train::session::Session;
+use serde_json::Value;
+
+use crate::resume::wait_for_checkpoint;
+use crate::training::{session, small_spec};
+
+fn losses(session: &mut Session, steps: usize) -> Vec<f64> {
+    (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
+}
+
+/// Largest difference of two runs' losses, and of their weights at the end.
+fn differences(spec: &RunSpec, devices: &str, steps: usize) -> (f64, f32) {
+    let mut one = session(spec.clone());
+    let mut several = session(RunSpec { devices: devices.to_owned(), ..spec.clone() });
+    let pairs = losses(&mut one, steps).into_iter().zip(losses(&mut several, steps));
+    let loss = pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
+    let weights = |session: &Session| pollster::block_on(session.weights()).expect("reads");
+    let (one, several) = (weights(&one), weights(&several));
+    let tensors = one.tensors.iter().zip(&several.tensors);
+    let weight =
+        tensors.flat_map(|(one, other)| one.data.iter().zip(&other.data).map(|(a, b)| (a - b).abs()));
+    (loss, weight.fold(0.0, f32::max))
+}
+
+#[test]
+fn several_devices_train_as_one() {
+    // Dropout is at work, and batches of 50 leave a last one of 34 from 384 images.
+    let spec = RunSpec { batch: 50, dropout: 0.3, lambda: 1e-2, ..small_spec() };
+    for devices in ["cpu,cpu", "cpu,cpu,cpu"] {
+        let (loss, weight) = differences(&spec, devices, 20);
+        assert!(loss < 1e-4 && weight < 1e-4, "{devices}: {loss:e}, {weight:e}");
+    }
+    let few = RunSpec { batch: 2, ..small_spec() };
+    let (loss, _) = differences(&few, "cpu,cpu,cpu,cpu,cpu", 5);
+    assert!(loss < 1e-4, "more devices than images: {loss:e}");
+}
+
+#[test]
+fn half_a_batch_is_another_training() {
+    // The comparison above means something: half of a batch trains otherwise.
+    let spec = RunSpec { batch: 48, ..small_spec() };
+    let mut whole = session(spec.clone());
+    let mut half = session(RunSpec { batch: 24, ..spec });
+    let differ =
+        losses(&mut whole, 5).into_iter().zip(losses(&mut half, 5)).any(|(a, b)| (a - b).abs() > 1e-3);
+    assert!(differ, "what the test above compares does differ between batches");
+}
+
+fn crossdub(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+    command.args(arguments).env_remove("CROSSDUB_TOKEN").stdin(Stdio::null());
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    crossdub(arguments).output().expect("runs")
+}
+
+/// The one line of a refusal.
+fn refusal(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert!(output.status.code() == Some(1) && errors.len() == 1, "{said}");
+    errors[0].to_owned()
+}
+
+#[test]
+fn devices_are_listed_and_others_refused() {
+    let listed = output(&["devices", "--json"]);
+    let answer: Value = serde_json::from_slice(&listed.stdout).expect("one JSON object");
+    assert_eq!(answer["devices"][0]["device"], "cpu");
+    assert!(answer["devices"][0]["memory"].as_u64() > Some(1 << 28), "{answer}");
+    let lacking: Vec<&str> = answer["lacking"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|kind| kind["feature"].as_str())
+        .collect();
+    assert!(lacking.contains(&"cuda"), "{lacking:?}");
+    let text = String::from_utf8_lossy(&output(&["devices"]).stdout).into_owned();
+    assert!(text.contains("--features cuda"), "{text}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run").display().to_string();
+    let train = |device: &[&str]| output(&[&["train", "--data", "builtin", "--out", &out], device].concat());
+    for (device, word) in [
+        (["--device", "cuda"], "--features cuda"),
+        (["--device", "gpu"], "known are"),
+        (["--devices", "cpu,tch"], "--features tch"),
+        (["--devices", "cpu,,cpu"], "known are"),
+    ] {
+        let said = refusal(&train(&device));
+        assert!(said.contains(word), "{said}");
+    }
+}
+
+const SMALL: [&str; 17] = [
+    "--plan",
+    "4 M 8 M 8 M",
+    "--classifier",
+    "16",
+    "--data",
+    "builtin",
+    "--epochs",
+    "1",
+    "--batch",
+    "30",
+    "--limit",
+    "600",
+    "--checkpoint-every",
+    "3",
+    "--learning-rate",
+    "0.02",
+    "--json",
+];
+
+fn weights(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("weights.safetensors")).expect("written")
+}
+
+/// Begins a run and kills it after a checkpoint.
+fn killed(out: &Path, devices: &[&str], token: Option<&str>) {
+    let out_ = out.display().to_string();
+    let mut command = crossdub(&[&["train", "--out", &out_], &SMALL[..], devices].concat());
+    command.envs(token.map(|token| ("CROSSDUB_TOKEN", token))).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("runs");
+    wait_for_checkpoint(out, 6);
+    child.kill().expect("kills");
+    child.wait().expect("ends");
+}
+
+#[test]
+fn a_killed_run_on_two_devices_goes_on_to_the_same_weights_and_may_move() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let train = |name: &str, more: &[&str]| {
+        let out = path(name).display().to_string();
+        let output = output(&[&["train", "--out", &out], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    train("whole", &[&SMALL[..], &["--devices", "cpu,cpu"]].concat());
+    killed(&path("killed"), &["--devices", "cpu,cpu"], None);
+    train("killed", &["--resume"]);
+    assert!(weights(&path("whole")) == weights(&path("killed")));
+    killed(&path("moved"), &["--devices", "cpu,cpu"], None);
+    train("moved", &["--resume", "--device", "cpu"]);
+    let read = |name: &str| crate::shared::weights(&path(name).join("weights.safetensors"));
+    let (whole, moved) = (read("whole"), read("moved"));
+    for (one, other) in whole.tensors.iter().zip(&moved.tensors) {
+        let difference = crate::shared::relative_difference(&other.data, &one.data);
+        assert!(difference < 1e-3, "{}: {difference:e}", one.name);
+    }
+}

@@ -1,0 +1,134 @@
+//! Workers on loopback: the same losses as one device, a token, and a worker that dies.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::resume::wait_for_checkpoint;
+
+const TOKEN: &str = "a token of these tests";
+
+/// A worker process, and the device that it serves.
+struct Worker {
+    process: Child,
+    device: String,
+}
+
+impl Worker {
+    fn start() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+        command.args(["worker", "--device", "cpu"]).env("CROSSDUB_TOKEN", TOKEN);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().expect("runs");
+        let mut device = String::new();
+        let stdout = process.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut device).expect("says where it listens");
+        let device = device.trim().to_owned();
+        assert!(device.starts_with("remote:ws://127.0.0.1:"), "{device}");
+        Self { process, device }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+const SMALL: [&str; 16] = [
+    "--plan",
+    "4 M 8 M 8 M",
+    "--classifier",
+    "16",
+    "--data",
+    "builtin",
+    "--epochs",
+    "1",
+    "--batch",
+    "30",
+    "--limit",
+    "600",
+    "--checkpoint-every",
+    "2",
+    "--learning-rate",
+    "0.02",
+];
+
+fn train(out: &Path, more: &[&str], token: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+    command.args(["train", "--out"]).arg(out).args(more).env("CROSSDUB_TOKEN", token);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The one line of a failure.
+fn error(output: &Output) -> String {
+    let said = said(output);
+    let lines: Vec<&str> =
+        said.lines().filter(|line| line.contains("error") || line.contains("panic")).collect();
+    assert!(output.status.code() == Some(1) && lines.len() == 1 && lines[0].starts_with("error: "), "{said}");
+    lines[0].to_owned()
+}
+
+#[test]
+fn two_workers_train_as_one_device() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    let output = train(&one, &[&SMALL[..], &["--device=cpu"]].concat(), "").output().expect("runs");
+    assert!(output.status.success(), "{}", said(&output));
+    let workers = [Worker::start(), Worker::start()];
+    let devices = workers.each_ref().map(|worker| worker.device.clone()).join(",");
+    let output = train(&two, &[&SMALL[..], &["--devices", &devices]].concat(), TOKEN).output().expect("runs");
+    assert!(output.status.success(), "{}", said(&output));
+    let losses = |run: &Path| crate::resume::losses(run);
+    let (one, two) = (losses(&one), losses(&two));
+    assert!(one.len() >= 20 && two.len() == one.len(), "{} and {}", one.len(), two.len());
+    for ((step, loss), (_, other)) in one.iter().zip(&two) {
+        assert!((loss - other).abs() < 1e-4, "step {step}: {loss} and {other}");
+    }
+}
+
+#[test]
+fn a_wrong_token_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let worker = Worker::start();
+    let out = folder.path().join("run");
+    let output =
+        train(&out, &[&SMALL[..], &["--device", &worker.device]].concat(), "wrong").output().expect("runs");
+    let line = error(&output);
+    assert!(line.contains("remote:ws://127.0.0.1") && line.contains("rejected the credential"), "{line}");
+    assert!(!out.join("config.toml").exists());
+}
+
+#[test]
+fn a_worker_that_dies_ends_the_run_with_a_checkpoint_to_go_on_from() {
+    for first in [true, false] {
+        lose_a_worker(first);
+    }
+}
+
+/// The first worker holds the network, the other only works on its part of each batch.
+fn lose_a_worker(first: bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run");
+    let (stays, mut dies) = (Worker::start(), Worker::start());
+    let order = if first { [&dies, &stays] } else { [&stays, &dies] };
+    let devices = order.map(|worker| worker.device.clone()).join(",");
+    let long = ["--epochs", "40", "--devices", &devices];
+    let child = train(&out, &[&SMALL[..6], &SMALL[8..], &long].concat(), TOKEN).spawn().expect("runs");
+    wait_for_checkpoint(&out, 4);
+    dies.process.kill().expect("kills");
+    let line = error(&child.wait_with_output().expect("ends"));
+    assert!(line.contains("device"), "{line}");
+    // On this machine, to the end of fewer epochs' worth of steps: the checkpoint is whole.
+    let mut child = train(&out, &["--resume", "--device=cpu"], "").spawn().expect("runs");
+    wait_for_checkpoint(&out, 40);
+    assert!(child.try_wait().expect("waits").is_none(), "it trains on");
+    child.kill().expect("kills");
+    child.wait().expect("ends");
+}
