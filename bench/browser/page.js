@@ -63,6 +63,24 @@ async function crossdub(device, regularizers, limits) {
   return byTurns(contenders, limits);
 }
 
+/**
+ * VGG11 on simulated crossbars of 64 rows, 8-bit weights and inputs, 1-bit cells: milliseconds an image.
+ * @param {number} turns the first is left out
+ * @param {number} images of each turn
+ */
+async function simulation(turns, images) {
+  const module = await import('/pkg/cpu/crossdub.js');
+  await module.default();
+  const start = module.defaults();
+  const fields = { model: 'vgg11', device: 'cpu', tile: 64, resolution: 'lossless', batch: 4 };
+  const { spec, hardware } = module.apply(start.spec, start.hardware, fields);
+  const trainer = await module.Trainer.open(spec, hardware, []);
+  await trainer.open_proof({ rule: 'exact', strength: 0, target: 2 });
+  const times = [];
+  for (let turn = 0; turn < turns; turn += 1) times.push((await timed(() => trainer.advance_proof(images))) / images);
+  return [times.slice(1)];
+}
+
 /** @param {string} address */
 function script(address) {
   return new Promise((resolve, reject) => {
@@ -104,4 +122,4 @@ async function tensorflow(backend, limits) {
   return byTurns([() => timed(step)], limits);
 }
 
-globalThis.bench = { crossdub, tensorflow };
+globalThis.bench = { crossdub, simulation, tensorflow };

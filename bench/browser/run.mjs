@@ -1,5 +1,5 @@
 /**
- * Measures training steps in Chromium: `node bench/browser/run.mjs [--tensorflow FOLDER] [--only TEXT]`, where
+ * Measures training steps and the simulation in Chromium: `node bench/browser/run.mjs [--tensorflow FOLDER] [--only TEXT]`, where
  * TEXT is part of a contender's name, such as "Crossdub, WebGPU", and FOLDER holds TensorFlow.js:
  *
  *     npm install --prefix FOLDER --no-save --no-package-lock @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-webgpu@4.22.0
@@ -125,6 +125,11 @@ async function rows(measured) {
     const sign = overhead < 0 ? '' : '+';
     const note = `the regularizer costs ${sign}${overhead.toFixed(1)} %; ${ALLOWED_PERCENT} % are allowed`;
     list.push({ what: `${what}, WebGPU, gated regularizer`, ours_ms: median(with_), note });
+  }
+  const simulated = await measured('Crossdub, simulation', ['simulation', 5, 4]);
+  if (simulated) {
+    const ours = median(simulated[0]);
+    list.push({ what: 'simulation in Chromium, VGG11, tile 64, an image', ours_ms: ours, note: `${(1000 / ours).toFixed(1)} images a second` });
   }
   return list;
 }
