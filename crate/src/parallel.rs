@@ -14,6 +14,17 @@ pub fn map<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T
     (0..count).map(f).collect()
 }
 
+/// The same over chunks of a slice, each of `size` elements but the last.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn map_chunks<T: Send, R: Send>(
+    data: &mut [T],
+    size: usize,
+    f: impl Fn(usize, &mut [T]) -> R + Sync + Send,
+) -> Vec<R> {
+    use rayon::prelude::*;
+    data.par_chunks_mut(size.max(1)).enumerate().map(|(index, chunk)| f(index, chunk)).collect()
+}
+
 /// Runs `work`, its loops compiled for the vector unit at hand: AVX-512 or AVX2 with a population
 /// count, which the baseline of x86-64 lacks. What it calls must be inlined into it.
 #[cfg(target_arch = "x86_64")]

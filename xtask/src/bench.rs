@@ -75,7 +75,8 @@ fn natively(workshop: &mut Workshop, progress: &mut Progress, findings: &mut Fin
         bench = bench.args(["--python".into(), python]);
     }
     // Real pictures, of native size and of 224 x 224, where the shared data is at hand.
-    let shared = env::var_os("CROSSDUB_SHARED").map_or_else(|| workshop.root.join("../shared"), PathBuf::from);
+    let shared =
+        env::var_os("CROSSDUB_SHARED").map_or_else(|| workshop.root.join("../shared"), PathBuf::from);
     for folder in ["data/imagenet-native", "data/imagenet-sample"].map(|folder| shared.join(folder)) {
         if folder.is_dir() {
             bench = bench.args(["--images".into(), folder.into_os_string()]);

@@ -47,6 +47,7 @@ impl TileCount {
 }
 
 /// Counts one tile.
+#[inline(always)]
 pub fn count_tile(matrix: &Matrix, tile: &Tile, tol: f32) -> TileCount {
     let (rows, columns) = (tile.rows(), tile.columns());
     let mut count = TileCount { rows, columns, zeros: 0, almost_zeros: 0, active: 0, almost_active: 0 };
@@ -62,6 +63,7 @@ pub fn count_tile(matrix: &Matrix, tile: &Tile, tol: f32) -> TileCount {
 
 /// Exact zeros and almost zeros of a column. A tile has at most 4096 rows, and 32-bit lanes let
 /// the compiler use the vector unit.
+#[inline(always)]
 fn count_column(column: &[f32], tol: f32) -> (usize, usize) {
     let (mut zeros, mut almost) = (0_u32, 0_u32);
     for &weight in column {
@@ -77,8 +79,13 @@ pub fn count_tiles(matrix: &Matrix, shape: TileShape, tol: f32) -> Vec<TileCount
     // A band of tiles a task: one tile is too little work to hand to another core.
     let bands = parallel::map(tiling.down(), |down| {
         let first = down * tiling.across();
-        let tiles = (first..first + tiling.across()).map(|index| tiling.tile(index));
-        tiles.map(|tile| count_tile(matrix, &tile, tol)).collect::<Vec<_>>()
+        parallel::vectorized(
+            #[inline(always)]
+            || {
+                let tiles = (first..first + tiling.across()).map(|index| tiling.tile(index));
+                tiles.map(|tile| count_tile(matrix, &tile, tol)).collect::<Vec<_>>()
+            },
+        )
     });
     bands.concat()
 }

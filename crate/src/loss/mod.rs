@@ -5,6 +5,8 @@ pub mod blocks;
 pub mod cross_entropy;
 pub mod group_lasso;
 pub mod hoyer_variance;
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+mod on_cpu;
 
 use burn::tensor::Tensor;
 
@@ -53,16 +55,63 @@ impl Regularizer {
             lambda_mean: if with_mean { self.lambda_mean } else { 0.0 },
             gated,
         };
-        let blocks = Blocks::of(weight, self.shape);
-        Some(match self.kind {
+        let lasso =
+            |group| group_lasso::evaluate(self.lambda, group, &Blocks::of(weight.clone(), self.shape));
+        let variance = match self.kind {
             RegularizerKind::None => return None,
-            RegularizerKind::Gated => hoyer(true, false).evaluate(&blocks),
-            RegularizerKind::Ungated => hoyer(false, false).evaluate(&blocks),
-            RegularizerKind::MeanAndVariance => hoyer(false, true).evaluate(&blocks),
-            RegularizerKind::MeanAndGatedVariance => hoyer(true, true).evaluate(&blocks),
-            RegularizerKind::GroupLassoTile => group_lasso::evaluate(self.lambda, Group::Tile, &blocks),
-            RegularizerKind::GroupLassoRow => group_lasso::evaluate(self.lambda, Group::Row, &blocks),
-            RegularizerKind::GroupLassoColumn => group_lasso::evaluate(self.lambda, Group::Column, &blocks),
-        })
+            RegularizerKind::Gated => hoyer(true, false),
+            RegularizerKind::Ungated => hoyer(false, false),
+            RegularizerKind::MeanAndVariance => hoyer(false, true),
+            RegularizerKind::MeanAndGatedVariance => hoyer(true, true),
+            RegularizerKind::GroupLassoTile => return Some(lasso(Group::Tile)),
+            RegularizerKind::GroupLassoRow => return Some(lasso(Group::Row)),
+            RegularizerKind::GroupLassoColumn => return Some(lasso(Group::Column)),
+        };
+        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+        if let Some(term) = on_cpu::evaluate(&variance, &weight, self.shape) {
+            return Some(term);
+        }
+        Some(variance.evaluate(&Blocks::of(weight, self.shape)))
+    }
+
+    /// The same in tensor operations, whatever the device: what the faster ways are checked against.
+    #[cfg(test)]
+    fn in_tensors(&self, weight: Tensor<4>) -> Term {
+        let gated = matches!(self.kind, RegularizerKind::Gated | RegularizerKind::MeanAndGatedVariance);
+        let variance = HoyerVariance { lambda: self.lambda, lambda_mean: self.lambda_mean, gated };
+        variance.evaluate(&Blocks::of(weight, self.shape))
+    }
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, TensorData};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_faster_way_gives_what_the_tensors_give(
+            outputs in 1_usize..20, inputs in 1_usize..9, rows in 2_usize..40, columns in 2_usize..12, seed in 0_u32..9,
+            gated in any::<bool>(), lambda_mean in prop_oneof![Just(0.0), 0.01_f64..1.0],
+        ) {
+            let kind = if gated { RegularizerKind::MeanAndGatedVariance } else { RegularizerKind::MeanAndVariance };
+            let regularizer =
+                Regularizer { kind, lambda: 0.3, lambda_mean, shape: TileShape { rows, columns } };
+            let count = outputs * inputs * 9;
+            let value = |at: usize| if at.is_multiple_of(5) { 0.0 } else { ((at as f32 + 1.0) * (seed as f32 + 1.7)).sin() };
+            let data = TensorData::new((0..count).map(value).collect::<Vec<f32>>(), [outputs, inputs, 3, 3]);
+            let weight = || Tensor::<4>::from_data(data.clone(), &Device::flex());
+            let (fast, plain) = (regularizer.evaluate(weight()).expect("a term"), regularizer.in_tensors(weight()));
+            let numbers = |term: Term| -> (f32, Vec<f32>) {
+                let loss = term.loss.into_data().as_slice::<f32>().expect("float32")[0];
+                (loss, term.gradient.into_data().as_slice::<f32>().expect("float32").to_vec())
+            };
+            let ((fast_loss, fast), (loss, plain)) = (numbers(fast), numbers(plain));
+            prop_assert!((fast_loss - loss).abs() <= 1e-4 * loss.abs().max(1e-3), "{fast_loss} {loss}");
+            let most = plain.iter().fold(1e-6_f32, |most, value| most.max(value.abs()));
+            let apart = fast.iter().zip(&plain).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+            prop_assert!(apart <= 1e-4 * most, "{apart} of {most}");
+        }
     }
 }
