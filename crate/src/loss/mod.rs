@@ -75,7 +75,7 @@ impl Regularizer {
     }
 
     /// The same in tensor operations, whatever the device: what the faster ways are checked against.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
     fn in_tensors(&self, weight: Tensor<4>) -> Term {
         let gated = matches!(self.kind, RegularizerKind::Gated | RegularizerKind::MeanAndGatedVariance);
         let variance = HoyerVariance { lambda: self.lambda, lambda_mean: self.lambda_mean, gated };
@@ -83,7 +83,7 @@ impl Regularizer {
     }
 }
 
-#[cfg(all(test, feature = "cpu"))]
+#[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
