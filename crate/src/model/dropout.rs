@@ -39,7 +39,7 @@ impl Dropout {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cpu"))]
 mod tests {
     use super::*;
     use rand::SeedableRng;
