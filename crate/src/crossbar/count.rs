@@ -25,6 +25,21 @@ pub struct TileCount {
 }
 
 impl TileCount {
+    /// A tile of which no column is counted yet.
+    fn of(tile: &Tile) -> Self {
+        Self { rows: tile.rows(), columns: tile.columns(), zeros: 0, almost_zeros: 0, active: 0, almost_active: 0 }
+    }
+
+    /// Counts one of its columns.
+    #[inline(always)]
+    fn add(&mut self, column: &[f32], tol: f32) {
+        let (zeros, almost) = count_column(column, tol);
+        self.zeros += zeros;
+        self.almost_zeros += almost;
+        self.active = self.active.max(self.rows - zeros);
+        self.almost_active = self.almost_active.max(self.rows - almost);
+    }
+
     /// Sparsity of the least sparse column.
     pub fn sparsity(&self) -> f64 {
         1.0 - self.active as f64 / self.rows as f64
@@ -49,14 +64,9 @@ impl TileCount {
 /// Counts one tile.
 #[inline(always)]
 pub fn count_tile(matrix: &Matrix, tile: &Tile, tol: f32) -> TileCount {
-    let (rows, columns) = (tile.rows(), tile.columns());
-    let mut count = TileCount { rows, columns, zeros: 0, almost_zeros: 0, active: 0, almost_active: 0 };
+    let mut count = TileCount::of(tile);
     for column in tile.columns_of(matrix) {
-        let (zeros, almost) = count_column(column, tol);
-        count.zeros += zeros;
-        count.almost_zeros += almost;
-        count.active = count.active.max(rows - zeros);
-        count.almost_active = count.almost_active.max(rows - almost);
+        count.add(column, tol);
     }
     count
 }
@@ -79,13 +89,22 @@ pub fn count_tiles(matrix: &Matrix, shape: TileShape, tol: f32) -> Vec<TileCount
     // A band of tiles a task: one tile is too little work to hand to another core.
     let bands = parallel::map(tiling.down(), |down| {
         let first = down * tiling.across();
+        let tiles: Vec<_> = (first..first + tiling.across()).map(|index| tiling.tile(index)).collect();
+        let mut counts: Vec<_> = tiles.iter().map(TileCount::of).collect();
+        let outputs = tiles.first().map_or(0..0, |tile| tile.outputs.clone());
         parallel::vectorized(
             #[inline(always)]
             || {
-                let tiles = (first..first + tiling.across()).map(|index| tiling.tile(index));
-                tiles.map(|tile| count_tile(matrix, &tile, tol)).collect::<Vec<_>>()
+                // Output by output: the weights are read as they lie in memory, which is all that
+                // takes time here.
+                for output in outputs {
+                    for (count, column) in counts.iter_mut().zip(matrix.row(output).chunks(shape.rows)) {
+                        count.add(column, tol);
+                    }
+                }
             },
-        )
+        );
+        counts
     });
     bands.concat()
 }
