@@ -15,6 +15,7 @@ mod masks;
 mod networks;
 mod published;
 mod pytorch;
+mod recipe_files;
 mod recipes;
 #[cfg(feature = "remote")]
 mod remote;

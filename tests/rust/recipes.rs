@@ -1,20 +1,17 @@
 //! Recipes and sweeps as processes: killed and gone on with, skipped where nothing changed, shared.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crossdub::recipe::file::{Change, Recipe};
-use crossdub::recipe::grid;
 use crossdub::report::analyze;
 use crossdub::spec::HardwareSpec;
 use serde_json::Value;
 
-use crate::shared::{json, layers, repository};
+use crate::shared::{json, layers};
 
 /// A recipe of seconds, with masks that a training after pruning must keep.
-const TINY: &str = r#"
+pub const TINY: &str = r#"
 name = "tiny"
 data = "builtin"
 plan = "4 M 8 M 8 M"
@@ -356,55 +353,4 @@ fn a_sweep_goes_on_past_a_run_that_diverged() {
     assert!(last.starts_with("error: ") && last.contains("1 of 2 runs failed"), "{said}");
     assert!(last.contains("stage dub") && last.contains("diverged"), "{last}");
     assert!(Path::new(&out).join("dub.learning_rate=0.01/report.json").exists());
-}
-
-#[test]
-fn a_recipe_s_mistakes_are_named() {
-    let read = |text: &str| Recipe::read(text, &[]).expect_err(text).to_string();
-    let stage = "[[stage]]\nname = 'a'\nkind = 'train'\n";
-    for (text, named) in [
-        ("data = 'builtin'", "stage"),
-        (stage, "data"),
-        (&format!("data = 'builtin'\nlamda = 1\n{stage}"), "lamda"),
-        (&format!("data = 'builtin'\nratios = [1]\n{stage}"), "ratios"),
-        (&format!("data = 'builtin'\n{stage}lamda = 1"), "a.lamda"),
-        (&format!("data = 'builtin'\n{stage}tile = 64"), "a.tile"),
-        (&format!("data = 'builtin'\n{stage}rule = 'exact'"), "a.rule"),
-        (&format!("data = 'builtin'\n{stage}epochs = 0"), "a.epochs"),
-        (&format!("data = 'builtin'\n{stage}{stage}"), "two stages"),
-        (&format!("data = 'builtin'\n{}", stage.replace("train", "prune")), "a.weights"),
-        (&format!("data = 'builtin'\n{}", stage.replace("train", "bake")), "bake"),
-        (&format!("data = 'builtin'\n{}", stage.replace("'a'", "'../a'")), "stage.name"),
-        ("data = builtin", "reading the recipe"),
-    ] {
-        let error = read(text);
-        assert!(error.contains(named) && error.lines().count() == 1, "{error}");
-    }
-    let changed = |set: &str| Recipe::read(TINY, &[grid::change(set).expect("valid")]);
-    for bad in
-        ["nothing=1", "none.lambda=1", "dub.rule=exact", "clean.kind=prune", "lambda=x", "prune.ratios=x"]
-    {
-        assert!(changed(bad).is_err(), "{bad}");
-    }
-    let recipe = changed("lambda=0.5").expect("valid");
-    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.spec()?.lambda)).collect();
-    assert_eq!(lambdas, [0.5; 4], "a change without a stage reaches all of them");
-    let recipe = Recipe::read(TINY, &[Change::new("dub.lambda", Value::from(0.5))]).expect("valid");
-    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.spec()?.lambda)).collect();
-    assert_eq!(lambdas, [1e-3, 0.5, 1e-3, 1e-3]);
-}
-
-#[test]
-fn the_recipes_of_the_repository_can_be_read() {
-    let folder = repository().join("recipes");
-    let recipes = std::fs::read_dir(folder).expect("lists").flatten().map(|entry| entry.path());
-    let mut names = BTreeSet::new();
-    for path in recipes.filter(|path| path.extension().is_some_and(|ending| ending == "toml")) {
-        let text = std::fs::read_to_string(&path).expect("readable");
-        let recipe = Recipe::read(&text, &[]).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-        assert_eq!(path.file_stem().and_then(|name| name.to_str()), Some(recipe.name.as_str()));
-        assert!(!recipe.description.is_empty(), "{}", path.display());
-        names.insert(recipe.name);
-    }
-    assert!(names.contains("builtin-quick"));
 }

@@ -11,7 +11,8 @@ use crate::train::pruning::PruneSpec;
 
 /// Run fields that hold for a whole recipe: the network and the data can't change between its
 /// stages, and neither can the seed, which draws the built-in images.
-const WHOLE: [&str; 8] = ["model", "plan", "classifier", "batch_norm", "data", "holdout", "limit", "device"];
+const WHOLE: [&str; 10] =
+    ["model", "plan", "classifier", "batch_norm", "side", "data", "holdout", "limit", "device", "devices"];
 
 /// One stage, its fields resolved.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,76 @@
+//! Recipes as files: what is read, what is refused by name, and what a change from outside reaches.
+
+use std::collections::BTreeSet;
+
+use crossdub::recipe::file::{Change, Recipe};
+use crossdub::recipe::grid;
+use crossdub::recipe::stage::Stage;
+use serde_json::Value;
+
+use crate::recipes::TINY;
+use crate::shared::repository;
+
+#[test]
+fn a_recipe_s_mistakes_are_named() {
+    let read = |text: &str| Recipe::read(text, &[]).expect_err(text).to_string();
+    let stage = "[[stage]]\nname = 'a'\nkind = 'train'\n";
+    for (text, named) in [
+        ("data = 'builtin'", "stage"),
+        (stage, "data"),
+        (&format!("data = 'builtin'\nlamda = 1\n{stage}"), "lamda"),
+        (&format!("data = 'builtin'\nratios = [1]\n{stage}"), "ratios"),
+        (&format!("data = 'builtin'\n{stage}lamda = 1"), "a.lamda"),
+        (&format!("data = 'builtin'\n{stage}tile = 64"), "a.tile"),
+        (&format!("data = 'builtin'\n{stage}rule = 'exact'"), "a.rule"),
+        (&format!("data = 'builtin'\n{stage}epochs = 0"), "a.epochs"),
+        (&format!("data = 'builtin'\n{stage}{stage}"), "two stages"),
+        (&format!("data = 'builtin'\n{}", stage.replace("train", "prune")), "a.weights"),
+        (&format!("data = 'builtin'\n{}", stage.replace("train", "bake")), "bake"),
+        (&format!("data = 'builtin'\n{}", stage.replace("'a'", "'../a'")), "stage.name"),
+        ("data = builtin", "reading the recipe"),
+    ] {
+        let error = read(text);
+        assert!(error.contains(named) && error.lines().count() == 1, "{error}");
+    }
+    let changed = |set: &str| Recipe::read(TINY, &[grid::change(set).expect("valid")]);
+    for bad in
+        ["nothing=1", "none.lambda=1", "dub.rule=exact", "clean.kind=prune", "lambda=x", "prune.ratios=x"]
+    {
+        assert!(changed(bad).is_err(), "{bad}");
+    }
+    let recipe = changed("lambda=0.5").expect("valid");
+    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.spec()?.lambda)).collect();
+    assert_eq!(lambdas, [0.5; 4], "a change without a stage reaches all of them");
+    let recipe = Recipe::read(TINY, &[Change::new("dub.lambda", Value::from(0.5))]).expect("valid");
+    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.spec()?.lambda)).collect();
+    assert_eq!(lambdas, [1e-3, 0.5, 1e-3, 1e-3]);
+}
+
+/// What the images are opened by, and the devices, can't differ between the recipe and its stages.
+#[test]
+fn a_change_of_images_or_devices_reaches_the_recipe_and_every_stage() {
+    let change = |field, value| Change::new(field, value);
+    let changes = [change("side", Value::from(64)), change("devices", Value::from("cpu,cpu"))];
+    let recipe = Recipe::read(TINY, &changes).expect("valid");
+    let stages = recipe.stages.iter().filter_map(Stage::spec);
+    for spec in stages.chain([&recipe.spec]) {
+        assert_eq!((spec.side, spec.devices.as_str()), (64, "cpu,cpu"));
+    }
+    let stage = "data = 'builtin'\n[[stage]]\nname = 'a'\nkind = 'train'\nside = 64";
+    assert!(Recipe::read(stage, &[]).expect_err("of one stage").to_string().contains("a.side"));
+}
+
+#[test]
+fn the_recipes_of_the_repository_can_be_read() {
+    let folder = repository().join("recipes");
+    let recipes = std::fs::read_dir(folder).expect("lists").flatten().map(|entry| entry.path());
+    let mut names = BTreeSet::new();
+    for path in recipes.filter(|path| path.extension().is_some_and(|ending| ending == "toml")) {
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let recipe = Recipe::read(&text, &[]).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        assert_eq!(path.file_stem().and_then(|name| name.to_str()), Some(recipe.name.as_str()));
+        assert!(!recipe.description.is_empty(), "{}", path.display());
+        names.insert(recipe.name);
+    }
+    assert!(names.contains("builtin-quick"));
+}
