@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 
 use crate::error::{Error, Result};
-use crate::spec::{DeviceChoice, RunSpec};
+use crate::spec::{DeviceChoice, Precision, RunSpec};
 
 /// A device that is ready, and what to call it.
 #[derive(Debug, Clone)]
@@ -56,9 +56,21 @@ impl Compute {
         let mut first = None;
         for choice in spec.device_choices()? {
             let opened = Self::open(&choice).await?;
+            opened.check(spec.precision)?;
             first.get_or_insert(opened);
         }
         first.ok_or_else(|| Error::field("devices", &spec.devices, "names none"))
+    }
+
+    /// Refuses numbers that this device can't compute with.
+    ///
+    /// # Errors
+    /// When it can't.
+    pub fn check(&self, precision: Precision) -> Result<()> {
+        if precision == Precision::Bf16 && !self.device.supports_dtype(DType::BF16) {
+            return Err(Error::field("precision", "bf16", format!("{} has no such numbers", self.adapter)));
+        }
+        Ok(())
     }
 }
 

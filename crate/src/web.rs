@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::model::network::Plan;
 use crate::report::{self, TileDetail, adc_plan};
 use crate::spec;
-use crate::spec::{DeviceChoice, HardwareSpec, RunSpec};
+use crate::spec::{DeviceChoice, HardwareSpec, Precision, RunSpec};
 use crate::story::choice::Layers;
 use crate::story::{Earlier, Story};
 use crate::train::checkpoint::Checkpoint as Saved;
@@ -65,6 +65,9 @@ pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsVal
     if !here || !run.devices.is_empty() {
         let asked = if here { run.devices } else { run.device.to_string() };
         return Err(failure(Error::field("device", asked, "the page takes auto, webgpu and cpu")));
+    }
+    if run.precision != Precision::F32 {
+        return Err(failure(Error::field("precision", "bf16", "the page takes f32")));
     }
     Plan::of(&run, 10).map_err(failure)?;
     both_to_js(&run, &hardware)

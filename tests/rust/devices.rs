@@ -52,6 +52,29 @@ fn half_a_batch_is_another_training() {
     assert!(differ, "what the test above compares does differ between batches");
 }
 
+/// Each device normalizes its part by itself; the running statistics are the first part's, whoever is quicker.
+#[test]
+fn normalization_on_several_devices_repeats_itself() {
+    let trained = |spec: RunSpec| {
+        let mut session = session(spec);
+        let losses = losses(&mut session, 6);
+        (losses, pollster::block_on(session.weights()).expect("reads"))
+    };
+    let spec = RunSpec { batch: 48, batch_norm: true, devices: "cpu,cpu,cpu".to_owned(), ..small_spec() };
+    let first = trained(spec.clone());
+    assert!(first == trained(spec.clone()), "another order of the threads gives other statistics");
+    // One step with a rate of 0: what the first part alone leaves.
+    let after_one = |spec: RunSpec| {
+        let mut session = session(RunSpec { learning_rate: 0.0, ..spec });
+        losses(&mut session, 1);
+        let weights = pollster::block_on(session.weights()).expect("reads");
+        weights.get("features.1.running_mean").expect("normalized").data.clone()
+    };
+    let (of_three, of_part) =
+        (after_one(spec.clone()), after_one(RunSpec { batch: 16, devices: String::new(), ..spec }));
+    assert!(crate::shared::relative_difference(&of_three, &of_part) < 1e-5);
+}
+
 fn crossdub(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
     command.args(arguments).env_remove("CROSSDUB_TOKEN").stdin(Stdio::null());

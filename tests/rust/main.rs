@@ -13,6 +13,7 @@ mod hardware;
 mod imagenet;
 mod masks;
 mod networks;
+mod precision;
 mod published;
 mod pytorch;
 mod recipe_files;

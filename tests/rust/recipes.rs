@@ -1,5 +1,6 @@
 //! Recipes and sweeps as processes: killed and gone on with, skipped where nothing changed, shared.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};

@@ -60,6 +60,9 @@ pub struct RunOptions {
     /// Devices that share each batch, with commas; the first holds the network
     #[arg(long, value_name = "DEVICE,...")]
     devices: Option<String>,
+    /// f32, or bf16: activations and products in 16 bits, weights in 32 [default: f32]
+    #[arg(long, value_name = "f32|bf16")]
+    precision: Option<String>,
     /// Rows of a crossbar, or rows and columns of cells (128x64) [default: 32]
     #[arg(long, value_name = "ROWS[xCOLUMNS]")]
     tile: Option<String>,
@@ -103,6 +106,7 @@ impl RunOptions {
         put(fields, "limit", self.limit);
         put(fields, "trainable", self.trainable.clone());
         put(fields, "seed", self.seed);
+        put(fields, "precision", self.precision.clone());
         fields.extend(self.devices());
         if let Some((tile, columns)) = self.tile.as_deref().map(tile_shape).transpose()? {
             put(fields, "tile", Some(tile));

@@ -27,7 +27,14 @@ pub struct TileCount {
 impl TileCount {
     /// A tile of which no column is counted yet.
     fn of(tile: &Tile) -> Self {
-        Self { rows: tile.rows(), columns: tile.columns(), zeros: 0, almost_zeros: 0, active: 0, almost_active: 0 }
+        Self {
+            rows: tile.rows(),
+            columns: tile.columns(),
+            zeros: 0,
+            almost_zeros: 0,
+            active: 0,
+            almost_active: 0,
+        }
     }
 
     /// Counts one of its columns.

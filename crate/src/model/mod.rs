@@ -5,6 +5,7 @@ pub mod initialize;
 pub mod network;
 pub mod parameters;
 pub mod plan;
+pub mod precision;
 pub mod resnet;
 pub mod resnet_plan;
 pub mod vgg;

@@ -8,6 +8,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::network::Look;
+use super::precision::in_f32;
 use super::resnet_plan::{BlockPlan, ConvPlan, ResNetPlan};
 
 /// A convolution without bias and its normalization.
@@ -31,7 +32,7 @@ impl ConvNorm {
 
     fn forward(&self, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
         look(&self.conv, &x);
-        self.norm.forward(self.conv.forward(x))
+        in_f32(self.conv.forward(x), |x| self.norm.forward(x))
     }
 }
 
@@ -113,7 +114,7 @@ impl ResNet {
         let x = if part == 0 { self.through(0, x, nothing) } else { x };
         let x = self.blocks().skip(part.saturating_sub(1)).fold(x, |x, block| block.forward(x, nothing));
         let x: Tensor<3> = x.flatten(2, 3);
-        let x: Tensor<2> = x.mean_dim(2).squeeze_dim(2);
+        let x: Tensor<2> = in_f32(x, |x| x.mean_dim(2).squeeze_dim(2));
         self.fc.forward(x)
     }
 

@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor};
 use super::dropout::Dropout;
 use super::network::Look;
 use super::plan::VggPlan;
+use super::precision::in_f32;
 
 /// A convolution with its normalization and pooling.
 #[derive(Module, Debug)]
@@ -33,7 +34,7 @@ impl Block {
         look(&self.conv, &x);
         let mut x = self.conv.forward(x);
         if let Some(norm) = &self.norm {
-            x = norm.forward(x);
+            x = in_f32(x, |x| norm.forward(x));
         }
         x = relu(x);
         match &self.pool {
@@ -81,7 +82,7 @@ impl Vgg {
         let mut x = self.features.iter().skip(block).fold(x, |x, block| block.forward(x, &mut |_, _| {}));
         // At the size it was made for, the average would change nothing.
         if let Some(average) = self.average.as_ref().filter(|a| x.dims()[2..] != a.output_size) {
-            x = average.forward(x);
+            x = in_f32(x, |x| average.forward(x));
         }
         let mut x: Tensor<2> = x.flatten(1, 3);
         let last = self.classifier.len() - 1;
@@ -113,6 +114,7 @@ impl Vgg {
             return x;
         }
         let mask = dropout.mask(self.dropout, x.dims()[1], &x.device());
+        let mask = mask.cast(x.dtype());
         x * mask
     }
 }

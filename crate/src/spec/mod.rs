@@ -5,10 +5,12 @@
 
 mod device;
 mod hardware;
+mod precision;
 mod run;
 
 pub use device::{DeviceChoice, MOST_DEVICES};
 pub use hardware::{HardwareSpec, Per, Resolution, Subtraction, WeightScale};
+pub use precision::Precision;
 pub use run::{DataSource, RegularizerKind, RunSpec, Trainable, model_names};
 
 use serde::Serialize;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_SEED;
 use super::device::{DeviceChoice, device_list};
+use super::precision::Precision;
 use crate::error::{Error, Result};
 
 /// Where images come from.
@@ -76,6 +77,8 @@ pub struct RunSpec {
     pub device: DeviceChoice,
     /// Devices that share each batch, with commas, in the place of `device`; the first holds the network. Empty for one.
     pub devices: String,
+    /// The numbers that a training pass computes in.
+    pub precision: Precision,
     /// The regularizer.
     pub regularizer: RegularizerKind,
     /// Its weight (lambda_var; for group lasso lambda_g).
@@ -118,6 +121,7 @@ impl Default for RunSpec {
             dropout: 0.5,
             device: DeviceChoice::Auto,
             devices: String::new(),
+            precision: Precision::F32,
             regularizer: RegularizerKind::Gated,
             lambda: 1e-3,
             lambda_mean: 0.0,

@@ -5,7 +5,12 @@
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
+#[cfg(not(target_arch = "wasm32"))]
+use burn::tensor::Device;
 use burn::tensor::Tensor;
+
+#[cfg(not(target_arch = "wasm32"))]
+use super::together::held_on;
 
 use crate::error::{Error, Result};
 use crate::model::network::{Network, Plan};
@@ -32,6 +37,12 @@ impl Masks {
     /// The masks under PyTorch's names, in the weights' shapes.
     pub fn stored(&self) -> &Weights {
         &self.stored
+    }
+
+    /// The same on another device, for a copy of the `network`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn on(&self, device: &Device, network: &Network) -> Self {
+        Self { stored: self.stored.clone(), held: held_on(device, network, &self.held) }
     }
 
     /// The network with its pruned weights at zero.

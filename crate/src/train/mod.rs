@@ -6,6 +6,8 @@ pub mod divergence;
 pub mod evaluate;
 pub mod inputs;
 pub mod masks;
+#[cfg_attr(target_arch = "wasm32", path = "alone.rs")]
+mod others;
 mod pass;
 pub mod progress;
 pub mod pruning;
@@ -13,3 +15,8 @@ pub mod self_test;
 pub mod sensitivity;
 pub mod session;
 pub mod sgd;
+#[cfg(not(target_arch = "wasm32"))]
+mod spread;
+#[cfg(not(target_arch = "wasm32"))]
+mod together;
+mod update;

@@ -9,9 +9,11 @@ use rand_chacha::ChaCha8Rng;
 use super::divergence::Watch;
 use super::evaluate::{Evaluation, correct_predictions, evaluate};
 use super::masks::Masks;
+use super::others::Others;
 use super::pass::{Pass, Passed};
 use super::progress::{HistoryEntry, Progress, Speed};
 use super::sgd::Sgd;
+use super::update::Update;
 use crate::crossbar::tiling::TileShape;
 use crate::data::batch::{Batch, Drawing, steps_per_epoch};
 use crate::data::source::Source;
@@ -40,11 +42,10 @@ pub struct Session {
     pub(super) step: u64,
     pub(super) history: Vec<HistoryEntry>,
     pub(super) watch: Watch,
-    data: Source,
-    compute: Compute,
+    pub(super) data: Source,
+    pub(super) compute: Compute,
     device: Device,
-    /// The devices that share each batch with that one; opened with the first step.
-    others: Vec<Compute>,
+    pub(super) others: Others,
     speed: Speed,
 }
 
@@ -76,6 +77,7 @@ impl Session {
             return Err(Error::field("side", plan.side(), why));
         }
         plan.check_memory(spec.batch.min(data.train_len()), memory)?;
+        compute.check(spec.precision)?;
         let device = compute.device.clone().autodiff();
         let drawn;
         let weights = if let Some(weights) = weights {
@@ -98,7 +100,7 @@ impl Session {
             data,
             compute,
             device,
-            others: Vec::new(),
+            others: Others::default(),
             speed: Speed::default(),
         })
     }
@@ -138,12 +140,14 @@ impl Session {
         if Plan::of(&spec, self.plan.classes())? != self.plan {
             return Err(Error::field("plan", spec.plan, "can't change within a run"));
         }
+        self.compute.check(spec.precision)?;
         let data = |of: &RunSpec| (of.data, of.holdout, of.limit, of.seed);
         if data(&spec) != data(&self.spec) {
             return Err(Error::field("data", format!("{:?}", spec.data), "can't change within a run"));
         }
         self.network = import(self.network.clone(), &self.plan, weights)?;
         (self.velocities, self.masks) = (GradientsParams::new(), None);
+        self.others.forget();
         (self.step, self.watch) = (0, Watch::default());
         self.history.clear();
         self.spec = spec;
@@ -164,6 +168,7 @@ impl Session {
         let masks = Masks::new(masks, weights, &self.network, &self.plan)?;
         self.network = masks.apply(self.network.clone());
         self.masks = Some(masks);
+        self.others.forget();
         Ok(())
     }
 
@@ -239,15 +244,10 @@ impl Session {
         let batch = self.data.training_batch(drawing, epoch as u64, self.step % per_epoch)?;
         self.speed.loaded();
 
-        let Passed { loss, logits, mut gradients } = self.pass(&batch).await?;
+        let Passed { loss, logits, gradients } = self.pass(&batch).await?;
         let labels = batch.labels;
-        let penalty = self.add_regularizer(&mut gradients);
         let learning_rate = self.learning_rate(epoch);
-        let sgd = Sgd { learning_rate, momentum: self.spec.momentum, weight_decay: self.spec.weight_decay };
-        self.network = sgd.step(self.network.clone(), gradients, &mut self.velocities);
-        if let Some(masks) = &self.masks {
-            self.network = masks.apply(self.network.clone());
-        }
+        let penalty = self.take_step(gradients, learning_rate);
 
         let (loss, penalty, right) = self.read_back(loss, penalty, logits, &labels).await?;
         self.watch.loss(self.step + 1, loss + penalty)?;
@@ -267,43 +267,32 @@ impl Session {
 
     /// The batch forward and backward, on all the run's devices.
     async fn pass(&mut self, batch: &Batch) -> Result<Passed> {
-        let choices = self.spec.device_choices()?;
-        for choice in choices.iter().skip(1 + self.others.len()) {
-            self.others.push(Compute::open(choice).await?);
-        }
-        let (side, trainable) = (self.plan.side(), self.spec.trainable);
+        let RunSpec { trainable, precision, .. } = self.spec;
+        let side = self.plan.side();
         debug_assert_eq!(batch.images.len(), batch.labels.len() * CHANNELS * side * side);
-        let pass = Pass { batch, side, trainable, random: self.dropout_stream() };
-        #[cfg(not(target_arch = "wasm32"))]
-        if choices.len() > 1 {
-            return pass.spread(&self.network, &self.compute, &self.others);
+        let pass = Pass { batch, side, trainable, precision, random: self.dropout_stream() };
+        if self.spec.device_choices()?.len() > 1 {
+            return self.shared_pass(&pass).await;
         }
         Ok(pass.whole(&self.network, &self.device))
     }
 
+    /// Moves the weights, everywhere that they are held; the regularizer's value before.
+    pub(super) fn take_step(&mut self, gradients: GradientsParams, learning_rate: f64) -> Option<Tensor<1>> {
+        let RunSpec { momentum, weight_decay, .. } = self.spec;
+        let update = Update {
+            sgd: Sgd { learning_rate, momentum, weight_decay },
+            regularizer: Regularizer::of(&self.spec, TileShape::from(&self.hardware)),
+        };
+        self.others.follow(&update);
+        update.apply(&mut self.network, gradients, &mut self.velocities, self.masks.as_ref())
+    }
+
     /// Random numbers that depend on seed and step alone, so that a resumed run draws the same.
-    fn dropout_stream(&self) -> ChaCha8Rng {
+    pub(super) fn dropout_stream(&self) -> ChaCha8Rng {
         let mut random = ChaCha8Rng::seed_from_u64(self.spec.seed ^ self.step.rotate_left(32));
         random.set_stream(DROPOUT_STREAM);
         random
-    }
-
-    /// Adds the regularizer's gradient to those of the convolutions; its value.
-    fn add_regularizer(&self, gradients: &mut GradientsParams) -> Option<Tensor<1>> {
-        let regularizer = Regularizer::of(&self.spec, TileShape::from(&self.hardware))?;
-        let mut total: Option<Tensor<1>> = None;
-        for convolution in self.network.convolutions() {
-            let weight = &convolution.weight;
-            let term = regularizer.evaluate(weight.val().inner())?;
-            if let Some(gradient) = gradients.remove::<4>(weight.id) {
-                gradients.register(weight.id, gradient + term.gradient);
-            }
-            total = Some(match total {
-                Some(sum) => sum + term.loss,
-                None => term.loss,
-            });
-        }
-        total
     }
 
     /// Loss, regularizer and number of right predictions, in one transfer.

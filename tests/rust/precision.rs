@@ -1,0 +1,148 @@
+//! Mixed precision: products in bf16, weights in f32.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use burn::tensor::Tensor;
+use crossdub::device::Compute;
+use crossdub::spec::{DeviceChoice, Precision, RegularizerKind, RunSpec};
+use crossdub::train::session::Session;
+use crossdub::weights::Weights;
+
+use crate::training::{session, small_spec};
+
+fn bf16(spec: RunSpec) -> RunSpec {
+    RunSpec { precision: Precision::Bf16, ..spec }
+}
+
+fn losses(session: &mut Session, steps: usize) -> Vec<f64> {
+    (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
+}
+
+fn weights(session: &Session) -> Weights {
+    pollster::block_on(session.weights()).expect("reads")
+}
+
+/// Networks with and without normalization, with a regularizer: a plain VGG, one with batch normalization, a ResNet.
+fn specs() -> [RunSpec; 3] {
+    let resnet = "basic 1x8 1x16".to_owned();
+    let spec = RunSpec { dropout: 0.0, lambda: 1e-2, ..small_spec() };
+    [
+        spec.clone(),
+        RunSpec { batch_norm: true, ..spec.clone() },
+        RunSpec { plan: resnet, classifier: String::new(), ..spec },
+    ]
+}
+
+#[test]
+fn a_step_in_bf16_differs_by_its_rounding_and_no_more() {
+    for spec in specs() {
+        let (mut exact, mut mixed) = (session(spec.clone()), session(bf16(spec.clone())));
+        let before = weights(&exact);
+        let (one, other) = (losses(&mut exact, 1)[0], losses(&mut mixed, 1)[0]);
+        // 8 bits of mantissa: 0.4 % a rounding.
+        assert!(one != other && (one - other).abs() < 0.02 * one, "{}: {one} and {other}", spec.plan);
+        let (exact, mixed) = (weights(&exact), weights(&mixed));
+        for ((before, exact), mixed) in before.tensors.iter().zip(&exact.tensors).zip(&mixed.tensors) {
+            let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+            let moved = norm(&mut before.data.iter().zip(&exact.data).map(|(a, b)| a - b));
+            let apart = norm(&mut mixed.data.iter().zip(&exact.data).map(|(a, b)| a - b));
+            assert!(apart <= 0.2 * moved + 1e-6, "{}: moved {moved:e}, apart {apart:e}", exact.name);
+        }
+    }
+}
+
+/// Steps far below the 8 bits of bf16 add up in the weights of 32 bits.
+#[test]
+fn small_steps_are_not_lost() {
+    let spec = RunSpec {
+        learning_rate: 1e-3,
+        momentum: 0.0,
+        weight_decay: 0.0,
+        regularizer: RegularizerKind::None,
+        ..small_spec()
+    };
+    let mut mixed = session(bf16(spec));
+    let before = weights(&mixed);
+    losses(&mut mixed, 1);
+    let after = weights(&mixed);
+    let name = "features.0.weight";
+    let values = |weights: &Weights| weights.get(name).expect("is there").data.clone();
+    let (before, after) = (values(&before), values(&after));
+    let changed = before.iter().zip(&after).filter(|(a, b)| a != b).count();
+    assert!(changed > before.len() / 2, "{changed} of {} changed", before.len());
+    let rounded = |value: &f32| half::bf16::from_f32(*value).to_f32();
+    let coarse = before.iter().zip(&after).filter(|(a, b)| rounded(a) != rounded(b)).count();
+    assert!(coarse < before.len() / 10, "in bf16 {coarse} of {} would have", before.len());
+}
+
+#[test]
+fn it_learns_as_in_f32_and_repeats_itself() {
+    let mut first = session(bf16(small_spec()));
+    let all = losses(&mut first, 80);
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    assert!(mean(&all[70..]) < 0.85 * mean(&all[..10]), "{all:?}");
+    let mut exact = session(small_spec());
+    let difference = (mean(&losses(&mut exact, 80)[70..]) - mean(&all[70..])).abs();
+    assert!(difference < 0.1, "{difference} apart after 80 steps");
+    let mut second = session(bf16(small_spec()));
+    assert_eq!(all[..10], losses(&mut second, 10));
+    let mut split = session(RunSpec { devices: "cpu,cpu".to_owned(), ..bf16(small_spec()) });
+    for (one, other) in all.iter().zip(losses(&mut split, 10)) {
+        assert!((one - other).abs() < 1e-2, "{one} and {other}");
+    }
+}
+
+#[test]
+fn running_statistics_follow_the_batches() {
+    let [_, spec, _] = specs();
+    let means = |precision| {
+        let mut session = session(RunSpec { precision, ..spec.clone() });
+        losses(&mut session, 5);
+        weights(&session).get("features.1.running_mean").expect("is there").data.clone()
+    };
+    let (exact, mixed) = (means(Precision::F32), means(Precision::Bf16));
+    assert!(exact.iter().all(|mean| *mean != 0.0));
+    assert!(crate::shared::relative_difference(&mixed, &exact) < 0.02);
+}
+
+#[test]
+fn the_cpu_has_bf16() {
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+    compute.check(Precision::Bf16).expect("Burn's CPU backend has it");
+    let one = Tensor::<1>::ones([1], &compute.device).cast(burn::tensor::FloatDType::BF16);
+    assert_eq!(one.dtype(), burn::tensor::DType::BF16);
+}
+
+#[test]
+fn it_is_an_option_kept_by_a_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run");
+    let train = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
+        command.args([
+            "train",
+            "--data",
+            "builtin",
+            "--plan",
+            "4 M 8 M 8 M",
+            "--limit",
+            "200",
+            "--epochs",
+            "1",
+        ]);
+        command
+            .args(["--out", &out.display().to_string()])
+            .args(more)
+            .stdin(Stdio::null())
+            .output()
+            .expect("runs")
+    };
+    let refused = train(&["--precision", "f8"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("precision") && said.contains("bf16"), "{said}");
+    let output = train(&["--precision", "bf16"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = crate::shared::json(Path::new(&out.join("report.json")));
+    assert_eq!(report["spec"]["precision"], "bf16");
+}
