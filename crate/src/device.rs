@@ -81,12 +81,20 @@ pub fn lost(panic: &(dyn std::any::Any + Send)) -> Error {
     Error::device("last used", why)
 }
 
-/// Whether a device of another machine was opened: it may be lost at any moment.
-static REMOTE: AtomicBool = AtomicBool::new(false);
+/// Whether a device was opened that may be lost at any moment.
+static LOSABLE: AtomicBool = AtomicBool::new(false);
 
-/// Whether a device of another machine is in use.
-pub fn uses_remote() -> bool {
-    REMOTE.load(Ordering::Relaxed)
+/// Whether a device of another machine, or a graphics processor, is in use: it may be lost, and then a panic says so.
+pub fn may_be_lost() -> bool {
+    LOSABLE.load(Ordering::Relaxed)
+}
+
+/// The panics of a lost device become one line each (`lost`); the default hook would say them, thread by thread.
+#[cfg(all(not(target_arch = "wasm32"), any(feature = "webgpu", feature = "cuda", feature = "remote")))]
+fn expect_loss() {
+    if !LOSABLE.swap(true, Ordering::Relaxed) && std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
 }
 
 /// Says which build has the backend.
@@ -129,6 +137,8 @@ async fn webgpu(index: Option<usize>) -> Result<Compute> {
     let (device, setup) = opened.map_err(|why| Error::device("webgpu", format!("{why:?}")))?;
     let info = setup.adapter.get_info();
     let adapter = if info.name.is_empty() { "WebGPU adapter".to_owned() } else { info.name };
+    #[cfg(not(target_arch = "wasm32"))]
+    expect_loss();
     let compute = Compute { device, kind: "webgpu", adapter };
     OPEN.with_borrow_mut(|open| open.insert(index, compute.clone()));
     Ok(compute)
@@ -140,10 +150,18 @@ async fn webgpu(_index: Option<usize>) -> Result<Compute> {
     Err(missing("webgpu"))
 }
 
+/// Where there is no NVIDIA driver there are no devices.
 #[cfg(feature = "cuda")]
-#[expect(clippy::unnecessary_wraps, reason = "a build without the backend fails")]
 fn cuda(index: usize) -> Result<Compute> {
-    Ok(Compute { device: Device::cuda(index), kind: "cuda", adapter: format!("CUDA device {index}") })
+    let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec();
+    let count = found.len();
+    let device = found.into_iter().nth(index).ok_or_else(|| {
+        let why = format!("there are {count} CUDA devices here");
+        Error::device(DeviceChoice::Cuda(index).to_string(), why)
+    })?;
+    expect_loss();
+    let adapter = device.identity().map_or_else(|| format!("CUDA device {index}"), |identity| identity.name);
+    Ok(Compute { device, kind: "cuda", adapter })
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -173,10 +191,7 @@ fn remote(address: &str) -> Result<Compute> {
     };
     let opened = Device::remote_options(&host).init();
     let device = opened.map_err(|why| Error::device(format!("remote:{address}"), why.to_string()))?;
-    // Its panics become one line each (`lost`); the default hook would say them, thread by thread.
-    if !REMOTE.swap(true, Ordering::Relaxed) {
-        std::panic::set_hook(Box::new(|_| {}));
-    }
+    expect_loss();
     Ok(Compute { device, kind: "remote", adapter: address.to_owned() })
 }
 

@@ -4,6 +4,8 @@
 //! they skip when it is absent. A small golden case lies in `tests/golden`, so that a public clone
 //! tests the method too.
 
+#[cfg(unix)]
+mod cluster;
 mod command_line;
 mod compensation;
 mod devices;

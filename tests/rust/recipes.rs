@@ -53,7 +53,7 @@ kind = "finetune"
 epochs = 1
 "#;
 
-fn write_recipe(folder: &Path) -> PathBuf {
+pub fn write_recipe(folder: &Path) -> PathBuf {
     let path = folder.join("tiny.toml");
     std::fs::write(&path, TINY).expect("writes");
     path

@@ -1,5 +1,7 @@
 //! `crossdub devices`: what this build can compute on, here.
 
+use std::process::Command;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -73,7 +75,22 @@ fn found() -> Vec<Found> {
 /// A device that can be opened; what it lacks is only known by trying.
 fn opened(choice: &DeviceChoice) -> Option<Found> {
     let compute = pollster::block_on(Compute::open(choice)).ok()?;
-    Some(Found { device: choice.to_string(), name: compute.adapter, memory: None })
+    let memory = match choice {
+        DeviceChoice::Cuda(index) => cuda_memory(*index),
+        _ => None,
+    };
+    Some(Found { device: choice.to_string(), name: compute.adapter, memory })
+}
+
+/// The driver's own tool says how much memory a card has, where it is installed.
+fn cuda_memory(index: usize) -> Option<u64> {
+    let query = ["--query-gpu=memory.total", "--format=csv,noheader,nounits"];
+    let output = Command::new("nvidia-smi").args(["-i", &index.to_string()]).args(query).output().ok()?;
+    mebibytes(std::str::from_utf8(&output.stdout).ok()?)
+}
+
+fn mebibytes(said: &str) -> Option<u64> {
+    said.trim().parse::<u64>().ok()?.checked_mul(1 << 20)
 }
 
 fn describe(answer: &Answer) -> String {
@@ -93,4 +110,16 @@ fn describe(answer: &Answer) -> String {
         text += "remote:ws://HOST:PORT: a device that crossdub worker serves on another machine\n";
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mebibytes;
+
+    #[test]
+    fn the_driver_s_answer_is_a_number_or_none() {
+        assert_eq!(mebibytes("81559\n"), Some(81559 << 20));
+        assert_eq!(mebibytes("No devices were found\n"), None);
+        assert_eq!(mebibytes("[N/A]"), None);
+    }
 }

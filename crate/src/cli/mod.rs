@@ -101,14 +101,14 @@ pub fn main() -> ExitCode {
     // clap prints usage errors itself and leaves with 2.
     let arguments = Arguments::parse();
     output::start_log(arguments.verbose);
-    // A lost remote device is told by a panic, whatever was being done on it.
+    // A lost device is told by a panic, whatever was being done on it.
     match catch_unwind(AssertUnwindSafe(|| run(arguments.command))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             output::complain(&error);
             ExitCode::FAILURE
         }
-        Err(panic) if crate::device::uses_remote() => {
+        Err(panic) if crate::device::may_be_lost() => {
             output::complain(&crate::device::lost(&*panic));
             ExitCode::FAILURE
         }
