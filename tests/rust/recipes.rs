@@ -355,3 +355,30 @@ fn a_sweep_goes_on_past_a_run_that_diverged() {
     assert!(last.contains("stage dub") && last.contains("diverged"), "{last}");
     assert!(Path::new(&out).join("dub.learning_rate=0.01/report.json").exists());
 }
+
+#[test]
+fn a_dry_run_says_what_every_stage_needs_and_writes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = write_recipe(folder.path()).display().to_string();
+    let out = folder.path().join("run");
+    let out_ = out.display().to_string();
+    let output = succeeds(&["run", &recipe, "--out", &out_, "--dry-run", "--json"]);
+    assert!(!out.exists());
+    let needs: Value = serde_json::from_slice(&output.stdout).expect("exactly one JSON object");
+    let steps: Vec<_> = stages(&needs).iter().map(|stage| stage["steps"].as_u64()).collect();
+    assert_eq!(steps, [Some(16), Some(8), None, Some(8), Some(8)], "512 images in batches of 64");
+    assert!(stages(&needs)[2]["pruning_seconds"].as_f64() > Some(0.0));
+    let seconds = |stage: &Value| stage["total_seconds"].as_f64().or(stage["pruning_seconds"].as_f64());
+    let sum: f64 = stages(&needs).iter().filter_map(seconds).sum();
+    assert!((needs["total_seconds"].as_f64().expect("a time") - sum).abs() < 1e-9);
+    for field in ["memory_bytes", "disk_bytes"] {
+        assert!(needs[field].as_u64() > Some(0), "{field}");
+    }
+    let mut missing = crossdub(&["run", &recipe, "--dry-run", "--set", "dub.weights=none.safetensors"]);
+    let refused = missing.output().expect("runs");
+    let said = said(&refused);
+    assert!(
+        !refused.status.success() && said.lines().last().is_some_and(|l| l.contains("none.safetensors")),
+        "{said}"
+    );
+}

@@ -19,20 +19,33 @@ const HISTORY: u64 = 24;
 const METRICS: u64 = 700;
 
 #[derive(Debug, Serialize)]
-struct Needs {
+struct Answer {
     schema_version: u32,
-    parameters: u64,
-    steps: u64,
-    /// Weights, gradients, momentum and activations of a step.
-    memory_bytes: u64,
     /// The most that this process has taken so far, where the system tells.
     peak_memory_bytes: Option<u64>,
-    step_seconds: f64,
-    data_wait_percent: f64,
-    /// An evaluation on all held-out images.
-    evaluation_seconds: f64,
-    total_seconds: f64,
-    disk_bytes: u64,
+    #[serde(flatten)]
+    needs: Needs,
+}
+
+/// What one training needs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Needs {
+    /// Values of the network.
+    pub parameters: u64,
+    /// Batches of all epochs.
+    pub steps: u64,
+    /// Weights, gradients, momentum and activations of a step, as if all were held at once.
+    pub memory_bytes: u64,
+    /// A measured step.
+    pub step_seconds: f64,
+    /// Of it waiting for images.
+    pub data_wait_percent: f64,
+    /// An evaluation on all held-out images, from one of a few.
+    pub evaluation_seconds: f64,
+    /// All steps, and an evaluation an epoch.
+    pub total_seconds: f64,
+    /// Checkpoints, weights and metrics.
+    pub disk_bytes: u64,
 }
 
 /// Measures and tells.
@@ -41,10 +54,15 @@ struct Needs {
 /// When a step fails, as it would in the run.
 pub fn run(mut session: Session, keep: usize, json: bool) -> Result<()> {
     let needs = pollster::block_on(measure(&mut session, keep))?;
-    output::report(json, &needs, || describe(&needs))
+    let answer = Answer { schema_version: SCHEMA_VERSION, peak_memory_bytes: files::peak_memory(), needs };
+    output::report(json, &answer, || describe(&answer))
 }
 
-async fn measure(session: &mut Session, keep: usize) -> Result<Needs> {
+/// A few steps and a small evaluation, and what follows from them.
+///
+/// # Errors
+/// When a step fails, as it would in the run.
+pub async fn measure(session: &mut Session, keep: usize) -> Result<Needs> {
     let spec = session.spec().clone();
     let mut seconds = Vec::new();
     let mut data_wait_percent = 0.0;
@@ -67,11 +85,9 @@ async fn measure(session: &mut Session, keep: usize) -> Result<Needs> {
     let copies = if spec.momentum == 0.0 { 1 } else { 2 };
     let checkpoint = 4 * parameters * copies + HISTORY * steps;
     Ok(Needs {
-        schema_version: SCHEMA_VERSION,
         parameters,
         steps,
         memory_bytes: session.plan().training_bytes(spec.batch.min(session.data().train_len())),
-        peak_memory_bytes: files::peak_memory(),
         step_seconds,
         data_wait_percent,
         evaluation_seconds,
@@ -81,13 +97,18 @@ async fn measure(session: &mut Session, keep: usize) -> Result<Needs> {
     })
 }
 
-fn describe(needs: &Needs) -> String {
-    let mib = |bytes: u64| format!("{} MiB", bytes.div_ceil(1 << 20));
-    let peak = needs.peak_memory_bytes.map_or_else(|| "not known".to_owned(), mib);
+/// Rounded up.
+pub fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+fn describe(answer: &Answer) -> String {
+    let needs = &answer.needs;
+    let peak = answer.peak_memory_bytes.map_or_else(|| "not known".to_owned(), mib);
     let rows = [
         ["parameters".to_owned(), needs.parameters.to_string()],
-        ["memory, at least".to_owned(), mib(needs.memory_bytes)],
-        ["memory, the most so far".to_owned(), peak],
+        ["memory, estimated".to_owned(), mib(needs.memory_bytes)],
+        ["memory, taken so far".to_owned(), peak],
         ["a step".to_owned(), format!("{:.3} s", needs.step_seconds)],
         ["of it waiting for images".to_owned(), format!("{:.0} %", needs.data_wait_percent)],
         ["an evaluation".to_owned(), human::time(needs.evaluation_seconds)],

@@ -18,6 +18,7 @@ mod data;
 mod data_imagenet;
 mod devices;
 mod dry_run;
+mod dry_run_recipe;
 mod energy;
 mod evaluate;
 mod files;

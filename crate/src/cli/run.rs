@@ -11,7 +11,7 @@ use super::arguments::ReadingOptions;
 use super::images::Gallery;
 use super::stages::{Ended, Runner};
 use super::training::stop_flag;
-use super::{files, human, output};
+use super::{dry_run_recipe, files, human, output};
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::recipe::file::{Change, Recipe};
@@ -40,6 +40,9 @@ pub struct Options {
     /// Goes on with a run that was stopped, which is what happens anyway
     #[arg(long)]
     resume: bool,
+    /// Says what each stage needs in memory, time (by measured steps) and disk, and does nothing else
+    #[arg(long)]
+    dry_run: bool,
     /// Prints the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -89,6 +92,9 @@ pub fn run(options: &Options) -> Result<()> {
     let out = options.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
     let images = Gallery::new(options.how.reading.into()).open(&recipe)?;
     let compute = pollster::block_on(Compute::of(&recipe.spec))?;
+    if options.dry_run {
+        return dry_run_recipe::run(&recipe, &images, &compute, options.json);
+    }
     let stop = stop_flag()?;
     let runner = Runner {
         recipe: &recipe,
