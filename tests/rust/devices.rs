@@ -7,7 +7,7 @@ use crossdub::spec::RunSpec;
 use crossdub::train::session::Session;
 use serde_json::Value;
 
-use crate::resume::wait_for_checkpoint;
+use crate::resume::{TINY, wait_for_checkpoint};
 use crate::training::{session, small_spec};
 
 fn losses(session: &mut Session, steps: usize) -> Vec<f64> {
@@ -123,25 +123,10 @@ fn devices_are_listed_and_others_refused() {
     }
 }
 
-const SMALL: [&str; 17] = [
-    "--plan",
-    "4 M 8 M 8 M",
-    "--classifier",
-    "16",
-    "--data",
-    "builtin",
-    "--epochs",
-    "1",
-    "--batch",
-    "30",
-    "--limit",
-    "600",
-    "--checkpoint-every",
-    "3",
-    "--learning-rate",
-    "0.02",
-    "--json",
-];
+/// A run of a second with a limit, so that an epoch has 20 steps.
+fn small() -> Vec<&'static str> {
+    [&TINY[..], &["--batch=30", "--limit=600", "--checkpoint-every=3", "--json"]].concat()
+}
 
 fn weights(run: &Path) -> Vec<u8> {
     std::fs::read(run.join("weights.safetensors")).expect("written")
@@ -150,7 +135,7 @@ fn weights(run: &Path) -> Vec<u8> {
 /// Begins a run and kills it after a checkpoint.
 fn killed(out: &Path, devices: &[&str], token: Option<&str>) {
     let out_ = out.display().to_string();
-    let mut command = crossdub(&[&["train", "--out", &out_], &SMALL[..], devices].concat());
+    let mut command = crossdub(&[&["train", "--out", &out_], &small()[..], devices].concat());
     command.envs(token.map(|token| ("CROSSDUB_TOKEN", token))).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("runs");
     wait_for_checkpoint(out, 6);
@@ -167,7 +152,7 @@ fn a_killed_run_on_two_devices_goes_on_to_the_same_weights_and_may_move() {
         let output = output(&[&["train", "--out", &out], more].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
-    train("whole", &[&SMALL[..], &["--devices", "cpu,cpu"]].concat());
+    train("whole", &[&small()[..], &["--devices", "cpu,cpu"]].concat());
     killed(&path("killed"), &["--devices", "cpu,cpu"], None);
     train("killed", &["--resume"]);
     assert!(weights(&path("whole")) == weights(&path("killed")));

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::resume::wait_for_checkpoint;
+use crate::resume::{TINY, wait_for_checkpoint};
 
 const TOKEN: &str = "a token of these tests";
 
@@ -36,24 +36,10 @@ impl Drop for Worker {
     }
 }
 
-const SMALL: [&str; 16] = [
-    "--plan",
-    "4 M 8 M 8 M",
-    "--classifier",
-    "16",
-    "--data",
-    "builtin",
-    "--epochs",
-    "1",
-    "--batch",
-    "30",
-    "--limit",
-    "600",
-    "--checkpoint-every",
-    "2",
-    "--learning-rate",
-    "0.02",
-];
+/// A run of a second with a limit, so that an epoch has 20 steps.
+fn small() -> Vec<&'static str> {
+    [&TINY[..], &["--batch=30", "--limit=600", "--checkpoint-every=2"]].concat()
+}
 
 fn train(out: &Path, more: &[&str], token: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
@@ -79,11 +65,12 @@ fn error(output: &Output) -> String {
 fn two_workers_train_as_one_device() {
     let folder = tempfile::tempdir().expect("a folder");
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
-    let output = train(&one, &[&SMALL[..], &["--device=cpu"]].concat(), "").output().expect("runs");
+    let output = train(&one, &[&small()[..], &["--device=cpu"]].concat(), "").output().expect("runs");
     assert!(output.status.success(), "{}", said(&output));
     let workers = [Worker::start(), Worker::start()];
     let devices = workers.each_ref().map(|worker| worker.device.clone()).join(",");
-    let output = train(&two, &[&SMALL[..], &["--devices", &devices]].concat(), TOKEN).output().expect("runs");
+    let output =
+        train(&two, &[&small()[..], &["--devices", &devices]].concat(), TOKEN).output().expect("runs");
     assert!(output.status.success(), "{}", said(&output));
     let losses = |run: &Path| crate::resume::losses(run);
     let (one, two) = (losses(&one), losses(&two));
@@ -99,7 +86,7 @@ fn a_wrong_token_is_refused() {
     let worker = Worker::start();
     let out = folder.path().join("run");
     let output =
-        train(&out, &[&SMALL[..], &["--device", &worker.device]].concat(), "wrong").output().expect("runs");
+        train(&out, &[&small()[..], &["--device", &worker.device]].concat(), "wrong").output().expect("runs");
     let line = error(&output);
     assert!(line.contains("remote:ws://127.0.0.1") && line.contains("rejected the credential"), "{line}");
     assert!(!out.join("config.toml").exists());
@@ -120,7 +107,8 @@ fn lose_a_worker(first: bool) {
     let order = if first { [&dies, &stays] } else { [&stays, &dies] };
     let devices = order.map(|worker| worker.device.clone()).join(",");
     let long = ["--epochs", "40", "--devices", &devices];
-    let child = train(&out, &[&SMALL[..6], &SMALL[8..], &long].concat(), TOKEN).spawn().expect("runs");
+    let shared: Vec<&str> = small().into_iter().filter(|option| !option.starts_with("--epochs")).collect();
+    let child = train(&out, &[&shared[..], &long].concat(), TOKEN).spawn().expect("runs");
     wait_for_checkpoint(&out, 4);
     dies.process.kill().expect("kills");
     let line = error(&child.wait_with_output().expect("ends"));

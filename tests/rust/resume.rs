@@ -58,31 +58,21 @@ fn train(out: &Path, more: &[&str]) -> Command {
     command
 }
 
-const BEGIN: [&str; 15] = [
-    "--plan",
-    "4 M 8 M 8 M",
-    "--classifier",
-    "16",
-    "--data",
-    "builtin",
-    "--epochs",
-    "1",
-    "--batch",
-    "128",
-    "--checkpoint-every",
-    "3",
-    "--learning-rate",
-    "0.02",
-    "--device=cpu",
-];
+/// A run of a second.
+pub const TINY: [&str; 5] =
+    ["--plan=4 M 8 M 8 M", "--classifier=16", "--data=builtin", "--epochs=1", "--learning-rate=0.02"];
+
+fn begin() -> Vec<&'static str> {
+    [&TINY[..], &["--batch=128", "--checkpoint-every=3", "--device=cpu"]].concat()
+}
 
 #[test]
 fn a_killed_process_goes_on_to_the_same_weights() {
     let folder = tempfile::tempdir().expect("a folder");
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
-    assert!(train(&whole, &BEGIN).status().expect("runs").success());
+    assert!(train(&whole, &begin()).status().expect("runs").success());
 
-    let mut child = train(&killed, &BEGIN).spawn().expect("runs");
+    let mut child = train(&killed, &begin()).spawn().expect("runs");
     for kill in 0..3 {
         wait_for_checkpoint(&killed, 3 * (2 + kill));
         child.kill().expect("kills");
@@ -128,7 +118,7 @@ pub fn losses(run: &Path) -> Vec<(u64, f64)> {
 fn an_interrupted_run_says_how_to_go_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = folder.path().join("run");
-    let child = train(&run, &BEGIN).spawn().expect("runs");
+    let child = train(&run, &begin()).spawn().expect("runs");
     wait_for_checkpoint(&run, 3);
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kills").success());
