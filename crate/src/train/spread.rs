@@ -27,9 +27,11 @@ impl Pass<'_> {
             let further: Vec<_> = parts
                 .zip(others)
                 .map(|(rows, compute)| {
-                    let copy = apart(network, compute);
+                    // What the threads share is let go of here; the copying is each thread's own.
+                    let detached = network.valid();
                     scope.spawn(move || {
                         guarded(compute, || {
+                            let copy = attached(detached, compute);
                             let passed = self.part(&copy, &compute.device.clone().autodiff(), rows);
                             passed.moved(main, &copy)
                         })
@@ -67,10 +69,10 @@ impl Passed {
     }
 }
 
-/// A copy of a network on another device, with the same parameters' ids and running statistics of its own: a mere
-/// clone shares those, and threads would change them at once.
-pub(super) fn apart(network: &Network, compute: &Compute) -> Network {
-    network.valid().fork(&compute.device).train()
+/// A copy on another device, to train there, of what a network's `valid` gave: the same parameters' ids, and running
+/// statistics of its own. A mere clone shares those, and threads would change them at once.
+pub(super) fn attached(detached: Network, compute: &Compute) -> Network {
+    detached.fork(&compute.device).train()
 }
 
 /// As equal as can be, in order; none is empty.

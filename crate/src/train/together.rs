@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::masks::Masks;
 use super::pass::{Pass, Passed};
-use super::spread::{apart, failed, guarded, parts};
+use super::spread::{attached, failed, guarded, parts};
 use super::update::Update;
 use crate::device::Compute;
 use crate::error::Result;
@@ -69,7 +69,7 @@ impl Replica {
         compute: Compute,
     ) -> Self {
         Self {
-            network: apart(network, &compute),
+            network: attached(network.valid(), &compute),
             velocities: held_on(&compute.device, network, velocities),
             masks: masks.map(|masks| masks.on(&compute.device, network)),
             gradients: GradientsParams::new(),
