@@ -155,6 +155,11 @@ fn a_resnet_learns_from_image_files() {
     let network = ["--plan", "basic 1x4 1x8", "--side", "32", "--json"];
     let evaluated = answer(&[&["evaluate", text(&weights), "--data", text(&root)], &network[..]].concat());
     assert_eq!((&evaluated["accuracy"], &evaluated["images"]), (&100.0.into(), &8.into()));
+    let crossbars = ["--tile", "16", "--resolution", "lossless", "--calibration", "9", "--range", "1..8"];
+    let simulate = ["simulate", text(&weights), "--data", text(&root)];
+    let simulated = answer(&[&simulate[..], &network[..], &crossbars[..]].concat());
+    assert_eq!((&simulated["exact"], &simulated["images"]), (&true.into(), &7.into()));
+    assert_eq!((&simulated["accuracy"], &simulated["digital_accuracy"]), (&100.0.into(), &100.0.into()));
     let picture = root.join("val/n02/n02_1.JPEG.png");
     let said = answer(&[&["predict", text(&weights), text(&picture)], &network[..]].concat());
     assert_eq!(said["predictions"][0]["top"][0]["class"], 1);

@@ -12,36 +12,7 @@ use crossdub::spec::{DataSource, DeviceChoice, HardwareSpec, RunSpec};
 use crossdub::train::evaluate::{evaluate, scores};
 use crossdub::weights::{NamedTensor, Weights};
 
-use crate::shared::{json, numbers, relative_difference, shared, weights};
-
-/// The weights that the reference networks were given; the formula stands in `resnet18.json`.
-fn by_formula(plan: &Plan) -> Weights {
-    let tensors = initialize(plan, 0).tensors.into_iter().map(|tensor| {
-        let fan_in = tensor.shape[1..].iter().product::<usize>();
-        let name = tensor
-            .name
-            .bytes()
-            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        let value = |index: usize| {
-            let mut h = (index as u32).wrapping_mul(2_654_435_761).wrapping_add(name);
-            h ^= h >> 16;
-            h = h.wrapping_mul(0x7feb_352d);
-            h ^= h >> 15;
-            h = h.wrapping_mul(0x846c_a68b);
-            h ^= h >> 16;
-            let u = f64::from(h) / 4_294_967_296.0 - 0.5;
-            let one_centred = tensor.name.ends_with(".weight") || tensor.name.ends_with("running_var");
-            let value = match tensor.shape.len() {
-                2.. => u * 2.0 * (6.0 / fan_in as f64).sqrt(),
-                _ if one_centred => 1.0 + 0.2 * u,
-                _ => 0.1 * u,
-            };
-            value as f32
-        };
-        NamedTensor { data: (0..tensor.data.len()).map(value).collect(), ..tensor }
-    });
-    Weights::new(tensors.collect())
-}
+use crate::shared::{by_formula, json, numbers, relative_difference, shared, weights};
 
 fn cpu() -> Compute {
     pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU")

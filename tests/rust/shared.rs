@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crossdub::matrix::Matrix;
-use crossdub::weights::Weights;
+use crossdub::model::initialize::initialize;
+use crossdub::model::network::Plan;
+use crossdub::weights::{NamedTensor, Weights};
 
 /// A file or folder of the shared data; none, said aloud, when it is not there.
 pub fn shared(relative: &str) -> Option<PathBuf> {
@@ -49,4 +51,33 @@ pub fn relative_difference(got: &[f32], expected: &[f32]) -> f64 {
     let largest = expected.iter().fold(0.0_f64, |most, &v| most.max(f64::from(v.abs())));
     let differences = got.iter().zip(expected).map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs());
     differences.fold(0.0, f64::max) / largest.max(f64::MIN_POSITIVE)
+}
+
+/// The weights that the reference networks were given; the formula stands in `resnet18.json`.
+pub fn by_formula(plan: &Plan) -> Weights {
+    let tensors = initialize(plan, 0).tensors.into_iter().map(|tensor| {
+        let fan_in = tensor.shape[1..].iter().product::<usize>();
+        let name = tensor
+            .name
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let value = |index: usize| {
+            let mut h = (index as u32).wrapping_mul(2_654_435_761).wrapping_add(name);
+            h ^= h >> 16;
+            h = h.wrapping_mul(0x7feb_352d);
+            h ^= h >> 15;
+            h = h.wrapping_mul(0x846c_a68b);
+            h ^= h >> 16;
+            let u = f64::from(h) / 4_294_967_296.0 - 0.5;
+            let one_centred = tensor.name.ends_with(".weight") || tensor.name.ends_with("running_var");
+            let value = match tensor.shape.len() {
+                2.. => u * 2.0 * (6.0 / fan_in as f64).sqrt(),
+                _ if one_centred => 1.0 + 0.2 * u,
+                _ => 0.1 * u,
+            };
+            value as f32
+        };
+        NamedTensor { data: (0..tensor.data.len()).map(value).collect(), ..tensor }
+    });
+    Weights::new(tensors.collect())
 }

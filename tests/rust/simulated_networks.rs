@@ -1,23 +1,32 @@
 //! Whole networks on simulated crossbars: exact with lossless resolutions, not with the paper's;
 //! errors by their seeds; step by step as on the page.
 
+use std::ops::Range;
+
 use crossdub::crossbar::prune::{Rule, Threshold, prune};
 use crossdub::crossbar::tiling::TileShape;
-use crossdub::data::{Split, builtin, cifar10};
+use crossdub::data::batch::{Batch, evaluation_batch};
+use crossdub::data::{Dataset, IMAGE, Split, builtin, cifar10};
 use crossdub::device::Compute;
 use crossdub::model::initialize::initialize;
 use crossdub::model::network::{Network, Plan};
 use crossdub::model::parameters::import;
 use crossdub::simulate::live::Live;
+use crossdub::simulate::network::layers;
 use crossdub::simulate::options::{AdcRange, SimulationSpec};
 use crossdub::simulate::report::SimulationReport;
 use crossdub::simulate::simulator::Simulator;
-use crossdub::spec::{DeviceChoice, HardwareSpec, Per, Resolution, RunSpec, Subtraction};
-use crossdub::train::evaluate::evaluate;
+use crossdub::simulate::trail::Trail;
+use crossdub::spec::{DataSource, DeviceChoice, HardwareSpec, Per, Resolution, RunSpec, Subtraction};
+use crossdub::train::evaluate::{evaluate, scores};
 use crossdub::train::session::Session;
 use crossdub::weights::Weights;
 
-use crate::shared::{shared, weights};
+use crate::shared::{by_formula, relative_difference, shared, weights};
+
+fn cpu() -> Compute {
+    pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU")
+}
 
 fn network(change: impl FnOnce(&mut RunSpec)) -> Plan {
     let mut spec = RunSpec::default();
@@ -39,9 +48,16 @@ fn simulated(
     spec: &SimulationSpec,
     (data, images): (&Split, usize),
 ) -> SimulationReport {
-    let mut simulator = Simulator::new(plan, weights, hardware, spec, &data.train).expect("fits");
-    simulator.simulate(&data.test, 0..images).expect("there");
+    let calibration = batch(&data.train, 0..spec.calibration.min(data.train.len()));
+    let mut simulator = Simulator::new(plan, weights, hardware, spec, &calibration).expect("fits");
+    simulator.simulate(&batch(&data.test, 0..images), 0).expect("fits");
     simulator.report()
+}
+
+fn batch(data: &Dataset, range: Range<usize>) -> Batch {
+    let mut batch = Batch::default();
+    evaluation_batch(data, range, &mut batch.images, &mut batch.labels);
+    batch
 }
 
 #[test]
@@ -80,6 +96,80 @@ fn small_networks_are_exact_and_paper_resolutions_are_not() {
     let tiles = |layer: &crossdub::simulate::report::LayerReport| layer.saturated_by_tile.iter().sum::<u64>();
     assert!(paper.layers.iter().all(|layer| tiles(layer) == layer.saturated_conversions));
     assert!(paper.saturated_conversions <= paper.conversions);
+}
+
+fn other_network(text: &str) -> Plan {
+    network(|spec| {
+        (spec.plan, spec.classifier, spec.batch_norm) = (text.to_owned(), String::new(), !text.contains('x'));
+    })
+}
+
+/// The layers as they are simulated, in floats.
+fn in_floats(plan: &Plan, weights: &Weights, image: &[f32]) -> Vec<f32> {
+    let layers = layers(plan, weights, false).expect("fits");
+    let mut trail = Trail::new(layers.iter(), image.to_vec());
+    for layer in &layers {
+        let (input, added) = trail.wanted(layer);
+        let given = layer.forward(input, added.map(Vec::as_slice));
+        trail.push(given);
+    }
+    trail.into_last().expect("scores")
+}
+
+#[test]
+fn simulated_layers_are_the_network_s() {
+    let (data, compute) = (builtin::generate(0, 1, 3), cpu());
+    for text in ["4 M 6 M", "4 M 6 M A3", "basic 2x4 1x6 2x6", "bottleneck 1x2 2x3"] {
+        let plan = other_network(text);
+        let weights = by_formula(&plan);
+        let network = import(Network::new(&plan, &compute.device), &plan, &weights).expect("fits");
+        let expected = pollster::block_on(scores(&network, &data.test, 0..3, &compute)).expect("computes");
+        let images = batch(&data.test, 0..3).images;
+        let got = images.chunks(IMAGE).flat_map(|image| in_floats(&plan, &weights, image));
+        let difference = relative_difference(&got.collect::<Vec<_>>(), &expected);
+        assert!(difference < 1e-5, "{text}: {difference:e}");
+    }
+}
+
+/// torchvision's scores of a real image of 224 x 224.
+#[test]
+fn simulated_layers_of_resnet18_agree_with_torchvision() {
+    let Some(file) = shared("golden/models/resnet18.expected.safetensors") else { return };
+    let golden = weights(&file);
+    let tensor = |name: &str| &golden.get(name).expect("stored").data;
+    let mut spec = RunSpec { side: 224, data: DataSource::ImageNet, ..RunSpec::default() };
+    spec.set_model("resnet18").expect("known");
+    let plan = Plan::of(&spec, 1000).expect("valid");
+    let got = in_floats(&plan, &by_formula(&plan), &tensor("input")[..3 * 224 * 224]);
+    let difference = relative_difference(&got, &tensor("logits")[..1000]);
+    assert!(difference < 2e-2, "{difference:e}");
+}
+
+/// What comes around a block must be the simulated network's own once it differs.
+#[test]
+fn residual_blocks_are_exact_and_paper_resolutions_are_not() {
+    let data = builtin::generate(0, 4, 4);
+    for (text, layers) in [("basic 1x4 2x6", 8), ("bottleneck 1x2 1x3", 9)] {
+        let plan = other_network(text);
+        let weights = by_formula(&plan);
+        let spec = SimulationSpec { calibration: 4, ..SimulationSpec::default() };
+        let report = |resolution| {
+            let hardware = HardwareSpec { tile: 8, resolution, ..HardwareSpec::default() };
+            simulated(&plan, &weights, &hardware, &spec, (&data, 4))
+        };
+        for resolution in [Resolution::Lossless, Resolution::LosslessSliced] {
+            let report = report(resolution);
+            assert!(report.exact && report.saturated_conversions == 0, "{text} {resolution}");
+            let names: Vec<&str> = report.layers.iter().map(|layer| layer.name.as_str()).collect();
+            assert_eq!(names.len(), layers, "{names:?}");
+            let known: Vec<String> = plan.positions().into_iter().map(|(name, ..)| name).collect();
+            assert_eq!(names, known, "in the order of every other report");
+        }
+        let coarse = report(Resolution::Bits(1));
+        let wrong = |at: usize| coarse.layers[at].mismatched_outputs;
+        assert!(!coarse.exact && (0..layers).all(|at| wrong(at) > 0), "{text}");
+        assert_eq!(report(Resolution::Bits(1)), coarse);
+    }
 }
 
 /// By hand: 27 inputs make 4 tiles of 8 rows, 6 outputs 1 block, each output 14 crossbar columns, 8 input bits, 1024
@@ -139,9 +229,12 @@ fn one_column_can_be_worked_through() {
     ] {
         let hardware =
             HardwareSpec { tile: 8, resolution, subtraction, active_rows: 5, ..HardwareSpec::default() };
-        let simulator = Simulator::new(&plan, &weights, &hardware, &SimulationSpec::default(), &data.train)
+        let calibration = batch(&data.train, 0..4);
+        let simulator = Simulator::new(&plan, &weights, &hardware, &SimulationSpec::default(), &calibration)
             .expect("fits");
-        let example = simulator.column_example(&data.test, 1, 2, 3, 1, 40).expect("there");
+        let pixels = batch(&data.test, 1..2).images;
+        let work_through = |at, position| simulator.column_example(at, (&pixels, 1), position);
+        let example = work_through((1, 2, 3), 40).expect("there");
         assert_eq!(
             (example.layer.as_str(), example.output, example.inputs),
             ("features.4.weight", 3, (16, 24))
@@ -149,14 +242,13 @@ fn one_column_can_be_worked_through() {
         assert_eq!(example.result == example.expected, resolution != Resolution::Bits(1), "{subtraction:?}");
         assert!(example.applied.iter().any(|&u| u > 0));
         assert_eq!(example.conversions.iter().any(|c| c.saturated), resolution == Resolution::Bits(1));
-        for (field, [layer, tile, column, image, position]) in [
-            ("layer", [2, 0, 0, 0, 0]),
-            ("tile", [0, 4, 0, 0, 0]),
-            ("column", [0, 0, 6, 0, 0]),
-            ("image", [0, 0, 0, 2, 0]),
-            ("position", [0, 0, 0, 0, 1024]),
+        for (field, at, position) in [
+            ("layer", (2, 0, 0), 0),
+            ("tile", (0, 4, 0), 0),
+            ("column", (0, 0, 6), 0),
+            ("position", (0, 0, 0), 1024),
         ] {
-            let refused = simulator.column_example(&data.test, layer, tile, column, image, position);
+            let refused = work_through(at, position);
             assert!(refused.err().map(|why| why.to_string()).unwrap_or_default().contains(field), "{field}");
         }
     }
@@ -168,7 +260,7 @@ fn a_session_s_network_is_simulated_step_by_step() {
     let spec = RunSpec { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..RunSpec::default() };
     let hardware =
         HardwareSpec { tile: 8, resolution: Resolution::LosslessSliced, ..HardwareSpec::default() };
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let compute = cpu();
     let data = builtin::generate(0, 64, 7);
     let session = Session::new(spec, hardware, data, compute, u64::MAX, None).expect("a session");
     let weights = pollster::block_on(session.weights()).expect("reads");
@@ -184,6 +276,8 @@ fn a_session_s_network_is_simulated_step_by_step() {
     let whole = pollster::block_on(evaluate(&network, test, 0..7, compute)).expect("computes");
     assert!((last.digital_accuracy.expect("images") - whole.accuracy).abs() < 1e-9);
     assert_eq!(report(), last, "nothing is left");
+    let beyond = live.column_example(&session, (1, 0, 2), (7, 100)).err().map(|why| why.to_string());
+    assert!(beyond.unwrap_or_default().contains("image (7)"));
     let example = live.column_example(&session, (1, 0, 2), (5, 100)).expect("there");
     assert_eq!(example.result, example.expected);
     assert_eq!(live.images_left(&session), Ok(0));

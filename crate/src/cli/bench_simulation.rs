@@ -1,6 +1,7 @@
 //! How fast crossbars and converters are simulated: one layer beside aihwkit, and VGG11.
 
 use super::bench::{Row, median_time, timed};
+use crate::data::batch::{Batch, evaluation_batch};
 use crate::data::builtin;
 use crate::error::Result;
 use crate::matrix::Matrix;
@@ -16,7 +17,7 @@ use crate::spec::{HardwareSpec, Resolution, RunSpec};
 
 const AIHWKIT: &str = "aihwkit CPU";
 /// VGG11's second convolution, as in the script of peers.
-const WINDOW: Window = Window { channels: 64, side: 16, kernel: 3, padding: 1 };
+const WINDOW: Window = Window { channels: 64, side: 16, kernel: 3, padding: 1, stride: 1 };
 const OUTPUTS: usize = 128;
 /// Images of a layer, and of VGG11.
 const IMAGES: usize = 2;
@@ -58,12 +59,14 @@ fn network(hardware: &HardwareSpec) -> Result<Row> {
     let mut spec = RunSpec::default();
     spec.set_model("vgg11")?;
     let data = builtin::generate(0, NETWORK_IMAGES, NETWORK_IMAGES);
+    let mut images = Batch::default();
+    evaluation_batch(&data.test, 0..NETWORK_IMAGES, &mut images.images, &mut images.labels);
     let plan = Plan::of(&spec, data.test.classes.len())?;
     let hardware = HardwareSpec { resolution: Resolution::LosslessSliced, ..hardware.clone() };
     let options = SimulationSpec::default();
-    let mut simulator = Simulator::new(&plan, &initialize(&plan, 0), &hardware, &options, &data.train)?;
+    let mut simulator = Simulator::new(&plan, &initialize(&plan, 0), &hardware, &options, &images)?;
     let time = median_time(|| {
-        let (done, time) = timed(|| simulator.simulate(&data.test, 0..NETWORK_IMAGES));
+        let (done, time) = timed(|| simulator.simulate(&images, 0));
         done.map(|()| time)
     })?;
     let rate = 1000.0 * NETWORK_IMAGES as f64 / time;

@@ -9,10 +9,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::arguments::{DataOptions, HardwareOptions, ModelOptions};
 use super::converter_options::ConversionOptions;
-use super::evaluate::{device, network};
+use super::evaluate::{device, network, open};
 use super::simulation_options::SimulationOptions;
 use super::{files, human, output, predict};
-use crate::data::Dataset;
+use crate::data::SIDE;
+use crate::data::source::Labelled;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::model::network::Plan;
@@ -21,7 +22,8 @@ use crate::simulate::simulator::Simulator;
 use crate::spec::{HardwareSpec, Per, Resolution};
 use crate::train::evaluate::evaluate;
 
-/// Images of one step; each layer's cells are programmed once a step where they are not ideal.
+/// Images of one step, of larger ones as many as there are cores; each layer's cells are programmed
+/// once a step where they are not ideal.
 const BATCH: usize = 16;
 /// The most seeds.
 const MAX_SEEDS: usize = 1000;
@@ -80,30 +82,29 @@ pub fn run(options: &Options) -> Result<()> {
     if !(1..=MAX_SEEDS).contains(&options.seeds) {
         return Err(Error::field("seeds", options.seeds, format!("takes 1 to {MAX_SEEDS}")));
     }
-    let mut spec = options.model.spec()?;
-    (spec.holdout, spec.seed) = (options.data.holdout, options.data.seed);
-    spec.validate()?;
-    let split = files::open_data(&options.data.data, &mut spec)?;
-    let range = images(options, split.test.len())?;
+    let (spec, mut source) = open(&options.model, &options.data)?;
     let weights = files::read_weights(&options.weights)?;
     let in_file = |error: Error| error.in_file(&files::name(&options.weights));
-    let classes = split.test.classes.len();
+    let classes = source.classes().len();
     let plan = Plan::of(&spec, classes)?;
     plan.check_memory(1, files::available_memory())?;
+    let range = images(options, source.test().len())?;
+    let calibration = source.calibration(simulation.calibration, spec.seed)?;
     let mut simulator =
-        Simulator::new(&plan, &weights, &hardware, &simulation, &split.train).map_err(in_file)?;
+        Simulator::new(&plan, &weights, &hardware, &simulation, &calibration).map_err(in_file)?;
+    let test = source.test();
     let bar = progress_bar((range.len() * options.seeds) as u64);
-    let mut report = simulate(&mut simulator, &split.test, &range, &bar)?;
+    let mut report = simulate(&mut simulator, test, &range, &bar)?;
     let mut accuracies = vec![report.accuracy.unwrap_or(0.0)];
     for seed in 1..options.seeds as u64 {
         simulator.restart(simulation.noise_seed.wrapping_add(seed));
-        accuracies.push(simulate(&mut simulator, &split.test, &range, &bar)?.accuracy.unwrap_or(0.0));
+        accuracies.push(simulate(&mut simulator, test, &range, &bar)?.accuracy.unwrap_or(0.0));
     }
     bar.finish_and_clear();
     report.seeds = (options.seeds > 1).then(|| SeedReport::new(accuracies));
     let compute = pollster::block_on(Compute::open(&device("cpu")?))?;
     let network = network(&spec, classes, &weights, &compute).map_err(in_file)?;
-    let digital = pollster::block_on(evaluate(&network, &split.test, range, &compute))?;
+    let digital = pollster::block_on(evaluate(&network, test, range, &compute))?;
     report.digital_accuracy = Some(digital.accuracy);
     output::report(options.json, &report, || describe(&report))
 }
@@ -119,14 +120,16 @@ fn images(options: &Options, there: usize) -> Result<Range<usize>> {
 
 fn simulate(
     simulator: &mut Simulator,
-    data: &Dataset,
+    data: &dyn Labelled,
     range: &Range<usize>,
     bar: &ProgressBar,
 ) -> Result<SimulationReport> {
-    for start in range.clone().step_by(BATCH) {
-        let end = (start + BATCH).min(range.end);
-        simulator.simulate(data, start..end)?;
-        bar.inc((end - start) as u64);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let size = if data.side() > SIDE { cores.min(BATCH) } else { BATCH };
+    let starts = range.clone().step_by(size);
+    for (batch, start) in data.batches(range.clone(), size).zip(starts) {
+        simulator.simulate(&batch?, start)?;
+        bar.inc(size.min(range.end - start) as u64);
     }
     Ok(simulator.report())
 }

@@ -141,6 +141,26 @@ impl Source {
         }
     }
 
+    /// Training images as they are evaluated, to choose ranges on: the first `count`, or of image files,
+    /// which are sorted by class, some drawn by `seed`.
+    ///
+    /// # Errors
+    /// When too many files can't be read.
+    pub fn calibration(&mut self, count: usize, seed: u64) -> Result<Batch> {
+        #[cfg(not(feature = "cli"))]
+        let _ = seed;
+        match self {
+            Self::Memory(split, _) => {
+                let mut batch = Batch::default();
+                let range = 0..count.min(split.train.len());
+                evaluation_batch(&split.train, range, &mut batch.images, &mut batch.labels);
+                Ok(batch)
+            }
+            #[cfg(feature = "cli")]
+            Self::Files(files) => files.training_batch(Drawing { seed, batch: count, augment: false }, 0, 0),
+        }
+    }
+
     /// Files passed over so far, and why.
     pub fn skipped(&self) -> Vec<(String, String)> {
         match self {

@@ -31,6 +31,8 @@ pub struct ConvPlan {
     pub kernel: usize,
     /// Step of its window.
     pub stride: usize,
+    /// Width and height of its input.
+    pub before: usize,
     /// Width and height of its output.
     pub side: usize,
 }
@@ -164,7 +166,7 @@ impl ResNetPlan {
 impl ConvPlan {
     /// A convolution on images of `side`, padded by half its window.
     fn new(inputs: usize, outputs: usize, kernel: usize, stride: usize, side: usize) -> Self {
-        Self { inputs, outputs, kernel, stride, side: side.div_ceil(stride) }
+        Self { inputs, outputs, kernel, stride, before: side, side: side.div_ceil(stride) }
     }
 
     fn blanks(&self, conv: &str, norm: &str, blanks: &mut Vec<Blank>) {
@@ -175,7 +177,7 @@ impl ConvPlan {
 
     fn image_values(&self) -> u64 {
         let square = |side: usize| (side as u64).pow(2);
-        let (before, after) = (square(self.side * self.stride), square(self.side));
+        let (before, after) = (square(self.before), square(self.side));
         before * self.inputs as u64 + 3 * after * self.outputs as u64
     }
 }

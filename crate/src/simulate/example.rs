@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::simulator::{Mapped, Simulator};
-use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::spec::Subtraction;
 
@@ -61,17 +60,15 @@ pub struct ColumnExample {
 
 impl Simulator {
     /// Works through column `column` of tile `tile` of the `layer`th layer on crossbars, at window
-    /// `position` of an image, with ideal cells and granular converters.
+    /// `position` of an image, given with its place in the data set, with ideal cells and granular
+    /// converters.
     ///
     /// # Errors
     /// When one of these is beyond what there is; its name says which.
     pub fn column_example(
         &self,
-        data: &Dataset,
-        layer: usize,
-        tile: usize,
-        column: usize,
-        image: usize,
+        (layer, tile, column): (usize, usize, usize),
+        image: (&[f32], usize),
         position: usize,
     ) -> Result<ColumnExample> {
         let layers = self.layers.iter().enumerate();
@@ -83,10 +80,7 @@ impl Simulator {
         }
         let place = tiling.tile(tile);
         let output = place.outputs.clone().nth(column).ok_or_else(|| beyond("column", column))?;
-        if image >= data.len() {
-            return Err(beyond("image", image));
-        }
-        let patches = self.patches(data, image, at).unwrap_or_default();
+        let patches = self.patches(image, at)?;
         let windows = &mut patches.chunks_exact(own.matrix.cols);
         let window = windows.nth(position).ok_or_else(|| beyond("position", position))?;
         let applied = window[place.inputs.clone()].to_vec();
@@ -94,7 +88,7 @@ impl Simulator {
     }
 }
 
-fn beyond(field: &str, value: usize) -> Error {
+pub(super) fn beyond(field: &str, value: usize) -> Error {
     Error::field(field, value, "is beyond the last one")
 }
 

@@ -1,11 +1,14 @@
 //! A session's network on simulated crossbars, a few images at a time, with the float network
 //! evaluated beside it: what the page shows while it runs.
 
-use super::example::ColumnExample;
+use std::ops::Range;
+
+use super::example::{ColumnExample, beyond};
 use super::options::SimulationSpec;
 use super::report::SimulationReport;
 use super::simulator::Simulator;
-use crate::data::Split;
+use crate::data::batch::{Batch, evaluation_batch};
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::model::network::Network;
 use crate::model::parameters::import;
@@ -26,11 +29,13 @@ impl Live {
     /// session's hardware.
     ///
     /// # Errors
-    /// When a field is out of range, the network has layers that are not simulated, the weights
-    /// are another network's or not finite, or the images don't lie in memory.
+    /// When a field is out of range, the weights are another network's or not finite, or the images
+    /// don't lie in memory.
     pub fn open(session: &Session, weights: &Weights, spec: &SimulationSpec) -> Result<Self> {
         let (plan, hardware) = (session.plan(), session.hardware());
-        let simulator = Simulator::new(plan, weights, hardware, spec, &split(session)?.train)?;
+        let train = &split(session)?.train;
+        let calibration = images(train, 0..spec.calibration.min(train.len()));
+        let simulator = Simulator::new(plan, weights, hardware, spec, &calibration)?;
         let network = import(Network::new(plan, &session.compute().device), plan, weights)?;
         Ok(Self { simulator, network, images: 0, digital_right: 0.0 })
     }
@@ -43,7 +48,7 @@ impl Live {
         let test = &split(session)?.test;
         let range = self.images..self.images.saturating_add(count).min(test.len());
         if !range.is_empty() {
-            self.simulator.simulate(test, range.clone())?;
+            self.simulator.simulate(&images(test, range.clone()), range.start)?;
             let digital = evaluate(&self.network, test, range.clone(), session.compute()).await?;
             self.digital_right += digital.accuracy * range.len() as f64;
             self.images = range.end;
@@ -68,11 +73,22 @@ impl Live {
     pub fn column_example(
         &self,
         session: &Session,
-        (layer, tile, column): (usize, usize, usize),
+        at: (usize, usize, usize),
         (image, position): (usize, usize),
     ) -> Result<ColumnExample> {
-        self.simulator.column_example(&split(session)?.test, layer, tile, column, image, position)
+        let test = &split(session)?.test;
+        if image >= test.len() {
+            return Err(beyond("image", image));
+        }
+        let pixels = images(test, image..image + 1).images;
+        self.simulator.column_example(at, (&pixels, image), position)
     }
+}
+
+fn images(data: &Dataset, range: Range<usize>) -> Batch {
+    let mut batch = Batch::default();
+    evaluation_batch(data, range, &mut batch.images, &mut batch.labels);
+    batch
 }
 
 fn split(session: &Session) -> Result<&Split> {

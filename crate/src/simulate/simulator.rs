@@ -1,20 +1,20 @@
 //! The simulation of a whole network, a few images at a time: prepare once, then simulate ranges of
 //! images and read the report between them.
 
-use std::ops::Range;
-
 use super::activation::Activation;
 use super::crossbars::Crossbars;
 use super::digital;
 use super::imperfect::{Programmed, Reading, Spans, calibrated_spans};
-use super::network::{Layer, layers};
+use super::layer::Layer;
+use super::network::layers;
 use super::options::{AdcRange, SimulationSpec};
 use super::popcount::{self, Output};
 use super::report::{LayerReport, SimulationReport};
-use crate::data::batch::evaluation_batch;
-use crate::data::{Dataset, IMAGE};
+use super::trail::Trail;
+use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::model::network::Plan;
+use crate::model::plan::CHANNELS;
 use crate::parallel;
 use crate::spec::HardwareSpec;
 use crate::train::evaluate::correct_predictions;
@@ -27,6 +27,8 @@ const SPAN_IMAGES: usize = 2;
 #[derive(Debug, Clone)]
 pub struct Simulator {
     pub(super) layers: Vec<Prepared>,
+    /// Values of an image.
+    image: usize,
     hardware: HardwareSpec,
     spec: SimulationSpec,
     images: usize,
@@ -88,26 +90,26 @@ impl Values {
 
 impl Simulator {
     /// Folds, quantizes and maps a network, with the ranges of its activations and, where asked
-    /// for, of its converters taken from the first images of `calibration`: training images.
+    /// for, of its converters taken from the images of `calibration`: training images.
     ///
     /// # Errors
-    /// When a field is out of range, the network has layers that are not simulated, a parameter
-    /// is missing or not finite, or there is no image to calibrate on.
+    /// When a field is out of range, a parameter is missing or not finite, or there is no image to
+    /// calibrate on or it is of another size than the network's.
     pub fn new(
         plan: &Plan,
         weights: &Weights,
         hardware: &HardwareSpec,
         spec: &SimulationSpec,
-        calibration: &Dataset,
+        calibration: &Batch,
     ) -> Result<Self> {
         hardware.validate()?;
         spec.validate()?;
         let layers = layers(plan, weights, spec.linear)?;
-        let images = spec.calibration.min(calibration.len());
-        if images == 0 {
+        if calibration.labels.is_empty() {
             return Err(Error::field("calibration", spec.calibration, "there is no training image to take"));
         }
-        let ranges = calibrate(&layers, calibration, images)?;
+        let image = CHANNELS * plan.side().pow(2);
+        let ranges = calibrate(&layers, &each(calibration, image)?)?;
         let prepared = layers.into_iter().zip(ranges).map(|(layer, range)| {
             let mapped = layer.mapped.then(|| Mapped {
                 activation: Activation::of(range, hardware.input_bits),
@@ -119,9 +121,9 @@ impl Simulator {
         });
         let (hardware, spec) = (hardware.clone(), spec.clone());
         let layers = prepared.collect();
-        let mut simulator = Self { layers, hardware, spec, images: 0, right: 0, quantized_right: 0 };
+        let mut simulator = Self { layers, image, hardware, spec, images: 0, right: 0, quantized_right: 0 };
         if simulator.spec.adc_range == AdcRange::Calibrated {
-            simulator.calibrate_spans(calibration, images.min(SPAN_IMAGES));
+            simulator.calibrate_spans(&each(calibration, image)?);
         }
         Ok(simulator)
     }
@@ -136,48 +138,48 @@ impl Simulator {
     }
 
     /// Runs images through the crossbars and through the quantized network, and adds what they did
-    /// to the report.
+    /// to the report; `first` is the first image's place in the data set.
     ///
     /// # Errors
-    /// When the range is not within the images.
-    pub fn simulate(&mut self, data: &Dataset, range: Range<usize>) -> Result<()> {
-        if range.start > range.end || range.end > data.len() {
-            let why = format!("there are {} images", data.len());
-            return Err(Error::field("range", format!("{}..{}", range.start, range.end), why));
-        }
-        let mut values = standardized(data, range.clone());
+    /// When the images are of another size than the network's.
+    pub fn simulate(&mut self, images: &Batch, first: usize) -> Result<()> {
+        let mut trail = self.trail(each(images, self.image)?);
         for at in 0..self.layers.len() {
-            let (next, tallies): (Vec<_>, Vec<_>) =
-                self.advance(at, range.start, &values).into_iter().unzip();
-            values = next;
+            let (next, tallies): (Vec<_>, Vec<_>) = self.advance(at, first, &trail).into_iter().unzip();
+            trail.push(next);
             if let Some(mapped) = &mut self.layers[at].mapped {
                 tallies.into_iter().for_each(|tally| mapped.tally.add(tally));
             }
         }
-        for (values, &label) in values.iter().zip(&data.labels[range.clone()]) {
-            let right = |scores: &[f32]| correct_predictions(scores, scores.len(), &[i32::from(label)]);
+        for (values, &label) in trail.into_last().iter().flatten().zip(&images.labels) {
+            let right = |scores: &[f32]| correct_predictions(scores, scores.len(), &[label]);
             self.right += right(values.simulated());
             self.quantized_right += right(&values.exact);
         }
-        self.images += range.len();
+        self.images += images.labels.len();
         Ok(())
     }
 
+    /// Images at the beginning of the network.
+    fn trail(&self, images: Vec<&[f32]>) -> Trail<Vec<Values>> {
+        let values = images.into_iter().map(|image| Values { exact: image.to_vec(), simulated: None });
+        Trail::new(self.layers.iter().map(|prepared| &prepared.layer), values.collect())
+    }
+
     /// All images' values after layer `at`; `first` is the first image's place in the data set.
-    fn advance(&self, at: usize, first: usize, values: &[Values]) -> Vec<(Values, Tally)> {
+    fn advance(&self, at: usize, first: usize, trail: &Trail<Vec<Values>>) -> Vec<(Values, Tally)> {
         let Prepared { layer, mapped } = &self.layers[at];
+        let (values, added) = trail.wanted(layer);
+        let added = |image: usize| added.map(|added: &Vec<Values>| &added[image]);
         let Some(mapped) = mapped else {
             return parallel::map(values.len(), |image| {
-                let forward = |values: &Vec<f32>| layer.forward(values);
-                let Values { exact, simulated } = &values[image];
-                let next = Values { exact: forward(exact), simulated: simulated.as_ref().map(forward) };
-                (next, Tally::default())
+                (digitally(layer, &values[image], added(image)), Tally::default())
             });
         };
         let programmed = self.programmed(at, mapped);
         parallel::map(values.len(), |image| {
             let read = |patches: &[u16]| self.read(mapped, programmed.as_ref(), (first + image, at), patches);
-            step(layer, mapped, &values[image], read)
+            step(layer, mapped, &values[image], added(image), read)
         })
     }
 
@@ -206,26 +208,38 @@ impl Simulator {
         }
     }
 
-    /// The simulated network's integer inputs of layer `at`, as windows, for one image.
-    pub(super) fn patches(&self, data: &Dataset, image: usize, at: usize) -> Option<Vec<u16>> {
-        let mut values = standardized(data, image..image + 1);
+    /// The simulated network's integer inputs of layer `at`, as windows, for one image and its place
+    /// in the data set.
+    ///
+    /// # Errors
+    /// When the image is of another size than the network's.
+    pub(super) fn patches(&self, (image, place): (&[f32], usize), at: usize) -> Result<Vec<u16>> {
+        let mut trail = self.trail(sized(image, self.image)?);
         for before in 0..at {
-            values = self.advance(before, image, &values).into_iter().map(|(values, _)| values).collect();
+            trail.push(self.advance(before, place, &trail).into_iter().map(|(values, _)| values).collect());
         }
-        let Prepared { layer, mapped } = &self.layers[at];
-        let activation = mapped.as_ref()?.activation;
-        let integers = activation.integers(values.first()?.simulated()).0;
-        Some(layer.window.patches(&integers, activation.zero))
+        Ok(self.windows(at, &trail))
     }
 
-    fn calibrate_spans(&mut self, data: &Dataset, images: usize) {
+    /// All images' integer inputs of a layer on crossbars, as windows.
+    fn windows(&self, at: usize, trail: &Trail<Vec<Values>>) -> Vec<u16> {
+        let Prepared { layer, mapped: Some(mapped) } = &self.layers[at] else { return Vec::new() };
+        let Activation { zero, .. } = mapped.activation;
+        let integers = |values: &Values| mapped.activation.integers(values.simulated()).0;
+        let images = trail.wanted(layer).0.iter();
+        images.flat_map(|values| layer.window.patches(&integers(values), zero)).collect()
+    }
+
+    /// Chooses the span of each layer's converters behind those of the layers before it.
+    fn calibrate_spans(&mut self, images: &[&[f32]]) {
+        let mut trail = self.trail(images.iter().copied().take(SPAN_IMAGES).collect());
         for at in 0..self.layers.len() {
-            let patches: Vec<u16> =
-                (0..images).filter_map(|image| self.patches(data, image, at)).flatten().collect();
+            let windows = self.windows(at, &trail);
             if let Some(mapped) = &mut self.layers[at].mapped {
-                let spans = calibrated_spans(&mapped.crossbars, &patches, self.spec.percentile);
+                let spans = calibrated_spans(&mapped.crossbars, &windows, self.spec.percentile);
                 mapped.spans = Spans::Calibrated(spans);
             }
+            trail.push(self.advance(at, 0, &trail).into_iter().map(|(values, _)| values).collect());
         }
     }
 
@@ -260,8 +274,21 @@ fn layer_report(layer: &Layer, mapped: &Mapped, images: usize) -> LayerReport {
     }
 }
 
+/// One image through a layer that is not on crossbars.
+fn digitally(layer: &Layer, values: &Values, added: Option<&Values>) -> Values {
+    let differs = values.simulated.is_some() || added.is_some_and(|added| added.simulated.is_some());
+    let simulated = differs.then(|| layer.forward(values.simulated(), added.map(Values::simulated)));
+    Values { exact: layer.forward(&values.exact, added.map(|added| &*added.exact)), simulated }
+}
+
 /// One image through one layer, both ways.
-fn step(layer: &Layer, mapped: &Mapped, values: &Values, read: impl Fn(&[u16]) -> Output) -> (Values, Tally) {
+fn step(
+    layer: &Layer,
+    mapped: &Mapped,
+    values: &Values,
+    added: Option<&Values>,
+    read: impl Fn(&[u16]) -> Output,
+) -> (Values, Tally) {
     let Mapped { activation, crossbars, .. } = mapped;
     let patches = |values: &[f32]| {
         let (integers, clipped) = activation.integers(values);
@@ -277,11 +304,12 @@ fn step(layer: &Layer, mapped: &Mapped, values: &Values, read: impl Fn(&[u16]) -
         }
     };
     let mismatched = exact.iter().zip(&output.sums).filter(|(exact, sum)| exact != sum).count() as u64;
-    let differs = mismatched > 0 || values.simulated.is_some();
-    let next = |sums: &[i64]| layer.finish(requantized(layer, mapped, sums));
-    let simulated = differs.then(|| next(&output.sums));
+    let differ = |values: &Values| values.simulated.is_some();
+    let differs = mismatched > 0 || differ(values) || added.is_some_and(differ);
+    let next = |sums: &[i64], added: Option<&[f32]>| layer.finish(requantized(layer, mapped, sums), added);
+    let simulated = differs.then(|| next(&output.sums, added.map(Values::simulated)));
     let tally = Tally { saturated: output.saturated, mismatched, clipped };
-    (Values { exact: next(&exact), simulated }, tally)
+    (Values { exact: next(&exact, added.map(|added| &*added.exact)), simulated }, tally)
 }
 
 /// Integer sums as the numbers they stand for, the bias added.
@@ -296,20 +324,32 @@ fn requantized(layer: &Layer, mapped: &Mapped, sums: &[i64]) -> Vec<f32> {
     channels.flat_map(number).collect()
 }
 
-/// Standardized images.
-fn standardized(data: &Dataset, range: Range<usize>) -> Vec<Values> {
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    evaluation_batch(data, range, &mut pixels, &mut labels);
-    let images = pixels.chunks_exact(IMAGE);
-    images.map(|image| Values { exact: image.to_vec(), simulated: None }).collect()
+/// The images of a batch, each of `size` values.
+fn each(batch: &Batch, size: usize) -> Result<Vec<&[f32]>> {
+    let images = sized(&batch.images, size)?;
+    if images.len() == batch.labels.len() {
+        return Ok(images);
+    }
+    let why = format!("there are {} labels", batch.labels.len());
+    Err(Error::field("images", format!("{} images", images.len()), why))
 }
 
-/// The range of each layer's inputs in the float network, over the first `images` images.
-fn calibrate(layers: &[Layer], data: &Dataset, images: usize) -> Result<Vec<(f32, f32)>> {
-    let ranges = parallel::map(images, |image| {
-        let mut values = standardized(data, image..image + 1).swap_remove(0).exact;
+/// Images of `size` values.
+fn sized(images: &[f32], size: usize) -> Result<Vec<&[f32]>> {
+    if images.len().is_multiple_of(size) {
+        return Ok(images.chunks_exact(size).collect());
+    }
+    let why = format!("the network takes images of {size} values");
+    Err(Error::field("images", format!("{} values", images.len()), why))
+}
+
+/// The range of each layer's inputs in the float network, over these images.
+fn calibrate(layers: &[Layer], images: &[&[f32]]) -> Result<Vec<(f32, f32)>> {
+    let ranges = parallel::map(images.len(), |image| {
+        let mut trail = Trail::new(layers.iter(), images[image].to_vec());
         let mut ranges = Vec::with_capacity(layers.len());
         for layer in layers {
+            let (values, added) = trail.wanted(layer);
             let first = (f32::INFINITY, f32::NEG_INFINITY);
             ranges.push(values.iter().fold(first, |(low, high), &v| (low.min(v), high.max(v))));
             // `min` and `max` pass over NaN.
@@ -317,7 +357,8 @@ fn calibrate(layers: &[Layer], data: &Dataset, images: usize) -> Result<Vec<(f32
                 let why = "its inputs on the calibration images are not finite";
                 return Err(Error::file("calibrating a layer", &*layer.matrix.name, why));
             }
-            values = layer.forward(&values);
+            let next = layer.forward(values, added.map(Vec::as_slice));
+            trail.push(next);
         }
         Ok(ranges)
     });

@@ -28,8 +28,7 @@ impl Story {
     /// on the present hardware. It stays so, whatever the run does meanwhile.
     ///
     /// # Errors
-    /// When the choice is out of range, the network has layers that are not simulated, or the
-    /// device fails.
+    /// When the choice is out of range, or the device fails.
     pub async fn open_proof(&mut self, choice: Choice) -> Result<()> {
         self.refresh().await?;
         let mut weights = self.session.weights().await?;
