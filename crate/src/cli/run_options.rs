@@ -60,6 +60,9 @@ pub struct RunOptions {
     /// Devices that share each batch, with commas; the first holds the network
     #[arg(long, value_name = "DEVICE,...")]
     devices: Option<String>,
+    /// Sums the devices' gradients on the first one, also where they could be summed between them (CUDA)
+    #[arg(long, requires = "devices")]
+    gather: bool,
     /// f32, or bf16: activations and products in 16 bits, weights in 32 [default: f32]
     #[arg(long, value_name = "f32|bf16")]
     precision: Option<String>,
@@ -80,6 +83,7 @@ impl RunOptions {
         let mut fields = Map::new();
         put(&mut fields, "device", self.device.clone());
         put(&mut fields, "devices", self.devices.clone());
+        put(&mut fields, "gather", self.devices.is_some().then_some(self.gather));
         if self.device.is_some() {
             put(&mut fields, "devices", Some(""));
         }

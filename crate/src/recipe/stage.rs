@@ -11,8 +11,19 @@ use crate::train::pruning::PruneSpec;
 
 /// Run fields that hold for a whole recipe: the network and the data can't change between its
 /// stages, and neither can the seed, which draws the built-in images.
-const WHOLE: [&str; 10] =
-    ["model", "plan", "classifier", "batch_norm", "side", "data", "holdout", "limit", "device", "devices"];
+const WHOLE: [&str; 11] = [
+    "model",
+    "plan",
+    "classifier",
+    "batch_norm",
+    "side",
+    "data",
+    "holdout",
+    "limit",
+    "device",
+    "devices",
+    "gather",
+];
 
 /// One stage, its fields resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -202,7 +213,7 @@ fn shape(hardware: &HardwareSpec) -> Value {
 fn influential(spec: &RunSpec, regularized: bool) -> RunSpec {
     let mut spec = spec.clone();
     (spec.data, spec.holdout, spec.limit) = (DataSource::Builtin, 0, 0);
-    (spec.device, spec.devices) = (DeviceChoice::Auto, String::new());
+    (spec.device, spec.devices, spec.gather) = (DeviceChoice::Auto, String::new(), false);
     let with_mean = [RegularizerKind::MeanAndVariance, RegularizerKind::MeanAndGatedVariance];
     if !with_mean.contains(&spec.regularizer) {
         spec.lambda_mean = 0.0;

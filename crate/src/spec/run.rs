@@ -77,6 +77,8 @@ pub struct RunSpec {
     pub device: DeviceChoice,
     /// Devices that share each batch, with commas, in the place of `device`; the first holds the network. Empty for one.
     pub devices: String,
+    /// Whether several devices gather gradients on the first one even where they could sum them between them.
+    pub gather: bool,
     /// The numbers that a training pass computes in.
     pub precision: Precision,
     /// The regularizer.
@@ -121,6 +123,7 @@ impl Default for RunSpec {
             dropout: 0.5,
             device: DeviceChoice::Auto,
             devices: String::new(),
+            gather: false,
             precision: Precision::F32,
             regularizer: RegularizerKind::Gated,
             lambda: 1e-3,

@@ -111,8 +111,8 @@ impl Checkpoint {
     /// The same, to go on with on the devices that `spec` names.
     #[must_use]
     pub fn moved(mut self, spec: &RunSpec) -> Self {
-        let (device, devices) = (spec.device.clone(), spec.devices.clone());
-        self.state.spec = RunSpec { device, devices, ..self.state.spec };
+        let (device, devices, gather) = (spec.device.clone(), spec.devices.clone(), spec.gather);
+        self.state.spec = RunSpec { device, devices, gather, ..self.state.spec };
         self
     }
 

@@ -11,6 +11,8 @@ mod others;
 mod pass;
 pub mod progress;
 pub mod pruning;
+#[cfg(not(target_arch = "wasm32"))]
+mod rehearsal;
 pub mod self_test;
 pub mod sensitivity;
 pub mod session;

@@ -1,11 +1,18 @@
 //! The devices that share a session's batches with the one that holds its network.
 
+use std::time::Duration;
+
 use super::pass::{Pass, Passed};
+use super::rehearsal::{Heard, rehearse};
 use super::session::Session;
 use super::together::{AllReduce, Replica, can_reduce};
 use super::update::Update;
 use crate::device::Compute;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::spec::{DeviceChoice, RunSpec};
+
+/// How long devices may take to find one another; NCCL takes seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The further devices of a run; opened with its first step.
 #[derive(Default)]
@@ -13,6 +20,8 @@ pub(super) struct Others {
     computes: Vec<Compute>,
     /// One for each, where the devices reduce gradients among themselves; else none.
     pub(super) replicas: Vec<Replica>,
+    /// Whether they were found to sum between them; none before they were asked.
+    reduce: Option<bool>,
 }
 
 impl Others {
@@ -38,15 +47,41 @@ impl Session {
             compute.check(self.spec.precision)?;
             self.others.computes.push(compute);
         }
-        if !can_reduce(&choices) {
+        if !self.reduces(&choices)? {
             return pass.spread(&self.network, &self.compute, &self.others.computes);
         }
         if self.others.replicas.is_empty() {
             self.replicate(self.others.computes.clone());
         }
+        let mut all = vec![self.compute.clone()];
+        all.extend_from_slice(&self.others.computes);
         let replicas = &mut self.others.replicas;
-        let sum = AllReduce::between(&self.compute, replicas);
-        pass.together(&self.network, &self.compute, replicas, &sum)
+        pass.together(&self.network, &self.compute, replicas, &AllReduce::between(&all))
+    }
+
+    /// Whether the devices sum gradients between them: they could, and did so with known numbers.
+    fn reduces(&mut self, choices: &[DeviceChoice]) -> Result<bool> {
+        let RunSpec { gather, devices, .. } = &self.spec;
+        if *gather || !can_reduce(choices) {
+            return Ok(false);
+        }
+        if let Some(known) = self.others.reduce {
+            return Ok(known);
+        }
+        let mut all = vec![self.compute.clone()];
+        all.extend_from_slice(&self.others.computes);
+        let heard = rehearse(AllReduce::between(&all), &all, PATIENCE);
+        match &heard {
+            Heard::Right => {}
+            Heard::Wrong(why) => tracing::warn!(
+                "{devices} can't sum gradients between them ({why}): they are gathered on the first device"
+            ),
+            Heard::Nothing => {
+                let why = "they don't answer each other; with --gather gradients are summed on the first one";
+                return Err(Error::device(devices, why));
+            }
+        }
+        Ok(*self.others.reduce.insert(heard == Heard::Right))
     }
 
     /// Copies what the session holds to these devices.
@@ -57,7 +92,7 @@ impl Session {
 }
 
 #[cfg(all(test, feature = "cpu"))]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Barrier, Mutex};
 
     use burn::tensor::{Tensor, TensorData};
@@ -65,14 +100,20 @@ mod tests {
     use super::*;
     use crate::data::batch::Drawing;
     use crate::data::builtin;
-    use crate::spec::{DeviceChoice, HardwareSpec, RunSpec, Trainable};
+    use crate::spec::{HardwareSpec, Trainable};
     use crate::train::together::Sum;
     use crate::weights::{NamedTensor, Weights};
 
     /// A sum in memory, in the place of CUDA's.
-    struct Meeting {
+    pub struct Meeting {
         everyone: Barrier,
         sum: Mutex<Option<Vec<f32>>>,
+    }
+
+    impl Meeting {
+        pub fn of(devices: usize) -> Self {
+            Self { everyone: Barrier::new(devices), sum: Mutex::new(None) }
+        }
     }
 
     impl Sum for Meeting {
@@ -157,7 +198,7 @@ mod tests {
             }
             let computes = vec![one.compute().clone(); 2];
             several.replicate(computes.clone());
-            let sum = Meeting { everyone: Barrier::new(3), sum: Mutex::new(None) };
+            let sum = Meeting::of(3);
             for at in 0..8 {
                 let expected = pollster::block_on(one.step()).expect("trains").loss;
                 let loss = f64::from(step(&mut several, &sum));

@@ -38,9 +38,8 @@ pub(super) struct AllReduce {
 }
 
 impl AllReduce {
-    pub fn between(main: &Compute, replicas: &[Replica]) -> Self {
-        let all = [main].into_iter().chain(replicas.iter().map(|replica| &replica.compute));
-        Self { devices: all.map(|compute| compute.device.clone()).collect() }
+    pub fn between(all: &[Compute]) -> Self {
+        Self { devices: all.iter().map(|compute| compute.device.clone()).collect() }
     }
 }
 
