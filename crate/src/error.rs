@@ -25,6 +25,14 @@ pub enum Error {
         /// Why it can't be used.
         why: String,
     },
+    /// Something was asked for at a time when it can't be had.
+    #[error("{what}: {why}")]
+    Order {
+        /// What was asked for, for example `undo`.
+        what: String,
+        /// Why not now.
+        why: String,
+    },
     /// Training can't go on.
     #[error("training stopped (step {step}): {why}")]
     Diverged {
@@ -61,16 +69,30 @@ impl Error {
         }
     }
 
+    /// An error about what was asked for too early or too late.
+    pub fn order(what: impl Into<String>, why: impl Display) -> Self {
+        Self::Order { what: what.into(), why: one_line(&why.to_string()) }
+    }
+
     /// An error about a device.
     pub fn device(device: impl Into<String>, why: impl Display) -> Self {
         Self::Device { device: device.into(), why: one_line(&why.to_string()) }
     }
 
-    /// The same error, said of another file: readers of bytes don't know the path.
+    /// The same error, said of this file: readers of bytes don't know the path. What they name
+    /// themselves, a layer for example, stays beside it.
     #[must_use]
     pub fn in_file(self, name: &str) -> Self {
         match self {
-            Self::File { what, why, .. } => Self::File { what, file: name.to_owned(), why },
+            Self::File { what, file: part, why } => {
+                let said = part == name || part.starts_with(&format!("{name}, "));
+                let file = match part {
+                    part if said => part,
+                    part if part.is_empty() => name.to_owned(),
+                    part => format!("{name}, {part}"),
+                };
+                Self::File { what, file, why }
+            }
             other => other,
         }
     }
@@ -96,6 +118,8 @@ mod tests {
         assert_eq!(error.to_string(), "reading weights (a.pth): line one line two");
         assert_eq!(Error::file("reading weights", "", "why").to_string(), "reading weights: why");
         assert_eq!(Error::file("reading", "", "why").in_file("b").to_string(), "reading (b): why");
+        let layer = Error::file("reading a layer", "conv1", "why").in_file("b").in_file("b");
+        assert_eq!(layer.to_string(), "reading a layer (b, conv1): why");
         assert_eq!(Error::field("tile", 1, "too small").to_string(), "invalid tile (1): too small");
     }
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
+use crate::adc::Model;
 use crate::adc::converter::Settings;
 use crate::data::{Split, open};
 use crate::device::Compute;
@@ -69,6 +70,7 @@ pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsVal
     if run.precision != Precision::F32 {
         return Err(failure(Error::field("precision", "bf16", "the page takes f32")));
     }
+    Model::from_id(&hardware.adc).map_err(failure)?;
     Plan::of(&run, 10).map_err(failure)?;
     both_to_js(&run, &hardware)
 }
@@ -139,6 +141,11 @@ impl Trainer {
     /// The processor's or adapter's name.
     pub fn adapter(&self) -> String {
         self.story.session().compute().adapter.clone()
+    }
+
+    /// How far the present phase is.
+    pub fn position(&self) -> JsResult<JsValue> {
+        to_js(&self.story.position())
     }
 
     /// One training step.
@@ -261,6 +268,12 @@ impl Checkpoint {
         let weights = Weights::from_bytes(bytes).map_err(unfit)?;
         let layers = Layers::new(weights.matrices(linear).map_err(unfit)?);
         Ok(Self { weights, layers, hardware: HardwareSpec::default() })
+    }
+
+    /// Whether there are both convolutions and 2-D layers: those can be taken or left.
+    pub fn has_both(&self) -> bool {
+        let count = |linear| self.weights.matrices(linear).map_or(0, |layers| layers.len());
+        (1..count(true)).contains(&count(false))
     }
 
     /// Maps to other hardware.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::stage::{Home, Stage, Work, home_of, text};
+use crate::adc::Model;
 use crate::error::{Error, Result};
 use crate::spec::{HardwareSpec, RunSpec, apply};
 
@@ -78,6 +79,7 @@ impl Recipe {
             }
         }
         let (spec, hardware) = apply(&RunSpec::default(), &HardwareSpec::default(), &fields)?;
+        Model::from_id(&hardware.adc)?;
         let stages = resolve(stages, &spec, &hardware)?;
         Ok(Self { name, description, data, spec, hardware, stages })
     }

@@ -58,9 +58,12 @@ pub fn apply(
 
 /// A specification with one field changed, or none when it has no such field.
 fn with_field<T: Serialize + DeserializeOwned>(whole: &T, name: &str, value: &Value) -> Result<Option<T>> {
-    let refuse = |why: serde_json::Error| Error::field(name, value, why);
+    let refuse = |why: serde_json::Error| Error::field(name, value, plain(&why.to_string()));
     let mut object = serde_json::to_value(whole).map_err(refuse)?;
     let Some(slot) = object.get_mut(name) else { return Ok(None) };
+    if let Some(takes) = other_kind(slot, value) {
+        return Err(Error::field(name, value, takes));
+    }
     // JavaScript has one kind of number; 3.0 is 3 where a count is wanted.
     let whole_number = value.as_f64().filter(|v| v.fract() == 0.0 && (0.0..=MAX_SEED as f64).contains(v));
     *slot = match whole_number {
@@ -68,6 +71,37 @@ fn with_field<T: Serialize + DeserializeOwned>(whole: &T, name: &str, value: &Va
         _ => value.clone(),
     };
     serde_json::from_value(object).map(Some).map_err(refuse)
+}
+
+/// What a field takes whose present value is of another kind than this one. A field of text may take
+/// a number as well: its own reader decides.
+fn other_kind(slot: &Value, value: &Value) -> Option<&'static str> {
+    let whole_number =
+        value.as_f64().is_some_and(|v| v.fract() == 0.0 && (0.0..=MAX_SEED as f64).contains(&v));
+    match slot {
+        Value::Bool(_) if !value.is_boolean() => Some("takes true or false"),
+        Value::Number(held) if held.is_u64() && value.as_f64().is_some_and(|v| v > MAX_SEED as f64) => {
+            Some("is too large")
+        }
+        Value::Number(held) if held.is_u64() && !whole_number => Some("takes a whole number of 0 or more"),
+        Value::Number(_) if !value.is_number() => Some("takes a number"),
+        Value::String(_) if !value.is_string() && !value.is_number() => Some("takes a text"),
+        Value::Array(_) if !value.is_array() => Some("takes a list of whole numbers"),
+        _ => None,
+    }
+}
+
+/// The words of the reader of JSON without what only a programmer knows.
+fn plain(why: &str) -> String {
+    match why.split_once(", expected ") {
+        Some((start, known)) if start.starts_with("unknown variant") => {
+            format!("takes {}", known.trim_start_matches("one of ").replace('`', ""))
+        }
+        Some((start, _)) if start.starts_with("invalid") => {
+            "is of another kind than this field takes".to_owned()
+        }
+        _ => why.replace('`', ""),
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +161,27 @@ mod tests {
             serde_json::json!({ "cell_bits": 8 }),
         ] {
             assert!(matches!(set(bad.clone()), Err(Error::Field { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn refusals_speak_of_the_field_and_not_of_types() {
+        let say = |fields: Value| {
+            let fields = fields.as_object().expect("an object").clone();
+            apply(&RunSpec::default(), &HardwareSpec::default(), &fields).expect_err("refused").to_string()
+        };
+        let list = "invalid milestones ([1,\"x\"]): is of another kind than this field takes";
+        for (fields, said) in [
+            (serde_json::json!({ "batch": "x" }), "invalid batch (\"x\"): takes a whole number of 0 or more"),
+            (serde_json::json!({ "batch": 1.5 }), "invalid batch (1.5): takes a whole number of 0 or more"),
+            (serde_json::json!({ "seed": 1e16 }), "invalid seed (1e+16): is too large"),
+            (serde_json::json!({ "lambda": null }), "invalid lambda (null): takes a number"),
+            (serde_json::json!({ "augment": 1 }), "invalid augment (1): takes true or false"),
+            (serde_json::json!({ "plan": [8] }), "invalid plan ([8]): takes a text"),
+            (serde_json::json!({ "per": "row" }), "invalid per (\"row\"): takes tile or column"),
+            (serde_json::json!({ "milestones": [1, "x"] }), list),
+        ] {
+            assert_eq!(say(fields), said);
         }
     }
 }

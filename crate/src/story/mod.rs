@@ -57,6 +57,21 @@ pub struct StoryProgress {
     pub before: u64,
 }
 
+/// How far the present phase is, known before it takes a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Position {
+    /// Steps of the phases before.
+    pub before: u64,
+    /// Steps done of the present phase.
+    pub step: u64,
+    /// Steps of an epoch.
+    pub steps_per_epoch: u64,
+    /// Steps of the present phase.
+    pub total_steps: u64,
+    /// Whether the present phase is at its end.
+    pub finished: bool,
+}
+
 /// A run's report with its stages.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StoryReport {
@@ -102,6 +117,17 @@ impl Story {
     pub async fn step(&mut self) -> Result<StoryProgress> {
         let progress = self.session.step().await?;
         Ok(StoryProgress { progress, before: self.steps_before() })
+    }
+
+    /// How far the present phase is.
+    pub fn position(&self) -> Position {
+        Position {
+            before: self.steps_before(),
+            step: self.session.step_number(),
+            steps_per_epoch: self.session.steps_per_epoch(),
+            total_steps: self.session.total_steps(),
+            finished: self.session.finished(),
+        }
     }
 
     fn steps_before(&self) -> u64 {
@@ -191,7 +217,7 @@ impl Story {
     /// as it was.
     pub async fn prune(&mut self, choice: Choice, images: usize) -> Result<()> {
         if self.earlier.is_some() {
-            return Err(Error::field("prune", "again", "the network is pruned already: undo that first"));
+            return Err(Error::order("pruning", "the network is pruned already: undo that first"));
         }
         self.refresh().await?;
         let hardware = self.session.hardware().clone();
@@ -231,7 +257,7 @@ impl Story {
     /// When the network is not pruned, a field can't be had, or the device fails.
     pub async fn finetune(&mut self, fields: &Map<String, Value>) -> Result<()> {
         let Some(earlier) = &self.earlier else {
-            return Err(Error::field("finetune", "now", "the network is not pruned yet"));
+            return Err(Error::order("fine-tuning", "the network is not pruned yet"));
         };
         let (spec, _) = apply(&earlier.spec.for_finetuning(), self.session.hardware(), fields)?;
         let weights = self.session.weights().await?;
@@ -253,7 +279,7 @@ impl Story {
     /// When nothing is pruned.
     pub async fn undo(&mut self) -> Result<()> {
         let Some(earlier) = &self.earlier else {
-            return Err(Error::field("undo", "now", "nothing is pruned"));
+            return Err(Error::order("undoing", "nothing is pruned"));
         };
         Checkpoint::read(&earlier.trained)?.restore(&mut self.session)?;
         self.earlier = None;
