@@ -60,7 +60,10 @@ export function makeApi(session, ready) {
     undo: () => ready.then(() => session.undo()),
     /** The same run from its beginning. */
     reset: () => ready.then(() => session.reset()),
-    /** What `crossdub train --json` and `crossdub analyze --json` print. */
+    /**
+     * What `crossdub train --json` and `crossdub analyze --json` print, on what is shown. While a checkpoint is shown,
+     * `checkpoint` is its file's name, `analysis` and `hardware` are of it, and the rest is of the run that waits.
+     */
     report: () => ready.then(() => session.report()),
     /** The weights as a safetensors file's bytes, under PyTorch's names; of a dropped checkpoint pruned as previewed. */
     weights: () => ready.then(() => session.weights()),

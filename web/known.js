@@ -24,7 +24,8 @@ export function blank() {
     /** @type {import('./messages').Opened | null} */ opened: null,
     running: false,
     busy: 'Loading the training module.',
-    /** @type {import('./types').Progress | null} */ progress: null,
+    /** @type {import('./types').Progress | null} of the last step in this page */ progress: null,
+    /** How far the present phase is. @type {import('./types').Position | null} */ position: null,
     /** @type {import('./types').View | null} */ view: null,
     /** @type {import('./types').Evaluation | null} */ evaluation: null,
     /** @type {Point[]} */ history: [],
@@ -36,8 +37,9 @@ export function blank() {
     /** Name of the dropped checkpoint or report that is shown in place of the run. */
     dropped: '',
     /** The report, where one is shown. @type {import('./types').Report | null} */ shown: null,
-    /** Whether its 2-D layers are taken as well. */
+    /** Whether its 2-D layers are taken as well, and whether they could be left. */
     linear: false,
+    both: false,
   };
 }
 
@@ -46,10 +48,11 @@ export function take(state, event) {
   if (event.type === 'opened') {
     const { opened } = event;
     const history = opened.history.map((entry) => ({ ...entry, pruning: null }));
-    const { spec, hardware, stages } = opened;
-    Object.assign(state, { opened, spec, hardware, history, progress: null, evaluation: null, report: null, stages, trial: null, inference: null, proof: null, dropped: '', shown: null, busy: '' });
+    const { spec, hardware, stages, position } = opened;
+    Object.assign(state, { opened, spec, hardware, history, position, progress: null, evaluation: null, report: null, stages, trial: null, inference: null, proof: null, dropped: '', shown: null, busy: '' });
   } else if (event.type === 'progress') {
     state.progress = event.progress;
+    state.position = event.progress;
     state.busy = '';
     const { before, loss, regularizer } = event.progress;
     const step = before + event.progress.step;
@@ -59,7 +62,11 @@ export function take(state, event) {
     state.history.push({ step, loss, regularizer, ...empty });
   } else if (event.type === 'view') {
     state.view = event.view;
-    if (event.dropped) return;
+    if (event.dropped) {
+      // What was simulated is of the run, which is not what is shown.
+      state.proof = null;
+      return;
+    }
     Object.assign(state, { dropped: '', shown: null });
     measured(state, event);
   } else if (event.type === 'evaluation') {
@@ -70,7 +77,9 @@ export function take(state, event) {
     state.report = event.report;
     state.stages = event.report.stages ?? [];
   } else if (event.type === 'turn') {
-    turned(state, event.report);
+    turned(state, event);
+  } else if (event.type === 'choice') {
+    choose(state, event.choice);
   } else if (event.type === 'inference') {
     state.inference = event.inference;
   } else if (event.type === 'proof') {
@@ -92,11 +101,22 @@ export function isPreviewed({ dropped, shown, stages }) {
   return shown === null && (dropped !== '' || (stages.at(-1)?.kind ?? 'train') === 'train');
 }
 
-/** Another phase: what was drawn of the steps before stays as far as they do. @param {State} state @param {import('./types').Report} report */
-function turned(state, report) {
+/** Another pruning is previewed: what was measured of the one before is out of date. @param {State} state @param {PruneChoice} choice */
+export function choose(state, choice) {
+  if (!sameChoice(choice, state.choice)) Object.assign(state, { trial: null, proof: null });
+  state.choice = choice;
+}
+
+/** Steps over all phases. @param {State} state */
+export function stepsTaken({ position }) {
+  return position === null ? 0 : position.before + position.step;
+}
+
+/** Another phase: what was drawn of the steps before stays as far as they do. @param {State} state @param {Extract<WorkerEvent, { type: 'turn' }>} event */
+function turned(state, { report, position }) {
   const pruning = new Map(state.history.map((point) => [point.step, point.pruning]));
   const history = report.training.history.map((entry) => ({ ...entry, pruning: pruning.get(entry.step) ?? null }));
-  Object.assign(state, { report, history, stages: report.stages ?? [], progress: null, trial: null, inference: null, proof: null });
+  Object.assign(state, { report, history, stages: report.stages ?? [], position, progress: null, trial: null, inference: null, proof: null });
 }
 
 /** @param {State} state @param {Extract<WorkerEvent, { type: 'view' }>} event */

@@ -134,10 +134,6 @@ session.addEventListener('change', () => {
   redraw({ view: true, tile: true, curves: true });
 });
 for (const type of ['running', 'busy', 'webgpu']) session.addEventListener(type, () => redraw({}));
-session.addEventListener('failure', (event) => {
-  const { detail } = /** @type {CustomEvent} */ (event);
-  controls.mark((detail.failure ?? detail).field);
-});
 
 const redrawAll = () => redraw({ view: true, tile: true, curves: true, runs: true, energies: true });
 onThemeChange(redrawAll);

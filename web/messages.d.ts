@@ -1,6 +1,6 @@
 /** What the worker tells the page, and the page's own state: see session.js. */
 
-import type { Earlier, Evaluation, Failure, HardwareSpec, HistoryEntry, Inference, Progress, PruneChoice, Report, RunSpec, Simulation, Stage, View } from './types';
+import type { Earlier, Evaluation, Failure, HardwareSpec, HistoryEntry, Inference, Position, Progress, PruneChoice, Report, RunSpec, Simulation, Stage, View } from './types';
 
 /** How far WebGPU is: no adapter at all, the module not served (yet), being loaded, usable, or given up. */
 export interface WebGpuState {
@@ -18,7 +18,7 @@ export interface Opened {
   /** What computes: `cpu` or `webgpu`, and its name. */
   device: 'cpu' | 'webgpu';
   adapter: string;
-  step: number;
+  position: Position;
   history: HistoryEntry[];
   stages: Stage[];
 }
@@ -30,7 +30,9 @@ export type WorkerEvent =
   | { type: 'evaluation'; evaluation: Evaluation; step: number }
   | { type: 'report'; report: Report }
   | { type: 'trial'; choice: PruneChoice; evaluation: Evaluation; step: number }
-  | { type: 'turn'; report: Report }
+  | { type: 'turn'; report: Report; position: Position }
+  /** The chosen pruning can't be had of the present weights: this one is previewed. */
+  | { type: 'choice'; choice: PruneChoice; why: string }
   | { type: 'inference'; inference: Inference }
   | { type: 'proof'; proof: Simulation; wanted: number }
   | { type: 'running'; running: boolean }
@@ -66,5 +68,5 @@ export interface ComparedRun extends KeptRun { source: 'kept' | 'recorded' | 'fi
 /** One curve drawn behind the present run's. */
 export interface OtherCurve { name: string; colour: string; dash: string; history: HistoryEntry[]; }
 
-/** What files turned out to be; reports come back, with their files' names; `linear` when 2-D layers were taken; `shown` is the report's name that is shown in place of the run. */
-export interface Loaded { kind: 'data' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; linear: boolean; shown: string | null; }
+/** What files turned out to be; reports come back, with their files' names; `linear` when 2-D layers were taken, `both` when they could be left; `shown` is the report's name that is shown in place of the run. */
+export interface Loaded { kind: 'data' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; linear: boolean; both: boolean; shown: string | null; }

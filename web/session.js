@@ -5,11 +5,13 @@
 
 import { proxy, wrap } from 'comlink';
 
+import { readAddress } from './address.js';
+import { allCounts, fieldsOf, filesOf } from './arguments.js';
 import { CrossdubError, asError } from './errors.js';
-import { blank, take } from './known.js';
-import { DEFAULT_CHOICE, isChoiceField, refusalOf, sameChoice, splitChoice } from './pruning.js';
+import { blank, choose, take } from './known.js';
+import { DEFAULT_CHOICE, isChoiceField, refusalOf, splitChoice } from './pruning.js';
 import { Runs } from './runs/runs.js';
-import { fieldsFromHash, hashFromFields } from './state.js';
+import { hashFromFields } from './state.js';
 
 /** @typedef {import('./types').RunSpec} RunSpec */
 /** @typedef {import('./types').HardwareSpec} HardwareSpec */
@@ -21,6 +23,9 @@ import { fieldsFromHash, hashFromFields } from './state.js';
 /** Images to measure an accuracy with while someone waits. */
 const LEAST_IMAGES = 200;
 const MOST_IMAGES = 500;
+/** @param {unknown} a @param {unknown} b */
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
 const STILL_LOADING = 'The page is still loading: wait for crossdub.ready.';
 
 export class Session extends EventTarget {
@@ -62,56 +67,48 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Takes up the address's fields; what is wrong in them is left out and said in one line.
+   * Takes up the address's fields, and keeps the run where they leave it as it is; what is wrong in them is left out
+   * and said in one line.
    * @param {string} hash
    */
   follow(hash) {
     return this.#change(async () => {
-      const defaults = this.#known().defaults;
-      const { fields, unread } = fieldsFromHash(hash, defaults);
       const base = structuredClone(this.#initial());
-      const { choice: asked, rest } = splitChoice(fields);
-      const choice = { ...DEFAULT_CHOICE, ...asked };
-      for (const [name, value] of Object.entries(asked)) {
-        if (!isChoiceField(name) || !refusalOf(name, value)) continue;
-        unread.push(`${name}=${value}`);
-        Object.assign(choice, { [name]: DEFAULT_CHOICE[name] });
+      const { next, choice, refusal } = await readAddress(hash, base, this.#known().defaults, (...of) => this.lab.apply(...of));
+      if (refusal) this.fail(new CrossdubError({ message: refusal }));
+      const first = !this.state.opened;
+      try {
+        await this.#take(next, choice, false);
+      } catch (thrown) {
+        const { field } = this.refuse(thrown);
+        if (first && field === 'data') {
+          // Data files can't be named in an address: the spec stands, and the page asks for them.
+          Object.assign(this.state, next, { choice, busy: '' });
+        } else if (first) {
+          // A page without a run shows nothing: the default one, on the device that was asked for.
+          await this.#take({ ...base, spec: { ...base.spec, device: next.spec.device } }, choice, false);
+        }
       }
-      const next = await this.#applyTolerantly(base, rest, unread);
-      if (unread.length > 0) {
-        const message = `The address asks for ${unread.join(', ')}, which can't be had: the default is used.`;
-        this.fail(new CrossdubError({ message }));
-      }
-      // Data files can't be named in an address: the spec stands, and the page asks for them.
-      Object.assign(this.state, next, { choice });
-      await this.lab.open(next.spec, next.hardware, choice).catch((thrown) => {
-        this.state.busy = '';
-        this.refuse(thrown);
-      });
       this.#changed();
     }, 'followed');
   }
 
   /**
-   * @param {{ spec: RunSpec, hardware: HardwareSpec }} base
-   * @param {Record<string, unknown>} fields
-   * @param {string[]} refused
+   * Brings the run, its hardware and what is previewed to this, with no more than has to change.
+   * @param {{ spec: RunSpec, hardware: HardwareSpec }} next @param {PruneChoice} choice
+   * @param {boolean} strictly whether a choice that can't be had there is refused; else another is previewed
    */
-  async #applyTolerantly(base, fields, refused) {
-    for (;;) {
-      try {
-        return await this.lab.apply(base.spec, base.hardware, fields);
-      } catch (thrown) {
-        // Without the field that is named as wrong; without all of them when none is named.
-        const { field } = asError(thrown);
-        const wrong = field !== undefined && field in fields ? [field] : Object.keys(fields);
-        if (wrong.length === 0) throw thrown;
-        for (const name of wrong) {
-          refused.push(`${name}=${fields[name]}`);
-          delete fields[name];
-        }
-      }
-    }
+  async #take({ spec, hardware }, choice, strictly) {
+    const { state } = this;
+    let previewed = choice;
+    if (!state.opened || !same(spec, state.spec)) previewed = await this.lab.open(spec, hardware, choice, strictly);
+    else if (!same(hardware, state.hardware)) {
+      previewed = await this.lab.setHardware(hardware, choice, strictly);
+      state.proof = null;
+    } else if (!same(choice, state.choice)) previewed = await this.lab.setChoice(choice);
+    Object.assign(state, { spec, hardware });
+    choose(state, previewed);
+    this.#changed();
   }
 
   /** @returns {RunSpec & HardwareSpec} */
@@ -123,32 +120,16 @@ export class Session extends EventTarget {
   /** @param {Fields} fields */
   set(fields) {
     return this.#change(async () => {
-      const known = this.#known();
-      const { choice: asked, rest } = splitChoice(Object(fields));
+      const { spec, hardware } = this.#known();
+      const { choice: asked, rest } = splitChoice(fieldsOf(fields, 'set'));
       const choice = this.#choice(asked);
-      const next = await this.lab.apply(known.spec, known.hardware, rest);
-      const same = (/** @type {unknown} */ a, /** @type {unknown} */ b) => JSON.stringify(a) === JSON.stringify(b);
-      if (!same(next.spec, known.spec)) await this.lab.open(next.spec, next.hardware, choice);
-      else if (!same(next.hardware, known.hardware)) {
-        this.state.proof = null;
-        await this.lab.setHardware(next.hardware, choice);
-      }
-      else if (!sameChoice(choice, this.state.choice)) await this.setChoice(choice);
-      Object.assign(this.state, next, { choice });
-      this.#changed();
+      await this.#take(await this.lab.apply(spec, hardware, rest), choice, Object.keys(asked).length > 0);
     });
-  }
-
-  /** @param {PruneChoice} choice */
-  async setChoice(choice) {
-    Object.assign(this.state, { choice, trial: null, proof: null });
-    this.#tell('choice', undefined);
-    await this.lab.setChoice(choice);
   }
 
   start() {
     return this.#change(async () => {
-      if (this.state.progress?.finished) throw { message: 'The run is complete. Reset it to train again.' };
+      if (this.state.position?.finished) throw { message: 'The run is complete. Reset it to train again.' };
       this.#known();
       await this.lab.start();
       Object.assign(this.state, { dropped: '', shown: null });
@@ -159,9 +140,10 @@ export class Session extends EventTarget {
   /** Prunes as chosen, with these fields changed first. @param {Partial<PruneChoice>} fields */
   prune(fields) {
     return this.#change(async () => {
-      const choice = this.#choice(fields);
+      const choice = this.#choice(fieldsOf(fields, 'prune'));
       await this.lab.prune(choice, this.#images());
-      Object.assign(this.state, { choice, dropped: '', shown: null });
+      choose(this.state, choice);
+      Object.assign(this.state, { dropped: '', shown: null });
       this.#changed();
     });
   }
@@ -169,7 +151,7 @@ export class Session extends EventTarget {
   /** Trains on with what is pruned kept at zero. @param {Partial<RunSpec>} fields */
   finetune(fields) {
     return this.#change(async () => {
-      await this.lab.finetune(fields);
+      await this.lab.finetune(fieldsOf(fields, 'finetune'));
       await this.lab.start();
       this.#changed();
     });
@@ -185,19 +167,21 @@ export class Session extends EventTarget {
 
   /** Energy of an inference by every model; told as an event. */
   inference() {
-    return this.lab.inference().catch((thrown) => Promise.reject(this.refuse(thrown)));
+    return this.#asked(() => this.lab.inference());
   }
 
   /**
    * Simulates held-out images on the present hardware, some at a time, until so many are done or it is stopped.
    * @param {{ images?: number }} options
    */
-  prove({ images = 50 }) {
-    const wrong = !Number.isInteger(images) || images < 1;
-    const refusal = { message: `invalid images (${images}): takes 1 or more`, field: 'images' };
+  prove(options) {
     // Not one of the changes: those need not wait for it.
-    const result = wrong ? Promise.reject(refusal) : this.lab.prove(this.state.choice, images);
-    return result.catch((thrown) => Promise.reject(this.refuse(thrown)));
+    return this.#asked(async () => {
+      const { images = 50 } = fieldsOf(options, 'prove');
+      if (!Number.isInteger(images) || images < 1) throw { message: `invalid images (${images}): takes 1 or more`, field: 'images' };
+      await this.#changes;
+      return this.lab.prove(this.state.choice, images);
+    });
   }
 
   /**
@@ -205,9 +189,13 @@ export class Session extends EventTarget {
    * @param {{ layer: number, tile: number, column: number, image?: number, position?: number }} at
    * @param {boolean} [quietly] whether a refusal is not said: the caller only looks
    */
-  column({ layer, tile, column, image = 0, position = 0 }, quietly = false) {
-    const example = this.lab.column(layer, tile, column, image, position);
-    return quietly ? example : example.catch((thrown) => Promise.reject(this.refuse(thrown)));
+  column(at, quietly = false) {
+    const example = async () => {
+      const { layer, tile, column, image = 0, position = 0 } = fieldsOf(at, 'column');
+      allCounts({ layer, tile, column, image, position });
+      return this.lab.column(layer, tile, column, image, position);
+    };
+    return quietly ? example() : this.#asked(example);
   }
 
   /** Measures the accuracy of the previewed pruning. */
@@ -236,7 +224,7 @@ export class Session extends EventTarget {
 
   step() {
     return this.#change(async () => {
-      if (this.state.progress?.finished) throw { message: 'The run is complete. Reset it to train again.' };
+      if (this.state.position?.finished) throw { message: 'The run is complete. Reset it to train again.' };
       await this.lab.step();
       Object.assign(this.state, { dropped: '', shown: null });
       this.#changed();
@@ -246,36 +234,41 @@ export class Session extends EventTarget {
   reset() {
     return this.#change(async () => {
       const { spec, hardware } = this.#known();
-      await this.lab.open(spec, hardware, this.state.choice);
+      choose(this.state, await this.lab.open(spec, hardware, this.state.choice, false));
+      this.#changed();
     });
   }
 
+  /** On what is shown, after the changes that were asked for before. */
   report() {
-    return this.lab.report().catch((thrown) => Promise.reject(this.refuse(thrown)));
+    return this.#asked(async () => {
+      await this.#changes;
+      return this.lab.report();
+    });
   }
 
   weights() {
-    return this.lab.weights().catch((thrown) => Promise.reject(this.refuse(thrown)));
+    return this.#asked(() => this.lab.weights());
   }
 
   masks() {
-    return this.lab.masks().catch((thrown) => Promise.reject(this.refuse(thrown)));
+    return this.#asked(() => this.lab.masks());
   }
 
   adcPlan() {
-    return this.lab.adcPlan().catch((thrown) => Promise.reject(this.refuse(thrown)));
+    return this.#asked(() => this.lab.adcPlan());
   }
 
   /** @param {File | Iterable<File>} file @param {{ linear?: boolean }} [options] */
   load(file, { linear = false } = {}) {
-    const files = file instanceof Blob ? [file] : [...file];
     return this.#change(async () => {
+      const files = filesOf(file);
       const { spec, hardware } = this.#known();
       const { kind, reports, shown, ...taken } = await this.lab.load(files, spec, hardware, this.state.choice, linear);
-      for (const { name, report } of reports) this.runs.add(report, name.replace(/\.json$/i, ''));
+      for (const { name, report } of reports) this.runs.add(report, report.name || name.replace(/\.json$/i, ''));
       if (kind === 'report' && shown === null) return;
       const dropped = kind === 'checkpoint' ? (files[0]?.name ?? '') : (shown ?? '');
-      Object.assign(this.state, { dropped, linear: taken.linear, shown: shown === null ? null : (reports[0]?.report ?? null), inference: null });
+      Object.assign(this.state, { dropped, linear: taken.linear, both: taken.both, proof: null, shown: shown === null ? null : (reports[0]?.report ?? null), inference: null });
       this.#changed();
     });
   }
@@ -300,7 +293,7 @@ export class Session extends EventTarget {
 
   /** Keeps the present run, as it is, in this browser. @param {string} [name] */
   keepRun(name) {
-    return this.#change(async () => this.runs.keep(await this.lab.report(), name));
+    return this.#change(async () => this.runs.keep(await this.lab.runReport(), name));
   }
 
   /**
@@ -315,7 +308,7 @@ export class Session extends EventTarget {
   /** Goes on from the run that the browser kept. */
   resume() {
     return this.#change(async () => {
-      await this.lab.resume(this.state.choice);
+      choose(this.state, await this.lab.resume(this.state.choice));
       this.#changed();
     });
   }
@@ -366,6 +359,20 @@ export class Session extends EventTarget {
     return result;
   }
 
+  /**
+   * An answer, or its refusal said.
+   * @template T
+   * @param {() => Promise<T>} ask
+   * @returns {Promise<T>}
+   */
+  async #asked(ask) {
+    try {
+      return await ask();
+    } catch (thrown) {
+      throw this.refuse(thrown);
+    }
+  }
+
   #changed() {
     const { spec, hardware, defaults, choice } = this.state;
     if (spec && hardware && defaults) {
@@ -385,5 +392,6 @@ export class Session extends EventTarget {
   #hear(event) {
     take(this.state, event);
     this.#tell(event.type, event);
+    if (event.type === 'choice') this.#changed();
   }
 }

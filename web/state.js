@@ -20,7 +20,8 @@ const NAMED = ['plan', 'classifier', 'batch_norm'];
 function parseAs(text, like) {
   if (typeof like === 'number') {
     const number = Number(text);
-    return text.trim() !== '' && Number.isFinite(number) ? number : undefined;
+    const rounded = /^\d+$/.test(text) && !Number.isSafeInteger(number);
+    return text.trim() !== '' && Number.isFinite(number) && !rounded ? number : undefined;
   }
   if (typeof like === 'boolean') return text === 'true' ? true : text === 'false' ? false : undefined;
   if (Array.isArray(like)) {

@@ -108,14 +108,20 @@ export interface TileDetail {
   level: number;
 }
 
-/** After each step. */
-export interface Progress {
+/** How far the present phase is. */
+export interface Position {
   /** Steps of the phases before the present one: training, earlier fine-tuning. */
   before: number;
   /** Of the present phase. */
-  step: number; epoch: number; steps_per_epoch: number; total_steps: number;
+  step: number; steps_per_epoch: number; total_steps: number;
+  finished: boolean;
+}
+
+/** After each step. */
+export interface Progress extends Position {
+  epoch: number;
   loss: number; regularizer: number; batch_accuracy: number; learning_rate: number;
-  images_per_second: number | null; seconds_left: number | null; finished: boolean;
+  images_per_second: number | null; seconds_left: number | null;
 }
 
 /** Accuracies are in percent, everywhere. */
@@ -129,6 +135,8 @@ export interface HistoryEntry {
 
 /** What `crossdub.report()` resolves to. */
 export interface Report {
+  /** Of a recipe's report. */
+  name?: string;
   schema_version: number; version: string;
   spec: RunSpec; hardware: HardwareSpec;
   training: {
@@ -143,6 +151,9 @@ export interface Report {
   /** Each layer's tiles, in a recipe's report. */
   maps?: LayerMap[];
 }
+
+/** What `report()` resolves to while a checkpoint is shown: its analysis; the rest is of the run that waits, where there is one. */
+export interface CheckpointReport extends Partial<Report> { checkpoint: string; hardware: HardwareSpec; analysis: Analysis; }
 
 /** A stage, in a run by hand or in a recipe. */
 export interface Stage {
@@ -279,6 +290,8 @@ export interface Crossdub {
 
 export interface Trainer {
   adapter(): string;
+  /** How far the present phase is, before its first step as well. */
+  position(): Position;
   /** One training step. */
   step(): Promise<Progress>;
   /** Accuracy on at most this many held-out images. Recorded in the history at the present step. */
@@ -319,6 +332,8 @@ export interface Trainer {
 }
 
 export interface Checkpoint {
+  /** Whether it has 2-D layers beside its convolutions. */
+  has_both(): boolean;
   set_hardware(hardware: HardwareSpec): void;
   inference(choice: PruneChoice): Inference;
   /** As of a `Trainer`, pruned as previewed. */

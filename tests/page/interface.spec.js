@@ -206,7 +206,7 @@ test('the maps are worked by keyboard', async ({ page }) => {
   await last.focus();
   await page.keyboard.press('Home');
   await page.keyboard.press('ArrowRight');
-  await expect(readout).toContainText('tile 1 (row 1, column 2)');
+  await expect(readout).toContainText('tile 1 (row 0, column 1)');
   await expect(page.locator('#live')).toContainText('tile 1');
   const before = await picture(page, '#tile canvas');
   await page.keyboard.press('Enter');

@@ -14,13 +14,19 @@ const OPTIONS = {
   ],
 };
 
+/** Whether a text is a number that JavaScript has as it is written. @param {string} text */
+function isExact(text) {
+  const number = Number(text);
+  return text !== '' && Number.isFinite(number) && (!/^\d+$/.test(text) || Number.isSafeInteger(number));
+}
+
 /** @param {Control} control */
 function valueOf(control) {
   if (control instanceof HTMLInputElement && control.type === 'checkbox') return control.checked;
   const text = control.value.trim();
   if (control.dataset.type === 'list') return text === '' ? [] : text.split(/[\s,]+/).map(Number);
-  // What is no number goes as it is: the refusal then quotes it.
-  if (control.type === 'number' || control.dataset.type === 'number') return text === '' || Number.isNaN(Number(text)) ? text : Number(text);
+  // What is no number, or is rounded as one, goes as it is: the refusal then quotes it.
+  if (control.type === 'number' || control.dataset.type === 'number') return isExact(text) ? Number(text) : text;
   return text;
 }
 
@@ -67,8 +73,9 @@ export class Controls {
       await this.#api.set({ [control.name]: valueOf(control) });
       this.#clear(control);
     } catch {
-      // Said by `crossdub:error`; the text stays for the user to put right.
-      this.mark(control.name);
+      // Said by `crossdub:error`. A text stays for the user to put right; what was chosen from a list goes back.
+      if (control instanceof HTMLSelectElement || control.type === 'checkbox') this.follow(this.#api.spec());
+      else this.#mark(control);
     }
   }
 
@@ -78,11 +85,10 @@ export class Controls {
     control.removeAttribute('aria-describedby');
   }
 
-  /** @param {string | undefined} field the field that was refused */
-  mark(field) {
-    const control = this.#controls().find(({ name }) => name === field);
-    control?.setAttribute('aria-invalid', 'true');
-    control?.setAttribute('aria-describedby', 'messages');
+  /** @param {Control} control */
+  #mark(control) {
+    control.setAttribute('aria-invalid', 'true');
+    control.setAttribute('aria-describedby', 'messages');
   }
 
   /** @param {import('../types').RunSpec & import('../types').HardwareSpec} spec */
@@ -131,12 +137,12 @@ export function transport(api, session) {
   step.addEventListener('click', () => quietly(api.step()));
   reset.addEventListener('click', () => quietly(api.reset()));
   const follow = () => {
-    const { running, opened, progress } = session.state;
+    const { running, opened, position } = session.state;
     run.toggleAttribute('data-running', running);
     run.lastElementChild?.replaceChildren(running ? 'Pause' : 'Start');
-    run.disabled = !opened || (!running && Boolean(progress?.finished));
+    run.disabled = !opened || (!running && Boolean(position?.finished));
     step.disabled = run.disabled;
     reset.disabled = !opened;
   };
-  for (const type of ['running', 'opened', 'progress', 'change']) session.addEventListener(type, follow);
+  for (const type of ['running', 'opened', 'progress', 'turn', 'change']) session.addEventListener(type, follow);
 }

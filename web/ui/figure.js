@@ -9,6 +9,7 @@ import { make } from './element.js';
  * @property {string} name of the files
  * @property {string[]} columns
  * @property {() => (string | number | null)[][]} rows
+ * @property {boolean} [newestFirst] whether the table to read begins with the last row; files keep the order
  * @property {() => unknown} json
  * @property {() => { title: string, canvas: HTMLCanvasElement }[]} [canvases] for pictures that are no SVG
  * @property {boolean} [picture] false where there is only a table
@@ -30,8 +31,8 @@ function show(value) {
 }
 
 /** @param {Figure} figure @param {string} title */
-function table({ columns, rows }, title) {
-  const all = rows();
+function table({ columns, rows, newestFirst = false }, title) {
+  const all = newestFirst ? rows().reverse() : rows();
   const shown = all.slice(0, MOST_ROWS);
   const more = all.length > shown.length ? `; the first ${shown.length} of ${all.length} rows, all are in the CSV` : '';
   const head = make('tr', {}, ...columns.map((name) => make('th', { scope: 'col', textContent: name })));

@@ -9,6 +9,7 @@ import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { announce } from './live.js';
 import { bitsOf } from './energy.js';
+import { layerName } from './words.js';
 
 /** @typedef {import('../types').LayerMap} LayerMap */
 /** @typedef {import('../types').View} View */
@@ -85,7 +86,7 @@ export class Maps {
       json: () => ({ analysis: this.#session.state.view?.analysis, maps: this.#maps() }),
       canvases: () =>
         this.#layers.map((layer, index) => ({
-          title: this.#maps()[index]?.name ?? '',
+          title: layerName(this.#maps()[index]?.name ?? ''),
           canvas: /** @type {HTMLCanvasElement} */ (layer.querySelector('canvas')),
         })),
     });
@@ -179,7 +180,7 @@ export class Maps {
       const { groups = 1 } = view.analysis.layers[layer] ?? {};
       const each = groups === 1 ? '' : ` in ${groups} groups`;
       const size = `${inputs} inputs → × ${outputs} outputs ↓${each} · ${count} ${count === 1 ? 'tile' : 'tiles'}`;
-      const name = make('p', { className: 'layer-name' }, make('b', { textContent: map.name.replace(/\.weight$/, '') }), make('span', { textContent: size }));
+      const name = make('p', { className: 'layer-name' }, make('b', { textContent: layerName(map.name) }), make('span', { textContent: size }));
       return make('div', { className: 'layer' }, name, /** @type {HTMLElement} */ (this.#layers[layer]));
     });
     byId('map-list').replaceChildren(...rows);
@@ -190,7 +191,7 @@ export class Maps {
   #layer(map, layer) {
     const node = make('div', { className: 'layer-map', tabIndex: 0, role: 'application' });
     const tiles = map.density.length;
-    node.setAttribute('aria-label', `Crossbars of ${map.name}, ${tiles} tiles: arrow keys move, Enter looks inside`);
+    node.setAttribute('aria-label', `Crossbars of ${layerName(map.name)}, ${tiles} tiles: arrow keys move, Enter looks inside`);
     const under = (/** @type {MouseEvent} */ event) => {
       const box = node.getBoundingClientRect();
       const cell = cellOf(map);
@@ -256,9 +257,10 @@ export class Maps {
     if (!place || !map) return '';
     const { tile } = place;
     const of = (/** @type {number[]} */ values) => values[tile] ?? 0;
-    const where = `row ${Math.floor(tile / map.across) + 1}, column ${(tile % map.across) + 1}`;
+    // Counted from 0 as the tiles are, here and in all files.
+    const where = `row ${Math.floor(tile / map.across)}, column ${tile % map.across}`;
     return (
-      `${map.name.replace(/\.weight$/, '')}, tile ${tile} (${where}): density ${fixed(100 * of(map.density), 1)} %, ` +
+      `${layerName(map.name)}, tile ${tile} (${where}): density ${fixed(100 * of(map.density), 1)} %, ` +
       `imbalance ${fixed(of(map.imbalance), 2)} rows. ${this.#previewed() ? 'If pruned now' : 'Pruned'}: level ${of(map.level)}, ` +
       `${bits(of(map.bits_paper))} (paper), ${bits(of(map.bits_lossless))} (lossless).`
     );

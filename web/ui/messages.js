@@ -6,6 +6,7 @@ import { byId, make } from './element.js';
  * @typedef {object} Message
  * @property {string} text
  * @property {boolean} [error]
+ * @property {boolean} [stays] whether it can't be put away: it says what the page is showing, and how to leave that
  * @property {{ label: string, act: () => void }[]} [actions]
  */
 
@@ -16,18 +17,21 @@ const shown = new Map();
  * @param {string} kind a later message of the same kind takes its place
  * @param {Message} message
  */
-export function say(kind, { text, error = false, actions = [] }) {
+export function say(kind, { text, error = false, stays = false, actions = [] }) {
   const buttons = actions.map(({ label, act }) => {
     const button = make('button', { type: 'button', textContent: label });
     button.addEventListener('click', () => {
-      unsay(kind);
+      if (!stays) unsay(kind);
       act();
     });
     return button;
   });
-  const close = make('button', { type: 'button', className: 'quiet', textContent: 'Close', ariaLabel: `Close the message: ${text}` });
-  close.addEventListener('click', () => unsay(kind));
-  const node = make('div', { className: error ? 'message error' : 'message' }, make('p', { textContent: text }), ...buttons, close);
+  const node = make('div', { className: error ? 'message error' : 'message' }, make('p', { textContent: text }), ...buttons);
+  if (!stays) {
+    const close = make('button', { type: 'button', className: 'quiet', textContent: 'Close', ariaLabel: `Close the message: ${text}` });
+    close.addEventListener('click', () => unsay(kind));
+    node.append(close);
+  }
   node.dataset.kind = kind;
   unsay(kind);
   shown.set(kind, node);

@@ -1,7 +1,10 @@
 /** What the page says inline: errors, a missing or lost GPU, a run to go on with, a dropped checkpoint. */
 
+import { stepsTaken } from '../known.js';
+import { sameChoice } from '../pruning.js';
 import { byId } from './element.js';
 import { say, unsay } from './messages.js';
+import { plain } from './words.js';
 
 /** @typedef {import('../session.js').Session} Session */
 
@@ -19,10 +22,10 @@ const quietly = (promise) => void promise.catch(() => undefined);
 
 /** @param {Session} session */
 function offerWebGpu(session) {
-  const { webgpu, opened, spec, running, progress } = session.state;
+  const { webgpu, opened, spec, running } = session.state;
   if (webgpu.state !== 'ready' || opened?.device !== 'cpu' || spec?.device === 'cpu') return;
   if (spec?.device === 'auto' && webgpu.software) return;
-  if (!running && !progress && opened.step === 0) {
+  if (!running && stepsTaken(session.state) === 0) {
     // Nothing is lost yet, and the device is what was asked for.
     quietly(session.reset());
     return;
@@ -43,17 +46,18 @@ function sayWebGpu(session) {
 
 /** @param {Session} session */
 function sayDropped(session) {
-  const { dropped, linear, shown } = session.state;
+  const { dropped, linear, both, opened } = session.state;
   if (!dropped) {
     unsay('dropped');
     return;
   }
+  const waits = opened ? ' The training run waits as it was.' : '';
+  const layers = { label: linear ? 'Convolutions only' : 'Include fully connected layers', act: () => quietly(session.includeLinear(!linear)) };
+  const back = { label: 'Back to the run', act: () => quietly(session.closeCheckpoint()) };
   say('dropped', {
-    text: `Showing ${dropped}${linear ? ' with its fully connected layers' : ''}. The training run waits as it was.`,
-    actions: shown ? [{ label: 'Back to the run', act: () => quietly(session.closeCheckpoint()) }] : [
-      { label: linear ? 'Convolutions only' : 'Include fully connected layers', act: () => quietly(session.includeLinear(!linear)) },
-      { label: 'Back to the run', act: () => quietly(session.closeCheckpoint()) },
-    ],
+    text: `Showing ${plain(dropped)}${linear ? ' with its fully connected layers' : ''}.${waits}`,
+    stays: true,
+    actions: both ? [layers, back] : [back],
   });
 }
 
@@ -92,7 +96,14 @@ export function notices(session) {
   });
   // What went wrong before is out of date once something went right.
   session.addEventListener('succeeded', () => unsay('error'));
+  let instead = session.state.choice;
+  session.addEventListener('choice', (event) => {
+    const { choice, why } = /** @type {CustomEvent} */ (event).detail;
+    instead = choice;
+    say('choice', { text: why });
+  });
   session.addEventListener('change', () => {
+    if (!sameChoice(session.state.choice, instead)) unsay('choice');
     if (session.state.dropped === dropped && session.state.linear === linear) return;
     ({ dropped, linear } = session.state);
     sayDropped(session);

@@ -82,7 +82,8 @@ export function preview({ state }) {
   const followEnergy = addTools(energy, 'ADC energy improvement', {
     name: 'energy',
     columns: ['step', 'pruning', 'paper', 'lossless'],
-    rows: () => measured().map((p) => [p.step, p.pruning, p.improvement_paper, p.improvement_lossless]).reverse(),
+    newestFirst: true,
+    rows: () => measured().map((p) => [p.step, p.pruning, p.improvement_paper, p.improvement_lossless]),
     json: measured,
   });
   const place = (/** @type {HTMLElement} */ figure) => /** @type {HTMLElement} */ (figure.querySelector('.plot'));

@@ -1,7 +1,7 @@
 /** "Prove it": held-out images through simulated crossbars, what saturated, and one column worked through by hand. */
 
 import { byId, make } from './element.js';
-import { percent } from './words.js';
+import { layerName, percent } from './words.js';
 
 /** @typedef {ReturnType<import('../api.js').makeApi>} Api */
 /** @typedef {import('../session.js').Session} Session */
@@ -38,9 +38,9 @@ export class Proof {
     this.#session = session;
     this.#pinned = pinned;
     byId('prove').addEventListener('click', () => void this.#prove());
-    byId('column').addEventListener('change', () => void this.#work());
+    byId('column').addEventListener('change', () => void this.#choose());
     document.addEventListener('crossdub:pinned', () => void this.#work());
-    for (const type of ['proof', 'opened', 'turn', 'change', 'running', 'progress']) session.addEventListener(type, () => this.draw());
+    for (const type of ['proof', 'opened', 'turn', 'change', 'running', 'progress', 'view']) session.addEventListener(type, () => this.draw());
     session.addEventListener('proof', () => this.#wanted && void this.#work());
   }
 
@@ -54,14 +54,30 @@ export class Proof {
     if (done) await this.#work();
   }
 
-  /** Works through the chosen column of the pinned tile. */
+  /** A column of the user's: one that the tile has not is refused, and the last one stays. */
+  async #choose() {
+    const place = this.#pinned();
+    if (!place || !this.#session.state.proof) return;
+    const input = /** @type {HTMLInputElement} */ (byId('column'));
+    const there = await this.#api.column({ ...place, column: input.value === '' ? NaN : Number(input.value) }).then(() => true, () => false);
+    input.setAttribute('aria-invalid', String(!there));
+    if (there) await this.#work();
+  }
+
+  /** Works through the chosen column of the pinned tile, or its first where that tile has fewer. */
   async #work() {
     const place = this.#pinned();
     const { proof } = this.#session.state;
     if (!place || !proof) return;
     this.#wanted = false;
-    const column = Math.max(0, /** @type {HTMLInputElement} */ (byId('column')).valueAsNumber || 0);
+    const input = /** @type {HTMLInputElement} */ (byId('column'));
+    const column = Math.max(0, input.valueAsNumber || 0);
     this.#example = await this.#firstWithInput({ ...place, column });
+    if (!this.#example && column > 0) {
+      this.#example = await this.#firstWithInput({ ...place, column: 0 });
+      input.value = '0';
+    }
+    if (this.#example) input.setAttribute('aria-invalid', 'false');
     this.draw();
   }
 
@@ -83,10 +99,11 @@ export class Proof {
     if (!proof) this.#example = null;
     /** @type {HTMLElement} */ (byId('proof')).hidden = !proof;
     /** @type {HTMLElement} */ (byId('prove').parentElement).hidden = Boolean(state.dropped);
+    byId('prove-why').hidden = !state.dropped;
     if (!proof) return;
     this.#drawVerdict(proof);
     const rows = proof.layers.map((layer) => [
-      layer.name.replace(/\.weight$/, ''), many(layer.conversions), share(layer.saturated_conversions, layer.conversions), many(layer.mismatched_outputs),
+      layerName(layer.name), many(layer.conversions), share(layer.saturated_conversions, layer.conversions), many(layer.mismatched_outputs),
     ]);
     byId('proof-layers').replaceChildren(table(['Layer', 'Conversions', 'Saturated', 'Wrong outputs'], rows, 'What each layer’s converters did'));
     byId('by-hand').hidden = !this.#example;
@@ -109,7 +126,7 @@ export class Proof {
   #drawExample({ layer, tile, column, output, inputs, weights, applied, conversions, result, expected }) {
     const { state } = this.#session;
     const { input_bits: bits = 8 } = state.proof?.hardware ?? {};
-    byId('by-hand-title').textContent = `${layer.replace(/\.weight$/, '')}, tile ${tile}, column ${column} (output ${output})`;
+    byId('by-hand-title').textContent = `${layerName(layer)}, tile ${tile}, column ${column} (output ${output})`;
     const active = weights.map((weight, row) => [weight, row]).filter(([weight]) => weight !== 0);
     const cells = active.map(([weight = 0, row = 0]) => [inputs[0] + row, weight, applied[row] ?? 0, (applied[row] ?? 0).toString(2).padStart(bits, '0')]);
     byId('by-hand-cells').replaceChildren(table(['Input', 'Weight', 'Value', 'Its bits'], cells, 'Rows with a weight'));

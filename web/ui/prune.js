@@ -1,5 +1,6 @@
 /** The knobs of pruning, and the way on from there: prune, fine-tune, undo. They use `crossdub` and nothing else. */
 
+import { stepsTaken } from '../known.js';
 import { MAX_STRENGTH, RULES } from '../pruning.js';
 import { byId, make } from './element.js';
 import { percent, times } from './words.js';
@@ -42,13 +43,21 @@ export class PrunePanel {
     this.#slider.addEventListener('input', () => this.#slide());
     byId('rule').addEventListener('change', (event) => {
       const { value } = /** @type {HTMLInputElement} */ (event.target);
-      quietly(api.set({ rule: /** @type {PruneChoice['rule']} */ (value) }));
+      void this.#choose(/** @type {PruneChoice['rule']} */ (value));
     });
     byId('prune').addEventListener('click', () => quietly(api.prune()));
     byId('undo').addEventListener('click', () => quietly(api.undo()));
     byId('finetune').addEventListener('click', () => quietly(api.finetune({ epochs: /** @type {number} */ (this.#epochs()) })));
     for (const type of ['opened', 'change', 'choice', 'running', 'turn', 'report', 'view', 'progress']) session.addEventListener(type, () => this.follow());
-    for (const type of ['view', 'running', 'turn']) session.addEventListener(type, () => this.#tryOutLater());
+    for (const type of ['view', 'running', 'turn', 'change']) session.addEventListener(type, () => this.#tryOutLater());
+  }
+
+  /** @param {PruneChoice['rule']} rule */
+  async #choose(rule) {
+    // The last target may be out of reach for these weights: a budget that saves nothing never is, and the slider goes on from there.
+    const unreached = (/** @type {import('../errors.js').CrossdubError} */ refused) => (refused.field === 'target' ? this.#api.set({ rule, target: 1 }) : undefined);
+    await this.#api.set({ rule }).catch(unreached).catch(() => undefined);
+    this.follow();
   }
 
   #epochs() {
@@ -69,13 +78,15 @@ export class PrunePanel {
       await this.#api.set(fields).catch(() => undefined);
     }
     this.#drawing = false;
+    // Back to the last one that could be had.
+    this.follow();
   }
 
   /** Measures the accuracy of the previewed pruning, while nothing else is going on. */
   #tryOutLater() {
     clearTimeout(this.#resting);
     const { state } = this.#session;
-    const idle = !state.running && !state.dropped && state.opened && (state.progress?.step ?? state.opened.step) > 0;
+    const idle = !state.running && !state.dropped && state.opened && stepsTaken(state) > 0;
     if (!idle || stageNow(state) !== 'train' || state.trial) return;
     this.#resting = window.setTimeout(() => void this.#session.tryOut().catch(() => undefined), REST_MS);
   }
@@ -106,8 +117,7 @@ export class PrunePanel {
     byId('choose-pruning').hidden = pruned || state.shown !== null;
     byId('pruning-buttons').hidden = Boolean(state.dropped);
     const disable = (/** @type {string} */ id, /** @type {boolean} */ disabled) => (/** @type {HTMLButtonElement} */ (byId(id)).disabled = disabled);
-    const step = state.progress?.step ?? state.opened?.step ?? 0;
-    disable('prune', !state.opened || pruned || step === 0);
+    disable('prune', !state.opened || pruned || stepsTaken(state) === 0);
     disable('finetune', !pruned || state.running);
     disable('undo', !pruned);
     for (const id of ['finetune', 'undo']) byId(id).hidden = !pruned;

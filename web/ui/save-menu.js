@@ -1,5 +1,6 @@
 /** The files of the run that can be taken away. */
 
+import { stepsTaken } from '../known.js';
 import { json, save } from './download.js';
 import { byId } from './element.js';
 
@@ -17,18 +18,20 @@ export function saveMenu(api, session) {
       if (file) save(...file);
     });
   /** What the files are of: the run at a step, or a dropped checkpoint. */
-  const stem = async () => {
+  const stem = () => {
     const { dropped } = session.state;
-    return dropped ? dropped.replace(/\.\w+$/, '') : `crossdub-step-${(await api.report()).training.step}`;
+    return dropped ? dropped.replace(/\.\w+$/, '') : `crossdub-step-${stepsTaken(session.state)}`;
   };
   const binary = (/** @type {Uint8Array} */ bytes) => new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]);
   // A dropped checkpoint's weights are saved as the pruning that is previewed would leave them.
-  item('save-weights', async () => [binary(await api.weights()), `${await stem()}${session.state.dropped ? '-pruned' : ''}.safetensors`]);
-  item('save-masks', async () => [binary(await api.masks()), `${await stem()}-masks.safetensors`]);
-  item('save-plan', async () => [new Blob([await api.adcPlan()], { type: 'text/csv' }), `${await stem()}-adc-plan.csv`]);
+  item('save-weights', async () => [binary(await api.weights()), `${stem()}${session.state.dropped ? '-pruned' : ''}.safetensors`]);
+  item('save-masks', async () => [binary(await api.masks()), `${stem()}-masks.safetensors`]);
+  item('save-plan', async () => [new Blob([await api.adcPlan()], { type: 'text/csv' }), `${stem()}-adc-plan.csv`]);
   item('save-report', async () => {
     const report = await api.report();
-    return [json(report), `crossdub-step-${report.training.step}.json`];
+    // Of a checkpoint as `crossdub analyze --json` prints it: the run that waits is another network.
+    if ('checkpoint' in report) return [json(report.analysis), `${stem()}-analysis.json`];
+    return [json(report), `${stem()}.json`];
   });
   addEventListener('click', (event) => {
     if (!menu.contains(/** @type {Node} */ (event.target))) menu.open = false;

@@ -26,25 +26,24 @@ function device({ opened, spec, webgpu }) {
 
 /** @param {import('../session.js').Session['state']} state */
 function parts(state) {
-  const { opened, progress, running, busy, stages } = state;
+  const { opened, progress, position, running, busy, stages } = state;
   if (busy) return [['', busy]];
-  if (!opened) return [['', 'Waiting for data.']];
+  if (!opened || !position) return [['', state.spec?.data === 'cifar10' ? 'Waiting for data.' : 'There is no run.']];
   const list = [['on', device(state)]];
   const compiling = opened.device === 'webgpu' && running && !progress;
   if (compiling) list.push(['', 'The first step compiles the shaders: this may take a while.']);
   const tuning = stages.some((stage) => stage.kind === 'prune');
-  const step = progress?.step ?? opened.step;
-  if (tuning && !progress) list.push(['', 'Pruned.']);
-  else list.push([tuning ? 'fine-tuning step' : 'step', progress ? `${step} of ${progress.total_steps}` : String(step)]);
-  if (progress) {
-    const epochs = Math.round(progress.total_steps / progress.steps_per_epoch);
-    const epoch = Math.min(epochs, Math.floor(step / progress.steps_per_epoch) + 1);
-    list.push(['epoch', `${epoch} of ${epochs}`]);
+  const { step, total_steps, steps_per_epoch, finished } = position;
+  if (tuning && step === 0) list.push(['', 'Pruned.']);
+  else {
+    const epochs = Math.round(total_steps / steps_per_epoch);
+    const epoch = Math.min(epochs, Math.floor(step / steps_per_epoch) + 1);
+    list.push([tuning ? 'fine-tuning step' : 'step', `${step} of ${total_steps}`], ['epoch', `${epoch} of ${epochs}`]);
   }
   if (progress?.images_per_second) list.push(['images a second', String(Math.round(progress.images_per_second * 10) / 10)]);
-  if (progress?.finished) list.push(['', tuning ? 'Fine-tuning is complete.' : 'Training is complete.']);
+  if (finished) list.push(['', tuning ? 'Fine-tuning is complete.' : 'Training is complete.']);
   else if (running && progress?.seconds_left) list.push(['left', `about ${duration(progress.seconds_left)}`]);
-  else if (!running && step > 0 && (progress || !tuning)) list.push(['', 'Paused.']);
+  else if (!running && step > 0) list.push(['', 'Paused.']);
   return list;
 }
 
@@ -57,5 +56,5 @@ export function drawStatus({ state }) {
   });
   byId('status').replaceChildren(...items);
   const bar = /** @type {HTMLProgressElement} */ (byId('progress'));
-  bar.value = state.progress ? state.progress.step / Math.max(1, state.progress.total_steps) : 0;
+  bar.value = state.position ? state.position.step / Math.max(1, state.position.total_steps) : 0;
 }

@@ -5,6 +5,7 @@ import { tileCells } from '../charts/tile-cells.js';
 import { theme } from '../theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
+import { layerName } from './words.js';
 
 /** @typedef {import('../types').TileDetail} TileDetail */
 
@@ -90,7 +91,7 @@ export class Tile {
     const colours = theme();
     const { rows, columns, first_input, level, kept } = detail;
     const remaining = kept.reduce((sum, one) => sum + one, 0);
-    byId('tile-title').textContent = `Inside ${detail.layer.replace(/\.weight$/, '')}, tile ${detail.tile}`;
+    byId('tile-title').textContent = `Inside ${layerName(detail.layer)}, tile ${detail.tile}`;
     byId('tile-facts').textContent = `${this.#previewed() ? 'if pruned now' : 'pruned'}, level ${level}: ${remaining} of ${rows * columns} stay`;
     const place = /** @type {HTMLElement} */ (document.querySelector('.tile-plot'));
     const part = (/** @type {string} */ text) => make('p', { className: 'part', textContent: text });

@@ -55,8 +55,9 @@ export function trends({ state, runs }) {
     const follow = addTools(node, title, {
       name: id,
       columns: ['step', id],
-      // The newest first: that is what a reader of the open table looks for.
-      rows: () => entries().map((point) => [point.step, value(point)]).reverse(),
+      // That is what a reader of the open table looks for.
+      newestFirst: true,
+      rows: () => entries().map((point) => [point.step, value(point)]),
       json: () => entries().map((point) => ({ step: point.step, [id]: value(point) })),
     });
     return (/** @type {import('../messages').OtherCurve[]} */ others) => {

@@ -47,10 +47,22 @@ export class Holder {
     return this.run;
   }
 
-  /** @param {RunSpec} spec @param {HardwareSpec} hardware @param {NamedBytes[]} [files] */
-  async open(spec, hardware, files) {
+  /**
+   * @param {RunSpec} spec @param {HardwareSpec} hardware
+   * @param {{ files?: NamedBytes[], check?: (trainer: Trainer) => void }} [options] `check` throws what the new run must not be
+   */
+  async open(spec, hardware, { files, check } = {}) {
     const bytes = files ?? (await this.#files(spec.data));
-    await this.#adopt(spec.device, hardware, (module) => module.Trainer.open(spec, hardware, bytes));
+    await this.#adopt(spec.device, hardware, async (module) => {
+      const trainer = await module.Trainer.open(spec, hardware, bytes);
+      try {
+        check?.(trainer);
+      } catch (thrown) {
+        trainer.free();
+        throw thrown;
+      }
+      return trainer;
+    });
   }
 
   /** @param {Saved & { spec: RunSpec, hardware: HardwareSpec }} saved @param {RunSpec['device']} [device] */

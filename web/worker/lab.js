@@ -3,7 +3,8 @@
  * Calls reject with a plain `Failure`; what happens in between is told as `WorkerEvent`s.
  */
 
-import { DEFAULT_CHOICE, sameChoice } from '../pruning.js';
+import { sameChoice } from '../pruning.js';
+import { Display } from './display.js';
 import { Dropped } from './dropped.js';
 import { asFailure } from './failure.js';
 import { DataFiles, kindOfAll, read } from './files.js';
@@ -28,23 +29,22 @@ export class Lab {
   #tell = () => undefined;
   /** @type {Modules | null} */ #modules = null;
   /** @type {DataFiles | null} */ #data = null;
-  /** @type {Dropped | null} */ #dropped = null;
-  /** @type {PruneChoice} */ #choice = DEFAULT_CHOICE;
   #holder = new Holder({
     modules: () => this.#ready(),
     queue: this.#queue,
     files: (data) => this.#files(data),
     tell: (event) => this.#tell(event),
     adopted: async (run) => {
-      this.#forgetDropped();
+      this.#display.forget();
       this.#loop.reset(run.device === 'webgpu', run.stepNumber);
-      await this.#viewNow();
+      await this.#display.view();
       if (run.stepNumber > 0) run.report();
     },
   });
+  #display = new Display({ run: () => this.#run, held: () => this.#held(), tell: (event) => this.#tell(event) });
   #loop = new Loop({
     step: () => this.#queue.run(() => this.#held().step()),
-    view: () => this.#queue.run(() => this.#viewNow()),
+    view: () => this.#queue.run(() => this.#display.view()),
     evaluate: (images) => this.#queue.run(() => this.#held().evaluate(images)),
     save: () => this.#queue.run(() => this.#held().save()),
     report: () => this.#queue.run(() => this.#held().report()),
@@ -86,29 +86,31 @@ export class Lab {
   }
 
   /**
-   * A fresh run in place of the present one, which is kept when the new one can't be had.
+   * A fresh run in place of the present one, which goes on when the new one can't be had.
    * @param {RunSpec} spec @param {HardwareSpec} hardware @param {PruneChoice} choice
+   * @param {boolean} strictly whether a choice that can't be had of it counts too; else another is previewed
+   * @returns {Promise<PruneChoice>} what is previewed
    */
-  async open(spec, hardware, choice) {
-    await this.#loop.stop();
-    await this.#attempt(() => this.#with(choice, () => this.#holder.open(spec, hardware)));
+  async open(spec, hardware, choice, strictly) {
+    const check = strictly ? (/** @type {Trainer} */ trainer) => void trainer.view(choice) : undefined;
+    await this.#paused(() => this.#with(choice, () => this.#holder.open(spec, hardware, { check })));
+    return this.#display.choice;
   }
 
-  /** Goes on from the run that the browser kept. @param {PruneChoice} choice */
+  /** Goes on from the run that the browser kept. @param {PruneChoice} choice @returns {Promise<PruneChoice>} what is previewed */
   async resume(choice) {
-    await this.#loop.stop();
-    await this.#attempt(async () => {
+    await this.#paused(async () => {
       const last = await kept();
       if (!last) throw { message: 'the browser has kept no run' };
       await this.#with(choice, () => this.#holder.resume(last));
     });
+    return this.#display.choice;
   }
 
   /** The same run on the WebGPU device, from where it is. */
   async moveToWebGpu() {
-    const running = this.#loop.running;
-    await this.#loop.stop();
-    await this.#attempt(async () => {
+    const { running } = this.#loop;
+    await this.#paused(async () => {
       if (!this.#ready().gpu.module) throw { message: 'the WebGPU module is not ready' };
       const run = this.#held();
       const saved = await this.#queue.run(() => run.checkpoint());
@@ -118,8 +120,8 @@ export class Lab {
   }
 
   async start() {
-    await this.closeCheckpoint();
     this.#held();
+    await this.closeCheckpoint();
     this.#loop.start();
   }
 
@@ -128,35 +130,30 @@ export class Lab {
   }
 
   async step() {
+    this.#held();
     await this.closeCheckpoint();
     await this.#loop.stop();
-    this.#held();
     await this.#loop.once();
   }
 
-  /** @param {HardwareSpec} hardware @param {PruneChoice} choice */
-  async setHardware(hardware, choice) {
-    await this.#attempt(() =>
-      this.#queue.run(async () => {
-        this.#run?.setHardware(hardware);
-        if (this.#dropped?.fits(hardware)) this.#dropped.setHardware(hardware);
-        else this.#forgetDropped();
-        this.#choice = choice;
-        await this.#viewNow();
-      }),
-    );
+  /**
+   * @param {HardwareSpec} hardware @param {PruneChoice} choice @param {boolean} strictly as for `open`
+   * @returns {Promise<PruneChoice>} what is previewed
+   */
+  async setHardware(hardware, choice, strictly) {
+    await this.#attempt(() => this.#queue.run(() => this.#display.setHardware(hardware, choice, strictly)));
+    return this.#display.choice;
   }
 
-  /** @param {PruneChoice} choice */
+  /** @param {PruneChoice} choice @returns {Promise<PruneChoice>} what is previewed */
   async setChoice(choice) {
-    this.#choice = choice;
-    // A slider moves faster than views are made: only the last of the waiting choices counts.
-    await this.#attempt(() => this.#queue.run(() => (choice === this.#choice ? this.#viewNow() : undefined)));
+    await this.#attempt(() => this.#queue.run(() => this.#display.viewUnder(choice)));
+    return this.#display.choice;
   }
 
   /** @param {number} layer @param {number} tile */
   async tile(layer, tile) {
-    return this.#attempt(() => this.#queue.run(() => (this.#dropped?.checkpoint ?? this.#run?.trainer)?.tile(layer, tile, this.#choice) ?? null));
+    return this.#attempt(() => this.#queue.run(() => this.#display.tile(layer, tile)));
   }
 
   /** Accuracy if pruned so, without doing it; told as an event. @param {PruneChoice} choice @param {number} images */
@@ -164,7 +161,7 @@ export class Lab {
     await this.#attempt(() =>
       this.#queue.run(async () => {
         // Another choice was made meanwhile, or there is no run to try it on.
-        if (!this.#run || this.#dropped || !sameChoice(choice, this.#choice)) return;
+        if (!this.#run || this.#display.dropped || !sameChoice(choice, this.#display.choice)) return;
         await this.#run.tryOut(choice, images);
       }),
     );
@@ -172,7 +169,7 @@ export class Lab {
 
   /** Energy of an inference by every model, of what is shown. */
   async inference() {
-    const inference = await this.#attempt(() => this.#queue.run(() => this.#shown().inference(this.#choice)));
+    const inference = await this.#attempt(() => this.#queue.run(() => this.#display.shown().inference(this.#display.choice)));
     if (inference) this.#tell({ type: 'inference', inference });
     return inference;
   }
@@ -182,20 +179,28 @@ export class Lab {
    * @param {PruneChoice} choice @param {number} images
    */
   async prove(choice, images) {
-    await this.#loop.stop();
-    const run = this.#held();
-    return this.#attempt(() => prove(this.#queue, run, () => run === this.#run, choice, images, this.#tell));
+    return this.#attempt(async () => {
+      this.#display.refuseWithoutNetwork();
+      const run = this.#held();
+      await this.#loop.stop();
+      return prove(this.#queue, run, () => run === this.#run, choice, images, this.#tell);
+    });
   }
 
   /** @param {number} layer @param {number} tile @param {number} column @param {number} image @param {number} position */
   async column(layer, tile, column, image, position) {
-    return this.#attempt(() => this.#queue.run(() => this.#held().trainer.column_example(layer, tile, column, image, position)));
+    return this.#attempt(() =>
+      this.#queue.run(() => {
+        this.#display.refuseWithoutNetwork();
+        return this.#held().trainer.column_example(layer, tile, column, image, position);
+      }),
+    );
   }
 
   /** Prunes the trained network. @param {PruneChoice} choice @param {number} images to measure with */
   async prune(choice, images) {
     await this.#turn('Pruning, and measuring what it costs.', (trainer) => trainer.prune(choice, images));
-    this.#choice = choice;
+    this.#display.choice = choice;
   }
 
   /** Begins fine-tuning; `start` then trains. @param {object} fields of RunSpec */
@@ -206,38 +211,42 @@ export class Lab {
 
   /** The story takes a turn: training pauses, and the page hears where it is now. @param {string} busy @param {(trainer: Trainer) => Promise<void>} turn */
   async #turn(busy, turn) {
-    await this.closeCheckpoint();
-    await this.#loop.stop();
-    await this.#attempt(() =>
+    await this.#paused(() =>
       this.#queue.run(async () => {
         this.#tell({ type: 'busy', what: busy });
         const run = this.#held();
         await run.turn(turn);
         this.#loop.reset(run.device === 'webgpu', 0);
-        await run.view(this.#choice);
+        this.#display.forget();
+        await this.#display.view();
         run.report();
         await run.save();
       }),
     );
   }
 
+  /** On what is shown. */
   async report() {
+    return this.#attempt(() => this.#queue.run(() => this.#display.report()));
+  }
+
+  /** On the run, whatever is shown. */
+  async runReport() {
     return this.#attempt(() => this.#queue.run(() => this.#held().fullReport()));
   }
 
-  /** The weights as they are; of a dropped checkpoint, pruned as chosen. */
   async weights() {
-    return this.#attempt(() => this.#queue.run(() => this.#dropped?.checkpoint.pruned(this.#choice) ?? this.#held().trainer.weights()));
+    return this.#attempt(() => this.#queue.run(() => this.#display.weights()));
   }
 
   /** Masks of what is shown. */
   async masks() {
-    return this.#attempt(() => this.#queue.run(() => this.#shown().masks(this.#choice)));
+    return this.#attempt(() => this.#queue.run(() => this.#display.shown().masks(this.#display.choice)));
   }
 
   /** The ADC plan of what is shown, as CSV. */
   async adcPlan() {
-    return this.#attempt(() => this.#queue.run(() => this.#shown().adc_plan(this.#choice)));
+    return this.#attempt(() => this.#queue.run(() => this.#display.shown().adc_plan(this.#display.choice)));
   }
 
   /**
@@ -252,26 +261,22 @@ export class Lab {
       if (kind === 'report') {
         const read = await Promise.all(files.map(readReport));
         const reports = read.map((report, at) => ({ name: files[at]?.name ?? '', report }));
-        return { kind, reports, linear, shown: await this.#showReport(reports, hardware) };
+        return { kind, reports, linear: false, both: false, shown: await this.#showReport(reports, hardware) };
       }
       if (kind === 'data') await this.#loadData(await Promise.all(files.map(read)), spec, hardware, choice);
-      else if (files[0]) linear = await this.#loadCheckpoint(files[0], hardware, choice, linear);
-      return { kind, reports: [], linear, shown: null };
+      else if (files[0]) await this.#loadCheckpoint(files[0], hardware, linear);
+      const { linear: taken = false, both = false } = this.#display.dropped ?? {};
+      return { kind, reports: [], linear: taken, both, shown: null };
     });
   }
 
   /** Back from a dropped checkpoint to the run. */
   async closeCheckpoint() {
-    if (!this.#dropped) return;
+    if (!this.#display.dropped) return;
     await this.#queue.run(async () => {
-      this.#forgetDropped();
-      await this.#viewNow();
+      this.#display.forget();
+      await this.#display.view();
     });
-  }
-
-  #forgetDropped() {
-    this.#dropped?.checkpoint.free();
-    this.#dropped = null;
   }
 
   kept = summary;
@@ -279,37 +284,25 @@ export class Lab {
 
   /** @param {import('../types').NamedBytes[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {PruneChoice} choice */
   async #loadData(files, spec, hardware, choice) {
-    await this.#loop.stop();
     /** @type {RunSpec} */
     const changed = { ...spec, data: 'cifar10' };
-    await this.#with(choice, () => this.#holder.open(changed, hardware, files));
+    await this.#paused(() => this.#with(choice, () => this.#holder.open(changed, hardware, { files })));
     this.#data?.keep(files);
   }
 
   /** The dropped checkpoint once more, with or without its 2-D layers. @param {boolean} linear */
   async includeLinear(linear) {
     return this.#attempt(async () => {
-      const dropped = this.#dropped;
-      if (dropped?.file) await this.#loadCheckpoint(dropped.file, dropped.hardware, this.#choice, linear);
+      const { dropped } = this.#display;
+      if (dropped?.file) await this.#loadCheckpoint(dropped.file, dropped.hardware, linear);
     });
   }
 
-  /**
-   * @param {File} file @param {HardwareSpec} hardware @param {PruneChoice} choice @param {boolean} linear
-   * @returns {Promise<boolean>} whether 2-D layers were taken
-   */
-  async #loadCheckpoint(file, hardware, choice, linear) {
+  /** @param {File} file @param {HardwareSpec} hardware @param {boolean} linear */
+  async #loadCheckpoint(file, hardware, linear) {
     this.#tell({ type: 'busy', what: `Reading ${file.name}.` });
     // Whether it can be drawn is known before the present view is given up.
-    const dropped = await Dropped.read(this.#ready().cpu, file, linear, hardware, choice);
-    await this.#loop.stop();
-    await this.#queue.run(async () => {
-      this.#forgetDropped();
-      this.#dropped = dropped;
-      this.#choice = choice;
-      await this.#viewNow();
-    });
-    return dropped.linear;
+    await this.#show(await Dropped.read(this.#ready().cpu, file, linear, hardware));
   }
 
   /**
@@ -319,21 +312,25 @@ export class Lab {
   async #showReport(reports, hardware) {
     const one = reports.length === 1 ? reports[0] : undefined;
     if (!one || !ShownReport.canShow(one.report)) return null;
+    await this.#show(Dropped.ofReport(one.name, one.report, hardware));
+    return one.name;
+  }
+
+  /** @param {Dropped} dropped */
+  async #show(dropped) {
     await this.#loop.stop();
     await this.#queue.run(async () => {
-      this.#forgetDropped();
-      this.#dropped = Dropped.ofReport(one.report, hardware);
-      await this.#viewNow();
+      this.#display.show(dropped);
+      await this.#display.view();
     });
-    return one.name;
   }
 
   /** Under this choice; under the one before when it fails. @param {PruneChoice} choice @param {() => Promise<void>} work */
   async #with(choice, work) {
-    const before = this.#choice;
-    this.#choice = choice;
+    const before = this.#display.choice;
+    this.#display.choice = choice;
     await work().catch((thrown) => {
-      this.#choice = before;
+      this.#display.choice = before;
       throw thrown;
     });
   }
@@ -349,11 +346,6 @@ export class Lab {
     return this.#modules;
   }
 
-  /** What is shown: a dropped checkpoint, or else the run. */
-  #shown() {
-    return this.#dropped?.checkpoint ?? this.#held().trainer;
-  }
-
   get #run() {
     return this.#holder.run;
   }
@@ -362,9 +354,21 @@ export class Lab {
     return this.#holder.held();
   }
 
-  async #viewNow() {
-    if (this.#dropped) this.#tell({ type: 'view', view: this.#dropped.checkpoint.view(this.#choice), choice: this.#choice, step: 0, dropped: true });
-    else await this.#run?.view(this.#choice);
+  /**
+   * While training pauses; it goes on when the work was refused.
+   * @template T
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  async #paused(work) {
+    const { running } = this.#loop;
+    await this.#loop.stop();
+    try {
+      return await this.#attempt(work);
+    } catch (refused) {
+      if (running && this.#run) this.#loop.start();
+      throw refused;
+    }
   }
 
   /**

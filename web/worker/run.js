@@ -34,7 +34,8 @@ export class Run {
   opened() {
     const { training, stages = [] } = this.trainer.report();
     const { spec, hardware, device } = this;
-    return { spec, hardware, device, adapter: this.trainer.adapter(), step: training.step, history: training.history, stages };
+    const { history } = training;
+    return { spec, hardware, device, adapter: this.trainer.adapter(), position: this.trainer.position(), history, stages };
   }
 
   /** @param {HardwareSpec} hardware */
@@ -82,7 +83,7 @@ export class Run {
     await turn(this.trainer);
     const report = this.trainer.report();
     this.stepNumber = report.training.step;
-    this.#tell({ type: 'turn', report });
+    this.#tell({ type: 'turn', report, position: this.trainer.position() });
   }
 
   /** Everything needed to go on. @returns {Promise<Saved>} */

@@ -1,5 +1,7 @@
 /** A run's report shown in place of the run: what its file says, and nothing that would need the weights. */
 
+import { PER_TILE } from './report-file.js';
+
 /** @typedef {import('../types').HardwareSpec} HardwareSpec */
 /** @typedef {import('../types').Report} Report */
 
@@ -15,29 +17,29 @@ const refuse = () => {
 
 /** With a checkpoint's methods. */
 export class ShownReport {
-  #report;
+  report;
   #hardware = '';
 
   /** @param {Report} report @param {HardwareSpec} hardware what the page maps to while it is shown */
   constructor(report, hardware) {
-    this.#report = report;
+    this.report = report;
     this.#hardware = mapping(hardware);
   }
 
   /** Whether there is more to show than curves. @param {Report} report */
   static canShow({ maps }) {
-    return Array.isArray(maps) && maps.length > 0 && maps.every((map) => Array.isArray(map.density));
+    return Array.isArray(maps) && maps.length > 0 && maps.every((map) => PER_TILE.every((key) => key in map));
   }
 
   /** @returns {import('../types').View} */
   view() {
-    const { analysis, maps = [] } = this.#report;
+    const { analysis, maps = [] } = this.report;
     const { weights, zeros, histogram, energy } = analysis;
     return { analysis, maps, preview: { weights, zeros, histogram, energy } };
   }
 
   inference() {
-    return this.#report.analysis.inference ?? null;
+    return this.report.analysis.inference ?? null;
   }
 
   /** Another mapping needs the weights. @param {HardwareSpec} hardware */
