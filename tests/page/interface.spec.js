@@ -220,7 +220,11 @@ test('embedded, the controls are away', async ({ page }) => {
   await expect(page.locator('#loss svg')).toBeVisible();
   await expect(page.getByLabel('Network plan')).toBeHidden();
   await expect(page.locator('#run')).toBeHidden();
+  const turned = page.locator('#rule, #strength, #prune, #adc, #prove, #keep-run, #clear-runs, #open-file');
+  expect(await turned.evaluateAll((nodes) => nodes.filter((node) => node.checkVisibility()).map((node) => node.id))).toEqual([]);
+  await expect(page.locator('#loss svg')).not.toContainText('Press Start');
   await page.goto('./?embed=play#device=cpu');
   await expect(page.locator('#run')).toBeVisible();
+  await expect(page.locator('#prune')).toBeHidden();
   await expect(page.getByLabel('Network plan')).toBeHidden();
 });

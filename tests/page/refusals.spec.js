@@ -23,6 +23,7 @@ test('a target that can’t be met is refused, the slider goes back, and trainin
   await page.getByRole('radio', { name: 'Budget' }).check({ force: true });
   await expect(page.locator('#strength-value')).toHaveText('3.00×');
   await expect.poll(() => page.url()).toContain('rule=budget');
+  await expect(page.locator('#totals .paper b')).toHaveText(/^3\.\d\d×$/);
   const totals = await page.locator('#totals').innerText();
   await page.getByRole('slider').press('End');
   await expect(page.locator('.message.error')).toContainText(/invalid target \(16\.22\): can't be met: /);

@@ -2,11 +2,12 @@
 
 import * as Plot from '@observablehq/plot';
 
-import { behind, frame, grid, lastStep, pruningMark, steps } from './frame.js';
+import { BESIDE_CURVE, behind, frame, lastStep, pruningMark, steps } from './frame.js';
 import { thinned } from './series.js';
 
 /** Both data sets have ten classes, equally frequent: percent that guessing gets right. */
 const GUESSING = 10;
+const TICKS = [0, 25, 50, 75, 100];
 
 /**
  * @param {import('../messages').Point[]} history
@@ -19,22 +20,25 @@ export function accuracyChart(history, size, others = []) {
   const points = curve(history);
   const last = points.at(-1);
   const percent = (/** @type {number} */ value) => `${value.toFixed(1)} %`;
+  // Its label would lie on that of the line for guessing.
+  const nearGuessing = last !== undefined && Math.abs(last.value - GUESSING) < 12;
   const label = last ? `Held-out accuracy, ${percent(last.value)} at step ${last.step}` : 'Accuracy: not measured yet';
   return frame(size, label, {
     x: steps(lastStep(history, ...others.map((other) => other.history)), width),
-    y: { domain: [0, 100], label: null, ticks: [0, 25, 50, 75, 100], tickFormat: (/** @type {number} */ v) => `${v} %` },
-    marginRight: 44,
+    y: { domain: [0, 100], label: null, ticks: TICKS, tickFormat: (/** @type {number} */ v) => `${v} %` },
+    marginRight: BESIDE_CURVE,
     marks: [
-      grid(theme, 4),
+      Plot.gridY(TICKS, { stroke: theme.line, strokeOpacity: 1 }),
       Plot.ruleY([0], { stroke: theme.soft }),
       Plot.ruleY([GUESSING], { stroke: theme.soft, strokeDasharray: '2,3' }),
-      Plot.text([GUESSING], { y: (d) => d, frameAnchor: 'right', text: () => 'guessing', dx: 44, dy: 0, fill: theme.soft, textAnchor: 'end', lineAnchor: 'bottom', fontSize: 11 }),
+      Plot.text([GUESSING], { y: (d) => d, frameAnchor: 'right', text: () => 'guessing', dx: 7, fill: theme.soft, textAnchor: 'start', fontSize: 11 }),
       ...pruningMark(size),
       ...behind(others, curve),
       Plot.lineY(points, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 1.8 }),
       Plot.dot(points, { x: 'step', y: 'value', r: points.length > 40 ? 1.5 : 2.6, fill: theme.training }),
       Plot.text(last ? [last] : [], {
-        x: 'step', y: 'value', text: (p) => percent(p.value), dy: -10, textAnchor: 'end', dx: 14, fill: theme.ink, fontWeight: 600,
+        x: 'step', y: 'value', text: (p) => percent(p.value), dx: 7, dy: nearGuessing ? -13 : 0, textAnchor: 'start', fill: theme.ink, fontWeight: 600,
+        stroke: theme.ground, strokeWidth: 4,
       }),
     ],
   });

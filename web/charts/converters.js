@@ -32,7 +32,10 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
     });
   const name = (/** @type {ReturnType<typeof spread>} */ data, /** @type {string} */ fill, /** @type {number} */ fontWeight) =>
     Plot.text(data, { x: last, y: 'at', text: 'model', dx: 7, textAnchor: 'start', fontSize: 11, fill, fontWeight });
+  // Where there is no room for all numbers, that of the widest bar is written.
+  const roomy = (width - 174) / (last - 1) >= 24;
   const most = Math.max(1, ...used.map((entry) => entry.tiles));
+  const counted = roomy ? used : used.filter((entry) => entry.tiles === most).slice(0, 1);
   const named = spread(curves.map(({ model, energy }) => ({ model, energy: energy[bits.length - 1] ?? 1 })), low, high);
   return frame(size, `Energy of a conversion in picojoules over 1 to ${last} bits, by ${curves.length} models; ${chosen} is chosen`, {
     x: { domain: [1, last], ticks: Math.min(last, Math.round(width / 45)), tickFormat: 'd', label: 'bits of a conversion', labelAnchor: 'center', labelArrow: 'none', labelOffset: 34, tickSize: 3 },
@@ -43,7 +46,7 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
     marks: [
       Plot.gridY(ticks, { stroke: theme.line, strokeOpacity: 1 }),
       Plot.ruleX(used, { x: 'bits', stroke: theme.paper, strokeOpacity: 0.35, strokeWidth: (entry) => 3 + (9 * entry.tiles) / most }),
-      Plot.text(used, { x: 'bits', frameAnchor: 'top', text: (entry) => String(entry.tiles), fill: theme.paper, fontSize: 11, dy: -9 }),
+      Plot.text(counted, { x: 'bits', frameAnchor: 'top', text: (entry) => String(entry.tiles), fill: theme.paper, fontSize: 11, dy: -9 }),
       line(solid, undefined),
       line(dashed, '2,3'),
       name(named.filter((entry) => entry.model !== chosen), theme.soft, 400),

@@ -5,6 +5,11 @@ import * as Plot from '@observablehq/plot';
 /** @typedef {import('../messages').Theme} Theme */
 /** @typedef {{ width: number, height: number, theme: Theme, pruned?: number | null }} Size `pruned`: the step after which the network was pruned */
 
+/** Room for `100 %` and its tick, in the wider fonts that a saved drawing may be read with. */
+const MARGIN_LEFT = 52;
+/** Room for a curve's last value, the same in the charts under each other. */
+export const BESIDE_CURVE = 62;
+
 /**
  * @param {Size} size
  * @param {string} label what a screen reader says of the picture
@@ -18,7 +23,7 @@ export function frame({ width, height, theme }, label, options) {
     marginTop: 12,
     marginRight: 16,
     marginBottom: 24,
-    marginLeft: 42,
+    marginLeft: MARGIN_LEFT,
     ...options,
     style: { background: 'none', color: theme.soft, fontSize: '12px', fontFamily: 'inherit', overflow: 'visible' },
   });

@@ -27,9 +27,9 @@ export function histogramChart({ previewed, present }, size) {
       Plot.tickY(data.filter((d) => d.present > 0), { x: 'level', y: 'present', stroke: theme.ink, strokeWidth: 2, strokeDasharray: '3,2' }),
       // Named where there is room: beside a tall bar the name would run into its number.
       Plot.text(data.filter((d) => d.present > 0 && d.present > 1.5 * Math.max(d.tiles, previewed[d.level + 1] ?? 0)).slice(0, 1), {
-        x: 'level', y: 'present', text: () => 'unpruned', dy: -7, dx: -17, textAnchor: 'start', fill: theme.soft, fontSize: 11,
+        x: 'level', y: 'present', text: () => 'unpruned', dy: -8, dx: -17, textAnchor: 'start', fill: theme.soft, fontSize: 11, stroke: theme.ground, strokeWidth: 4,
       }),
-      Plot.text(data.filter((d) => d.tiles > 0), { x: 'level', y: 'tiles', text: (d) => String(d.tiles), dy: -7, fill: theme.ink, fontWeight: 600 }),
+      Plot.text(data.filter((d) => d.tiles > 0), { x: 'level', y: 'tiles', text: (d) => String(d.tiles), dy: -7, fill: theme.ink, fontWeight: 600, stroke: theme.ground, strokeWidth: 4 }),
       Plot.ruleY([0], { stroke: theme.soft }),
     ],
   });

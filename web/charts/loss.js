@@ -2,15 +2,16 @@
 
 import * as Plot from '@observablehq/plot';
 
-import { behind, frame, grid, lastStep, pruningMark, short, steps } from './frame.js';
+import { BESIDE_CURVE, behind, frame, grid, lastStep, pruningMark, short, steps } from './frame.js';
 import { smoothed, thinned } from './series.js';
 
 /**
  * @param {import('../messages').Point[]} history
  * @param {import('./frame.js').Size} size
- * @param {import('../messages').OtherCurve[]} [others]
+ * @param {import('../messages').OtherCurve[]} others
+ * @param {string} empty said while there is no step
  */
-export function lossChart(history, size, others = []) {
+export function lossChart(history, size, others, empty) {
   const { theme, width } = size;
   const curve = (/** @type {import('../types').HistoryEntry[]} */ entries) => smoothed(thinned(entries, (point) => point.loss));
   const curves = others.map((other) => curve(other.history));
@@ -23,13 +24,14 @@ export function lossChart(history, size, others = []) {
     x: steps(lastStep(history, ...curves), width),
     // One outlier must not flatten the rest; the axis covers what the running mean reaches, and half more.
     y: { domain: [0, Math.min(top, 1.5 * Math.max(0, ...[mean, ...curves].flat().map((p) => p.value))) || 2.5], label: null, ticks: 5, clamp: true },
-    marginRight: 44,
+    marginRight: BESIDE_CURVE,
     marks: [
       grid(theme, 5),
       Plot.ruleY([0], { stroke: theme.soft }),
       ...pruningMark(size, 'pruned'),
       ...behind(others, curve),
-      Plot.text(last ? [] : ['Press Start to train'], { frameAnchor: 'middle', text: (d) => d, fill: theme.soft, fontSize: 13, stroke: theme.ground, strokeWidth: 6 }),
+      // Loss curves fall: the upper right is free of them.
+      Plot.text(last ? [] : [empty], { frameAnchor: curves.length > 0 ? 'top-right' : 'middle', text: (d) => d, fill: theme.soft, fontSize: 13, dy: curves.length > 0 ? 6 : 0, stroke: theme.ground, strokeWidth: 6 }),
       Plot.lineY(raw, { x: 'step', y: 'value', stroke: theme.training, strokeOpacity: 0.3, strokeWidth: 1 }),
       Plot.lineY(mean, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 2.2 }),
       Plot.dot(last ? [last] : [], { x: 'step', y: 'value', r: 3, fill: theme.training }),

@@ -18,16 +18,37 @@ const SYMBOLS = { full: 'circle', structured: 'square', diverged: 'times' };
 const LEAST_SPAN = 12;
 
 /**
- * The accuracies that the axis covers; what diverged to chance is drawn at its lower edge.
+ * The accuracies that the axis covers. What lies far below the published runs is drawn at its lower edge, as they would be
+ * squashed otherwise: what diverged to chance, and runs that have hardly learned.
  * @param {Background[]} published @param {Path[]} paths
  * @returns {[number, number]}
  */
 function accuracyDomain(published, paths) {
-  const values = published.filter((run) => run.kind !== 'diverged').map((run) => run.accuracy);
-  values.push(...paths.flatMap((path) => path.stages.map((stage) => stage.accuracy)));
+  const known = published.filter((run) => run.kind !== 'diverged').map((run) => run.accuracy);
+  const floor = known.length > 0 ? Math.min(...known) - LEAST_SPAN : 0;
+  const values = [...known, ...paths.flatMap((path) => path.stages.map((stage) => Math.max(floor, stage.accuracy)))];
   const [low, high] = [Math.min(100, ...values), Math.max(0, ...values)];
   const top = Math.min(100, Math.ceil(high + 2));
   return [Math.max(0, Math.min(Math.floor(low - 2), top - LEAST_SPAN)), top];
+}
+
+/** Size of a label, about. */
+const LABEL = { width: 130, height: 14 };
+
+/**
+ * How far each label moves, in points, so that none lies on another.
+ * @param {{ x: number, y: number }[]} places in points, by the order of their weight
+ */
+function apart(places) {
+  /** @type {{ x: number, y: number }[]} */
+  const taken = [];
+  return places.map(({ x, y }) => {
+    let at = y;
+    const hits = () => taken.some((other) => Math.abs(other.x - x) < LABEL.width && Math.abs(other.y - at) < LABEL.height);
+    while (hits()) at -= LABEL.height;
+    taken.push({ x, y: at });
+    return at - y;
+  });
 }
 
 /**
@@ -42,16 +63,30 @@ export function paretoChart({ published, paths, tile, model }, size) {
   const most = Math.max(2, ...published.map((run) => run.improvement), ...stages.map((stage) => stage.improvement));
   const tips = [...published, ...stages].map((run) => ({ ...run, y: at(run.accuracy) }));
   const title = (/** @type {typeof tips[number]} */ run) => `${run.label}\n${run.accuracy.toFixed(2)} % at ${run.improvement.toFixed(2)}×`;
-  const name = (/** @type {Path} */ path) => path.stages.at(-1);
+  const margins = { left: 52, right: Math.min(110, width / 5), top: 16, bottom: 40 };
+  const end = most * 1.12;
+  const named = paths.flatMap((path) => {
+    const last = path.stages.at(-1);
+    if (!last) return [];
+    const short = path.name.length > 20 ? `${path.name.slice(0, 19)}…` : path.name;
+    // At the edge the axis does not tell the accuracy.
+    const text = last.accuracy < domain[0] ? `${short}, ${last.accuracy.toFixed(1)} %` : short;
+    return [{ ...last, colour: path.colour, text, present: path.present, below: last.accuracy < domain[0] }];
+  }).sort((a, b) => Number(b.present) - Number(a.present));
+  const moved = apart(named.map(({ improvement, accuracy, below }) => ({
+    x: (Math.log(improvement / 0.97) / Math.log(end / 0.97)) * (width - margins.left - margins.right),
+    y: ((domain[1] - at(accuracy)) / (domain[1] - domain[0])) * (size.height - margins.top - margins.bottom) - (below ? LABEL.height : 0),
+  })));
   return frame(size, `Accuracy against ADC improvement (${model}): ${published.length} published runs and ${paths.length} of yours`, {
     x: {
-      type: 'log', domain: [0.97, most * 1.12], ticks: [1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30].filter((tick) => tick <= most * 1.12),
+      type: 'log', domain: [0.97, end], ticks: (width < 400 ? [1, 2, 4, 8, 16, 32] : [1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30]).filter((tick) => tick <= end),
       tickFormat: (/** @type {number} */ v) => `${v}×`, label: `ADC energy, dense ÷ pruned (${model})`, labelAnchor: 'center', labelArrow: 'none', labelOffset: 34, tickSize: 3,
     },
     y: { domain, label: null, ticks: 5, tickFormat: (/** @type {number} */ v) => `${v} %` },
-    marginRight: Math.min(110, width / 5),
-    marginLeft: 46,
-    marginBottom: 40,
+    marginTop: margins.top,
+    marginRight: margins.right,
+    marginLeft: margins.left,
+    marginBottom: margins.bottom,
     symbol: { domain: Object.values(SYMBOLS), range: Object.values(SYMBOLS) },
     marks: [
       grid(theme, 5),
@@ -65,10 +100,12 @@ export function paretoChart({ published, paths, tile, model }, size) {
         Plot.line(line, { x: 'improvement', y: (stage) => at(stage.accuracy), stroke: colour, strokeWidth: present ? 2.2 : 1.6, strokeDasharray: dash }),
       ),
       Plot.dot(stages, { x: 'improvement', y: (stage) => at(stage.accuracy), r: (stage) => (stage.present ? 5 : 4), fill: 'colour', stroke: theme.ground, strokeWidth: 1 }),
-      Plot.text(paths.filter((path) => path.stages.length > 0), {
-        x: (path) => name(path)?.improvement, y: (path) => at(name(path)?.accuracy ?? 0), text: (path) => (path.name.length > 20 ? `${path.name.slice(0, 19)}…` : path.name),
-        dx: 9, textAnchor: 'start', fill: 'colour', fontWeight: 600, stroke: theme.ground, strokeWidth: 4,
-      }),
+      ...named.map((label, which) =>
+        Plot.text([label], {
+          x: 'improvement', y: at(label.accuracy), text: 'text', dx: 9, dy: (moved[which] ?? 0) - (label.below ? LABEL.height : 0), textAnchor: 'start', fill: label.colour, fontWeight: 600,
+          stroke: theme.ground, strokeWidth: 4,
+        }),
+      ),
       Plot.tip(tips, Plot.pointer({ x: 'improvement', y: 'y', title, maxRadius: 24, fill: theme.ground, stroke: theme.line, textPadding: 7 })),
     ],
   });

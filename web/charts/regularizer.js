@@ -2,7 +2,7 @@
 
 import * as Plot from '@observablehq/plot';
 
-import { behind, frame, lastStep, logTicks, pruningMark, short, steps } from './frame.js';
+import { BESIDE_CURVE, behind, frame, lastStep, logTicks, pruningMark, short, steps } from './frame.js';
 import { thinned } from './series.js';
 
 /**
@@ -28,7 +28,7 @@ export function regularizerChart(history, size, others = []) {
     x: steps(lastStep(history, ...others.map((other) => other.history)), width, 'step'),
     y: { type: 'log', domain, label: null, ticks, tickFormat: short },
     marginBottom: 36,
-    marginRight: 44,
+    marginRight: BESIDE_CURVE,
     marks: [
       Plot.gridY(ticks, { stroke: theme.line, strokeOpacity: 1 }),
       ...pruningMark(size),

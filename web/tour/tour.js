@@ -36,7 +36,9 @@ export class Tour {
     this.#at = at;
     const target = document.querySelector(chapter.target);
     target?.classList.add('toured');
-    target?.scrollIntoView({ block: target.clientHeight > innerHeight * 0.6 ? 'start' : 'center', behavior: calm.matches ? 'auto' : 'smooth' });
+    // On a phone the card takes the lower half.
+    const top = innerWidth <= 760 || (target?.clientHeight ?? 0) > innerHeight * 0.6;
+    target?.scrollIntoView({ block: top ? 'start' : 'center', behavior: calm.matches ? 'auto' : 'smooth' });
     const task = make('p', { className: 'task' }, make('b', { textContent: 'Try: ' }), chapter.task);
     const title = make('h2', { id: 'tour-title', tabIndex: -1 }, `${at + 1} of ${this.#chapters.length}: ${chapter.title}`);
     const text = chapter.text.map((textContent) => make('p', { textContent }));

@@ -95,6 +95,7 @@ export function compare(session) {
       ]),
     ],
     json: () => ({ runs: reports(), published: state.published }),
+    key: () => `Grey: published runs of VGG11 on CIFAR-10; filled: fine-tuned, ${state.hardware?.tile ?? 0} rows; empty: other crossbars; square: structured stage only; cross: diverged`,
   });
   const draw = () => {
     const model = chosenModel();

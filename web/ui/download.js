@@ -29,34 +29,73 @@ export function json(value) {
   return new Blob([JSON.stringify(value, null, 2)], { type: 'application/json' });
 }
 
+/** @typedef {import('../messages').Theme} Theme */
+
+/** Of the lines that say what the marks mean: size of their letters, their height, and about how wide a letter is. */
+const KEY = { size: 11, line: 16, letter: 6.2 };
+
+/** Words in lines of about so many letters. @param {string} text @param {number} letters */
+function wrapped(text, letters) {
+  /** @type {string[]} */
+  const lines = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < letters) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+/**
+ * Writes lines under a drawing, which grows by them.
+ * @param {SVGElement} svg @param {string} text @param {string} colour
+ */
+function writeUnder(svg, text, colour) {
+  const [width, height] = [Number(svg.getAttribute('width')), Number(svg.getAttribute('height'))];
+  const lines = wrapped(text, width / KEY.letter);
+  lines.forEach((words, at) => {
+    const line = document.createElementNS('http://www.w3.org/2000/svg', 'text');
+    const attributes = { x: width / 2, y: height + KEY.line * (at + 0.8), fill: colour, 'font-size': KEY.size, 'text-anchor': 'middle' };
+    for (const [name, value] of Object.entries(attributes)) line.setAttribute(name, String(value));
+    line.textContent = words;
+    svg.append(line);
+  });
+  const whole = height + KEY.line * (lines.length + 0.5);
+  svg.setAttribute('height', String(whole));
+  svg.setAttribute('viewBox', `0 0 ${width} ${whole}`);
+}
+
 /**
  * A drawing as a file of its own, with its ground and font.
  * @param {Element} svg
- * @param {string} ground
+ * @param {Theme} theme
+ * @param {string} [key] what its marks mean, written under it
  */
-export function svgFile(svg, ground) {
+export function svgFile(svg, theme, key = '') {
   const copy = /** @type {SVGElement} */ (svg.cloneNode(true));
   copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  copy.style.background = ground;
+  copy.style.background = theme.ground;
   copy.style.fontFamily = 'system-ui, sans-serif';
+  if (key) writeUnder(copy, key, theme.soft);
   return new Blob([new XMLSerializer().serializeToString(copy)], { type: 'image/svg+xml' });
 }
 
 /**
  * A drawing as pixels.
  * @param {Element} svg
- * @param {string} ground
+ * @param {Theme} theme
  * @param {number} scale
+ * @param {string} [key] what its marks mean, written under it
  * @returns {Promise<Blob | null>}
  */
-export async function svgAsPng(svg, ground, scale) {
-  const address = URL.createObjectURL(svgFile(svg, ground));
+export async function svgAsPng(svg, theme, scale, key = '') {
+  const address = URL.createObjectURL(svgFile(svg, theme, key));
   try {
     const image = new Image();
     image.src = address;
     await image.decode();
     const canvas = document.createElement('canvas');
-    const { width, height } = svg.getBoundingClientRect();
+    const { width, height } = image;
     canvas.width = Math.ceil(width * scale);
     canvas.height = Math.ceil(height * scale);
     canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);

@@ -12,6 +12,7 @@ import { make } from './element.js';
  * @property {boolean} [newestFirst] whether the table to read begins with the last row; files keep the order
  * @property {() => unknown} json
  * @property {() => { title: string, canvas: HTMLCanvasElement }[]} [canvases] for pictures that are no SVG
+ * @property {() => string} [key] what the marks mean, written under a saved drawing: on the page that stands beside it
  * @property {boolean} [picture] false where there is only a table
  */
 
@@ -59,14 +60,14 @@ export function addTools(node, title, figure) {
   const drawing = () => node.querySelector('.plot svg');
   const png = async () => {
     const svg = drawing();
-    const blob = figure.canvases ? await pngFile(figure.canvases(), theme()) : svg && (await svgAsPng(svg, theme().ground, PNG_SCALE));
+    const blob = figure.canvases ? await pngFile(figure.canvases(), theme()) : svg && (await svgAsPng(svg, theme(), PNG_SCALE, figure.key?.()));
     if (blob) save(blob, `${file}.png`);
   };
   const pictures = figure.picture === false ? [] : [button('PNG', () => void png())];
   if (!figure.canvases && figure.picture !== false) {
     pictures.unshift(button('SVG', () => {
       const svg = drawing();
-      if (svg) save(svgFile(svg, theme().ground), `${file}.svg`);
+      if (svg) save(svgFile(svg, theme(), figure.key?.()), `${file}.svg`);
     }));
   }
   const buttons = [

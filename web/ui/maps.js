@@ -21,18 +21,22 @@ const PREVIEWED = ['level', 'bits'];
 
 /** A tile is drawn no larger than this. */
 const LARGEST_CELL = 28;
+/** So many layers of a deep network are seen without scrolling, about. */
+const SEEN_LAYERS = 8;
+/** Nor, for the sake of one wide layer, smaller than this in all. */
+const SMALLEST_COMMON_CELL = 7;
 
 /** @type {Record<Mode, { values: (map: LayerMap) => number[], note: string, from: string, to: string }>} */
 const MODES = {
   density: {
     values: (map) => map.density,
     note: 'Share of rows that a column effectively uses (Hoyer density), mean over a tile.',
-    from: 'sparse', to: 'dense',
+    from: 'sparse 0 %', to: '100 % dense',
   },
   imbalance: {
     values: (map) => map.imbalance,
     note: 'How far a tile’s columns differ, in rows; one ADC setting serves all.',
-    from: 'balanced', to: '',
+    from: 'balanced 0', to: '',
   },
   level: {
     values: (map) => map.level,
@@ -47,7 +51,7 @@ const MODES = {
   saturated: {
     values: (map) => map.density.map(() => 0),
     note: 'Conversions whose sum had no code, in the simulation of section 5.',
-    from: 'none', to: '',
+    from: 'none 0', to: '',
   },
 };
 
@@ -157,7 +161,7 @@ export class Maps {
       const place = this.#layers[layer];
       if (!place) return;
       const at = (/** @type {Place | null} */ it) => (it?.layer === layer ? it.tile : null);
-      const options = { cell: cellOf(map), scale, theme: theme(), pinned: at(this.pinned), pointed: at(this.#pointed) };
+      const options = { cell: cellOf(map, view.maps), scale, theme: theme(), pinned: at(this.pinned), pointed: at(this.#pointed) };
       place.replaceChildren(layerMap(map, this.#values(mode, map), options));
     });
     this.#describe();
@@ -170,10 +174,10 @@ export class Maps {
     if (shape === this.#shape) return;
     this.#shape = shape;
     this.#pointed = null;
-    // The middle of the last layer: a tile like most.
-    const last = view.maps.length - 1;
-    const tiles = view.maps[last]?.density.length ?? 0;
-    this.pinned = tiles > 0 ? { layer: last, tile: Math.floor(tiles / 2) } : null;
+    // The middle of the last layer, or of the last that is seen without scrolling: a tile like most.
+    const layer = Math.min(view.maps.length, SEEN_LAYERS) - 1;
+    const tiles = view.maps[layer]?.density.length ?? 0;
+    this.pinned = tiles > 0 ? { layer, tile: Math.floor(tiles / 2) } : null;
     this.#layers = view.maps.map((map, layer) => this.#layer(map, layer));
     const rows = view.maps.map((map, layer) => {
       const { outputs = 0, inputs = 0, tiles: count = 0 } = view.analysis.layers[layer] ?? {};
@@ -194,7 +198,7 @@ export class Maps {
     node.setAttribute('aria-label', `Crossbars of ${layerName(map.name)}, ${tiles} tiles: arrow keys move, Enter looks inside`);
     const under = (/** @type {MouseEvent} */ event) => {
       const box = node.getBoundingClientRect();
-      const cell = cellOf(map);
+      const cell = cellOf(map, this.#maps());
       const column = Math.floor((event.clientX - box.left) / cell);
       const tile = Math.floor((event.clientY - box.top) / cell) * map.across + column;
       return column >= 0 && column < map.across && tile >= 0 && tile < tiles ? { layer, tile } : null;
@@ -272,10 +276,14 @@ function largest(values) {
   return values.reduce((most, value) => Math.max(most, value), 0);
 }
 
-/** @param {LayerMap} map */
-function cellOf(map) {
+/**
+ * A tile is drawn as large in every layer, so that layers compare; smaller only where a layer is too wide for that.
+ * @param {LayerMap} map @param {LayerMap[]} all
+ */
+function cellOf(map, all) {
   const width = Math.max(200, byId('map-list').clientWidth);
-  const whole = Math.floor(width / map.across);
+  const common = Math.max(SMALLEST_COMMON_CELL, width / largest(all.map(({ across }) => across)));
+  const fitting = Math.min(LARGEST_CELL, common, width / map.across);
   // Below three pixels a whole number would waste a third of the width.
-  return Math.min(LARGEST_CELL, whole >= 3 ? whole : width / map.across);
+  return fitting >= 3 ? Math.floor(fitting) : fitting;
 }

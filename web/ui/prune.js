@@ -131,7 +131,7 @@ export class PrunePanel {
     const table = byId('stages');
     table.hidden = stages.length < 2;
     if (table.hidden) return;
-    const head = ['', 'Accuracy', 'Paper', 'Lossless'].map((text) => make('th', { scope: 'col', textContent: text }));
+    const head = ['Stage', 'Accuracy', 'Paper', 'Lossless'].map((text) => make('th', { scope: 'col', textContent: text }));
     const rows = stages.map(({ kind, accuracy, energy }) => {
       const cells = [accuracy === null ? '–' : percent(accuracy), times(energy.paper.improvement), times(energy.lossless.improvement)];
       return make('tr', {}, make('th', { scope: 'row', textContent: KINDS[kind] }), ...cells.map((textContent) => make('td', { textContent })));

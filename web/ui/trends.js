@@ -3,6 +3,7 @@
 import { accuracyChart } from '../charts/accuracy.js';
 import { lossChart } from '../charts/loss.js';
 import { regularizerChart } from '../charts/regularizer.js';
+import { embedding } from '../state.js';
 import { lines, theme } from '../theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
@@ -62,7 +63,7 @@ export function trends({ state, runs }) {
     });
     return (/** @type {import('../messages').OtherCurve[]} */ others) => {
       const size = { width: Math.max(240, place.clientWidth), height, theme: theme(), pruned: prunedAt(state) };
-      place.replaceChildren(chart(state.history, size, others));
+      place.replaceChildren(chart(state.history, size, others, embedding() === 'all' ? 'No step yet' : 'Press Start to train'));
       follow();
     };
   });
