@@ -2,7 +2,7 @@
 
 import * as Plot from '@observablehq/plot';
 
-import { frame, grid, pruningMark, steps } from './frame.js';
+import { beside, frame, grid, pruningMark, steps } from './frame.js';
 import { thinned } from './series.js';
 
 /** @typedef {import('../messages').Point} Point */
@@ -33,6 +33,7 @@ export function energyChart(history, size) {
   const values = [...paper, ...lossless].map((point) => point.value);
   const high = Math.max(2, 1.08 * Math.max(0, ...values));
   const times = (/** @type {number} */ v) => `${v.toFixed(v < 10 ? 2 : 1)}×`;
+  const end = history.at(-1)?.step ?? 0;
   const [p, l] = [paper.at(-1), lossless.at(-1)];
   const label = p && l ? `Energy improvement at step ${p.step}: paper ${times(p.value)}, lossless ${times(l.value)}` : 'Energy improvement: no step yet';
   // The two labels at the right keep their distance.
@@ -44,7 +45,7 @@ export function energyChart(history, size) {
   const name = (/** @type {typeof p} */ point, /** @type {string} */ text, /** @type {string} */ colour, /** @type {number} */ dy) =>
     Plot.text(point ? [point] : [], { x: 'step', y: 'value', text: () => text, dx: 8, dy, textAnchor: 'start', fill: colour, fontWeight: 600 });
   return frame(size, label, {
-    x: steps(history.at(-1)?.step ?? 0, width, 'step'),
+    x: steps(end, width, 'step'),
     y: { domain: [1, high], label: null, ticks: 5, tickFormat: (/** @type {number} */ v) => `${v}×` },
     marginRight: 62,
     marginBottom: 36,
@@ -52,7 +53,9 @@ export function energyChart(history, size) {
       grid(theme, 5),
       Plot.ruleY([1], { stroke: theme.soft }),
       Plot.ruleX(pruningChanges(history), { x: 'step', stroke: theme.soft, strokeDasharray: '2,3' }),
-      Plot.text(pruningChanges(history), { x: 'step', frameAnchor: 'top', text: (d) => d.pruning, dx: 4, textAnchor: 'start', fill: theme.soft, fontSize: 11 }),
+      ...pruningChanges(history).map((change) =>
+        Plot.text([change], { x: 'step', frameAnchor: 'top', text: 'pruning', ...beside(change.step, end), fill: theme.soft, fontSize: 11 }),
+      ),
       ...pruningMark(size),
       ...line(paper, theme.paper, undefined),
       ...line(lossless, theme.lossless, '6,3'),

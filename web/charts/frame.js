@@ -57,13 +57,20 @@ export function behind(others, points) {
   );
 }
 
-/** A line where the network was pruned, and what follows is fine-tuning. @param {Size} size @param {string} [word] */
-export function pruningMark({ pruned = null, theme }, word = '') {
+/**
+ * A word beside a line at a step: on its left near the axis's end, where the curves' names stand.
+ * @param {number} step @param {number} last the axis's last step
+ */
+export function beside(step, last) {
+  return step > 0.75 * last ? { dx: -4, textAnchor: /** @type {const} */ ('end') } : { dx: 4, textAnchor: /** @type {const} */ ('start') };
+}
+
+/** A line where the network was pruned, and what follows is fine-tuning. @param {Size} size @param {number} [last] the axis's last step, where the line is named */
+export function pruningMark({ pruned = null, theme }, last) {
   if (pruned === null) return [];
-  return [
-    Plot.ruleX([pruned], { stroke: theme.ink, strokeWidth: 1, strokeDasharray: '4,3' }),
-    Plot.text(word ? [pruned] : [], { x: (step) => step, frameAnchor: 'top', text: () => word, dx: 4, textAnchor: 'start', lineAnchor: 'top', fill: theme.soft, fontSize: 11 }),
-  ];
+  const line = Plot.ruleX([pruned], { stroke: theme.ink, strokeWidth: 1, strokeDasharray: '4,3' });
+  if (last === undefined) return [line];
+  return [line, Plot.text([pruned], { x: (step) => step, frameAnchor: 'top', text: () => 'pruned', ...beside(pruned, last), lineAnchor: 'top', fill: theme.soft, fontSize: 11 })];
 }
 
 /** The last step of any of these. @param {{ step: number }[][]} histories */

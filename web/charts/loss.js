@@ -19,16 +19,17 @@ export function lossChart(history, size, others, empty) {
   const mean = smoothed(raw);
   const last = mean.at(-1);
   const top = [raw, ...curves].flat().reduce((most, point) => Math.max(most, point.value), 0);
+  const end = lastStep(history, ...curves);
   const label = last ? `Loss over ${last.step} steps, now about ${short(last.value)}` : 'Loss: no step yet';
   return frame(size, label, {
-    x: steps(lastStep(history, ...curves), width),
+    x: steps(end, width),
     // One outlier must not flatten the rest; the axis covers what the running mean reaches, and half more.
     y: { domain: [0, Math.min(top, 1.5 * Math.max(0, ...[mean, ...curves].flat().map((p) => p.value))) || 2.5], label: null, ticks: 5, clamp: true },
     marginRight: BESIDE_CURVE,
     marks: [
       grid(theme, 5),
       Plot.ruleY([0], { stroke: theme.soft }),
-      ...pruningMark(size, 'pruned'),
+      ...pruningMark(size, end),
       ...behind(others, curve),
       // Loss curves fall: the upper right is free of them.
       Plot.text(last ? [] : [empty], { frameAnchor: curves.length > 0 ? 'top-right' : 'middle', text: (d) => d, fill: theme.soft, fontSize: 13, dy: curves.length > 0 ? 6 : 0, stroke: theme.ground, strokeWidth: 6 }),
