@@ -130,3 +130,21 @@ fn an_interrupted_run_says_how_to_go_on() {
         "{said}"
     );
 }
+
+#[test]
+fn a_run_that_cannot_begin_leaves_no_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (made, held) = (folder.path().join("made"), folder.path().join("held"));
+    std::fs::create_dir(&held).expect("made");
+    for run in [&made, &held] {
+        for more in [vec!["--data=/nowhere"], [&TINY[..], &["--batch=0"]].concat(), vec!["--resume"]] {
+            let output = train(run, &more).output().expect("runs");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{said}");
+        }
+    }
+    assert!(!made.exists());
+    // What the user made stays, as it was.
+    assert_eq!(std::fs::read_dir(&held).expect("is there").count(), 0);
+}

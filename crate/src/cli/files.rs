@@ -56,7 +56,8 @@ pub fn write(what: &str, path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(what, path, |file| file.write_all(bytes))
 }
 
-/// Writes a whole file piece by piece, or nothing.
+/// Writes a whole file piece by piece, or nothing. A link is followed, and a device or pipe is written
+/// to as it stands: neither may be replaced by a file.
 ///
 /// # Errors
 /// When the disk is full or the folder can't be written.
@@ -65,15 +66,30 @@ pub fn write_with(
     path: &Path,
     content: impl FnOnce(&mut fs::File) -> std::io::Result<()>,
 ) -> Result<()> {
-    let fail = |why: std::io::Error| Error::file(what, name(path), why);
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let fail = |why: std::io::Error| Error::file(what, name(path), without_place(&why));
+    let there = fs::canonicalize(path);
+    let target = there.as_deref().unwrap_or(path);
+    if target.is_dir() {
+        return Err(Error::file(what, name(path), "it is a folder"));
+    }
+    if fs::metadata(target).is_ok_and(|held| !held.is_file()) {
+        let mut file = fs::OpenOptions::new().write(true).open(path).map_err(fail)?;
+        return content(&mut file).map_err(fail);
+    }
+    let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
     content(file.as_file_mut()).map_err(fail)?;
     // Without this a power cut after the rename could leave an empty file.
     file.as_file().sync_all().map_err(fail)?;
     widen_permissions(file.as_file()).map_err(fail)?;
-    file.persist(path).map_err(|why| fail(why.error))?;
+    file.persist(target).map_err(|why| fail(why.error))?;
     Ok(())
+}
+
+/// What the system says, without the temporary name that nobody asked for.
+fn without_place(why: &std::io::Error) -> String {
+    let said = why.to_string();
+    said.split_once(" at path ").map_or(said.as_str(), |(said, _)| said).to_owned()
 }
 
 /// Writes the ADC plan of layers, as CSV or JSON by the file's ending.
@@ -217,8 +233,36 @@ mod tests {
         let path = folder.path().join("weights");
         write("testing", &path, b"old").expect("writes");
         let blocked = folder.path().join("missing").join("weights");
-        assert!(write("testing", &blocked, b"new").is_err());
+        let said = write("testing", &blocked, b"new").expect_err("blocked").to_string();
+        assert!(!said.contains(" at path "), "{said}");
+        assert!(write("testing", folder.path(), b"new").is_err(), "a folder is no file");
         assert_eq!(fs::read(&path).expect("reads"), b"old");
         assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1, "no temporary file stays");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_and_a_pipe_is_not_replaced() {
+        use std::io::Read;
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let folder = tempfile::tempdir().expect("a folder");
+        let [held, link, pipe] = ["held", "link", "pipe"].map(|name| folder.path().join(name));
+        write("testing", &held, b"old").expect("writes");
+        symlink(&held, &link).expect("links");
+        write("testing", &link, b"new").expect("writes");
+        assert_eq!(fs::read(&held).expect("reads"), b"new");
+        assert!(fs::symlink_metadata(&link).expect("is there").is_symlink());
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("runs").success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || {
+                let mut read = Vec::new();
+                fs::File::open(pipe).expect("opens").read_to_end(&mut read).expect("reads");
+                read
+            }
+        });
+        write("testing", &pipe, b"through").expect("writes");
+        assert_eq!(reader.join().expect("reads"), b"through");
+        assert!(fs::metadata(&pipe).expect("is there").file_type().is_fifo());
     }
 }

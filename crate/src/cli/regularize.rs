@@ -80,9 +80,11 @@ pub fn run(options: &Options) -> Result<()> {
 fn kind(name: &str) -> Result<RegularizerKind> {
     let known = serde_json::from_value(serde_json::Value::from(name));
     match known {
-        Ok(RegularizerKind::None) | Err(_) => {
-            Err(Error::field("kind", name, "see crossdub regularize --help"))
-        }
+        Ok(RegularizerKind::None) | Err(_) => Err(Error::field(
+            "kind",
+            name,
+            "takes gated, ungated, mean-and-variance, mean-and-gated-variance or group-lasso-tile, -row, -column",
+        )),
         Ok(kind) => Ok(kind),
     }
 }

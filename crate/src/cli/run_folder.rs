@@ -19,6 +19,8 @@ pub const KEEP: u16 = 2;
 /// The folder.
 pub struct RunFolder {
     path: PathBuf,
+    /// Whether the folder was not there before.
+    made: bool,
     keep: usize,
     /// Lines not yet written; they go out with the checkpoint that holds their steps.
     pending: String,
@@ -42,10 +44,20 @@ impl RunFolder {
     /// When it can't be made.
     pub fn open(path: &Path) -> Result<Self> {
         let checkpoints = path.join("checkpoints");
+        let made = !path.exists();
         fs::create_dir_all(&checkpoints)
             .map_err(|why| Error::file("making a run's folder", files::name(&checkpoints), why))?;
         let (path, pending, keep) = (path.to_owned(), String::new(), usize::from(KEEP));
-        Ok(Self { path, keep, pending, began: Instant::now(), earlier: 0.0 })
+        Ok(Self { path, made, keep, pending, began: Instant::now(), earlier: 0.0 })
+    }
+
+    /// Leaves no trace of a run that could not begin; what has anything in it stays.
+    pub fn abandon(&self) {
+        let own = [self.path.join("checkpoints"), self.path.clone()];
+        for empty in own.iter().take(if self.made { 2 } else { 1 }) {
+            // Only an empty folder can be removed so; the rest is none of ours.
+            let _ = fs::remove_dir(empty);
+        }
     }
 
     /// The same, but keeps so many checkpoints.

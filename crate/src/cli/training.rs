@@ -87,11 +87,12 @@ pub fn run(
         return dry_run::run(session, usize::from(job.keep), job.json);
     }
     let mut folder = RunFolder::open(&job.out)?.keeping(usize::from(job.keep));
-    let mut session = if job.resume {
-        resume(job, &mut folder, data, devices)?
+    let session = if job.resume {
+        resume(job, &mut folder, data, devices)
     } else {
-        begin(job, &folder, base, &fields()?)?
+        fields().and_then(|fields| begin(job, &folder, base, &fields))
     };
+    let mut session = session.inspect_err(|_| folder.abandon())?;
     let stop = stop_flag()?;
     let how = Follow {
         checkpoint_every: job.checkpoint_every,

@@ -84,7 +84,7 @@ fn other_kind(slot: &Value, value: &Value) -> Option<&'static str> {
             Some("is too large")
         }
         Value::Number(held) if held.is_u64() && !whole_number => Some("takes a whole number of 0 or more"),
-        Value::Number(_) if !value.is_number() => Some("takes a number"),
+        Value::Number(_) if !value.is_number() => Some("takes a finite number"),
         Value::String(_) if !value.is_string() && !value.is_number() => Some("takes a text"),
         Value::Array(_) if !value.is_array() => Some("takes a list of whole numbers"),
         _ => None,
@@ -175,7 +175,7 @@ mod tests {
             (serde_json::json!({ "batch": "x" }), "invalid batch (\"x\"): takes a whole number of 0 or more"),
             (serde_json::json!({ "batch": 1.5 }), "invalid batch (1.5): takes a whole number of 0 or more"),
             (serde_json::json!({ "seed": 1e16 }), "invalid seed (1e+16): is too large"),
-            (serde_json::json!({ "lambda": null }), "invalid lambda (null): takes a number"),
+            (serde_json::json!({ "lambda": null }), "invalid lambda (null): takes a finite number"),
             (serde_json::json!({ "augment": 1 }), "invalid augment (1): takes true or false"),
             (serde_json::json!({ "plan": [8] }), "invalid plan ([8]): takes a text"),
             (serde_json::json!({ "per": "row" }), "invalid per (\"row\"): takes tile or column"),

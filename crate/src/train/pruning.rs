@@ -93,7 +93,7 @@ impl PruneSpec {
     pub fn threshold(&self, hardware: &HardwareSpec) -> Result<Threshold> {
         match (self.rule, self.target) {
             (Rule::Budget, Some(target)) => Ok(Threshold::Target(target)),
-            (Rule::Budget, None) => Err(Error::field("target", "", "the rule budget needs one")),
+            (Rule::Budget, None) => Err(Error::field("target", "none", "the rule budget needs one")),
             _ if self.ratios.is_empty() => Ok(Threshold::Tolerance(hardware.tol)),
             _ => Ok(Threshold::Ratios(self.ratios.clone())),
         }

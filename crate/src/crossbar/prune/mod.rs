@@ -127,7 +127,7 @@ pub fn prune(layers: &mut [Matrix], shape: TileShape, rule: Rule, threshold: &Th
             let budget = budget::Budget { target: *target, energy: &energy, weights: None };
             return budget::prune(layers, shape, &importance, &budget);
         }
-        (Rule::Budget, _) => return Err(Error::field("target", "", "the rule budget needs one")),
+        (Rule::Budget, _) => return Err(Error::field("target", "none", "the rule budget needs one")),
         (_, Threshold::Target(target)) => {
             return Err(Error::field("target", target, format!("the rule {} takes none", rule.id())));
         }
