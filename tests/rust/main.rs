@@ -20,6 +20,7 @@ mod published;
 mod pytorch;
 mod recipe_files;
 mod recipes;
+mod refusals;
 #[cfg(feature = "remote")]
 mod remote;
 mod resume;

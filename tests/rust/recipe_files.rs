@@ -46,6 +46,36 @@ fn a_recipe_s_mistakes_are_named() {
     assert_eq!(lambdas, [1e-3, 0.5, 1e-3, 1e-3]);
 }
 
+/// A pruning stands behind hours of training: what is wrong with it is said before them.
+#[test]
+fn a_pruning_that_cannot_be_done_is_refused_before_anything_is_trained() {
+    for (set, named) in [
+        ("prune.ratios=[1,200,3]", "prune.ratios (200)"),
+        ("prune.ratios=[1,2]", "3 crossbar layers"),
+        ("prune.rule=budget", "prune.target (none)"),
+        ("prune.compensate=true", ""),
+    ] {
+        let change = grid::change(set).expect("valid");
+        match Recipe::read(TINY, &[change]) {
+            Ok(_) => assert!(named.is_empty(), "{set}"),
+            Err(error) => assert!(!named.is_empty() && error.to_string().contains(named), "{error}"),
+        }
+    }
+    let both = |first: &str, second: &str| {
+        let changes = [first, second].map(|set| grid::change(set).expect("valid"));
+        Recipe::read(TINY, &changes).expect_err(second).to_string()
+    };
+    assert!(both("prune.rule=budget", "prune.target=0.5").contains("prune.target (0.5)"));
+    assert!(both("prune.compensate=true", "prune.images=0").contains("prune.images (0)"));
+    for name in ["../out", "", ".", "..", "a/b", "a\\nb"] {
+        let text = TINY.replace("name = \"tiny\"", &format!("name = \"{name}\""));
+        assert!(
+            Recipe::read(&text, &[]).expect_err(name).to_string().starts_with("invalid name ("),
+            "{name}"
+        );
+    }
+}
+
 /// What the images are opened by, and the devices, can't differ between the recipe and its stages.
 #[test]
 fn a_change_of_images_or_devices_reaches_the_recipe_and_every_stage() {

@@ -150,7 +150,8 @@ fn write(workshop: &Workshop, findings: &Findings, load: &str) -> Result<String>
     let path = workshop.root.join("docs/measurements.md");
     let mut text = format!(
         "# Measurements\n\n{}{load}\n\nMedians of several runs. Ratios count, not milliseconds: over 1 is faster than \
-        the other.\n\n{table}",
+        the other. What the regularizer costs is a median\nof paired steps, so it need not be the quotient of the two \
+        medians shown.\n\n{table}",
         machine(workshop)
     );
     for note in &findings.missing {

@@ -91,7 +91,7 @@ pub fn bits_of_level(resolution: Resolution, tile: usize, bin: usize) -> Result<
 mod tests {
     use super::*;
 
-    /// The paper's two headlines, from the authors' histograms (method.md, section 6).
+    /// The paper's two headlines, from the authors' histograms.
     #[test]
     fn the_headlines_come_out() {
         let check = |tile, histogram: &[u64], model, expected: f64| {

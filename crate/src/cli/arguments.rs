@@ -61,7 +61,7 @@ pub struct ModelOptions {
     /// Batch normalization after each convolution of your plan
     #[arg(long, requires = "plan")]
     pub batch_norm: bool,
-    /// Width and height that ImageNet's images are brought to [default: 224]
+    /// Width and height of the images: those that ImageNet's are brought to [default: 224, or 32 for other data]
     #[arg(long, value_name = "PIXELS")]
     pub side: Option<usize>,
 }

@@ -15,6 +15,7 @@ use crate::spec::{RunSpec, SCHEMA_VERSION};
 
 /// Looks at data sets
 #[derive(Debug, Args)]
+#[command(after_help = "Example: crossdub data info cifar-10-batches-bin")]
 pub struct Options {
     #[command(subcommand)]
     command: Command,

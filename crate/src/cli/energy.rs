@@ -1,5 +1,7 @@
 //! `crossdub energy`: ADC energy of a published tile histogram.
 
+use std::cell::Cell;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -40,6 +42,8 @@ struct Answer {
     adc: String,
     resolution: Resolution,
     unit: Unit,
+    /// Whether a conversion has bits beyond the model's range.
+    extrapolated: bool,
     #[serde(flatten)]
     energy: Energy,
 }
@@ -50,19 +54,24 @@ pub fn run(options: &Options) -> Result<()> {
     let converter = converter(&options.adc, options.converter.settings()?)?;
     let own = || Model::from_id(&options.adc).map_or(Resolution::Paper, Model::resolution);
     let resolution = options.resolution.unwrap_or_else(own);
+    let beyond = Cell::new(false);
     let energy = Energy::of_levels(resolution, options.tile, &options.histogram, |bits| {
-        Ok(converter.cost(bits)?.energy)
+        let cost = converter.cost(bits)?;
+        beyond.set(beyond.get() || cost.extrapolated);
+        Ok(cost.energy)
     })?;
     let answer = Answer {
         schema_version: SCHEMA_VERSION,
         adc: converter.id().to_owned(),
         resolution,
         unit: converter.unit(),
+        extrapolated: beyond.get(),
         energy,
     };
+    let mark = if answer.extrapolated { " (extrapolated beyond the model's range)" } else { "" };
     output::report(options.json, &answer, || {
         format!(
-            "{} at resolution {resolution}, in {}: {} dense, {} at its levels: {}\n",
+            "{} at resolution {resolution}, in {}: {} dense, {} at its levels: {}{mark}\n",
             answer.adc,
             answer.unit,
             human::number(energy.dense),

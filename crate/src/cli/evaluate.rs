@@ -28,7 +28,7 @@ pub struct Options {
     model: ModelOptions,
     #[command(flatten)]
     data: DataOptions,
-    /// cpu, webgpu or auto
+    /// auto, cpu, or another that crossdub devices lists
     #[arg(long, default_value = "auto")]
     device: String,
     /// Prints one JSON object

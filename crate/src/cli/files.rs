@@ -2,7 +2,7 @@
 //! a killed process or a full disk never leaves half of one.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use super::image_files;
@@ -36,7 +36,14 @@ pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
     if size.len() > MAX_FILE {
         return Err(fail(&format!("it has {} bytes, at most {MAX_FILE} are read", size.len())));
     }
-    fs::read(path).map_err(|why| fail(&why))
+    // A device has no size, and may have no end.
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|why| fail(&why))?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|why| fail(&why))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(fail(&format!("it has more than {MAX_FILE} bytes, the most that are read")));
+    }
+    Ok(bytes)
 }
 
 /// Reads someone's weights.
@@ -46,6 +53,25 @@ pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
 pub fn read_weights(path: &Path) -> Result<Weights> {
     let bytes = read("reading weights", path)?;
     Weights::from_bytes(&bytes).map_err(|error| error.in_file(&name(path)))
+}
+
+/// Checks that no two outputs are the same file, where one would be lost.
+///
+/// # Errors
+/// Names the second option of the two.
+pub fn distinct(outputs: &[(&str, Option<&Path>)]) -> Result<()> {
+    let mut seen: Vec<(&str, std::path::PathBuf)> = Vec::new();
+    for (option, path) in outputs.iter().filter_map(|(option, path)| Some((*option, (*path)?))) {
+        // A file that is not there yet is known by its folder.
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let whole = fs::canonicalize(folder).map(|folder| folder.join(path.file_name().unwrap_or_default()));
+        let whole = whole.unwrap_or_else(|_| path.to_owned());
+        if let Some((other, _)) = seen.iter().find(|(_, held)| *held == whole) {
+            return Err(Error::field(option, name(path), format!("is the file of {other} already")));
+        }
+        seen.push((option, whole));
+    }
+    Ok(())
 }
 
 /// Writes a whole file, or nothing.
@@ -243,7 +269,6 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_link_is_followed_and_a_pipe_is_not_replaced() {
-        use std::io::Read;
         use std::os::unix::fs::{FileTypeExt, symlink};
         let folder = tempfile::tempdir().expect("a folder");
         let [held, link, pipe] = ["held", "link", "pipe"].map(|name| folder.path().join(name));

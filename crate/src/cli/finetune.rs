@@ -19,7 +19,13 @@ use crate::spec::RunSpec;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: crossdub finetune pruned.safetensors --model vgg-small --data cifar-10-batches-bin --out tuned\n         \
-    crossdub finetune --out tuned --resume"
+    crossdub finetune --out tuned --resume",
+    mut_arg("regularizer", |arg| arg.help("Term added to the loss [default: none]")),
+    mut_arg("learning_rate", |arg| arg.help("Learning rate [default: 0.01]")),
+    mut_arg("momentum", |arg| arg.help("Momentum [default: 0]")),
+    mut_arg("weight_decay", |arg| arg.help("Weight decay [default: 0]")),
+    mut_arg("epochs", |arg| arg.help("Passes over the training images [default: 5]")),
+    mut_arg("trainable", |arg| arg.help("What is trained: all, or the convolutions' weights alone [default: convolutions]"))
 )]
 pub struct Options {
     /// Pruned weights: .safetensors, or a PyTorch .pt or .pth state dict

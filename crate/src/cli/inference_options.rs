@@ -35,9 +35,6 @@ pub struct InferenceOptions {
     positions: Option<Vec<u64>>,
     #[command(flatten)]
     model: ModelOptions,
-    /// Width and height of the images that --model or --plan takes; without, 32, or 224 for ImageNet's
-    #[arg(long, value_name = "PIXELS")]
-    side: Option<usize>,
     /// Share of the converters in the energy of the whole accelerator before pruning: 0 to 1, or isaac (58 % of its tiles' power)
     #[arg(long, value_name = "SHARE")]
     adc_share: Option<String>,
@@ -117,7 +114,7 @@ impl InferenceOptions {
         if spec.is_for_imagenet() {
             spec.data = DataSource::ImageNet;
         }
-        spec.side = self.side.unwrap_or(spec.side);
+        spec.side = self.model.side.unwrap_or(spec.side);
         spec.validate()?;
         let known = Plan::of(&spec, CLASSES)?.positions();
         let by_name = layers.iter().any(|layer| known.iter().any(|(known, _, _)| *known == layer.name));

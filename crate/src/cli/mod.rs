@@ -155,5 +155,18 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+        // What clap itself checks only in builds with debug assertions, which there are none of.
+        fn check(command: &clap::Command) {
+            let ids: Vec<_> = command.get_arguments().map(clap::Arg::get_id).collect();
+            let once: std::collections::BTreeSet<_> = ids.iter().collect();
+            assert_eq!(
+                once.len(),
+                ids.len(),
+                "an argument of {} is there twice: {ids:?}",
+                command.get_name()
+            );
+            command.get_subcommands().for_each(check);
+        }
+        check(&Arguments::command());
     }
 }

@@ -1,6 +1,6 @@
 //! What goes to stdout and stderr: results there, everything else here.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 use tracing_subscriber::Layer;
@@ -20,8 +20,11 @@ pub fn start_log(verbose: u8) {
     // What Burn warns of ends in an error of ours, said once; a lost connection would otherwise be said for every tensor.
     let burn = if verbose < 2 { LevelFilter::OFF } else { LevelFilter::DEBUG };
     let shown = Targets::new().with_default(level).with_target("burn", burn);
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_target(false)
+        .without_time();
     // Fails only when a log was already started, as when tests call commands in one process.
     drop(tracing_subscriber::registry().with(lines.with_filter(shown)).try_init());
 }

@@ -49,7 +49,7 @@ pub struct Options {
     /// Keeps the last N training images for the test split, instead of the test file
     #[arg(long, value_name = "N", default_value_t = 0)]
     holdout: usize,
-    /// cpu, webgpu or auto
+    /// auto, cpu, or another that crossdub devices lists
     #[arg(long, default_value = "auto")]
     device: String,
     /// Prints one JSON object

@@ -65,6 +65,11 @@ pub fn run(options: &Options) -> Result<()> {
     let (mut loss, mut tiles, mut gradients) = (0.0, 0, Vec::new());
     for tensor in weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4 && !tensor.data.is_empty()) {
         let (value, gradient) = evaluate(&regularizer, tensor, &compute)?;
+        if !value.is_finite() || gradient.data.iter().any(|part| !part.is_finite()) {
+            let place = format!("{}, {}", files::name(&options.weights), tensor.name);
+            let why = "its value or gradient is no finite number: the weights or lambda are too large for 32-bit floats";
+            return Err(Error::file("computing the regularizer", place, why));
+        }
         loss += value;
         tiles += Tiling::new(regularizer.shape, tensor.shape[0], tensor.shape[1..].iter().product()).len();
         gradients.push(gradient);

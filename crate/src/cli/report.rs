@@ -59,6 +59,11 @@ struct One<'a> {
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
+    files::distinct(&[
+        ("out", Some(&options.out)),
+        ("json", options.json.as_deref()),
+        ("csv", options.csv.as_deref()),
+    ])?;
     let mut found = Vec::new();
     for folder in &options.folders {
         find(folder, DEPTH, &mut found)?;

@@ -89,6 +89,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let recipe =
         Recipe::read(&text, &changes).map_err(|error| error.in_file(&files::name(&options.recipe)))?;
+    weights_are_there(&recipe)?;
     let out = options.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
     let images = Gallery::new(options.how.reading.into()).open(&recipe)?;
     let compute = pollster::block_on(Compute::of(&recipe.spec))?;
@@ -112,6 +113,14 @@ pub fn run(options: &Options) -> Result<()> {
     };
     keep(&out, &report, &weights)?;
     output::report(options.json, &report, || describe(&report, &out))
+}
+
+/// Whether the weights that stages start from can be read: said before hours of training, not after.
+pub fn weights_are_there(recipe: &Recipe) -> Result<()> {
+    for path in recipe.stages.iter().filter_map(|stage| stage.weights.as_deref()) {
+        files::read_weights(Path::new(path))?;
+    }
+    Ok(())
 }
 
 /// Writes a run's report, and its final weights beside it.

@@ -133,6 +133,13 @@ impl RunFolder {
         files::write("listing bad images", &self.path.join("skipped-images.txt"), lines.as_bytes())
     }
 
+    /// Writes the metrics so far, of a run that has failed: on a full disk there is nothing more to say.
+    pub fn keep_metrics(&mut self) {
+        if !self.pending.is_empty() {
+            drop(self.flush_metrics());
+        }
+    }
+
     fn flush_metrics(&mut self) -> Result<()> {
         let path = self.path.join("metrics.jsonl");
         let fail = |why| Error::file("writing metrics", files::name(&path), why);

@@ -37,7 +37,7 @@ pub struct Options {
     /// Points of accuracy that the proposed ratio of a layer may cost
     #[arg(long, value_name = "POINTS", default_value_t = SensitivitySpec::default().drop)]
     drop: f64,
-    /// cpu, webgpu or auto
+    /// auto, cpu, or another that crossdub devices lists
     #[arg(long, default_value = "auto")]
     device: String,
     /// Prints one JSON object

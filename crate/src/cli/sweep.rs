@@ -14,7 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::images::{Gallery, hex};
-use super::run::{How, keep};
+use super::run::{How, keep, weights_are_there};
 use super::stages::{Ended, Runner};
 use super::training::stop_flag;
 use super::{files, human, output};
@@ -64,6 +64,9 @@ pub struct Options {
     /// Does one run alone, by its number from 0, and waits for stages that others work on
     #[arg(long, value_name = "I")]
     task: Option<usize>,
+    /// Goes on with a sweep that was stopped, which is what happens anyway
+    #[arg(long)]
+    resume: bool,
     /// Prints how many runs there are
     #[arg(long)]
     count: bool,
@@ -160,6 +163,7 @@ fn plan(options: &Options) -> Result<Vec<Run>> {
         let all: Vec<Change> = changes.iter().cloned().chain(point.changes.iter().cloned()).collect();
         let recipe =
             Recipe::read(&text, &all).map_err(|error| error.in_file(&files::name(&options.recipe)))?;
+        weights_are_there(&recipe)?;
         let mut name = short(point.name());
         if !names.insert(name.clone()) {
             name = format!("{name}-{index}");
@@ -252,8 +256,8 @@ impl<'a> Sweep<'a> {
                         thread::sleep(PATIENCE);
                     }
                 }
-                // A run that diverged says something about its values; the others go on.
-                Err(error @ Error::Diverged { .. }) => {
+                // A run that diverged, or a target out of reach, says something about its values; the others go on.
+                Err(error @ (Error::Diverged { .. } | Error::Field { .. })) => {
                     self.bars.suspend(|| output::say(&format!("[{}] failed: {error}", run.name)));
                     locked(lines).push(line(&run, "failed", None, Some(error.to_string())));
                 }

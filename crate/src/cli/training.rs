@@ -87,11 +87,10 @@ pub fn run(
         return dry_run::run(session, usize::from(job.keep), job.json);
     }
     let mut folder = RunFolder::open(&job.out)?.keeping(usize::from(job.keep));
-    let session = if job.resume {
-        resume(job, &mut folder, data, devices)
-    } else {
-        fields().and_then(|fields| begin(job, &folder, base, &fields))
-    };
+    let session = fields().and_then(|fields| match job.resume {
+        true => resume(job, &mut folder, data, devices, &fields),
+        false => begin(job, &folder, base, &fields),
+    });
     let mut session = session.inspect_err(|_| folder.abandon())?;
     let stop = stop_flag()?;
     let how = Follow {
@@ -125,8 +124,10 @@ fn resume(
     folder: &mut RunFolder,
     data: Option<&Path>,
     devices: &Map<String, Value>,
+    given: &Map<String, Value>,
 ) -> Result<Session> {
     let mut fields = folder.read_config()?;
+    refuse_changes(&fields, given, devices)?;
     fields.extend(devices.clone());
     let Some(checkpoint) = folder.newest_checkpoint()? else {
         folder.cut_metrics(0)?;
@@ -143,6 +144,42 @@ fn resume(
     checkpoint.resume(data, compute, files::available_memory())
 }
 
+/// A run goes on as it was begun, on whatever devices: a field that is asked for in vain is refused.
+fn refuse_changes(
+    begun: &Map<String, Value>,
+    given: &Map<String, Value>,
+    devices: &Map<String, Value>,
+) -> Result<()> {
+    let why = |old: &Value| format!("the run was begun with {old}, and --resume goes on with that");
+    let none = Value::from("none");
+    for name in [WEIGHTS, MASKS] {
+        let old = begun.get(name).unwrap_or(&none);
+        match given.get(name) {
+            Some(new) if new != FROM_ZEROS && new != old => return Err(Error::field(name, new, why(old))),
+            _ => {}
+        }
+    }
+    let (spec, hardware) = apply(&RunSpec::default(), &HardwareSpec::default(), &fields_alone(begun))?;
+    let mut asked = fields_alone(given);
+    asked.retain(|name, _| !devices.contains_key(name));
+    let (new_spec, new_hardware) = apply(&spec, &hardware, &asked)?;
+    let before = settled(&Map::new(), &spec, &hardware);
+    let after = settled(&Map::new(), &new_spec, &new_hardware);
+    match after.iter().find(|(name, value)| before.get(*name) != Some(value)) {
+        Some((name, new)) => Err(Error::field(name, new, why(before.get(name).unwrap_or(&none)))),
+        None => Ok(()),
+    }
+}
+
+/// The fields of the specification among those of `config.toml`.
+fn fields_alone(fields: &Map<String, Value>) -> Map<String, Value> {
+    let mut flat = fields.clone();
+    for name in [DATA, WEIGHTS, MASKS, MAX_BAD] {
+        flat.remove(name);
+    }
+    flat
+}
+
 /// How the run's images are read: as this command says, or as the run was begun.
 fn reading(job: &Job, fields: &Map<String, Value>) -> Reading {
     let kept = fields.get(MAX_BAD).and_then(Value::as_f64);
@@ -151,11 +188,7 @@ fn reading(job: &Job, fields: &Map<String, Value>) -> Reading {
 
 /// A session from flat fields.
 fn open(base: &RunSpec, fields: &Map<String, Value>, job: &Job) -> Result<Session> {
-    let mut flat = fields.clone();
-    for name in [DATA, WEIGHTS, MASKS, MAX_BAD] {
-        flat.remove(name);
-    }
-    let (mut spec, hardware) = apply(base, &HardwareSpec::default(), &flat)?;
+    let (mut spec, hardware) = apply(base, &HardwareSpec::default(), &fields_alone(fields))?;
     let data = path_of(fields, DATA).ok_or_else(|| Error::field("data", "", "name it with --data"))?;
     let data = files::open_source(&data, &mut spec, reading(job, fields))?;
     let path = path_of(fields, WEIGHTS);
@@ -232,6 +265,15 @@ pub struct Follow<'a> {
 /// # Errors
 /// When the run diverges, the disk is full, or it was told to leave.
 pub async fn follow(session: &mut Session, folder: &mut RunFolder, how: &Follow<'_>) -> Result<()> {
+    let result = follow_steps(session, folder, how).await;
+    if result.is_err() {
+        // The steps that led there explain it; a resumed run cuts off what its checkpoint does not hold.
+        folder.keep_metrics();
+    }
+    result
+}
+
+async fn follow_steps(session: &mut Session, folder: &mut RunFolder, how: &Follow<'_>) -> Result<()> {
     let bar = how.bars.add(progress_bar(session, how.label));
     let mut saved = Instant::now();
     while !session.finished() {

@@ -1,5 +1,4 @@
-//! Counted sparsity: exact zeros and "almost zeros" of every tile and its least sparse column
-//! (method.md, section 3).
+//! Counted sparsity: exact zeros and "almost zeros" of every tile and its least sparse column.
 
 use super::level::Levels;
 use super::tiling::{Tile, TileShape, Tiling};

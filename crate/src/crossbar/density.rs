@@ -1,5 +1,5 @@
 //! Hoyer density: a column's effective number of active rows, which the regularizer lowers and
-//! balances (method.md, section 2).
+//! balances.
 
 use super::tiling::{Tile, TileShape, Tiling};
 use crate::matrix::Matrix;

@@ -1,5 +1,4 @@
-//! Discrete levels: a tile at level `k` has the sparsity `1 - 2^-k`, which saves `k` ADC bits
-//! (method.md, section 3).
+//! Discrete levels: a tile at level `k` has the sparsity `1 - 2^-k`, which saves `k` ADC bits.
 
 /// The levels `0..=N+1` of a crossbar with `tile` rows, `N = ceil(log2(tile))`.
 ///

@@ -1,4 +1,4 @@
-//! The mapping: which weights lie in which tile (method.md, section 1).
+//! The mapping: which weights lie in which tile.
 
 use std::ops::Range;
 
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    /// The counts of method.md: VGG11's convolutions at four tile sizes.
+    /// VGG11's convolutions at four tile sizes.
     #[test]
     fn vgg11_has_the_published_number_of_tiles() {
         let widths =

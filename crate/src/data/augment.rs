@@ -1,5 +1,4 @@
-//! The per-image standardization and the augmentation, written once and used everywhere
-//! (method.md, section 5).
+//! The per-image standardization and the augmentation, written once and used everywhere.
 
 use rand::Rng;
 

@@ -66,6 +66,12 @@ impl Recipe {
             toml::from_str(source).map_err(|why| Error::file("reading the recipe", "", why))?;
         let mut stages = stage_tables(&mut fields)?;
         let name = text(&mut fields, "name")?.unwrap_or_else(|| "recipe".to_owned());
+        // It names the run's folder.
+        let harmless = |c: char| c.is_alphanumeric() || " .,-_+=()".contains(c);
+        if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(harmless) {
+            let why = "takes up to 100 letters, digits, blanks and .,-_+=(), and begins with no point";
+            return Err(Error::field("name", name, why));
+        }
         let description = text(&mut fields, "description")?.unwrap_or_default();
         for change in changes {
             lay_over(&mut fields, &mut stages, change)?;

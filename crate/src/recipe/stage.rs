@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::crossbar::prune::Rule;
 use crate::error::{Error, Result};
+use crate::model::network::Plan;
 use crate::spec::{DataSource, DeviceChoice, HardwareSpec, RegularizerKind, RunSpec, apply};
 use crate::train::pruning::PruneSpec;
 
@@ -159,7 +160,7 @@ impl Stage {
         match kind {
             "train" => Ok(Work::Train(apply(spec, hardware, fields)?.0)),
             "finetune" => Ok(Work::Finetune(apply(&spec.for_finetuning(), hardware, fields)?.0)),
-            _ => prune_spec(fields).map(Work::Prune),
+            _ => prune_spec(fields, spec, hardware).map(Work::Prune),
         }
     }
 
@@ -234,7 +235,7 @@ pub(super) fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Option
 }
 
 /// A pruning stage's fields, one at a time, so that a refusal can name the one.
-fn prune_spec(fields: &Map<String, Value>) -> Result<PruneSpec> {
+fn prune_spec(fields: &Map<String, Value>, network: &RunSpec, hardware: &HardwareSpec) -> Result<PruneSpec> {
     let mut all = Map::new();
     for (field, value) in fields {
         all.insert(field.clone(), value.clone());
@@ -243,5 +244,16 @@ fn prune_spec(fields: &Map<String, Value>) -> Result<PruneSpec> {
     }
     let spec: PruneSpec =
         serde_json::from_value(Value::Object(all)).map_err(|why| Error::field("kind", "prune", why))?;
+    spec.validate(hardware, crossbar_layers(network))?;
     Ok(spec)
+}
+
+/// How many crossbar layers the network has; none where the images that it is for must be known first.
+fn crossbar_layers(network: &RunSpec) -> Option<usize> {
+    let mut network = network.clone();
+    if network.is_for_imagenet() {
+        network.data = DataSource::ImageNet;
+    }
+    // The number of classes is the data's, and changes no convolution.
+    Plan::of(&network, 10).ok().map(|plan| plan.positions().len())
 }

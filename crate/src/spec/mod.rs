@@ -93,6 +93,8 @@ fn other_kind(slot: &Value, value: &Value) -> Option<&'static str> {
 
 /// The words of the reader of JSON without what only a programmer knows.
 fn plain(why: &str) -> String {
+    // A field's own reader has named field and value already.
+    let why = why.split_once("): ").filter(|_| why.starts_with("invalid ")).map_or(why, |(_, why)| why);
     match why.split_once(", expected ") {
         Some((start, known)) if start.starts_with("unknown variant") => {
             format!("takes {}", known.trim_start_matches("one of ").replace('`', ""))

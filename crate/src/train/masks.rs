@@ -1,7 +1,7 @@
 //! Masks: weights that are zero and stay zero, whatever the optimizer does with them.
 //!
 //! Momentum and weight decay move a pruned weight away from zero; so it is set back after every
-//! step, as the authors do when they fine-tune (method.md, section 4).
+//! step, as the authors do when they fine-tune.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;

@@ -99,6 +99,18 @@ impl PruneSpec {
         }
     }
 
+    /// Checks what can be known before there are weights, for so many crossbar layers where that is known.
+    ///
+    /// # Errors
+    /// Names the field that is missing or out of range.
+    pub fn validate(&self, hardware: &HardwareSpec, layers: Option<usize>) -> Result<()> {
+        self.threshold(hardware)?.validate(layers.unwrap_or(self.ratios.len()))?;
+        if self.gathering().is_some_and(|gathering| gathering.images == 0) {
+            return Err(Error::field("images", 0, "takes 1 or more images to measure inputs on"));
+        }
+        Ok(())
+    }
+
     /// Whether a budget's importance asks for inputs.
     fn by_input(&self) -> bool {
         self.rule == Rule::Budget

@@ -1,5 +1,5 @@
-//! How much each layer bears: one layer at a time is pruned by magnitude and the accuracy measured
-//! (method.md, section 4), and a prune ratio is proposed for each.
+//! How much each layer bears: one layer at a time is pruned by magnitude and the accuracy measured,
+//! and a prune ratio is proposed for each.
 //!
 //! What stands below the pruned layer does not change. So each batch goes up the network once: the
 //! activations that enter a layer are kept, and every ratio of that layer runs from there. A residual

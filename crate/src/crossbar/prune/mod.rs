@@ -1,4 +1,4 @@
-//! Pruning to discrete levels (method.md, section 4): which level each tile goes to, and which
+//! Pruning to discrete levels: which level each tile goes to, and which
 //! weights that costs. One rule a file; this one chooses levels by sparsity and applies them.
 
 pub mod budget;
@@ -70,7 +70,10 @@ impl Threshold {
     }
 
     /// Checks the values against the number of layers.
-    fn validate(&self, layers: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// Names the value that is out of range, or says that there is not one ratio a layer.
+    pub fn validate(&self, layers: usize) -> Result<()> {
         match self {
             Self::Tolerance(tol) if tol.is_finite() && *tol >= 0.0 => Ok(()),
             Self::Tolerance(tol) => Err(Error::field("tol", tol, "takes a magnitude of 0 or more")),

@@ -1,5 +1,5 @@
-//! The rule `paper`: the authors' percentile of each column, numpy's interpolation included
-//! (method.md, section 4). Where a percentile falls below its order statistic a column can miss its level.
+//! The rule `paper`: the authors' percentile of each column, numpy's interpolation included.
+//! Where a percentile falls below its order statistic a column can miss its level.
 
 use crate::crossbar::percentile::quantile;
 
