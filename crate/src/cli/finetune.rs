@@ -15,7 +15,8 @@ use crate::spec::RunSpec;
 /// Trains pruned weights on; what is zero stays zero
 ///
 /// Defaults are the authors': learning rate 0.01, no momentum, no weight decay, no regularizer, the
-/// convolutions' weights alone; 5 epochs. Every option of crossdub train changes them.
+/// convolutions' weights alone; 5 epochs. Every option of crossdub train changes them. Without
+/// --model or --plan the network is vgg-small.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: crossdub finetune pruned.safetensors --model vgg-small --data cifar-10-batches-bin --out tuned\n         \

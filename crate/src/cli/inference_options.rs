@@ -161,6 +161,8 @@ pub fn describe(inference: &Inference) -> String {
         crossbars.with_set_cells,
         inference.input_slices,
     );
+    text += "dense means whole crossbars here, and weights are quantized: lossless figures differ from those by \
+             rows that are there, above\n";
     if !inference.zero_weight_is_zero_cell {
         text += "offset mapping: a zero weight is no zero cell, so pruning saves no bits by active rows\n";
     }

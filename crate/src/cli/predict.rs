@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use image::RgbImage;
 use image::imageops::FilterType;
 use serde::Serialize;
 
@@ -11,6 +12,7 @@ use super::arguments::ModelOptions;
 use super::evaluate::{device, network};
 use super::{files, human, image_files, output};
 use crate::data::imagenet::Reading;
+use crate::data::imagenet::decode::{Rgb, decode};
 use crate::data::source::{Labelled, Source};
 use crate::data::{Dataset, IMAGE, PIXELS, SIDE, Split, cifar10};
 use crate::device::Compute;
@@ -205,10 +207,16 @@ fn pictures(paths: &[PathBuf]) -> Result<Dataset> {
     Ok(Dataset { classes, images, labels: vec![0; paths.len()] })
 }
 
+/// The pixels of a picture, read as ImageNet's are: that notices a file that is cut off.
+fn decoded(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
+    let Rgb { width, height, pixels } = decode(bytes)?;
+    let size = |side: usize| u32::try_from(side).map_err(|why| why.to_string());
+    RgbImage::from_raw(size(width)?, size(height)?, pixels).ok_or_else(|| "it has no pixels".to_owned())
+}
+
 fn picture(path: &Path) -> Result<Vec<u8>> {
     let bytes = files::read("reading an image", path)?;
-    let fail = |why: image::ImageError| Error::file("reading an image", files::name(path), why);
-    let decoded = image::load_from_memory(&bytes).map_err(fail)?.to_rgb8();
+    let decoded = decoded(&bytes).map_err(|why| Error::file("reading an image", files::name(path), why))?;
     let side = SIDE as u32;
     let scaled = if decoded.dimensions() == (side, side) {
         decoded
@@ -235,6 +243,18 @@ mod tests {
         assert_eq!(range(Some(".."), 8), Ok(0..8));
         for bad in ["5..2", "0..9", "3", "a..b", "-1..2"] {
             assert!(range(Some(bad), 8).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_off_is_refused() {
+        let picture = RgbImage::from_fn(40, 40, |x, y| image::Rgb([(x * 6) as u8, (y * 6) as u8, 90]));
+        for format in [image::ImageFormat::Jpeg, image::ImageFormat::Png] {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, format).expect("writes");
+            let bytes = bytes.into_inner();
+            assert_eq!(decoded(&bytes).expect("whole").dimensions(), (40, 40), "{format:?}");
+            assert!(decoded(&bytes[..bytes.len() / 2]).is_err(), "{format:?}");
         }
     }
 }

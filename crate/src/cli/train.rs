@@ -14,6 +14,8 @@ use crate::error::Result;
 use crate::spec::RunSpec;
 
 /// Trains a network, with D.U.B. regularization or another
+///
+/// Without --model, --plan or --config the network is vgg-small.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: crossdub train --model vgg-small --data builtin --out run --epochs 3\n         \

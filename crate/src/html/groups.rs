@@ -59,7 +59,8 @@ impl Group {
 
 /// Puts runs that differ only in their seed together, in the order of their first.
 pub fn groups(runs: &[Run]) -> Vec<Group> {
-    let fields: Vec<_> = runs.iter().map(without_seed).collect();
+    let mut fields: Vec<_> = runs.iter().map(without_seed).collect();
+    say_alike(runs, &mut fields);
     let differing = differing(&fields);
     let mut groups: Vec<(BTreeMap<String, String>, Vec<usize>)> = Vec::new();
     for (at, own) in fields.into_iter().enumerate() {
@@ -69,6 +70,19 @@ pub fn groups(runs: &[Run]) -> Vec<Group> {
         }
     }
     groups.into_iter().map(|(fields, members)| group(runs, &fields, &differing, members)).collect()
+}
+
+/// A stage's field that one run names, as it differs from what its stages share, is named for all of them.
+fn say_alike(runs: &[Run], fields: &mut [BTreeMap<String, String>]) {
+    let named: BTreeSet<String> =
+        fields.iter().flat_map(BTreeMap::keys).filter(|n| n.contains('.')).cloned().collect();
+    for (run, fields) in runs.iter().zip(fields) {
+        for name in &named {
+            if let Some(value) = run.stage_field(name) {
+                fields.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+    }
 }
 
 fn without_seed(run: &Run) -> BTreeMap<String, String> {
@@ -134,6 +148,26 @@ mod tests {
         assert_eq!(names(&[one.clone(), two.clone()]), ["rule"]);
         assert_eq!(names(&[one.clone(), other.clone()]), ["recipe"]);
         assert_eq!(names(&[one, two, other]), ["recipe", "rule"]);
+    }
+
+    #[test]
+    fn a_value_that_is_the_recipe_s_own_is_named_beside_others() {
+        let report = |lambda: f64| {
+            let energy = serde_json::json!({ "paper": { "dense": 1.0, "actual": 1.0, "improvement": 1.0 } });
+            let spec = |lambda: f64| serde_json::json!({ "lambda": lambda, "data": "builtin", "seed": 0 });
+            serde_json::json!({
+                "name": "a", "version": "0", "schema_version": 1, "spec": spec(1.0), "hardware": { "tile": 8 },
+                "stages": [{ "name": "dub", "kind": "train", "spec": spec(lambda), "accuracy": 9.0, "loss": 1.0,
+                    "weights": 8, "zeros": 0, "histogram": [1], "energy": energy, "seconds": 1.0 }],
+                "analysis": { "histogram": [1], "energy": energy, "weights": 8, "zeros": 0 },
+                "training": { "device": "cpu", "adapter": "", "accuracy": 9.0, "loss": 1.0 },
+            })
+        };
+        let run = |lambda: f64| {
+            Run::read("place", &serde_json::to_vec(&report(lambda)).expect("JSON")).expect("a report")
+        };
+        let labels: Vec<String> = groups(&[run(1.0), run(2.0)]).iter().map(Group::label).collect();
+        assert_eq!(labels, ["a, dub.lambda 1", "a, dub.lambda 2"]);
     }
 
     #[test]

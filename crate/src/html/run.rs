@@ -206,6 +206,12 @@ impl Run {
         }
         all
     }
+
+    /// A field of one stage, by `stage.field`.
+    pub fn stage_field(&self, name: &str) -> Option<&String> {
+        let (stage, field) = name.split_once('.')?;
+        self.stages.iter().find(|own| own.name == stage)?.fields.get(field)
+    }
 }
 
 impl From<ReadStage> for Stage {
