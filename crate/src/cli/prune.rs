@@ -130,11 +130,10 @@ struct Answer {
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
-    let [out, masks, plan] = [Some(&options.out), options.masks.as_ref(), options.adc_plan.as_ref()];
     files::distinct(&[
-        ("out", out.map(PathBuf::as_path)),
-        ("masks", masks.map(PathBuf::as_path)),
-        ("adc_plan", plan.map(PathBuf::as_path)),
+        ("out", Some(&options.out)),
+        ("masks", options.masks.as_deref()),
+        ("adc_plan", options.adc_plan.as_deref()),
     ])?;
     let hardware = options.conversions.apply(&options.hardware.spec()?)?;
     let hardware = HardwareSpec { adc: options.adc.clone(), ..hardware };

@@ -1,5 +1,6 @@
 //! `crossdub run`: a recipe from its first stage to its report.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -89,7 +90,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let recipe =
         Recipe::read(&text, &changes).map_err(|error| error.in_file(&files::name(&options.recipe)))?;
-    weights_are_there(&recipe)?;
+    weights_are_there([&recipe])?;
     let out = options.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
     let images = Gallery::new(options.how.reading.into()).open(&recipe)?;
     let compute = pollster::block_on(Compute::of(&recipe.spec))?;
@@ -116,11 +117,11 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Whether the weights that stages start from can be read: said before hours of training, not after.
-pub fn weights_are_there(recipe: &Recipe) -> Result<()> {
-    for path in recipe.stages.iter().filter_map(|stage| stage.weights.as_deref()) {
-        files::read_weights(Path::new(path))?;
-    }
-    Ok(())
+/// Each file is read once, however many runs of a sweep name it.
+pub fn weights_are_there<'a>(recipes: impl IntoIterator<Item = &'a Recipe>) -> Result<()> {
+    let stages = recipes.into_iter().flat_map(|recipe| &recipe.stages);
+    let paths: BTreeSet<&str> = stages.filter_map(|stage| stage.weights.as_deref()).collect();
+    paths.into_iter().try_for_each(|path| files::read_weights(Path::new(path)).map(drop))
 }
 
 /// Writes a run's report, and its final weights beside it.

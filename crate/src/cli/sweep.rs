@@ -163,7 +163,6 @@ fn plan(options: &Options) -> Result<Vec<Run>> {
         let all: Vec<Change> = changes.iter().cloned().chain(point.changes.iter().cloned()).collect();
         let recipe =
             Recipe::read(&text, &all).map_err(|error| error.in_file(&files::name(&options.recipe)))?;
-        weights_are_there(&recipe)?;
         let mut name = short(point.name());
         if !names.insert(name.clone()) {
             name = format!("{name}-{index}");
@@ -171,7 +170,9 @@ fn plan(options: &Options) -> Result<Vec<Run>> {
         }
         Ok(Run { index, name, recipe, changes: point.changes })
     };
-    points.into_iter().enumerate().map(planned).collect()
+    let runs: Vec<Run> = points.into_iter().enumerate().map(planned).collect::<Result<_>>()?;
+    weights_are_there(runs.iter().map(|run| &run.recipe))?;
+    Ok(runs)
 }
 
 /// The run that `--task` chooses, or all.
