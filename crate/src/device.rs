@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{DType, Device};
 
+use crate::config::{DeviceChoice, Precision, TrainConfig};
 use crate::error::{Error, Result};
-use crate::spec::{DeviceChoice, Precision, RunSpec};
 
 /// A device that is ready, and what to call it.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Compute {
     ///
     /// # Errors
     /// As [`Compute::open`].
-    pub async fn of(spec: &RunSpec) -> Result<Self> {
+    pub async fn of(spec: &TrainConfig) -> Result<Self> {
         let mut first = None;
         for choice in spec.device_choices()? {
             let opened = Self::open(&choice).await?;

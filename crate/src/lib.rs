@@ -13,29 +13,28 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`error`], [`parallel`] | the one error type; a map over all cores |
-//! | [`spec`] | what a run is, one schema for options, TOML, URL and JSON |
+//! | [`config`] | what a run is, one schema for options, TOML, URL and JSON |
 //! | [`matrix`] | a layer's weights, no Burn type |
-//! | [`weights`] | named tensors from and to safetensors and PyTorch files |
-//! | [`crossbar`] | tiles, column densities, levels, pruning |
+//! | [`checkpoint`] | named tensors from and to safetensors and PyTorch files |
+//! | [`crossbar`] | tiles, column densities, levels |
 //! | [`adc`] | the bits a tile needs and what they cost |
 //! | [`data`] | images, their standardization, augmentation, batches |
 //! | [`report`] | plain results: analysis, preview, maps |
-//! | [`device`], [`model`], [`loss`] | Burn: devices, networks, regularizers |
+//! | [`device`], [`network`], [`loss`] | Burn: devices, networks, regularizers |
 //! | [`train`] | the training session |
 //! | [`simulate`] | images through simulated crossbars and converters, bit for bit |
-//! | [`recipe`] | runs of several stages, their sweeps and reports |
+//! | [`workflow`] | runs of several stages, their sweeps and reports |
 //! | `html` | runs as one page, in builds with the command line |
-//! | [`story`] | the page's trainer: train, prune, fine-tune, undo, by hand |
 //!
 //! ```
 //! use crossdub::matrix::Matrix;
 //! use crossdub::report::analyze;
-//! use crossdub::spec::HardwareSpec;
+//! use crossdub::config::HardwareConfig;
 //!
 //! // Four output channels of eight inputs; each keeps two weights.
 //! let row = [0.5, 0.0, 0.0, 0.0, -0.25, 0.0, 0.0, 0.0];
 //! let layer = Matrix::new("conv", 4, 8, row.repeat(4))?;
-//! let hardware = HardwareSpec { tile: 8, ..HardwareSpec::default() };
+//! let hardware = HardwareConfig { tile: 8, ..HardwareConfig::default() };
 //! let analysis = analyze(&[layer], &hardware);
 //! // Two of eight rows are active: level 2, so 1 of 3 bits is left.
 //! assert_eq!(analysis.histogram, [0, 0, 1, 0, 0]);
@@ -44,24 +43,26 @@
 //! ```
 
 pub mod adc;
+pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod compress;
+pub mod config;
 pub mod crossbar;
 pub mod data;
 pub mod device;
+pub mod distributed;
 pub mod error;
 #[cfg(feature = "cli")]
 pub mod html;
 pub mod loss;
 pub mod matrix;
-pub mod model;
+pub mod network;
 pub mod parallel;
-pub mod recipe;
+pub mod prune;
 pub mod report;
 pub mod simulate;
-pub mod spec;
-pub mod story;
 pub mod train;
 #[cfg(feature = "web")]
 pub mod web;
-pub mod weights;
+pub mod workflow;

@@ -11,18 +11,18 @@ use wasm_bindgen::prelude::*;
 
 use crate::adc::Model;
 use crate::adc::converter::Settings;
+use crate::checkpoint::{Weights, safetensors};
+use crate::config;
+use crate::config::{DeviceChoice, HardwareConfig, Precision, TrainConfig};
 use crate::data::{Split, open};
 use crate::device::Compute;
 use crate::error::{Error, Result};
-use crate::model::network::Plan;
+use crate::network::Plan;
 use crate::report::{self, TileDetail, adc_plan};
-use crate::spec;
-use crate::spec::{DeviceChoice, HardwareSpec, Precision, RunSpec};
-use crate::story::choice::Layers;
-use crate::story::{Earlier, Story};
 use crate::train::checkpoint::Checkpoint as Saved;
-use crate::train::session::Session;
-use crate::weights::{Weights, safetensors};
+use crate::train::trainer::Trainer;
+use crate::workflow::interactive::preview::Layers;
+use crate::workflow::interactive::{CompletedStages, InteractiveRun};
 
 /// Memory that a run in a browser may plan with: a 32-bit module has 4 GiB for everything.
 const MEMORY: u64 = 2 << 30;
@@ -54,14 +54,14 @@ pub fn backend() -> JsResult<JsValue> {
 /// Both specifications as the page starts with them.
 #[wasm_bindgen]
 pub fn defaults() -> JsResult<JsValue> {
-    both_to_js(&RunSpec::for_page(), &HardwareSpec::default())
+    both_to_js(&TrainConfig::for_page(), &HardwareConfig::default())
 }
 
 /// Both specifications with flat fields applied and checked.
 #[wasm_bindgen]
 pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsValue> {
     let (run, hardware) = (from_js(run)?, from_js(hardware)?);
-    let (run, hardware) = spec::apply(&run, &hardware, &from_js(fields)?).map_err(failure)?;
+    let (run, hardware) = config::apply(&run, &hardware, &from_js(fields)?).map_err(failure)?;
     let here = matches!(run.device, DeviceChoice::Auto | DeviceChoice::Cpu | DeviceChoice::Webgpu(None));
     if !here || !run.devices.is_empty() {
         let asked = if here { run.devices } else { run.device.to_string() };
@@ -98,19 +98,19 @@ pub async fn self_test() -> JsResult<Float32Array> {
 
 /// A training run, taken through its story.
 #[wasm_bindgen]
-pub struct Trainer {
-    story: Story,
+pub struct Run {
+    story: InteractiveRun,
 }
 
 #[wasm_bindgen]
-impl Trainer {
+impl Run {
     /// Prepares a run; `files` only for data that is not generated.
-    pub async fn open(run: JsValue, hardware: JsValue, files: Array) -> JsResult<Trainer> {
-        let (run, hardware): (RunSpec, HardwareSpec) = (from_js(run)?, from_js(hardware)?);
+    pub async fn open(run: JsValue, hardware: JsValue, files: Array) -> JsResult<Run> {
+        let (run, hardware): (TrainConfig, HardwareConfig) = (from_js(run)?, from_js(hardware)?);
         let data = data(&run, &files).map_err(failure)?;
         let compute = Compute::open(&BACKEND).await.map_err(failure)?;
-        let session = Session::new(run, hardware, data, compute, MEMORY, None).map_err(failure)?;
-        Ok(Self { story: Story::new(session, None).await.map_err(failure)? })
+        let session = Trainer::new(run, hardware, data, compute, MEMORY, None).map_err(failure)?;
+        Ok(Self { story: InteractiveRun::new(session, None).await.map_err(failure)? })
     }
 
     /// Goes on from a checkpoint, and what was behind it, as `earlier` gave it.
@@ -119,14 +119,14 @@ impl Trainer {
         hardware: JsValue,
         files: Array,
         earlier: JsValue,
-    ) -> JsResult<Trainer> {
+    ) -> JsResult<Run> {
         let saved = Saved::read(&checkpoint.to_vec()).map_err(failure)?;
         let data = data(saved.spec(), &files).map_err(failure)?;
         let compute = Compute::open(&BACKEND).await.map_err(failure)?;
         let mut session = saved.resume(data, compute, MEMORY).map_err(failure)?;
         session.set_hardware(from_js(hardware)?).map_err(failure)?;
         let earlier = if earlier.is_falsy() { None } else { Some(earlier_from_js(&earlier)?) };
-        Ok(Self { story: Story::new(session, earlier).await.map_err(failure)? })
+        Ok(Self { story: InteractiveRun::new(session, earlier).await.map_err(failure)? })
     }
 
     /// What is behind the present phase, to be kept beside its checkpoint; nothing before pruning.
@@ -257,7 +257,7 @@ impl Trainer {
 pub struct Checkpoint {
     weights: Weights,
     layers: Layers,
-    hardware: HardwareSpec,
+    hardware: HardwareConfig,
 }
 
 #[wasm_bindgen]
@@ -267,7 +267,7 @@ impl Checkpoint {
         let unfit = |why: Error| failure(why.in_file(name));
         let weights = Weights::from_bytes(bytes).map_err(unfit)?;
         let layers = Layers::new(weights.matrices(linear).map_err(unfit)?);
-        Ok(Self { weights, layers, hardware: HardwareSpec::default() })
+        Ok(Self { weights, layers, hardware: HardwareConfig::default() })
     }
 
     /// Whether there are both convolutions and 2-D layers: those can be taken or left.
@@ -278,7 +278,7 @@ impl Checkpoint {
 
     /// Maps to other hardware.
     pub fn set_hardware(&mut self, hardware: JsValue) -> JsResult<()> {
-        let hardware: HardwareSpec = from_js(hardware)?;
+        let hardware: HardwareConfig = from_js(hardware)?;
         hardware.validate().map_err(failure)?;
         self.hardware = hardware;
         Ok(())
@@ -325,14 +325,14 @@ fn to_bytes(weights: &Weights) -> JsResult<Uint8Array> {
     Ok(Uint8Array::from(bytes.as_slice()))
 }
 
-/// As [`Trainer::earlier`] gives it.
-fn earlier_from_js(object: &JsValue) -> JsResult<Earlier> {
+/// As [`Run::earlier`] gives it.
+fn earlier_from_js(object: &JsValue) -> JsResult<CompletedStages> {
     let trained = Reflect::get(object, &"trained".into())?.dyn_into::<Uint8Array>()?.to_vec();
-    Ok(Earlier { trained, ..from_js(Reflect::get(object, &"phases".into())?)? })
+    Ok(CompletedStages { trained, ..from_js(Reflect::get(object, &"phases".into())?)? })
 }
 
 /// The data of a run, from the files at hand.
-fn data(run: &RunSpec, files: &Array) -> Result<Split> {
+fn data(run: &TrainConfig, files: &Array) -> Result<Split> {
     let part = |file: &JsValue, key: &str| Reflect::get(file, &key.into()).unwrap_or(JsValue::UNDEFINED);
     let named = files.iter().map(|file| {
         let name = part(&file, "name").as_string().unwrap_or_default();
@@ -364,11 +364,11 @@ fn failure(error: Error) -> JsValue {
     to_js(&Failure { message, field }).unwrap_or(JsValue::NULL)
 }
 
-fn both_to_js(run: &RunSpec, hardware: &HardwareSpec) -> JsResult<JsValue> {
+fn both_to_js(run: &TrainConfig, hardware: &HardwareConfig) -> JsResult<JsValue> {
     #[derive(Serialize)]
     struct Both<'a> {
-        spec: &'a RunSpec,
-        hardware: &'a HardwareSpec,
+        spec: &'a TrainConfig,
+        hardware: &'a HardwareConfig,
     }
     to_js(&Both { spec: run, hardware })
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crossdub::model::initialize::initialize;
-use crossdub::model::network::Plan;
-use crossdub::spec::RunSpec;
-use crossdub::weights::{Weights, safetensors};
+use crossdub::checkpoint::{Weights, safetensors};
+use crossdub::config::TrainConfig;
+use crossdub::network::Plan;
+use crossdub::network::param_spec::initialize;
 use serde_json::Value;
 
 use crate::shared::{json, repository, shared};
@@ -201,7 +201,8 @@ fn prune_writes_all_tensors_and_says_what_it_did() {
 /// Weights of a small network, in a folder of their own.
 fn small_network() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
-    let spec = RunSpec { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..RunSpec::default() };
+    let spec =
+        TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };
     let weights = initialize(&Plan::of(&spec, 10).expect("valid"), 1);
     let path = folder.path().join("w.safetensors");
     std::fs::write(&path, safetensors::write(&weights).expect("writes")).expect("writes");

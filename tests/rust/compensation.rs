@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crossdub::crossbar::prune::Rule;
-use crossdub::data::source::Source;
+use crossdub::checkpoint::{Weights, safetensors};
+use crossdub::compress::calibration::{Gathering, Inputs};
+use crossdub::compress::pruning::{Importance, Known, PruneSpec};
+use crossdub::config::{DeviceChoice, HardwareConfig};
+use crossdub::data::loader::Source;
 use crossdub::device::Compute;
-use crossdub::model::network::{Network, Plan};
-use crossdub::model::parameters::import;
-use crossdub::spec::{DeviceChoice, HardwareSpec};
-use crossdub::train::inputs::{Gathering, Inputs};
-use crossdub::train::pruning::{Importance, Known, PruneSpec};
-use crossdub::weights::{Weights, safetensors};
+use crossdub::network::parameters::import;
+use crossdub::network::{Network, Plan};
+use crossdub::prune::Rule;
 use pollster::block_on;
 
 use crate::training::{session, small_data, small_spec};
@@ -50,7 +50,7 @@ fn error(name: &str, dense: &Weights, other: &Weights, inputs: &Inputs) -> f64 {
 #[test]
 fn compensation_lowers_every_layer_s_error_and_moves_no_zero() {
     let (dense, inputs, compute) = trained();
-    let hardware = HardwareSpec { tile: 16, ..HardwareSpec::default() };
+    let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
     let known = Known { positions: None, inputs: Some(&inputs) };
     for spec in [
         PruneSpec { rule: Rule::Exact, ratios: vec![60.0, 80.0, 80.0], ..PruneSpec::default() },

@@ -3,24 +3,24 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crossdub::spec::RunSpec;
-use crossdub::train::session::Session;
+use crossdub::config::TrainConfig;
+use crossdub::train::trainer::Trainer;
 use serde_json::Value;
 
 use crate::resume::{TINY, wait_for_checkpoint};
 use crate::training::{session, small_spec};
 
-fn losses(session: &mut Session, steps: usize) -> Vec<f64> {
+fn losses(session: &mut Trainer, steps: usize) -> Vec<f64> {
     (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
 }
 
 /// Largest difference of two runs' losses, and of their weights at the end.
-fn differences(spec: &RunSpec, devices: &str, steps: usize) -> (f64, f32) {
+fn differences(spec: &TrainConfig, devices: &str, steps: usize) -> (f64, f32) {
     let mut one = session(spec.clone());
-    let mut several = session(RunSpec { devices: devices.to_owned(), ..spec.clone() });
+    let mut several = session(TrainConfig { devices: devices.to_owned(), ..spec.clone() });
     let pairs = losses(&mut one, steps).into_iter().zip(losses(&mut several, steps));
     let loss = pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
-    let weights = |session: &Session| pollster::block_on(session.weights()).expect("reads");
+    let weights = |session: &Trainer| pollster::block_on(session.weights()).expect("reads");
     let (one, several) = (weights(&one), weights(&several));
     let tensors = one.tensors.iter().zip(&several.tensors);
     let weight =
@@ -31,12 +31,12 @@ fn differences(spec: &RunSpec, devices: &str, steps: usize) -> (f64, f32) {
 #[test]
 fn several_devices_train_as_one() {
     // Dropout is at work, and batches of 50 leave a last one of 34 from 384 images.
-    let spec = RunSpec { batch: 50, dropout: 0.3, lambda: 1e-2, ..small_spec() };
+    let spec = TrainConfig { batch: 50, dropout: 0.3, lambda: 1e-2, ..small_spec() };
     for devices in ["cpu,cpu", "cpu,cpu,cpu"] {
         let (loss, weight) = differences(&spec, devices, 20);
         assert!(loss < 1e-4 && weight < 1e-4, "{devices}: {loss:e}, {weight:e}");
     }
-    let few = RunSpec { batch: 2, ..small_spec() };
+    let few = TrainConfig { batch: 2, ..small_spec() };
     let (loss, _) = differences(&few, "cpu,cpu,cpu,cpu,cpu", 5);
     assert!(loss < 1e-4, "more devices than images: {loss:e}");
 }
@@ -44,9 +44,9 @@ fn several_devices_train_as_one() {
 #[test]
 fn half_a_batch_is_another_training() {
     // The comparison above means something: half of a batch trains otherwise.
-    let spec = RunSpec { batch: 48, ..small_spec() };
+    let spec = TrainConfig { batch: 48, ..small_spec() };
     let mut whole = session(spec.clone());
-    let mut half = session(RunSpec { batch: 24, ..spec });
+    let mut half = session(TrainConfig { batch: 24, ..spec });
     let differ =
         losses(&mut whole, 5).into_iter().zip(losses(&mut half, 5)).any(|(a, b)| (a - b).abs() > 1e-3);
     assert!(differ, "what the test above compares does differ between batches");
@@ -55,23 +55,23 @@ fn half_a_batch_is_another_training() {
 /// Each device normalizes its part by itself; the running statistics are the first part's, whoever is quicker.
 #[test]
 fn normalization_on_several_devices_repeats_itself() {
-    let trained = |spec: RunSpec| {
+    let trained = |spec: TrainConfig| {
         let mut session = session(spec);
         let losses = losses(&mut session, 6);
         (losses, pollster::block_on(session.weights()).expect("reads"))
     };
-    let spec = RunSpec { batch: 48, batch_norm: true, devices: "cpu,cpu,cpu".to_owned(), ..small_spec() };
+    let spec = TrainConfig { batch: 48, batch_norm: true, devices: "cpu,cpu,cpu".to_owned(), ..small_spec() };
     let first = trained(spec.clone());
     assert!(first == trained(spec.clone()), "another order of the threads gives other statistics");
     // One step with a rate of 0: what the first part alone leaves.
-    let after_one = |spec: RunSpec| {
-        let mut session = session(RunSpec { learning_rate: 0.0, ..spec });
+    let after_one = |spec: TrainConfig| {
+        let mut session = session(TrainConfig { learning_rate: 0.0, ..spec });
         losses(&mut session, 1);
         let weights = pollster::block_on(session.weights()).expect("reads");
         weights.get("features.1.running_mean").expect("normalized").data.clone()
     };
     let (of_three, of_part) =
-        (after_one(spec.clone()), after_one(RunSpec { batch: 16, devices: String::new(), ..spec }));
+        (after_one(spec.clone()), after_one(TrainConfig { batch: 16, devices: String::new(), ..spec }));
     assert!(crate::shared::relative_difference(&of_three, &of_part) < 1e-5);
 }
 

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use burn::tensor::{Tensor, TensorData};
-use crossdub::crossbar::prune::{Rule, Threshold, prune};
+use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::device::Compute;
 use crossdub::loss::Regularizer;
+use crossdub::prune::{Rule, Threshold, prune};
 use crossdub::report::analyze;
-use crossdub::spec::{DeviceChoice, HardwareSpec, RegularizerKind};
 use serde_json::Value;
 
 use crate::shared::{json, layers, numbers, relative_difference, repository, shared, weights};
@@ -26,11 +26,11 @@ impl Case {
         self.record["name"].as_str().expect("a name")
     }
 
-    fn hardware(&self) -> HardwareSpec {
+    fn hardware(&self) -> HardwareConfig {
         let count = |key: &str| self.record[key].as_u64().expect("a count") as usize;
         let tol = self.record["tol"].as_f64().expect("a number");
         let (tile, weight_bits) = (count("tile"), count("weight_bits"));
-        HardwareSpec { tile, weight_bits, tol, ..HardwareSpec::default() }
+        HardwareConfig { tile, weight_bits, tol, ..HardwareConfig::default() }
     }
 }
 

@@ -1,12 +1,12 @@
 //! The closed-form gradients against finite differences of their own losses.
 
 use burn::tensor::{Tensor, TensorData};
-use crossdub::crossbar::density::density_of_tiles;
+use crossdub::config::{DeviceChoice, RegularizerKind};
+use crossdub::crossbar::hoyer::density_of_tiles;
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::device::Compute;
 use crossdub::loss::Regularizer;
 use crossdub::matrix::Matrix;
-use crossdub::spec::{DeviceChoice, RegularizerKind};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use crossdub::crossbar::prune::{Rule, Threshold, prune};
+use crossdub::config::{HardwareConfig, Per, Resolution, TrainConfig};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::matrix::Matrix;
-use crossdub::model::network::Plan;
+use crossdub::network::Plan;
+use crossdub::prune::{Rule, Threshold, prune};
 use crossdub::report::{InferenceQuestion, inference};
-use crossdub::spec::{HardwareSpec, Per, Resolution, RunSpec};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use crate::shared::{layers, shared};
 /// Improvement per tile in bits: lossless by rows, sliced per tile, sliced per column.
 fn saved(layers: &[Matrix]) -> [f64; 3] {
     let question = InferenceQuestion::everything(None).expect("valid");
-    let answer = inference(layers, &HardwareSpec::default(), &question).expect("counts");
+    let answer = inference(layers, &HardwareConfig::default(), &question).expect("counts");
     let of = |model: &str, per| {
         let row = answer.table.iter().find(|row| row.model == model && row.per == per).expect("a row");
         row.per_tile.and_then(|energy| energy.improvement).expect("a ratio")
@@ -176,7 +176,7 @@ fn the_adc_plan_has_one_line_a_tile() {
 
 #[test]
 fn a_named_network_tells_its_output_positions() {
-    let mut spec = RunSpec { side: 224, ..RunSpec::default() };
+    let mut spec = TrainConfig { side: 224, ..TrainConfig::default() };
     spec.set_model("resnet18").expect("known");
     let positions = Plan::of(&spec, 1000).expect("valid").positions();
     assert_eq!(positions.len(), 20);
@@ -198,13 +198,13 @@ proptest! {
         rows in 1_usize..20, cols in 1_usize..40, tile in 2_usize..17, precision in 2_u32..9,
         cell in 1_u32..4, dac in 1_u32..4, active_rows in 0_usize..17, seed in 0_u64..1000,
     ) {
-        let hardware = HardwareSpec {
+        let hardware = HardwareConfig {
             tile,
             weight_precision: precision,
             cell_bits: cell.min(precision - 1),
             dac_bits: dac,
             active_rows: active_rows.min(tile),
-            ..HardwareSpec::default()
+            ..HardwareConfig::default()
         };
         let noise = |at: usize| ((at as u64 * 2_654_435_761 + seed) % 1000) as f32 / 1000.0;
         let weights = (0..rows * cols).map(|at| if noise(at) < 0.6 { 0.0 } else { noise(at + 7) - 0.5 });

@@ -3,24 +3,24 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crossdub::checkpoint::{Weights, safetensors};
+use crossdub::config::{DeviceChoice, RegularizerKind, TrainConfig, Trainable};
 use crossdub::device::Compute;
-use crossdub::model::initialize::initialize;
-use crossdub::model::network::Plan;
-use crossdub::spec::{DeviceChoice, RegularizerKind, RunSpec, Trainable};
+use crossdub::network::Plan;
+use crossdub::network::param_spec::initialize;
 use crossdub::train::checkpoint::Checkpoint;
-use crossdub::train::session::Session;
-use crossdub::weights::{Weights, safetensors};
+use crossdub::train::trainer::Trainer;
 use proptest::prelude::*;
 
 use crate::training::{session, small_data, small_spec};
 
-fn advance(session: &mut Session, steps: usize) {
+fn advance(session: &mut Trainer, steps: usize) {
     for _ in 0..steps {
         pollster::block_on(session.step()).expect("trains");
     }
 }
 
-fn weights_of(session: &Session) -> Weights {
+fn weights_of(session: &Trainer) -> Weights {
     pollster::block_on(session.weights()).expect("reads")
 }
 
@@ -49,7 +49,7 @@ proptest! {
         momentum in 0.0_f64..0.95, weight_decay in 0.0_f64..0.1, every in 2_usize..9, stop in 1_usize..6,
     ) {
         let kinds = [RegularizerKind::Gated, RegularizerKind::GroupLassoTile];
-        let spec = RunSpec {
+        let spec = TrainConfig {
             momentum, weight_decay, regularizer: kinds[stop % 2], lambda: 1e-3, ..small_spec()
         };
         let masks = masks_where(&weights_of(&session(spec.clone())), |at| at % every == 0);
@@ -86,7 +86,8 @@ fn an_all_zero_layer_stays_zero() {
 #[test]
 fn only_convolutions_move_where_only_they_are_trained() {
     for batch_norm in [false, true] {
-        let mut session = session(RunSpec { trainable: Trainable::Convolutions, batch_norm, ..small_spec() });
+        let mut session =
+            session(TrainConfig { trainable: Trainable::Convolutions, batch_norm, ..small_spec() });
         let before = weights_of(&session);
         advance(&mut session, 3);
         let after = weights_of(&session);
@@ -100,7 +101,7 @@ fn only_convolutions_move_where_only_they_are_trained() {
 #[test]
 fn a_limit_shortens_the_epoch_and_nothing_else() {
     let open = |limit| {
-        let spec = RunSpec { limit, holdout: 500, ..small_spec() };
+        let spec = TrainConfig { limit, holdout: 500, ..small_spec() };
         crossdub::data::open(&spec, &[]).expect("built in")
     };
     let (whole, part) = (open(0), open(160));
@@ -134,7 +135,7 @@ fn masks_of_another_network_are_refused() {
 
 /// Weights of the small network, pruned by hand: every third weight of a convolution is zero.
 fn pruned_file(folder: &Path) -> String {
-    let plan = Plan::of(&RunSpec { plan: "4 M 8 M 8 M".to_owned(), ..small_spec() }, 10).expect("valid");
+    let plan = Plan::of(&TrainConfig { plan: "4 M 8 M 8 M".to_owned(), ..small_spec() }, 10).expect("valid");
     let mut weights = initialize(&plan, 3);
     for tensor in weights.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
         tensor.data.iter_mut().step_by(3).for_each(|weight| *weight = 0.0);

@@ -2,15 +2,15 @@
 //! accuracy of weights that PyTorch trained.
 
 use burn::tensor::{Tensor, TensorData};
+use crossdub::checkpoint::{NamedTensor, Weights};
+use crossdub::config::{DataSource, DeviceChoice, HardwareConfig, TrainConfig};
 use crossdub::data::cifar10;
 use crossdub::device::Compute;
-use crossdub::model::initialize::initialize;
-use crossdub::model::network::{Network, Plan};
-use crossdub::model::parameters::{Which, export, import};
+use crossdub::network::param_spec::initialize;
+use crossdub::network::parameters::{Which, export, import};
+use crossdub::network::{Network, Plan};
 use crossdub::report::analyze;
-use crossdub::spec::{DataSource, DeviceChoice, HardwareSpec, RunSpec};
 use crossdub::train::evaluate::{evaluate, scores};
-use crossdub::weights::{NamedTensor, Weights};
 
 use crate::shared::{by_formula, json, numbers, relative_difference, shared, weights};
 
@@ -24,7 +24,7 @@ fn class_scores_agree_with_pytorch() {
     let images = cifar10::parse("test_batch.bin", &std::fs::read(file).expect("readable")).expect("valid");
     for name in ["vgg-small", "vgg11", "vgg11_bn"] {
         let Some(file) = shared(&format!("golden/models/{name}.json")) else { return };
-        let mut spec = RunSpec::default();
+        let mut spec = TrainConfig::default();
         spec.set_model(name).expect("known");
         let plan = Plan::of(&spec, 10).expect("valid");
         let compute = cpu();
@@ -39,7 +39,7 @@ fn class_scores_agree_with_pytorch() {
 }
 
 fn resnet18() -> Plan {
-    let mut spec = RunSpec { side: 224, data: DataSource::ImageNet, ..RunSpec::default() };
+    let mut spec = TrainConfig { side: 224, data: DataSource::ImageNet, ..TrainConfig::default() };
     spec.set_model("resnet18").expect("known");
     Plan::of(&spec, 1000).expect("valid")
 }
@@ -63,7 +63,7 @@ fn resnet18_agrees_with_torchvision() {
 #[test]
 fn resnet18_lies_on_2727_crossbars_of_64() {
     let layers = initialize(&resnet18(), 0).matrices(false).expect("layers");
-    let analysis = analyze(&layers, &HardwareSpec { tile: 64, ..HardwareSpec::default() });
+    let analysis = analyze(&layers, &HardwareConfig { tile: 64, ..HardwareConfig::default() });
     assert_eq!((analysis.tiles, analysis.weights), (2727, 11_166_912));
     let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
     assert_eq!(names.len(), 20);
@@ -83,7 +83,7 @@ fn weights_trained_by_pytorch_are_as_accurate_here() {
         return;
     };
     let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
-    let plan = Plan::of(&RunSpec::default(), 10).expect("valid");
+    let plan = Plan::of(&TrainConfig::default(), 10).expect("valid");
     let compute = cpu();
     let network = import(Network::new(&plan, &compute.device), &plan, &weights(&file)).expect("fits");
     let evaluation = pollster::block_on(evaluate(&network, &images, 0..1000, &compute)).expect("computes");
@@ -112,7 +112,7 @@ fn parameters_come_back_under_their_names() {
         ("bottleneck 1x4 2x8", "", ["layer2.0.downsample.1.running_mean", "layer2.1.bn3.weight"]),
     ] {
         let (text, classifier) = (text.to_owned(), classifier.to_owned());
-        let spec = RunSpec { plan: text, classifier, batch_norm: true, ..RunSpec::default() };
+        let spec = TrainConfig { plan: text, classifier, batch_norm: true, ..TrainConfig::default() };
         let plan = Plan::of(&spec, 10).expect("valid");
         let original = by_formula(&plan);
         assert!(names.iter().all(|name| original.get(name).is_some()));
@@ -130,7 +130,7 @@ fn parameters_come_back_under_their_names() {
 
 #[test]
 fn another_network_s_weights_are_refused_by_name() {
-    let plan = Plan::of(&RunSpec::default(), 10).expect("valid");
+    let plan = Plan::of(&TrainConfig::default(), 10).expect("valid");
     let original = by_formula(&plan);
     let refuse = |change: &dyn Fn(&mut Vec<NamedTensor>), expected: &str| {
         let mut tensors = original.tensors.clone();

@@ -4,33 +4,33 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use burn::tensor::Tensor;
+use crossdub::checkpoint::Weights;
+use crossdub::config::{DeviceChoice, Precision, RegularizerKind, TrainConfig};
 use crossdub::device::Compute;
-use crossdub::spec::{DeviceChoice, Precision, RegularizerKind, RunSpec};
-use crossdub::train::session::Session;
-use crossdub::weights::Weights;
+use crossdub::train::trainer::Trainer;
 
 use crate::training::{session, small_spec};
 
-fn bf16(spec: RunSpec) -> RunSpec {
-    RunSpec { precision: Precision::Bf16, ..spec }
+fn bf16(spec: TrainConfig) -> TrainConfig {
+    TrainConfig { precision: Precision::Bf16, ..spec }
 }
 
-fn losses(session: &mut Session, steps: usize) -> Vec<f64> {
+fn losses(session: &mut Trainer, steps: usize) -> Vec<f64> {
     (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
 }
 
-fn weights(session: &Session) -> Weights {
+fn weights(session: &Trainer) -> Weights {
     pollster::block_on(session.weights()).expect("reads")
 }
 
 /// Networks with and without normalization, with a regularizer: a plain VGG, one with batch normalization, a ResNet.
-fn specs() -> [RunSpec; 3] {
+fn specs() -> [TrainConfig; 3] {
     let resnet = "basic 1x8 1x16".to_owned();
-    let spec = RunSpec { dropout: 0.0, lambda: 1e-2, ..small_spec() };
+    let spec = TrainConfig { dropout: 0.0, lambda: 1e-2, ..small_spec() };
     [
         spec.clone(),
-        RunSpec { batch_norm: true, ..spec.clone() },
-        RunSpec { plan: resnet, classifier: String::new(), ..spec },
+        TrainConfig { batch_norm: true, ..spec.clone() },
+        TrainConfig { plan: resnet, classifier: String::new(), ..spec },
     ]
 }
 
@@ -55,7 +55,7 @@ fn a_step_in_bf16_differs_by_its_rounding_and_no_more() {
 /// Steps far below the 8 bits of bf16 add up in the weights of 32 bits.
 #[test]
 fn small_steps_are_not_lost() {
-    let spec = RunSpec {
+    let spec = TrainConfig {
         learning_rate: 1e-3,
         momentum: 0.0,
         weight_decay: 0.0,
@@ -87,7 +87,7 @@ fn it_learns_as_in_f32_and_repeats_itself() {
     assert!(difference < 0.1, "{difference} apart after 80 steps");
     let mut second = session(bf16(small_spec()));
     assert_eq!(all[..10], losses(&mut second, 10));
-    let mut split = session(RunSpec { devices: "cpu,cpu".to_owned(), ..bf16(small_spec()) });
+    let mut split = session(TrainConfig { devices: "cpu,cpu".to_owned(), ..bf16(small_spec()) });
     for (one, other) in all.iter().zip(losses(&mut split, 10)) {
         assert!((one - other).abs() < 1e-2, "{one} and {other}");
     }
@@ -97,7 +97,7 @@ fn it_learns_as_in_f32_and_repeats_itself() {
 fn running_statistics_follow_the_batches() {
     let [_, spec, _] = specs();
     let means = |precision| {
-        let mut session = session(RunSpec { precision, ..spec.clone() });
+        let mut session = session(TrainConfig { precision, ..spec.clone() });
         losses(&mut session, 5);
         weights(&session).get("features.1.running_mean").expect("is there").data.clone()
     };

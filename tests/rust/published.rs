@@ -7,7 +7,7 @@ use crate::shared::{json, numbers, repository};
 
 #[test]
 fn all_published_runs_are_reproduced() {
-    let published = json(&repository().join("tests/golden/published_runs.json"));
+    let published = json(&repository().join("crate/data/published_runs.json"));
     let runs = published["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 69);
     for run in runs {

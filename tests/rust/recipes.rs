@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crossdub::config::HardwareConfig;
 use crossdub::report::analyze;
-use crossdub::spec::HardwareSpec;
 use serde_json::Value;
 
 use crate::shared::{json, layers};
@@ -265,7 +265,7 @@ fn structured_dub_keeps_the_tiles_it_emptied_and_balances_the_rest() {
     let report: Value = serde_json::from_slice(&output.stdout).expect("exactly one JSON object");
     let empty = |stage: &Value| -> Vec<Vec<bool>> {
         let file = out.join("stages").join(stage["id"].as_str().expect("an id")).join("weights.safetensors");
-        let hardware = HardwareSpec { tile: 8, ..HardwareSpec::default() };
+        let hardware = HardwareConfig { tile: 8, ..HardwareConfig::default() };
         let layers = analyze(&layers(&file), &hardware).layers;
         layers.iter().map(|layer| layer.tile_sparsity.iter().map(|&share| share == 1.0).collect()).collect()
     };

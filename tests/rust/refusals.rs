@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crossdub::weights::{NamedTensor, Weights, safetensors};
+use crossdub::checkpoint::{NamedTensor, Weights, safetensors};
 use serde_json::Value;
 
 use crate::recipes::write_recipe;

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crossdub::config::DeviceChoice;
 use crossdub::device::Compute;
-use crossdub::spec::DeviceChoice;
 use crossdub::train::checkpoint::Checkpoint;
-use crossdub::train::session::Session;
+use crossdub::train::trainer::Trainer;
 
 use crate::training::{session, small_data, small_spec};
 
-fn advance(session: &mut Session, steps: usize) {
+fn advance(session: &mut Trainer, steps: usize) {
     for _ in 0..steps {
         pollster::block_on(session.step()).expect("trains");
     }
@@ -19,7 +19,7 @@ fn advance(session: &mut Session, steps: usize) {
 
 #[test]
 fn a_checkpoint_goes_on_to_the_same_bits() {
-    let spec = crossdub::spec::RunSpec { batch_norm: true, ..small_spec() };
+    let spec = crossdub::config::TrainConfig { batch_norm: true, ..small_spec() };
     let mut whole = session(spec.clone());
     advance(&mut whole, 30);
     let mut part = session(spec);
@@ -31,7 +31,7 @@ fn a_checkpoint_goes_on_to_the_same_bits() {
     let mut resumed =
         Checkpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32).expect("fits");
     advance(&mut resumed, 5);
-    let weights = |session: &Session| pollster::block_on(session.weights()).expect("reads");
+    let weights = |session: &Trainer| pollster::block_on(session.weights()).expect("reads");
     assert!(weights(&whole) == weights(&resumed));
     assert_eq!(whole.history(), resumed.history());
 }

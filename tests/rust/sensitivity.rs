@@ -1,15 +1,15 @@
 //! Sensitivity: what is measured from kept activations is what the whole pruned network does.
 
-use crossdub::crossbar::percentile::quantile;
+use crossdub::checkpoint::{Weights, safetensors};
+use crossdub::compress::sensitivity::{Point, Sensitivity, SensitivitySpec, sensitivity};
+use crossdub::config::{DeviceChoice, TrainConfig};
+use crossdub::crossbar::quantile::quantile;
 use crossdub::data::Dataset;
 use crossdub::device::Compute;
-use crossdub::model::initialize::initialize;
-use crossdub::model::network::{Network, Plan};
-use crossdub::model::parameters::import;
-use crossdub::spec::{DeviceChoice, RunSpec};
+use crossdub::network::param_spec::initialize;
+use crossdub::network::parameters::import;
+use crossdub::network::{Network, Plan};
 use crossdub::train::evaluate::evaluate;
-use crossdub::train::sensitivity::{Point, Sensitivity, SensitivitySpec, sensitivity};
-use crossdub::weights::{Weights, safetensors};
 
 use crate::command_line::{answer, refusal};
 use crate::training::{session, small_data, small_spec};
@@ -26,7 +26,7 @@ fn network(plan: &Plan, weights: &Weights) -> Network {
 }
 
 /// Weights that tell the built-in images apart, so that pruning costs something.
-fn trained(spec: RunSpec, steps: usize) -> Weights {
+fn trained(spec: TrainConfig, steps: usize) -> Weights {
     let mut session = session(spec);
     for _ in 0..steps {
         pollster::block_on(session.step()).expect("trains");
@@ -35,7 +35,7 @@ fn trained(spec: RunSpec, steps: usize) -> Weights {
 }
 
 fn images() -> Dataset {
-    crossdub::data::builtin::generate(9, 10, IMAGES).test
+    crossdub::data::synthetic::generate(9, 10, IMAGES).test
 }
 
 fn measure(plan: &Plan, weights: &Weights, spec: &SensitivitySpec) -> Sensitivity {
@@ -62,7 +62,7 @@ fn pruned_accuracy(plan: &Plan, weights: &Weights, cuts: &[(&str, f64)]) -> f64 
     found.expect("evaluates").accuracy
 }
 
-fn check(spec: &RunSpec, steps: usize) {
+fn check(spec: &TrainConfig, steps: usize) {
     let plan = Plan::of(spec, small_data().test.classes.len()).expect("valid");
     let weights = trained(spec.clone(), steps);
     let what = SensitivitySpec { ratios: vec![97.5, 40.0, 0.0, 80.0, 100.0, 80.0], drop: 4.0 };
@@ -98,20 +98,21 @@ fn check(spec: &RunSpec, steps: usize) {
 
 #[test]
 fn a_vgg_s_curves_are_the_whole_network_s() {
-    check(&RunSpec { batch_norm: true, ..small_spec() }, 60);
+    check(&TrainConfig { batch_norm: true, ..small_spec() }, 60);
 }
 
 #[test]
 fn a_resnet_s_curves_are_the_whole_network_s() {
     let plan = "basic 1x8 1x16".to_owned();
-    check(&RunSpec { plan, classifier: String::new(), ..small_spec() }, 60);
+    check(&TrainConfig { plan, classifier: String::new(), ..small_spec() }, 60);
 }
 
 #[test]
 fn the_command_s_proposal_can_be_pasted_and_refusals_are_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let spec = RunSpec { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..RunSpec::default() };
+    let spec =
+        TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };
     let mut weights = initialize(&Plan::of(&spec, 10).expect("valid"), 1);
     let write = |name: &str, weights: &Weights| {
         std::fs::write(path(name), safetensors::write(weights).expect("writes")).expect("writes");

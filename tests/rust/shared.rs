@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crossdub::checkpoint::{NamedTensor, Weights};
 use crossdub::matrix::Matrix;
-use crossdub::model::initialize::initialize;
-use crossdub::model::network::Plan;
-use crossdub::weights::{NamedTensor, Weights};
+use crossdub::network::Plan;
+use crossdub::network::param_spec::initialize;
 
 /// A file or folder of the shared data; none, said aloud, when it is not there.
 pub fn shared(relative: &str) -> Option<PathBuf> {

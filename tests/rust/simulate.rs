@@ -1,19 +1,19 @@
 //! The functional simulation is exact where it claims to be, and saturates where a converter must:
 //! against plain integers and against a crossbar of nested loops, both written apart from it.
 
+use crossdub::config::{HardwareConfig, Per, Resolution, Subtraction, WeightScale};
 use crossdub::matrix::Matrix;
+use crossdub::simulate::bit_serial::{self, Output};
 use crossdub::simulate::crossbars::Crossbars;
-use crossdub::simulate::digital;
-use crossdub::simulate::imperfect::{Programmed, Reading, Spans};
-use crossdub::simulate::options::SimulationSpec;
-use crossdub::simulate::popcount::{self, Output};
-use crossdub::spec::{HardwareSpec, Per, Resolution, Subtraction, WeightScale};
+use crossdub::simulate::non_idealities::{Programmed, Reading, Spans};
+use crossdub::simulate::options::SimulationConfig;
+use crossdub::simulate::reference;
 use proptest::prelude::*;
 
 /// A layer, its input, and the hardware it lies on.
 #[derive(Debug, Clone)]
 struct Case {
-    hardware: HardwareSpec,
+    hardware: HardwareConfig,
     outputs: usize,
     inputs: usize,
     weights: Vec<f32>,
@@ -27,7 +27,7 @@ impl Case {
     }
 
     fn simulate(&self) -> Output {
-        popcount::simulate(&Crossbars::new(&self.matrix(), &self.hardware), &self.windows, self.zero)
+        bit_serial::simulate(&Crossbars::new(&self.matrix(), &self.hardware), &self.windows, self.zero)
     }
 
     /// The quantized weights, by the definition.
@@ -119,7 +119,7 @@ impl Case {
     }
 }
 
-fn hardware() -> impl Strategy<Value = HardwareSpec> {
+fn hardware() -> impl Strategy<Value = HardwareConfig> {
     let subtraction =
         prop_oneof![Just(Subtraction::Digital), Just(Subtraction::Analog), Just(Subtraction::Offset)];
     let widths = (2_u32..=16, 1_u32..=16).prop_flat_map(|(weight_precision, input_bits)| {
@@ -137,7 +137,7 @@ fn hardware() -> impl Strategy<Value = HardwareSpec> {
             tiles,
             layer,
         )| {
-            HardwareSpec {
+            HardwareConfig {
                 tile,
                 columns,
                 active_rows,
@@ -148,7 +148,7 @@ fn hardware() -> impl Strategy<Value = HardwareSpec> {
                 subtraction,
                 per: if tiles { Per::Tile } else { Per::Column },
                 weight_scale: if layer { WeightScale::Layer } else { WeightScale::Channel },
-                ..HardwareSpec::default()
+                ..HardwareConfig::default()
             }
         },
     )
@@ -186,7 +186,7 @@ proptest! {
         prop_assert_eq!(&output.sums, &plain);
         prop_assert!(output.saturated.iter().all(|&count| count == 0));
         let weights = Crossbars::new(&case.matrix(), &case.hardware).weights;
-        prop_assert_eq!(digital::integers(&weights, &case.windows, case.zero), plain);
+        prop_assert_eq!(reference::integers(&weights, &case.windows, case.zero), plain);
     }
 
     #[test]
@@ -203,7 +203,7 @@ proptest! {
         case.hardware.cell_bits = case.hardware.cell_bits.min(4);
         case.hardware.dac_bits = case.hardware.dac_bits.min(4);
         let crossbars = Crossbars::new(&case.matrix(), &case.hardware);
-        let spec = SimulationSpec::default();
+        let spec = SimulationConfig::default();
         let programmed = Programmed::new(&crossbars, &spec, 0);
         let spans = Spans::Granular;
         let reading =

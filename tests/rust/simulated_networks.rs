@@ -3,24 +3,24 @@
 
 use std::ops::Range;
 
-use crossdub::crossbar::prune::{Rule, Threshold, prune};
+use crossdub::checkpoint::Weights;
+use crossdub::config::{DataSource, DeviceChoice, HardwareConfig, Per, Resolution, Subtraction, TrainConfig};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::batch::{Batch, evaluation_batch};
-use crossdub::data::{Dataset, IMAGE, Split, builtin, cifar10};
+use crossdub::data::{Dataset, IMAGE, Split, cifar10, synthetic};
 use crossdub::device::Compute;
-use crossdub::model::initialize::initialize;
-use crossdub::model::network::{Network, Plan};
-use crossdub::model::parameters::import;
-use crossdub::simulate::live::Live;
+use crossdub::network::param_spec::initialize;
+use crossdub::network::parameters::import;
+use crossdub::network::{Network, Plan};
+use crossdub::prune::{Rule, Threshold, prune};
+use crossdub::simulate::activations::Trail;
 use crossdub::simulate::network::layers;
-use crossdub::simulate::options::{AdcRange, SimulationSpec};
+use crossdub::simulate::options::{AdcRange, SimulationConfig};
 use crossdub::simulate::report::SimulationReport;
 use crossdub::simulate::simulator::Simulator;
-use crossdub::simulate::trail::Trail;
-use crossdub::spec::{DataSource, DeviceChoice, HardwareSpec, Per, Resolution, RunSpec, Subtraction};
 use crossdub::train::evaluate::{evaluate, scores};
-use crossdub::train::session::Session;
-use crossdub::weights::Weights;
+use crossdub::train::trainer::Trainer;
+use crossdub::workflow::interactive::simulator::Live;
 
 use crate::shared::{by_formula, relative_difference, shared, weights};
 
@@ -28,8 +28,8 @@ fn cpu() -> Compute {
     pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU")
 }
 
-fn network(change: impl FnOnce(&mut RunSpec)) -> Plan {
-    let mut spec = RunSpec::default();
+fn network(change: impl FnOnce(&mut TrainConfig)) -> Plan {
+    let mut spec = TrainConfig::default();
     change(&mut spec);
     Plan::of(&spec, 10).expect("valid")
 }
@@ -44,8 +44,8 @@ fn small_network() -> Plan {
 fn simulated(
     plan: &Plan,
     weights: &Weights,
-    hardware: &HardwareSpec,
-    spec: &SimulationSpec,
+    hardware: &HardwareConfig,
+    spec: &SimulationConfig,
     (data, images): (&Split, usize),
 ) -> SimulationReport {
     let calibration = batch(&data.train, 0..spec.calibration.min(data.train.len()));
@@ -62,21 +62,21 @@ fn batch(data: &Dataset, range: Range<usize>) -> Batch {
 
 #[test]
 fn small_networks_are_exact_and_paper_resolutions_are_not() {
-    let (plan, data) = (small_network(), builtin::generate(0, 8, 8));
+    let (plan, data) = (small_network(), synthetic::generate(0, 8, 8));
     let mut weights = initialize(&plan, 3);
     for tensor in weights.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
         // Sparse enough that columns are left with one active row.
         tensor.data.iter_mut().enumerate().filter(|(at, _)| at % 5 != 0).for_each(|(_, w)| *w = 0.0);
     }
-    let spec = SimulationSpec { calibration: 4, linear: true, ..SimulationSpec::default() };
+    let spec = SimulationConfig { calibration: 4, linear: true, ..SimulationConfig::default() };
     let report = |resolution, subtraction, dac_bits| {
-        let hardware = HardwareSpec {
+        let hardware = HardwareConfig {
             tile: 8,
             resolution,
             subtraction,
             dac_bits,
             per: Per::Column,
-            ..HardwareSpec::default()
+            ..HardwareConfig::default()
         };
         simulated(&plan, &weights, &hardware, &spec, (&data, 8))
     };
@@ -118,7 +118,7 @@ fn in_floats(plan: &Plan, weights: &Weights, image: &[f32]) -> Vec<f32> {
 
 #[test]
 fn simulated_layers_are_the_network_s() {
-    let (data, compute) = (builtin::generate(0, 1, 3), cpu());
+    let (data, compute) = (synthetic::generate(0, 1, 3), cpu());
     for text in ["4 M 6 M", "4 M 6 M A3", "basic 2x4 1x6 2x6", "bottleneck 1x2 2x3"] {
         let plan = other_network(text);
         let weights = by_formula(&plan);
@@ -137,7 +137,7 @@ fn simulated_layers_of_resnet18_agree_with_torchvision() {
     let Some(file) = shared("golden/models/resnet18.expected.safetensors") else { return };
     let golden = weights(&file);
     let tensor = |name: &str| &golden.get(name).expect("stored").data;
-    let mut spec = RunSpec { side: 224, data: DataSource::ImageNet, ..RunSpec::default() };
+    let mut spec = TrainConfig { side: 224, data: DataSource::ImageNet, ..TrainConfig::default() };
     spec.set_model("resnet18").expect("known");
     let plan = Plan::of(&spec, 1000).expect("valid");
     let got = in_floats(&plan, &by_formula(&plan), &tensor("input")[..3 * 224 * 224]);
@@ -148,13 +148,13 @@ fn simulated_layers_of_resnet18_agree_with_torchvision() {
 /// What comes around a block must be the simulated network's own once it differs.
 #[test]
 fn residual_blocks_are_exact_and_paper_resolutions_are_not() {
-    let data = builtin::generate(0, 4, 4);
+    let data = synthetic::generate(0, 4, 4);
     for (text, layers) in [("basic 1x4 2x6", 8), ("bottleneck 1x2 1x3", 9)] {
         let plan = other_network(text);
         let weights = by_formula(&plan);
-        let spec = SimulationSpec { calibration: 4, ..SimulationSpec::default() };
+        let spec = SimulationConfig { calibration: 4, ..SimulationConfig::default() };
         let report = |resolution| {
-            let hardware = HardwareSpec { tile: 8, resolution, ..HardwareSpec::default() };
+            let hardware = HardwareConfig { tile: 8, resolution, ..HardwareConfig::default() };
             simulated(&plan, &weights, &hardware, &spec, (&data, 4))
         };
         for resolution in [Resolution::Lossless, Resolution::LosslessSliced] {
@@ -176,50 +176,50 @@ fn residual_blocks_are_exact_and_paper_resolutions_are_not() {
 /// windows.
 #[test]
 fn conversions_are_counted() {
-    let (plan, data) = (small_network(), builtin::generate(0, 2, 2));
-    let hardware = HardwareSpec { tile: 8, resolution: Resolution::Bits(4), ..HardwareSpec::default() };
-    let report = simulated(&plan, &initialize(&plan, 3), &hardware, &SimulationSpec::default(), (&data, 2));
+    let (plan, data) = (small_network(), synthetic::generate(0, 2, 2));
+    let hardware = HardwareConfig { tile: 8, resolution: Resolution::Bits(4), ..HardwareConfig::default() };
+    let report = simulated(&plan, &initialize(&plan, 3), &hardware, &SimulationConfig::default(), (&data, 2));
     assert_eq!(report.layers[0].conversions, 4 * 6 * 14 * 8 * 1024 * 2);
     assert_eq!(report.layers[0].columns_by_bits, [0, 0, 0, 0, 4 * 6 * 14]);
 }
 
 #[test]
 fn errors_are_drawn_from_their_seed_and_ranges_lose_little() {
-    let (plan, data) = (small_network(), builtin::generate(0, 8, 4));
+    let (plan, data) = (small_network(), synthetic::generate(0, 8, 4));
     let weights = initialize(&plan, 3);
-    let hardware = HardwareSpec { tile: 8, resolution: Resolution::Lossless, ..HardwareSpec::default() };
-    let report = |spec: &SimulationSpec| simulated(&plan, &weights, &hardware, spec, (&data, 4));
-    let ideal = SimulationSpec::default();
+    let hardware = HardwareConfig { tile: 8, resolution: Resolution::Lossless, ..HardwareConfig::default() };
+    let report = |spec: &SimulationConfig| simulated(&plan, &weights, &hardware, spec, (&data, 4));
+    let ideal = SimulationConfig::default();
     for spec in [
         // Two units a row: sums outgrow their codes. (What fits cancels between the polarities.)
-        SimulationSpec { on_off_ratio: 1.5, ..ideal.clone() },
-        SimulationSpec { proportional_error: 0.5, ..ideal.clone() },
-        SimulationSpec { independent_error: 0.2, ..ideal.clone() },
-        SimulationSpec { read_noise: 0.2, ..ideal.clone() },
-        SimulationSpec { stuck_on: 0.05, ..ideal.clone() },
-        SimulationSpec { stuck_off: 0.2, ..ideal.clone() },
+        SimulationConfig { on_off_ratio: 1.5, ..ideal.clone() },
+        SimulationConfig { proportional_error: 0.5, ..ideal.clone() },
+        SimulationConfig { independent_error: 0.2, ..ideal.clone() },
+        SimulationConfig { read_noise: 0.2, ..ideal.clone() },
+        SimulationConfig { stuck_on: 0.05, ..ideal.clone() },
+        SimulationConfig { stuck_off: 0.2, ..ideal.clone() },
     ] {
         let first = report(&spec);
         assert!(!first.exact, "{spec:?}");
         assert_eq!(first, report(&spec), "the same seed draws the same");
-        let other = report(&SimulationSpec { noise_seed: 1, ..spec.clone() });
+        let other = report(&SimulationConfig { noise_seed: 1, ..spec.clone() });
         assert_eq!(first.layers == other.layers, spec.on_off_ratio > 0.0, "{spec:?}");
     }
     // Tiny errors round away, and a current of cells at level 0 cancels between the polarities.
-    assert!(report(&SimulationSpec { on_off_ratio: 20.0, ..ideal.clone() }).exact);
-    assert!(report(&SimulationSpec { proportional_error: 1e-3, ..ideal.clone() }).exact);
-    assert!(report(&SimulationSpec { adc_range: AdcRange::Max, ..ideal.clone() }).exact);
-    let calibrated = SimulationSpec { adc_range: AdcRange::Calibrated, percentile: 100.0, ..ideal };
+    assert!(report(&SimulationConfig { on_off_ratio: 20.0, ..ideal.clone() }).exact);
+    assert!(report(&SimulationConfig { proportional_error: 1e-3, ..ideal.clone() }).exact);
+    assert!(report(&SimulationConfig { adc_range: AdcRange::Max, ..ideal.clone() }).exact);
+    let calibrated = SimulationConfig { adc_range: AdcRange::Calibrated, percentile: 100.0, ..ideal };
     assert!(report(&calibrated).saturated_conversions < report(&calibrated).conversions / 100);
-    let coarse = HardwareSpec { resolution: Resolution::Bits(2), ..hardware.clone() };
-    let max = SimulationSpec { adc_range: AdcRange::Max, ..SimulationSpec::default() };
+    let coarse = HardwareConfig { resolution: Resolution::Bits(2), ..hardware.clone() };
+    let max = SimulationConfig { adc_range: AdcRange::Max, ..SimulationConfig::default() };
     let coarse = simulated(&plan, &weights, &coarse, &max, (&data, 4));
     assert!(!coarse.exact && coarse.saturated_conversions == 0, "rounded, never clipped");
 }
 
 #[test]
 fn one_column_can_be_worked_through() {
-    let (plan, data) = (small_network(), builtin::generate(0, 4, 2));
+    let (plan, data) = (small_network(), synthetic::generate(0, 4, 2));
     let weights = initialize(&plan, 3);
     for (subtraction, resolution) in [
         (Subtraction::Digital, Resolution::Lossless),
@@ -228,10 +228,11 @@ fn one_column_can_be_worked_through() {
         (Subtraction::Digital, Resolution::Bits(1)),
     ] {
         let hardware =
-            HardwareSpec { tile: 8, resolution, subtraction, active_rows: 5, ..HardwareSpec::default() };
+            HardwareConfig { tile: 8, resolution, subtraction, active_rows: 5, ..HardwareConfig::default() };
         let calibration = batch(&data.train, 0..4);
-        let simulator = Simulator::new(&plan, &weights, &hardware, &SimulationSpec::default(), &calibration)
-            .expect("fits");
+        let simulator =
+            Simulator::new(&plan, &weights, &hardware, &SimulationConfig::default(), &calibration)
+                .expect("fits");
         let pixels = batch(&data.test, 1..2).images;
         let work_through = |at, position| simulator.column_example(at, (&pixels, 1), position);
         let example = work_through((1, 2, 3), 40).expect("there");
@@ -257,14 +258,15 @@ fn one_column_can_be_worked_through() {
 /// As the page does: prepared once, a few images at a time, beside the float network.
 #[test]
 fn a_session_s_network_is_simulated_step_by_step() {
-    let spec = RunSpec { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..RunSpec::default() };
+    let spec =
+        TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };
     let hardware =
-        HardwareSpec { tile: 8, resolution: Resolution::LosslessSliced, ..HardwareSpec::default() };
+        HardwareConfig { tile: 8, resolution: Resolution::LosslessSliced, ..HardwareConfig::default() };
     let compute = cpu();
-    let data = builtin::generate(0, 64, 7);
-    let session = Session::new(spec, hardware, data, compute, u64::MAX, None).expect("a session");
+    let data = synthetic::generate(0, 64, 7);
+    let session = Trainer::new(spec, hardware, data, compute, u64::MAX, None).expect("a session");
     let weights = pollster::block_on(session.weights()).expect("reads");
-    let mut live = Live::open(&session, &weights, &SimulationSpec::default()).expect("prepares");
+    let mut live = Live::open(&session, &weights, &SimulationConfig::default()).expect("prepares");
     let mut report = || pollster::block_on(live.advance(&session, 3)).expect("simulates");
     assert_eq!([report().images, report().images], [3, 6]);
     let last = report();
@@ -286,14 +288,15 @@ fn a_session_s_network_is_simulated_step_by_step() {
 /// VGG11 as it comes, with 271 million conversions an image.
 #[test]
 fn vgg11_is_exact() {
-    let (plan, data) = (network(|spec| spec.set_model("vgg11").expect("known")), builtin::generate(0, 2, 2));
+    let (plan, data) =
+        (network(|spec| spec.set_model("vgg11").expect("known")), synthetic::generate(0, 2, 2));
     let hardware =
-        HardwareSpec { tile: 64, resolution: Resolution::LosslessSliced, ..HardwareSpec::default() };
-    let spec = SimulationSpec { calibration: 2, ..SimulationSpec::default() };
+        HardwareConfig { tile: 64, resolution: Resolution::LosslessSliced, ..HardwareConfig::default() };
+    let spec = SimulationConfig { calibration: 2, ..SimulationConfig::default() };
     let weights = initialize(&plan, 0);
     let sliced = simulated(&plan, &weights, &hardware, &spec, (&data, 2));
     assert!(sliced.exact && sliced.saturated_conversions == 0);
-    let hardware = HardwareSpec { resolution: Resolution::Lossless, ..hardware };
+    let hardware = HardwareConfig { resolution: Resolution::Lossless, ..hardware };
     let lossless = simulated(&plan, &weights, &hardware, &spec, (&data, 1));
     assert!(lossless.exact && lossless.saturated_conversions == 0);
     assert_eq!(lossless.conversions, 271_581_184, "no column is empty");
@@ -310,7 +313,7 @@ fn a_pruned_network_is_exact() {
     let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
     let data = Split { train: images.clone(), test: images };
     let (plan, mut weights) = (network(|_| {}), weights(&file));
-    let hardware = HardwareSpec::default();
+    let hardware = HardwareConfig::default();
     let mut layers = weights.matrices(false).expect("layers");
     let ratios = Threshold::Ratios(vec![10.0, 70.0, 90.0]);
     prune(&mut layers, TileShape::from(&hardware), Rule::Exact, &ratios).expect("in range");
@@ -324,8 +327,8 @@ fn a_pruned_network_is_exact() {
         (Resolution::LosslessSliced, Per::Tile),
         (Resolution::LosslessSliced, Per::Column),
     ] {
-        let hardware = HardwareSpec { resolution, per, ..hardware.clone() };
-        let report = simulated(&plan, &weights, &hardware, &SimulationSpec::default(), (&data, 40));
+        let hardware = HardwareConfig { resolution, per, ..hardware.clone() };
+        let report = simulated(&plan, &weights, &hardware, &SimulationConfig::default(), (&data, 40));
         assert!(report.exact && report.saturated_conversions == 0, "{resolution}");
         assert!(report.accuracy.expect("images") > 65.0, "{:?}", report.accuracy);
     }

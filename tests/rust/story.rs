@@ -1,14 +1,14 @@
 //! The page's trainer, taken through its story: looking commits nothing, pruned stays pruned, and
 //! undoing leads back to the same bits.
 
-use crossdub::crossbar::prune::Rule;
+use crossdub::checkpoint::Weights;
+use crossdub::config::{DeviceChoice, HardwareConfig, Resolution};
 use crossdub::device::Compute;
-use crossdub::spec::{DeviceChoice, HardwareSpec, Resolution};
-use crossdub::story::choice::Choice;
-use crossdub::story::stage::Kind;
-use crossdub::story::{Earlier, Story};
+use crossdub::prune::Rule;
 use crossdub::train::checkpoint::Checkpoint;
-use crossdub::weights::Weights;
+use crossdub::workflow::interactive::preview::Choice;
+use crossdub::workflow::interactive::stage::Kind;
+use crossdub::workflow::interactive::{CompletedStages, InteractiveRun};
 use pollster::block_on;
 use serde_json::{Map, Value, json};
 
@@ -16,19 +16,19 @@ use crate::training::{session, small_data, small_spec};
 
 const CHOICE: Choice = Choice { rule: Rule::Exact, strength: 80.0, target: 2.0 };
 
-fn trained(steps: usize) -> Story {
-    let mut story = block_on(Story::new(session(small_spec()), None)).expect("reads");
+fn trained(steps: usize) -> InteractiveRun {
+    let mut story = block_on(InteractiveRun::new(session(small_spec()), None)).expect("reads");
     advance(&mut story, steps);
     story
 }
 
-fn advance(story: &mut Story, steps: usize) {
+fn advance(story: &mut InteractiveRun, steps: usize) {
     for _ in 0..steps {
         block_on(story.step()).expect("trains");
     }
 }
 
-fn weights(story: &Story) -> Weights {
+fn weights(story: &InteractiveRun) -> Weights {
     block_on(story.session().weights()).expect("reads")
 }
 
@@ -110,12 +110,12 @@ fn a_kept_story_goes_on_and_can_still_be_undone() {
     let earlier = story.earlier().expect("pruned");
     // As the browser keeps it: an object, and the checkpoint beside it.
     let text = serde_json::to_string(earlier).expect("writes");
-    let read: Earlier = serde_json::from_str(&text).expect("reads");
-    let earlier = Earlier { trained: earlier.trained.clone(), ..read };
+    let read: CompletedStages = serde_json::from_str(&text).expect("reads");
+    let earlier = CompletedStages { trained: earlier.trained.clone(), ..read };
 
     let compute = block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
     let session = Checkpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32);
-    let mut resumed = block_on(Story::new(session.expect("fits"), Some(earlier))).expect("reads");
+    let mut resumed = block_on(InteractiveRun::new(session.expect("fits"), Some(earlier))).expect("reads");
     advance(&mut story, 2);
     advance(&mut resumed, 2);
     assert!(weights(&resumed) == weights(&story));
@@ -128,7 +128,7 @@ fn a_kept_story_goes_on_and_can_still_be_undone() {
 fn what_is_previewed_is_simulated_and_costed() {
     let mut story = trained(4);
     assert!(block_on(story.advance_proof(1)).is_err(), "nothing is open yet");
-    let lossless = HardwareSpec { resolution: Resolution::LosslessSliced, ..HardwareSpec::default() };
+    let lossless = HardwareConfig { resolution: Resolution::LosslessSliced, ..HardwareConfig::default() };
     story.set_hardware(lossless).expect("in range");
     block_on(story.open_proof(CHOICE)).expect("maps");
     let proof = block_on(story.advance_proof(3)).expect("simulates");

@@ -7,24 +7,25 @@ use std::path::{Path, PathBuf};
 use crate::shared::repository;
 
 /// Rooms by rank; a room imports only from those before it, or from its own rank's line.
-const RANKS: [&[&str]; 12] = [
+const RANKS: [&[&str]; 13] = [
     &["error", "parallel"],
-    &["spec", "matrix"],
-    &["weights", "crossbar"],
+    &["config", "matrix"],
+    &["checkpoint", "crossbar"],
     &["adc", "data", "device"],
-    &["model"],
+    &["prune"],
+    &["network"],
     &["loss"],
     &["report"],
-    &["train"],
+    &["train", "distributed", "compress"],
     &["simulate"],
-    &["recipe", "story"],
+    &["workflow"],
     &["html"],
     &["cli", "web", "main", "lib"],
 ];
 
 /// Rooms that must not know Burn, so that crossbars and energy stay plain arithmetic.
-const WITHOUT_BURN: [&str; 9] =
-    ["error", "parallel", "spec", "matrix", "weights", "crossbar", "adc", "report", "simulate"];
+const WITHOUT_BURN: [&str; 10] =
+    ["error", "parallel", "config", "matrix", "checkpoint", "crossbar", "adc", "prune", "report", "simulate"];
 
 fn sources(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -1,16 +1,16 @@
 //! Training learns, repeats itself to the bit, and balances columns.
 
-use crossdub::crossbar::density::density_of_tiles;
+use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
+use crossdub::crossbar::hoyer::density_of_tiles;
 use crossdub::crossbar::tiling::TileShape;
-use crossdub::data::{Split, builtin};
+use crossdub::data::{Split, synthetic};
 use crossdub::device::Compute;
 use crossdub::error::Error;
-use crossdub::spec::{DeviceChoice, HardwareSpec, RegularizerKind, RunSpec};
-use crossdub::train::session::Session;
+use crossdub::train::trainer::Trainer;
 
 /// A network small enough for a test.
-pub fn small_spec() -> RunSpec {
-    RunSpec {
+pub fn small_spec() -> TrainConfig {
+    TrainConfig {
         model: "custom".to_owned(),
         plan: "8 M 16 M 16 M".to_owned(),
         classifier: "32".to_owned(),
@@ -19,21 +19,21 @@ pub fn small_spec() -> RunSpec {
         dropout: 0.2,
         epochs: 4,
         device: DeviceChoice::Cpu,
-        ..RunSpec::default()
+        ..TrainConfig::default()
     }
 }
 
 /// Little data: 24 steps of 16 an epoch.
 pub fn small_data() -> Split {
-    builtin::generate(5, 384, 200)
+    synthetic::generate(5, 384, 200)
 }
 
-pub fn session(spec: RunSpec) -> Session {
+pub fn session(spec: TrainConfig) -> Trainer {
     let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
-    Session::new(spec, HardwareSpec::default(), small_data(), compute, 1 << 32, None).expect("valid")
+    Trainer::new(spec, HardwareConfig::default(), small_data(), compute, 1 << 32, None).expect("valid")
 }
 
-fn advance(session: &mut Session, steps: usize) -> Vec<f64> {
+fn advance(session: &mut Trainer, steps: usize) -> Vec<f64> {
     (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
 }
 
@@ -45,14 +45,14 @@ fn the_loss_falls_and_a_run_repeats_to_the_bit() {
     assert!(mean(&losses[70..]) < 0.85 * mean(&losses[..10]), "{losses:?}");
     let mut second = session(small_spec());
     assert_eq!(losses[..20], advance(&mut second, 20));
-    let mut other = session(RunSpec { seed: 1, ..small_spec() });
+    let mut other = session(TrainConfig { seed: 1, ..small_spec() });
     assert_ne!(losses[..5], advance(&mut other, 5));
 }
 
 #[test]
 fn the_regularizer_balances_columns() {
     let variance = |regularizer| {
-        let spec = RunSpec { regularizer, lambda: 2e-2, ..small_spec() };
+        let spec = TrainConfig { regularizer, lambda: 2e-2, ..small_spec() };
         let mut session = session(spec);
         advance(&mut session, 40);
         let shape = TileShape::from(session.hardware());
@@ -65,7 +65,7 @@ fn the_regularizer_balances_columns() {
 
 #[test]
 fn divergence_is_noticed_and_said() {
-    let mut session = session(RunSpec { learning_rate: 900.0, ..small_spec() });
+    let mut session = session(TrainConfig { learning_rate: 900.0, ..small_spec() });
     let error = (0..50).find_map(|_| pollster::block_on(session.step()).err()).expect("diverges");
     assert!(
         matches!(error, Error::Diverged { .. }) && error.to_string().contains("learning rate"),
@@ -76,14 +76,14 @@ fn divergence_is_noticed_and_said() {
 #[test]
 fn a_network_that_does_not_fit_is_refused_before_it_is_built() {
     let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let spec = RunSpec { plan: "16384 16384 16384".to_owned(), ..small_spec() };
-    let result = Session::new(spec, HardwareSpec::default(), small_data(), compute, 1 << 32, None);
+    let spec = TrainConfig { plan: "16384 16384 16384".to_owned(), ..small_spec() };
+    let result = Trainer::new(spec, HardwareConfig::default(), small_data(), compute, 1 << 32, None);
     assert!(matches!(result.err(), Some(Error::Field { field, .. }) if field == "plan"));
 }
 
 #[test]
 fn milestones_lower_the_rate() {
-    let mut session = session(RunSpec { milestones: vec![1], ..small_spec() });
+    let mut session = session(TrainConfig { milestones: vec![1], ..small_spec() });
     let rates: Vec<f64> =
         (0..25).map(|_| pollster::block_on(session.step()).expect("trains").learning_rate).collect();
     assert!((rates[23] - 0.02).abs() < 1e-12 && (rates[24] - 0.002).abs() < 1e-12, "{rates:?}");

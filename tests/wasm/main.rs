@@ -2,12 +2,12 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use crossdub::data::builtin;
+use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+use crossdub::data::synthetic;
 use crossdub::device::Compute;
-use crossdub::spec::{DeviceChoice, HardwareSpec, RunSpec};
 use crossdub::train::checkpoint::Checkpoint;
 use crossdub::train::self_test;
-use crossdub::train::session::Session;
+use crossdub::train::trainer::Trainer;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -16,14 +16,14 @@ const DEVICE: DeviceChoice =
     if cfg!(feature = "webgpu") { DeviceChoice::Webgpu(None) } else { DeviceChoice::Cpu };
 const MEMORY: u64 = 1 << 30;
 
-fn spec() -> RunSpec {
-    RunSpec {
+fn spec() -> TrainConfig {
+    TrainConfig {
         plan: "4 M 8 M 8 M".to_owned(),
         classifier: "16".to_owned(),
         batch: 8,
         learning_rate: 0.02,
         device: DEVICE,
-        ..RunSpec::for_page()
+        ..TrainConfig::for_page()
     }
 }
 
@@ -33,9 +33,9 @@ async fn compute() -> Compute {
 
 #[wasm_bindgen_test]
 async fn steps_train_and_a_checkpoint_goes_on() {
-    let data = builtin::generate(1, 64, 16);
+    let data = synthetic::generate(1, 64, 16);
     let mut session =
-        Session::new(spec(), HardwareSpec::default(), data.clone(), compute().await, MEMORY, None)
+        Trainer::new(spec(), HardwareConfig::default(), data.clone(), compute().await, MEMORY, None)
             .expect("valid");
     assert_eq!(session.compute().kind, if cfg!(feature = "webgpu") { "webgpu" } else { "cpu" });
     let before = session.matrices().await.expect("reads");

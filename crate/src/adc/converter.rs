@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::own::OwnModel;
-use super::{Model, accelergy, isaac, mnsim, murmann, neurosim_flash, neurosim_sar, paper, puma, walden};
+use super::Model;
+use super::models::{accelergy, isaac, mnsim, murmann, neurosim_flash, neurosim_sar, paper, puma, walden};
+use crate::adc::models::custom::OwnModel;
+use crate::config::Resolution;
 use crate::error::{Error, Result};
-use crate::spec::Resolution;
 
 /// The most bits of a converter.
 pub const MAX_BITS: u32 = 16;

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Model, lossless, paper};
-use crate::crossbar::count::TileCount;
-use crate::crossbar::level::Levels;
+use super::Model;
+use super::models::{lossless, paper};
+use crate::config::Resolution;
+use crate::crossbar::levels::Levels;
+use crate::crossbar::sparsity::TileCount;
 use crate::error::{Error, Result};
-use crate::spec::Resolution;
 
 /// ADC energy before and after pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

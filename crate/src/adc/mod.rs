@@ -2,30 +2,20 @@
 //! costs ([`converter`]). One file a published model, each opening with its source, equation, units
 //! and range. A conversion of 0 bits is none and costs 0 in every model.
 
-mod accelergy;
+pub mod accelerator;
+pub mod conversions;
 pub mod converter;
 mod energy;
-mod isaac;
-pub mod lossless;
-mod mnsim;
-mod murmann;
-pub mod neurosim_flash;
-pub mod neurosim_sar;
-pub mod own;
-pub mod paper;
-pub mod policy;
-mod puma;
-pub mod share;
-mod table;
-pub mod tally;
-pub mod walden;
+pub mod models;
+pub mod resolution;
 
 pub use energy::{Energy, bits_of_level};
 
-use crate::crossbar::count::TileCount;
-use crate::crossbar::level::Levels;
+use self::models::{lossless, paper};
+use crate::config::Resolution;
+use crate::crossbar::levels::Levels;
+use crate::crossbar::sparsity::TileCount;
 use crate::error::{Error, Result};
-use crate::spec::Resolution;
 
 /// The published models of this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,55 +4,24 @@
 //! The exit code is decided here: 0 on success, 2 on wrong usage, 1 on anything else, with one
 //! line on stderr.
 
-mod adc;
-mod analyze;
-mod archives;
-mod arguments;
-mod bench;
-mod bench_images;
-mod bench_resnet;
-mod bench_simulation;
-mod claim;
-mod converter_options;
-mod data;
-mod data_imagenet;
-mod devices;
-mod dry_run;
-mod dry_run_recipe;
-mod energy;
-mod evaluate;
+mod commands;
 mod files;
-mod finetune;
-mod human;
-mod image_files;
-mod images;
-mod inference_options;
+mod format;
+mod options;
 mod output;
-mod predict;
-mod prune;
-mod published;
-mod regularize;
-mod report;
-mod run;
-mod run_folder;
-mod run_options;
-mod sensitivity;
-mod simulate;
-mod simulation_options;
-mod stage_folder;
-mod stages;
-mod sweep;
-mod tensorboard;
-mod train;
-mod training;
-#[cfg(feature = "remote")]
-mod worker;
+mod runs;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+#[cfg(feature = "remote")]
+use self::commands::worker;
+use self::commands::{
+    adc, analyze, bench, data, devices, energy, evaluate, finetune, predict, prune, published, regularize,
+    report, run, sensitivity, simulate, sweep, train,
+};
 use crate::error::Result;
 
 /// Shows, trains and measures how sparsity makes analog in-memory computing cheaper.

@@ -4,8 +4,8 @@
 //! `2^(P-1) - 1` and a weight of 0 stays 0: a pruned cell stays empty. The scale `s` is one for the
 //! layer or one for each output channel.
 
+use crate::config::{HardwareConfig, WeightScale};
 use crate::matrix::Matrix;
-use crate::spec::{HardwareSpec, WeightScale};
 
 /// A layer's weights as integers, in the layout of [`Matrix`].
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Quantized {
 
 impl Quantized {
     /// Quantizes finite weights to the hardware's bits.
-    pub fn of(matrix: &Matrix, hardware: &HardwareSpec) -> Self {
+    pub fn of(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
         let levels = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
         let largest = |weights: &[f32]| weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
         // Weights that are all 0 have any scale.
@@ -48,9 +48,9 @@ impl Quantized {
 mod tests {
     use super::*;
 
-    fn quantized(weights: &[f32], change: impl FnOnce(&mut HardwareSpec)) -> Quantized {
+    fn quantized(weights: &[f32], change: impl FnOnce(&mut HardwareConfig)) -> Quantized {
         let matrix = Matrix::new("w", 2, weights.len() / 2, weights.to_vec()).expect("fits");
-        let mut hardware = HardwareSpec::default();
+        let mut hardware = HardwareConfig::default();
         change(&mut hardware);
         Quantized::of(&matrix, &hardware)
     }

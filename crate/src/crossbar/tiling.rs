@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::config::HardwareConfig;
 use crate::matrix::Matrix;
-use crate::spec::HardwareSpec;
 
 /// The shape of a full tile, counted in weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct TileShape {
     pub columns: usize,
 }
 
-impl From<&HardwareSpec> for TileShape {
-    fn from(hardware: &HardwareSpec) -> Self {
+impl From<&HardwareConfig> for TileShape {
+    fn from(hardware: &HardwareConfig) -> Self {
         Self { rows: hardware.tile, columns: hardware.weight_columns() }
     }
 }

@@ -113,7 +113,7 @@ pub fn evaluation_batch(data: &Dataset, range: Range<usize>, images: &mut Vec<f3
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::builtin;
+    use crate::data::synthetic;
 
     #[test]
     fn an_epoch_takes_every_image_once_in_an_order_of_its_own() {
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn partial_batches_are_dropped_unless_they_are_all_there_is() {
         assert_eq!([steps_per_epoch(100, 32), steps_per_epoch(96, 32), steps_per_epoch(5, 32)], [3, 3, 1]);
-        let data = builtin::generate(0, 5, 1).train;
+        let data = synthetic::generate(0, 5, 1).train;
         let (mut images, mut labels) = (Vec::new(), Vec::new());
         training_batch(&data, &Order::new(5, 0, 0), 0, 32, true, &mut images, &mut labels);
         assert_eq!((images.len(), labels.len()), (5 * IMAGE, 5));
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_batch_depends_on_its_place_alone() {
-        let data = builtin::generate(0, 64, 1).train;
+        let data = synthetic::generate(0, 64, 1).train;
         let order = Order::new(64, 7, 2);
         let batch = |step, augment| {
             let (mut images, mut labels) = (vec![1.0; 3], vec![9]);

@@ -2,14 +2,14 @@
 
 pub mod augment;
 pub mod batch;
-pub mod builtin;
 pub mod cifar10;
 #[cfg(feature = "cli")]
 pub mod imagenet;
-pub mod source;
+pub mod loader;
+pub mod synthetic;
 
+use crate::config::{DataSource, TrainConfig};
 use crate::error::{Error, Result};
-use crate::spec::{DataSource, RunSpec};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -92,7 +92,7 @@ pub(crate) fn below(rng: &mut impl rand::Rng, limit: u32) -> u32 {
 ///
 /// # Errors
 /// When files are damaged or missing, or a holdout takes all images.
-pub fn open(spec: &RunSpec, files: &[(String, Vec<u8>)]) -> Result<Split> {
+pub fn open(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<Split> {
     let mut split = whole(spec, files)?;
     if spec.limit > 0 {
         drop(split.train.split_off(split.train.len().saturating_sub(spec.limit)));
@@ -101,7 +101,7 @@ pub fn open(spec: &RunSpec, files: &[(String, Vec<u8>)]) -> Result<Split> {
 }
 
 /// The data of a run without its limit.
-fn whole(spec: &RunSpec, files: &[(String, Vec<u8>)]) -> Result<Split> {
+fn whole(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<Split> {
     match spec.data {
         DataSource::ImageNet => {
             let why = "image files are read by the command line, not into memory";
@@ -109,17 +109,17 @@ fn whole(spec: &RunSpec, files: &[(String, Vec<u8>)]) -> Result<Split> {
         }
         DataSource::Cifar10 => cifar10::from_files(files, spec.holdout),
         DataSource::Builtin if spec.holdout == 0 => {
-            Ok(builtin::generate(spec.seed, builtin::TRAIN_IMAGES, builtin::TEST_IMAGES))
+            Ok(synthetic::generate(spec.seed, synthetic::TRAIN_IMAGES, synthetic::TEST_IMAGES))
         }
         DataSource::Builtin => {
-            if spec.holdout >= builtin::TRAIN_IMAGES {
+            if spec.holdout >= synthetic::TRAIN_IMAGES {
                 let why = format!(
                     "leaves nothing to train on: there are {} training images",
-                    builtin::TRAIN_IMAGES
+                    synthetic::TRAIN_IMAGES
                 );
                 return Err(Error::field("holdout", spec.holdout, why));
             }
-            let mut train = builtin::generate(spec.seed, builtin::TRAIN_IMAGES, 0).train;
+            let mut train = synthetic::generate(spec.seed, synthetic::TRAIN_IMAGES, 0).train;
             let test = train.split_off(spec.holdout);
             Ok(Split { train, test })
         }

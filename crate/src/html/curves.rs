@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::figure::{Figure, across, axes, line, upward};
 use super::run::{Run, Stage};
 use super::scale::{Scale, at, number};
-use crate::recipe::outcome::Epoch;
+use crate::workflow::report::Epoch;
 
 const HEIGHT: f64 = 230.0;
 

@@ -4,10 +4,10 @@
 //! says the same. Colours are told apart by people who see few of them, and are never alone: a
 //! shape, a pattern or a number goes with each.
 
+mod aggregate;
 mod curves;
 mod energies;
 mod figure;
-mod groups;
 mod histograms;
 mod maps;
 mod page;
@@ -17,6 +17,6 @@ pub mod run;
 mod scale;
 mod tables;
 
-pub use groups::{Group, Spread, groups};
+pub use aggregate::{Group, Spread, groups};
 pub use page::page;
 pub use tables::csv;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::aggregate::{Group, groups};
 use super::curves::curves;
 use super::energies::{converters, energies, models, ratio};
 use super::figure::table;
-use super::groups::{Group, groups};
 use super::histograms::histograms;
 use super::maps::maps;
 use super::pareto::{pareto, spread};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
+use super::aggregate::{Group, Spread};
 use super::figure::{Figure, MARGIN, WIDTH, across, axes, line, marker, upward};
-use super::groups::{Group, Spread};
 use super::published::{Published, Standing, counterpart, published};
 use super::scale::{Scale, at, number};
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::adc::{Energy, Model};
 
 /// The facts, as taken from the authors' public logs.
-const FACTS: &str = include_str!("../../../tests/golden/published_runs.json");
+const FACTS: &str = include_str!("../../data/published_runs.json");
 
 /// What to know about a published run before comparing with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::recipe::outcome::{DataDescription, Epoch};
+use crate::workflow::report::{DataDescription, Epoch};
 
 /// What is drawn of one layer's map. Tile `t` is at row `t / across`, column `t % across`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@
 //! `lambda * w / ||w_g||` is 0 at an all-zero group, where the authors' is infinite.
 
 use super::Term;
-use super::blocks::Blocks;
+use super::tiles::Blocks;
 
 /// What makes a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

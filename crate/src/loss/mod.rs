@@ -1,20 +1,18 @@
 //! The terms added to cross-entropy. One regularizer a file, each a closed-form value and gradient
 //! in Burn tensor operations, so that it runs on every backend in few kernels.
 
-pub mod blocks;
 pub mod cross_entropy;
 pub mod group_lasso;
 pub mod hoyer_variance;
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
-mod on_cpu;
+pub mod tiles;
 
 use burn::tensor::Tensor;
 
+use crate::config::{RegularizerKind, TrainConfig};
 use crate::crossbar::tiling::TileShape;
-use crate::spec::{RegularizerKind, RunSpec};
-use blocks::Blocks;
 use group_lasso::Group;
 use hoyer_variance::HoyerVariance;
+use tiles::Blocks;
 
 /// A regularizer's value over one layer, and its gradient.
 pub struct Term {
@@ -39,7 +37,7 @@ pub struct Regularizer {
 
 impl Regularizer {
     /// The regularizer of a run; none when its kind or all its weights are off.
-    pub fn of(spec: &RunSpec, shape: TileShape) -> Option<Self> {
+    pub fn of(spec: &TrainConfig, shape: TileShape) -> Option<Self> {
         let (kind, lambda, lambda_mean) = (spec.regularizer, spec.lambda, spec.lambda_mean);
         let off = kind == RegularizerKind::None || (lambda == 0.0 && lambda_mean == 0.0);
         (!off).then_some(Self { kind, lambda, lambda_mean, shape })
@@ -68,7 +66,7 @@ impl Regularizer {
             RegularizerKind::GroupLassoColumn => return Some(lasso(Group::Column)),
         };
         #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
-        if let Some(term) = on_cpu::evaluate(&variance, &weight, self.shape) {
+        if let Some(term) = hoyer_variance::cpu::evaluate(&variance, &weight, self.shape) {
             return Some(term);
         }
         Some(variance.evaluate(&Blocks::of(weight, self.shape)))

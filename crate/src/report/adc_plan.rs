@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use crate::adc::policy::Policy;
-use crate::adc::tally::TileCells;
-use crate::crossbar::count::count_tile;
-use crate::crossbar::level::Levels;
+use crate::adc::conversions::TileCells;
+use crate::adc::resolution::Policy;
+use crate::config::{HardwareConfig, Per, Resolution, SCHEMA_VERSION};
+use crate::crossbar::levels::Levels;
 use crate::crossbar::quantize::Quantized;
+use crate::crossbar::sparsity::count_tile;
 use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::matrix::Matrix;
-use crate::spec::{HardwareSpec, Per, Resolution, SCHEMA_VERSION};
 
 /// All tiles of a network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,7 +17,7 @@ pub struct AdcPlan {
     /// Version of this object's fields.
     pub schema_version: u32,
     /// The crossbars and conversions that it is for.
-    pub hardware: HardwareSpec,
+    pub hardware: HardwareConfig,
     /// Layer after layer, in tile order.
     pub tiles: Vec<PlannedTile>,
 }
@@ -49,12 +49,12 @@ pub struct PlannedTile {
 }
 
 /// Plans all tiles.
-pub fn adc_plan(layers: &[Matrix], hardware: &HardwareSpec) -> AdcPlan {
+pub fn adc_plan(layers: &[Matrix], hardware: &HardwareConfig) -> AdcPlan {
     let tiles = layers.iter().flat_map(|layer| plan_layer(layer, hardware)).collect();
     AdcPlan { schema_version: SCHEMA_VERSION, hardware: hardware.clone(), tiles }
 }
 
-fn plan_layer(layer: &Matrix, hardware: &HardwareSpec) -> Vec<PlannedTile> {
+fn plan_layer(layer: &Matrix, hardware: &HardwareConfig) -> Vec<PlannedTile> {
     let weights = Quantized::of(layer, hardware);
     let tiling = Tiling::of(layer, TileShape::from(hardware));
     let levels = Levels::of_tile(hardware.tile);
@@ -122,7 +122,7 @@ mod tests {
     fn each_tile_is_one_line() {
         let data = vec![3.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let layer = Matrix::new("conv, first", 2, 8, data).expect("fits");
-        let hardware = HardwareSpec { tile: 4, weight_precision: 3, ..HardwareSpec::default() };
+        let hardware = HardwareConfig { tile: 4, weight_precision: 3, ..HardwareConfig::default() };
         let plan = adc_plan(&[layer], &hardware);
         let csv = plan.to_csv();
         let lines: Vec<&str> = csv.lines().collect();

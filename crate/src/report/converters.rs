@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::adc::converter::{Converter, Settings, Unit};
+use crate::config::SCHEMA_VERSION;
 use crate::error::Result;
-use crate::spec::SCHEMA_VERSION;
 
 /// What `crossdub adc --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]

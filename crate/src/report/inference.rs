@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use super::inference_row::{Costs, RowMaker};
 use crate::adc::Energy;
+use crate::adc::accelerator::AdcShare;
+use crate::adc::conversions::{LayerTally, Question, Times, tally};
 use crate::adc::converter::{Converter, Settings, Unit};
-use crate::adc::policy::Policy;
-use crate::adc::share::AdcShare;
-use crate::adc::tally::{LayerTally, Question, Times, tally};
-use crate::crossbar::slice::Slicing;
+use crate::adc::resolution::Policy;
+use crate::config::{HardwareConfig, Per, Resolution};
+use crate::crossbar::bit_slicing::Slicing;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::spec::{HardwareSpec, Per, Resolution};
 
 /// What is asked, apart from weights and hardware.
 #[derive(Debug, Clone)]
@@ -159,7 +159,7 @@ pub struct LayerInference {
 /// When the positions don't fit the layers, or a number of the question is out of range.
 pub fn inference(
     layers: &[Matrix],
-    hardware: &HardwareSpec,
+    hardware: &HardwareConfig,
     question: &InferenceQuestion,
 ) -> Result<Inference> {
     check(layers, question)?;
@@ -248,9 +248,15 @@ mod tests {
         }
     }
 
-    fn hardware() -> HardwareSpec {
+    fn hardware() -> HardwareConfig {
         // 2-bit weights have one slice; 4-bit inputs come in 2 slices.
-        HardwareSpec { tile: 4, weight_precision: 2, input_bits: 4, dac_bits: 2, ..HardwareSpec::default() }
+        HardwareConfig {
+            tile: 4,
+            weight_precision: 2,
+            input_bits: 4,
+            dac_bits: 2,
+            ..HardwareConfig::default()
+        }
     }
 
     /// Two outputs of eight inputs: one tile with 1 active row a column, one empty.
@@ -290,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_paper_s_count_per_tile_is_the_analysis_s() {
-        let hardware = HardwareSpec { weight_precision: 8, ..hardware() };
+        let hardware = HardwareConfig { weight_precision: 8, ..hardware() };
         let answer = inference(&[layer()], &hardware, &question(&[Resolution::Paper])).expect("counts");
         let expected = analyze(&[layer()], &hardware).energy.paper.improvement;
         assert_eq!(row(&answer, "paper", Resolution::Paper).per_tile.map(|e| e.improvement), Some(expected));
@@ -307,7 +313,7 @@ mod tests {
 
     #[test]
     fn more_bits_than_a_converter_has_leave_no_energy() {
-        let hardware = HardwareSpec { input_bits: 16, dac_bits: 16, ..hardware() };
+        let hardware = HardwareConfig { input_bits: 16, dac_bits: 16, ..hardware() };
         let answer = inference(&[layer()], &hardware, &question(&[Resolution::Lossless])).expect("counts");
         assert_eq!(row(&answer, "puma", Resolution::Lossless).per_inference, None);
         assert!(row(&answer, "lossless", Resolution::Lossless).per_inference.is_some(), "bits are bits");

@@ -3,9 +3,9 @@
 
 use super::inference::{InferenceQuestion, InferenceRow, LayerInference, Pair};
 use crate::adc::Energy;
+use crate::adc::conversions::{BITS, LayerTally, Tally, Times};
 use crate::adc::converter::{Converter, Unit};
-use crate::adc::policy::Policy;
-use crate::adc::tally::{BITS, LayerTally, Tally, Times};
+use crate::adc::resolution::Policy;
 use crate::matrix::Matrix;
 
 /// What a converter costs at each number of bits; infinite where it has no answer.

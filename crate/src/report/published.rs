@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::adc::Energy;
 use crate::adc::converter::{Converter, Settings, Unit};
+use crate::config::{Resolution, SCHEMA_VERSION};
 use crate::error::{Error, Result};
-use crate::spec::{Resolution, SCHEMA_VERSION};
 
 /// The runs as the repository keeps them.
-const RUNS: &str = include_str!("../../../tests/golden/published_runs.json");
+const RUNS: &str = include_str!("../../data/published_runs.json");
 /// A run that ended here learnt nothing: ten classes.
 const DIVERGED: f64 = 10.0;
 /// How much accuracy a run may lose, in percentage points, to be ranked.

@@ -7,14 +7,14 @@
 
 use std::ops::Range;
 
-use crate::adc::policy::{Policy, row_groups};
-use crate::adc::tally::TileCells;
+use crate::adc::conversions::TileCells;
+use crate::adc::resolution::{Policy, row_groups};
+use crate::config::{HardwareConfig, Subtraction};
+use crate::crossbar::bit_slicing::Slicing;
 use crate::crossbar::quantize::Quantized;
-use crate::crossbar::slice::Slicing;
 use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::matrix::Matrix;
 use crate::parallel;
-use crate::spec::{HardwareSpec, Subtraction};
 
 /// Bits of a word.
 pub const WORD: usize = u64::BITS as usize;
@@ -53,7 +53,7 @@ pub struct Layout {
 
 impl Layout {
     /// The layout of a matrix of `outputs` x `inputs`.
-    pub fn new(outputs: usize, inputs: usize, hardware: &HardwareSpec) -> Self {
+    pub fn new(outputs: usize, inputs: usize, hardware: &HardwareConfig) -> Self {
         let shape = TileShape::from(hardware);
         let tiling = Tiling::new(shape, outputs, inputs);
         let mut groups = Vec::new();
@@ -115,7 +115,7 @@ pub struct Crossbars {
 
 impl Crossbars {
     /// Maps a layer and chooses its resolutions.
-    pub fn new(matrix: &Matrix, hardware: &HardwareSpec) -> Self {
+    pub fn new(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
         let weights = Quantized::of(matrix, hardware);
         let layout = Layout::new(matrix.rows, matrix.cols, hardware);
         let words = parallel::map(layout.groups.len(), |group| pack(&weights, &layout, group)).concat();
@@ -126,7 +126,7 @@ impl Crossbars {
     }
 
     /// Puts the bits of every tile's conversions where they belong.
-    fn resolve(&mut self, matrix: &Matrix, hardware: &HardwareSpec) {
+    fn resolve(&mut self, matrix: &Matrix, hardware: &HardwareConfig) {
         let policy = Policy::of(hardware);
         let (tiling, converted) = (self.layout.tiling, self.layout.converted_crossbars());
         let tiles = parallel::map(tiling.len(), |index| {

@@ -1,8 +1,8 @@
 //! One layer: its products, and what follows them digitally.
 
-use super::digital;
+use super::im2col::Window;
 use super::pool::Pool;
-use super::window::Window;
+use super::reference;
 use crate::matrix::Matrix;
 
 /// One layer. Places count the values of a network: 0 is its images, `n + 1` what layer `n` gives.
@@ -52,7 +52,7 @@ impl Layer {
     /// # Shapes
     /// - `input`: `[channels, side, side]` of the window; `added` as in [`Layer::finish`]
     pub fn forward(&self, input: &[f32], added: Option<&[f32]>) -> Vec<f32> {
-        let mut sums = digital::floats(&self.matrix, &self.window.patches(input, 0.0));
+        let mut sums = reference::floats(&self.matrix, &self.window.patches(input, 0.0));
         for (plane, &bias) in sums.chunks_exact_mut(self.window.positions()).zip(&self.bias) {
             plane.iter_mut().for_each(|value| *value += bias);
         }

@@ -10,19 +10,18 @@
 //! it. With fewer, what saturates and what accuracy it costs is counted.
 
 pub mod activation;
+pub mod activations;
+pub mod bit_serial;
+pub mod column_trace;
 pub mod crossbars;
-pub mod digital;
-pub mod example;
-pub mod folding;
-pub mod imperfect;
+pub mod fold_batch_norm;
+pub mod im2col;
 pub mod layer;
-pub mod live;
 pub mod network;
+pub mod non_idealities;
 pub mod options;
 pub mod pool;
-pub mod popcount;
+pub mod reference;
 pub mod report;
 pub mod residual;
 pub mod simulator;
-pub mod trail;
-pub mod window;

@@ -1,15 +1,15 @@
 //! The network that is simulated: layers of plain numbers, batch normalizations folded in. Biases
 //! are added digitally.
 
-use super::folding::Checkpoint;
+use super::fold_batch_norm::Checkpoint;
+use super::im2col::Window;
 use super::layer::Layer;
 use super::pool::Pool;
 use super::residual;
-use super::window::Window;
+use crate::checkpoint::Weights;
 use crate::error::Result;
-use crate::model::network::Plan;
-use crate::model::plan::VggPlan;
-use crate::weights::Weights;
+use crate::network::Plan;
+use crate::network::spec::VggPlan;
 
 /// The layers of a network, in order; with `linear` the fully connected ones lie on crossbars too.
 ///
@@ -68,13 +68,13 @@ fn vgg(plan: &VggPlan, source: &mut Checkpoint<'_>, linear: bool) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::initialize::initialize;
-    use crate::spec::RunSpec;
-    use crate::weights::NamedTensor;
+    use crate::checkpoint::NamedTensor;
+    use crate::config::TrainConfig;
+    use crate::network::param_spec::initialize;
 
     fn plan(batch_norm: bool) -> Plan {
         let (plan, classifier) = ("4 M 6".to_owned(), "5".to_owned());
-        Plan::of(&RunSpec { plan, classifier, batch_norm, ..RunSpec::default() }, 3).expect("valid")
+        Plan::of(&TrainConfig { plan, classifier, batch_norm, ..TrainConfig::default() }, 3).expect("valid")
     }
 
     #[test]

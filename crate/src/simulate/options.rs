@@ -20,7 +20,7 @@ pub enum AdcRange {
 /// What a simulation does, beside the hardware it simulates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct SimulationSpec {
+pub struct SimulationConfig {
     /// Training images that the ranges of the activations are taken from.
     pub calibration: usize,
     /// Whether fully connected layers lie on crossbars too.
@@ -45,7 +45,7 @@ pub struct SimulationSpec {
     pub noise_seed: u64,
 }
 
-impl Default for SimulationSpec {
+impl Default for SimulationConfig {
     fn default() -> Self {
         Self {
             calibration: 32,
@@ -66,7 +66,7 @@ impl Default for SimulationSpec {
 /// The most images that ranges are taken from.
 const MAX_CALIBRATION: usize = 10_000;
 
-impl SimulationSpec {
+impl SimulationConfig {
     /// Checks every field's range.
     ///
     /// # Errors
@@ -121,8 +121,8 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_named() {
-        let set = |change: &dyn Fn(&mut SimulationSpec)| {
-            let mut spec = SimulationSpec::default();
+        let set = |change: &dyn Fn(&mut SimulationConfig)| {
+            let mut spec = SimulationConfig::default();
             change(&mut spec);
             spec.validate().err().map(|why| why.to_string()).unwrap_or_default()
         };

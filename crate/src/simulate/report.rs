@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::spec::{HardwareSpec, SCHEMA_VERSION};
+use crate::config::{HardwareConfig, SCHEMA_VERSION};
 
-use super::options::SimulationSpec;
+use super::options::SimulationConfig;
 
 /// What one layer's crossbars did, over all images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,9 +84,9 @@ pub struct SimulationReport {
     /// What a reader must know about this mapping.
     pub note: Option<String>,
     /// The hardware simulated.
-    pub hardware: HardwareSpec,
+    pub hardware: HardwareConfig,
     /// The simulation's own options.
-    pub simulation: SimulationSpec,
+    pub simulation: SimulationConfig,
     /// The layers on crossbars.
     pub layers: Vec<LayerReport>,
 }
@@ -97,8 +97,8 @@ impl SimulationReport {
         images: usize,
         (right, quantized_right): (usize, usize),
         layers: Vec<LayerReport>,
-        hardware: &HardwareSpec,
-        simulation: &SimulationSpec,
+        hardware: &HardwareConfig,
+        simulation: &SimulationConfig,
     ) -> Self {
         let share = |right: usize| (images > 0).then(|| 100.0 * right as f64 / images as f64);
         let total = |count: fn(&LayerReport) -> u64| layers.iter().map(count).sum();
@@ -123,8 +123,8 @@ impl SimulationReport {
     }
 }
 
-fn note(hardware: &HardwareSpec) -> Option<String> {
-    use crate::spec::{Resolution, Subtraction};
+fn note(hardware: &HardwareConfig) -> Option<String> {
+    use crate::config::{Resolution, Subtraction};
     if hardware.subtraction != Subtraction::Offset {
         return None;
     }

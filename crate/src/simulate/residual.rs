@@ -4,12 +4,12 @@
 //! Where a convolution stands on the way around, it comes last and adds what the others gave, so
 //! that layers stand in the order of their names.
 
-use super::folding::Checkpoint;
+use super::fold_batch_norm::Checkpoint;
+use super::im2col::Window;
 use super::layer::Layer;
 use super::pool::Pool;
-use super::window::Window;
 use crate::error::Result;
-use crate::model::resnet_plan::{BlockPlan, ConvPlan, ResNetPlan};
+use crate::network::resnet_spec::{BlockPlan, ConvPlan, ResNetPlan};
 
 /// The layers of a ResNet in order, the fully connected one among them, `linear` where it is on
 /// crossbars.

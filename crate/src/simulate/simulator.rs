@@ -2,23 +2,23 @@
 //! images and read the report between them.
 
 use super::activation::Activation;
+use super::activations::Trail;
+use super::bit_serial::{self, Output};
 use super::crossbars::Crossbars;
-use super::digital;
-use super::imperfect::{Programmed, Reading, Spans, calibrated_spans};
 use super::layer::Layer;
 use super::network::layers;
-use super::options::{AdcRange, SimulationSpec};
-use super::popcount::{self, Output};
+use super::non_idealities::{Programmed, Reading, Spans, calibrated_spans};
+use super::options::{AdcRange, SimulationConfig};
+use super::reference;
 use super::report::{LayerReport, SimulationReport};
-use super::trail::Trail;
+use crate::checkpoint::Weights;
+use crate::config::HardwareConfig;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
-use crate::model::network::Plan;
-use crate::model::plan::CHANNELS;
+use crate::network::Plan;
+use crate::network::spec::CHANNELS;
 use crate::parallel;
-use crate::spec::HardwareSpec;
 use crate::train::evaluate::correct_predictions;
-use crate::weights::Weights;
 
 /// Images whose sums choose the span of a calibrated converter; a few give millions of sums.
 const SPAN_IMAGES: usize = 2;
@@ -29,8 +29,8 @@ pub struct Simulator {
     pub(super) layers: Vec<Prepared>,
     /// Values of an image.
     image: usize,
-    hardware: HardwareSpec,
-    spec: SimulationSpec,
+    hardware: HardwareConfig,
+    spec: SimulationConfig,
     images: usize,
     right: usize,
     quantized_right: usize,
@@ -98,8 +98,8 @@ impl Simulator {
     pub fn new(
         plan: &Plan,
         weights: &Weights,
-        hardware: &HardwareSpec,
-        spec: &SimulationSpec,
+        hardware: &HardwareConfig,
+        spec: &SimulationConfig,
         calibration: &Batch,
     ) -> Result<Self> {
         hardware.validate()?;
@@ -199,7 +199,7 @@ impl Simulator {
     ) -> Output {
         let (crossbars, zero) = (&mapped.crossbars, mapped.activation.zero);
         match programmed {
-            None => popcount::simulate(crossbars, patches, zero),
+            None => bit_serial::simulate(crossbars, patches, zero),
             Some(programmed) => {
                 let (spans, spec) = (&mapped.spans, &self.spec);
                 let place = (image as u64, at as u64);
@@ -295,7 +295,7 @@ fn step(
         (layer.window.patches(&integers, activation.zero), clipped)
     };
     let (exact_patches, exact_clipped) = patches(&values.exact);
-    let exact = digital::integers(&crossbars.weights, &exact_patches, activation.zero);
+    let exact = reference::integers(&crossbars.weights, &exact_patches, activation.zero);
     let (output, clipped) = match &values.simulated {
         None => (read(&exact_patches), exact_clipped),
         Some(simulated) => {

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::divergence::Watch;
-use super::progress::HistoryEntry;
-use super::session::Session;
-use crate::data::source::Source;
+use crate::checkpoint::{NamedTensor, Weights, safetensors};
+use crate::config::{HardwareConfig, TrainConfig};
+use crate::data::loader::Source;
 use crate::device::Compute;
 use crate::error::{Error, Result};
-use crate::model::parameters::{Which, export, import_held};
-use crate::spec::{HardwareSpec, RunSpec};
-use crate::weights::{NamedTensor, Weights, safetensors};
+use crate::network::parameters::{Which, export, import_held};
+use crate::train::divergence::Watch;
+use crate::train::progress::HistoryEntry;
+use crate::train::trainer::Trainer;
 
 /// Key of the state in the file's metadata.
 const KEY: &str = "crossdub_checkpoint";
@@ -25,8 +25,8 @@ const VERSION: u32 = 1;
 #[derive(Serialize, Deserialize)]
 struct State {
     version: u32,
-    spec: RunSpec,
-    hardware: HardwareSpec,
+    spec: TrainConfig,
+    hardware: HardwareConfig,
     step: u64,
     watch: Watch,
 }
@@ -43,7 +43,7 @@ pub struct Checkpoint {
     masks: Weights,
 }
 
-impl Session {
+impl Trainer {
     /// Everything needed to go on, as bytes.
     ///
     /// # Errors
@@ -94,12 +94,12 @@ impl Checkpoint {
     }
 
     /// The run's specification.
-    pub fn spec(&self) -> &RunSpec {
+    pub fn spec(&self) -> &TrainConfig {
         &self.state.spec
     }
 
     /// The hardware it was trained for.
-    pub fn hardware(&self) -> &HardwareSpec {
+    pub fn hardware(&self) -> &HardwareConfig {
         &self.state.hardware
     }
 
@@ -110,9 +110,9 @@ impl Checkpoint {
 
     /// The same, to go on with on the devices that `spec` names.
     #[must_use]
-    pub fn moved(mut self, spec: &RunSpec) -> Self {
+    pub fn moved(mut self, spec: &TrainConfig) -> Self {
         let (device, devices, gather) = (spec.device.clone(), spec.devices.clone(), spec.gather);
-        self.state.spec = RunSpec { device, devices, gather, ..self.state.spec };
+        self.state.spec = TrainConfig { device, devices, gather, ..self.state.spec };
         self
     }
 
@@ -120,10 +120,10 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When data and specification don't fit the weights.
-    pub fn resume(self, data: impl Into<Source>, compute: Compute, memory: u64) -> Result<Session> {
+    pub fn resume(self, data: impl Into<Source>, compute: Compute, memory: u64) -> Result<Trainer> {
         let State { spec, hardware, .. } = &self.state;
         let mut session =
-            Session::new(spec.clone(), hardware.clone(), data, compute, memory, Some(&self.weights))?;
+            Trainer::new(spec.clone(), hardware.clone(), data, compute, memory, Some(&self.weights))?;
         self.place(&mut session)?;
         Ok(session)
     }
@@ -132,13 +132,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When it is of another network or other data.
-    pub fn restore(self, session: &mut Session) -> Result<()> {
+    pub fn restore(self, session: &mut Trainer) -> Result<()> {
         session.begin_phase(self.state.spec.clone(), &self.weights)?;
         self.place(session)
     }
 
     /// Momentum, masks, position and history, after the weights.
-    fn place(self, session: &mut Session) -> Result<()> {
+    fn place(self, session: &mut Trainer) -> Result<()> {
         let State { step, watch, .. } = self.state;
         session.velocities = import_held(&session.network, &session.plan, &self.velocities)?;
         if !self.masks.tensors.is_empty() {

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::SIDE;
 use crate::data::batch::Batch;
-use crate::data::source::Labelled;
+use crate::data::loader::Labelled;
 use crate::device::Compute;
 use crate::error::{Error, Result};
-use crate::model::network::Network;
-use crate::model::plan::CHANNELS;
+use crate::network::Network;
+use crate::network::spec::CHANNELS;
 
 /// Images of one forward pass, of 32 x 32; of larger ones fewer.
 const BATCH: usize = if cfg!(target_arch = "wasm32") { 50 } else { 250 };
@@ -97,7 +97,7 @@ pub async fn scores(
 }
 
 /// Images of one forward pass.
-pub(super) fn images_at_once(side: usize) -> usize {
+pub(crate) fn images_at_once(side: usize) -> usize {
     (BATCH * SIDE * SIDE / (side * side)).clamp(LEAST, BATCH)
 }
 
@@ -106,20 +106,20 @@ async fn forward(network: &Network, batch: &Batch, side: usize, compute: &Comput
 }
 
 /// A batch's images on the device: `[batch, 3, side, side]`.
-pub(super) fn to_tensor(batch: &Batch, side: usize, compute: &Compute) -> Tensor<4> {
+pub(crate) fn to_tensor(batch: &Batch, side: usize, compute: &Compute) -> Tensor<4> {
     let shape = [batch.labels.len(), CHANNELS, side, side];
     Tensor::from_data(TensorData::new(batch.images.clone(), shape), &compute.device)
 }
 
 /// A tensor's values from the device, row-major.
-pub(super) async fn read<const D: usize>(tensor: Tensor<D>, compute: &Compute) -> Result<Vec<f32>> {
+pub(crate) async fn read<const D: usize>(tensor: Tensor<D>, compute: &Compute) -> Result<Vec<f32>> {
     let fail = |why: String| Error::device(&*compute.adapter, why);
     let read = tensor.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
     Ok(read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec())
 }
 
 /// Refuses data of other classes than the network's.
-pub(super) fn check_classes(network: usize, data: usize) -> Result<()> {
+pub(crate) fn check_classes(network: usize, data: usize) -> Result<()> {
     if network == data {
         return Ok(());
     }

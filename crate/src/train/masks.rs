@@ -10,12 +10,12 @@ use burn::tensor::Device;
 use burn::tensor::Tensor;
 
 #[cfg(not(target_arch = "wasm32"))]
-use super::together::held_on;
+use crate::distributed::all_reduce::held_on;
 
+use crate::checkpoint::Weights;
 use crate::error::{Error, Result};
-use crate::model::network::{Network, Plan};
-use crate::model::parameters::import_held;
-use crate::weights::Weights;
+use crate::network::parameters::import_held;
+use crate::network::{Network, Plan};
 
 /// The masks of a network: for every convolution 1 where a weight stays and 0 where it is pruned.
 pub struct Masks {
@@ -41,7 +41,7 @@ impl Masks {
 
     /// The same on another device, for a copy of the `network`.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn on(&self, device: &Device, network: &Network) -> Self {
+    pub(crate) fn on(&self, device: &Device, network: &Network) -> Self {
         Self { stored: self.stored.clone(), held: held_on(device, network, &self.held) }
     }
 

@@ -5,16 +5,16 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
+use crate::config::TrainConfig;
 use crate::data::batch::evaluation_batch;
-use crate::data::{SIDE, builtin};
+use crate::data::{SIDE, synthetic};
 use crate::device::Compute;
 use crate::error::Result;
 use crate::loss::cross_entropy::cross_entropy;
-use crate::model::initialize::initialize;
-use crate::model::network::{Network, Plan};
-use crate::model::parameters::{Which, export, import};
-use crate::model::plan::CHANNELS;
-use crate::spec::RunSpec;
+use crate::network::param_spec::initialize;
+use crate::network::parameters::{Which, export, import};
+use crate::network::spec::CHANNELS;
+use crate::network::{Network, Plan};
 
 /// Images of the batch.
 const IMAGES: usize = 4;
@@ -24,8 +24,9 @@ const IMAGES: usize = 4;
 /// # Errors
 /// When the device fails.
 pub async fn gradient(compute: &Compute) -> Result<Vec<f32>> {
-    let spec = RunSpec { plan: "8 M 16 M".to_owned(), classifier: "16".to_owned(), ..RunSpec::default() };
-    let data = builtin::generate(1, IMAGES, 1).train;
+    let spec =
+        TrainConfig { plan: "8 M 16 M".to_owned(), classifier: "16".to_owned(), ..TrainConfig::default() };
+    let data = synthetic::generate(1, IMAGES, 1).train;
     let plan = Plan::of(&spec, data.classes.len())?;
     let device = compute.device.clone().autodiff();
     let network = import(Network::new(&plan, &device), &plan, &initialize(&plan, 1))?;

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batch::{Batch, Drawing, Order, steps_per_epoch};
-use super::source::Labelled;
+use super::loader::Labelled;
 use super::stream;
 use crate::error::{Error, Result};
 use decode::Rgb;

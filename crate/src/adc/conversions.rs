@@ -1,0 +1,380 @@
+//! All conversions of a layer, tallied by their bits.
+//!
+//! One output position and one input slice convert every column of every crossbar once, a crossbar
+//! being one tile of one weight slice and polarity; with fewer rows active at once than the tile
+//! has, once for each group of rows. What such a tally costs is a sum over bits, so one pass over
+//! the weights serves every model.
+
+use crate::adc::resolution::{Policy, Seen, row_groups, rows_at_once};
+use crate::config::{HardwareConfig, Resolution, Subtraction};
+use crate::crossbar::bit_slicing::{CellCount, Slicing, count_cells};
+use crate::crossbar::quantize::Quantized;
+use crate::crossbar::tiling::{Tile, TileShape, Tiling};
+use crate::matrix::Matrix;
+use crate::parallel;
+
+/// Bits run from 0 to 64, the most that sums of machine words can need.
+pub const BITS: usize = 65;
+
+/// Time of a conversion by its bits, ns; infinite where there is none.
+pub type Times = [f64; BITS];
+
+/// Conversions by bits. Those of 0 bits don't happen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tally {
+    /// Conversions of one output position and input slice.
+    pub conversions: [u64; BITS],
+    /// The paper's view: every crossbar counts once, its columns in equal shares.
+    pub crossbars: [f64; BITS],
+    /// Crossbars by the bits that their converters must have.
+    pub converters: [u64; BITS],
+    /// By each of the given [`Times`]: what the slowest crossbar takes for one output position and
+    /// input slice, ns. All crossbars of a layer convert at the same time.
+    pub slowest_ns: Vec<f64>,
+}
+
+impl Tally {
+    fn new(times: usize) -> Self {
+        Self {
+            conversions: [0; BITS],
+            crossbars: [0.0; BITS],
+            converters: [0; BITS],
+            slowest_ns: vec![0.0; times],
+        }
+    }
+
+    /// Conversions that happen.
+    pub fn happening(&self) -> u64 {
+        self.conversions[1..].iter().sum()
+    }
+
+    fn add_crossbar(&mut self, groups: &[Vec<u32>], times: &[Times], adcs: usize) {
+        let mut most = 0;
+        for bits in groups.iter().flatten().map(|&bits| (bits as usize).min(BITS - 1)) {
+            self.conversions[bits] += 1;
+            most = most.max(bits);
+        }
+        for group in groups {
+            // Counted before it is divided, so that a tile of one resolution counts exactly 1.
+            let mut counts = [0_u32; BITS];
+            group.iter().for_each(|&bits| counts[(bits as usize).min(BITS - 1)] += 1);
+            for (share, &count) in self.crossbars.iter_mut().zip(&counts).filter(|(_, count)| **count > 0) {
+                *share += f64::from(count) / group.len() as f64;
+            }
+        }
+        self.converters[most] += 1;
+        for (slowest, times) in self.slowest_ns.iter_mut().zip(times) {
+            *slowest = slowest.max(time_of_crossbar(groups, times, adcs));
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for at in 0..BITS {
+            self.conversions[at] += other.conversions[at];
+            self.crossbars[at] += other.crossbars[at];
+            self.converters[at] += other.converters[at];
+        }
+        for (mine, theirs) in self.slowest_ns.iter_mut().zip(&other.slowest_ns) {
+            *mine = mine.max(*theirs);
+        }
+    }
+}
+
+/// Columns go round the crossbar's converters; group after group.
+fn time_of_crossbar(groups: &[Vec<u32>], times: &Times, adcs: usize) -> f64 {
+    let mut of_adc = vec![0.0; adcs];
+    let mut sum = 0.0;
+    for group in groups {
+        of_adc.fill(0.0);
+        for (column, &bits) in group.iter().enumerate().filter(|(_, bits)| **bits > 0) {
+            of_adc[column % adcs] += times[(bits as usize).min(BITS - 1)];
+        }
+        sum += of_adc.iter().fold(0.0_f64, |most, &time| most.max(time));
+    }
+    sum
+}
+
+/// A layer's conversions by each policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerTally {
+    /// The same converter, that of a full crossbar, at every column: before any pruning.
+    pub dense: Vec<Tally>,
+    /// By the weights.
+    pub actual: Vec<Tally>,
+    /// Crossbars that the layer takes.
+    pub crossbars: u64,
+    /// Those of tiles that have a weight.
+    pub crossbars_pruned: u64,
+    /// Those that have a set cell themselves.
+    pub crossbars_set: u64,
+}
+
+/// What is tallied, apart from the weights.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// The crossbars.
+    pub hardware: &'a HardwareConfig,
+    /// Resolutions to compare.
+    pub policies: &'a [Policy],
+    /// Conversion times to compare.
+    pub times: &'a [Times],
+    /// Converters of one crossbar.
+    pub adcs_per_tile: usize,
+    /// Whether a column without an active row is passed over even where its tile shares bits.
+    pub skip_zero_columns: bool,
+}
+
+/// What the columns of a tile hold, in one group of rows.
+struct Group {
+    rows: usize,
+    /// Weights of each column that are not zero, before and after quantization.
+    active: Vec<(usize, usize)>,
+    /// Cells, column after column.
+    cells: Vec<CellCount>,
+}
+
+/// One tile, counted once for all policies.
+pub(crate) struct TileCells {
+    groups: Vec<Group>,
+    columns: usize,
+    slicing: Slicing,
+    subtraction: Subtraction,
+}
+
+impl TileCells {
+    /// Counts a tile.
+    pub(crate) fn count(
+        matrix: &Matrix,
+        weights: &Quantized,
+        tile: &Tile,
+        hardware: &HardwareConfig,
+    ) -> Self {
+        let slicing = Slicing::from(hardware);
+        let group = |rows: std::ops::Range<usize>| {
+            let inputs = tile.inputs.start + rows.start..tile.inputs.start + rows.end;
+            let not_zero = |output: usize| {
+                let before = matrix.row(output)[inputs.clone()].iter().filter(|w| **w != 0.0).count();
+                (before, weights.row(output)[inputs.clone()].iter().filter(|w| **w != 0).count())
+            };
+            Group {
+                rows: rows.len(),
+                active: tile.outputs.clone().map(not_zero).collect(),
+                cells: count_cells(weights, tile.outputs.clone(), &inputs, slicing),
+            }
+        };
+        Self {
+            groups: row_groups(hardware, tile.rows()).map(group).collect(),
+            columns: tile.columns(),
+            slicing,
+            subtraction: hardware.subtraction,
+        }
+    }
+
+    /// Crossbars with converters of their own; a pair that is subtracted in analog shares them.
+    pub(crate) fn converted(&self) -> usize {
+        match self.subtraction {
+            Subtraction::Analog => self.slicing.slices(),
+            Subtraction::Digital | Subtraction::Offset => self.slicing.crossbars(),
+        }
+    }
+
+    /// Whether no weight is left before quantization. An offset mapping has no empty cells.
+    fn is_empty(&self) -> bool {
+        self.subtraction != Subtraction::Offset
+            && self.groups.iter().all(|group| group.active.iter().all(|(before, _)| *before == 0))
+    }
+
+    /// Crossbars with a set cell.
+    fn set_crossbars(&self) -> usize {
+        let set = |crossbar: usize| {
+            let cells = |group: &Group| {
+                group.cells.iter().skip(crossbar).step_by(self.slicing.crossbars()).any(|c| c.set > 0)
+            };
+            self.groups.iter().any(cells)
+        };
+        (0..self.slicing.crossbars()).filter(|&crossbar| set(crossbar)).count()
+    }
+
+    fn seen(&self, group: &Group, column: usize, converted: usize, resolution: Resolution) -> Seen {
+        let cells = &group.cells[column * self.slicing.crossbars()..];
+        let set = match self.subtraction {
+            Subtraction::Analog => cells[2 * converted].set.max(cells[2 * converted + 1].set),
+            Subtraction::Digital | Subtraction::Offset => cells[converted].set,
+        };
+        let (before, after) = group.active[column];
+        // The paper counts weights as they are; what a cell holds is what quantization left.
+        let active = if resolution == Resolution::Paper { before } else { after };
+        Seen { rows: group.rows, active, set }
+    }
+
+    /// Bits of one crossbar's conversions: for each group of rows, each column.
+    pub(crate) fn bits(&self, policy: &Policy, converted: usize, skip_zero_columns: bool) -> Vec<Vec<u32>> {
+        if self.is_empty() {
+            return self.groups.iter().map(|_| vec![0; self.columns]).collect();
+        }
+        let of_group = |group: &Group| {
+            let seen = |column| self.seen(group, column, converted, policy.resolution);
+            let mut bits: Vec<u32> = (0..self.columns).map(|column| policy.bits(seen(column))).collect();
+            policy.share(&mut bits);
+            if skip_zero_columns && self.subtraction != Subtraction::Offset {
+                for (column, bits) in bits.iter_mut().enumerate() {
+                    let seen = seen(column);
+                    let sliced = policy.resolution == Resolution::LosslessSliced;
+                    if if sliced { seen.set } else { seen.active } == 0 {
+                        *bits = 0;
+                    }
+                }
+            }
+            bits
+        };
+        self.groups.iter().map(of_group).collect()
+    }
+}
+
+/// Tallies a layer. Bands of tiles go to all cores.
+pub fn tally(matrix: &Matrix, question: &Question<'_>) -> LayerTally {
+    let weights = Quantized::of(matrix, question.hardware);
+    let tiling = Tiling::of(matrix, TileShape::from(question.hardware));
+    let bands = parallel::map(tiling.down(), |down| {
+        let first = down * tiling.across();
+        let tiles = (first..first + tiling.across()).map(|index| tiling.tile(index));
+        let mut band = LayerTally::new(question);
+        for tile in tiles {
+            band.add_tile(&TileCells::count(matrix, &weights, &tile, question.hardware), question);
+        }
+        band
+    });
+    let mut whole = LayerTally::new(question);
+    bands.iter().for_each(|band| whole.merge(band));
+    whole
+}
+
+impl LayerTally {
+    fn new(question: &Question<'_>) -> Self {
+        let empty = vec![Tally::new(question.times.len()); question.policies.len()];
+        Self { dense: empty.clone(), actual: empty, crossbars: 0, crossbars_pruned: 0, crossbars_set: 0 }
+    }
+
+    fn add_tile(&mut self, tile: &TileCells, question: &Question<'_>) {
+        let crossbars = tile.slicing.crossbars() as u64;
+        self.crossbars += crossbars;
+        self.crossbars_pruned += if tile.is_empty() { 0 } else { crossbars };
+        self.crossbars_set += tile.set_crossbars() as u64;
+        for (at, policy) in question.policies.iter().enumerate() {
+            let full = policy.dense_bits(rows_at_once(question.hardware));
+            let dense = vec![vec![full; tile.columns]; tile.groups.len()];
+            for converted in 0..tile.converted() {
+                self.dense[at].add_crossbar(&dense, question.times, question.adcs_per_tile);
+                let bits = tile.bits(policy, converted, question.skip_zero_columns);
+                self.actual[at].add_crossbar(&bits, question.times, question.adcs_per_tile);
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.dense.iter_mut().zip(&other.dense).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.actual.iter_mut().zip(&other.actual).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.crossbars += other.crossbars;
+        self.crossbars_pruned += other.crossbars_pruned;
+        self.crossbars_set += other.crossbars_set;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Per;
+
+    /// Two outputs of four inputs; 2-bit weights have one slice, so cells are signs.
+    fn matrix() -> Matrix {
+        Matrix::new("w", 2, 4, vec![1.0, 1.0, 1.0, -1.0, 0.0, -1.0, 0.0, 0.0]).expect("fits")
+    }
+
+    fn of(
+        hardware: &HardwareConfig,
+        resolution: Resolution,
+        per: Per,
+        skip: bool,
+        adcs: usize,
+    ) -> LayerTally {
+        let mut times = [f64::INFINITY; BITS];
+        (0..=16).for_each(|bits| times[bits] = bits as f64);
+        let question = Question {
+            hardware,
+            policies: &[Policy::new(hardware, resolution, per)],
+            times: &[times],
+            adcs_per_tile: adcs,
+            skip_zero_columns: skip,
+        };
+        tally(&matrix(), &question)
+    }
+
+    fn small() -> HardwareConfig {
+        HardwareConfig { tile: 4, weight_precision: 2, ..HardwareConfig::default() }
+    }
+
+    fn counts(tally: &Tally) -> Vec<(usize, u64)> {
+        tally.conversions.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// By hand: the positive crossbar has 3 and 0 set cells, the negative one 1 and 1; rows 4 and 1.
+    #[test]
+    fn conversions_are_counted_by_hand() {
+        let case = |resolution, per, skip| counts(&of(&small(), resolution, per, skip, 1).actual[0]);
+        assert_eq!(case(Resolution::Lossless, Per::Tile, false), [(3, 4)]);
+        assert_eq!(case(Resolution::Lossless, Per::Column, false), [(1, 2), (3, 2)]);
+        assert_eq!(case(Resolution::LosslessSliced, Per::Tile, false), [(1, 2), (2, 2)]);
+        assert_eq!(case(Resolution::LosslessSliced, Per::Tile, true), [(0, 1), (1, 2), (2, 1)]);
+        assert_eq!(case(Resolution::LosslessSliced, Per::Column, false), [(0, 1), (1, 2), (2, 1)]);
+        assert_eq!(case(Resolution::Paper, Per::Column, false), [(0, 2), (2, 2)], "levels 0 and 2 of 2 bits");
+        assert_eq!(case(Resolution::Bits(5), Per::Tile, false), [(5, 4)]);
+        let dense = of(&small(), Resolution::Lossless, Per::Tile, false, 1);
+        assert_eq!(counts(&dense.dense[0]), [(3, 4)]);
+        assert_eq!((dense.crossbars, dense.crossbars_pruned, dense.crossbars_set), (2, 2, 2));
+        assert_eq!((dense.actual[0].crossbars[3], dense.actual[0].converters[3]), (2.0, 2));
+    }
+
+    #[test]
+    fn a_pair_subtracted_in_analog_is_converted_once_with_a_sign() {
+        let hardware = HardwareConfig { subtraction: Subtraction::Analog, ..small() };
+        let tally = of(&hardware, Resolution::LosslessSliced, Per::Column, false, 1);
+        assert_eq!(counts(&tally.actual[0]), [(2, 1), (3, 1)], "3 and 1 cells, and a sign");
+        assert_eq!(tally.crossbars, 2);
+    }
+
+    #[test]
+    fn fewer_rows_at_once_are_more_conversions() {
+        let hardware = HardwareConfig { active_rows: 2, ..small() };
+        let tally = of(&hardware, Resolution::LosslessSliced, Per::Column, false, 1);
+        // Positive: (2, 0) then (1, 0); negative: (0, 1) then (1, 0).
+        assert_eq!(counts(&tally.actual[0]), [(0, 4), (1, 3), (2, 1)]);
+        assert_eq!(counts(&tally.dense[0]), [(2, 8)]);
+    }
+
+    #[test]
+    fn the_slowest_crossbar_sets_the_time() {
+        let time =
+            |adcs| of(&small(), Resolution::Lossless, Per::Column, false, adcs).actual[0].slowest_ns[0];
+        assert_eq!((time(1), time(2), time(3)), (4.0, 3.0, 3.0), "columns of 3 and 1 bits");
+        let tiled = of(&small(), Resolution::Lossless, Per::Tile, false, 1);
+        assert_eq!((tiled.actual[0].slowest_ns[0], tiled.dense[0].slowest_ns[0]), (6.0, 6.0));
+    }
+
+    #[test]
+    fn an_empty_tile_needs_nothing_but_an_offset_mapping_has_none() {
+        let empty = Matrix::new("w", 2, 4, vec![0.0; 8]).expect("fits");
+        for (subtraction, expected) in [(Subtraction::Digital, 0), (Subtraction::Offset, 2)] {
+            let hardware = HardwareConfig { subtraction, ..small() };
+            let question = Question {
+                hardware: &hardware,
+                policies: &[Policy::new(&hardware, Resolution::Bits(4), Per::Tile)],
+                times: &[],
+                adcs_per_tile: 1,
+                skip_zero_columns: false,
+            };
+            let tally = tally(&empty, &question);
+            assert_eq!(tally.crossbars_pruned, expected, "{subtraction:?}");
+            assert_eq!(tally.actual[0].happening() > 0, expected > 0, "{subtraction:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Accelergy's converter: the best that rate, resolution and feature size allow, from a regression
+//! over the survey's converters.
+//!
+//! Source: Accelergy-Project/accelergy-adc-plug-in (arXiv 2404.06553). With `f` the conversions a
+//! second of one converter and `b` its bits,
+//!
+//! ```text
+//! SNDR  = 20 b log10(2) + 10 log10(1.5)                                              dB
+//! FOM_S = min(213.7807 - 2.871903 ln f, 128.30683 + 3.220512 min(ceil(b), 20))       dB
+//! E     = 1 / (2 * 10^((FOM_S - SNDR) / 10)) * exp(26.0496216 + 1.8800369 ln nm
+//!         - 2.8291256 ln b - 1.4702022)                                              pJ
+//! A     = adcs * exp(1.3461916 + 0.9932795 ln nm + 0.1807154 ln f + 0.2991243 ln E)  um2
+//! ```
+//!
+//! Made for 4 bits and more (the source refuses fewer) and at most 10 GS/s a converter. Below 4 bits
+//! `ln b` would make the energy rise again without end, so there a 4-bit converter does the work.
+
+use crate::adc::converter::{Estimate, MAX_BITS, Outside, Settings};
+
+/// The least bits that the source answers for.
+const MIN_BITS: u32 = 4;
+/// The most conversions a second of one converter that the source answers for.
+const MAX_HZ: f64 = 1e10;
+
+/// What a conversion costs.
+pub(crate) fn estimate(bits: u32, settings: &Settings) -> Estimate {
+    let b = f64::from(bits.max(MIN_BITS));
+    let (ln_nm, adcs) = (settings.tech_nm.ln(), f64::from(settings.adcs));
+    let hertz = settings.rate / adcs;
+    let sndr = 20.0 * b * 2_f64.log10() + 10.0 * 1.5_f64.log10();
+    let by_rate = 213.780_668_7 - 2.871_903_04 * hertz.ln();
+    let by_bits = 128.306_828_7 + 3.220_511_512 * b.min(20.0);
+    let merit = by_rate.min(by_bits);
+    let fitted = (26.049_621_57 + 1.880_036_92 * ln_nm - 2.829_125_605 * b.ln() - 1.470_202_213).exp();
+    let picojoules = fitted / (2.0 * 10_f64.powf((merit - sndr) / 10.0));
+    let area = adcs
+        * (1.346_191_644
+            + 0.993_279_474 * ln_nm
+            + 0.180_715_384 * hertz.ln()
+            + 0.299_124_262 * picojoules.ln())
+        .exp();
+    let too_fast = (hertz > MAX_HZ).then(|| Outside {
+        field: "rate",
+        value: settings.rate,
+        range: "at most 1e10 conversions a second of each converter".to_owned(),
+    });
+    let estimate =
+        Estimate { energy: picojoules, area_um2: Some(area), time_ns: Some(1e9 / hertz), outside: too_fast };
+    estimate.for_bits(bits, MIN_BITS, MAX_BITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(got: f64, expected: f64, share: f64) {
+        assert!((got / expected - 1.0).abs() < share, "{got} for {expected}");
+    }
+
+    #[test]
+    fn below_its_range_a_4_bit_converter_does_the_work() {
+        let settings = Settings::default();
+        assert!((estimate(1, &settings).energy - estimate(4, &settings).energy).abs() < 1e-12);
+        assert!(estimate(1, &settings).outside.is_some() && estimate(4, &settings).outside.is_none());
+    }
+
+    /// Values that the source itself gives.
+    #[test]
+    fn the_source_s_own_values_come_out() {
+        let settings = Settings::default();
+        let at_8 = estimate(8, &settings);
+        close(at_8.energy, 1.7137, 1e-4);
+        close(at_8.area_um2.expect("an area"), 5971.6, 1e-4);
+        for (bits, expected) in [(4, 0.924), (5, 0.936), (6, 1.065), (7, 1.312), (9, 4.697), (10, 13.95)] {
+            close(estimate(bits, &settings).energy, expected, 6e-4);
+        }
+        let many = Settings { tech_nm: 16.0, rate: 5.12e9, adcs: 32, ..Settings::default() };
+        let at_8 = estimate(8, &many);
+        close(at_8.energy, 0.465_58, 1e-4);
+        close(at_8.area_um2.expect("an area"), 46_679.0, 1e-4);
+    }
+}

@@ -1,0 +1,81 @@
+//! A converter as a table of resolutions, straight on a logarithmic axis between and beyond its rows.
+
+use crate::adc::converter::Estimate;
+
+/// One resolution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Bits, 1 to 16.
+    pub bits: u32,
+    /// pJ a conversion, above 0.
+    pub energy_pj: f64,
+    /// Area, um2, above 0.
+    pub area_um2: Option<f64>,
+    /// Time of a conversion, ns, above 0.
+    pub time_ns: Option<f64>,
+}
+
+/// Rows of rising bits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// A table of at least one row, of rising bits and positive values.
+    pub fn new(rows: Vec<Row>) -> Self {
+        Self { rows }
+    }
+
+    /// What a conversion costs; outside the table's first and last row, marked so.
+    pub fn estimate(&self, bits: u32) -> Estimate {
+        let column = |value: fn(&Row) -> Option<f64>| {
+            let points: Vec<(u32, f64)> =
+                self.rows.iter().filter_map(|row| Some((row.bits, value(row)?))).collect();
+            on_log_axis(&points, bits)
+        };
+        let estimate = Estimate {
+            energy: column(|row| Some(row.energy_pj)).unwrap_or(0.0),
+            area_um2: column(|row| row.area_um2),
+            time_ns: column(|row| row.time_ns),
+            outside: None,
+        };
+        let low = self.rows.first().map_or(0, |row| row.bits);
+        let high = self.rows.last().map_or(0, |row| row.bits);
+        estimate.for_bits(bits, low, high)
+    }
+}
+
+/// The value at `bits` on straight lines through the points' logarithms; the outer ones go on.
+fn on_log_axis(points: &[(u32, f64)], bits: u32) -> Option<f64> {
+    if let Some(&(_, value)) = points.iter().find(|(at, _)| *at == bits) {
+        return Some(value);
+    }
+    let ((from, low), (to, high)) = match points {
+        [] => return None,
+        [(_, only)] => return Some(*only),
+        points => {
+            let after = points.iter().position(|(at, _)| *at > bits).unwrap_or(points.len());
+            let after = after.clamp(1, points.len() - 1);
+            (points[after - 1], points[after])
+        }
+    };
+    let along = (f64::from(bits) - f64::from(from)) / (f64::from(to) - f64::from(from));
+    Some(low * (high / low).powf(along))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_straight_on_a_logarithmic_axis() {
+        let points = [(4, 1.0), (6, 4.0), (8, 64.0)];
+        let at = |bits| on_log_axis(&points, bits).expect("a value");
+        for (bits, expected) in [(2, 0.25), (4, 1.0), (5, 2.0), (7, 16.0), (8, 64.0), (9, 256.0)] {
+            assert!((at(bits) / expected - 1.0).abs() < 1e-12, "{bits} bits: {}", at(bits));
+        }
+        assert_eq!(on_log_axis(&points[..1], 9), Some(1.0));
+        assert_eq!(on_log_axis(&[], 9), None);
+    }
+}

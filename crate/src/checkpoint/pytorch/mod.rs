@@ -1,0 +1,349 @@
+//! PyTorch checkpoints (`.pt`, `.pth`) from memory, without running anything they hold.
+//!
+//! Read are the zip format and the one before 1.6; a state dict bare or inside a training checkpoint
+//! (`state_dict.rs`), also whole pickled modules; float16, bfloat16, float32 and float64.
+
+mod cursor;
+mod globals;
+mod legacy;
+mod object;
+mod pickle;
+mod state_dict;
+mod zip;
+
+#[cfg(test)]
+#[path = "tests/fixtures.rs"]
+pub(crate) mod fixtures;
+#[cfg(test)]
+#[path = "tests/malformed.rs"]
+mod malformed;
+
+use std::collections::HashMap;
+
+use half::{bf16, f16};
+
+use crate::checkpoint::pytorch::cursor::{Bytes, Why};
+use crate::checkpoint::pytorch::globals::Dtype;
+use crate::checkpoint::pytorch::legacy::Legacy;
+use crate::checkpoint::pytorch::object::{Id, Pickle, Tensor};
+use crate::checkpoint::pytorch::zip::Archive;
+use crate::checkpoint::{NamedTensor, Weights, brief, plain_names};
+use crate::error::{Error, Result};
+
+/// PyTorch itself stops at 64 dimensions.
+const MAX_DIMENSIONS: usize = 64;
+/// So many elements a byte of the file, when views share or repeat elements: float32 gives a quarter.
+const MAX_REPEATS: u64 = 2;
+/// Elements of a file however small, beyond what its size allows: views repeat elements.
+const SPARE_ELEMENTS: u64 = 1 << 20;
+
+/// Whether bytes start as a PyTorch checkpoint does: a zip archive, or a pickle of protocol 2 to 5.
+pub fn looks_like(bytes: &[u8]) -> bool {
+    // A safetensors file may start with the bytes of a pickle too: its header's length. A `{` follows.
+    let safetensors = bytes.get(8) == Some(&b'{') && bytes[4..8] == [0; 4];
+    bytes.starts_with(b"PK\x03\x04") || (matches!(bytes, [0x80, 2..=5, ..]) && !safetensors)
+}
+
+/// Reads the tensors of a PyTorch checkpoint; those that are not floats are left out.
+///
+/// # Errors
+/// When the bytes are no checkpoint, are damaged or truncated, claim more than they hold, or hold
+/// no tensor.
+pub fn read(bytes: &[u8]) -> Result<Weights> {
+    let tensors = if bytes.starts_with(b"PK") { read_zip(bytes) } else { read_legacy(bytes) };
+    tensors
+        .map(|tensors| Weights::new(plain_names(tensors)))
+        .map_err(|why| Error::file("reading a PyTorch checkpoint", "", why))
+}
+
+fn read_zip(bytes: &[u8]) -> Why<Vec<NamedTensor>> {
+    let mut archive = Archive::open(bytes)?;
+    let program = archive.read("data.pkl")?;
+    let pickle = Pickle::read(&mut Bytes::new(&program))?;
+    let big_endian = archive.big_endian()?;
+    materialise(&pickle, &mut Elements::Zip(archive), bytes.len(), big_endian)
+}
+
+fn read_legacy(bytes: &[u8]) -> Why<Vec<NamedTensor>> {
+    let Legacy { object, storages } = Legacy::read(bytes)?;
+    materialise(&object, &mut Elements::Legacy(storages), bytes.len(), false)
+}
+
+/// Where the bytes of a storage are.
+enum Elements<'a> {
+    Zip(Archive<'a>),
+    Legacy(HashMap<&'a str, &'a [u8]>),
+}
+
+impl Elements<'_> {
+    fn get(&mut self, key: &str) -> Why<&[u8]> {
+        match self {
+            Self::Zip(archive) => archive.storage(key),
+            Self::Legacy(all) => all.get(key).copied().ok_or_else(|| "it lacks a storage".into()),
+        }
+    }
+}
+
+fn materialise(
+    pickle: &Pickle<'_>,
+    elements: &mut Elements<'_>,
+    file_bytes: usize,
+    big_endian: bool,
+) -> Why<Vec<NamedTensor>> {
+    let found = state_dict::tensors(pickle)?;
+    let some = !found.is_empty();
+    let mut budget = MAX_REPEATS.saturating_mul(file_bytes as u64).saturating_add(SPARE_ELEMENTS);
+    let mut tensors = Vec::new();
+    for (name, tensor) in found {
+        if matches!(tensor.storage.dtype, Dtype::Other(_)) {
+            continue;
+        }
+        let mut build = || -> Why<NamedTensor> {
+            let layout = Layout::new(pickle, tensor)?;
+            let cost = layout.count.saturating_add(layout.shape.len() as u64);
+            budget = budget.checked_sub(cost).ok_or("with it the tensors are far larger than the file")?;
+            // An empty tensor's storage may be missing.
+            let raw = if layout.count == 0 { &[][..] } else { elements.get(tensor.storage.key)? };
+            let data = decode(raw, &layout, tensor.storage.dtype, big_endian)?;
+            Ok(NamedTensor { name: name.clone(), shape: layout.shape, data })
+        };
+        let tensor = build().map_err(|why| format!("its tensor {}: {why}", brief(&name)))?;
+        tensors.push(tensor);
+    }
+    match (tensors.is_empty(), some) {
+        (false, _) => Ok(tensors),
+        (true, true) => Err("it holds no tensor of float16, bfloat16, float32 or float64".into()),
+        (true, false) => Err("it holds no named tensors".into()),
+    }
+}
+
+/// Which elements of its storage a tensor is made of.
+struct Layout {
+    shape: Vec<usize>,
+    /// Elements from one index to the next, 0 for dimensions of 1.
+    strides: Vec<usize>,
+    start: u64,
+    /// Elements of the tensor.
+    count: u64,
+    /// One behind the last element used.
+    end: u64,
+}
+
+impl Layout {
+    fn new(pickle: &Pickle<'_>, tensor: &Tensor<'_>) -> Why<Self> {
+        let shape = sizes(pickle, tensor.shape).ok_or("its shape is not understood")?;
+        let strides = sizes(pickle, tensor.stride).ok_or("its strides are not understood")?;
+        if shape.len() != strides.len() {
+            return Err("its shape and its strides differ in length".into());
+        }
+        let mut count = u64::from(!shape.contains(&0));
+        let mut last = tensor.storage.base.checked_add(tensor.offset);
+        let start = last.unwrap_or(0);
+        let mut steps = Vec::with_capacity(shape.len());
+        for (&size, &stride) in shape.iter().zip(&strides) {
+            let reach = (size as u64).saturating_sub(1);
+            let stride = if size > 1 { stride } else { 0 };
+            count = count.checked_mul(size as u64).ok_or("its size overflows")?;
+            last = last.and_then(|last| last.checked_add(reach.checked_mul(stride as u64)?));
+            steps.push(stride);
+        }
+        let end = last.and_then(|last| last.checked_add(u64::from(count > 0)));
+        // An empty tensor reaches nowhere, wherever it points.
+        let end = if count == 0 { 0 } else { end.ok_or("its size overflows")? };
+        Ok(Self { shape, strides: steps, start, count, end })
+    }
+
+    /// Whether the elements lie in a row.
+    fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            if size > 1 && stride != expected {
+                return false;
+            }
+            expected = size.saturating_mul(expected);
+        }
+        true
+    }
+
+    /// Calls for the place of each element in row-major order.
+    fn each(&self, mut element: impl FnMut(usize)) {
+        let mut index = vec![0; self.shape.len()];
+        let mut at = self.start as usize;
+        for _ in 0..self.count {
+            element(at);
+            for (dimension, i) in index.iter_mut().enumerate().rev() {
+                *i += 1;
+                at += self.strides[dimension];
+                if *i < self.shape[dimension] {
+                    break;
+                }
+                at -= self.strides[dimension] * self.shape[dimension];
+                *i = 0;
+            }
+        }
+    }
+}
+
+fn sizes(pickle: &Pickle<'_>, id: Id) -> Option<Vec<usize>> {
+    let ids = pickle.tuple(id).filter(|ids| ids.len() <= MAX_DIMENSIONS)?;
+    ids.iter().map(|&id| usize::try_from(pickle.size(id)?).ok()).collect()
+}
+
+fn decode(raw: &[u8], layout: &Layout, dtype: Dtype, big_endian: bool) -> Why<Vec<f32>> {
+    if layout.end > raw.len() as u64 / dtype.size().max(1) {
+        return Err("it reaches beyond its storage".into());
+    }
+    Ok(match dtype {
+        Dtype::F16 => gather(raw, layout, big_endian, |b| f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => gather(raw, layout, big_endian, |b| bf16::from_le_bytes(b).to_f32()),
+        Dtype::F32 => gather(raw, layout, big_endian, f32::from_le_bytes),
+        Dtype::F64 => gather(raw, layout, big_endian, |b| f64::from_le_bytes(b) as f32),
+        Dtype::Other(_) => Vec::new(),
+    })
+}
+
+fn gather<const N: usize>(
+    raw: &[u8],
+    layout: &Layout,
+    big_endian: bool,
+    from: impl Fn([u8; N]) -> f32,
+) -> Vec<f32> {
+    let (words, _) = raw.as_chunks::<N>();
+    let value = |word: &[u8; N]| {
+        let mut word = *word;
+        if big_endian {
+            word.reverse();
+        }
+        from(word)
+    };
+    if layout.count == 0 {
+        Vec::new()
+    } else if layout.is_contiguous() {
+        words[layout.start as usize..layout.end as usize].iter().map(value).collect()
+    } else {
+        let mut data = Vec::with_capacity(layout.count as usize);
+        layout.each(|at| data.push(value(&words[at])));
+        data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::{Program, floats, zip};
+    use super::*;
+
+    /// Reads a zip checkpoint and shows its tensors as `name [shape] [data]`.
+    fn check(program: Program, storages: &[(&str, Vec<u8>)], expected: &[&str]) {
+        let weights = read(&zip(&program.stop(), storages, false)).expect("readable");
+        let shown: Vec<String> =
+            weights.tensors.iter().map(|t| format!("{} {:?} {:?}", t.name, t.shape, t.data)).collect();
+        assert_eq!(shown, expected);
+    }
+
+    fn ramp(count: u8) -> Vec<u8> {
+        floats(&(0..count).map(f32::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn views_of_one_storage() {
+        let program =
+            Program::new().dict(|p| p.tensor("whole", "FloatStorage", "0", 0, &[2, 3], &[3, 1])).items(|p| {
+                p.tensor("transposed", "FloatStorage", "0", 0, &[3, 2], &[1, 3])
+                    .tensor("row", "FloatStorage", "0", 3, &[3], &[1])
+                    .tensor("same", "FloatStorage", "0", 5, &[2, 2], &[0, 0])
+                    .tensor("scalar", "FloatStorage", "0", 4, &[], &[])
+                    .tensor("empty", "FloatStorage", "9", 7, &[0, 4], &[4, 1])
+            });
+        check(
+            program,
+            &[("0", ramp(6))],
+            &[
+                "empty [0, 4] []",
+                "row [3] [3.0, 4.0, 5.0]",
+                "same [2, 2] [5.0, 5.0, 5.0, 5.0]",
+                "scalar [] [4.0]",
+                "transposed [3, 2] [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]",
+                "whole [2, 3] [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]",
+            ],
+        );
+    }
+
+    #[test]
+    fn element_types() {
+        let program = Program::new().dict(|p| {
+            p.tensor("half", "HalfStorage", "h", 0, &[2], &[1])
+                .tensor("brain", "BFloat16Storage", "b", 0, &[2], &[1])
+                .tensor("double", "DoubleStorage", "d", 0, &[1], &[1])
+                .tensor("steps", "LongStorage", "missing", 0, &[], &[])
+        });
+        let half = [0x00, 0x3c, 0x00, 0xc0].to_vec();
+        let brain = [0x80, 0x3f, 0x00, 0xc0].to_vec();
+        let double = 0.5f64.to_le_bytes().to_vec();
+        check(
+            program,
+            &[("h", half), ("b", brain), ("d", double)],
+            &["brain [2] [1.0, -2.0]", "double [1] [0.5]", "half [2] [1.0, -2.0]"],
+        );
+    }
+
+    #[test]
+    fn big_endian_elements() {
+        let program = Program::new().dict(|p| p.tensor("a", "FloatStorage", "0", 0, &[1], &[1]));
+        let stored = [("0", 1.5f32.to_be_bytes().to_vec()), ("../byteorder", b"big".to_vec())];
+        check(program, &stored, &["a [1] [1.5]"]);
+    }
+
+    #[test]
+    fn training_checkpoint() {
+        let program = Program::new()
+            .dict(|p| {
+                p.text("model").dict(|p| {
+                    let p = p.tensor("module.a", "FloatStorage", "0", 0, &[1], &[1]);
+                    p.tensor("module._orig_mod.b", "FloatStorage", "0", 1, &[1], &[1])
+                })
+            })
+            .items(|p| {
+                let moments = |p: Program| p.tensor("exp_avg", "FloatStorage", "0", 0, &[1], &[1]);
+                p.tensor("best_accuracy", "FloatStorage", "0", 0, &[], &[])
+                    .text("optimizer")
+                    .dict(|p| p.text("state").dict(moments).text("param_groups").dict(|p| p))
+                    .text("epoch")
+                    .int(3)
+                    .text("args")
+                    .call("argparse", "Namespace")
+            });
+        check(program, &[("0", ramp(2))], &["a [1] [0.0]", "b [1] [1.0]"]);
+    }
+
+    #[test]
+    fn unknown_calls_stay_opaque() {
+        let program = Program::new()
+            .dict(|p| p.text("evil").call("os", "system"))
+            .items(|p| p.tensor("a", "FloatStorage", "0", 0, &[1], &[1]));
+        check(program, &[("0", ramp(1))], &["a [1] [0.0]"]);
+    }
+
+    #[test]
+    fn prefixes_that_tell_tensors_apart_stay() {
+        let program = Program::new().dict(|p| {
+            p.tensor("module.a", "FloatStorage", "0", 0, &[1], &[1]).tensor(
+                "a",
+                "FloatStorage",
+                "0",
+                1,
+                &[1],
+                &[1],
+            )
+        });
+        check(program, &[("0", ramp(2))], &["a [1] [1.0]", "module.a [1] [0.0]"]);
+    }
+
+    #[test]
+    fn first_bytes_tell_the_format() {
+        assert!(looks_like(b"PK\x03\x04"));
+        assert!(looks_like(&[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9]));
+        // A safetensors header of 0x280 bytes.
+        assert!(!looks_like(b"\x80\x02\0\0\0\0\0\0{\"a\""));
+        assert!(!looks_like(b""));
+    }
+}

@@ -1,0 +1,78 @@
+//! What an unpickled file is made of.
+//!
+//! Values live in one arena and name each other by index, so shared, nested or cyclic values need no
+//! recursion, neither while they are read nor when they are dropped.
+
+use crate::checkpoint::pytorch::globals::{Dtype, Global};
+
+/// A value's place in [`Pickle::values`].
+pub(super) type Id = u32;
+
+/// What a pickle can leave behind.
+#[derive(Debug)]
+pub(super) enum Value<'a> {
+    /// Something that no state dict needs: a float, None, a set, bytes.
+    Opaque,
+    Bool(bool),
+    Int(i64),
+    Text(&'a str),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    /// A dictionary, or an object of any class.
+    Map(Box<Map>),
+    /// A class or function: known by name, never run.
+    Global(Global),
+    Storage(Box<Storage<'a>>),
+    Tensor(Box<Tensor<'a>>),
+}
+
+/// A dictionary or an object: its items and the state it was given.
+#[derive(Debug, Default)]
+pub(super) struct Map {
+    pub items: Vec<(Id, Id)>,
+    pub state: Option<Id>,
+}
+
+/// Elements kept outside the pickle, under a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Storage<'a> {
+    pub key: &'a str,
+    pub dtype: Dtype,
+    /// First element: not 0 in views of a storage, which old files have.
+    pub base: u64,
+}
+
+/// A view of a storage. Shape and stride stay unread until somebody wants the tensor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tensor<'a> {
+    pub storage: Storage<'a>,
+    pub offset: u64,
+    pub shape: Id,
+    pub stride: Id,
+}
+
+/// Everything a pickle built.
+#[derive(Debug)]
+pub(super) struct Pickle<'a> {
+    pub values: Vec<Value<'a>>,
+    pub root: Id,
+}
+
+impl<'a> Pickle<'a> {
+    pub fn value(&self, id: Id) -> &Value<'a> {
+        // Ids come from this arena only; 0 is the opaque value.
+        self.values.get(id as usize).unwrap_or(&self.values[0])
+    }
+
+    pub fn text(&self, id: Id) -> Option<&'a str> {
+        if let Value::Text(text) = self.value(id) { Some(text) } else { None }
+    }
+
+    pub fn tuple(&self, id: Id) -> Option<&[Id]> {
+        if let Value::Tuple(items) | Value::List(items) = self.value(id) { Some(items) } else { None }
+    }
+
+    pub fn size(&self, id: Id) -> Option<u64> {
+        if let Value::Int(n) = self.value(id) { u64::try_from(*n).ok() } else { None }
+    }
+}

@@ -1,0 +1,120 @@
+//! `crossdub adc`: one converter, or all models side by side.
+
+use clap::Args;
+
+use crate::adc::Model;
+use crate::adc::converter::MAX_BITS;
+use crate::cli::format;
+use crate::cli::options::converter::{ConverterOptions, converter};
+use crate::cli::output;
+use crate::error::{Error, Result};
+use crate::report::{Comparison, ConverterReport, compare, converter_report};
+
+/// Energy, area and time of one converter by a published model, or of all models side by side
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdub adc --model accelergy --bits 8 --tech-nm 32\n         \
+                        crossdub adc --compare --bits 1..10")]
+pub struct Options {
+    /// Model: paper, lossless, lossless-sliced, murmann, walden, accelergy, isaac, puma, neurosim-sar,
+    /// neurosim-flash, mnsim, or a TOML file of your own
+    #[arg(long, visible_alias = "adc", required_unless_present = "compare", value_name = "MODEL")]
+    model: Option<String>,
+    /// Bits of a conversion; with --compare 1..10 (both ends) or 4,6,8
+    #[arg(long, default_value = "8", allow_hyphen_values = true, value_name = "BITS")]
+    bits: String,
+    /// All models at each of the bits, extrapolated values marked; with --model your own too
+    #[arg(long)]
+    compare: bool,
+    #[command(flatten)]
+    converter: ConverterOptions,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let settings = options.converter.settings()?;
+    let bits = bits_of(&options.bits)?;
+    if options.compare {
+        let mut wide = settings;
+        wide.extrapolate = true;
+        // A published model is there already.
+        let name = options.model.as_deref().filter(|name| Model::from_id(name).is_err());
+        let own = name.map(|name| converter(name, wide.clone())).transpose()?;
+        let comparison = compare(&bits, &wide, own.as_ref())?;
+        return output::report(options.json, &comparison, || table(&comparison));
+    }
+    let name = options.model.as_deref().unwrap_or("paper");
+    let [bits] = bits[..] else {
+        return Err(Error::field("bits", &options.bits, "takes one number; --compare takes several"));
+    };
+    let report = converter_report(&converter(name, settings)?, bits)?;
+    output::report(options.json, &report, || describe(&report))
+}
+
+/// `8`, `1..10` or `4,6,8`.
+fn bits_of(text: &str) -> Result<Vec<u32>> {
+    let refuse = || Error::field("bits", text, format!("takes 0 to {MAX_BITS}, as 8, 1..10 or 4,6,8"));
+    let number = |part: &str| match part.trim().parse::<u32>() {
+        Ok(bits) if bits <= MAX_BITS => Ok(bits),
+        _ => Err(refuse()),
+    };
+    if let Some((low, high)) = text.split_once("..") {
+        let (low, high) = (number(low)?, number(high.trim_start_matches('='))?);
+        return if low <= high { Ok((low..=high).collect()) } else { Err(refuse()) };
+    }
+    text.split(',').map(number).collect()
+}
+
+fn describe(report: &ConverterReport) -> String {
+    let energy = match (report.energy_pj, report.energy) {
+        (Some(pj), _) => format!("{} pJ", format::number(pj)),
+        (None, bits) => format!("{} (unitless)", bits.unwrap_or_default()),
+    };
+    let optional = |value: Option<f64>, unit: &str| {
+        value.map_or_else(
+            || "not in the source".to_owned(),
+            |value| format!("{} {unit}", format::number(value)),
+        )
+    };
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let mut rows = vec![
+        row("model", report.model.clone()),
+        row("bits", report.bits.to_string()),
+        row("energy a conversion", energy),
+        row("area", optional(report.area_um2, "um2")),
+        row("time a conversion", optional(report.time_ns, "ns")),
+    ];
+    if report.extrapolated {
+        rows.push(row("", "extrapolated beyond the model's range".to_owned()));
+    }
+    format::table(&rows)
+}
+
+fn table(comparison: &Comparison) -> String {
+    let mut rows = vec![vec!["energy a conversion".to_owned(), "unit".to_owned()]];
+    rows[0].extend(comparison.bits.iter().map(|bits| format!("{bits} b")));
+    for curve in &comparison.models {
+        let mut row = vec![curve.model.clone(), curve.unit.to_string()];
+        let marked = curve.energy.iter().zip(&curve.extrapolated);
+        row.extend(marked.map(|(energy, beyond)| format::number(*energy) + if *beyond { "*" } else { "" }));
+        rows.push(row);
+    }
+    format::table(&rows) + "* extrapolated beyond the model's range\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_a_number_a_range_or_a_list() {
+        assert_eq!(bits_of("8"), Ok(vec![8]));
+        assert_eq!(bits_of("1..3"), Ok(vec![1, 2, 3]));
+        assert_eq!(bits_of("4,6"), Ok(vec![4, 6]));
+        for bad in ["17", "-1", "3..1", "1..17", "", "x", "1,,2"] {
+            assert!(bits_of(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `crossdub analyze`: maps a checkpoint to crossbars and counts.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::files;
+use crate::cli::format;
+use crate::cli::options::converter::ConversionOptions;
+use crate::cli::options::inference::{self, InferenceOptions};
+use crate::cli::options::shared::HardwareOptions;
+use crate::cli::output;
+use crate::error::Result;
+use crate::report::{Analysis, analyze, inference};
+
+/// Maps weights to crossbars; counts sparsity, levels and ADC energy
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdub analyze resnet18.pth --tile 64 --json\n         \
+                        crossdub analyze small.pth --model vgg-small --per-inference --adc all")]
+pub struct Options {
+    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    weights: PathBuf,
+    #[command(flatten)]
+    hardware: HardwareOptions,
+    /// Model of the ADC: any that crossdub adc knows, a TOML file of your own, or all
+    #[arg(long, value_name = "MODEL")]
+    adc: Option<String>,
+    /// Also writes what each tile's converters need, one line a tile: .csv or .json
+    #[arg(long, value_name = "FILE")]
+    adc_plan: Option<PathBuf>,
+    #[command(flatten)]
+    conversions: ConversionOptions,
+    #[command(flatten)]
+    inference: InferenceOptions,
+    /// Maps fully connected layers (2-D tensors) too
+    #[arg(long)]
+    linear: bool,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let hardware = options.conversions.apply(&options.hardware.spec()?)?;
+    let weights = files::read_weights(&options.weights)?;
+    let layers =
+        weights.matrices(options.linear).map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let question = options.inference.question(options.adc.as_deref(), &weights, &layers)?;
+    let mut analysis = analyze(&layers, &hardware);
+    if let Some(question) = question {
+        analysis.inference = Some(inference(&layers, &hardware, &question)?);
+    }
+    if let Some(path) = &options.adc_plan {
+        files::write_adc_plan(path, &layers, &hardware)?;
+    }
+    output::report(options.json, &analysis, || describe(&analysis, options.adc.as_deref()))
+}
+
+fn describe(analysis: &Analysis, adc: Option<&str>) -> String {
+    let head =
+        ["layer", "outputs", "inputs", "tiles", "zeros", "least sparse tile"].map(str::to_owned).to_vec();
+    let mut rows = vec![head];
+    for layer in &analysis.layers {
+        let least = layer.tile_sparsity.iter().copied().fold(f64::INFINITY, f64::min);
+        rows.push(vec![
+            layer.name.clone(),
+            layer.outputs.to_string(),
+            layer.inputs.to_string(),
+            layer.tiles.to_string(),
+            format::percent(layer.zeros, layer.weights),
+            format!("{:.2} %", 100.0 * least),
+        ]);
+    }
+    let (model, energy) = match adc {
+        Some("lossless") => ("lossless", &analysis.energy.lossless),
+        _ => ("paper", &analysis.energy.paper),
+    };
+    let inference = analysis.inference.as_ref().map(inference::describe);
+    format!(
+        "{} weights in {} tiles of {} rows; {} exactly zero, {} of magnitude up to {}\n\
+         ADC energy improvement ({}): {}\n\n{}\n{}\n{}{}",
+        analysis.weights,
+        analysis.tiles,
+        analysis.tile,
+        format::percent(analysis.zeros, analysis.weights),
+        format::percent(analysis.almost_zeros, analysis.weights),
+        analysis.tol,
+        model,
+        format::ratio(energy.improvement),
+        format::table(&rows),
+        format::histogram(&analysis.histogram, Some(&analysis.almost_zero_histogram)),
+        format::energies(&analysis.energy),
+        inference.unwrap_or_default(),
+    )
+}

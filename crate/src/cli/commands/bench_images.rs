@@ -1,0 +1,59 @@
+//! How fast image files become training batches, beside torchvision's loader with as many workers.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::cli::commands::bench::Row;
+use crate::cli::files;
+use crate::cli::files::image_files;
+use crate::data::batch::Drawing;
+use crate::data::imagenet::{ImageNet, Reading, index::Index};
+use crate::error::Result;
+
+/// Images of a batch, as in the peer.
+const BATCH: usize = 64;
+/// Batches before the clock starts, and how long it runs.
+const WARM_UP: u64 = 4;
+const LONGEST: Duration = Duration::from_secs(8);
+const LEAST: usize = 4;
+
+/// A row for each folder.
+///
+/// # Errors
+/// When a folder has no images.
+pub(super) fn measure(folders: &[PathBuf]) -> Result<Vec<Row>> {
+    folders.iter().map(|folder| measure_folder(folder)).collect()
+}
+
+fn measure_folder(folder: &Path) -> Result<Row> {
+    let reading = Reading { ahead: 2, ..Reading::default() };
+    let index = repeated(image_files::index(folder)?)?;
+    let mut images = ImageNet::new(index, image_files::disk(folder), 224, reading)?;
+    let drawing = Drawing { seed: 0, batch: BATCH, augment: true };
+    for step in 0..WARM_UP {
+        images.training_batch(drawing, 0, step)?;
+    }
+    let (mut count, mut step) = (0, WARM_UP);
+    let began = Instant::now();
+    while count < LEAST * BATCH || began.elapsed() < LONGEST {
+        // Past the epoch's end it goes on with the next.
+        count += images.training_batch(drawing, 0, step)?.labels.len();
+        step += 1;
+    }
+    let milliseconds = 1000.0 * began.elapsed().as_secs_f64() / count as f64;
+    let name = folder.file_name().map_or_else(|| files::name(folder), |n| n.to_string_lossy().into_owned());
+    let what = format!("a training image, {name}, {} workers", reading.threads);
+    let note = format!("{:.0} images a second", 1000.0 / milliseconds);
+    Ok(Row::new(what, milliseconds).noted(note).beside(format!("images={}", files::name(folder))))
+}
+
+/// The training images, again and again until there are some thousands, so that batches are full.
+fn repeated(index: Index) -> Result<Index> {
+    let mut train = index.train.clone();
+    while train.len() < 64 * BATCH {
+        for at in 0..index.train.len() {
+            train.push(index.train.place(at))?;
+        }
+    }
+    Ok(Index { train, ..index })
+}

@@ -1,0 +1,81 @@
+//! Where the time of a ResNet18 training step goes: forward, backward, regularizer, update.
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+
+use crate::cli::commands::bench::{Row, median, timed};
+use crate::cli::files;
+use crate::config::{DataSource, DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
+use crate::crossbar::tiling::TileShape;
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::loss::Regularizer;
+use crate::loss::cross_entropy::cross_entropy;
+use crate::network::param_spec::initialize;
+use crate::network::parameters::import;
+use crate::network::{Network, Plan};
+use crate::train::sgd::Sgd;
+
+/// Images of a step, as in the peer; CPUs are slow at it.
+const BATCH: usize = 8;
+const CLASSES: usize = 1000;
+const STEPS: usize = 3;
+
+/// Parts of a step, in their order.
+const PARTS: [&str; 4] = ["forward", "backward", "regularizer", "update"];
+
+/// The whole step beside PyTorch's, then its parts.
+///
+/// # Errors
+/// When the device fails.
+pub(super) fn measure() -> Result<Vec<Row>> {
+    let mut spec = TrainConfig {
+        data: DataSource::ImageNet,
+        regularizer: RegularizerKind::Gated,
+        ..TrainConfig::default()
+    };
+    spec.set_model("resnet18")?;
+    let plan = Plan::of(&spec, CLASSES)?;
+    plan.check_memory(BATCH, files::available_memory())?;
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
+    let device = compute.device.clone().autodiff();
+    let mut network = import(Network::new(&plan, &device), &plan, &initialize(&plan, 0))?;
+    let hardware = HardwareConfig { tile: 64, ..HardwareConfig::default() };
+    let off = || Error::field("lambda", spec.lambda, "is off");
+    let regularizer = Regularizer::of(&spec, TileShape::from(&hardware)).ok_or_else(off)?;
+    let side = plan.side();
+    let values = (0..BATCH * 3 * side * side).map(|at| (at % 251) as f32 / 125.0 - 1.0).collect();
+    let images = Tensor::<4>::from_data(TensorData::new::<f32, _>(values, [BATCH, 3, side, side]), &device);
+    let labels: Vec<i32> = (0..BATCH as i32).collect();
+    let sgd = Sgd { learning_rate: 0.01, momentum: 0.9, weight_decay: 1e-4 };
+    let mut velocities = GradientsParams::new();
+    let mut times: [Vec<f64>; 4] = Default::default();
+    for step in 0..=STEPS {
+        let (loss, forward) = timed(|| cross_entropy(network.forward(images.clone(), None), &labels));
+        let (mut gradients, backward) = timed(|| GradientsParams::from_grads(loss.backward(), &network));
+        let ((), penalty) = timed(|| {
+            for convolution in network.convolutions() {
+                let weight = &convolution.weight;
+                let term = regularizer.evaluate(weight.val().inner());
+                if let (Some(term), Some(gradient)) = (term, gradients.remove::<4>(weight.id)) {
+                    gradients.register(weight.id, gradient + term.gradient);
+                }
+            }
+        });
+        let (next, update) = timed(|| sgd.step(network, gradients, &mut velocities));
+        network = next;
+        // The first step allocates.
+        if step > 0 {
+            for (part, time) in times.iter_mut().zip([forward, backward, penalty, update]) {
+                part.push(time);
+            }
+        }
+    }
+    let medians = times.map(median);
+    let what = format!("training step, resnet18, batch {BATCH}, gated regularizer");
+    let peak = files::peak_memory()
+        .map_or_else(String::new, |bytes| format!("at most {} MiB of memory in this process", bytes >> 20));
+    let whole = Row::new(what.clone(), medians.iter().sum()).noted(peak).beside("resnet18");
+    let part = |(name, time): (&str, f64)| Row::new(format!("{what}: {name}"), time);
+    Ok([whole].into_iter().chain(PARTS.into_iter().zip(medians).map(part)).collect())
+}

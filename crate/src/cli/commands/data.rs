@@ -1,0 +1,108 @@
+//! `crossdub data`: what a data set holds, and ImageNet's archives.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::cli::commands::data_imagenet;
+use crate::cli::files;
+use crate::cli::format;
+use crate::cli::output;
+use crate::config::{SCHEMA_VERSION, TrainConfig};
+use crate::data::Dataset;
+use crate::data::imagenet::Reading;
+use crate::data::imagenet::index::Listing;
+use crate::data::loader::Source;
+use crate::error::Result;
+
+/// Looks at data sets
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdub data info cifar-10-batches-bin")]
+pub struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Imagenet(data_imagenet::Options),
+    /// Says what a data set holds
+    ///
+    /// Example: crossdub data info cifar-10-batches-bin
+    Info {
+        /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
+        path: PathBuf,
+        /// Keeps the last N training images for evaluation, instead of the test file
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        holdout: usize,
+        /// Seed of the built-in images
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema_version: u32,
+    data: crate::config::DataSource,
+    classes: Vec<String>,
+    train: Part,
+    test: Part,
+}
+
+#[derive(Serialize)]
+struct Part {
+    images: usize,
+    per_class: Vec<usize>,
+}
+
+impl Part {
+    fn of(data: &Dataset) -> Self {
+        let mut per_class = vec![0; data.classes.len()];
+        for &label in &data.labels {
+            per_class[usize::from(label)] += 1;
+        }
+        Self { images: data.len(), per_class }
+    }
+
+    fn listed(listing: &Listing, classes: usize) -> Self {
+        Self { images: listing.len(), per_class: listing.per_class(classes) }
+    }
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let (path, holdout, seed, json) = match &options.command {
+        Command::Imagenet(options) => return data_imagenet::run(options),
+        Command::Info { path, holdout, seed, json } => (path, *holdout, *seed, *json),
+    };
+    let mut spec = TrainConfig { holdout, seed, ..TrainConfig::default() };
+    spec.validate()?;
+    let (classes, train, test) = match files::open_source(path, &mut spec, Reading::default())? {
+        Source::Memory(split, _) => {
+            let (train, test) = (Part::of(&split.train), Part::of(&split.test));
+            (split.train.classes, train, test)
+        }
+        Source::Files(files) => {
+            let index = files.index();
+            let part = |listing| Part::listed(listing, index.classes.len());
+            (index.classes.clone(), part(&index.train), part(&index.val))
+        }
+    };
+    let answer = Answer { schema_version: SCHEMA_VERSION, data: spec.data, classes, train, test };
+    output::report(json, &answer, || describe(&answer))
+}
+
+fn describe(answer: &Answer) -> String {
+    let mut rows = vec![["class", "train", "test"].map(str::to_owned).to_vec()];
+    for (at, class) in answer.classes.iter().enumerate() {
+        let counts = [&answer.train, &answer.test].map(|part| part.per_class[at].to_string());
+        rows.push([class.clone()].into_iter().chain(counts).collect());
+    }
+    rows.push(vec!["all".to_owned(), answer.train.images.to_string(), answer.test.images.to_string()]);
+    format::table(&rows)
+}

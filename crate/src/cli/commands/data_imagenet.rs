@@ -1,0 +1,116 @@
+//! `crossdub data imagenet`: lists or unpacks ImageNet's archives, or lists images that are laid out
+//! otherwise, so that a run finds them at once.
+
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::cli::files;
+use crate::cli::files::archives;
+use crate::cli::files::image_files;
+use crate::cli::output;
+use crate::config::SCHEMA_VERSION;
+use crate::data::imagenet::index::{Index, Listing, Place};
+use crate::error::{Error, Result};
+
+/// Lists or unpacks ImageNet's archives, and checks that no image is missing
+///
+/// DIR holds ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz; or train/ and val/ with
+/// a folder a class; or WebDataset shards. Listing takes no room and reads only the archives' headers.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdub data imagenet /data/imagenet\n         \
+    crossdub data imagenet /data/archives --unpack --out /scratch/imagenet")]
+pub struct Options {
+    /// Folder with the archives, folders or shards
+    #[arg(value_name = "DIR")]
+    from: PathBuf,
+    /// Folder for the list or the unpacked images [default: DIR]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Unpacks the archives into train/ and val/; goes on where it was stopped
+    #[arg(long)]
+    unpack: bool,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema_version: u32,
+    classes: usize,
+    train: usize,
+    val: usize,
+    /// Whether the development kit was there to count against.
+    checked: bool,
+    index: String,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let (from, out) = (&options.from, options.out.as_deref().unwrap_or(&options.from));
+    if !from.is_dir() {
+        return Err(Error::file("looking for images", files::name(from), "it is no folder"));
+    }
+    std::fs::create_dir_all(out).map_err(|why| Error::file("making a folder", files::name(out), why))?;
+    let kit = archives::Kit::open(from)?;
+    let mut index = if options.unpack {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:28} {pos}/{len} classes, {eta} left") {
+            bar.set_style(style);
+        }
+        archives::unpack(from, out, &bar)?;
+        bar.finish_and_clear();
+        image_files::list(out)?
+    } else {
+        image_files::list(from)?
+    };
+    if let Some(kit) = &kit {
+        kit.check(&index, &files::name(from))?;
+    }
+    if !options.unpack && out != from.as_path() {
+        index = moved(index, from)?;
+    }
+    let path = out.join(image_files::INDEX);
+    files::write_with("writing an index", &path, |file| {
+        let mut file = BufWriter::new(file);
+        index.write(&mut file)?;
+        std::io::Write::flush(&mut file)
+    })?;
+    let answer = Answer {
+        schema_version: SCHEMA_VERSION,
+        classes: index.classes.len(),
+        train: index.train.len(),
+        val: index.val.len(),
+        checked: kit.is_some(),
+        index: files::name(&path),
+    };
+    output::report(options.json, &answer, || describe(&answer))
+}
+
+/// The same index, for a list that lies elsewhere than the images.
+fn moved(index: Index, from: &Path) -> Result<Index> {
+    let from = from.canonicalize().map_err(|why| Error::file("finding a folder", files::name(from), why))?;
+    let listing = |old: &Listing| -> Result<Listing> {
+        let mut new = Listing::default();
+        for at in 0..old.len() {
+            let place = old.place(at);
+            let container = files::name(&from.join(place.container));
+            new.push(Place { container: &container, ..place })?;
+        }
+        Ok(new)
+    };
+    let (train, val) = (listing(&index.train)?, listing(&index.val)?);
+    Ok(Index { train, val, ..index })
+}
+
+fn describe(answer: &Answer) -> String {
+    let counted = if answer.checked { "as the development kit says" } else { "not counted against anything" };
+    format!(
+        "{} classes, {} training and {} validation images ({counted}): {}\n",
+        answer.classes, answer.train, answer.val, answer.index
+    )
+}

@@ -1,0 +1,83 @@
+//! `crossdub energy`: ADC energy of a published tile histogram.
+
+use std::cell::Cell;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::adc::converter::Unit;
+use crate::adc::{Energy, Model};
+use crate::cli::format;
+use crate::cli::options::converter::{ConverterOptions, converter};
+use crate::cli::output;
+use crate::config::{HardwareConfig, Resolution, SCHEMA_VERSION};
+use crate::error::Result;
+
+/// ADC energy of a histogram of tiles by level
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdub energy --histogram 61,646,827,86,767,5481,1134 --tile 32")]
+pub struct Options {
+    /// Tiles at each level, from dense to without an active row
+    #[arg(long, value_delimiter = ',', required = true, value_name = "COUNTS")]
+    histogram: Vec<u64>,
+    /// Rows of a crossbar
+    #[arg(long)]
+    tile: usize,
+    /// Model of the ADC: any that crossdub adc knows, or a TOML file of your own
+    #[arg(long, default_value = "paper", value_name = "MODEL")]
+    adc: String,
+    /// Bits of a conversion: paper, lossless or a number; the unitless models bring their own, the
+    /// others follow the paper
+    #[arg(long, value_name = "RESOLUTION")]
+    resolution: Option<Resolution>,
+    #[command(flatten)]
+    converter: ConverterOptions,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema_version: u32,
+    adc: String,
+    resolution: Resolution,
+    unit: Unit,
+    /// Whether a conversion has bits beyond the model's range.
+    extrapolated: bool,
+    #[serde(flatten)]
+    energy: Energy,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    HardwareConfig { tile: options.tile, ..HardwareConfig::default() }.validate()?;
+    let converter = converter(&options.adc, options.converter.settings()?)?;
+    let own = || Model::from_id(&options.adc).map_or(Resolution::Paper, Model::resolution);
+    let resolution = options.resolution.unwrap_or_else(own);
+    let beyond = Cell::new(false);
+    let energy = Energy::of_levels(resolution, options.tile, &options.histogram, |bits| {
+        let cost = converter.cost(bits)?;
+        beyond.set(beyond.get() || cost.extrapolated);
+        Ok(cost.energy)
+    })?;
+    let answer = Answer {
+        schema_version: SCHEMA_VERSION,
+        adc: converter.id().to_owned(),
+        resolution,
+        unit: converter.unit(),
+        extrapolated: beyond.get(),
+        energy,
+    };
+    let mark = if answer.extrapolated { " (extrapolated beyond the model's range)" } else { "" };
+    output::report(options.json, &answer, || {
+        format!(
+            "{} at resolution {resolution}, in {}: {} dense, {} at its levels: {}{mark}\n",
+            answer.adc,
+            answer.unit,
+            format::number(energy.dense),
+            format::number(energy.actual),
+            format::ratio(energy.improvement)
+        )
+    })
+}

@@ -1,0 +1,83 @@
+//! `crossdub evaluate`: accuracy of weights on held-out images.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::checkpoint::Weights;
+use crate::cli::files;
+use crate::cli::options::shared::{DataOptions, ModelOptions};
+use crate::cli::output;
+use crate::config::{DeviceChoice, SCHEMA_VERSION, TrainConfig};
+use crate::data::loader::Source;
+use crate::device::Compute;
+use crate::error::Result;
+use crate::network::parameters::import;
+use crate::network::{Network, Plan};
+use crate::train::evaluate::{Evaluation, evaluate};
+
+/// Evaluates weights on held-out images
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: crossdub evaluate run/weights.safetensors --model vgg-small --data cifar-10-batches-bin"
+)]
+pub struct Options {
+    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    weights: PathBuf,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    data: DataOptions,
+    /// auto, cpu, or another that crossdub devices lists
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema_version: u32,
+    #[serde(flatten)]
+    evaluation: Evaluation,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let (spec, data) = open(&options.model, &options.data)?;
+    let weights = files::read_weights(&options.weights)?;
+    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
+    let test = data.test();
+    let network = network(&spec, test.classes().len(), &weights, &compute)
+        .map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let evaluation = pollster::block_on(evaluate(&network, test, 0..test.len(), &compute))?;
+    let answer = Answer { schema_version: SCHEMA_VERSION, evaluation };
+    output::report(options.json, &answer, || {
+        let Evaluation { accuracy, top5, loss, images } = evaluation;
+        format!("accuracy {accuracy:.2} % (top five {top5:.2} %), loss {loss:.4}, on {images} images\n")
+    })
+}
+
+/// The network's specification and the images, as the options name them.
+pub fn open(model: &ModelOptions, data: &DataOptions) -> Result<(TrainConfig, Source)> {
+    let mut spec = model.spec()?;
+    spec.holdout = data.holdout;
+    spec.seed = data.seed;
+    spec.validate()?;
+    let source = files::open_source(&data.data, &mut spec, data.reading.into())?;
+    Ok((spec, source))
+}
+
+/// The device of a name.
+pub fn device(name: &str) -> Result<DeviceChoice> {
+    name.parse()
+}
+
+/// The network with its weights, for inference.
+pub fn network(spec: &TrainConfig, classes: usize, weights: &Weights, compute: &Compute) -> Result<Network> {
+    let plan = Plan::of(spec, classes)?;
+    plan.check_memory(1, files::available_memory())?;
+    import(Network::new(&plan, &compute.device), &plan, weights)
+}

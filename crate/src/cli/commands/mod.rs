@@ -1,0 +1,26 @@
+//! One command a file.
+
+pub mod adc;
+pub mod analyze;
+pub mod bench;
+pub mod bench_images;
+pub mod bench_resnet;
+pub mod bench_simulation;
+pub mod data;
+pub mod data_imagenet;
+pub mod devices;
+pub mod energy;
+pub mod evaluate;
+pub mod finetune;
+pub mod predict;
+pub mod prune;
+pub mod published;
+pub mod regularize;
+pub mod report;
+pub mod run;
+pub mod sensitivity;
+pub mod simulate;
+pub mod sweep;
+pub mod train;
+#[cfg(feature = "remote")]
+pub mod worker;

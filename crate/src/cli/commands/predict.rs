@@ -1,0 +1,263 @@
+//! `crossdub predict`: class scores of images.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use image::RgbImage;
+use image::imageops::FilterType;
+use serde::Serialize;
+
+use crate::checkpoint::Weights;
+use crate::cli::commands::evaluate::{device, network};
+use crate::cli::files;
+use crate::cli::files::image_files;
+use crate::cli::format;
+use crate::cli::options::shared::ModelOptions;
+use crate::cli::output;
+use crate::config::{DataSource, SCHEMA_VERSION, TrainConfig};
+use crate::data::imagenet::Reading;
+use crate::data::imagenet::decode::{Rgb, decode};
+use crate::data::loader::{Labelled, Source};
+use crate::data::{Dataset, IMAGE, PIXELS, SIDE, Split, cifar10};
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::network::classes_of;
+use crate::train::evaluate::{ranked_probabilities, scores};
+
+/// Classes shown for each image.
+const TOP: usize = 5;
+
+/// Gives the class scores of images
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: crossdub predict run/weights.safetensors --model vgg-small cat.png\n         \
+    crossdub predict run/weights.safetensors --model vgg-small --data cifar-10-batches-bin --range 0..8 --json"
+)]
+pub struct Options {
+    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    weights: PathBuf,
+    #[command(flatten)]
+    model: ModelOptions,
+    /// Images: PNG or JPEG, scaled to 32 x 32, or as ImageNet's for its networks
+    #[arg(value_name = "IMAGE", required_unless_present = "data")]
+    images: Vec<PathBuf>,
+    /// Takes images of a data set: builtin, CIFAR-10's binary files, or a folder of ImageNet's images
+    #[arg(long, value_name = "PATH", conflicts_with = "images")]
+    data: Option<PathBuf>,
+    /// test or train
+    #[arg(long, default_value = "test", value_parser = ["test", "train"])]
+    split: String,
+    /// Which images of the data set, the end not included
+    #[arg(long, value_name = "FROM..TO")]
+    range: Option<String>,
+    /// Keeps the last N training images for the test split, instead of the test file
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    holdout: usize,
+    /// auto, cpu, or another that crossdub devices lists
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema_version: u32,
+    predictions: Vec<Prediction>,
+}
+
+#[derive(Serialize)]
+struct Prediction {
+    image: String,
+    label: Option<usize>,
+    logits: Vec<f32>,
+    top: Vec<Ranked>,
+}
+
+#[derive(Serialize)]
+struct Ranked {
+    class: usize,
+    name: String,
+    probability: f64,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let weights = files::read_weights(&options.weights)?;
+    let (spec, pictures) = open(options, &weights)?;
+    let range = range(options.range.as_deref(), pictures.images().len())?;
+    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
+    let classes = classes_of(&weights).unwrap_or_else(|| pictures.images().classes().len());
+    let network = network(&spec, classes, &weights, &compute)
+        .map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let scores = pollster::block_on(scores(&network, pictures.images(), range.clone(), &compute))?;
+    let rows = scores.chunks_exact(classes).zip(range);
+    let predictions = rows.map(|(logits, at)| prediction(logits, at, &pictures)).collect();
+    let answer = Answer { schema_version: SCHEMA_VERSION, predictions };
+    output::report(options.json, &answer, || describe(&answer))
+}
+
+/// What is looked at.
+struct Pictures {
+    source: Source,
+    /// Whether it is the images to train on.
+    train: bool,
+    /// The files; none for a data set.
+    paths: Vec<String>,
+}
+
+impl Pictures {
+    fn images(&self) -> &dyn Labelled {
+        match &self.source {
+            Source::Memory(split, _) if self.train => &split.train,
+            source => source.test(),
+        }
+    }
+
+    fn name(&self, at: usize) -> String {
+        let part = if self.train { "train" } else { "test" };
+        match (self.paths.get(at), &self.source) {
+            (Some(path), _) => path.clone(),
+            (None, Source::Files(files)) => files.index().val.place(at).name.to_owned(),
+            (None, Source::Memory(..)) => format!("{part}:{at}"),
+        }
+    }
+
+    fn label(&self, at: usize) -> Option<usize> {
+        match &self.source {
+            _ if !self.paths.is_empty() => None,
+            Source::Files(files) => Some(files.index().val.label(at)),
+            Source::Memory(split, _) => {
+                let data = if self.train { &split.train } else { &split.test };
+                data.labels.get(at).map(|&label| usize::from(label))
+            }
+        }
+    }
+}
+
+fn open(options: &Options, weights: &Weights) -> Result<(TrainConfig, Pictures)> {
+    let mut spec = options.model.spec()?;
+    spec.holdout = options.holdout;
+    let train = options.data.is_some() && options.split == "train";
+    let source: Source = match &options.data {
+        Some(path) => files::open_source(path, &mut spec, Reading { max_bad: 0.0, ..Reading::default() })?,
+        None if spec.is_for_imagenet() || spec.plan.starts_with('b') => {
+            spec.data = DataSource::ImageNet;
+            let classes = classes_of(weights).unwrap_or(1000);
+            let names = (0..classes).map(|class| class.to_string()).collect();
+            image_files::open_pictures(&options.images, spec.input_side(), names)?.into()
+        }
+        None => {
+            let test = pictures(&options.images)?;
+            Split { train: test.clone(), test }.into()
+        }
+    };
+    let paths = options.images.iter().map(|path| files::name(path)).collect();
+    Ok((spec, Pictures { source, train, paths }))
+}
+
+fn prediction(logits: &[f32], at: usize, pictures: &Pictures) -> Prediction {
+    let ranked = ranked_probabilities(logits).into_iter().take(TOP);
+    let name = |class: usize| pictures.images().classes().get(class).cloned();
+    let top = ranked.map(|(class, probability)| Ranked {
+        class,
+        name: name(class).unwrap_or_else(|| class.to_string()),
+        probability,
+    });
+    Prediction {
+        image: pictures.name(at),
+        label: pictures.label(at),
+        logits: logits.to_vec(),
+        top: top.collect(),
+    }
+}
+
+fn describe(answer: &Answer) -> String {
+    let mut rows = vec![["image", "label", "best", "probability"].map(str::to_owned).to_vec()];
+    for prediction in &answer.predictions {
+        let best = prediction.top.first();
+        rows.push(vec![
+            prediction.image.clone(),
+            prediction.label.map_or_else(String::new, |label| label.to_string()),
+            best.map_or_else(String::new, |best| format!("{} ({})", best.name, best.class)),
+            best.map_or_else(String::new, |best| format!("{:.1} %", 100.0 * best.probability)),
+        ]);
+    }
+    format::table(&rows)
+}
+
+/// `FROM..TO` within the images there are.
+pub fn range(text: Option<&str>, images: usize) -> Result<Range<usize>> {
+    let Some(text) = text else { return Ok(0..images) };
+    let parse = || {
+        let (from, to) = text.split_once("..")?;
+        let from = if from.is_empty() { 0 } else { from.parse().ok()? };
+        let to = if to.is_empty() { images } else { to.parse().ok()? };
+        (from < to && to <= images).then_some(from..to)
+    };
+    parse().ok_or_else(|| Error::field("range", text, format!("takes FROM..TO within 0..{images}")))
+}
+
+/// Decodes picture files into the planes of a data set without labels.
+fn pictures(paths: &[PathBuf]) -> Result<Dataset> {
+    let mut images = Vec::with_capacity(paths.len() * IMAGE);
+    for path in paths {
+        images.extend(picture(path)?);
+    }
+    let classes = cifar10::CLASSES.map(str::to_owned).to_vec();
+    Ok(Dataset { classes, images, labels: vec![0; paths.len()] })
+}
+
+/// The pixels of a picture, read as ImageNet's are: that notices a file that is cut off.
+fn decoded(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
+    let Rgb { width, height, pixels } = decode(bytes)?;
+    let size = |side: usize| u32::try_from(side).map_err(|why| why.to_string());
+    RgbImage::from_raw(size(width)?, size(height)?, pixels).ok_or_else(|| "it has no pixels".to_owned())
+}
+
+fn picture(path: &Path) -> Result<Vec<u8>> {
+    let bytes = files::read("reading an image", path)?;
+    let decoded = decoded(&bytes).map_err(|why| Error::file("reading an image", files::name(path), why))?;
+    let side = SIDE as u32;
+    let scaled = if decoded.dimensions() == (side, side) {
+        decoded
+    } else {
+        image::imageops::resize(&decoded, side, side, FilterType::Triangle)
+    };
+    let mut planes = vec![0; IMAGE];
+    for (at, pixel) in scaled.pixels().enumerate() {
+        for (plane, value) in pixel.0.into_iter().enumerate() {
+            planes[plane * PIXELS + at] = value;
+        }
+    }
+    Ok(planes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_stay_within_the_images() {
+        assert_eq!(range(Some("2..5"), 8), Ok(2..5));
+        assert_eq!(range(None, 8), Ok(0..8));
+        assert_eq!(range(Some(".."), 8), Ok(0..8));
+        for bad in ["5..2", "0..9", "3", "a..b", "-1..2"] {
+            assert!(range(Some(bad), 8).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_off_is_refused() {
+        let picture = RgbImage::from_fn(40, 40, |x, y| image::Rgb([(x * 6) as u8, (y * 6) as u8, 90]));
+        for format in [image::ImageFormat::Jpeg, image::ImageFormat::Png] {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, format).expect("writes");
+            let bytes = bytes.into_inner();
+            assert_eq!(decoded(&bytes).expect("whole").dimensions(), (40, 40), "{format:?}");
+            assert!(decoded(&bytes[..bytes.len() / 2]).is_err(), "{format:?}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! `crossdub prune`: cuts weights to discrete levels.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::checkpoint::{Weights, safetensors};
+use crate::cli::commands::evaluate;
+use crate::cli::files;
+use crate::cli::format;
+use crate::cli::options::converter::ConversionOptions;
+use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions, ReadingOptions};
+use crate::cli::output;
+use crate::compress::calibration::Inputs;
+use crate::compress::pruning::{Known, PruneSpec};
+use crate::config::{DeviceChoice, HardwareConfig, SCHEMA_VERSION};
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::network::Plan;
+use crate::prune::{Outcome, Rule};
+use crate::report::{Analysis, Energies, analyze};
+
+/// Classes of the network that is asked for its output positions: they change none.
+const CLASSES: usize = 10;
+
+/// Cuts every tile to a discrete level of sparsity
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: crossdub prune run/weights.safetensors --out pruned.safetensors --tile 32 --ratios 20,80,95"
+)]
+pub struct Options {
+    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    weights: PathBuf,
+    /// Writes the pruned weights, all tensors under their names
+    #[arg(long, value_name = "P.safetensors")]
+    out: PathBuf,
+    #[command(flatten)]
+    hardware: HardwareOptions,
+    /// How a column is brought to its tile's level
+    #[arg(long, value_enum, default_value_t = RuleName::Exact)]
+    rule: RuleName,
+    /// One prune ratio a layer, in percent: what counts as almost zero, instead of --tol; with the rule
+    /// tiles the share of tiles
+    #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
+    ratios: Option<Vec<f64>>,
+    /// With the rule budget: the improvement of ADC energy to reach
+    #[arg(long, value_name = "X")]
+    target: Option<f64>,
+    /// With the rule budget: the converter whose energy is counted
+    #[arg(long, value_name = "MODEL", default_value = "paper")]
+    adc: String,
+    /// With the rule budget: what is counted, per-tile (every tile once) or per-inference (needs the network)
+    #[arg(long, value_name = "WHAT", default_value = "per-tile")]
+    weighting: String,
+    /// With the rule budget: what is spared, magnitude or input (a weight times its input; needs the
+    /// network and --data)
+    #[arg(long, value_name = "WHAT", default_value = "auto")]
+    importance: String,
+    /// Changes the weights that are left to make up for those that went (needs the network and --data)
+    #[arg(long)]
+    compensate: bool,
+    /// Training images on which inputs are measured
+    #[arg(long, value_name = "N", default_value_t = PruneSpec::default().images)]
+    images: usize,
+    #[command(flatten)]
+    model: ModelOptions,
+    /// Training images: builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of
+    /// ImageNet's images
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Leaves the last N training images for evaluation
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    holdout: usize,
+    /// Seed of the built-in images
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    reading: ReadingOptions,
+    /// Also writes the masks: 1 where a weight stays
+    #[arg(long, value_name = "M.safetensors")]
+    masks: Option<PathBuf>,
+    /// Also writes what each tile's converters need, one line a tile: .csv or .json
+    #[arg(long, value_name = "FILE")]
+    adc_plan: Option<PathBuf>,
+    #[command(flatten)]
+    conversions: ConversionOptions,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A pruning rule's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RuleName {
+    /// Each column keeps exactly its share of largest weights
+    Exact,
+    /// The authors' percentile of each column
+    Paper,
+    /// Every tile gets the level that loses least for the energy it saves, until --target is met
+    Budget,
+    /// Small weights wherever they lie: unstructured, without levels
+    Magnitude,
+    /// Whole tiles, those of the smallest norm
+    Tiles,
+}
+
+impl From<RuleName> for Rule {
+    fn from(name: RuleName) -> Self {
+        match name {
+            RuleName::Exact => Self::Exact,
+            RuleName::Paper => Self::Paper,
+            RuleName::Budget => Self::Budget,
+            RuleName::Magnitude => Self::Magnitude,
+            RuleName::Tiles => Self::Tiles,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema_version: u32,
+    rule: Rule,
+    weights: usize,
+    zeros: usize,
+    #[serde(flatten)]
+    outcome: Outcome,
+    histogram_before: Vec<u64>,
+    histogram: Vec<u64>,
+    energy: Energies,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    files::distinct(&[
+        ("out", Some(&options.out)),
+        ("masks", options.masks.as_deref()),
+        ("adc_plan", options.adc_plan.as_deref()),
+    ])?;
+    let hardware = options.conversions.apply(&options.hardware.spec()?)?;
+    let hardware = HardwareConfig { adc: options.adc.clone(), ..hardware };
+    let spec = options.spec()?;
+    let rule = spec.rule;
+    let weights = files::read_weights(&options.weights)?;
+    let layers = weights.matrices(false).map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let positions = options.positions(&layers)?;
+    let before = analyze(&layers, &hardware);
+    let compute = match spec.gathering() {
+        Some(_) => Some(pollster::block_on(Compute::open(&DeviceChoice::Auto))?),
+        None => None,
+    };
+    let inputs = options.inputs(&spec, &weights, compute.as_ref())?;
+    let known = Known { positions: positions.as_deref(), inputs: inputs.as_ref() };
+    let pruned = pollster::block_on(spec.prune(&weights, &hardware, known, compute.as_ref()));
+    let (pruned, outcome) = pruned?;
+    let after = analyze(&pruned.matrices(false)?, &hardware);
+    if let Some(path) = &options.masks {
+        files::write("writing masks", path, &safetensors::write(&pruned.masks())?)?;
+    }
+    if let Some(path) = &options.adc_plan {
+        files::write_adc_plan(path, &pruned.matrices(false)?, &hardware)?;
+    }
+    files::write("writing pruned weights", &options.out, &safetensors::write(&pruned)?)?;
+    let answer = answer(rule, outcome, before, after);
+    output::report(options.json, &answer, || describe(&answer))
+}
+
+impl Options {
+    fn spec(&self) -> Result<PruneSpec> {
+        let weighting = serde_json::from_value(self.weighting.as_str().into());
+        let importance = serde_json::from_value(self.importance.as_str().into());
+        let unknown_importance =
+            |_| Error::field("importance", &self.importance, "takes auto, magnitude or input");
+        let unknown = |_| Error::field("weighting", &self.weighting, "takes per-tile or per-inference");
+        Ok(PruneSpec {
+            rule: self.rule.into(),
+            ratios: self.ratios.clone().unwrap_or_default(),
+            target: self.target,
+            weighting: weighting.map_err(unknown)?,
+            importance: importance.map_err(unknown_importance)?,
+            compensate: self.compensate,
+            images: self.images,
+        })
+    }
+
+    /// What the network's convolutions see, where that is asked for and can be had.
+    fn inputs(
+        &self,
+        spec: &PruneSpec,
+        weights: &Weights,
+        compute: Option<&Compute>,
+    ) -> Result<Option<Inputs>> {
+        let (Some(asked), Some(data), Some(compute)) = (spec.gathering(), &self.data, compute) else {
+            return Ok(None);
+        };
+        let (holdout, seed, reading) = (self.holdout, self.seed, self.reading);
+        let data = DataOptions { data: data.clone(), holdout, seed, reading };
+        let (run, mut source) = evaluate::open(&self.model, &data)?;
+        let plan = Plan::of(&run, source.classes().len())?;
+        let network = evaluate::network(&run, source.classes().len(), weights, compute)
+            .map_err(|error| error.in_file(&files::name(&self.weights)))?;
+        pollster::block_on(Inputs::gather(&network, &plan, &mut source, asked, compute)).map(Some)
+    }
+
+    /// Output positions, where the network is named.
+    fn positions(&self, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
+        if self.model.model.is_none() && self.model.plan.is_none() {
+            return Ok(None);
+        }
+        Plan::of(&self.model.spec()?, CLASSES)?.positions_of(layers).map(Some)
+    }
+}
+
+fn answer(rule: Rule, outcome: Outcome, before: Analysis, after: Analysis) -> Answer {
+    Answer {
+        schema_version: SCHEMA_VERSION,
+        rule,
+        weights: after.weights,
+        zeros: after.zeros,
+        outcome,
+        histogram_before: before.histogram,
+        histogram: after.histogram,
+        energy: after.energy,
+    }
+}
+
+fn describe(answer: &Answer) -> String {
+    format!(
+        "{} of {} weights are zero; {} tiles forced to the next level, {} kept at theirs, {} set to zero\n\n{}\n{}",
+        format::percent(answer.zeros, answer.weights),
+        answer.weights,
+        answer.outcome.forced,
+        answer.outcome.loosened,
+        answer.outcome.zeroed_tiles,
+        format::histogram(&answer.histogram, None),
+        format::energies(&answer.energy),
+    )
+}

@@ -1,0 +1,123 @@
+//! `crossdub regularize`: one evaluation of a regularizer, with its gradient.
+
+use std::path::PathBuf;
+
+use burn::tensor::{Tensor, TensorData};
+use clap::Args;
+use serde::Serialize;
+
+use crate::checkpoint::{NamedTensor, Weights, safetensors};
+use crate::cli::files;
+use crate::cli::options::shared::HardwareOptions;
+use crate::cli::output;
+use crate::config::{DeviceChoice, RegularizerKind, SCHEMA_VERSION};
+use crate::crossbar::tiling::{TileShape, Tiling};
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::loss::Regularizer;
+
+/// Evaluates a regularizer on weights once
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: crossdub regularize vgg.safetensors --kind gated --lambda 1e-3 --grad gradient.safetensors"
+)]
+pub struct Options {
+    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    weights: PathBuf,
+    #[command(flatten)]
+    hardware: HardwareOptions,
+    /// gated, ungated, mean-and-variance, mean-and-gated-variance, group-lasso-tile, group-lasso-row or group-lasso-column
+    #[arg(long)]
+    kind: String,
+    /// Weight of the variance, or of the group norms
+    #[arg(long)]
+    lambda: f64,
+    /// Weight of the mean, in the kinds that have it
+    #[arg(long, default_value_t = 0.0)]
+    lambda_mean: f64,
+    /// Writes the gradients under the weights' names
+    #[arg(long, value_name = "OUT.safetensors")]
+    grad: Option<PathBuf>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema_version: u32,
+    kind: RegularizerKind,
+    loss: f64,
+    tiles: usize,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let hardware = options.hardware.spec()?;
+    let regularizer = Regularizer {
+        kind: kind(&options.kind)?,
+        lambda: finite("lambda", options.lambda)?,
+        lambda_mean: finite("lambda_mean", options.lambda_mean)?,
+        shape: TileShape::from(&hardware),
+    };
+    let weights = files::read_weights(&options.weights)?;
+    weights.matrices(false).map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
+    let (mut loss, mut tiles, mut gradients) = (0.0, 0, Vec::new());
+    for tensor in weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4 && !tensor.data.is_empty()) {
+        let (value, gradient) = evaluate(&regularizer, tensor, &compute)?;
+        if !value.is_finite() || gradient.data.iter().any(|part| !part.is_finite()) {
+            let place = format!("{}, {}", files::name(&options.weights), tensor.name);
+            let why = "its value or gradient is no finite number: the weights or lambda are too large for 32-bit floats";
+            return Err(Error::file("computing the regularizer", place, why));
+        }
+        loss += value;
+        tiles += Tiling::new(regularizer.shape, tensor.shape[0], tensor.shape[1..].iter().product()).len();
+        gradients.push(gradient);
+    }
+    if let Some(path) = &options.grad {
+        let bytes = safetensors::write(&Weights::new(gradients))?;
+        files::write("writing gradients", path, &bytes)?;
+    }
+    let answer = Answer { schema_version: SCHEMA_VERSION, kind: regularizer.kind, loss, tiles };
+    output::report(options.json, &answer, || format!("{}: {loss} over {tiles} tiles\n", options.kind))
+}
+
+fn kind(name: &str) -> Result<RegularizerKind> {
+    let known = serde_json::from_value(serde_json::Value::from(name));
+    match known {
+        Ok(RegularizerKind::None) | Err(_) => Err(Error::field(
+            "kind",
+            name,
+            "takes gated, ungated, mean-and-variance, mean-and-gated-variance or group-lasso-tile, -row, -column",
+        )),
+        Ok(kind) => Ok(kind),
+    }
+}
+
+fn finite(field: &str, value: f64) -> Result<f64> {
+    if value.is_finite() && value >= 0.0 {
+        Ok(value)
+    } else {
+        Err(Error::field(field, value, "takes 0 or more"))
+    }
+}
+
+fn evaluate(
+    regularizer: &Regularizer,
+    tensor: &NamedTensor,
+    compute: &Compute,
+) -> Result<(f64, NamedTensor)> {
+    let shape = [tensor.shape[0], tensor.shape[1], tensor.shape[2], tensor.shape[3]];
+    let data = TensorData::new(tensor.data.clone(), shape);
+    let fail = |why: String| Error::device(&*compute.adapter, why);
+    let term = regularizer
+        .evaluate(Tensor::from_data(data, &compute.device))
+        .ok_or_else(|| Error::field("kind", "none", "has no value"))?;
+    let read = pollster::block_on(term.gradient.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
+    let gradient = read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec();
+    let loss = pollster::block_on(term.loss.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
+    let loss = loss.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?;
+    let gradient = NamedTensor { name: tensor.name.clone(), shape: tensor.shape.clone(), data: gradient };
+    Ok((f64::from(loss.first().copied().unwrap_or_default()), gradient))
+}

@@ -1,0 +1,156 @@
+//! `crossdub report`: finished runs as one page, and as JSON and CSV.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::files;
+use crate::cli::format;
+use crate::cli::output;
+use crate::config::SCHEMA_VERSION;
+use crate::error::{Error, Result};
+use crate::html::run::Run;
+use crate::html::{self, Group};
+
+/// How deep runs are looked for: a folder of sweeps holds sweeps, which hold runs.
+const DEPTH: usize = 4;
+/// The most runs of a report.
+const MAX_RUNS: usize = 2000;
+
+/// Draws finished runs: one HTML page that needs nothing else
+///
+/// Runs that differ only in their seed become one line with mean and deviation; on CIFAR-10 the runs
+/// published with the paper stand behind.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdub report runs/builtin-quick\n         \
+    crossdub report matrix --out matrix.html --csv matrix.csv --json matrix.json")]
+pub struct Options {
+    /// Folders with a report.json, or with such folders in them
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// The page
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    out: PathBuf,
+    /// Also writes the runs and their groups as one JSON object
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Also writes a table, one line a stage
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Title of the page
+    #[arg(long, default_value = "Crossdub report")]
+    title: String,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema_version: u32,
+    version: &'static str,
+    groups: Vec<Group>,
+    runs: Vec<One<'a>>,
+}
+
+#[derive(Serialize)]
+struct One<'a> {
+    place: &'a str,
+    report: &'a Value,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    files::distinct(&[
+        ("out", Some(&options.out)),
+        ("json", options.json.as_deref()),
+        ("csv", options.csv.as_deref()),
+    ])?;
+    let mut found = Vec::new();
+    for folder in &options.folders {
+        find(folder, DEPTH, &mut found)?;
+    }
+    found.sort();
+    found.dedup();
+    if found.is_empty() {
+        let folders = options.folders.iter().map(|folder| files::name(folder)).collect::<Vec<_>>().join(", ");
+        return Err(Error::file("looking for runs", folders, "there is no report.json; finish a run first"));
+    }
+    let runs: Result<Vec<Run>> = found.iter().map(|path| read(path, &options.folders)).collect();
+    let runs = runs?;
+    let groups = html::groups(&runs);
+    if let Some(path) = &options.json {
+        let answer = Answer {
+            schema_version: SCHEMA_VERSION,
+            version: env!("CARGO_PKG_VERSION"),
+            groups: groups.clone(),
+            runs: runs.iter().map(|run| One { place: &run.place, report: &run.report }).collect(),
+        };
+        let text = serde_json::to_vec(&answer)
+            .map_err(|why| Error::file("writing the report", files::name(path), why))?;
+        files::write("writing the report", path, &text)?;
+    }
+    if let Some(path) = &options.csv {
+        files::write("writing the report", path, html::csv(&runs).as_bytes())?;
+    }
+    files::write("writing the report", &options.out, html::page(&options.title, &runs).as_bytes())?;
+    output::print(&describe(&groups, &options.out))
+}
+
+/// Collects the reports in a folder and the folders in it.
+fn find(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+    if path.is_file() {
+        found.push(path.to_owned());
+        return Ok(());
+    }
+    let fail =
+        |why: &dyn std::fmt::Display| Error::file("looking for runs", files::name(path), why.to_string());
+    let report = path.join("report.json");
+    if report.is_file() {
+        found.push(report);
+        if found.len() > MAX_RUNS {
+            return Err(fail(&format!("there are more than {MAX_RUNS}")));
+        }
+        return Ok(());
+    }
+    let entries = fs::read_dir(path).map_err(|why| fail(&why))?;
+    if depth == 0 {
+        return Ok(());
+    }
+    let mut inner: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    inner.sort();
+    inner.iter().filter(|path| path.is_dir()).try_for_each(|path| find(path, depth - 1, found))
+}
+
+/// A run, named by its folder as seen from the folder that was given.
+fn read(path: &Path, given: &[PathBuf]) -> Result<Run> {
+    let bytes = files::read("reading a report", path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let from = given.iter().find_map(|root| folder.strip_prefix(root).ok());
+    let last = || folder.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy());
+    let place = match from {
+        Some(inner) if !inner.as_os_str().is_empty() => files::name(inner),
+        _ => last().into_owned(),
+    };
+    Run::read(&place, &bytes).map_err(|error| error.in_file(&files::name(path)))
+}
+
+fn describe(groups: &[Group], out: &Path) -> String {
+    let spread = |spread: &html::Spread| match spread.deviation {
+        Some(deviation) => format!("{:.2} +- {deviation:.2}", spread.mean),
+        None => format!("{:.2}", spread.mean),
+    };
+    let mut rows = vec![["run", "runs", "accuracy", "paper", "lossless"].map(str::to_owned).to_vec()];
+    for group in groups {
+        let ratio =
+            |model: &str| group.improvement.get(model).map_or_else(|| "-".to_owned(), |s| spread(s) + "x");
+        rows.push(vec![
+            group.label(),
+            group.runs.len().to_string(),
+            group.accuracy.as_ref().map_or_else(|| "-".to_owned(), |s| spread(s) + " %"),
+            ratio("paper"),
+            ratio("lossless"),
+        ]);
+    }
+    format!("{}\nthe page is {}\n", format::table(&rows), files::name(out))
+}

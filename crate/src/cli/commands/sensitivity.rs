@@ -1,0 +1,115 @@
+//! `crossdub sensitivity`: what accuracy each layer's pruning costs, and the ratios to prune with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::commands::evaluate::{device, network, open};
+use crate::cli::files;
+use crate::cli::format;
+use crate::cli::options::shared::{DataOptions, ModelOptions};
+use crate::cli::output;
+use crate::compress::sensitivity::{Sensitivity, SensitivitySpec, sensitivity};
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::network::Plan;
+
+/// Prunes one layer at a time and proposes a ratio for each
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "Example: crossdub sensitivity run/weights.safetensors --model vgg-small \
+    --data cifar-10-batches-bin --holdout 10000 --images 1000"
+)]
+pub struct Options {
+    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    weights: PathBuf,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    data: DataOptions,
+    /// The first N evaluation images; all without
+    #[arg(long, value_name = "N")]
+    images: Option<usize>,
+    /// Prune ratios to measure, in percent of a layer's weights [default: 0,10,...,90,95,98]
+    #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
+    ratios: Option<Vec<f64>>,
+    /// Points of accuracy that the proposed ratio of a layer may cost
+    #[arg(long, value_name = "POINTS", default_value_t = SensitivitySpec::default().drop)]
+    drop: f64,
+    /// auto, cpu, or another that crossdub devices lists
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let ratios = options.ratios.clone().unwrap_or_else(|| SensitivitySpec::default().ratios);
+    let what = SensitivitySpec { ratios, drop: options.drop };
+    what.validate()?;
+    let (spec, data) = open(&options.model, &options.data)?;
+    let test = data.test();
+    let images = options.images.unwrap_or(test.len());
+    if !(1..=test.len()).contains(&images) {
+        return Err(Error::field("images", images, format!("takes 1 to {}", test.len())));
+    }
+    let weights = files::read_weights(&options.weights)?;
+    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
+    let classes = test.classes().len();
+    let network = network(&spec, classes, &weights, &compute)
+        .map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let plan = Plan::of(&spec, classes)?;
+    let bar = progress_bar();
+    let mut progress = |passed, total| {
+        bar.set_length(total);
+        bar.set_position(passed);
+    };
+    let images = (test, 0..images);
+    let found = pollster::block_on(sensitivity(&network, &plan, images, &what, &compute, &mut progress));
+    bar.finish_and_clear();
+    let found = found?;
+    output::report(options.json, &found, || describe(&found))
+}
+
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:28} {percent:>3} %  {per_sec} images  {eta} left") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+fn describe(found: &Sensitivity) -> String {
+    let mut head = vec!["pruned %".to_owned()];
+    // Every layer is measured at the same ratios.
+    head.extend(
+        found.layers.iter().take(1).flat_map(|layer| &layer.points).map(|point| point.ratio.to_string()),
+    );
+    head.extend(["proposed".to_owned(), "accuracy".to_owned()]);
+    let mut rows = vec![head];
+    for layer in &found.layers {
+        let mut row = vec![layer.name.clone()];
+        row.extend(layer.points.iter().map(|point| format!("{:.1}", point.accuracy)));
+        row.extend([layer.proposed.to_string(), format!("{:.1}", layer.proposed_accuracy)]);
+        rows.push(row);
+    }
+    let ratios: Vec<String> = found.proposed.iter().map(f64::to_string).collect();
+    format!(
+        "accuracy {:.2} % unpruned, on {} images; with one layer pruned by magnitude, in percent:\n\n{}\n\
+        each proposed ratio alone costs at most {} of accuracy; all of them together leave {:.2} %, before \
+        fine-tuning\n\n\
+        --ratios {}\n",
+        found.baseline_accuracy,
+        found.images,
+        format::table(&rows),
+        found.drop,
+        found.proposed_accuracy,
+        ratios.join(","),
+    )
+}

@@ -1,0 +1,207 @@
+//! `crossdub simulate`: runs images through simulated crossbars and converters.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::commands::evaluate::{device, network, open};
+use crate::cli::commands::predict;
+use crate::cli::files;
+use crate::cli::format;
+use crate::cli::options::converter::ConversionOptions;
+use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions};
+use crate::cli::options::simulation::SimulationOptions;
+use crate::cli::output;
+use crate::config::{HardwareConfig, Per, Resolution};
+use crate::data::SIDE;
+use crate::data::loader::Labelled;
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::network::Plan;
+use crate::simulate::report::{SeedReport, SimulationReport};
+use crate::simulate::simulator::Simulator;
+use crate::train::evaluate::evaluate;
+
+/// Images of one step, of larger ones as many as there are cores; each layer's cells are programmed
+/// once a step where they are not ideal.
+const BATCH: usize = 16;
+/// The most seeds.
+const MAX_SEEDS: usize = 1000;
+
+/// Runs images through simulated crossbars and converters
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "Example: crossdub simulate pruned.safetensors --model vgg-small --data cifar-10-batches-bin \
+    --tile 32 --resolution lossless-sliced --range 0..100"
+)]
+pub struct Options {
+    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    weights: PathBuf,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    data: DataOptions,
+    /// Which evaluation images, the end not included; all without
+    #[arg(long, value_name = "FROM..TO")]
+    range: Option<String>,
+    /// The first N evaluation images
+    #[arg(long, value_name = "N", conflicts_with = "range")]
+    images: Option<usize>,
+    #[command(flatten)]
+    hardware: HardwareOptions,
+    /// Bits of a conversion: paper, lossless, lossless-sliced or a number
+    #[arg(long, default_value = "paper", value_name = "RESOLUTION")]
+    resolution: Resolution,
+    /// What shares a resolution: tile or column
+    #[arg(long, default_value = "tile", value_parser = per, value_name = "WHAT")]
+    per: Per,
+    #[command(flatten)]
+    conversion: ConversionOptions,
+    #[command(flatten)]
+    simulation: SimulationOptions,
+    /// Repeats with N seeds of the non-idealities: mean and deviation of the accuracy
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seeds: usize,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn per(text: &str) -> std::result::Result<Per, String> {
+    let known = serde_json::from_value(serde_json::Value::from(text));
+    known.map_err(|_| "takes tile or column".to_owned())
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let (resolution, per) = (options.resolution, options.per);
+    let hardware = HardwareConfig { resolution, per, ..options.hardware.spec()? };
+    let hardware = options.conversion.apply(&hardware)?;
+    let simulation = options.simulation.spec()?;
+    if !(1..=MAX_SEEDS).contains(&options.seeds) {
+        return Err(Error::field("seeds", options.seeds, format!("takes 1 to {MAX_SEEDS}")));
+    }
+    let (spec, mut source) = open(&options.model, &options.data)?;
+    let weights = files::read_weights(&options.weights)?;
+    let in_file = |error: Error| error.in_file(&files::name(&options.weights));
+    let classes = source.classes().len();
+    let plan = Plan::of(&spec, classes)?;
+    plan.check_memory(1, files::available_memory())?;
+    let range = images(options, source.test().len())?;
+    let calibration = source.calibration(simulation.calibration, spec.seed)?;
+    let mut simulator =
+        Simulator::new(&plan, &weights, &hardware, &simulation, &calibration).map_err(in_file)?;
+    let test = source.test();
+    let bar = progress_bar((range.len() * options.seeds) as u64);
+    let mut report = simulate(&mut simulator, test, &range, &bar)?;
+    let mut accuracies = vec![report.accuracy.unwrap_or(0.0)];
+    for seed in 1..options.seeds as u64 {
+        simulator.restart(simulation.noise_seed.wrapping_add(seed));
+        accuracies.push(simulate(&mut simulator, test, &range, &bar)?.accuracy.unwrap_or(0.0));
+    }
+    bar.finish_and_clear();
+    report.seeds = (options.seeds > 1).then(|| SeedReport::new(accuracies));
+    let compute = pollster::block_on(Compute::open(&device("cpu")?))?;
+    let network = network(&spec, classes, &weights, &compute).map_err(in_file)?;
+    let digital = pollster::block_on(evaluate(&network, test, range, &compute))?;
+    report.digital_accuracy = Some(digital.accuracy);
+    output::report(options.json, &report, || describe(&report))
+}
+
+/// The images that the options name.
+fn images(options: &Options, there: usize) -> Result<Range<usize>> {
+    match options.images {
+        Some(count) if (1..=there).contains(&count) => Ok(0..count),
+        Some(count) => Err(Error::field("images", count, format!("takes 1 to {there}"))),
+        None => predict::range(options.range.as_deref(), there),
+    }
+}
+
+fn simulate(
+    simulator: &mut Simulator,
+    data: &dyn Labelled,
+    range: &Range<usize>,
+    bar: &ProgressBar,
+) -> Result<SimulationReport> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let size = if data.side() > SIDE { cores.min(BATCH) } else { BATCH };
+    let starts = range.clone().step_by(size);
+    for (batch, start) in data.batches(range.clone(), size).zip(starts) {
+        simulator.simulate(&batch?, start)?;
+        bar.inc(size.min(range.end - start) as u64);
+    }
+    Ok(simulator.report())
+}
+
+fn progress_bar(images: u64) -> ProgressBar {
+    let bar = ProgressBar::new(images);
+    if let Ok(style) = ProgressStyle::with_template("{bar:28} {pos}/{len} images  {per_sec}  {eta} left") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+fn describe(report: &SimulationReport) -> String {
+    let percent = |accuracy: Option<f64>| accuracy.map_or("-".to_owned(), |a| format!("{a:.2} %"));
+    let mut text = format!(
+        "{} images; accuracy {} on the crossbars, {} quantized, {} in floats\n",
+        report.images,
+        percent(report.accuracy),
+        percent(report.quantized_accuracy),
+        percent(report.digital_accuracy),
+    );
+    if let Some(seeds) = &report.seeds {
+        let deviation = seeds.deviation.unwrap_or(0.0);
+        let count = seeds.accuracies.len();
+        text += &format!("over {count} seeds: {:.2} % on average, deviation {deviation:.2}\n", seeds.mean);
+    }
+    text += if report.exact {
+        "exact: every output integer of every layer is the quantized network's\n"
+    } else {
+        "not exact: some output integers differ from the quantized network's\n"
+    };
+    let head =
+        ["layer", "columns", "bits", "conversions", "saturated", "mismatched outputs", "clipped inputs"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for layer in &report.layers {
+        rows.push(vec![
+            layer.name.clone(),
+            layer.columns_by_bits.iter().sum::<u64>().to_string(),
+            bits(&layer.columns_by_bits),
+            layer.conversions.to_string(),
+            layer.saturated_conversions.to_string(),
+            layer.mismatched_outputs.to_string(),
+            layer.clipped_activations.to_string(),
+        ]);
+    }
+    rows.push(vec![
+        "all".to_owned(),
+        String::new(),
+        String::new(),
+        report.conversions.to_string(),
+        report.saturated_conversions.to_string(),
+        report.mismatched_outputs.to_string(),
+        report.clipped_activations.to_string(),
+    ]);
+    text += &format!("\n{}", format::table(&rows));
+    if let Some(note) = &report.note {
+        text += &format!("\n{note}\n");
+    }
+    text
+}
+
+/// The least and the most bits of a layer's columns, and the mean.
+fn bits(columns: &[u64]) -> String {
+    let used = || columns.iter().enumerate().filter(|(_, count)| **count > 0);
+    let (Some((least, _)), Some((most, _))) = (used().next(), used().next_back()) else {
+        return "-".to_owned();
+    };
+    let sum: f64 = used().map(|(bits, &count)| bits as f64 * count as f64).sum();
+    let mean = sum / columns.iter().sum::<u64>() as f64;
+    format!("{least} to {most}, {mean:.2} on average")
+}

@@ -1,0 +1,348 @@
+//! `crossdub sweep`: a recipe run once for every combination of values, or for a list of them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::MultiProgress;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::cli::commands::run::{How, keep, weights_are_there};
+use crate::cli::files;
+use crate::cli::files::dataset_cache::{Gallery, hex};
+use crate::cli::format;
+use crate::cli::output;
+use crate::cli::runs::stages::{Ended, Runner};
+use crate::cli::runs::training::stop_flag;
+use crate::config::SCHEMA_VERSION;
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::workflow::recipe::{Change, Recipe};
+use crate::workflow::report::RecipeReport;
+use crate::workflow::sweep::{self, Axis, Point};
+
+/// How long a job waits when other processes work on all that is left.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest folder name; longer ones end in a hash.
+const LONGEST_NAME: usize = 120;
+
+/// Runs a recipe for every combination of values
+///
+/// Each run has a folder named by its values; stages that several runs share are computed once. A
+/// sweep can be stopped and started again, and started on several machines over a shared folder.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: crossdub sweep recipes/vgg-small-cifar10-dub.toml --out sweep \\\n           \
+    --set dub.lambda=1e-3,1e-2 --set seed=0..3 --stage prune.rule=exact,paper --jobs 2\n         \
+    crossdub sweep recipe.toml --set seed=0..32 --out shared/sweep --task $SLURM_ARRAY_TASK_ID"
+)]
+pub struct Options {
+    /// The recipe, a TOML file
+    #[arg(value_name = "RECIPE.toml")]
+    recipe: PathBuf,
+    #[command(flatten)]
+    how: How,
+    /// A field and its values, in all stages that have it: a list, or numbers FROM..TO without TO
+    #[arg(long, value_name = "FIELD=VALUE,...")]
+    set: Vec<String>,
+    /// The same in one stage
+    #[arg(long, value_name = "STAGE.FIELD=VALUE,...")]
+    stage: Vec<String>,
+    /// Runs listed in a file, one a line, instead of all combinations: lambda=1e-3 prune.rule=exact
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["set", "stage"])]
+    list: Option<PathBuf>,
+    /// Folder for all runs [default: sweeps/NAME of the recipe]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Runs at a time
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// Does one run alone, by its number from 0, and waits for stages that others work on
+    #[arg(long, value_name = "I")]
+    task: Option<usize>,
+    /// Goes on with a sweep that was stopped, which is what happens anyway
+    #[arg(long)]
+    resume: bool,
+    /// Prints how many runs there are
+    #[arg(long)]
+    count: bool,
+    /// Prints the runs and does none
+    #[arg(long)]
+    dry_run: bool,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// One run of the sweep.
+#[derive(Debug, Clone)]
+struct Run {
+    index: usize,
+    name: String,
+    recipe: Recipe,
+    changes: Vec<Change>,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Serialize)]
+struct Line {
+    index: usize,
+    name: String,
+    changes: Vec<(String, Value)>,
+    /// `planned`, `done` or `failed`.
+    state: &'static str,
+    error: Option<String>,
+    accuracy: Option<f64>,
+    improvement_paper: Option<f64>,
+    improvement_lossless: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    schema_version: u32,
+    recipe: String,
+    runs: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Count {
+    schema_version: u32,
+    count: usize,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    let runs = plan(options)?;
+    let recipe = runs.first().map(|run| run.recipe.name.clone()).unwrap_or_default();
+    if options.count {
+        let answer = Count { schema_version: SCHEMA_VERSION, count: runs.len() };
+        return output::report(options.json, &answer, || format!("{}\n", answer.count));
+    }
+    let lines = if options.dry_run {
+        runs.iter().map(|run| line(run, "planned", None, None)).collect()
+    } else {
+        let out = options.out.clone().unwrap_or_else(|| Path::new("sweeps").join(&recipe));
+        Sweep::new(options, &out)?.all(chosen(options, runs)?)?
+    };
+    let failed = lines.iter().filter(|line| line.state == "failed").count();
+    let total = lines.len();
+    let answer = Answer { schema_version: SCHEMA_VERSION, recipe, runs: lines };
+    output::report(options.json, &answer, || describe(&answer))?;
+    if failed == 0 {
+        return Ok(());
+    }
+    let first = answer.runs.iter().find_map(|line| line.error.as_ref().map(|why| (&line.name, why)));
+    let why = first.map_or_else(String::new, |(name, why)| format!("; {name}: {why}"));
+    Err(Error::file(
+        "sweeping",
+        files::name(&options.recipe),
+        format!("{failed} of {total} runs failed{why}"),
+    ))
+}
+
+/// All runs, each with its resolved recipe: a mistake in one is said before any begins.
+fn plan(options: &Options) -> Result<Vec<Run>> {
+    let (text, changes) = options.how.read(&options.recipe)?;
+    let points = match &options.list {
+        Some(path) => {
+            let bytes = files::read("reading the list", path)?;
+            sweep::list(&String::from_utf8_lossy(&bytes))
+                .map_err(|error| error.in_file(&files::name(path)))?
+        }
+        None => {
+            let axes: Result<Vec<Axis>> =
+                options.set.iter().chain(&options.stage).map(|text| Axis::parse(text)).collect();
+            sweep::combinations(&axes?)?
+        }
+    };
+    let mut names = BTreeSet::new();
+    let planned = |(index, point): (usize, Point)| {
+        let all: Vec<Change> = changes.iter().cloned().chain(point.changes.iter().cloned()).collect();
+        let recipe =
+            Recipe::read(&text, &all).map_err(|error| error.in_file(&files::name(&options.recipe)))?;
+        let mut name = short(point.name());
+        if !names.insert(name.clone()) {
+            name = format!("{name}-{index}");
+            names.insert(name.clone());
+        }
+        Ok(Run { index, name, recipe, changes: point.changes })
+    };
+    let runs: Vec<Run> = points.into_iter().enumerate().map(planned).collect::<Result<_>>()?;
+    weights_are_there(runs.iter().map(|run| &run.recipe))?;
+    Ok(runs)
+}
+
+/// The run that `--task` chooses, or all.
+fn chosen(options: &Options, runs: Vec<Run>) -> Result<Vec<Run>> {
+    let Some(task) = options.task else { return Ok(runs) };
+    let count = runs.len();
+    let one = runs.into_iter().nth(task);
+    let why = || Error::field("task", task, format!("there are {count} runs, from 0"));
+    Ok(vec![one.ok_or_else(why)?])
+}
+
+/// A name that file systems take.
+fn short(name: String) -> String {
+    if name.len() <= LONGEST_NAME {
+        return name;
+    }
+    // Names are ASCII, so that any index is a boundary.
+    format!("{}-{}", &name[..LONGEST_NAME], &hex(&Sha256::digest(name.as_bytes()))[..8])
+}
+
+/// What the jobs of a sweep share.
+struct Sweep<'a> {
+    options: &'a Options,
+    out: PathBuf,
+    store: PathBuf,
+    gallery: Gallery,
+    bars: MultiProgress,
+    stop: std::sync::Arc<AtomicBool>,
+    /// An error that ends the whole sweep.
+    ended: Mutex<Option<Error>>,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(options: &'a Options, out: &Path) -> Result<Self> {
+        Ok(Self {
+            options,
+            out: out.to_owned(),
+            store: options.how.store(out),
+            gallery: Gallery::new(options.how.reading.into()),
+            bars: MultiProgress::new(),
+            stop: stop_flag()?,
+            ended: Mutex::new(None),
+        })
+    }
+
+    /// Does all runs, some at a time.
+    fn all(&self, runs: Vec<Run>) -> Result<Vec<Line>> {
+        let jobs = self.options.jobs.clamp(1, runs.len().max(1));
+        let queue = Mutex::new(VecDeque::from(runs));
+        let lines = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..jobs {
+                scope.spawn(|| self.job(&queue, &lines));
+            }
+        });
+        if let Some(error) = locked(&self.ended).take() {
+            return Err(error);
+        }
+        let mut lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
+        lines.sort_by_key(|line: &Line| line.index);
+        Ok(lines)
+    }
+
+    /// Takes runs until none is left. A run whose next stage someone else works on goes back to the
+    /// end of the queue, so that jobs share a stage without waiting for it.
+    fn job(&self, queue: &Mutex<VecDeque<Run>>, lines: &Mutex<Vec<Line>>) {
+        let mut busy = 0;
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some(run) = locked(queue).pop_front() else { return };
+            match self.one(&run) {
+                Ok(Some(report)) => {
+                    busy = 0;
+                    locked(lines).push(line(&run, "done", Some(&report), None));
+                }
+                Ok(None) => {
+                    let mut queue = locked(queue);
+                    queue.push_back(run);
+                    busy += 1;
+                    if busy >= queue.len() {
+                        drop(queue);
+                        busy = 0;
+                        thread::sleep(PATIENCE);
+                    }
+                }
+                // A run that diverged, or a target out of reach, says something about its values; the others go on.
+                Err(error @ (Error::Diverged { .. } | Error::Field { .. })) => {
+                    self.bars.suspend(|| output::say(&format!("[{}] failed: {error}", run.name)));
+                    locked(lines).push(line(&run, "failed", None, Some(error.to_string())));
+                }
+                Err(error) => {
+                    // First the reason: other jobs see the flag and say that they were interrupted.
+                    locked(&self.ended).get_or_insert(error);
+                    self.stop.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+        let why = "interrupted; the same command goes on";
+        locked(&self.ended).get_or_insert_with(|| Error::file("sweeping", files::name(&self.out), why));
+    }
+
+    /// Does one run; none when another process works on its next stage.
+    fn one(&self, run: &Run) -> Result<Option<RecipeReport>> {
+        let compute = &pollster::block_on(Compute::of(&run.recipe.spec))?;
+        let images = self.gallery.open(&run.recipe)?;
+        let runner = Runner {
+            recipe: &run.recipe,
+            images: &images,
+            compute,
+            store: &self.store,
+            stop: &self.stop,
+            bars: &self.bars,
+            label: &format!("[{}] ", run.name),
+            checkpoint_every: self.options.how.checkpoint_every,
+            patient: self.options.task.is_some(),
+        };
+        let Ended::Done(report, weights) = runner.run()? else { return Ok(None) };
+        keep(&self.out.join(&run.name), &report, &weights)?;
+        Ok(Some(*report))
+    }
+}
+
+/// What a thread that panicked left behind is whole: only finished values are put in.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn line(run: &Run, state: &'static str, report: Option<&RecipeReport>, error: Option<String>) -> Line {
+    let last = report.and_then(|report| report.stages.last());
+    Line {
+        index: run.index,
+        name: run.name.clone(),
+        changes: run.changes.iter().map(|change| (change.name(), change.value.clone())).collect(),
+        state,
+        error,
+        accuracy: last.map(|stage| stage.accuracy),
+        improvement_paper: last.and_then(|stage| stage.energy.paper.improvement),
+        improvement_lossless: last.and_then(|stage| stage.energy.lossless.improvement),
+    }
+}
+
+fn describe(answer: &Answer) -> String {
+    let head = ["run", "number", "state", "accuracy", "paper", "lossless"].map(str::to_owned);
+    let mut rows = vec![head.to_vec()];
+    for line in &answer.runs {
+        let done = line.state == "done";
+        let ratio = |value| if done { format::ratio(value) } else { String::new() };
+        rows.push(vec![
+            line.name.clone(),
+            line.index.to_string(),
+            line.state.to_owned(),
+            line.accuracy.map_or_else(String::new, |accuracy| format!("{accuracy:.2} %")),
+            ratio(line.improvement_paper),
+            ratio(line.improvement_lossless),
+        ]);
+    }
+    format::table(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_stay_apart() {
+        let long = |end: &str| short(format!("{}{end}", "x".repeat(300)));
+        assert_ne!(long("a"), long("b"));
+        assert!(long("a").len() < 140);
+        assert_eq!(short("seed=0".to_owned()), "seed=0");
+    }
+}

@@ -1,0 +1,62 @@
+//! `crossdub train`: a run in a folder, which can be stopped at any moment and goes on.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Map;
+
+use crate::cli::files;
+use crate::cli::options::shared::{ModelOptions, put};
+use crate::cli::options::train::RunOptions;
+use crate::cli::runs::run_folder::read_toml;
+use crate::cli::runs::training::{self, DATA, Job, MASKS, WEIGHTS};
+use crate::config::TrainConfig;
+use crate::error::Result;
+
+/// Trains a network, with D.U.B. regularization or another
+///
+/// Without --model, --plan or --config the network is vgg-small.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: crossdub train --model vgg-small --data builtin --out run --epochs 3\n         \
+    crossdub train --out run --resume"
+)]
+pub struct Options {
+    #[command(flatten)]
+    model: ModelOptions,
+    /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["resume", "config"])]
+    data: Option<PathBuf>,
+    /// TOML file with fields of the run; options go before it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Starts from these weights instead of random ones
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Keeps weights at zero: a file of masks, or from-zeros for the zeros of --weights
+    #[arg(long, value_name = "M.safetensors|from-zeros")]
+    masks: Option<PathBuf>,
+    #[command(flatten)]
+    fields: RunOptions,
+    #[command(flatten)]
+    job: Job,
+}
+
+/// Runs the command.
+pub fn run(options: &Options) -> Result<()> {
+    training::run(
+        &options.job,
+        &TrainConfig::default(),
+        options.data.as_deref(),
+        &options.fields.devices(),
+        || {
+            let mut fields = options.config.as_deref().map(read_toml).transpose()?.unwrap_or_else(Map::new);
+            options.model.fields(&mut fields);
+            options.fields.put(&mut fields)?;
+            put(&mut fields, DATA, options.data.as_deref().map(files::name));
+            put(&mut fields, WEIGHTS, options.weights.as_deref().map(files::name));
+            put(&mut fields, MASKS, options.masks.as_deref().map(files::name));
+            Ok(fields)
+        },
+    )
+}

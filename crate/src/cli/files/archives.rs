@@ -1,0 +1,309 @@
+//! ImageNet's official archives: listed where they are, or unpacked.
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use indicatif::ProgressBar;
+
+use crate::cli::files;
+use crate::cli::files::image_files::open_file;
+use crate::data::imagenet::archive::{
+    Member, Section, class_archives, is_image, list_training, list_validation, members,
+};
+use crate::data::imagenet::devkit::{Synset, ground_truth, synsets};
+use crate::data::imagenet::index::Index;
+use crate::error::{Error, Result};
+
+const TRAINING: &str = "ILSVRC2012_img_train.tar";
+const VALIDATION: &str = "ILSVRC2012_img_val.tar";
+const KIT: &str = "ILSVRC2012_devkit_t12";
+const META: &str = "meta.mat";
+const TRUTH: &str = "ILSVRC2012_validation_ground_truth.txt";
+/// The largest file that is read from the kit.
+const MAX_KIT_FILE: u64 = 64 << 20;
+
+/// The training archive of a folder.
+pub fn training(root: &Path) -> PathBuf {
+    root.join(TRAINING)
+}
+
+/// The validation archive of a folder.
+pub fn validation(root: &Path) -> PathBuf {
+    root.join(VALIDATION)
+}
+
+/// Whether a name is an archive's, not a shard's.
+pub fn is_official(name: &str) -> bool {
+    name.starts_with("ILSVRC2012_")
+}
+
+/// The development kit.
+pub struct Kit {
+    /// The classes, sorted by WordNet id.
+    pub synsets: Vec<Synset>,
+    /// Labels of the validation images by name.
+    pub truth: Vec<usize>,
+}
+
+impl Kit {
+    /// Reads the kit beside the archives, packed or unpacked; none when it isn't there.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn open(root: &Path) -> Result<Option<Self>> {
+        let (folder, packed) = (root.join(KIT), root.join(format!("{KIT}.tar.gz")));
+        let (name, meta, truth) = if folder.is_dir() {
+            let read =
+                |file: &str| files::read("reading the development kit", &folder.join("data").join(file));
+            (files::name(&folder), Some(read(META)?), Some(read(TRUTH)?))
+        } else if packed.is_file() {
+            let [meta, truth] = from_packed(&packed)?;
+            (files::name(&packed), meta, truth)
+        } else {
+            return Ok(None);
+        };
+        let missing =
+            || Error::file("reading the development kit", &*name, "meta.mat or the ground truth is missing");
+        let (meta, truth) = (meta.ok_or_else(missing)?, truth.ok_or_else(missing)?);
+        let synsets = synsets(&meta).map_err(|error| error.in_file(&name))?;
+        let truth = ground_truth(&String::from_utf8_lossy(&truth), &synsets);
+        Ok(Some(Self { truth: truth.map_err(|error| error.in_file(&name))?, synsets }))
+    }
+
+    /// Checks that there are as many images of each class as the kit says.
+    ///
+    /// # Errors
+    /// Names the first class that has another number.
+    pub fn check(&self, index: &Index, name: &str) -> Result<()> {
+        let fail = |why: String| Error::file("counting images", name, why);
+        if !index.train.is_empty() {
+            let counts = index.train.per_class(index.classes.len());
+            for (synset, count) in self.synsets.iter().zip(counts) {
+                if synset.images != count {
+                    let why = format!("{} has {count} of {} training images", synset.wnid, synset.images);
+                    return Err(fail(why));
+                }
+            }
+        }
+        if !index.val.is_empty() && index.val.len() != self.truth.len() {
+            let why = format!("there are {} of {} validation images", index.val.len(), self.truth.len());
+            return Err(fail(why));
+        }
+        Ok(())
+    }
+}
+
+fn from_packed(path: &Path) -> Result<[Option<Vec<u8>>; 2]> {
+    let fail = |why: std::io::Error| Error::file("reading the development kit", files::name(path), why);
+    let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(open_file(path)?)));
+    let mut found = [None, None];
+    for entry in archive.entries().map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let name = entry.path().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
+        let slot = match name.as_deref() {
+            Some(META) => &mut found[0],
+            Some(TRUTH) => &mut found[1],
+            _ => continue,
+        };
+        let mut bytes = Vec::new();
+        entry.take(MAX_KIT_FILE).read_to_end(&mut bytes).map_err(fail)?;
+        *slot = Some(bytes);
+    }
+    Ok(found)
+}
+
+/// Lists the images of the archives in a folder.
+///
+/// # Errors
+/// When an archive is damaged, or the kit says otherwise.
+pub fn list(root: &Path) -> Result<Index> {
+    let kit = Kit::open(root)?;
+    let mut index = Index::default();
+    if training(root).is_file() {
+        let mut archive = open_file(&training(root))?;
+        index.classes = list_training(&mut archive, TRAINING, &mut index.train)
+            .map_err(|error| name_file(error, &training(root)))?;
+    }
+    if let Some(kit) = &kit {
+        let known: Vec<String> = kit.synsets.iter().map(|synset| synset.wnid.clone()).collect();
+        if index.classes.is_empty() {
+            index.classes = known;
+        } else if index.classes != known {
+            let (found, told) = (index.classes.len(), known.len());
+            let why = format!("its {found} classes are not the {told} of the development kit");
+            return Err(Error::file("reading the training archive", files::name(&training(root)), why));
+        }
+    }
+    if validation(root).is_file() {
+        let kit = kit.as_ref().ok_or_else(|| {
+            let why = format!("the labels of {VALIDATION} are in {KIT}.tar.gz, which is not there");
+            Error::file("reading labels", files::name(root), why)
+        })?;
+        list_validation(open_file(&validation(root))?, VALIDATION, &kit.truth, &mut index.val)
+            .map_err(|error| name_file(error, &validation(root)))?;
+    }
+    if let Some(kit) = &kit {
+        kit.check(&index, &files::name(root))?;
+    }
+    Ok(index)
+}
+
+fn name_file(error: Error, path: &Path) -> Error {
+    match &error {
+        Error::File { file, .. } if file.is_empty() => error.in_file(&files::name(path)),
+        _ => error,
+    }
+}
+
+/// Unpacks the archives into `train/` and `val/`, a folder a class. What was unpacked before is kept.
+///
+/// # Errors
+/// When an archive is damaged or the disk is full.
+pub fn unpack(root: &Path, out: &Path, bar: &ProgressBar) -> Result<()> {
+    if training(root).is_file() {
+        let archive = open_file(&training(root))?;
+        let classes = class_archives(archive).map_err(|error| name_file(error, &training(root)))?;
+        bar.set_length(classes.len() as u64);
+        for (class, tar) in classes {
+            unpack_class(&training(root), &tar, &out.join("train"), &class)?;
+            bar.inc(1);
+        }
+    }
+    if validation(root).is_file() {
+        unpack_validation(root, &out.join("val"))?;
+    }
+    Ok(())
+}
+
+/// Unpacks a class, unless its folder is there: it gets its name when it is whole.
+fn unpack_class(archive: &Path, tar: &Member, train: &Path, class: &str) -> Result<()> {
+    let (done, part) = (train.join(class), train.join(format!(".{class}.part")));
+    if done.is_dir() {
+        return Ok(());
+    }
+    let fail = |why: std::io::Error| Error::file("unpacking", files::name(&part), why);
+    if part.exists() {
+        fs::remove_dir_all(&part).map_err(fail)?;
+    }
+    fs::create_dir_all(&part).map_err(fail)?;
+    let section = Section::new(open_file(archive)?, tar.offset, tar.length).map_err(fail)?;
+    members(section, |member, content| {
+        // Only the last part of a path, so that nothing lands outside of the folder.
+        if is_image(member.name()) {
+            let mut file = File::create(part.join(member.name())).map_err(fail)?;
+            std::io::copy(content, &mut file).map_err(fail)?;
+        }
+        Ok(())
+    })
+    .map_err(|error| name_file(error, archive))?;
+    fs::rename(&part, &done).map_err(fail)
+}
+
+fn unpack_validation(root: &Path, val: &Path) -> Result<()> {
+    let index = list(root)?;
+    let folders: std::collections::HashMap<&str, &str> = (0..index.val.len())
+        .map(|at| (index.val.place(at).name, index.classes[index.val.label(at)].as_str()))
+        .collect();
+    members(open_file(&validation(root))?, |member, content| {
+        let Some(class) = folders.get(member.name()) else { return Ok(()) };
+        let folder = val.join(class);
+        let fail = |why: std::io::Error| Error::file("unpacking", files::name(&folder), why);
+        let done = folder.join(member.name());
+        if fs::metadata(&done).is_ok_and(|there| there.len() == member.length) {
+            return Ok(());
+        }
+        fs::create_dir_all(&folder).map_err(fail)?;
+        let part = folder.join(format!(".{}.part", member.name()));
+        let mut file = File::create(&part).map_err(fail)?;
+        std::io::copy(content, &mut file).map_err(fail)?;
+        fs::rename(&part, &done).map_err(fail)
+    })
+    .map_err(|error| name_file(error, &validation(root)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::files::image_files;
+    use crate::data::imagenet::archive::tar_of;
+    use crate::data::imagenet::devkit::meta_of;
+    use crate::data::imagenet::{Reading, index::Place};
+    use crate::data::loader::Labelled;
+
+    fn picture(shade: u8) -> Vec<u8> {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let picture = image::RgbImage::from_pixel(9, 8, image::Rgb([shade; 3]));
+        picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("encodes");
+        bytes.into_inner()
+    }
+
+    /// Archives of two classes: three training images and two validation images.
+    fn archives(folder: &Path, truth: &str) {
+        let pictures = [10, 60, 120, 180, 240].map(picture);
+        let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("writes");
+        let second = tar_of(&[("n02_1.JPEG", &pictures[2])]);
+        let first = tar_of(&[("n01_1.JPEG", &pictures[0]), ("n01_2.JPEG", &pictures[1])]);
+        write(TRAINING, &tar_of(&[("n02.tar", &second), ("n01.tar", &first)]));
+        write(VALIDATION, &tar_of(&[("val_2.JPEG", &pictures[4]), ("val_1.JPEG", &pictures[3])]));
+        let meta = meta_of(&[(1, "n02", 0, 1), (2, "n01", 0, 2), (3, "n00", 2, 0)], true);
+        let inside = |name: &str| format!("{KIT}/data/{name}");
+        let kit = tar_of(&[(&inside(META), &meta), (&inside(TRUTH), truth.as_bytes())]);
+        let mut packed = flate2::read::GzEncoder::new(&*kit, flate2::Compression::fast());
+        let mut bytes = Vec::new();
+        packed.read_to_end(&mut bytes).expect("packs");
+        write(&format!("{KIT}.tar.gz"), &bytes);
+    }
+
+    fn labels_and_shades(root: &Path) -> Vec<(i32, f32)> {
+        let images = image_files::open(root, 8, Reading::default()).expect("opens");
+        let batches = images.batches(0..images.len(), 1).map(|batch| batch.expect("reads"));
+        batches.map(|batch| (batch.labels[0], batch.images[0])).collect()
+    }
+
+    #[test]
+    fn archives_are_read_in_place_and_unpacked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        archives(root, "1\n2\n");
+        let index = image_files::list(root).expect("lists");
+        assert_eq!((index.classes.join(" "), index.train.len()), ("n01 n02".to_owned(), 3));
+        let packed = labels_and_shades(root);
+        assert_eq!([packed[0].0, packed[1].0], [0, 1], "classes take turns");
+        assert!(packed[0].1 > packed[1].1, "the second file is the lighter one, and of the first WordNet id");
+
+        let out = root.join("out");
+        let bar = ProgressBar::hidden();
+        unpack(root, &out, &bar).expect("unpacks");
+        // Stopped in the middle of a class: its folder has another name still.
+        fs::rename(out.join("train/n02"), out.join("train/.n02.part")).expect("renames");
+        fs::write(out.join("val/n01/.val_2.JPEG.part"), b"half").expect("writes");
+        fs::remove_file(out.join("val/n01/val_2.JPEG")).expect("removes");
+        unpack(root, &out, &bar).expect("goes on");
+        let unpacked = image_files::list(&out).expect("lists");
+        assert_eq!((unpacked.train.len(), unpacked.val.len()), (3, 2));
+        assert_eq!(labels_and_shades(&out), packed);
+        let whole = Place { container: "train/n01", name: "n01_1.JPEG", span: None, label: 0 };
+        assert_eq!(unpacked.train.place(0), whole);
+    }
+
+    #[test]
+    fn missing_images_are_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (truth, expected) in [("1\n2\n1\n", "2 images and 3 labels"), ("1\n7\n", "line 2")] {
+            archives(folder.path(), truth);
+            let why = image_files::list(folder.path()).expect_err("incomplete");
+            assert!(why.to_string().contains(expected), "{why}");
+        }
+        archives(folder.path(), "1\n2\n");
+        let only = tar_of(&[("n01_1.JPEG", b"x")]);
+        let training = tar_of(&[("n02.tar", &only), ("n01.tar", &only)]);
+        fs::write(folder.path().join(TRAINING), training).expect("writes");
+        let why = image_files::list(folder.path()).expect_err("incomplete");
+        assert!(why.to_string().contains("n01 has 1 of 2 training images"), "{why}");
+        fs::remove_file(folder.path().join(format!("{KIT}.tar.gz"))).expect("removes");
+        let why = image_files::list(folder.path()).expect_err("without labels");
+        assert!(why.to_string().contains("devkit"), "{why}");
+    }
+}

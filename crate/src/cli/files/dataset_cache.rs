@@ -1,0 +1,165 @@
+//! The images of a recipe: opened once, shared by its stages, and known by their content.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::cli::files;
+use crate::config::TrainConfig;
+use crate::data::imagenet::Reading;
+use crate::data::imagenet::index::Index;
+use crate::data::loader::Source;
+use crate::data::{Dataset, Split};
+use crate::error::Result;
+use crate::workflow::recipe::Recipe;
+use crate::workflow::report::DataDescription;
+
+/// Images and what they are.
+pub struct Images {
+    held: Held,
+    /// What they are.
+    pub description: DataDescription,
+}
+
+/// Where images are kept between stages.
+enum Held {
+    /// In memory; each session has a copy.
+    Memory(Split),
+    /// In files, opened anew for each session.
+    Files { path: PathBuf, spec: Box<TrainConfig>, reading: Reading },
+}
+
+impl Images {
+    /// The images, for one session or evaluation.
+    ///
+    /// # Errors
+    /// When files can't be opened any more.
+    pub fn source(&self) -> Result<Source> {
+        match &self.held {
+            Held::Memory(split) => Ok(split.clone().into()),
+            Held::Files { path, spec, reading } => {
+                files::open_source(path, &mut TrainConfig::clone(spec), *reading)
+            }
+        }
+    }
+}
+
+/// Opens images, and keeps the last ones: the runs of a sweep mostly share them.
+pub struct Gallery {
+    reading: Reading,
+    last: Mutex<Option<(String, Arc<Images>)>>,
+}
+
+impl Gallery {
+    /// Reads image files in this way.
+    pub fn new(reading: Reading) -> Self {
+        Self { reading, last: Mutex::new(None) }
+    }
+
+    /// The images of a recipe.
+    ///
+    /// # Errors
+    /// When files are missing or damaged.
+    pub fn open(&self, recipe: &Recipe) -> Result<Arc<Images>> {
+        let key = key(&recipe.data, &recipe.spec);
+        // A thread that panicked while it held the lock left what is there whole.
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((of, images)) = &*last
+            && *of == key
+        {
+            return Ok(Arc::clone(images));
+        }
+        *last = None;
+        let images = Arc::new(open(&recipe.data, recipe.spec.clone(), self.reading)?);
+        *last = Some((key, Arc::clone(&images)));
+        Ok(images)
+    }
+}
+
+/// What decides which images are opened.
+fn key(path: &str, spec: &TrainConfig) -> String {
+    // The built-in images are drawn from the seed.
+    let seed = if path == "builtin" { spec.seed } else { 0 };
+    format!("{path}\n{} {} {} {seed}", spec.holdout, spec.limit, spec.side)
+}
+
+fn open(path: &str, mut spec: TrainConfig, reading: Reading) -> Result<Images> {
+    let path = Path::new(path);
+    let source = files::open_source(path, &mut spec, reading)?;
+    let name = serde_json::to_value(spec.data).ok();
+    let mut description = DataDescription {
+        name: name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
+        train_images: source.train_len(),
+        test_images: source.test().len(),
+        classes: source.classes().len(),
+        sha256: String::new(),
+    };
+    let held = match source {
+        Source::Memory(split, _) => {
+            description.sha256 = fingerprint(&[&split.train, &split.test]);
+            Held::Memory(split)
+        }
+        Source::Files(files) => {
+            description.sha256 = fingerprint_of_files(files.index());
+            Held::Files { path: path.to_owned(), spec: Box::new(spec), reading }
+        }
+    };
+    Ok(Images { held, description })
+}
+
+/// SHA-256 over class names, labels and images, with their lengths between, so that the same data is
+/// the same whatever files it came in.
+fn fingerprint(sets: &[&Dataset]) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    for set in sets {
+        part(set.classes.join("\n").as_bytes());
+        part(&set.labels);
+        part(&set.images);
+    }
+    hex(&hash.finalize())
+}
+
+/// SHA-256 over class names, and name, label and size of each image file: reading all of ImageNet to
+/// know it would take longer than a first epoch.
+fn fingerprint_of_files(index: &Index) -> String {
+    let mut hash = Sha256::new();
+    hash.update(index.classes.join("\n"));
+    for listing in [&index.train, &index.val] {
+        hash.update((listing.len() as u64).to_le_bytes());
+        for at in 0..listing.len() {
+            let place = listing.place(at);
+            let name = place.name.rsplit('/').next().unwrap_or_default();
+            let size = place.span.map_or(0, |(_, size)| size);
+            hash.update(format!("\n{name} {} {size}", place.label));
+        }
+    }
+    hex(&hash.finalize())
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::synthetic;
+
+    #[test]
+    fn the_fingerprint_is_of_the_content() {
+        let split = synthetic::generate(3, 6, 4);
+        let of = |split: &Split| fingerprint(&[&split.train, &split.test]);
+        assert_eq!(of(&split), of(&synthetic::generate(3, 6, 4)));
+        assert_ne!(of(&split), of(&synthetic::generate(4, 6, 4)));
+        let mut moved = split.clone();
+        moved.train.labels[0] ^= 1;
+        assert_ne!(of(&split), of(&moved));
+    }
+}

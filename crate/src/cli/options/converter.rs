@@ -1,0 +1,133 @@
+//! Options of converters and of the conversions they do, for several commands.
+
+use std::path::Path;
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use crate::adc::Model;
+use crate::adc::converter::{Converter, Kind, Settings};
+use crate::adc::models::custom::OwnModel;
+use crate::cli::files;
+use crate::cli::options::shared::put;
+use crate::config::{self, HardwareConfig, TrainConfig};
+use crate::error::{Error, Result};
+
+/// The converter, apart from its model and bits. A model ignores what it does not use.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Converter")]
+pub struct ConverterOptions {
+    /// Feature size, nm (accelergy)
+    #[arg(long, default_value_t = 32.0, value_name = "NM")]
+    pub tech_nm: f64,
+    /// Conversions a second of all converters together (accelergy)
+    #[arg(long, default_value_t = 1e9, value_name = "HZ")]
+    pub rate: f64,
+    /// Converters that share that rate (accelergy)
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub adcs: u32,
+    /// Answers beyond a model's range too, and marks them
+    #[arg(long)]
+    pub extrapolate: bool,
+    /// Resistance of a column, ohm; left out, so is its power (neurosim-sar, neurosim-flash)
+    #[arg(long, value_name = "OHM")]
+    pub column_ohm: Option<f64>,
+    /// Figure of merit: best, best-1gs, best-5gs, median, or fJ a conversion step (walden)
+    #[arg(long, default_value = "best", value_name = "FOM")]
+    pub walden_fom: String,
+    /// Transistors: lstp or hp (neurosim-sar)
+    #[arg(long, default_value = "lstp", value_name = "PROCESS")]
+    pub neurosim_process: String,
+    /// Time of a conversion, 1 to 10 ns (neurosim-flash)
+    #[arg(long, default_value_t = 1.0, value_name = "NS")]
+    pub flash_ns: f64,
+    /// Which of the source's converters, 1 to 9 (mnsim)
+    #[arg(long, default_value_t = 6, value_name = "NUMBER")]
+    pub mnsim_converter: u32,
+}
+
+impl ConverterOptions {
+    /// The settings, checked.
+    ///
+    /// # Errors
+    /// Names the option that is out of range.
+    pub fn settings(&self) -> Result<Settings> {
+        let process = serde_json::from_value(Value::from(self.neurosim_process.as_str()));
+        let settings = Settings {
+            tech_nm: self.tech_nm,
+            rate: self.rate,
+            adcs: self.adcs,
+            extrapolate: self.extrapolate,
+            column_ohm: self.column_ohm,
+            walden_fom: self.walden_fom.parse()?,
+            neurosim_process: process
+                .map_err(|_| Error::field("neurosim_process", &self.neurosim_process, "takes lstp or hp"))?,
+            flash_ns: self.flash_ns,
+            mnsim_converter: self.mnsim_converter,
+        };
+        settings.validate()?;
+        Ok(settings)
+    }
+}
+
+/// The model that `--adc` or `--model` names: a published one, or a TOML file of one's own.
+///
+/// # Errors
+/// When there is no such model, or the file can't be used.
+pub fn converter(name: &str, settings: Settings) -> Result<Converter> {
+    let path = Path::new(name);
+    if path.extension().is_none_or(|ending| ending != "toml") {
+        return Converter::new(Kind::Published(Model::from_id(name)?), settings);
+    }
+    let bytes = files::read("reading a converter's model", path)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::file("reading a converter's model", name, "it is not UTF-8 text"))?;
+    let stem = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let own = OwnModel::from_toml(&text, &stem).map_err(|error| error.in_file(name))?;
+    Converter::new(Kind::Own(own), settings)
+}
+
+/// How weights and inputs meet the converters.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Conversions")]
+pub struct ConversionOptions {
+    /// Bits of a quantized weight, its sign among them
+    #[arg(long, value_name = "BITS")]
+    pub weight_precision: Option<u32>,
+    /// What shares one scale of the quantized weights: layer or channel
+    #[arg(long, value_name = "WHAT")]
+    pub weight_scale: Option<String>,
+    /// Bits a cell holds
+    #[arg(long, value_name = "BITS")]
+    pub cell_bits: Option<u32>,
+    /// Bits of a quantized input
+    #[arg(long, value_name = "BITS")]
+    pub input_bits: Option<u32>,
+    /// Input bits that are applied at a time
+    #[arg(long, value_name = "BITS")]
+    pub dac_bits: Option<u32>,
+    /// How negative weights lie on crossbars: digital, analog or offset
+    #[arg(long, value_name = "HOW")]
+    pub subtraction: Option<String>,
+    /// Rows that are active at once; 0 for all of a crossbar
+    #[arg(long, value_name = "ROWS")]
+    pub active_rows: Option<usize>,
+}
+
+impl ConversionOptions {
+    /// The hardware with these options, checked.
+    ///
+    /// # Errors
+    /// Names the option that is out of range.
+    pub fn apply(&self, hardware: &HardwareConfig) -> Result<HardwareConfig> {
+        let mut fields = Map::new();
+        put(&mut fields, "weight_precision", self.weight_precision);
+        put(&mut fields, "weight_scale", self.weight_scale.as_deref());
+        put(&mut fields, "cell_bits", self.cell_bits);
+        put(&mut fields, "input_bits", self.input_bits);
+        put(&mut fields, "dac_bits", self.dac_bits);
+        put(&mut fields, "subtraction", self.subtraction.as_deref());
+        put(&mut fields, "active_rows", self.active_rows);
+        Ok(config::apply(&TrainConfig::default(), hardware, &fields)?.1)
+    }
+}

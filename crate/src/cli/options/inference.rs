@@ -1,0 +1,245 @@
+//! Options of `crossdub analyze` about the energy of an inference, and its text for people.
+
+use clap::Args;
+
+use crate::adc::Energy;
+use crate::adc::converter::{Converter, Unit};
+use crate::checkpoint::Weights;
+use crate::cli::format;
+use crate::cli::options::converter::{ConverterOptions, converter};
+use crate::cli::options::shared::ModelOptions;
+use crate::config::{DataSource, Per, Resolution};
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::network::Plan;
+use crate::report::{Inference, InferenceQuestion, InferenceRow, Pair};
+
+/// Classes of a named network; they change no convolution.
+const CLASSES: usize = 10;
+
+/// Energy of an inference.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Energy of an inference")]
+pub struct InferenceOptions {
+    /// Counts all conversions of an inference, by every policy
+    #[arg(long)]
+    pub per_inference: bool,
+    /// Bits of a conversion: paper, lossless, lossless-sliced or a number; several with commas
+    #[arg(long, value_delimiter = ',', value_name = "RESOLUTION")]
+    resolution: Vec<Resolution>,
+    /// What shares a resolution: tile or column; both without
+    #[arg(long, value_name = "WHAT")]
+    per: Option<String>,
+    /// Output positions of each layer (width times height), where --model or --plan don't tell
+    #[arg(long, value_delimiter = ',', value_name = "COUNT,...", conflicts_with_all = ["model", "plan"])]
+    positions: Option<Vec<u64>>,
+    #[command(flatten)]
+    model: ModelOptions,
+    /// Share of the converters in the energy of the whole accelerator before pruning: 0 to 1, or isaac (58 % of its tiles' power)
+    #[arg(long, value_name = "SHARE")]
+    adc_share: Option<String>,
+    /// Converters of one crossbar, for area and latency
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    adcs_per_tile: usize,
+    /// Passes over columns without an active row even where their tile shares a resolution
+    #[arg(long)]
+    skip_zero_columns: bool,
+    #[command(flatten)]
+    converter: ConverterOptions,
+}
+
+impl InferenceOptions {
+    /// What is asked; none when the plain analysis answers. Without `adc`, the unitless models.
+    ///
+    /// # Errors
+    /// Names the option that can't be used.
+    pub fn question(
+        &self,
+        adc: Option<&str>,
+        weights: &Weights,
+        layers: &[Matrix],
+    ) -> Result<Option<InferenceQuestion>> {
+        let settings = self.converter.settings()?;
+        let all = [Resolution::Paper, Resolution::Lossless, Resolution::LosslessSliced];
+        let converters = match adc {
+            None => all.map(Converter::unitless).to_vec(),
+            Some("all") => Converter::all_published(&settings)?,
+            Some(name) => vec![converter(name, settings)?.extrapolating()],
+        };
+        let plain = matches!(adc, None | Some("paper" | "lossless")) && self.resolution.is_empty();
+        if plain && !self.per_inference {
+            return Ok(None);
+        }
+        let converters = match (&converters[..], &self.resolution[..]) {
+            // A unitless model at another's resolution is that other.
+            (all, [_, ..]) if all.iter().all(|converter| converter.unit() == Unit::Bits) => {
+                let mut named: Vec<Converter> = Vec::new();
+                for converter in self.resolution.iter().copied().map(Converter::unitless) {
+                    // `paper` serves the paper's and every fixed resolution.
+                    if !named.contains(&converter) {
+                        named.push(converter);
+                    }
+                }
+                named
+            }
+            _ => converters,
+        };
+        Ok(Some(InferenceQuestion {
+            converters,
+            resolutions: if self.resolution.is_empty() { all.to_vec() } else { self.resolution.clone() },
+            pers: self.pers()?,
+            positions: self.positions(weights, layers)?,
+            adcs_per_tile: self.adcs_per_tile,
+            adc_share: self.adc_share.as_deref().map(str::parse).transpose()?,
+            skip_zero_columns: self.skip_zero_columns,
+        }))
+    }
+
+    fn pers(&self) -> Result<Vec<Per>> {
+        match self.per.as_deref() {
+            None | Some("all") => Ok(vec![Per::Tile, Per::Column]),
+            Some("tile") => Ok(vec![Per::Tile]),
+            Some("column") => Ok(vec![Per::Column]),
+            Some(other) => Err(Error::field("per", other, "takes tile, column or all")),
+        }
+    }
+
+    /// Output positions of each layer: as given, or as the network has them.
+    fn positions(&self, weights: &Weights, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
+        if self.positions.is_some() {
+            return Ok(self.positions.clone());
+        }
+        let Some(name) = self.model.model.as_deref().or(self.model.plan.as_deref()) else { return Ok(None) };
+        let mut spec = self.model.spec()?;
+        if spec.is_for_imagenet() {
+            spec.data = DataSource::ImageNet;
+        }
+        spec.side = self.model.side.unwrap_or(spec.side);
+        spec.validate()?;
+        let known = Plan::of(&spec, CLASSES)?.positions();
+        let by_name = layers.iter().any(|layer| known.iter().any(|(known, _, _)| *known == layer.name));
+        let mut next = 0;
+        let mut positions = Vec::new();
+        for layer in layers {
+            // A fully connected layer has one output position.
+            if weights.get(&layer.name).is_some_and(|tensor| tensor.shape.len() == 2) {
+                positions.push(1);
+                continue;
+            }
+            // Under other names the layers must stand in the network's order.
+            let same = |(at, known): &(usize, &(String, Vec<usize>, u64))| {
+                if by_name { known.0 == layer.name } else { *at == next }
+            };
+            let fits = |shape: &[usize]| (shape[0], shape[1..].iter().product()) == (layer.rows, layer.cols);
+            match known.iter().enumerate().find(same) {
+                Some((_, (_, shape, count))) if fits(shape) => positions.push(*count),
+                _ => {
+                    let why = format!("it has no {} of {} x {}", layer.name, layer.rows, layer.cols);
+                    return Err(Error::field("model", name, why));
+                }
+            }
+            next += 1;
+        }
+        if next < known.len() {
+            let why = format!("it has {} convolutions, the weights {next}", known.len());
+            return Err(Error::field("model", name, why));
+        }
+        Ok(Some(positions))
+    }
+}
+
+/// The table for people.
+pub fn describe(inference: &Inference) -> String {
+    let crossbars = inference.crossbars;
+    let mut text = format!(
+        "\n{} crossbars dense ({} weight slices, {} polarities), {} without zero tiles, {} with a set cell; \
+         {} input slices\n",
+        crossbars.dense,
+        inference.weight_slices,
+        inference.polarities,
+        crossbars.pruned,
+        crossbars.with_set_cells,
+        inference.input_slices,
+    );
+    text += "dense means whole crossbars here, and weights are quantized: lossless figures differ from those by \
+             rows that are there, above\n";
+    if !inference.zero_weight_is_zero_cell {
+        text += "offset mapping: a zero weight is no zero cell, so pruning saves no bits by active rows\n";
+    }
+    if inference.positions.is_none() {
+        text += "per tile only: --model, --plan or --positions tell the output positions of an inference\n";
+    }
+    if let Some(share) = inference.adc_share {
+        let source = inference.adc_share_source.unwrap_or("as given");
+        text += &format!("share of the converters before pruning: {:.1} %, {source}\n", 100.0 * share);
+    }
+    let mut head = vec!["model", "resolution", "per", "improvement per tile"];
+    let known = inference.positions.is_some();
+    if known {
+        head.extend(["per inference", "dense", "actual", "unit"]);
+    }
+    if inference.adc_share.is_some() {
+        head.push("whole accelerator");
+    }
+    head.extend(["area, mm2", "latency, ms"]);
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    rows.extend(inference.table.iter().map(|row| line(row, known, inference.adc_share.is_some())));
+    text += "\n";
+    text += &format::table(&rows);
+    if inference.table.iter().any(|row| row.extrapolated) {
+        text += "* extrapolated beyond the model's range\n";
+    }
+    if let Some(row) = inference.table.first().filter(|_| known) {
+        text += &layers(row);
+    }
+    text
+}
+
+fn line(row: &InferenceRow, known: bool, whole: bool) -> Vec<String> {
+    let ratio = |energy: Option<Energy>| match energy {
+        None => "-".to_owned(),
+        Some(energy) => format::ratio(energy.improvement),
+    };
+    let pair = |pair: Option<Pair<f64>>, per: f64| {
+        pair.map_or_else(
+            || "-".to_owned(),
+            |pair| format!("{} -> {}", format::number(pair.dense / per), format::number(pair.actual / per)),
+        )
+    };
+    let mark = if row.extrapolated { "*" } else { "" };
+    let per = match row.per {
+        Per::Tile => "tile",
+        Per::Column => "column",
+    };
+    let mut cells =
+        vec![format!("{}{mark}", row.model), row.resolution.to_string(), per.to_owned(), ratio(row.per_tile)];
+    if known {
+        let number = |of: fn(&Energy) -> f64| {
+            row.per_inference.as_ref().map_or_else(|| "-".to_owned(), |energy| format::number(of(energy)))
+        };
+        cells.push(ratio(row.per_inference));
+        cells.extend([number(|e| e.dense), number(|e| e.actual), row.unit.to_string()]);
+    }
+    if whole {
+        cells.push(row.whole_improvement.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}x")));
+    }
+    cells.extend([pair(row.area_um2, 1e6), pair(row.latency_ns, 1e6)]);
+    cells
+}
+
+/// The layers of the first row.
+fn layers(row: &InferenceRow) -> String {
+    let head = ["layer", "conversions dense", "actual", "improvement", "share of the energy"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for layer in &row.layers {
+        let conversions = layer.conversions.unwrap_or(Pair { dense: 0, actual: 0 });
+        rows.push(vec![
+            layer.name.clone(),
+            conversions.dense.to_string(),
+            conversions.actual.to_string(),
+            layer.per_inference.map_or_else(|| "-".to_owned(), |energy| format::ratio(energy.improvement)),
+            layer.share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share)),
+        ]);
+    }
+    format!("\nby {} at resolution {}:\n{}", row.model, row.resolution, format::table(&rows))
+}

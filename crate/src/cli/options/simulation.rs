@@ -1,0 +1,94 @@
+//! Options of `crossdub simulate` about the simulation itself. Their names are the specification's
+//! field names.
+
+use clap::{Args, ValueEnum};
+
+use crate::error::Result;
+use crate::simulate::options::{AdcRange, SimulationConfig};
+
+/// The simulation.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Simulation")]
+pub struct SimulationOptions {
+    /// Training images that the ranges of the activations are taken from
+    #[arg(long, value_name = "N", default_value_t = SimulationConfig::default().calibration)]
+    calibration: usize,
+    /// Puts fully connected layers on crossbars too
+    #[arg(long)]
+    linear: bool,
+    /// What a converter's codes span
+    #[arg(long, value_enum, default_value_t = RangeName::Granular)]
+    adc_range: RangeName,
+    /// The percentile of the sums that a calibrated range reaches
+    #[arg(long, value_name = "PERCENT", default_value_t = SimulationConfig::default().percentile)]
+    percentile: f64,
+    #[command(flatten)]
+    errors: ErrorOptions,
+}
+
+/// What is not ideal, all off by default.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Non-idealities")]
+struct ErrorOptions {
+    /// Current of a cell at its highest level over that at level 0; 0 for none at level 0
+    #[arg(long, value_name = "RATIO", default_value_t = 0.0)]
+    on_off_ratio: f64,
+    /// Deviation of a cell's conductance, as a share of it
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    proportional_error: f64,
+    /// Deviation of every cell's conductance, as a share of the highest
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    independent_error: f64,
+    /// Deviation of a cell's current from reading to reading, as a share of the highest
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    read_noise: f64,
+    /// Share of cells stuck at the highest level
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    stuck_on: f64,
+    /// Share of cells stuck at level 0
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    stuck_off: f64,
+    /// Seed of the non-idealities
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    noise_seed: u64,
+}
+
+/// What a converter's codes span.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RangeName {
+    /// A step is one unit of the sum
+    Granular,
+    /// The largest sum that all rows could give
+    Max,
+    /// A percentile of the sums on calibration images
+    Calibrated,
+}
+
+impl SimulationOptions {
+    /// The specification, checked.
+    ///
+    /// # Errors
+    /// Names the option that is out of range.
+    pub fn spec(&self) -> Result<SimulationConfig> {
+        let errors = &self.errors;
+        let spec = SimulationConfig {
+            calibration: self.calibration,
+            linear: self.linear,
+            adc_range: match self.adc_range {
+                RangeName::Granular => AdcRange::Granular,
+                RangeName::Max => AdcRange::Max,
+                RangeName::Calibrated => AdcRange::Calibrated,
+            },
+            percentile: self.percentile,
+            on_off_ratio: errors.on_off_ratio,
+            proportional_error: errors.proportional_error,
+            independent_error: errors.independent_error,
+            read_noise: errors.read_noise,
+            stuck_on: errors.stuck_on,
+            stuck_off: errors.stuck_off,
+            noise_seed: errors.noise_seed,
+        };
+        spec.validate()?;
+        Ok(spec)
+    }
+}

@@ -1,0 +1,10 @@
+//! Folders of runs: leases, stages, what is written into them.
+
+pub mod dry_run;
+pub mod dry_run_recipe;
+pub mod lease;
+pub mod run_folder;
+pub mod stage_folder;
+pub mod stages;
+pub mod tensorboard;
+pub mod training;

@@ -1,0 +1,252 @@
+//! A run's folder: `config.toml`, `metrics.jsonl`, `checkpoints/`, `weights.safetensors`,
+//! `report.json`. Every file is whole at every moment.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::cli::files;
+use crate::cli::runs::tensorboard;
+use crate::error::{Error, Result};
+use crate::train::checkpoint::Checkpoint;
+
+/// Checkpoints kept: the newest, and one more in case it is damaged.
+pub const KEEP: u16 = 2;
+
+/// The folder.
+pub struct RunFolder {
+    path: PathBuf,
+    /// Whether the folder was not there before.
+    made: bool,
+    keep: usize,
+    /// Lines not yet written; they go out with the checkpoint that holds their steps.
+    pending: String,
+    /// When this process began, and seconds of work before it.
+    began: Instant,
+    earlier: f64,
+}
+
+/// A line of `metrics.jsonl`, with the seconds of work until then.
+#[derive(Serialize)]
+struct Line<'a, T> {
+    #[serde(flatten)]
+    line: &'a T,
+    seconds: f64,
+}
+
+impl RunFolder {
+    /// Opens a folder, which is made when missing.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn open(path: &Path) -> Result<Self> {
+        let checkpoints = path.join("checkpoints");
+        let made = !path.exists();
+        fs::create_dir_all(&checkpoints)
+            .map_err(|why| Error::file("making a run's folder", files::name(&checkpoints), why))?;
+        let (path, pending, keep) = (path.to_owned(), String::new(), usize::from(KEEP));
+        Ok(Self { path, made, keep, pending, began: Instant::now(), earlier: 0.0 })
+    }
+
+    /// Leaves no trace of a run that could not begin; what has anything in it stays.
+    pub fn abandon(&self) {
+        let own = [self.path.join("checkpoints"), self.path.clone()];
+        for empty in own.iter().take(if self.made { 2 } else { 1 }) {
+            // Only an empty folder can be removed so; the rest is none of ours.
+            let _ = fs::remove_dir(empty);
+        }
+    }
+
+    /// The same, but keeps so many checkpoints.
+    #[must_use]
+    pub fn keeping(self, keep: usize) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// Seconds of work that led to the present state; what a kill lost is not among them.
+    pub fn seconds(&self) -> f64 {
+        self.earlier + self.began.elapsed().as_secs_f64()
+    }
+
+    /// The configuration's path.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// Writes `config.toml`: the flat fields of the run and where its data and weights came from.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_config(&self, fields: &Map<String, Value>) -> Result<()> {
+        let path = self.config_path();
+        let text = toml::to_string(fields)
+            .map_err(|why| Error::file("writing the configuration", files::name(&path), why))?;
+        files::write("writing the configuration", &path, text.as_bytes())
+    }
+
+    /// Reads `config.toml`.
+    ///
+    /// # Errors
+    /// When it is missing or no TOML.
+    pub fn read_config(&self) -> Result<Map<String, Value>> {
+        let path = self.config_path();
+        read_toml(&path)
+    }
+
+    /// Remembers a line of `metrics.jsonl`.
+    pub fn note(&mut self, line: &impl Serialize) {
+        let seconds = (1e3 * self.seconds()).round() / 1e3;
+        if let Ok(text) = serde_json::to_string(&Line { line, seconds }) {
+            self.pending.push_str(&text);
+            self.pending.push('\n');
+        }
+    }
+
+    /// Writes the metrics so far, then a checkpoint, then removes old checkpoints. In that order a full
+    /// disk leaves metrics that a resumed run cuts off and writes again, never a gap.
+    ///
+    /// # Errors
+    /// When the disk is full; older checkpoints are then untouched.
+    pub fn save(&mut self, step: u64, checkpoint: &[u8]) -> Result<()> {
+        let path = self.path.join("checkpoints").join(format!("step-{step:09}.safetensors"));
+        self.flush_metrics()?;
+        files::write("writing a checkpoint", &path, checkpoint)?;
+        for (_, old) in self.checkpoints()?.into_iter().rev().skip(self.keep) {
+            // A checkpoint too many does no harm; a later save tries again.
+            drop(fs::remove_file(old));
+        }
+        Ok(())
+    }
+
+    /// Lists image files that were passed over, a line each; no file where there is none.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_skipped(&self, skipped: &[(String, String)]) -> Result<()> {
+        if skipped.is_empty() {
+            return Ok(());
+        }
+        let lines: String = skipped.iter().map(|(file, why)| format!("{file}: {why}\n")).collect();
+        files::write("listing bad images", &self.path.join("skipped-images.txt"), lines.as_bytes())
+    }
+
+    /// Writes the metrics so far, of a run that has failed: on a full disk there is nothing more to say.
+    pub fn keep_metrics(&mut self) {
+        if !self.pending.is_empty() {
+            drop(self.flush_metrics());
+        }
+    }
+
+    fn flush_metrics(&mut self) -> Result<()> {
+        let path = self.path.join("metrics.jsonl");
+        let fail = |why| Error::file("writing metrics", files::name(&path), why);
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        file.write_all(self.pending.as_bytes()).map_err(fail)?;
+        self.append_events()?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// The same numbers for TensorBoard.
+    fn append_events(&self) -> Result<()> {
+        let path = self.path.join(tensorboard::FILE);
+        let fail = |why| Error::file("writing events", files::name(&path), why);
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
+        let opening = if path.exists() { Vec::new() } else { tensorboard::opening(time) };
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        let records = [opening, tensorboard::of_lines(&self.pending, time)].concat();
+        file.write_all(&records).map_err(fail)
+    }
+
+    fn cut_events(&self, step: u64) -> Result<()> {
+        let path = self.path.join(tensorboard::FILE);
+        if !path.exists() {
+            return Ok(());
+        }
+        let events = files::read("reading events", &path)?;
+        files::write("writing events", &path, tensorboard::until(&events, step))
+    }
+
+    /// Drops metrics after a step, and a last line that was cut off: a resumed run writes them again.
+    ///
+    /// # Errors
+    /// When the file can't be read or written.
+    pub fn cut_metrics(&mut self, step: u64) -> Result<()> {
+        self.cut_events(step)?;
+        let path = self.path.join("metrics.jsonl");
+        if !path.exists() {
+            return Ok(());
+        }
+        let text = files::read("reading metrics", &path)?;
+        let text = String::from_utf8_lossy(&text);
+        let mut earlier = 0.0;
+        let keep = |line: &&str| {
+            let value: Value = serde_json::from_str(line).unwrap_or_default();
+            let kept = value["step"].as_u64().is_some_and(|at| at <= step);
+            if kept {
+                earlier = value["seconds"].as_f64().unwrap_or(earlier);
+            }
+            kept
+        };
+        let kept: String = text.lines().filter(keep).flat_map(|line| [line, "\n"]).collect();
+        self.earlier = earlier;
+        files::write("writing metrics", &path, kept.as_bytes())
+    }
+
+    /// The newest checkpoint that is whole; damaged ones are passed over and named.
+    ///
+    /// # Errors
+    /// When the folder can't be listed.
+    pub fn newest_checkpoint(&self) -> Result<Option<Checkpoint>> {
+        for (_, path) in self.checkpoints()?.into_iter().rev() {
+            let read = files::read("reading a checkpoint", &path).and_then(|bytes| Checkpoint::read(&bytes));
+            match read {
+                Ok(checkpoint) => return Ok(Some(checkpoint)),
+                Err(error) => tracing::warn!("passed over: {}", error.in_file(&files::name(&path))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checkpoints by step, oldest first.
+    fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let folder = self.path.join("checkpoints");
+        let entries = fs::read_dir(&folder)
+            .map_err(|why| Error::file("listing checkpoints", files::name(&folder), why))?;
+        let mut found: Vec<_> = entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let name = path.file_name()?.to_str()?;
+                let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()?;
+                Some((step, path))
+            })
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Writes a result file.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        files::write("writing a result", &self.path.join(name), bytes)
+    }
+}
+
+/// Reads a TOML file of flat fields.
+///
+/// # Errors
+/// When it is missing or no TOML.
+pub fn read_toml(path: &Path) -> Result<Map<String, Value>> {
+    let bytes = files::read("reading the configuration", path)?;
+    let fail = |why: &dyn std::fmt::Display| {
+        Error::file("reading the configuration", files::name(path), why.to_string())
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|why| fail(&why))?;
+    toml::from_str(text).map_err(|why| fail(&why))
+}

@@ -1,0 +1,199 @@
+//! A stage's folder, named by the identity of its inputs: `inputs.json` says what it is,
+//! `weights.safetensors` what came out, and `result.json`, written last, that it is complete.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::checkpoint::{Weights, safetensors};
+use crate::cli::files;
+use crate::cli::files::dataset_cache::hex;
+use crate::error::{Error, Result};
+use crate::train::evaluate::Evaluation;
+use crate::workflow::report::{Epoch, Record};
+
+/// Version of what a stage makes of its inputs; raised when the same inputs give other weights.
+const FORMAT: u32 = 1;
+/// Digits of an identity: 64 bits, far more than any store has stages.
+const DIGITS: usize = 16;
+
+/// The folder of one stage.
+pub struct StageFolder {
+    path: PathBuf,
+}
+
+/// The identity of a stage: equal inputs are the same work.
+pub fn identity(inputs: &Value) -> String {
+    // The keys of a JSON object are sorted, so that equal objects are equal texts.
+    let text = format!("{FORMAT}\n{inputs}");
+    hex(&Sha256::digest(text.as_bytes()))[..DIGITS].to_owned()
+}
+
+/// The identity of a file's content.
+pub fn identity_of_file(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+impl StageFolder {
+    /// Opens the folder of an identity in a store, which is made when missing.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn open(store: &Path, id: &str, inputs: &Value) -> Result<Self> {
+        let path = store.join(id);
+        fs::create_dir_all(&path)
+            .map_err(|why| Error::file("making a stage's folder", files::name(&path), why))?;
+        let folder = Self { path };
+        if !folder.file("inputs.json").exists() {
+            folder.write("inputs.json", inputs.to_string().as_bytes())?;
+        }
+        Ok(folder)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The weights' file.
+    pub fn weights_path(&self) -> PathBuf {
+        self.file("weights.safetensors")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        files::write("writing a stage's result", &self.file(name), bytes)
+    }
+
+    /// What the stage measured, once it is complete. A result that can't be read is done again.
+    ///
+    /// # Errors
+    /// When the file is there and can't be opened.
+    pub fn record(&self) -> Result<Option<Record>> {
+        let path = self.file("result.json");
+        if !path.exists() || !self.weights_path().exists() {
+            return Ok(None);
+        }
+        let bytes = files::read("reading a stage's result", &path)?;
+        Ok(serde_json::from_slice(&bytes).ok())
+    }
+
+    /// Keeps what came out; the record last, because it says that all is there. Checkpoints are then
+    /// no longer needed.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn complete(&self, weights: &Weights, record: &Record) -> Result<()> {
+        self.write("weights.safetensors", &safetensors::write(weights)?)?;
+        let text = serde_json::to_vec(record)
+            .map_err(|why| Error::file("writing a stage's result", "result.json", why))?;
+        self.write("result.json", &text)?;
+        drop(fs::remove_dir_all(self.file("checkpoints")));
+        Ok(())
+    }
+
+    /// The epochs in `metrics.jsonl`, and the last evaluation.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn epochs(&self) -> Result<(Vec<Epoch>, Option<Evaluation>)> {
+        let path = self.file("metrics.jsonl");
+        let fail = |why| Error::file("reading metrics", files::name(&path), why);
+        let mut curve = Curve::default();
+        for line in BufReader::new(File::open(&path).map_err(fail)?).lines() {
+            let line = line.map_err(fail)?;
+            if let Ok(line) = serde_json::from_str::<Line>(&line) {
+                curve.take(&line);
+            }
+        }
+        Ok((curve.epochs, curve.last))
+    }
+}
+
+/// A line of `metrics.jsonl`, of a step or, with an evaluation, of an epoch.
+#[derive(Deserialize)]
+struct Line {
+    step: u64,
+    epoch: usize,
+    loss: f64,
+    regularizer: Option<f64>,
+    accuracy: Option<f64>,
+    top5: Option<f64>,
+    images: Option<usize>,
+}
+
+/// Epochs as they are put together from lines.
+#[derive(Default)]
+struct Curve {
+    epochs: Vec<Epoch>,
+    last: Option<Evaluation>,
+    steps: u64,
+    loss: f64,
+    regularizer: f64,
+}
+
+impl Curve {
+    fn take(&mut self, line: &Line) {
+        let Line { step, epoch, loss, .. } = *line;
+        let (Some(accuracy), Some(top5), Some(images)) = (line.accuracy, line.top5, line.images) else {
+            self.steps += 1;
+            self.loss += loss;
+            self.regularizer += line.regularizer.unwrap_or(0.0);
+            return;
+        };
+        let steps = self.steps.max(1) as f64;
+        let (training_loss, regularizer) = (self.loss / steps, self.regularizer / steps);
+        self.epochs.push(Epoch { epoch: epoch + 1, step, training_loss, regularizer, accuracy, loss });
+        (self.steps, self.loss, self.regularizer) = (0, 0.0, 0.0);
+        self.last = Some(Evaluation { accuracy, top5, loss, images });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_identity_depends_on_values_not_on_their_order() {
+        let one = json!({ "lambda": 1e-3, "seed": 0 });
+        let same: Value = serde_json::from_str(r#"{ "seed": 0, "lambda": 0.001 }"#).expect("JSON");
+        assert_eq!(identity(&one), identity(&same));
+        assert_ne!(identity(&one), identity(&json!({ "lambda": 1e-3, "seed": 1 })));
+        assert_eq!(identity(&one).len(), DIGITS);
+    }
+
+    #[test]
+    fn a_damaged_result_is_none() {
+        let store = tempfile::tempdir().expect("a folder");
+        let folder = StageFolder::open(store.path(), "1", &json!({})).expect("makes");
+        assert!(folder.record().expect("reads").is_none());
+        folder.write("weights.safetensors", b"").expect("writes");
+        folder.write("result.json", b"{\"schema_version\":1").expect("writes");
+        assert!(folder.record().expect("reads").is_none());
+    }
+
+    #[test]
+    fn an_epoch_is_the_mean_of_its_steps() {
+        let store = tempfile::tempdir().expect("a folder");
+        let folder = StageFolder::open(store.path(), "1", &json!({})).expect("makes");
+        let lines = [
+            json!({ "step": 1, "epoch": 0, "loss": 3.0, "regularizer": 0.5, "batch_accuracy": 1.0 }),
+            json!({ "step": 2, "epoch": 0, "loss": 1.0, "regularizer": 1.5, "batch_accuracy": 1.0 }),
+            json!({ "step": 2, "epoch": 0, "loss": 1.25, "accuracy": 40.0, "top5": 90.0, "images": 10 }),
+        ];
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        folder.write("metrics.jsonl", text.as_bytes()).expect("writes");
+        let (epochs, last) = folder.epochs().expect("reads");
+        assert_eq!(epochs.len(), 1);
+        assert_eq!((epochs[0].epoch, epochs[0].training_loss, epochs[0].regularizer), (1, 2.0, 1.0));
+        assert_eq!(last.map(|e| (e.accuracy, e.loss)), Some((40.0, 1.25)));
+    }
+}

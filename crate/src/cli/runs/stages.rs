@@ -1,0 +1,282 @@
+//! Runs the stages of a recipe: each in a folder of its own, skipped when it is complete, gone on with
+//! when it was stopped. Stages with the same inputs are the same folder, also for other processes.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::MultiProgress;
+use serde_json::{Value, json};
+
+use crate::checkpoint::Weights;
+use crate::cli::commands::evaluate;
+use crate::cli::files;
+use crate::cli::files::dataset_cache::Images;
+use crate::cli::output;
+use crate::cli::runs::lease::{Claim, Watcher};
+use crate::cli::runs::run_folder::RunFolder;
+use crate::cli::runs::stage_folder::{StageFolder, identity, identity_of_file};
+use crate::cli::runs::training::{Follow, follow};
+use crate::compress::calibration::Inputs;
+use crate::compress::pruning::{Known, PruneSpec};
+use crate::config::{SCHEMA_VERSION, TrainConfig};
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::network::Plan;
+use crate::train::evaluate::Evaluation;
+use crate::train::trainer::Trainer;
+use crate::workflow::recipe::Recipe;
+use crate::workflow::report::{Done, RecipeReport, Record};
+use crate::workflow::stage::{Stage, Work};
+
+/// How often a stage that another process works on is looked at.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A recipe with all it takes to run.
+pub struct Runner<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// Its images.
+    pub images: &'a Images,
+    /// The device.
+    pub compute: &'a Compute,
+    /// Folder of the stages' folders.
+    pub store: &'a Path,
+    /// Set when the user wants to leave.
+    pub stop: &'a AtomicBool,
+    /// The bars on the screen.
+    pub bars: &'a MultiProgress,
+    /// Goes before each line said.
+    pub label: &'a str,
+    /// Also saves a checkpoint every so many steps.
+    pub checkpoint_every: u64,
+    /// Whether to wait for stages that another process works on, or to give the run back.
+    pub patient: bool,
+}
+
+/// How far a run came.
+pub enum Ended {
+    /// All stages are done: the report, and the final weights' file.
+    Done(Box<RecipeReport>, PathBuf),
+    /// Another process works on one of its stages.
+    Busy,
+}
+
+/// The weights that a stage starts with, and their identity.
+struct Start {
+    id: Value,
+    weights: Option<Weights>,
+}
+
+impl Runner<'_> {
+    /// Runs what is not yet done.
+    ///
+    /// # Errors
+    /// When a stage fails, or the user wants to leave.
+    pub fn run(&self) -> Result<Ended> {
+        let mut start = Start { id: Value::Null, weights: None };
+        let mut done = Vec::new();
+        let mut path = PathBuf::new();
+        for stage in &self.recipe.stages {
+            if let Some(file) = &stage.weights {
+                start = read_start(file)?;
+            }
+            let inputs = self.inputs(stage, &start);
+            let id = identity(&inputs);
+            let folder = StageFolder::open(self.store, &id, &inputs)?;
+            let Some(record) = self.settle(stage, &folder, start.weights.as_ref())? else {
+                return Ok(Ended::Busy);
+            };
+            path = folder.weights_path();
+            let weights = files::read_weights(&path)?;
+            let layers = weights.matrices(false).map_err(|error| error.in_file(&files::name(&path)))?;
+            done.push(Done::new(stage, id.clone(), record, &layers, &self.recipe.hardware));
+            start = Start { id: Value::from(id), weights: Some(weights) };
+        }
+        let layers =
+            start.weights.as_ref().map_or_else(|| Ok(Vec::new()), |weights| weights.matrices(false))?;
+        let report = RecipeReport::new(self.recipe, self.images.description.clone(), &done, &layers)?;
+        Ok(Ended::Done(Box::new(report), path))
+    }
+
+    /// Everything a stage's result depends on.
+    fn inputs(&self, stage: &Stage, start: &Start) -> Value {
+        json!({
+            "stage": stage.inputs(&self.recipe.hardware),
+            "data": self.images.description.sha256,
+            "device": self.compute.kind,
+            "start": start.id,
+        })
+    }
+
+    /// The stage's record: as it lies there, or after the work is done. None when another process does
+    /// it and there is no patience.
+    fn settle(&self, stage: &Stage, folder: &StageFolder, start: Option<&Weights>) -> Result<Option<Record>> {
+        let mut watcher = Watcher::default();
+        let mut said = false;
+        loop {
+            if let Some(record) = folder.record()? {
+                return Ok(Some(record));
+            }
+            if let Some(claim) = watcher.try_claim(folder.path())? {
+                // The one before may have completed it just now.
+                return match folder.record()? {
+                    Some(record) => Ok(Some(record)),
+                    None => self.work(stage, folder, start, &claim).map(Some),
+                };
+            }
+            if !self.patient {
+                return Ok(None);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::file("waiting", files::name(folder.path()), "interrupted"));
+            }
+            if !said {
+                self.say(&format!("stage {}: another process works on it; waiting", stage.name));
+                said = true;
+            }
+            std::thread::sleep(PATIENCE);
+        }
+    }
+
+    fn work(
+        &self,
+        stage: &Stage,
+        folder: &StageFolder,
+        start: Option<&Weights>,
+        claim: &Claim,
+    ) -> Result<Record> {
+        let at = self.recipe.stages.iter().position(|other| other.name == stage.name).map_or(0, |at| at + 1);
+        self.say(&format!("stage {} ({at} of {}): {}", stage.name, self.recipe.stages.len(), stage.kind()));
+        let done = match (&stage.work, start) {
+            (Work::Train(spec) | Work::Finetune(spec), start) => {
+                self.train(stage, spec, folder, start, claim)
+            }
+            (Work::Prune(spec), Some(start)) => self.prune(spec, start),
+            (Work::Prune(_), None) => Err(Error::field("weights", "", "there is nothing to prune yet")),
+        };
+        let (weights, record) = done.map_err(|error| in_stage(error, &stage.name))?;
+        folder.complete(&weights, &record)?;
+        let Evaluation { accuracy, loss, .. } = record.evaluation;
+        self.say(&format!("stage {}: accuracy {accuracy:.2} %, loss {loss:.4}", stage.name));
+        Ok(record)
+    }
+
+    fn train(
+        &self,
+        stage: &Stage,
+        spec: &TrainConfig,
+        folder: &StageFolder,
+        start: Option<&Weights>,
+        claim: &Claim,
+    ) -> Result<(Weights, Record)> {
+        let mut run = RunFolder::open(folder.path())?;
+        let mut session = self.session(stage, spec, &mut run, start)?;
+        let halt = || {
+            if claim.is_mine() {
+                return Ok(self.stop.load(Ordering::Relaxed));
+            }
+            let why = "another process took it over, because this one was silent for too long";
+            Err(Error::file("training", files::name(folder.path()), why))
+        };
+        let how = Follow {
+            checkpoint_every: self.checkpoint_every,
+            place: folder.path(),
+            label: self.label,
+            bars: self.bars,
+            halt: &halt,
+        };
+        pollster::block_on(follow(&mut session, &mut run, &how))?;
+        let weights = pollster::block_on(session.weights())?;
+        let (epochs, evaluation) = folder.epochs()?;
+        let evaluation = match evaluation {
+            Some(evaluation) => evaluation,
+            None => pollster::block_on(session.evaluate(usize::MAX))?,
+        };
+        Ok((weights, Record { epochs, ..self.record(evaluation, run.seconds()) }))
+    }
+
+    /// The session of a stage, from its last checkpoint if it has one.
+    fn session(
+        &self,
+        stage: &Stage,
+        spec: &TrainConfig,
+        run: &mut RunFolder,
+        start: Option<&Weights>,
+    ) -> Result<Trainer> {
+        let (data, compute, memory) =
+            (self.images.source()?, self.compute.clone(), files::available_memory());
+        if let Some(checkpoint) = run.newest_checkpoint()? {
+            run.cut_metrics(checkpoint.step())?;
+            self.say(&format!("stage {}: goes on after step {}", stage.name, checkpoint.step()));
+            return checkpoint.moved(spec).resume(data, compute, memory);
+        }
+        run.cut_metrics(0)?;
+        let hardware = self.recipe.hardware.clone();
+        let mut session = Trainer::new(spec.clone(), hardware, data, compute, memory, start)?;
+        if let Some(start) = start.filter(|_| stage.masked) {
+            pollster::block_on(session.set_masks(&start.masks()))?;
+        }
+        Ok(session)
+    }
+
+    fn prune(&self, spec: &PruneSpec, start: &Weights) -> Result<(Weights, Record)> {
+        let began = Instant::now();
+        let hardware = &self.recipe.hardware;
+        let mut source = self.images.source()?;
+        let classes = source.classes().len();
+        let plan = Plan::of(&self.recipe.spec, classes)?;
+        let positions = plan.positions_of(&start.matrices(false)?)?;
+        let inputs = match spec.gathering() {
+            Some(asked) => {
+                let network = evaluate::network(&self.recipe.spec, classes, start, self.compute)?;
+                let gathered = Inputs::gather(&network, &plan, &mut source, asked, self.compute);
+                Some(pollster::block_on(gathered)?)
+            }
+            None => None,
+        };
+        let known = Known { positions: Some(&positions), inputs: inputs.as_ref() };
+        let pruned = spec.prune(start, hardware, known, Some(self.compute));
+        let (pruned, outcome) = pollster::block_on(pruned)?;
+        let test = source.test();
+        let network = evaluate::network(&self.recipe.spec, test.classes().len(), &pruned, self.compute)?;
+        let all = 0..test.len();
+        let evaluation =
+            pollster::block_on(crate::train::evaluate::evaluate(&network, test, all, self.compute))?;
+        let record = self.record(evaluation, began.elapsed().as_secs_f64());
+        Ok((pruned, Record { outcome: Some(outcome), ..record }))
+    }
+
+    fn record(&self, evaluation: Evaluation, seconds: f64) -> Record {
+        Record {
+            schema_version: SCHEMA_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: self.compute.kind.to_owned(),
+            adapter: self.compute.adapter.clone(),
+            evaluation,
+            epochs: Vec::new(),
+            outcome: None,
+            seconds,
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.bars.suspend(|| output::say(&format!("{}{text}", self.label)));
+    }
+}
+
+/// Weights that a recipe names.
+fn read_start(file: &str) -> Result<Start> {
+    let bytes = files::read("reading weights", Path::new(file))?;
+    let weights = Weights::from_bytes(&bytes).map_err(|error| error.in_file(file))?;
+    Ok(Start { id: Value::from(identity_of_file(&bytes)), weights: Some(weights) })
+}
+
+/// The same error, with the stage that it stopped.
+fn in_stage(error: Error, stage: &str) -> Error {
+    match error {
+        Error::Diverged { step, why } => Error::Diverged { step, why: format!("stage {stage}: {why}") },
+        Error::Field { field, value, why } => Error::field(format!("{stage}.{field}"), value, why),
+        other => other,
+    }
+}

@@ -1,0 +1,191 @@
+//! What a run is: `TrainConfig` (what varies) and `HardwareConfig` (what a fair comparison holds fixed).
+//!
+//! One schema for the command line's options, `config.toml`, recipes, the page's URL and JSON: the
+//! field names here are those names. Every field has a default, so that a partial object is enough.
+
+mod device;
+mod hardware;
+mod precision;
+mod train;
+
+pub use device::{DeviceChoice, MOST_DEVICES};
+pub use hardware::{HardwareConfig, Per, Resolution, Subtraction, WeightScale};
+pub use precision::Precision;
+pub use train::{DataSource, RegularizerKind, TrainConfig, Trainable, model_names};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// Version of the JSON objects this crate prints; raised when a field changes its meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The largest integer that a JavaScript number holds exactly.
+const MAX_SEED: u64 = (1 << 53) - 1;
+
+/// Both specifications with flat `fields` applied and every range checked. Naming a `model` brings
+/// its plan along; changing the plan makes the model `custom`.
+///
+/// # Errors
+/// Names the field that is unknown, of the wrong type or out of range.
+pub fn apply(
+    spec: &TrainConfig,
+    hardware: &HardwareConfig,
+    fields: &Map<String, Value>,
+) -> Result<(TrainConfig, HardwareConfig)> {
+    let mut spec = spec.clone();
+    let mut hardware = hardware.clone();
+    if let Some(name) = fields.get("model").and_then(Value::as_str).filter(|name| *name != "custom") {
+        spec.set_model(name)?;
+    }
+    for (name, value) in fields.iter().filter(|(name, _)| *name != "model") {
+        // One field at a time, so that a refusal can name it.
+        if let Some(changed) = with_field(&spec, name, value)? {
+            spec = changed;
+        } else if let Some(changed) = with_field(&hardware, name, value)? {
+            hardware = changed;
+        } else {
+            return Err(Error::field(name, value, "there is no such field"));
+        }
+    }
+    spec.settle_model();
+    spec.validate()?;
+    hardware.validate()?;
+    Ok((spec, hardware))
+}
+
+/// A specification with one field changed, or none when it has no such field.
+fn with_field<T: Serialize + DeserializeOwned>(whole: &T, name: &str, value: &Value) -> Result<Option<T>> {
+    let refuse = |why: serde_json::Error| Error::field(name, value, plain(&why.to_string()));
+    let mut object = serde_json::to_value(whole).map_err(refuse)?;
+    let Some(slot) = object.get_mut(name) else { return Ok(None) };
+    if let Some(takes) = other_kind(slot, value) {
+        return Err(Error::field(name, value, takes));
+    }
+    // JavaScript has one kind of number; 3.0 is 3 where a count is wanted.
+    let whole_number = value.as_f64().filter(|v| v.fract() == 0.0 && (0.0..=MAX_SEED as f64).contains(v));
+    *slot = match whole_number {
+        Some(number) if slot.is_u64() => Value::from(number as u64),
+        _ => value.clone(),
+    };
+    serde_json::from_value(object).map(Some).map_err(refuse)
+}
+
+/// What a field takes whose present value is of another kind than this one. A field of text may take
+/// a number as well: its own reader decides.
+fn other_kind(slot: &Value, value: &Value) -> Option<&'static str> {
+    let whole_number =
+        value.as_f64().is_some_and(|v| v.fract() == 0.0 && (0.0..=MAX_SEED as f64).contains(&v));
+    match slot {
+        Value::Bool(_) if !value.is_boolean() => Some("takes true or false"),
+        Value::Number(held) if held.is_u64() && value.as_f64().is_some_and(|v| v > MAX_SEED as f64) => {
+            Some("is too large")
+        }
+        Value::Number(held) if held.is_u64() && !whole_number => Some("takes a whole number of 0 or more"),
+        Value::Number(_) if !value.is_number() => Some("takes a finite number"),
+        Value::String(_) if !value.is_string() && !value.is_number() => Some("takes a text"),
+        Value::Array(_) if !value.is_array() => Some("takes a list of whole numbers"),
+        _ => None,
+    }
+}
+
+/// The words of the reader of JSON without what only a programmer knows.
+fn plain(why: &str) -> String {
+    // A field's own reader has named field and value already.
+    let why = why.split_once("): ").filter(|_| why.starts_with("invalid ")).map_or(why, |(_, why)| why);
+    match why.split_once(", expected ") {
+        Some((start, known)) if start.starts_with("unknown variant") => {
+            format!("takes {}", known.trim_start_matches("one of ").replace('`', ""))
+        }
+        Some((start, _)) if start.starts_with("invalid") => {
+            "is of another kind than this field takes".to_owned()
+        }
+        _ => why.replace('`', ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_for_its_plan() {
+        let mut spec = TrainConfig::default();
+        spec.set_model("vgg11_bn").expect("known");
+        assert!(spec.batch_norm);
+        assert_eq!(spec.classifier, "512,512");
+        spec.plan.push_str(" 512");
+        spec.settle_model();
+        assert_eq!(spec.model, "custom");
+        assert!(spec.set_model("vgg12").is_err());
+    }
+
+    #[test]
+    fn weight_bits_leave_two_columns() {
+        for (tile, bits, good) in
+            [(64, 1, true), (64, 32, true), (64, 64, false), (48, 5, false), (64, 0, false)]
+        {
+            let hardware = HardwareConfig { tile, weight_bits: bits, ..HardwareConfig::default() };
+            assert_eq!(hardware.validate().is_ok(), good, "{tile} {bits}");
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_a_misspelled_field() {
+        assert!(toml::from_str::<TrainConfig>("lamda = 1.0").is_err());
+        let spec: TrainConfig = toml::from_str("regularizer = 'group-lasso-tile'").expect("valid");
+        assert_eq!(spec.regularizer, RegularizerKind::GroupLassoTile);
+    }
+
+    #[test]
+    fn flat_fields_apply_to_either_specification() {
+        let set = |fields: Value| {
+            let fields = fields.as_object().expect("an object").clone();
+            apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)
+        };
+        let (spec, hardware) =
+            set(serde_json::json!({ "tile": 64.0, "lambda": 2, "model": "vgg11" })).expect("valid");
+        assert_eq!((hardware.tile, spec.lambda, spec.classifier.as_str()), (64, 2.0, "512,512"));
+        let (_, hardware) = set(serde_json::json!({ "resolution": 6, "per": "column" })).expect("valid");
+        assert_eq!((hardware.resolution, hardware.per), (Resolution::Bits(6), Per::Column));
+        let (spec, _) = set(serde_json::json!({ "plan": "8 M" })).expect("valid");
+        assert_eq!(spec.model, "custom");
+        for bad in [
+            serde_json::json!({ "lamda": 1 }),
+            serde_json::json!({ "tile": 1 }),
+            serde_json::json!({ "batch": 1.5 }),
+            serde_json::json!({ "batch": "x" }),
+            serde_json::json!({ "lambda": null }),
+            serde_json::json!({ "resolution": 17 }),
+            serde_json::json!({ "active_rows": 33 }),
+            serde_json::json!({ "cell_bits": 8 }),
+        ] {
+            assert!(matches!(set(bad.clone()), Err(Error::Field { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn refusals_speak_of_the_field_and_not_of_types() {
+        let say = |fields: Value| {
+            let fields = fields.as_object().expect("an object").clone();
+            apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)
+                .expect_err("refused")
+                .to_string()
+        };
+        let list = "invalid milestones ([1,\"x\"]): is of another kind than this field takes";
+        for (fields, said) in [
+            (serde_json::json!({ "batch": "x" }), "invalid batch (\"x\"): takes a whole number of 0 or more"),
+            (serde_json::json!({ "batch": 1.5 }), "invalid batch (1.5): takes a whole number of 0 or more"),
+            (serde_json::json!({ "seed": 1e16 }), "invalid seed (1e+16): is too large"),
+            (serde_json::json!({ "lambda": null }), "invalid lambda (null): takes a finite number"),
+            (serde_json::json!({ "augment": 1 }), "invalid augment (1): takes true or false"),
+            (serde_json::json!({ "plan": [8] }), "invalid plan ([8]): takes a text"),
+            (serde_json::json!({ "per": "row" }), "invalid per (\"row\"): takes tile or column"),
+            (serde_json::json!({ "milestones": [1, "x"] }), list),
+        ] {
+            assert_eq!(say(fields), said);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Slices: how a quantized weight lies in cells, and how many cells of a column are set.
+//!
+//! A weight of `P` bits is a sign and `P - 1` magnitude bits. A cell holds `c` of them, so there are
+//! `ceil((P-1)/c)` slices, the lowest bits first, and each slice and polarity is a crossbar of its
+//! own. An offset mapping has one polarity and shifts every weight by `2^(P-1)`: `ceil(P/c)` slices,
+//! and a weight of 0 sets a cell.
+
+use std::ops::Range;
+
+use super::quantize::Quantized;
+use crate::config::{HardwareConfig, Subtraction};
+
+/// How weights lie in cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slicing {
+    /// Bits of a weight that lie in cells.
+    bits: u32,
+    cell_bits: u32,
+    /// What is added to every weight.
+    offset: i32,
+}
+
+impl From<&HardwareConfig> for Slicing {
+    fn from(hardware: &HardwareConfig) -> Self {
+        let (precision, cell_bits) = (hardware.weight_precision, hardware.cell_bits);
+        match hardware.subtraction {
+            Subtraction::Offset => Self { bits: precision, cell_bits, offset: 1 << (precision - 1) },
+            Subtraction::Digital | Subtraction::Analog => Self { bits: precision - 1, cell_bits, offset: 0 },
+        }
+    }
+}
+
+impl Slicing {
+    /// Slices of a weight.
+    pub fn slices(self) -> usize {
+        self.bits.div_ceil(self.cell_bits) as usize
+    }
+
+    /// Crossbars that hold one slice: one for each sign, or one in all with an offset.
+    pub fn polarities(self) -> usize {
+        if self.offset == 0 { 2 } else { 1 }
+    }
+
+    /// Crossbars of one tile. Crossbar `slice * polarities + polarity` holds that slice of the
+    /// positive weights (polarity 0) or of the negative ones (1).
+    pub fn crossbars(self) -> usize {
+        self.slices() * self.polarities()
+    }
+
+    /// What is added to every weight before it is cut into slices.
+    pub fn offset(self) -> i32 {
+        self.offset
+    }
+
+    /// The bit of a weight's magnitude that a cell of `slice` counts as 1.
+    pub fn shift(self, slice: usize) -> u32 {
+        slice as u32 * self.cell_bits
+    }
+
+    /// The magnitude that lies on the crossbars of a polarity.
+    pub fn magnitude(self, weight: i16, polarity: usize) -> u32 {
+        let weight = i32::from(weight) + self.offset;
+        let own = if polarity == 0 { weight } else { -weight };
+        own.max(0).unsigned_abs()
+    }
+
+    /// The level of a weight's cell on a crossbar.
+    pub fn cell(self, weight: i16, crossbar: usize) -> u32 {
+        let (slice, polarity) = (crossbar / self.polarities(), crossbar % self.polarities());
+        (self.magnitude(weight, polarity) >> self.shift(slice)) & ((1 << self.cell_bits) - 1)
+    }
+}
+
+/// What one column of one crossbar holds within a range of rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CellCount {
+    /// Cells that are not at level 0.
+    pub set: usize,
+    /// Sum of the levels; with 1-bit cells the same.
+    pub sum: usize,
+}
+
+/// Counts the cells of columns `outputs` within rows `inputs` (a tile, or the rows of it that are
+/// active at once): `outputs.len() * crossbars` counts, column after column.
+pub fn count_cells(
+    weights: &Quantized,
+    outputs: Range<usize>,
+    inputs: &Range<usize>,
+    slicing: Slicing,
+) -> Vec<CellCount> {
+    let crossbars = slicing.crossbars();
+    let mut counts = vec![CellCount::default(); outputs.len() * crossbars];
+    for (output, counts) in outputs.zip(counts.chunks_exact_mut(crossbars)) {
+        for &weight in &weights.row(output)[inputs.clone()] {
+            // An empty cell counts nowhere, and most cells of a pruned network are.
+            if weight == 0 && slicing.offset == 0 {
+                continue;
+            }
+            for (crossbar, count) in counts.iter_mut().enumerate() {
+                let level = slicing.cell(weight, crossbar) as usize;
+                count.set += usize::from(level != 0);
+                count.sum += level;
+            }
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hardware(weight_precision: u32, cell_bits: u32, subtraction: Subtraction) -> HardwareConfig {
+        HardwareConfig { weight_precision, cell_bits, subtraction, ..HardwareConfig::default() }
+    }
+
+    /// The cells of every weight give it back, whatever its bits, cells and mapping.
+    #[test]
+    fn cells_add_up_to_the_weight() {
+        for precision in 2..=9_u32 {
+            for cell_bits in 1..precision {
+                for subtraction in [Subtraction::Digital, Subtraction::Offset] {
+                    let slicing = Slicing::from(&hardware(precision, cell_bits, subtraction));
+                    let most = (1_i16 << (precision - 1)) - 1;
+                    for weight in -most..=most {
+                        let mut sum = -slicing.offset();
+                        for crossbar in 0..slicing.crossbars() {
+                            let slice = crossbar / slicing.polarities();
+                            let sign = if crossbar % slicing.polarities() == 0 { 1 } else { -1 };
+                            let level = slicing.cell(weight, crossbar) as i32;
+                            assert!(level < 1 << cell_bits);
+                            sum += sign * (level << slicing.shift(slice));
+                        }
+                        assert_eq!(sum, i32::from(weight), "{precision} {cell_bits} {subtraction:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// By hand: 5 = 101, -6 = 110, with 3 magnitude bits.
+    #[test]
+    fn cells_are_counted_by_slice_and_polarity() {
+        let weights = Quantized { rows: 1, cols: 4, data: vec![5, -6, 0, 7], scales: vec![1.0] };
+        let set = |cell_bits, subtraction, inputs| {
+            let slicing = Slicing::from(&hardware(4, cell_bits, subtraction));
+            let counts = count_cells(&weights, 0..1, &inputs, slicing);
+            counts.into_iter().map(|count| (count.set, count.sum)).collect::<Vec<_>>()
+        };
+        let expected = [(2, 2), (0, 0), (1, 1), (1, 1), (2, 2), (1, 1)];
+        assert_eq!(set(1, Subtraction::Digital, 0..4), expected);
+        assert_eq!(set(1, Subtraction::Digital, 3..4), [(1, 1), (0, 0), (1, 1), (0, 0), (1, 1), (0, 0)]);
+        // 5 = 1|01, 6 = 1|10, 7 = 1|11 with 2-bit cells.
+        assert_eq!(set(2, Subtraction::Digital, 0..4), [(2, 4), (1, 2), (2, 2), (1, 1)]);
+        // Shifted by 8: 13 = 1101, 2 = 0010, 8 = 1000, 15 = 1111.
+        assert_eq!(set(1, Subtraction::Offset, 0..4), [(2, 2), (2, 2), (2, 2), (3, 3)]);
+    }
+}

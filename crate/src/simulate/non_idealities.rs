@@ -1,0 +1,294 @@
+//! Crossbars that are not ideal, and converters whose steps are not one unit: in floats, slower.
+//!
+//! A cell at level `l` of `L = 2^c - 1` conducts, in steps of the ADC's unit, `g = l + L / (r - 1)` with the
+//! on/off ratio `r`: a pruned cell conducts too. Programming turns it into
+//! `g * (1 + N(0, proportional)) + L * N(0, independent)`, at least 0; a stuck cell is at level `L` or 0. All of
+//! this is drawn once for each seed, cell by cell. Reading adds `L * N(0, read)` to each cell anew, so
+//! `L * read * sqrt(sum u^2)` to a column's sum. Source of these models: CrossSim's device errors
+//! (proportional, independent, read) and aihwkit's inference noise.
+//!
+//! The converter's step is one unit (`granular`), or its codes span the largest sum there can be (`max`) or
+//! a percentile of those that calibration images give (`calibrated`): `step = max(1, span / (2^b - 1))`,
+//! `code = clamp(round(sum / step), 0, 2^b - 1)`, read as `code * step`.
+
+use std::ops::Range;
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::bit_serial::{Output, without_shifts};
+use super::crossbars::{Crossbars, Layout};
+use super::options::SimulationConfig;
+use crate::config::Subtraction;
+use crate::data::stream;
+use crate::parallel;
+
+/// The purposes of the random streams.
+const CELLS: u64 = u64::from_le_bytes(*b"cells\0\0\0");
+const READING: u64 = u64::from_le_bytes(*b"reading\0");
+
+/// A layer's cells as they came out of programming.
+#[derive(Debug, Clone)]
+pub struct Programmed {
+    /// `[output][crossbar][input]` conductances, in units of one level.
+    cells: Vec<f32>,
+}
+
+impl Programmed {
+    /// Programs the cells of layer `layer`, the same for the same seed.
+    pub fn new(crossbars: &Crossbars, spec: &SimulationConfig, layer: usize) -> Self {
+        let columns = parallel::map(crossbars.weights.rows, |output| {
+            let mut random = stream(spec.noise_seed, CELLS, layer as u64, output as u64);
+            let weights = crossbars.weights.row(output);
+            let slicing = crossbars.layout.slicing;
+            let cell = |crossbar, random: &mut ChaCha8Rng| -> Vec<f32> {
+                let levels = weights.iter().map(|&weight| slicing.cell(weight, crossbar));
+                levels.map(|level| program(level, crossbars.layout.top_level(), spec, random)).collect()
+            };
+            (0..slicing.crossbars()).flat_map(|crossbar| cell(crossbar, &mut random)).collect::<Vec<_>>()
+        });
+        Self { cells: columns.concat() }
+    }
+}
+
+/// The conductance of one cell.
+fn program(level: u32, top: u32, spec: &SimulationConfig, random: &mut ChaCha8Rng) -> f32 {
+    let top = f64::from(top);
+    let mut level = f64::from(level);
+    if spec.stuck_on + spec.stuck_off > 0.0 {
+        let drawn = f64::from(random.next_u32()) / (f64::from(u32::MAX) + 1.0);
+        if drawn < spec.stuck_on {
+            level = top;
+        } else if drawn < spec.stuck_on + spec.stuck_off {
+            level = 0.0;
+        }
+    }
+    let off = if spec.on_off_ratio > 0.0 { top / (spec.on_off_ratio - 1.0) } else { 0.0 };
+    let mut conductance = level + off;
+    if spec.proportional_error + spec.independent_error > 0.0 {
+        let (own, any): (f64, f64) = (StandardNormal.sample(random), StandardNormal.sample(random));
+        conductance += conductance * spec.proportional_error * own + top * spec.independent_error * any;
+    }
+    conductance.max(0.0) as f32
+}
+
+/// The sums that a layer's converters span, by slice; none where a step is one unit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Spans {
+    /// A step is one unit.
+    Granular,
+    /// The largest sum of a group's rows.
+    Max,
+    /// A span for each slice.
+    Calibrated(Vec<f64>),
+}
+
+/// One reading of a layer: its cells, its converters, its random numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// The crossbars, for their layout and resolutions.
+    pub crossbars: &'a Crossbars,
+    /// Their cells.
+    pub programmed: &'a Programmed,
+    /// What the converters' codes span.
+    pub spans: &'a Spans,
+    /// The options.
+    pub spec: &'a SimulationConfig,
+    /// Which image and which layer this is, for the random numbers.
+    pub place: (u64, u64),
+}
+
+impl Reading<'_> {
+    /// Runs all windows of an input through the layer, as [`super::bit_serial::simulate`] does.
+    pub fn simulate(self, patches: &[u16], zero: u16) -> Output {
+        let (layout, weights) = (&self.crossbars.layout, &self.crossbars.weights);
+        let chunks = Chunks::of(layout, patches, weights.cols);
+        let mut saturated = vec![0; layout.tiling.len()];
+        let sums = parallel::vectorized(
+            #[inline(always)]
+            || {
+                let mut sums = Vec::with_capacity(weights.rows * chunks.windows);
+                for output in 0..weights.rows {
+                    let (image, layer) = self.place;
+                    let mut random =
+                        stream(self.spec.noise_seed, READING, image, (layer << 32) | output as u64);
+                    for window in 0..chunks.windows {
+                        let sum = self.output(output, window, &chunks, &mut random, &mut saturated);
+                        sums.push(sum.round() as i64 as u64);
+                    }
+                }
+                sums
+            },
+        );
+        Output { sums: without_shifts(self.crossbars, patches, zero, &sums, chunks.windows), saturated }
+    }
+
+    /// One output of one window.
+    #[inline(always)]
+    fn output(
+        self,
+        output: usize,
+        window: usize,
+        chunks: &Chunks,
+        random: &mut ChaCha8Rng,
+        saturated: &mut [u64],
+    ) -> f64 {
+        let layout = &self.crossbars.layout;
+        let polarities = layout.slicing.polarities();
+        let mut total = 0.0;
+        for (group, rows) in layout.groups.iter().enumerate() {
+            let mut over = 0;
+            for (conversion, bits) in self.crossbars.bits(group, output).iter().enumerate() {
+                let Some(bits) = *bits else { continue };
+                let paired = layout.subtraction == Subtraction::Analog;
+                let slice = if paired { conversion } else { conversion / polarities };
+                let negative = !paired && conversion % polarities == 1;
+                let converter = Converter::new(bits, paired, self.span(slice, rows.inputs.len()));
+                for chunk in 0..layout.chunks() {
+                    let inputs = chunks.row(chunk, window, &rows.inputs);
+                    let sum = if paired {
+                        self.sum(output, 2 * conversion, inputs, &rows.inputs, random)
+                            - self.sum(output, 2 * conversion + 1, inputs, &rows.inputs, random)
+                    } else {
+                        self.sum(output, conversion, inputs, &rows.inputs, random)
+                    };
+                    let (value, clipped) = converter.convert(sum);
+                    over += u64::from(clipped);
+                    let shift = layout.slicing.shift(slice) as usize + chunk * layout.dac_bits;
+                    let value = value * (1_u64 << shift) as f64;
+                    total += if negative { -value } else { value };
+                }
+            }
+            saturated[layout.tile(group, output)] += over;
+        }
+        total
+    }
+
+    /// The current of one column, in units of one level and one input step.
+    #[inline(always)]
+    fn sum(
+        self,
+        output: usize,
+        crossbar: usize,
+        inputs: &[f32],
+        rows: &Range<usize>,
+        random: &mut ChaCha8Rng,
+    ) -> f64 {
+        let (layout, width) = (&self.crossbars.layout, self.crossbars.weights.cols);
+        let column = (output * layout.slicing.crossbars() + crossbar) * width;
+        let cells = &self.programmed.cells[column + rows.start..column + rows.end];
+        let mut sum = f64::from(dot(cells, inputs));
+        if self.spec.read_noise > 0.0 {
+            let drawn: f64 = StandardNormal.sample(random);
+            let squares = f64::from(dot(inputs, inputs));
+            sum += f64::from(layout.top_level()) * self.spec.read_noise * squares.sqrt() * drawn;
+        }
+        sum
+    }
+
+    /// The largest sum that the codes reach, or none.
+    fn span(self, slice: usize, rows: usize) -> Option<f64> {
+        match self.spans {
+            Spans::Granular => None,
+            Spans::Max => {
+                let top_input = (1_u64 << self.crossbars.layout.dac_bits) - 1;
+                Some(rows as f64 * top_input as f64 * f64::from(self.crossbars.layout.top_level()))
+            }
+            Spans::Calibrated(spans) => spans.get(slice).copied(),
+        }
+    }
+}
+
+/// `sum a * b`, in lanes that the compiler can use the vector unit for.
+#[inline(always)]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 8;
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut lanes = [0.0_f32; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
+/// Inputs as what the DACs apply: `[chunk][window][input]`.
+struct Chunks {
+    values: Vec<f32>,
+    windows: usize,
+    inputs: usize,
+}
+
+impl Chunks {
+    fn of(layout: &Layout, patches: &[u16], inputs: usize) -> Self {
+        let mask = ((1_u32 << layout.dac_bits) - 1) as u16;
+        let chunk = |at: usize| patches.iter().map(move |u| f32::from((u >> (at * layout.dac_bits)) & mask));
+        let values = (0..layout.chunks()).flat_map(chunk).collect();
+        Self { values, windows: patches.len() / inputs, inputs }
+    }
+
+    fn row(&self, chunk: usize, window: usize, rows: &Range<usize>) -> &[f32] {
+        &self.values[(chunk * self.windows + window) * self.inputs..][rows.clone()]
+    }
+}
+
+/// An analog-to-digital converter.
+#[derive(Debug, Clone, Copy)]
+struct Converter {
+    least: f64,
+    most: f64,
+    step: f64,
+}
+
+impl Converter {
+    fn new(bits: u8, signed: bool, span: Option<f64>) -> Self {
+        let magnitude = if signed { bits.saturating_sub(1) } else { bits };
+        let most = ((1_u64 << magnitude) - 1) as f64;
+        // Without a code there is no step to choose.
+        let step = span.filter(|_| most > 0.0).map_or(1.0, |span| (span / most).max(1.0));
+        Self { least: if signed { -most } else { 0.0 }, most, step }
+    }
+
+    /// What a sum reads as, and whether it had no code of its own.
+    #[inline(always)]
+    fn convert(self, sum: f64) -> (f64, bool) {
+        let code = (sum / self.step).round();
+        let clipped = code.clamp(self.least, self.most);
+        (clipped * self.step, clipped != code)
+    }
+}
+
+/// A percentile of the ideal column sums of each slice, over the windows of calibration images.
+pub fn calibrated_spans(crossbars: &Crossbars, patches: &[u16], percentile: f64) -> Vec<f64> {
+    let layout = &crossbars.layout;
+    let chunks = Chunks::of(layout, patches, crossbars.weights.cols);
+    let ideal = Programmed::new(crossbars, &SimulationConfig::default(), 0);
+    let spec = SimulationConfig::default();
+    let reading =
+        Reading { crossbars, programmed: &ideal, spans: &Spans::Granular, spec: &spec, place: (0, 0) };
+    let polarities = layout.slicing.polarities();
+    parallel::map(layout.slicing.slices(), |slice| {
+        let mut random = stream(0, READING, 0, 0);
+        let mut sums = Vec::new();
+        for (output, rows) in
+            (0..crossbars.weights.rows).flat_map(|o| layout.groups.iter().map(move |g| (o, g)))
+        {
+            for (chunk, window) in (0..layout.chunks()).flat_map(|c| (0..chunks.windows).map(move |w| (c, w)))
+            {
+                let inputs = chunks.row(chunk, window, &rows.inputs);
+                let mut sum = |polarity| {
+                    reading.sum(output, slice * polarities + polarity, inputs, &rows.inputs, &mut random)
+                };
+                match layout.subtraction {
+                    Subtraction::Analog => sums.push((sum(0) - sum(1)).abs() as f32),
+                    Subtraction::Digital => sums.extend([sum(0) as f32, sum(1) as f32]),
+                    Subtraction::Offset => sums.push(sum(0) as f32),
+                }
+            }
+        }
+        let at = ((percentile / 100.0) * (sums.len().max(1) - 1) as f64).round() as usize;
+        if sums.is_empty() { 0.0 } else { f64::from(*sums.select_nth_unstable_by(at, f32::total_cmp).1) }
+    })
+}

@@ -1,0 +1,97 @@
+//! A session's network on simulated crossbars, a few images at a time, with the float network
+//! evaluated beside it: what the page shows while it runs.
+
+use std::ops::Range;
+
+use crate::checkpoint::Weights;
+use crate::data::batch::{Batch, evaluation_batch};
+use crate::data::{Dataset, Split};
+use crate::error::{Error, Result};
+use crate::network::Network;
+use crate::network::parameters::import;
+use crate::simulate::column_trace::{ColumnExample, beyond};
+use crate::simulate::options::SimulationConfig;
+use crate::simulate::report::SimulationReport;
+use crate::simulate::simulator::Simulator;
+use crate::train::evaluate::evaluate;
+use crate::train::trainer::Trainer;
+
+/// A network on simulated crossbars. It keeps its weights, whatever the session does meanwhile.
+pub struct Live {
+    simulator: Simulator,
+    network: Network,
+    images: usize,
+    digital_right: f64,
+}
+
+impl Live {
+    /// Prepares weights of the session's network (its present ones, or a pruned copy of them) on the
+    /// session's hardware.
+    ///
+    /// # Errors
+    /// When a field is out of range, the weights are another network's or not finite, or the images
+    /// don't lie in memory.
+    pub fn open(session: &Trainer, weights: &Weights, spec: &SimulationConfig) -> Result<Self> {
+        let (plan, hardware) = (session.plan(), session.hardware());
+        let train = &split(session)?.train;
+        let calibration = images(train, 0..spec.calibration.min(train.len()));
+        let simulator = Simulator::new(plan, weights, hardware, spec, &calibration)?;
+        let network = import(Network::new(plan, &session.compute().device), plan, weights)?;
+        Ok(Self { simulator, network, images: 0, digital_right: 0.0 })
+    }
+
+    /// Simulates the next `count` held-out images, or those that are left, and reports on all so far.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn advance(&mut self, session: &Trainer, count: usize) -> Result<SimulationReport> {
+        let test = &split(session)?.test;
+        let range = self.images..self.images.saturating_add(count).min(test.len());
+        if !range.is_empty() {
+            self.simulator.simulate(&images(test, range.clone()), range.start)?;
+            let digital = evaluate(&self.network, test, range.clone(), session.compute()).await?;
+            self.digital_right += digital.accuracy * range.len() as f64;
+            self.images = range.end;
+        }
+        let mut report = self.simulator.report();
+        report.digital_accuracy = (self.images > 0).then(|| self.digital_right / self.images as f64);
+        Ok(report)
+    }
+
+    /// Held-out images that are left to simulate.
+    ///
+    /// # Errors
+    /// When the images don't lie in memory.
+    pub fn images_left(&self, session: &Trainer) -> Result<usize> {
+        Ok(split(session)?.test.len() - self.images)
+    }
+
+    /// One column worked through by hand, see [`Simulator::column_example`].
+    ///
+    /// # Errors
+    /// When the layer, tile, column, image or position is beyond what there is.
+    pub fn column_example(
+        &self,
+        session: &Trainer,
+        at: (usize, usize, usize),
+        (image, position): (usize, usize),
+    ) -> Result<ColumnExample> {
+        let test = &split(session)?.test;
+        if image >= test.len() {
+            return Err(beyond("image", image));
+        }
+        let pixels = images(test, image..image + 1).images;
+        self.simulator.column_example(at, (&pixels, image), position)
+    }
+}
+
+fn images(data: &Dataset, range: Range<usize>) -> Batch {
+    let mut batch = Batch::default();
+    evaluation_batch(data, range, &mut batch.images, &mut batch.labels);
+    batch
+}
+
+fn split(session: &Trainer) -> Result<&Split> {
+    let why = "simulated are images in memory";
+    session.data().memory().ok_or_else(|| Error::field("data", "image files", why))
+}

@@ -1,0 +1,76 @@
+//! A stage that a run has been through, with what it left.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{HardwareConfig, TrainConfig};
+use crate::matrix::Matrix;
+use crate::prune::Outcome;
+use crate::report::{Energies, analyze};
+use crate::train::evaluate::Evaluation;
+use crate::workflow::interactive::preview::Choice;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Trained.
+    Train,
+    /// Cut to discrete levels.
+    Prune,
+    /// Trained on with what is pruned kept at zero.
+    Finetune,
+}
+
+/// A stage; the names are those of a recipe's report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// What was done.
+    pub kind: Kind,
+    /// Steps of training that it took.
+    pub steps: u64,
+    /// Accuracy after it on the first held-out images, in percent, when measured.
+    pub accuracy: Option<f64>,
+    /// Number of those images.
+    pub images: Option<usize>,
+    /// Weights of all crossbar layers.
+    pub weights: usize,
+    /// Exact zeros among them.
+    pub zeros: usize,
+    /// Tiles by level after it.
+    pub histogram: Vec<u64>,
+    /// ADC energy after it.
+    pub energy: Energies,
+    /// The run, where it trained.
+    pub spec: Option<TrainConfig>,
+    /// How it was pruned.
+    pub pruning: Option<Choice>,
+    /// What pruning did to the tiles.
+    #[serde(flatten)]
+    pub outcome: Option<Outcome>,
+}
+
+impl Stage {
+    /// A stage that left these layers.
+    pub fn of(kind: Kind, layers: &[Matrix], hardware: &HardwareConfig) -> Self {
+        let analysis = analyze(layers, hardware);
+        Self {
+            kind,
+            steps: 0,
+            accuracy: None,
+            images: None,
+            weights: analysis.weights,
+            zeros: analysis.zeros,
+            histogram: analysis.histogram,
+            energy: analysis.energy,
+            spec: None,
+            pruning: None,
+            outcome: None,
+        }
+    }
+
+    /// The same with its accuracy.
+    #[must_use]
+    pub fn measured(self, evaluation: &Evaluation) -> Self {
+        Self { accuracy: Some(evaluation.accuracy), images: Some(evaluation.images), ..self }
+    }
+}

@@ -1,0 +1,215 @@
+//! The runs of a sweep: every combination of the values given for some fields, or a list of them.
+
+use serde_json::{Map, Value};
+
+use super::recipe::Change;
+use crate::error::{Error, Result};
+
+/// The most runs of a sweep.
+const MAX_RUNS: usize = 100_000;
+
+/// One field with the values it takes in turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    /// `field` or `stage.field`.
+    pub name: String,
+    /// Its values.
+    pub values: Vec<Value>,
+}
+
+impl Axis {
+    /// From `field=VALUE,...`, `field=FROM..TO` (`TO` left out, as with ranges elsewhere), where a
+    /// value is as in TOML, or plain text.
+    ///
+    /// # Errors
+    /// When there is no name or no value.
+    pub fn parse(text: &str) -> Result<Self> {
+        let Some((name, values)) = text.split_once('=') else {
+            return Err(Error::field("set", text, "takes FIELD=VALUE, or STAGE.FIELD=VALUE"));
+        };
+        let (name, values) = (name.trim(), values.trim());
+        if name.is_empty() {
+            return Err(Error::field("set", text, "takes FIELD=VALUE, or STAGE.FIELD=VALUE"));
+        }
+        let values = match range(values) {
+            Some(range) => range.map_err(|why| Error::field(name, values, why))?,
+            None => split(values).into_iter().map(value).collect(),
+        };
+        Ok(Self { name: name.to_owned(), values })
+    }
+}
+
+/// A single change, from `field=VALUE`: all that follows is the value.
+///
+/// # Errors
+/// When there is no name.
+pub fn change(text: &str) -> Result<Change> {
+    match text.split_once('=') {
+        Some((name, one)) if !name.trim().is_empty() => Ok(Change::new(name.trim(), value(one.trim()))),
+        _ => Err(Error::field("set", text, "takes FIELD=VALUE, or STAGE.FIELD=VALUE")),
+    }
+}
+
+/// `FROM..TO` as numbers.
+fn range(text: &str) -> Option<std::result::Result<Vec<Value>, String>> {
+    let (from, to) = text.split_once("..")?;
+    let (from, to) = (from.parse::<u64>().ok()?, to.parse::<u64>().ok()?);
+    Some(match to.checked_sub(from) {
+        Some(count) if count > 0 && count <= MAX_RUNS as u64 => Ok((from..to).map(Value::from).collect()),
+        _ => Err(format!("takes 1 to {MAX_RUNS} numbers, the last one left out")),
+    })
+}
+
+/// Splits at commas outside of brackets and quotes.
+fn split(text: &str) -> Vec<&str> {
+    let (mut depth, mut quoted, mut start) = (0_usize, false, 0);
+    let mut parts = Vec::new();
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '[' if !quoted => depth += 1,
+            ']' if !quoted => depth = depth.saturating_sub(1),
+            ',' if !quoted && depth == 0 => {
+                parts.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
+}
+
+/// A value as TOML writes it; what is no TOML is plain text, so that quotes can be left out.
+fn value(text: &str) -> Value {
+    let table: Option<Map<String, Value>> = toml::from_str(&format!("v = {text}")).ok();
+    let read = table.filter(|table| table.len() == 1).and_then(|mut table| table.remove("v"));
+    read.filter(|value| !value.is_null()).unwrap_or_else(|| Value::from(text))
+}
+
+/// One run of a sweep: what it changes in the recipe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// The changes, in the order of the axes.
+    pub changes: Vec<Change>,
+}
+
+impl Point {
+    /// A name for its folder, from its values: `lambda=0.001,seed=0`.
+    pub fn name(&self) -> String {
+        if self.changes.is_empty() {
+            return "as-it-is".to_owned();
+        }
+        let part = |change: &Change| format!("{}={}", change.name(), plain(&change.value));
+        let joined = self.changes.iter().map(part).collect::<Vec<_>>().join(",");
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.,=+".contains(c) { c } else { '_' };
+        joined.chars().map(safe).collect()
+    }
+}
+
+/// A value in a name: brackets and quotes would have to be quoted in every shell.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join("+"),
+        other => other.to_string(),
+    }
+}
+
+/// Every combination of the axes' values; the last axis changes fastest.
+///
+/// # Errors
+/// When two axes have one name, or there are too many combinations.
+pub fn combinations(axes: &[Axis]) -> Result<Vec<Point>> {
+    let mut points = vec![Point { changes: Vec::new() }];
+    for (at, axis) in axes.iter().enumerate() {
+        if axes[..at].iter().any(|other| other.name == axis.name) {
+            return Err(Error::field(&axis.name, "", "is given twice; write its values in one list"));
+        }
+        if points.len().saturating_mul(axis.values.len()) > MAX_RUNS {
+            return Err(Error::field(
+                &axis.name,
+                axis.values.len(),
+                format!("makes more than {MAX_RUNS} runs"),
+            ));
+        }
+        let with = |point: &Point, value: &Value| {
+            let mut changes = point.changes.clone();
+            changes.push(Change::new(&axis.name, value.clone()));
+            Point { changes }
+        };
+        points = points.iter().flat_map(|point| axis.values.iter().map(move |v| with(point, v))).collect();
+    }
+    Ok(points)
+}
+
+/// A list of runs, one a line, its changes separated by blanks: `lambda=1e-3 seed=0`. Empty lines and
+/// what follows `#` are passed over.
+///
+/// # Errors
+/// Names the line that can't be used.
+pub fn list(text: &str) -> Result<Vec<Point>> {
+    let mut points = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let changes: Result<Vec<Change>> = line.split_whitespace().map(change).collect();
+        let changes =
+            changes.map_err(|why| Error::file("reading the list", "", format!("line {}: {why}", at + 1)))?;
+        points.push(Point { changes });
+    }
+    if points.is_empty() {
+        return Err(Error::file("reading the list", "", "it names no run"));
+    }
+    Ok(points)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn values(text: &str) -> Vec<Value> {
+        Axis::parse(text).expect("valid").values
+    }
+
+    #[test]
+    fn values_are_toml_or_plain_text() {
+        assert_eq!(values("lambda=1e-3,1e-2"), [json!(1e-3), json!(1e-2)]);
+        assert_eq!(values("seed=0..3"), [json!(0), json!(1), json!(2)]);
+        assert_eq!(values("rule=paper,exact"), [json!("paper"), json!("exact")]);
+        assert_eq!(values("prune.ratios=[20,80,95],[10,70,90]"), [json!([20, 80, 95]), json!([10, 70, 90])]);
+        assert_eq!(values("augment=true,false"), [json!(true), json!(false)]);
+        assert_eq!(values("plan=\"8 M, 16\",4 M"), [json!("8 M, 16"), json!("4 M")]);
+        assert_eq!(values("x=1\ny=2"), [json!("1\ny=2")], "a value can't smuggle in another field");
+        for bad in ["lambda", "=3", "seed=3..3", "seed=5..2"] {
+            assert!(Axis::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_last_axis_changes_fastest_and_names_are_folders() {
+        let axes = ["lambda=1e-3,1e-2", "seed=0..2"].map(|axis| Axis::parse(axis).expect("valid"));
+        let names: Vec<String> = combinations(&axes).expect("few").iter().map(Point::name).collect();
+        assert_eq!(
+            names,
+            ["lambda=0.001,seed=0", "lambda=0.001,seed=1", "lambda=0.01,seed=0", "lambda=0.01,seed=1"]
+        );
+        let twice = ["seed=0..2", "seed=3"].map(|axis| Axis::parse(axis).expect("valid"));
+        assert!(combinations(&twice).is_err());
+        let name = |field, value| Point { changes: vec![Change::new(field, value)] }.name();
+        assert_eq!(name("weights", json!("../up/x y")), "weights=.._up_x_y");
+        assert_eq!(name("prune.ratios", json!([20, 80, 98.5])), "prune.ratios=20+80+98.5");
+    }
+
+    #[test]
+    fn a_list_names_its_bad_line() {
+        let points = list("# runs\nlambda=1e-3 prune.rule=exact\n\nseed=4 # the fourth\n").expect("valid");
+        assert_eq!(points.len(), 2);
+        assert_eq!(points[0].changes[1].stage.as_deref(), Some("prune"));
+        assert!(list("seed=1\nnonsense").expect_err("refused").to_string().contains("line 2"));
+        assert!(list("# nothing").is_err());
+    }
+}
