@@ -66,3 +66,6 @@ pub mod train;
 #[cfg(feature = "web")]
 pub mod web;
 pub mod workflow;
+
+pub use checkpoint::Weights as Checkpoint;
+pub use error::{Error, ErrorKind, Result};

@@ -30,11 +30,11 @@ impl Matrix {
         let name = name.into();
         if rows.checked_mul(cols) != Some(data.len()) {
             let why = format!("{} values do not fill {rows} x {cols}", data.len());
-            return Err(Error::file("reading a layer", name, why));
+            return Err(Error::layer("reading a layer", name, why));
         }
         if let Some(at) = data.iter().position(|w| !w.is_finite()) {
             let why = format!("weight {at} is {}", data[at]);
-            return Err(Error::file("reading a layer", name, why));
+            return Err(Error::layer("reading a layer", name, why));
         }
         Ok(Self { name, rows, cols, groups: 1, data })
     }
@@ -46,7 +46,7 @@ impl Matrix {
     pub fn grouped(self, groups: usize) -> Result<Self> {
         if groups == 0 || !self.rows.is_multiple_of(groups) {
             let why = format!("{} outputs do not fall into {groups} groups", self.rows);
-            return Err(Error::file("reading a layer", self.name, why));
+            return Err(Error::layer("reading a layer", self.name, why));
         }
         Ok(Self { groups, ..self })
     }

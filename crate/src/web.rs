@@ -1,7 +1,7 @@
 //! The page's door: wasm-bindgen exports that convert and forward, without logic of their own.
 //!
 //! The interface is described for JavaScript in `web/types.d.ts`. Every failure is an object
-//! `{ message, field? }` with one clear line.
+//! `{ code, message, field? }` with one clear line.
 
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use serde::Serialize;
@@ -264,7 +264,7 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads a safetensors or PyTorch file; `linear` takes its 2-D layers as well.
     pub fn parse(name: &str, bytes: &[u8], linear: bool) -> JsResult<Checkpoint> {
-        let unfit = |why: Error| failure(why.in_file(name));
+        let unfit = |why: Error| failure(why.with_path(name));
         let weights = Weights::from_bytes(bytes).map_err(unfit)?;
         let layers = Layers::new(weights.matrices(linear).map_err(unfit)?);
         Ok(Self { weights, layers, hardware: HardwareConfig::default() })
@@ -353,15 +353,16 @@ fn tile_to_js(detail: &TileDetail) -> JsResult<Object> {
 
 #[derive(Serialize)]
 struct Failure {
+    code: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
 }
 
 fn failure(error: Error) -> JsValue {
-    let message = error.to_string();
-    let field = if let Error::Field { field, .. } = error { Some(field) } else { None };
-    to_js(&Failure { message, field }).unwrap_or(JsValue::NULL)
+    let (code, message) = (error.code(), error.to_string());
+    let field = error.field_name().map(str::to_owned);
+    to_js(&Failure { code, message, field }).unwrap_or(JsValue::NULL)
 }
 
 fn both_to_js(run: &TrainConfig, hardware: &HardwareConfig) -> JsResult<JsValue> {

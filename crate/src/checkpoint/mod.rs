@@ -102,12 +102,7 @@ impl Weights {
             })
             .collect::<Result<_>>()?;
         if layers.is_empty() {
-            let why = if linear {
-                "no 4-D or 2-D tensor"
-            } else {
-                "no 4-D tensor [out, in, kh, kw]; --linear also takes 2-D ones"
-            };
-            return Err(Error::file("looking for crossbar layers", "", why));
+            return Err(Error::no_layers(linear));
         }
         Ok(layers)
     }

@@ -1,6 +1,6 @@
 //! What goes to stdout and stderr: results there, everything else here.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 use tracing_subscriber::Layer;
@@ -8,7 +8,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Sends log lines to stderr.
 pub fn start_log(verbose: u8) {
@@ -21,8 +21,8 @@ pub fn start_log(verbose: u8) {
     let burn = if verbose < 2 { LevelFilter::OFF } else { LevelFilter::DEBUG };
     let shown = Targets::new().with_default(level).with_target("burn", burn);
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(false)
         .without_time();
     // Fails only when a log was already started, as when tests call commands in one process.
@@ -32,12 +32,20 @@ pub fn start_log(verbose: u8) {
 /// Says on stderr, in one line, why the command failed.
 pub fn complain(error: &Error) {
     // Nothing is left to do when even stderr is closed.
-    drop(writeln!(std::io::stderr(), "error: {error}"));
+    drop(writeln!(io::stderr(), "error: {error}{}", advice(error)));
+}
+
+/// What to try next on the command line: the library's messages know no options.
+fn advice(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NoLayers { linear: false, .. } => "; --linear also takes 2-D ones",
+        _ => "",
+    }
 }
 
 /// Tells the user something that is not a result.
 pub fn say(text: &str) {
-    drop(writeln!(std::io::stderr(), "{text}"));
+    drop(writeln!(io::stderr(), "{text}"));
 }
 
 /// Prints a result.
@@ -45,10 +53,10 @@ pub fn say(text: &str) {
 /// # Errors
 /// When stdout can't be written, except when its reader has gone (`crossdub ... | head`).
 pub fn print(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     match written {
-        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::file("writing the result", "stdout", why))
         }
         _ => Ok(()),
@@ -61,8 +69,8 @@ pub fn print(text: &str) -> Result<()> {
 /// When stdout can't be written.
 pub fn report(json: bool, value: &impl Serialize, human: impl FnOnce() -> String) -> Result<()> {
     if json {
-        let text =
-            serde_json::to_string(value).map_err(|why| Error::file("writing the result", "stdout", why))?;
+        let text = serde_json::to_string(value)
+            .map_err(|why| Error::file("writing the result", "stdout", &why).with_source(why))?;
         print(&(text + "\n"))
     } else {
         print(&human())

@@ -117,7 +117,7 @@ impl LayerInputs {
         let mean_square = read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec();
         if mean_square.iter().any(|value| !value.is_finite()) {
             let why = "its inputs are not finite: these weights compute nothing";
-            return Err(Error::file("measuring a layer's inputs", name, why));
+            return Err(Error::layer("measuring a layer's inputs", name, why));
         }
         Ok(Self { name, mean_square, moments: full.then_some(mean) })
     }

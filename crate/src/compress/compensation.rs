@@ -36,7 +36,7 @@ pub async fn compensate(
     for tensor in pruned.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
         let (Some(before), Some(inputs)) = (dense.get(&tensor.name), inputs.get(&tensor.name)) else {
             let why = "its inputs are not known";
-            return Err(Error::file("compensating what was pruned", &*tensor.name, why));
+            return Err(Error::layer("compensating what was pruned", &*tensor.name, why));
         };
         tensor.data = layer(before, tensor, inputs, compute).await?;
     }
@@ -55,10 +55,10 @@ async fn layer(
     let rows = inputs.mean_square.len();
     if pruned.data.len() != outputs * rows || dense.data.len() != pruned.data.len() {
         let why = format!("{} weights and {rows} inputs of {outputs} outputs", pruned.data.len());
-        return Err(Error::file("compensating what was pruned", &*pruned.name, why));
+        return Err(Error::layer("compensating what was pruned", &*pruned.name, why));
     }
     let Some(moments) = inputs.moments.as_ref() else {
-        return Err(Error::file("compensating what was pruned", &*pruned.name, "moments were not gathered"));
+        return Err(Error::layer("compensating what was pruned", &*pruned.name, "moments were not gathered"));
     };
     let mean = inputs.mean_square.iter().map(|&v| f64::from(v)).sum::<f64>() / rows as f64;
     // Where nothing arrives, or nothing was pruned, there is nothing to make up for.

@@ -196,7 +196,7 @@ const NEEDS_DATA: &str = "needs the network and training images: name them with 
 fn by_input(layers: &[Matrix], inputs: &Inputs) -> Result<Vec<Vec<f32>>> {
     let of_layer = |layer: &Matrix| {
         let inputs = inputs.get(&layer.name).filter(|inputs| inputs.mean_square.len() == layer.cols);
-        let missing = || Error::file("weighing a layer's weights", &*layer.name, "its inputs are not known");
+        let missing = || Error::layer("weighing a layer's weights", &*layer.name, "its inputs are not known");
         Ok(budget::shares(layer, &inputs.ok_or_else(missing)?.mean_square))
     };
     layers.iter().map(of_layer).collect()

@@ -11,7 +11,7 @@ use burn::optim::GradientsAccumulator;
 use burn::tensor::Tensor;
 
 use crate::device::{Compute, lost};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::network::Network;
 use crate::train::forward_backward::{Pass, Passed};
 
@@ -103,9 +103,10 @@ pub(crate) fn guarded<T>(compute: &Compute, work: impl FnOnce() -> T) -> Result<
 }
 
 pub(crate) fn failed(compute: &Compute, panic: &(dyn Any + Send)) -> Error {
-    match lost(panic) {
-        Error::Device { why, .. } => Error::device(&*compute.adapter, why),
-        other => other,
+    let error = lost(panic);
+    match error.kind() {
+        ErrorKind::Device { reason, .. } => Error::device(&*compute.adapter, reason),
+        _ => error,
     }
 }
 

@@ -355,7 +355,7 @@ fn calibrate(layers: &[Layer], images: &[&[f32]]) -> Result<Vec<(f32, f32)>> {
             // `min` and `max` pass over NaN.
             if values.iter().any(|value| !value.is_finite()) {
                 let why = "its inputs on the calibration images are not finite";
-                return Err(Error::file("calibrating a layer", &*layer.matrix.name, why));
+                return Err(Error::layer("calibrating a layer", &*layer.matrix.name, why));
             }
             let next = layer.forward(values, added.map(Vec::as_slice));
             trail.push(next);

@@ -20,7 +20,7 @@ impl Watch {
             return Ok(());
         }
         let why = format!("the loss is {loss}: it has diverged; try a lower learning rate or lambda");
-        Err(Error::Diverged { step, why })
+        Err(Error::diverged(step, why))
     }
 
     /// Looks at an accuracy in percent. A run that had learned (twice chance or more) and is back
@@ -39,7 +39,7 @@ impl Watch {
             "accuracy fell from {best:.1} % back to chance ({accuracy:.1} %): it has diverged; \
              try a lower learning rate or lambda"
         );
-        Err(Error::Diverged { step, why })
+        Err(Error::diverged(step, why))
     }
 }
 

@@ -62,8 +62,8 @@ impl Recipe {
     /// # Errors
     /// When the text is no TOML, or names the field that is unknown, misplaced or out of range.
     pub fn read(source: &str, changes: &[Change]) -> Result<Self> {
-        let mut fields: Map<String, Value> =
-            toml::from_str(source).map_err(|why| Error::file("reading the recipe", "", why))?;
+        let mut fields: Map<String, Value> = toml::from_str(source)
+            .map_err(|why| Error::file("reading the recipe", "", &why).with_source(why))?;
         let mut stages = stage_tables(&mut fields)?;
         let name = text(&mut fields, "name")?.unwrap_or_else(|| "recipe".to_owned());
         // It names the run's folder.

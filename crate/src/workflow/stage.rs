@@ -124,10 +124,7 @@ impl Stage {
         }
         let kind = text(&mut fields, "kind")?.unwrap_or_default();
         let weights = text(&mut fields, "weights")?;
-        let work = Self::work(&kind, &fields, spec, hardware).map_err(|error| match error {
-            Error::Field { field, value, why } => Error::field(format!("{name}.{field}"), value, why),
-            other => other,
-        })?;
+        let work = Self::work(&kind, &fields, spec, hardware).map_err(|error| error.with_stage(&name))?;
         let masked = match &work {
             Work::Finetune(_) => true,
             Work::Train(_) => after_pruning && weights.is_none(),

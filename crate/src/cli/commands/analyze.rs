@@ -45,7 +45,7 @@ pub fn run(options: &Options) -> Result<()> {
     let hardware = options.conversions.apply(&options.hardware.spec()?)?;
     let weights = files::read_weights(&options.weights)?;
     let layers =
-        weights.matrices(options.linear).map_err(|error| error.in_file(&files::name(&options.weights)))?;
+        weights.matrices(options.linear).map_err(|error| error.with_path(&files::name(&options.weights)))?;
     let question = options.inference.question(options.adc.as_deref(), &weights, &layers)?;
     let mut analysis = analyze(&layers, &hardware);
     if let Some(question) = question {

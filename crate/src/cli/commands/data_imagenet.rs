@@ -55,7 +55,8 @@ pub fn run(options: &Options) -> Result<()> {
     if !from.is_dir() {
         return Err(Error::file("looking for images", files::name(from), "it is no folder"));
     }
-    std::fs::create_dir_all(out).map_err(|why| Error::file("making a folder", files::name(out), why))?;
+    std::fs::create_dir_all(out)
+        .map_err(|why| Error::file("making a folder", files::name(out), &why).with_source(why))?;
     let kit = archives::Kit::open(from)?;
     let mut index = if options.unpack {
         let bar = ProgressBar::new(0);
@@ -93,7 +94,9 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// The same index, for a list that lies elsewhere than the images.
 fn moved(index: Index, from: &Path) -> Result<Index> {
-    let from = from.canonicalize().map_err(|why| Error::file("finding a folder", files::name(from), why))?;
+    let from = from
+        .canonicalize()
+        .map_err(|why| Error::file("finding a folder", files::name(from), &why).with_source(why))?;
     let listing = |old: &Listing| -> Result<Listing> {
         let mut new = Listing::default();
         for at in 0..old.len() {

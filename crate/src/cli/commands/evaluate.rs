@@ -51,7 +51,7 @@ pub fn run(options: &Options) -> Result<()> {
     let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
     let test = data.test();
     let network = network(&spec, test.classes().len(), &weights, &compute)
-        .map_err(|error| error.in_file(&files::name(&options.weights)))?;
+        .map_err(|error| error.with_path(&files::name(&options.weights)))?;
     let evaluation = pollster::block_on(evaluate(&network, test, 0..test.len(), &compute))?;
     let answer = Answer { schema_version: SCHEMA_VERSION, evaluation };
     output::report(options.json, &answer, || {

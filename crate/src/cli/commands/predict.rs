@@ -91,7 +91,7 @@ pub fn run(options: &Options) -> Result<()> {
     let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
     let classes = classes_of(&weights).unwrap_or_else(|| pictures.images().classes().len());
     let network = network(&spec, classes, &weights, &compute)
-        .map_err(|error| error.in_file(&files::name(&options.weights)))?;
+        .map_err(|error| error.with_path(&files::name(&options.weights)))?;
     let scores = pollster::block_on(scores(&network, pictures.images(), range.clone(), &compute))?;
     let rows = scores.chunks_exact(classes).zip(range);
     let predictions = rows.map(|(logits, at)| prediction(logits, at, &pictures)).collect();

@@ -143,7 +143,7 @@ pub fn run(options: &Options) -> Result<()> {
     let spec = options.spec()?;
     let rule = spec.rule;
     let weights = files::read_weights(&options.weights)?;
-    let layers = weights.matrices(false).map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    let layers = weights.matrices(false).map_err(|error| error.with_path(&files::name(&options.weights)))?;
     let positions = options.positions(&layers)?;
     let before = analyze(&layers, &hardware);
     let compute = match spec.gathering() {
@@ -199,7 +199,7 @@ impl Options {
         let (run, mut source) = evaluate::open(&self.model, &data)?;
         let plan = Plan::of(&run, source.classes().len())?;
         let network = evaluate::network(&run, source.classes().len(), weights, compute)
-            .map_err(|error| error.in_file(&files::name(&self.weights)))?;
+            .map_err(|error| error.with_path(&files::name(&self.weights)))?;
         pollster::block_on(Inputs::gather(&network, &plan, &mut source, asked, compute)).map(Some)
     }
 

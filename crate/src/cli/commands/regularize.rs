@@ -61,7 +61,7 @@ pub fn run(options: &Options) -> Result<()> {
         shape: TileShape::from(&hardware),
     };
     let weights = files::read_weights(&options.weights)?;
-    weights.matrices(false).map_err(|error| error.in_file(&files::name(&options.weights)))?;
+    weights.matrices(false).map_err(|error| error.with_path(&files::name(&options.weights)))?;
     let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
     let (mut loss, mut tiles, mut gradients) = (0.0, 0, Vec::new());
     for tensor in weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4 && !tensor.data.is_empty()) {

@@ -87,7 +87,7 @@ pub fn run(options: &Options) -> Result<()> {
             runs: runs.iter().map(|run| One { place: &run.place, report: &run.report }).collect(),
         };
         let text = serde_json::to_vec(&answer)
-            .map_err(|why| Error::file("writing the report", files::name(path), why))?;
+            .map_err(|why| Error::file("writing the report", files::name(path), &why).with_source(why))?;
         files::write("writing the report", path, &text)?;
     }
     if let Some(path) = &options.csv {
@@ -132,7 +132,7 @@ fn read(path: &Path, given: &[PathBuf]) -> Result<Run> {
         Some(inner) if !inner.as_os_str().is_empty() => files::name(inner),
         _ => last().into_owned(),
     };
-    Run::read(&place, &bytes).map_err(|error| error.in_file(&files::name(path)))
+    Run::read(&place, &bytes).map_err(|error| error.with_path(&files::name(path)))
 }
 
 fn describe(groups: &[Group], out: &Path) -> String {

@@ -92,7 +92,7 @@ pub fn run(options: &Options) -> Result<()> {
         changes.push(sweep::change(set)?);
     }
     let recipe =
-        Recipe::read(&text, &changes).map_err(|error| error.in_file(&files::name(&options.recipe)))?;
+        Recipe::read(&text, &changes).map_err(|error| error.with_path(&files::name(&options.recipe)))?;
     weights_are_there([&recipe])?;
     let out = options.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
     let images = Gallery::new(options.how.reading.into()).open(&recipe)?;
@@ -113,7 +113,7 @@ pub fn run(options: &Options) -> Result<()> {
         patient: true,
     };
     let Ended::Done(report, weights) = runner.run()? else {
-        return Err(Error::file("running", files::name(&out), "another process works on it"));
+        return Err(Error::operation("running", files::name(&out), "another process works on it"));
     };
     keep(&out, &report, &weights)?;
     output::report(options.json, &report, || describe(&report, &out))
@@ -129,15 +129,16 @@ pub fn weights_are_there<'a>(recipes: impl IntoIterator<Item = &'a Recipe>) -> R
 
 /// Writes a run's report, and its final weights beside it.
 pub fn keep(out: &Path, report: &RecipeReport, weights: &Path) -> Result<()> {
-    fs::create_dir_all(out).map_err(|why| Error::file("making a run's folder", files::name(out), why))?;
+    fs::create_dir_all(out)
+        .map_err(|why| Error::file("making a run's folder", files::name(out), &why).with_source(why))?;
     let link = out.join("weights.safetensors");
     // The stage's file under a second name, where the file system can; a copy elsewhere.
     drop(fs::remove_file(&link));
     if fs::hard_link(weights, &link).is_err() {
         files::write("writing weights", &link, &files::read("reading weights", weights)?)?;
     }
-    let text =
-        serde_json::to_vec(report).map_err(|why| Error::file("writing a result", "report.json", why))?;
+    let text = serde_json::to_vec(report)
+        .map_err(|why| Error::file("writing a result", "report.json", &why).with_source(why))?;
     files::write("writing a result", &out.join("report.json"), &text)
 }
 

@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> Result<()> {
     let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
     let classes = test.classes().len();
     let network = network(&spec, classes, &weights, &compute)
-        .map_err(|error| error.in_file(&files::name(&options.weights)))?;
+        .map_err(|error| error.with_path(&files::name(&options.weights)))?;
     let plan = Plan::of(&spec, classes)?;
     let bar = progress_bar();
     let mut progress = |passed, total| {

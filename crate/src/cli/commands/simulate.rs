@@ -87,7 +87,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let (spec, mut source) = open(&options.model, &options.data)?;
     let weights = files::read_weights(&options.weights)?;
-    let in_file = |error: Error| error.in_file(&files::name(&options.weights));
+    let in_file = |error: Error| error.with_path(&files::name(&options.weights));
     let classes = source.classes().len();
     let plan = Plan::of(&spec, classes)?;
     plan.check_memory(1, files::available_memory())?;

@@ -22,7 +22,7 @@ use crate::cli::runs::stages::{Ended, Runner};
 use crate::cli::runs::training::stop_flag;
 use crate::config::SCHEMA_VERSION;
 use crate::device::Compute;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::workflow::recipe::{Change, Recipe};
 use crate::workflow::report::RecipeReport;
 use crate::workflow::sweep::{self, Axis, Point};
@@ -153,7 +153,7 @@ fn plan(options: &Options) -> Result<Vec<Run>> {
         Some(path) => {
             let bytes = files::read("reading the list", path)?;
             sweep::list(&String::from_utf8_lossy(&bytes))
-                .map_err(|error| error.in_file(&files::name(path)))?
+                .map_err(|error| error.with_path(&files::name(path)))?
         }
         None => {
             let axes: Result<Vec<Axis>> =
@@ -165,7 +165,7 @@ fn plan(options: &Options) -> Result<Vec<Run>> {
     let planned = |(index, point): (usize, Point)| {
         let all: Vec<Change> = changes.iter().cloned().chain(point.changes.iter().cloned()).collect();
         let recipe =
-            Recipe::read(&text, &all).map_err(|error| error.in_file(&files::name(&options.recipe)))?;
+            Recipe::read(&text, &all).map_err(|error| error.with_path(&files::name(&options.recipe)))?;
         let mut name = short(point.name());
         if !names.insert(name.clone()) {
             name = format!("{name}-{index}");
@@ -261,7 +261,12 @@ impl<'a> Sweep<'a> {
                     }
                 }
                 // A run that diverged, or a target out of reach, says something about its values; the others go on.
-                Err(error @ (Error::Diverged { .. } | Error::Field { .. })) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::Diverged { .. } | ErrorKind::InvalidField { .. }
+                    ) =>
+                {
                     self.bars.suspend(|| output::say(&format!("[{}] failed: {error}", run.name)));
                     locked(lines).push(line(&run, "failed", None, Some(error.to_string())));
                 }

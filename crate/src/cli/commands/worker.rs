@@ -40,7 +40,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
     let at = format!("{}:{}", options.listen, options.port);
-    let fail = |why: String| Error::file("listening", &*at, why);
+    let fail = |why: String| Error::operation("listening", &*at, why);
     let listener = TcpListener::bind((options.listen, options.port)).map_err(|why| fail(why.to_string()))?;
     let address = listener.local_addr().map_err(|why| fail(why.to_string()))?;
     let mut server = RemoteServer::new([compute.device.clone()]);
@@ -61,7 +61,7 @@ fn token() -> Result<String> {
         return Ok(given);
     }
     let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(|why| Error::file("making a token", "random numbers", why))?;
+    getrandom::fill(&mut bytes).map_err(|why| Error::operation("making a token", "random numbers", why))?;
     let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     output::say(&format!("runs that use this worker need: export {TOKEN}={token}"));
     Ok(token)

@@ -14,7 +14,7 @@ use crate::data::imagenet::archive::{
 };
 use crate::data::imagenet::devkit::{Synset, ground_truth, synsets};
 use crate::data::imagenet::index::Index;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 const TRAINING: &str = "ILSVRC2012_img_train.tar";
 const VALIDATION: &str = "ILSVRC2012_img_val.tar";
@@ -67,9 +67,9 @@ impl Kit {
         let missing =
             || Error::file("reading the development kit", &*name, "meta.mat or the ground truth is missing");
         let (meta, truth) = (meta.ok_or_else(missing)?, truth.ok_or_else(missing)?);
-        let synsets = synsets(&meta).map_err(|error| error.in_file(&name))?;
+        let synsets = synsets(&meta).map_err(|error| error.with_path(&name))?;
         let truth = ground_truth(&String::from_utf8_lossy(&truth), &synsets);
-        Ok(Some(Self { truth: truth.map_err(|error| error.in_file(&name))?, synsets }))
+        Ok(Some(Self { truth: truth.map_err(|error| error.with_path(&name))?, synsets }))
     }
 
     /// Checks that there are as many images of each class as the kit says.
@@ -151,8 +151,8 @@ pub fn list(root: &Path) -> Result<Index> {
 }
 
 fn name_file(error: Error, path: &Path) -> Error {
-    match &error {
-        Error::File { file, .. } if file.is_empty() => error.in_file(&files::name(path)),
+    match error.kind() {
+        ErrorKind::File { file, .. } if file.is_empty() => error.with_path(&files::name(path)),
         _ => error,
     }
 }

@@ -69,8 +69,9 @@ pub fn index(root: &Path) -> Result<Index> {
     let written = root.join(INDEX);
     if written.is_file() {
         let file = File::open(&written);
-        let file = file.map_err(|why| Error::file("reading an index", files::name(&written), why))?;
-        return Index::read(BufReader::new(file)).map_err(|error| error.in_file(&files::name(&written)));
+        let file = file
+            .map_err(|why| Error::file("reading an index", files::name(&written), &why).with_source(why))?;
+        return Index::read(BufReader::new(file)).map_err(|error| error.with_path(&files::name(&written)));
     }
     list(root)
 }
@@ -101,7 +102,7 @@ pub fn list(root: &Path) -> Result<Index> {
         list_classes(root, "", &classes, &mut train)?;
         Index { classes, val: train.clone(), train }
     };
-    index.check().map_err(|error| error.in_file(&files::name(root)))
+    index.check().map_err(|error| error.with_path(&files::name(root)))
 }
 
 /// A folder a class in `train/`, and in `val/` too, or all images there with a file of labels.
@@ -140,7 +141,7 @@ fn flat(root: &Path, classes: &[String], listing: &mut Listing) -> Result<()> {
     })?;
     let text = files::read("reading labels", &path)?;
     let labels = labels::read(&String::from_utf8_lossy(&text), classes);
-    let labels = labels.map_err(|error| error.in_file(&files::name(&path)))?;
+    let labels = labels.map_err(|error| error.with_path(&files::name(&path)))?;
     for image in images {
         let label = labels.get(labels::stem(&image)).copied().ok_or_else(|| {
             let why = format!("{image} has no label");
@@ -234,7 +235,7 @@ fn from_shards(root: &Path) -> Result<Index> {
 
 /// Opens a file to be read in parts.
 pub fn open_file(path: &Path) -> Result<File> {
-    File::open(path).map_err(|why| Error::file("opening", files::name(path), why))
+    File::open(path).map_err(|why| Error::file("opening", files::name(path), &why).with_source(why))
 }
 
 /// Reads images from the disk.

@@ -55,7 +55,7 @@ pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
 /// When the file can't be read or holds no weights.
 pub fn read_weights(path: &Path) -> Result<Weights> {
     let bytes = read("reading weights", path)?;
-    Weights::from_bytes(&bytes).map_err(|error| error.in_file(&name(path)))
+    Weights::from_bytes(&bytes).map_err(|error| error.with_path(&name(path)))
 }
 
 /// Checks that no two outputs are the same file, where one would be lost.
@@ -132,7 +132,9 @@ pub fn write_adc_plan(path: &Path, layers: &[Matrix], hardware: &HardwareConfig)
         "csv" => adc_plan(layers, hardware).to_csv(),
         "json" => {
             let plan = adc_plan(layers, hardware);
-            serde_json::to_string(&plan).map_err(|why| Error::file(what, name(path), why))? + "\n"
+            serde_json::to_string(&plan)
+                .map_err(|why| Error::file(what, name(path), &why).with_source(why))?
+                + "\n"
         }
         _ => return Err(Error::file(what, name(path), "its name must end in .csv or .json")),
     };

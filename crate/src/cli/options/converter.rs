@@ -83,7 +83,7 @@ pub fn converter(name: &str, settings: Settings) -> Result<Converter> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::file("reading a converter's model", name, "it is not UTF-8 text"))?;
     let stem = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let own = OwnModel::from_toml(&text, &stem).map_err(|error| error.in_file(name))?;
+    let own = OwnModel::from_toml(&text, &stem).map_err(|error| error.with_path(name))?;
     Converter::new(Kind::Own(own), settings)
 }
 

@@ -11,7 +11,7 @@ use crate::cli::runs::dry_run::{Needs, measure, mib};
 use crate::cli::runs::run_folder::KEEP;
 use crate::config::{SCHEMA_VERSION, TrainConfig};
 use crate::device::Compute;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::train::trainer::Trainer;
 use crate::workflow::recipe::Recipe;
 use crate::workflow::stage::Stage;
@@ -89,10 +89,7 @@ fn stage_needs(
     let hardware = recipe.hardware.clone();
     let session =
         Trainer::new(spec.clone(), hardware, images.source()?, compute.clone(), memory, weights.as_ref());
-    let mut session = session.map_err(|error| match error {
-        Error::Field { field, value, why } => Error::field(format!("{}.{field}", stage.name), value, why),
-        other => other,
-    })?;
+    let mut session = session.map_err(|error| error.with_stage(&stage.name))?;
     let needs = pollster::block_on(measure(&mut session, usize::from(KEEP)))?;
     measured.push((cost, needs.clone()));
     Ok(needs)

@@ -125,8 +125,8 @@ fn path(folder: &Path, number: u64) -> PathBuf {
 
 /// The highest claim of a folder.
 fn newest(folder: &Path) -> Result<Option<u64>> {
-    let entries =
-        fs::read_dir(folder).map_err(|why| Error::file("listing claims", files::name(folder), why))?;
+    let entries = fs::read_dir(folder)
+        .map_err(|why| Error::file("listing claims", files::name(folder), &why).with_source(why))?;
     let number = |name: std::ffi::OsString| name.to_str()?.strip_prefix("claim-")?.parse().ok();
     Ok(entries.filter_map(|entry| number(entry.ok()?.file_name())).max())
 }

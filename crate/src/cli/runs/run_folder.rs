@@ -46,8 +46,9 @@ impl RunFolder {
     pub fn open(path: &Path) -> Result<Self> {
         let checkpoints = path.join("checkpoints");
         let made = !path.exists();
-        fs::create_dir_all(&checkpoints)
-            .map_err(|why| Error::file("making a run's folder", files::name(&checkpoints), why))?;
+        fs::create_dir_all(&checkpoints).map_err(|why| {
+            Error::file("making a run's folder", files::name(&checkpoints), &why).with_source(why)
+        })?;
         let (path, pending, keep) = (path.to_owned(), String::new(), usize::from(KEEP));
         Ok(Self { path, made, keep, pending, began: Instant::now(), earlier: 0.0 })
     }
@@ -83,8 +84,9 @@ impl RunFolder {
     /// When it can't be written.
     pub fn write_config(&self, fields: &Map<String, Value>) -> Result<()> {
         let path = self.config_path();
-        let text = toml::to_string(fields)
-            .map_err(|why| Error::file("writing the configuration", files::name(&path), why))?;
+        let text = toml::to_string(fields).map_err(|why| {
+            Error::file("writing the configuration", files::name(&path), &why).with_source(why)
+        })?;
         files::write("writing the configuration", &path, text.as_bytes())
     }
 
@@ -206,7 +208,7 @@ impl RunFolder {
             let read = files::read("reading a checkpoint", &path).and_then(|bytes| Checkpoint::read(&bytes));
             match read {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(error) => tracing::warn!("passed over: {}", error.in_file(&files::name(&path))),
+                Err(error) => tracing::warn!("passed over: {}", error.with_path(&files::name(&path))),
             }
         }
         Ok(None)
@@ -216,7 +218,7 @@ impl RunFolder {
     fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
         let folder = self.path.join("checkpoints");
         let entries = fs::read_dir(&folder)
-            .map_err(|why| Error::file("listing checkpoints", files::name(&folder), why))?;
+            .map_err(|why| Error::file("listing checkpoints", files::name(&folder), &why).with_source(why))?;
         let mut found: Vec<_> = entries
             .filter_map(|entry| {
                 let path = entry.ok()?.path();

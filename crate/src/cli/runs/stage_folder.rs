@@ -45,8 +45,9 @@ impl StageFolder {
     /// When it can't be made.
     pub fn open(store: &Path, id: &str, inputs: &Value) -> Result<Self> {
         let path = store.join(id);
-        fs::create_dir_all(&path)
-            .map_err(|why| Error::file("making a stage's folder", files::name(&path), why))?;
+        fs::create_dir_all(&path).map_err(|why| {
+            Error::file("making a stage's folder", files::name(&path), &why).with_source(why)
+        })?;
         let folder = Self { path };
         if !folder.file("inputs.json").exists() {
             folder.write("inputs.json", inputs.to_string().as_bytes())?;
@@ -93,7 +94,7 @@ impl StageFolder {
     pub fn complete(&self, weights: &Weights, record: &Record) -> Result<()> {
         self.write("weights.safetensors", &safetensors::write(weights)?)?;
         let text = serde_json::to_vec(record)
-            .map_err(|why| Error::file("writing a stage's result", "result.json", why))?;
+            .map_err(|why| Error::file("writing a stage's result", "result.json", &why).with_source(why))?;
         self.write("result.json", &text)?;
         drop(fs::remove_dir_all(self.file("checkpoints")));
         Ok(())

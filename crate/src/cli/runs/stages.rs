@@ -89,7 +89,7 @@ impl Runner<'_> {
             };
             path = folder.weights_path();
             let weights = files::read_weights(&path)?;
-            let layers = weights.matrices(false).map_err(|error| error.in_file(&files::name(&path)))?;
+            let layers = weights.matrices(false).map_err(|error| error.with_path(&files::name(&path)))?;
             done.push(Done::new(stage, id.clone(), record, &layers, &self.recipe.hardware));
             start = Start { id: Value::from(id), weights: Some(weights) };
         }
@@ -129,7 +129,7 @@ impl Runner<'_> {
                 return Ok(None);
             }
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::file("waiting", files::name(folder.path()), "interrupted"));
+                return Err(Error::operation("waiting", files::name(folder.path()), "interrupted"));
             }
             if !said {
                 self.say(&format!("stage {}: another process works on it; waiting", stage.name));
@@ -155,7 +155,7 @@ impl Runner<'_> {
             (Work::Prune(spec), Some(start)) => self.prune(spec, start),
             (Work::Prune(_), None) => Err(Error::field("weights", "", "there is nothing to prune yet")),
         };
-        let (weights, record) = done.map_err(|error| in_stage(error, &stage.name))?;
+        let (weights, record) = done.map_err(|error| error.with_stage(&stage.name))?;
         folder.complete(&weights, &record)?;
         let Evaluation { accuracy, loss, .. } = record.evaluation;
         self.say(&format!("stage {}: accuracy {accuracy:.2} %, loss {loss:.4}", stage.name));
@@ -268,15 +268,6 @@ impl Runner<'_> {
 /// Weights that a recipe names.
 fn read_start(file: &str) -> Result<Start> {
     let bytes = files::read("reading weights", Path::new(file))?;
-    let weights = Weights::from_bytes(&bytes).map_err(|error| error.in_file(file))?;
+    let weights = Weights::from_bytes(&bytes).map_err(|error| error.with_path(file))?;
     Ok(Start { id: Value::from(identity_of_file(&bytes)), weights: Some(weights) })
-}
-
-/// The same error, with the stage that it stopped.
-fn in_stage(error: Error, stage: &str) -> Error {
-    match error {
-        Error::Diverged { step, why } => Error::Diverged { step, why: format!("stage {stage}: {why}") },
-        Error::Field { field, value, why } => Error::field(format!("{stage}.{field}"), value, why),
-        other => other,
-    }
 }

@@ -201,11 +201,11 @@ fn open(base: &TrainConfig, fields: &Map<String, Value>, job: &Job) -> Result<Tr
     let memory = files::available_memory();
     let session = Trainer::new(spec, hardware, data, compute, memory, weights.as_ref());
     let mut session = session.map_err(|error| match &path {
-        Some(path) => error.in_file(&files::name(path)),
+        Some(path) => error.with_path(&files::name(path)),
         None => error,
     })?;
     if let Some((masks, name)) = masks {
-        pollster::block_on(session.set_masks(&masks)).map_err(|error| error.in_file(&name))?;
+        pollster::block_on(session.set_masks(&masks)).map_err(|error| error.with_path(&name))?;
     }
     Ok(session)
 }
@@ -245,7 +245,7 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-        .map_err(|why| Error::file("listening for signals", "process", why))?;
+        .map_err(|why| Error::operation("listening for signals", "process", why))?;
     Ok(stop)
 }
 
@@ -330,8 +330,8 @@ async fn finish(session: &Trainer, folder: &RunFolder) -> Result<Report> {
     let layers = weights.matrices(false)?;
     let report = workflow::report(session, &layers);
     folder.write("weights.safetensors", &safetensors::write(&weights)?)?;
-    let text =
-        serde_json::to_vec(&report).map_err(|why| Error::file("writing a result", "report.json", why))?;
+    let text = serde_json::to_vec(&report)
+        .map_err(|why| Error::file("writing a result", "report.json", &why).with_source(why))?;
     folder.write("report.json", &text)?;
     Ok(report)
 }

@@ -147,7 +147,7 @@ pub fn list_training<R: Read + Seek>(
             let span = Some((tar.offset + member.offset, length));
             listing.push(Place { container, name: member.name(), span, label })
         });
-        listed.map_err(|error| error.in_file(&format!("{container}, {class}.tar")))?;
+        listed.map_err(|error| error.with_path(&format!("{container}, {class}.tar")))?;
     }
     Ok(archives.into_iter().map(|(class, _)| class).collect())
 }

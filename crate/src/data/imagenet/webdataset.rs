@@ -31,7 +31,7 @@ pub fn list_shard(shard: impl Read + Seek, container: &str, listing: &mut Listin
         }
         Ok(())
     })
-    .map_err(|error| error.in_file(container))?;
+    .map_err(|error| error.with_path(container))?;
     let mut largest = None;
     for (key, member) in images {
         let &label = labels.get(&key).ok_or_else(|| fail(&key, "it has no .cls"))?;

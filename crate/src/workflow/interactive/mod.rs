@@ -218,7 +218,7 @@ impl InteractiveRun {
     /// as it was.
     pub async fn prune(&mut self, choice: Choice, images: usize) -> Result<()> {
         if self.earlier.is_some() {
-            return Err(Error::order("pruning", "the network is pruned already: undo that first"));
+            return Err(Error::invalid_state("pruning", "the network is pruned already: undo that first"));
         }
         self.refresh().await?;
         let hardware = self.session.hardware().clone();
@@ -258,7 +258,7 @@ impl InteractiveRun {
     /// When the network is not pruned, a field can't be had, or the device fails.
     pub async fn finetune(&mut self, fields: &Map<String, Value>) -> Result<()> {
         let Some(earlier) = &self.earlier else {
-            return Err(Error::order("fine-tuning", "the network is not pruned yet"));
+            return Err(Error::invalid_state("fine-tuning", "the network is not pruned yet"));
         };
         let (spec, _) = apply(&earlier.spec.for_finetuning(), self.session.hardware(), fields)?;
         let weights = self.session.weights().await?;
@@ -280,7 +280,7 @@ impl InteractiveRun {
     /// When nothing is pruned.
     pub async fn undo(&mut self) -> Result<()> {
         let Some(earlier) = &self.earlier else {
-            return Err(Error::order("undoing", "nothing is pruned"));
+            return Err(Error::invalid_state("undoing", "nothing is pruned"));
         };
         Checkpoint::read(&earlier.trained)?.restore(&mut self.session)?;
         self.earlier = None;
