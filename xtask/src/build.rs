@@ -3,19 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Result, on_file};
+use crate::cmd::Cmd;
+use crate::env::BuildEnv;
+use crate::error::{Result, file_error};
 use crate::modules::{self, Module};
 use crate::notices;
-use crate::process::Program;
 use crate::progress::Progress;
 use crate::setup;
-use crate::steps::{self, Part, Step};
-use crate::workshop::Workshop;
+use crate::steps::{self, Artifact, Step};
 
-/// The npm package that holds wasm-opt.
+/// The npm package that contains wasm-opt.
 const BINARYEN: &str = "binaryen@132.0.0";
 
-/// What Rust's wasm may use by default, and SIMD; anything else wasm-opt must not introduce.
+/// What Rust's wasm uses by default, and SIMD; wasm-opt must not introduce anything else.
 const WASM_FEATURES: [&str; 7] = [
     "--enable-simd",
     "--enable-bulk-memory",
@@ -26,70 +26,68 @@ const WASM_FEATURES: [&str; 7] = [
     "--enable-multivalue",
 ];
 
-/// Sets up, builds both modules, writes the site.
-pub fn run(workshop: &mut Workshop, optimize: bool) -> Result<bool> {
-    let mut steps = setup::for_rust();
-    steps.extend(setup::for_node());
-    steps.extend(setup::for_wasm());
+/// Sets up, builds both modules and writes the site.
+pub fn run(env: &mut BuildEnv, optimize: bool) -> Result<bool> {
+    let mut steps = setup::rust_steps();
+    steps.extend(setup::node_steps());
+    steps.extend(setup::wasm_steps());
     steps.extend([modules::build_step(Module::Cpu), modules::build_step(Module::WebGpu), site_step()]);
     if optimize {
         steps.extend([Module::Cpu, Module::WebGpu].map(optimize_step));
     }
-    let summary = steps::run_all(workshop, steps);
+    let summary = steps::run_all(env, steps);
     summary.print();
     Ok(summary.passed())
 }
 
-/// The step that writes `dist/` from the modules that are there.
+/// The step that writes `dist/` with the modules built so far.
 pub fn site_step<'a>() -> Step<'a> {
-    let work = |workshop: &mut Workshop, progress: &mut Progress| {
-        workshop.npm().args(["run", "build"]).run(progress)?;
-        progress.say("third-party notices");
-        let path = workshop.root.join("dist/THIRD-PARTY-NOTICES.txt");
-        let notices = notices::collect(workshop)?;
-        fs::write(&path, &notices.text).map_err(on_file("write", &path))?;
+    let action = |env: &mut BuildEnv, progress: &mut Progress| {
+        env.npm().args(["run", "build"]).run(progress)?;
+        progress.status("third-party notices");
+        let path = env.root.join("dist/THIRD-PARTY-NOTICES.txt");
+        let notices = notices::collect(env)?;
+        fs::write(&path, &notices.text).map_err(file_error("write", &path))?;
         Ok(format!("dist/, with notices of {} third-party packages", notices.packages))
     };
-    Step::new("Site", work).needs(&[Part::Node, Part::CpuModule])
+    Step::new("Site", action).needs(&[Artifact::Node, Artifact::CpuModule]).provides(Artifact::Site)
 }
 
 fn optimize_step<'a>(module: Module) -> Step<'a> {
-    let work = move |workshop: &mut Workshop, progress: &mut Progress| {
-        let wasm_opt = find_wasm_opt(workshop, progress)?;
-        let wasm = workshop.root.join("dist/pkg").join(module.name()).join("crossdub_bg.wasm");
-        let smaller = wasm.with_extension("wasm.new");
-        progress.say("wasm-opt -Oz, some minutes");
-        let run = Program::new(wasm_opt).args(["-Oz"]).args(WASM_FEATURES).args([wasm.as_path()]);
-        run.args([Path::new("--output"), smaller.as_path()]).run(progress)?;
-        let size = |path: &Path| fs::metadata(path).map(|file| file.len() as f64 / 1e6).unwrap_or_default();
-        let (before, after) = (size(&wasm), size(&smaller));
-        fs::rename(&smaller, &wasm).map_err(on_file("move", &smaller))?;
+    let action = move |env: &mut BuildEnv, progress: &mut Progress| {
+        let wasm_opt = find_wasm_opt(env, progress)?;
+        let wasm = env.root.join("dist/pkg").join(module.name()).join("crossdub_bg.wasm");
+        let optimized = wasm.with_extension("wasm.new");
+        progress.status("wasm-opt -Oz, several minutes");
+        let wasm_opt = Cmd::new(wasm_opt).args(["-Oz"]).args(WASM_FEATURES).args([wasm.as_path()]);
+        wasm_opt.args([Path::new("--output"), optimized.as_path()]).run(progress)?;
+        let megabytes =
+            |path: &Path| fs::metadata(path).map(|file| file.len() as f64 / 1e6).unwrap_or_default();
+        let (before, after) = (megabytes(&wasm), megabytes(&optimized));
+        fs::rename(&optimized, &wasm).map_err(file_error("move", &optimized))?;
         Ok(format!("{before:.1} MB to {after:.1} MB"))
     };
-    let step = Step::new(format!("wasm-opt, {}", module.title()), work);
+    let step = Step::new(format!("wasm-opt, {}", module.title()), action);
     match module {
-        Module::Cpu => step.needs(&[Part::Node, Part::CpuModule]),
-        Module::WebGpu => step.needs(&[Part::Node, Part::WebGpuModule]),
+        Module::Cpu => step.needs(&[Artifact::Site, Artifact::CpuModule]),
+        Module::WebGpu => step.needs(&[Artifact::Site, Artifact::WebGpuModule]),
     }
 }
 
-/// The one among the page's packages, or one in the tools folder, installed there when missing.
-fn find_wasm_opt(workshop: &Workshop, progress: &mut Progress) -> Result<PathBuf> {
-    let folder = workshop.tools().join("binaryen");
-    let in_packages = |root: &Path| root.join("node_modules/.bin/wasm-opt");
+/// wasm-opt from the page's packages or from the tools folder, where it is installed if missing.
+fn find_wasm_opt(env: &BuildEnv, progress: &mut Progress) -> Result<PathBuf> {
+    let tools = env.tools_dir().join("binaryen");
+    let wasm_opt_in = |dir: &Path| dir.join("node_modules/.bin/wasm-opt");
     if let Some(found) =
-        [&workshop.root, &folder].map(|root| in_packages(root)).into_iter().find(|path| path.exists())
+        [&env.root, &tools].map(|dir| wasm_opt_in(dir)).into_iter().find(|path| path.exists())
     {
         return Ok(found);
     }
-    progress.say(format!("npm install {BINARYEN}"));
-    fs::create_dir_all(&folder).map_err(on_file("create", &folder))?;
-    let npm = workshop
-        .npm()
-        .args(["install", "--no-audit", "--no-fund", "--prefix"])
-        .args([&folder])
-        .args([BINARYEN]);
-    let by_hand = format!("npm install --no-save {BINARYEN}");
-    npm.run(progress).map_err(|failure| failure.or_by_hand("wasm-opt can't be installed", &by_hand))?;
-    Ok(in_packages(&folder))
+    progress.status(format!("npm install {BINARYEN}"));
+    fs::create_dir_all(&tools).map_err(file_error("create", &tools))?;
+    let npm =
+        env.npm().args(["install", "--no-audit", "--no-fund", "--prefix"]).args([&tools]).args([BINARYEN]);
+    let manual = format!("npm install --no-save {BINARYEN}");
+    npm.run(progress).map_err(|error| error.with_manual_command("can't install wasm-opt", &manual))?;
+    Ok(wasm_opt_in(&tools))
 }

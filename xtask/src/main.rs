@@ -1,45 +1,49 @@
-//! `cargo xtask`: set-up and every chore of Crossdub. This file only reads the arguments.
+//! `cargo xtask`: sets Crossdub up and runs its development tasks. This file only reads the arguments.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! | --- | --- |
-//! | [`failure`], [`process`], [`progress`] | the one error type; running programs; saying how far they are |
-//! | [`workshop`] | the checkout, the caches, and how each program is called in them |
-//! | [`steps`] | numbered steps, what each needs, and the summary |
-//! | [`setup`] | what must be installed first |
+//! | [`error`], [`cmd`], [`processes`], [`progress`] | the one error type; running and stopping programs; showing progress |
+//! | [`env`] | the checkout, the caches, and how programs are called in them |
+//! | [`steps`] | numbered steps, their dependencies and the summary |
+//! | [`setup`] | installs what a step needs |
 //! | [`modules`] | the two WebAssembly modules |
-//! | [`demo`], [`test`], [`build`], [`bench`] | the chores |
+//! | [`demo`], [`test`], [`build`], [`bench`], [`fuzz`] | the tasks |
+//! | [`checks`] | the checks of `test` and `check` |
 //! | [`notices`] | licences of what the site ships |
-#![expect(clippy::print_stdout, reason = "telling the person at the terminal is this program's work")]
+#![expect(clippy::print_stdout, reason = "this program reports to the terminal")]
 
 mod bench;
 mod build;
+mod checks;
+mod cmd;
 mod demo;
-mod failure;
+mod env;
+mod error;
+mod fuzz;
 mod modules;
 mod notices;
-mod process;
+mod processes;
 mod progress;
 mod setup;
 mod steps;
 mod test;
-mod workshop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Every chore of Crossdub. Each installs what it needs first, and skips what is already there.
+/// Development tasks of Crossdub. Each installs what it needs first and skips what is already there.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
-    chore: Chore,
+    task: Task,
 }
 
 #[derive(Subcommand)]
-enum Chore {
-    /// Build the page, serve it and open it; the WebGPU module follows while the page is already open
+enum Task {
+    /// Build the page, serve it and open it; the WebGPU module is built while the page is already open
     Demo {
         /// Folder of CIFAR-10's binary files (data_batch_1.bin to data_batch_5.bin, test_batch.bin) to offer to the page
         #[arg(long, value_name = "DIR")]
@@ -53,11 +57,11 @@ enum Chore {
     },
     /// Run every check, cheapest first; the last line says how many passed
     Test {
-        /// Leave out what needs the WebGPU module, which takes longest to build
+        /// Leave out what needs the WebGPU module or cargo-deny, which take longest to build
         #[arg(long)]
         quick: bool,
     },
-    /// Run the checks that take seconds: format, clippy, types, Rust tests
+    /// Run the checks that take seconds: formatting, lints, types, unit tests
     Check,
     /// Write the static site to dist/, with both modules and the third-party notices
     Build {
@@ -65,26 +69,42 @@ enum Chore {
         #[arg(long)]
         optimize: bool,
     },
-    /// Measure, print ratios, and write docs/measurements.md
-    Bench,
+    /// Measure beside other tools, print the ratios, and write docs/measurements.md
+    Bench {
+        /// Measure only this, and write nothing
+        #[arg(long, value_enum, value_name = "NAME")]
+        only: Option<bench::Group>,
+        /// Print one JSON object, and write nothing
+        #[arg(long)]
+        json: bool,
+    },
+    /// Feed random input to everything that reads untrusted bytes
+    Fuzz {
+        /// Run only this target [default: all of them]
+        target: Option<String>,
+        /// Run each target this long
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u64,
+    },
 }
 
 fn main() -> ExitCode {
-    process::stop_descendants_on_signal();
-    let chore = Arguments::parse().chore;
-    let result = workshop::Workshop::open().and_then(|mut workshop| match chore {
-        Chore::Demo { data, port, no_open } => demo::run(&mut workshop, data, port, !no_open),
-        Chore::Test { quick } => test::run(&mut workshop, quick),
-        Chore::Check => test::check(&mut workshop),
-        Chore::Build { optimize } => build::run(&mut workshop, optimize),
-        Chore::Bench => bench::run(&mut workshop),
+    processes::stop_descendants_on_signal();
+    let task = Arguments::parse().task;
+    let result = env::BuildEnv::find().and_then(|mut env| match task {
+        Task::Demo { data, port, no_open } => demo::run(&mut env, data, port, !no_open),
+        Task::Test { quick } => test::run(&mut env, quick),
+        Task::Check => test::check(&mut env),
+        Task::Build { optimize } => build::run(&mut env, optimize),
+        Task::Bench { only, json } => bench::run(&mut env, only, json),
+        Task::Fuzz { target, seconds } => fuzz::run(&mut env, target, seconds),
     });
-    process::stop_descendants();
+    processes::stop_descendants();
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(failure) => {
-            eprintln!("error: {failure}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,21 +1,21 @@
-//! The two WebAssembly modules: built by wasm-pack, put into `pkg/` whole.
+//! The two WebAssembly modules: wasm-pack builds them, and each replaces its folder in `pkg/` in one go.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Result, on_file};
-use crate::process::Program;
+use crate::cmd::Cmd;
+use crate::env::BuildEnv;
+use crate::error::{Result, file_error};
 use crate::progress::Progress;
-use crate::steps::{Part, Step};
-use crate::workshop::Workshop;
+use crate::steps::{Artifact, Step};
 
-/// One of the two modules that come from the one crate.
+/// One of the two modules built from the crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Module {
-    /// Burn's portable CPU backend: what the page loads at once.
+    /// Burn's portable CPU backend, which the page loads first.
     Cpu,
-    /// Burn's WebGPU backend: what it loads when the browser has an adapter.
+    /// Burn's WebGPU backend, which the page loads if the browser has an adapter.
     WebGpu,
 }
 
@@ -28,7 +28,7 @@ impl Module {
         }
     }
 
-    /// How it is called on the terminal.
+    /// Its name in messages.
     pub fn title(self) -> &'static str {
         match self {
             Self::Cpu => "CPU",
@@ -36,68 +36,67 @@ impl Module {
         }
     }
 
-    /// What its build gives to later steps.
-    pub fn part(self) -> Part {
+    /// What its build provides to later steps.
+    pub fn artifact(self) -> Artifact {
         match self {
-            Self::Cpu => Part::CpuModule,
-            Self::WebGpu => Part::WebGpuModule,
+            Self::Cpu => Artifact::CpuModule,
+            Self::WebGpu => Artifact::WebGpuModule,
         }
     }
 
-    /// Cargo's options, features and profile: the same for the page, its tests, clippy and `wasm-pack test`, so that Burn
-    /// is compiled once.
-    pub fn options(self, workshop: &Workshop) -> Vec<OsString> {
+    /// Cargo's features and profile, the same for the page, its tests, clippy and `wasm-pack test`, so that Burn is
+    /// compiled once.
+    pub fn cargo_args(self, env: &BuildEnv) -> Vec<OsString> {
         let features = match self {
             Self::Cpu => "web,cpu",
             Self::WebGpu => "web,webgpu",
         };
-        let profile = workshop.root.join("crate/wasm-profile.toml").into_os_string();
+        let profile = env.root.join("crate/wasm-profile.toml").into_os_string();
         vec!["--config".into(), profile, "--no-default-features".into(), "--features".into(), features.into()]
     }
 }
 
 /// The step that builds a module.
 pub fn build_step<'a>(module: Module) -> Step<'a> {
-    Step::new(format!("{} module", module.title()), move |workshop, progress| {
-        build(workshop, progress, module)
-    })
-    .needs(&[Part::Rust, Part::WasmTarget, Part::WasmTools])
-    .gives(module.part())
+    Step::new(format!("{} module", module.title()), move |env, progress| build(env, progress, module))
+        .needs(&[Artifact::Rust, Artifact::WasmTarget, Artifact::WasmTools])
+        .provides(module.artifact())
 }
 
-/// Builds a module. wasm-pack writes beside the old one, which is then replaced: an open page never loads half of it.
-fn build(workshop: &Workshop, progress: &mut Progress, module: Module) -> Result<String> {
-    progress.crates_at_most(workshop.module_crates(module));
-    let pkg = workshop.root.join("pkg");
+/// Builds beside the old module, then swaps: an open page never loads half of a module.
+fn build(env: &BuildEnv, progress: &mut Progress, module: Module) -> Result<String> {
+    progress.count_crates(env.module_crate_count(module));
+    let pkg = env.root.join("pkg");
     let new = pkg.join(format!(".{}-new", module.name()));
-    remove(&new)?;
-    wasm_pack_build(workshop, &new, module).run(progress)?;
-    replace(&new, &pkg.join(module.name()))?;
+    remove_dir(&new)?;
+    wasm_pack_build(env, &new, module).run(progress)?;
+    replace_dir(&new, &pkg.join(module.name()))?;
     let wasm = pkg.join(module.name()).join("crossdub_bg.wasm");
-    let size = fs::metadata(&wasm).map_err(on_file("read", &wasm))?.len();
+    let size = fs::metadata(&wasm).map_err(file_error("read", &wasm))?.len();
     Ok(format!("pkg/{}, {:.1} MB", module.name(), size as f64 / 1e6))
 }
 
-fn wasm_pack_build(workshop: &Workshop, out: &Path, module: Module) -> Program {
-    let wasm_pack =
-        workshop.wasm("wasm-pack").args(["build", "crate", "--release", "--target", "web", "--out-dir"]);
-    let wasm_pack = wasm_pack.args([out]).args(["--out-name", "crossdub", "--mode", "no-install"]);
-    wasm_pack.args(["--no-pack", "--no-opt", "--no-gitignore", "--"]).args(module.options(workshop))
+fn wasm_pack_build(env: &BuildEnv, out: &Path, module: Module) -> Cmd {
+    let wasm_pack = env.wasm_cmd("wasm-pack").args(["build", "crate", "--release", "--target", "web"]);
+    let wasm_pack = wasm_pack.args(["--out-dir".as_ref(), out.as_os_str()]);
+    let wasm_pack = wasm_pack.args(["--out-name", "crossdub", "--mode", "no-install"]);
+    wasm_pack.args(["--no-pack", "--no-opt", "--no-gitignore", "--"]).args(module.cargo_args(env))
 }
 
-/// Puts a new folder in an old one's place.
-pub fn replace(new: &Path, place: &Path) -> Result<()> {
-    let mut aside = place.as_os_str().to_owned();
-    aside.push(".old");
-    let aside = PathBuf::from(aside);
-    remove(&aside)?;
+/// Moves the folder `new` to `place`, which it replaces.
+fn replace_dir(new: &Path, place: &Path) -> Result<()> {
+    let mut old = place.as_os_str().to_owned();
+    old.push(".old");
+    let old = PathBuf::from(old);
+    remove_dir(&old)?;
     if place.exists() {
-        fs::rename(place, &aside).map_err(on_file("move", place))?;
+        fs::rename(place, &old).map_err(file_error("move", place))?;
     }
-    fs::rename(new, place).map_err(on_file("move", new))?;
-    remove(&aside)
+    fs::rename(new, place).map_err(file_error("move", new))?;
+    remove_dir(&old)
 }
 
-fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() { fs::remove_dir_all(folder).map_err(on_file("remove", folder)) } else { Ok(()) }
+/// Removes a folder if it exists.
+pub fn remove_dir(dir: &Path) -> Result<()> {
+    if dir.exists() { fs::remove_dir_all(dir).map_err(file_error("remove", dir)) } else { Ok(()) }
 }

@@ -1,5 +1,7 @@
-//! Licences of everything that the site ships: the crates compiled into the modules and the packages bundled
-//! into the page. Equal texts are written once, with all that use them.
+//! Licences of everything that the site ships: the crates compiled into the modules and the npm packages bundled into
+//! the page. Equal texts are written once, with the list of packages that use them.
+//!
+//! `cargo-about` would cover only the crates, and it takes minutes to install on every machine that builds the site.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,18 +9,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::failure::{Failure, Result, on_file};
+use crate::env::{BuildEnv, WASM_TARGET};
+use crate::error::{Error, Result, file_error};
 use crate::modules::Module;
-use crate::workshop::{WASM_TARGET, Workshop};
 
-const RULE: &str = "================================================================================";
-const LICENCE_FILES: [&str; 6] = ["license", "licence", "copying", "copyright", "notice", "unlicense"];
+const SEPARATOR: &str = "================================================================================";
+const LICENCE_FILE_PREFIXES: [&str; 6] =
+    ["license", "licence", "copying", "copyright", "notice", "unlicense"];
 
-/// The file's text, and how many packages it names.
+/// The notices file.
 pub struct Notices {
-    /// The whole file.
+    /// The file's text.
     pub text: String,
-    /// Third-party packages named in it.
+    /// How many third-party packages it lists.
     pub packages: usize,
 }
 
@@ -27,17 +30,17 @@ struct Package {
     name: String,
     version: String,
     licence: String,
-    address: String,
+    url: String,
     texts: Vec<String>,
 }
 
-/// Reads both package managers' lists and the licence files of the packages in them.
-pub fn collect(workshop: &Workshop) -> Result<Notices> {
-    let mut packages = crates(workshop)?;
-    packages.extend(node_packages(workshop)?);
+/// Collects the packages from cargo and npm, with their licence files.
+pub fn collect(env: &BuildEnv) -> Result<Notices> {
+    let mut packages = crates(env)?;
+    packages.extend(node_packages(env)?);
     // Some of Burn's crates offer Apache-2.0 without its text, which is the same everywhere.
-    let apache = workshop.root.join("LICENSE-APACHE");
-    let apache = tidy(&fs::read_to_string(&apache).map_err(on_file("read", &apache))?);
+    let apache = env.root.join("LICENSE-APACHE");
+    let apache = normalize(&fs::read_to_string(&apache).map_err(file_error("read", &apache))?);
     for package in &mut packages {
         if package.texts.is_empty() && package.licence.contains("Apache-2.0") {
             package.texts.push(apache.clone());
@@ -48,95 +51,87 @@ pub fn collect(workshop: &Workshop) -> Result<Notices> {
     Ok(Notices { text: write(&packages), packages: packages.len() })
 }
 
-/// The crates compiled into either module: neither build scripts nor macros, which run at build time only.
-fn crates(workshop: &Workshop) -> Result<Vec<Package>> {
+/// The crates compiled into either module, without build scripts and macros, which run only at build time.
+fn crates(env: &BuildEnv) -> Result<Vec<Package>> {
     let mut wanted = BTreeSet::new();
     for module in [Module::Cpu, Module::WebGpu] {
-        let tree = workshop.cargo().args([
-            "tree",
-            "--package",
-            "crossdub",
-            "--target",
-            WASM_TARGET,
-            "--prefix",
-            "none",
-        ]);
-        let tree = tree.args(["--edges", "normal,no-proc-macro"]).args(module.options(workshop));
-        let list = tree.answer().ok_or_else(|| Failure::new("`cargo tree` failed"))?;
+        let tree =
+            env.cargo().args(["tree", "--package", "crossdub", "--target", WASM_TARGET, "--prefix", "none"]);
+        let tree = tree.args(["--edges", "normal,no-proc-macro"]).args(module.cargo_args(env));
+        let list = tree.stdout().ok_or_else(|| Error::new("`cargo tree` failed"))?;
         wanted.extend(list.lines().filter_map(name_and_version));
     }
-    let metadata =
-        workshop.cargo().args(["metadata", "--format-version", "1", "--filter-platform", WASM_TARGET]);
-    let metadata = metadata.answer().ok_or_else(|| Failure::new("`cargo metadata` failed"))?;
-    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| Failure::new(error.to_string()))?;
+    let metadata = env.cargo().args(["metadata", "--format-version", "1", "--filter-platform", WASM_TARGET]);
+    let metadata = metadata.stdout().ok_or_else(|| Error::new("`cargo metadata` failed"))?;
+    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| Error::new(error.to_string()))?;
     let all = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    // Those of the workspace itself have no source.
+    // Packages of the workspace itself have no source.
     let third_party = all.iter().filter(|package| !package["source"].is_null());
     let packages = third_party.filter_map(|package| {
-        let folder = PathBuf::from(text(&package["manifest_path"])).parent()?.to_path_buf();
+        let dir = PathBuf::from(string(&package["manifest_path"])).parent()?.to_path_buf();
         let package = Package {
-            name: text(&package["name"]),
-            version: text(&package["version"]),
-            licence: text(&package["license"]),
-            address: text(&package["repository"]),
-            texts: licence_texts(&folder),
+            name: string(&package["name"]),
+            version: string(&package["version"]),
+            licence: string(&package["license"]),
+            url: string(&package["repository"]),
+            texts: licence_texts(&dir),
         };
         wanted.contains(&(package.name.clone(), package.version.clone())).then_some(package)
     });
     Ok(packages.collect())
 }
 
-/// The packages that Vite may bundle: production dependencies and theirs.
-fn node_packages(workshop: &Workshop) -> Result<Vec<Package>> {
-    let list = workshop.npm().args(["ls", "--omit=dev", "--all", "--parseable"]).answer();
-    let list = list.ok_or_else(|| Failure::new("`npm ls` failed; run by hand: npm ci"))?;
-    let folders = list.lines().map(Path::new).filter(|folder| *folder != workshop.root);
-    Ok(folders.filter_map(node_package).collect())
+/// The packages that Vite may bundle: production dependencies, direct and indirect.
+fn node_packages(env: &BuildEnv) -> Result<Vec<Package>> {
+    let list = env.npm().args(["ls", "--omit=dev", "--all", "--parseable"]).stdout();
+    let list = list.ok_or_else(|| Error::new("`npm ls` failed; run by hand: npm ci"))?;
+    let dirs = list.lines().map(Path::new).filter(|dir| *dir != env.root);
+    Ok(dirs.filter_map(node_package).collect())
 }
 
-fn node_package(folder: &Path) -> Option<Package> {
-    let package: Value = serde_json::from_str(&fs::read_to_string(folder.join("package.json")).ok()?).ok()?;
+fn node_package(dir: &Path) -> Option<Package> {
+    let package: Value = serde_json::from_str(&fs::read_to_string(dir.join("package.json")).ok()?).ok()?;
     Some(Package {
-        name: text(&package["name"]),
-        version: text(&package["version"]),
-        licence: text(&package["license"]),
-        address: text(if package["repository"].is_string() {
+        name: string(&package["name"]),
+        version: string(&package["version"]),
+        licence: string(&package["license"]),
+        url: string(if package["repository"].is_string() {
             &package["repository"]
         } else {
             &package["repository"]["url"]
         }),
-        texts: licence_texts(folder),
+        texts: licence_texts(dir),
     })
 }
 
-fn text(value: &Value) -> String {
+fn string(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// `serde v1.0.0 (*)` as printed by `cargo tree`.
+/// Parses a line of `cargo tree`, such as `serde v1.0.0 (*)`.
 fn name_and_version(line: &str) -> Option<(String, String)> {
     let mut words = line.split_whitespace();
     Some((words.next()?.to_owned(), words.next()?.strip_prefix('v')?.to_owned()))
 }
 
-fn licence_texts(folder: &Path) -> Vec<String> {
-    let Ok(files) = folder.read_dir() else { return Vec::new() };
+fn licence_texts(dir: &Path) -> Vec<String> {
+    let Ok(files) = dir.read_dir() else { return Vec::new() };
     let mut paths: Vec<PathBuf> =
         files.flatten().map(|file| file.path()).filter(|path| is_licence(path)).collect();
     paths.sort();
-    paths.iter().filter_map(|path| fs::read_to_string(path).ok()).map(|text| tidy(&text)).collect()
+    paths.iter().filter_map(|path| fs::read_to_string(path).ok()).map(|text| normalize(&text)).collect()
 }
 
 fn is_licence(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    // Not a source file that happens to be called so.
+    // Skips source files, such as `license.rs`.
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let code = matches!(extension.as_deref(), Some("rs" | "js" | "ts" | "json" | "toml" | "html" | "py"));
-    path.is_file() && !code && LICENCE_FILES.iter().any(|start| name.starts_with(start))
+    path.is_file() && !code && LICENCE_FILE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Line ends and outer blank lines differ between copies of one text.
-fn tidy(text: &str) -> String {
+/// Removes differences in line ends and outer blank lines between copies of one text.
+fn normalize(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     lines.join("\n").trim_matches('\n').to_owned()
 }
@@ -149,14 +144,14 @@ fn write(packages: &[Package]) -> String {
     let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for package in packages {
         let title = format!("{} {}", package.name, package.version);
-        let without = if package.texts.is_empty() { " (its package holds no licence text)" } else { "" };
-        file.push_str(&format!("{title}: {}{without}, {}\n", package.licence, package.address));
+        let without = if package.texts.is_empty() { " (the package contains no licence text)" } else { "" };
+        file.push_str(&format!("{title}: {}{without}, {}\n", package.licence, package.url));
         for text in &package.texts {
             users.entry(text).or_default().push(title.clone());
         }
     }
     for (text, users) in users {
-        file.push_str(&format!("\n{RULE}\n{}\n{RULE}\n\n{text}\n", users.join(", ")));
+        file.push_str(&format!("\n{SEPARATOR}\n{}\n{SEPARATOR}\n\n{text}\n", users.join(", ")));
     }
     file
 }
@@ -166,9 +161,9 @@ mod tests {
     use super::*;
 
     fn package(name: &str, texts: &[&str]) -> Package {
-        let texts = texts.iter().map(|text| tidy(text)).collect();
-        let [version, licence, address] = ["1.0.0", "MIT", "https://example.org"].map(str::to_owned);
-        Package { name: name.to_owned(), version, licence, address, texts }
+        let texts = texts.iter().map(|text| normalize(text)).collect();
+        let [version, licence, url] = ["1.0.0", "MIT", "https://example.org"].map(str::to_owned);
+        Package { name: name.to_owned(), version, licence, url, texts }
     }
 
     #[test]
@@ -184,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn a_package_without_a_text_is_still_named() {
+    fn package_without_licence_text_is_listed() {
         let file = write(&[package("bare", &[])]);
-        assert!(file.contains("bare 1.0.0: MIT (its package holds no licence text), https://example.org"));
+        assert!(file.contains("bare 1.0.0: MIT (the package contains no licence text), https://example.org"));
     }
 
     #[test]
-    fn tree_lines_name_a_package_and_its_version() {
+    fn tree_lines_are_parsed() {
         assert_eq!(name_and_version("serde v1.0.229 (*)"), Some(("serde".to_owned(), "1.0.229".to_owned())));
         assert_eq!(name_and_version(""), None);
     }

@@ -1,100 +1,118 @@
-//! What the person at the terminal sees while a step runs: elapsed time and the crates compiled so far.
+//! The line shown while a step runs: elapsed time and the number of crates compiled so far.
+//!
+//! `indicatif` would replace little more than `draw`, and a newcomer waits for xtask to compile before anything else.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Without a terminal (in CI) a long step says every so often that it is alive.
-const QUIET_FOR: Duration = Duration::from_secs(30);
+/// Without a terminal (in CI), how often a long step prints that it is still running.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
+/// On a terminal, how often the line is redrawn.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
+/// Characters of detail that fit on a terminal's line.
+const DETAIL_WIDTH: usize = 60;
 
-/// The running step's line.
+/// Set when standard output is reserved for a JSON object.
+static TO_STDERR: AtomicBool = AtomicBool::new(false);
+
+/// Sends all progress to standard error from now on.
+pub fn use_stderr() {
+    TO_STDERR.store(true, Ordering::SeqCst);
+}
+
+/// Prints a line where progress goes.
+pub fn print_line(line: &str) {
+    write(&format!("{line}\n"));
+}
+
+fn write(text: &str) {
+    // A terminal that went away is no reason to stop the work.
+    if TO_STDERR.load(Ordering::SeqCst) {
+        let _ = stderr().write_all(text.as_bytes());
+    } else {
+        let mut stdout = stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+}
+
+/// Progress of the running step.
 pub struct Progress {
     title: String,
     started: Instant,
-    shown: Instant,
+    last_draw: Instant,
     terminal: bool,
     silent: bool,
     compiled: usize,
-    at_most: Option<usize>,
+    max_crates: Option<usize>,
     detail: String,
 }
 
 impl Progress {
-    /// Starts a line, such as `[ 3/12] Clippy`.
+    /// Starts a step's line, such as `[ 3/12] Clippy`.
     pub fn start(title: String) -> Self {
-        let now = Instant::now();
-        let terminal = std::io::stdout().is_terminal();
-        let progress = Self {
-            title,
-            started: now,
-            shown: now,
-            terminal,
-            silent: false,
-            compiled: 0,
-            at_most: None,
-            detail: String::new(),
-        };
+        let terminal =
+            if TO_STDERR.load(Ordering::SeqCst) { stderr().is_terminal() } else { stdout().is_terminal() };
+        let progress = Self { title, terminal, silent: false, ..Self::silent() };
         progress.draw();
         progress
     }
 
-    /// Shows nothing, for questions asked outside a step.
-    #[cfg(test)]
+    /// Progress that is not shown.
     pub fn silent() -> Self {
         let now = Instant::now();
         Self {
             title: String::new(),
             started: now,
-            shown: now,
+            last_draw: now,
             terminal: false,
             silent: true,
             compiled: 0,
-            at_most: None,
+            max_crates: None,
             detail: String::new(),
         }
     }
 
-    /// Says what the step is doing now.
-    pub fn say(&mut self, detail: impl Into<String>) {
+    /// Sets what the step is doing now.
+    pub fn status(&mut self, detail: impl Into<String>) {
         self.detail = detail.into();
         self.draw();
     }
 
-    /// Says of how many crates at most the compiled ones are counted; those already compiled are never counted.
-    pub fn crates_at_most(&mut self, count: Option<usize>) {
+    /// Restarts the count of compiled crates, of which there are at most `max`; crates already built are not counted.
+    pub fn count_crates(&mut self, max: Option<usize>) {
         self.compiled = 0;
-        self.at_most = count;
+        self.max_crates = max;
     }
 
-    /// A program's line: cargo's `Compiling` and `Checking` lines are counted.
-    pub fn line(&mut self, line: &str) {
+    /// Takes one line of a program's output and counts cargo's `Compiling` and `Checking` lines.
+    pub fn observe_line(&mut self, line: &str) {
         let mut words = line.split_whitespace();
         if let (Some("Compiling" | "Checking"), Some(name)) = (words.next(), words.next()) {
-            self.compiled += 1;
-            self.detail = match self.at_most {
-                Some(total) => {
-                    format!("compiled {} of at most {total} crates, now {name}", self.compiled - 1)
-                }
-                _ => format!("compiled {} crates, now {name}", self.compiled - 1),
+            self.detail = match self.max_crates {
+                Some(max) => format!("compiled {} of at most {max} crates, now {name}", self.compiled),
+                None => format!("compiled {} crates, now {name}", self.compiled),
             };
+            self.compiled += 1;
         }
         self.tick();
     }
 
-    /// Time passes: redraws when that is due.
+    /// Redraws if it is time to.
     pub fn tick(&mut self) {
-        let due = if self.terminal { Duration::from_millis(200) } else { QUIET_FOR };
-        if self.shown.elapsed() >= due {
-            self.shown = Instant::now();
+        let interval = if self.terminal { REDRAW_INTERVAL } else { LOG_INTERVAL };
+        if self.last_draw.elapsed() >= interval {
+            self.last_draw = Instant::now();
             self.draw();
         }
     }
 
-    /// Ends the line with the result, and returns how long the step took.
+    /// Ends the line with the result and returns how long the step took.
     pub fn finish(self, result: &str) -> Duration {
-        let took = self.started.elapsed();
+        let elapsed = self.started.elapsed();
         let clear = if self.terminal { "\r\x1b[2K" } else { "" };
-        println!("{clear}{}: {result}, {}", self.title, duration(took));
-        took
+        print_line(&format!("{clear}{}: {result}, {}", self.title, format_duration(elapsed)));
+        elapsed
     }
 
     fn draw(&self) {
@@ -103,17 +121,16 @@ impl Progress {
         }
         let elapsed = self.started.elapsed();
         let detail = if self.detail.is_empty() { "..." } else { &self.detail };
+        let (title, time) = (&self.title, format_duration(elapsed));
         if self.terminal {
-            print!("\r\x1b[2K{} ({}) {}", self.title, duration(elapsed), shorten(detail, 60));
-            // A terminal that went away is no reason to stop the work.
-            let _ = std::io::stdout().flush();
-        } else if elapsed >= QUIET_FOR {
-            println!("{} ({}) {detail}", self.title, duration(elapsed));
+            write(&format!("\r\x1b[2K{title} ({time}) {}", truncate(detail, DETAIL_WIDTH)));
+        } else if elapsed >= LOG_INTERVAL {
+            print_line(&format!("{title} ({time}) {detail}"));
         }
     }
 }
 
-fn shorten(text: &str, width: usize) -> String {
+fn truncate(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         text.to_owned()
     } else {
@@ -122,7 +139,7 @@ fn shorten(text: &str, width: usize) -> String {
 }
 
 /// `0.4 s`, `12 s`, `3 min 05 s`.
-pub fn duration(time: Duration) -> String {
+pub fn format_duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..10 => format!("{:.1} s", time.as_secs_f64()),
@@ -136,25 +153,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_well() {
-        assert_eq!(duration(Duration::from_millis(420)), "0.4 s");
-        assert_eq!(duration(Duration::from_secs(12)), "12 s");
-        assert_eq!(duration(Duration::from_secs(185)), "3 min 05 s");
+    fn durations_are_readable() {
+        assert_eq!(format_duration(Duration::from_millis(420)), "0.4 s");
+        assert_eq!(format_duration(Duration::from_secs(12)), "12 s");
+        assert_eq!(format_duration(Duration::from_secs(185)), "3 min 05 s");
     }
 
     #[test]
-    fn crates_are_counted_from_cargos_lines() {
+    fn crates_are_counted_from_cargo_output() {
         let mut progress = Progress::silent();
-        progress.crates_at_most(Some(7));
-        progress.line("   Compiling burn v0.22.1");
-        progress.line("warning: something");
-        progress.line("    Checking half v2.7.1");
+        progress.count_crates(Some(7));
+        progress.observe_line("   Compiling burn v0.22.1");
+        progress.observe_line("warning: something");
+        progress.observe_line("    Checking half v2.7.1");
         assert_eq!(progress.detail, "compiled 1 of at most 7 crates, now half");
     }
 
     #[test]
-    fn long_details_are_cut_by_characters() {
-        assert_eq!(shorten("ééééé", 3), "éé…");
-        assert_eq!(shorten("abc", 3), "abc");
+    fn long_details_are_truncated_by_characters() {
+        assert_eq!(truncate("ééééé", 3), "éé…");
+        assert_eq!(truncate("abc", 3), "abc");
     }
 }

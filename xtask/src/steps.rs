@@ -1,15 +1,15 @@
-//! Numbered steps: each says what it needs and gives, takes its time, and lands in the summary.
+//! Numbered steps with their dependencies, timing and summary.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::failure::Result;
-use crate::progress::{Progress, duration};
-use crate::workshop::Workshop;
+use crate::env::BuildEnv;
+use crate::error::Result;
+use crate::progress::{Progress, format_duration, print_line};
 
-/// What one step gives and a later one needs.
+/// What one step provides and later ones need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub enum Artifact {
     /// Rust with rustfmt and clippy, and the packages of Cargo.lock.
     Rust,
     /// A toolchain that compiles to wasm.
@@ -19,141 +19,150 @@ pub enum Part {
     /// Node and the packages of package-lock.json.
     Node,
     /// Chromium and its driver.
-    Browser,
+    Chromium,
+    /// Firefox.
+    Firefox,
+    /// The `crossdub` binary.
+    Binary,
+    /// cargo-deny.
+    CargoDeny,
+    /// cargo-fuzz.
+    CargoFuzz,
     /// `pkg/cpu`.
     CpuModule,
     /// `pkg/webgpu`.
     WebGpuModule,
+    /// `dist/`.
+    Site,
     /// The running web server.
     Server,
 }
 
-type Work<'a> = Box<dyn FnOnce(&mut Workshop, &mut Progress) -> Result<String> + 'a>;
+type Action<'a> = Box<dyn FnOnce(&mut BuildEnv, &mut Progress) -> Result<String> + 'a>;
 
-/// One step. Its work returns what to say: a few words, and further lines worth keeping.
+/// One step. Its action returns a few words for the step's line, and further lines to print below it.
 pub struct Step<'a> {
     name: String,
-    needs: &'static [Part],
-    gives: Option<Part>,
-    left_out: bool,
-    work: Work<'a>,
+    needs: &'static [Artifact],
+    provides: Option<Artifact>,
+    skip: Option<&'static str>,
+    action: Action<'a>,
 }
 
 impl<'a> Step<'a> {
-    /// A step that needs nothing.
+    /// A step without dependencies.
     pub fn new(
         name: impl Into<String>,
-        work: impl FnOnce(&mut Workshop, &mut Progress) -> Result<String> + 'a,
+        action: impl FnOnce(&mut BuildEnv, &mut Progress) -> Result<String> + 'a,
     ) -> Self {
-        Self { name: name.into(), needs: &[], gives: None, left_out: false, work: Box::new(work) }
+        Self { name: name.into(), needs: &[], provides: None, skip: None, action: Box::new(action) }
     }
 
-    /// Without these parts the step is skipped.
-    pub fn needs(mut self, parts: &'static [Part]) -> Self {
-        self.needs = parts;
+    /// Skips the step if the step that provides one of these did not succeed.
+    pub fn needs(mut self, artifacts: &'static [Artifact]) -> Self {
+        self.needs = artifacts;
         self
     }
 
-    /// When the step succeeds, this part is there.
-    pub fn gives(mut self, part: Part) -> Self {
-        self.gives = Some(part);
+    /// The artifact that exists once the step has succeeded.
+    pub fn provides(mut self, artifact: Artifact) -> Self {
+        self.provides = Some(artifact);
         self
     }
 
-    /// Skips the step, as `--quick` asks.
-    pub fn left_out_if(mut self, left_out: bool) -> Self {
-        self.left_out = left_out;
+    /// Skips the step for this reason if `condition` holds.
+    pub fn skip_if(mut self, condition: bool, reason: &'static str) -> Self {
+        if condition {
+            self.skip = Some(reason);
+        }
         self
     }
 }
 
 #[derive(Debug, PartialEq)]
-enum Ending {
+enum Outcome {
     Passed(Duration),
     Failed(Duration),
     Skipped(&'static str),
 }
 
-/// What became of the steps, in order.
-#[derive(Default)]
+/// The outcome of every step.
 pub struct Summary {
-    endings: Vec<(String, Ending)>,
+    outcomes: Vec<(String, Outcome)>,
 }
 
-/// Runs every step that can run, and goes on after one that failed.
-pub fn run_all(workshop: &mut Workshop, steps: Vec<Step<'_>>) -> Summary {
-    let mut summary = Summary::default();
-    let total = steps.len();
-    // A part that no step of this run gives is taken to be there.
-    let mut missing: BTreeSet<Part> = steps.iter().filter_map(|step| step.gives).collect();
+/// Runs all steps in order. A failure skips the steps that depend on it; all others still run.
+pub fn run_all(env: &mut BuildEnv, steps: Vec<Step<'_>>) -> Summary {
+    let count = steps.len();
+    let digits = count.to_string().len();
+    // Artifacts that no step of this run provides are assumed to exist.
+    let mut missing: BTreeSet<Artifact> = steps.iter().filter_map(|step| step.provides).collect();
+    let mut summary = Summary { outcomes: Vec::new() };
     for (index, step) in steps.into_iter().enumerate() {
-        let title = format!("[{:>2}/{total}] {}", index + 1, step.name);
-        let ending = if step.left_out {
-            println!("{title}: skipped (--quick)");
-            Ending::Skipped("left out by --quick")
-        } else if step.needs.iter().any(|part| missing.contains(part)) {
-            println!("{title}: skipped, a step it needs failed");
-            Ending::Skipped("a step it needs failed")
-        } else {
-            let gives = step.gives;
-            let ending = run_one(workshop, title, step.work);
-            if let (Some(part), Ending::Passed(_)) = (gives, &ending) {
-                missing.remove(&part);
+        let title = format!("[{:>digits$}/{count}] {}", index + 1, step.name);
+        let dependency_failed = step.needs.iter().any(|artifact| missing.contains(artifact));
+        let outcome = match step.skip.or(dependency_failed.then_some("a step it depends on did not succeed"))
+        {
+            Some(reason) => {
+                print_line(&format!("{title}: skipped, {reason}"));
+                Outcome::Skipped(reason)
             }
-            ending
+            None => run_one(env, title, step.action),
         };
-        summary.endings.push((step.name, ending));
+        if let (Some(artifact), Outcome::Passed(_)) = (step.provides, &outcome) {
+            missing.remove(&artifact);
+        }
+        summary.outcomes.push((step.name, outcome));
     }
     summary
 }
 
-fn run_one(workshop: &mut Workshop, title: String, work: Work<'_>) -> Ending {
+fn run_one(env: &mut BuildEnv, title: String, action: Action<'_>) -> Outcome {
     let mut progress = Progress::start(title);
-    match work(workshop, &mut progress) {
+    match action(env, &mut progress) {
         Ok(note) => {
             let mut lines = note.lines();
-            let took = progress.finish(lines.next().unwrap_or("ok"));
-            lines.for_each(|line| println!("        {line}"));
-            Ending::Passed(took)
+            let elapsed = progress.finish(lines.next().unwrap_or("ok"));
+            lines.for_each(|line| print_line(&format!("        {line}")));
+            Outcome::Passed(elapsed)
         }
-        Err(failure) => {
-            let took = progress.finish("FAILED");
-            for line in failure.output.lines() {
-                println!("        {line}");
-            }
-            println!("        error: {failure}");
-            Ending::Failed(took)
+        Err(error) => {
+            let elapsed = progress.finish("FAILED");
+            error.output.lines().for_each(|line| print_line(&format!("        {line}")));
+            print_line(&format!("        error: {error}"));
+            Outcome::Failed(elapsed)
         }
     }
 }
 
 impl Summary {
-    /// Whether nothing failed.
+    /// Whether no step failed.
     pub fn passed(&self) -> bool {
-        !self.endings.iter().any(|(_, ending)| matches!(ending, Ending::Failed(_)))
+        !self.outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)))
     }
 
-    /// The table of steps and times, and the counts as the very last line.
+    /// Prints a table of steps and times, and the counts as the very last line.
     pub fn print(&self) {
-        let width = self.endings.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        println!();
-        for (name, ending) in &self.endings {
-            let (mark, time) = match ending {
-                Ending::Passed(took) => ("ok", duration(*took)),
-                Ending::Failed(took) => ("FAILED", duration(*took)),
-                Ending::Skipped(why) => ("skipped", (*why).to_owned()),
+        let width = self.outcomes.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        print_line("");
+        for (name, outcome) in &self.outcomes {
+            let (mark, detail) = match outcome {
+                Outcome::Passed(elapsed) => ("ok", format_duration(*elapsed)),
+                Outcome::Failed(elapsed) => ("FAILED", format_duration(*elapsed)),
+                Outcome::Skipped(reason) => ("skipped", (*reason).to_owned()),
             };
-            println!("{name:<width$}  {mark:<7}  {time}");
+            print_line(&format!("{name:<width$}  {mark:<7}  {detail}"));
         }
-        println!("{}", self.counts());
+        print_line(&self.counts());
     }
 
     fn counts(&self) -> String {
-        let count =
-            |what: fn(&Ending) -> bool| self.endings.iter().filter(|(_, ending)| what(ending)).count();
-        let passed = count(|ending| matches!(ending, Ending::Passed(_)));
-        let failed = count(|ending| matches!(ending, Ending::Failed(_)));
-        match count(|ending| matches!(ending, Ending::Skipped(_))) {
+        let count = |matches: fn(&Outcome) -> bool| {
+            self.outcomes.iter().filter(|(_, outcome)| matches(outcome)).count()
+        };
+        let passed = count(|outcome| matches!(outcome, Outcome::Passed(_)));
+        let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+        match count(|outcome| matches!(outcome, Outcome::Skipped(_))) {
             0 => format!("{passed} passed, {failed} failed"),
             skipped => format!("{passed} passed, {failed} failed, {skipped} skipped"),
         }
@@ -163,34 +172,27 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Failure;
+    use crate::error::Error;
 
     fn run(steps: Vec<Step<'_>>) -> Summary {
-        let mut workshop = Workshop {
-            root: ".".into(),
-            cache: ".".into(),
-            wasm_toolchain: Vec::new(),
-            chromium: None,
-            chromedriver: None,
-        };
-        run_all(&mut workshop, steps)
+        run_all(&mut BuildEnv::in_dirs(".".into(), ".".into()), steps)
     }
 
     #[test]
-    fn the_last_line_counts_the_steps() {
-        let fine = |_: &mut Workshop, _: &mut Progress| Ok("fine".to_owned());
-        let summary = run(vec![Step::new("one", fine), Step::new("two", fine)]);
+    fn last_line_counts_the_steps() {
+        let ok = |_: &mut BuildEnv, _: &mut Progress| Ok("fine".to_owned());
+        let summary = run(vec![Step::new("one", ok), Step::new("two", ok)]);
         assert_eq!(summary.counts(), "2 passed, 0 failed");
         assert!(summary.passed());
     }
 
     #[test]
-    fn what_needs_a_failed_step_is_skipped() {
+    fn dependents_of_a_failed_step_are_skipped() {
         let summary = run(vec![
-            Step::new("node", |_, _| Err(Failure::new("no npm"))).gives(Part::Node),
-            Step::new("types", |_, _| Ok(String::new())).needs(&[Part::Node]),
-            Step::new("tests", |_, _| Ok(String::new())).needs(&[Part::Browser]),
-            Step::new("slow", |_, _| Ok(String::new())).left_out_if(true),
+            Step::new("node", |_, _| Err(Error::new("no npm"))).provides(Artifact::Node),
+            Step::new("types", |_, _| Ok(String::new())).needs(&[Artifact::Node]),
+            Step::new("tests", |_, _| Ok(String::new())).needs(&[Artifact::Chromium]),
+            Step::new("slow", |_, _| Ok(String::new())).skip_if(true, "left out by --quick"),
         ]);
         assert_eq!(summary.counts(), "1 passed, 1 failed, 2 skipped");
         assert!(!summary.passed());

@@ -1,69 +1,59 @@
-//! What must be there before anything is built or tested. Each step looks first and does nothing when it
-//! finds what it needs; one that can't be done says the command to run by hand.
+//! Installs what a build or test needs. Each step first looks for what is there already; one that cannot install something
+//! prints the command to run by hand.
 
-mod browser;
+mod apt;
+mod browsers;
 mod debian;
 mod node;
 mod rust;
 mod tools;
 mod wasm_target;
 
-use crate::failure::{Failure, Result};
-use crate::process::Program;
-use crate::progress::Progress;
-use crate::steps::{Part, Step};
+use crate::steps::{Artifact, Step};
 
-/// Everything that compiles native code.
-pub fn for_rust<'a>() -> Vec<Step<'a>> {
-    vec![Step::new("Rust", rust::install).gives(Part::Rust)]
+/// For native code.
+pub fn rust_steps<'a>() -> Vec<Step<'a>> {
+    vec![Step::new("Rust", rust::install).provides(Artifact::Rust)]
 }
 
-/// Everything that the page's JavaScript needs.
-pub fn for_node<'a>() -> Vec<Step<'a>> {
-    vec![Step::new("Node packages", node::install).gives(Part::Node)]
+/// For the page's JavaScript.
+pub fn node_steps<'a>() -> Vec<Step<'a>> {
+    vec![Step::new("Node packages", node::install).provides(Artifact::Node)]
 }
 
-/// Everything that compiles to wasm.
-pub fn for_wasm<'a>() -> Vec<Step<'a>> {
+/// For wasm modules.
+pub fn wasm_steps<'a>() -> Vec<Step<'a>> {
     vec![
-        Step::new("WebAssembly target", wasm_target::install).needs(&[Part::Rust]).gives(Part::WasmTarget),
-        Step::new("wasm-bindgen and wasm-pack", tools::install).needs(&[Part::Rust]).gives(Part::WasmTools),
+        Step::new("WebAssembly target", wasm_target::install)
+            .needs(&[Artifact::Rust])
+            .provides(Artifact::WasmTarget),
+        Step::new("wasm-bindgen and wasm-pack", tools::install_wasm_tools)
+            .needs(&[Artifact::Rust])
+            .provides(Artifact::WasmTools),
     ]
 }
 
-/// Everything that runs the page.
-pub fn for_browser<'a>() -> Vec<Step<'a>> {
-    vec![Step::new("Browser", browser::install).gives(Part::Browser)]
+/// For tests of the page.
+pub fn browser_steps<'a>() -> Vec<Step<'a>> {
+    vec![
+        Step::new("Chromium", browsers::install_chromium).provides(Artifact::Chromium),
+        Step::new("Firefox", browsers::install_firefox).provides(Artifact::Firefox),
+    ]
 }
 
-/// Installs Debian packages, as root only: to ask for a password is not a chore's business.
-fn apt_install(packages: &[&str], progress: &mut Progress) -> Result<()> {
-    let by_hand = format!("sudo apt-get install -y {}", packages.join(" "));
-    if Program::new("apt-get").args(["--version"]).answer().is_none() {
-        let message =
-            format!("apt-get is not here; install by hand what Debian calls {}", packages.join(", "));
-        return Err(Failure::new(message));
-    }
-    if Program::new("id").args(["-u"]).answer().as_deref() != Some("0") {
-        return Err(Failure::new(format!("installing needs root; run by hand: {by_hand}")));
-    }
-    progress.say(format!("apt-get install {}", packages.join(" ")));
-    let apt = || Program::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
-    let install = |progress: &mut Progress| apt().args(["install", "-y"]).args(packages).run(progress);
-    if install(progress).is_ok() {
-        return Ok(());
-    }
-    // The usual reason on a fresh machine: its package lists are missing or old.
-    apt()
-        .args(["update"])
-        .run(progress)
-        .map_err(|failure| failure.or_by_hand("no package lists", &by_hand))?;
-    install(progress).map(drop).map_err(|failure| failure.or_by_hand("apt-get could not install", &by_hand))
+/// For the check of the dependencies' licences and sources.
+pub fn cargo_deny_step<'a>() -> Step<'a> {
+    Step::new("cargo-deny", tools::install_cargo_deny).needs(&[Artifact::Rust]).provides(Artifact::CargoDeny)
 }
 
-/// The first version number in a `--version` answer, such as `20.19.1` in `v20.19.1` or `wasm-pack 0.15.1`.
-fn version_in(answer: &str) -> Option<&str> {
-    let words = answer.split_whitespace().map(|word| word.trim_start_matches('v'));
+/// For fuzzing.
+pub fn cargo_fuzz_step<'a>() -> Step<'a> {
+    Step::new("cargo-fuzz", tools::install_cargo_fuzz).needs(&[Artifact::Rust]).provides(Artifact::CargoFuzz)
+}
+
+/// The first version number in the output of `--version`, such as `20.19.1` in `v20.19.1` or `wasm-pack 0.15.1`.
+fn find_version(output: &str) -> Option<&str> {
+    let words = output.split_whitespace().map(|word| word.trim_start_matches('v'));
     words.into_iter().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
 }
 
@@ -78,10 +68,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_found_in_answers() {
-        assert_eq!(version_in("wasm-pack 0.15.1"), Some("0.15.1"));
-        assert_eq!(version_in("v20.20.2"), Some("20.20.2"));
-        assert_eq!(version_in("none"), None);
+    fn versions_are_found_in_program_output() {
+        assert_eq!(find_version("wasm-pack 0.15.1"), Some("0.15.1"));
+        assert_eq!(find_version("v20.20.2"), Some("20.20.2"));
+        assert_eq!(find_version("none"), None);
         assert_eq!(major_minor("20.19.1"), Some((20, 19)));
         assert_eq!(major_minor("next"), None);
     }

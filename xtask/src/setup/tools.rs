@@ -1,67 +1,105 @@
-//! wasm-bindgen of exactly the version in Cargo.lock, and wasm-pack. What the machine does not have goes
-//! into Crossdub's own tools folder, never over someone's installed version.
+//! Cargo tools: wasm-bindgen of exactly the version in Cargo.lock, wasm-pack, cargo-deny and cargo-fuzz. What is missing
+//! is installed in Crossdub's own tools folder and never replaces an installed version.
 
 use std::fs;
 
-use crate::failure::{Failure, Result, on_file};
+use super::find_version;
+use crate::env::BuildEnv;
+use crate::error::{Error, Result, file_error};
+use crate::modules::remove_dir;
 use crate::progress::Progress;
-use crate::workshop::Workshop;
 
-const WASM_PACK: &str = "0.15.1";
-
-/// Installs what is missing: some minutes each, once.
-pub fn install(workshop: &mut Workshop, progress: &mut Progress) -> Result<String> {
-    let path = workshop.root.join("Cargo.lock");
-    let lock = fs::read_to_string(&path).map_err(on_file("read", &path))?;
-    let wasm_bindgen = locked_version(&lock, "wasm-bindgen")
-        .ok_or_else(|| Failure::new("Cargo.lock names no single version of wasm-bindgen"))?;
-    // Without --locked: this release's own lock file names a withdrawn package. It works on whole modules, so it
-    // is worth some optimizing; wasm-pack only calls other programs.
-    let installed = [
-        install_tool(workshop, progress, "wasm-bindgen", "wasm-bindgen-cli", wasm_bindgen, &[], "1")?,
-        install_tool(workshop, progress, "wasm-pack", "wasm-pack", WASM_PACK, &["--locked"], "0")?,
-    ];
-    let leftovers = workshop.tools().join("target");
-    if leftovers.exists() {
-        fs::remove_dir_all(&leftovers).map_err(on_file("remove", &leftovers))?;
-    }
-    Ok(if installed == [false, false] { "already there".to_owned() } else { "installed".to_owned() })
+/// A program to install from crates.io.
+struct Tool<'a> {
+    package: &'a str,
+    version: &'a str,
+    options: &'a [&'a str],
+    /// Installing should be quick, but a tool that works on large files is worth optimizing a little.
+    opt_level: &'a str,
 }
 
-/// Installs one tool unless it is there in this version; says whether it had to.
-fn install_tool(
-    workshop: &Workshop,
+const WASM_PACK: Tool<'_> =
+    Tool { package: "wasm-pack", version: "0.15.1", options: &["--locked"], opt_level: "0" };
+const CARGO_DENY: Tool<'_> =
+    Tool { package: "cargo-deny", version: "0.20.2", options: &["--locked"], opt_level: "0" };
+const CARGO_FUZZ: Tool<'_> =
+    Tool { package: "cargo-fuzz", version: "0.13.2", options: &["--locked"], opt_level: "0" };
+
+/// Installs wasm-bindgen and wasm-pack if missing.
+pub fn install_wasm_tools(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
+    let path = env.root.join("Cargo.lock");
+    let lock = fs::read_to_string(&path).map_err(file_error("read", &path))?;
+    let version = locked_version(&lock, "wasm-bindgen")
+        .ok_or_else(|| Error::new("Cargo.lock does not contain exactly one version of wasm-bindgen"))?;
+    // Without --locked: the lock file of this release contains a yanked package.
+    let wasm_bindgen = Tool { package: "wasm-bindgen-cli", version, options: &[], opt_level: "1" };
+    let wasm_bindgen_installed = has_version(env, "wasm-bindgen", version);
+    let wasm_pack_installed = has_version(env, "wasm-pack", WASM_PACK.version);
+    if !wasm_bindgen_installed {
+        install(env, progress, &wasm_bindgen)?;
+    }
+    if !wasm_pack_installed {
+        install(env, progress, &WASM_PACK)?;
+    }
+    remove_dir(&env.tools_dir().join("target"))?;
+    Ok(describe(wasm_bindgen_installed && wasm_pack_installed))
+}
+
+/// Installs cargo-deny if missing.
+pub fn install_cargo_deny(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
+    install_cargo_command(env, progress, "deny", &CARGO_DENY)
+}
+
+/// Installs cargo-fuzz if missing.
+pub fn install_cargo_fuzz(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
+    install_cargo_command(env, progress, "fuzz", &CARGO_FUZZ)
+}
+
+/// Any installed version of a cargo command will do.
+fn install_cargo_command(
+    env: &BuildEnv,
     progress: &mut Progress,
-    program: &str,
-    package: &str,
-    version: &str,
-    options: &[&str],
-    opt_level: &str,
-) -> Result<bool> {
-    let answer = workshop.wasm(program).args(["--version"]).answer();
-    if answer.as_deref().and_then(super::version_in) == Some(version) {
-        return Ok(false);
+    command: &str,
+    tool: &Tool<'_>,
+) -> Result<String> {
+    let installed = env.cargo().args([command, "--version"]).stdout().is_some();
+    if !installed {
+        install(env, progress, tool)?;
+        remove_dir(&env.tools_dir().join("target"))?;
     }
-    progress.say(format!("installing {package} {version}, some minutes, once"));
-    progress.crates_at_most(None);
-    let tools = workshop.tools();
-    let root = tools.display();
-    let by_hand = format!("cargo install {package} --version {version} --root {root} {}", options.join(" "));
-    let cargo = workshop.cargo().args(["install", package, "--version", version, "--force"]).args(options);
-    let cargo = cargo.args(["--root".as_ref(), tools.as_os_str()]).without_env("RUSTFLAGS");
-    // One target folder for both, so that what they share is compiled once.
-    let cargo = cargo.env("CARGO_TARGET_DIR", tools.join("target")).env("CARGO_PROFILE_RELEASE_LTO", "off");
-    let cargo = cargo
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", opt_level)
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "64");
-    let result = cargo.env("CARGO_PROFILE_RELEASE_BUILD_OVERRIDE_OPT_LEVEL", "0").run(progress);
-    result.map_err(|failure| {
-        failure.or_by_hand(&format!("{package} {version} can't be installed"), by_hand.trim())
-    })?;
-    Ok(true)
+    Ok(describe(installed))
 }
 
-/// The version of a package in a Cargo.lock, if there is exactly one.
+fn has_version(env: &BuildEnv, program: &str, version: &str) -> bool {
+    let output = env.wasm_cmd(program).args(["--version"]).stdout();
+    output.as_deref().and_then(find_version) == Some(version)
+}
+
+fn describe(already_installed: bool) -> String {
+    (if already_installed { "already installed" } else { "installed" }).to_owned()
+}
+
+fn install(env: &BuildEnv, progress: &mut Progress, tool: &Tool<'_>) -> Result<()> {
+    let Tool { package, version, options, opt_level } = tool;
+    progress.status(format!("installing {package} {version}, several minutes, once"));
+    progress.count_crates(None);
+    let tools = env.tools_dir();
+    let cargo = env.cargo().args(["install", package, "--version", version, "--force"]).args(*options);
+    let cargo = cargo.args(["--root".as_ref(), tools.as_os_str()]).env_remove("RUSTFLAGS");
+    // One target folder, so that tools installed together share compiled crates.
+    let cargo = cargo.env("CARGO_TARGET_DIR", tools.join("target"));
+    let cargo = cargo
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", opt_level)
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "64")
+        .env("CARGO_PROFILE_RELEASE_BUILD_OVERRIDE_OPT_LEVEL", "0");
+    let root = tools.display();
+    let manual = format!("cargo install {package} --version {version} --root {root} {}", options.join(" "));
+    let reason = format!("can't install {package} {version}");
+    cargo.run(progress).map(drop).map_err(|error| error.with_manual_command(&reason, manual.trim()))
+}
+
+/// The version of a package in a Cargo.lock that contains exactly one.
 fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     let name = format!("name = \"{package}\"");
     let mut versions = lock.split("[[package]]").filter_map(|entry| {
@@ -82,13 +120,13 @@ mod tests {
                         [[package]]\nname = \"rand\"\nversion = \"0.9.0\"\n\n[[package]]\nname = \"rand\"\nversion = \"0.10.0\"\n";
 
     #[test]
-    fn the_locked_version_is_the_packages_own() {
+    fn locked_version_matches_the_whole_name() {
         assert_eq!(locked_version(LOCK, "wasm-bindgen"), Some("0.2.130"));
         assert_eq!(locked_version(LOCK, "wasm-bindgen-macro"), Some("0.2.1"));
     }
 
     #[test]
-    fn none_or_two_versions_are_no_answer() {
+    fn missing_or_ambiguous_package_has_no_locked_version() {
         assert_eq!(locked_version(LOCK, "serde"), None);
         assert_eq!(locked_version(LOCK, "rand"), None);
     }

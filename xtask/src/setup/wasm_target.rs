@@ -1,45 +1,45 @@
-//! A toolchain that compiles to wasm: the native one with its target added, or Debian's where rustup can't.
+//! A toolchain that compiles to wasm: the native one with its target added, or Debian's if rustup can't add it.
 
 use std::env;
 use std::path::Path;
 
 use super::debian;
-use crate::failure::Result;
-use crate::process::Program;
+use crate::cmd::Cmd;
+use crate::env::{BuildEnv, WASM_TARGET};
+use crate::error::Result;
 use crate::progress::Progress;
-use crate::workshop::{WASM_TARGET, Workshop};
 
-/// Set to `debian`, this takes Debian's toolchain even where rustup has the target.
-const CHOICE: &str = "CROSSDUB_WASM_TOOLCHAIN";
+/// Set to `debian`, this selects Debian's toolchain even if rustup has the target.
+const TOOLCHAIN_VARIABLE: &str = "CROSSDUB_WASM_TOOLCHAIN";
 
-/// Finds or installs one, and remembers in the workshop how to call it.
-pub fn install(workshop: &mut Workshop, progress: &mut Progress) -> Result<String> {
-    if env::var(CHOICE).is_ok_and(|choice| choice == "debian") {
-        return debian::install(workshop, progress);
+/// Finds or installs a toolchain, and records in `env` how to call it.
+pub fn install(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
+    if env::var(TOOLCHAIN_VARIABLE).is_ok_and(|toolchain| toolchain == "debian") {
+        return debian::install(env, progress);
     }
     if native_has_target() {
-        return Ok("already there".to_owned());
+        return Ok("already installed".to_owned());
     }
-    // Ready from an earlier run: asking rustup's server again would only cost time.
-    if debian::is_ready() {
-        return debian::install(workshop, progress);
+    // Debian's toolchain is ready from an earlier run: asking rustup's server again would only cost time.
+    if debian::is_installed() {
+        return debian::install(env, progress);
     }
-    progress.say(format!("rustup target add {WASM_TARGET}"));
-    match Program::new("rustup").args(["target", "add", WASM_TARGET]).run(progress) {
+    progress.status(format!("rustup target add {WASM_TARGET}"));
+    match Cmd::new("rustup").args(["target", "add", WASM_TARGET]).run(progress) {
         Ok(_) => Ok("added by rustup".to_owned()),
-        Err(rustup) => debian::install(workshop, progress).map_err(|failure| {
-            let why = format!("{rustup}, and Debian's way failed too ({failure})");
-            failure.or_by_hand(&why, &format!("rustup target add {WASM_TARGET}"))
+        Err(rustup) => debian::install(env, progress).map_err(|error| {
+            let reason = format!("{rustup}, and Debian's toolchain can't be installed either ({error})");
+            error.with_manual_command(&reason, &format!("rustup target add {WASM_TARGET}"))
         }),
     }
 }
 
 fn native_has_target() -> bool {
-    let sysroot = Program::new("rustc").args(["--print", "sysroot"]).answer();
+    let sysroot = Cmd::new("rustc").args(["--print", "sysroot"]).stdout();
     sysroot.is_some_and(|sysroot| has_target(Path::new(&sysroot)))
 }
 
-/// Whether a toolchain's folder holds the target's compiled standard library.
+/// Whether a toolchain's folder contains the target's compiled standard library.
 pub fn has_target(sysroot: &Path) -> bool {
     let Ok(files) = sysroot.join("lib/rustlib").join(WASM_TARGET).join("lib").read_dir() else {
         return false;

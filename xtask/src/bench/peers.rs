@@ -1,0 +1,65 @@
+//! The same work in PyTorch, torchvision and aihwkit: `bench/peers`.
+
+use std::{env, thread};
+
+use serde_json::Value;
+
+use super::report::parse_output;
+use crate::cmd::Cmd;
+use crate::env::BuildEnv;
+use crate::error::Result;
+use crate::progress::Progress;
+
+/// What to measure beside a row of `crossdub bench`.
+pub struct Peer {
+    /// The row's `id`.
+    pub id: &'static str,
+    /// The tool's name in the report.
+    pub tool: &'static str,
+    /// The work's name in `bench/peers`; that of image files is followed by `=` and their folder.
+    pub work: &'static str,
+    /// Goes behind the row's `what`.
+    pub detail: &'static str,
+}
+
+/// All peers. Rows of `crossdub bench` without one are measured alone.
+pub const PEERS: [Peer; 8] = [
+    Peer { id: "training", tool: "PyTorch CPU", work: "training", detail: "" },
+    Peer { id: "analysis", tool: "PyTorch CPU", work: "analysis", detail: "" },
+    Peer { id: "loss-vgg11", tool: "PyTorch CPU", work: "loss_vgg11", detail: "" },
+    Peer { id: "loss-resnet18", tool: "PyTorch CPU", work: "loss_resnet18", detail: "" },
+    Peer { id: "images", tool: "PyTorch CPU", work: "images", detail: "" },
+    Peer { id: "resnet", tool: "PyTorch CPU", work: "resnet18", detail: "" },
+    Peer {
+        id: "simulation-layer",
+        tool: "aihwkit CPU",
+        work: "bit_serial_layer",
+        detail: ", 8-bit weights and inputs bit by bit",
+    },
+    Peer {
+        id: "simulation-layer",
+        tool: "aihwkit CPU",
+        work: "single_pass_layer",
+        detail: ", beside a single pass with multi-level cells",
+    },
+];
+
+/// Milliseconds of some work in a peer, or a sentence that says why there are none.
+pub fn measure(
+    env: &BuildEnv,
+    progress: &mut Progress,
+    work: &str,
+) -> Result<std::result::Result<f64, String>> {
+    let python = env::var_os("CROSSDUB_PYTHON").unwrap_or_else(|| "python3".into());
+    let python_name = python.to_string_lossy().into_owned();
+    let has_torch = Cmd::new(&python).args(["-c", "import torch"]).stdout().is_some();
+    if !has_torch {
+        return Ok(Err(format!("PyTorch was not measured: `{python_name}` can't import torch.")));
+    }
+    progress.status(format!("measuring {work} in Python"));
+    let threads = thread::available_parallelism().map_or(1, usize::from).to_string();
+    let output =
+        Cmd::new(&python).current_dir(&env.root).args(["bench/peers", &threads, work]).run(progress)?;
+    let time = parse_output(output)?.get(work).and_then(Value::as_f64);
+    Ok(time.ok_or_else(|| format!("`{work}` was not measured: `{python_name}` lacks the package for it.")))
+}

@@ -1,0 +1,42 @@
+//! The wasm modules: clippy, and their tests in a browser.
+
+use super::{DENY_WARNINGS, step, test_totals};
+use crate::cmd::Cmd;
+use crate::env::{BuildEnv, WASM_TARGET};
+use crate::modules::Module;
+use crate::progress::Progress;
+use crate::steps::{Artifact, Step};
+
+/// Clippy of a module and its tests.
+pub fn clippy<'a>(module: Module) -> Step<'a> {
+    let check = move |env: &BuildEnv, progress: &mut Progress| {
+        progress.count_crates(env.module_crate_count(module));
+        let clippy = env.wasm_cmd("cargo").args(["clippy", "--release", "--package", "crossdub"]);
+        let clippy = clippy.args(["--target", WASM_TARGET, "--lib", "--test", "wasm"]);
+        clippy.args(module.cargo_args(env)).args(DENY_WARNINGS).run(progress).map(drop)
+    };
+    step(format!("Clippy, wasm, {}", module.title()), check).needs(&[Artifact::Rust, Artifact::WasmTarget])
+}
+
+/// The tests in `tests/wasm`, in headless Chromium.
+pub fn tests<'a>(module: Module) -> Step<'a> {
+    let action = move |env: &mut BuildEnv, progress: &mut Progress| {
+        progress.count_crates(env.module_crate_count(module));
+        Ok(test_totals(&wasm_pack_test(env, module).run(progress)?))
+    };
+    let step = Step::new(format!("wasm-pack test, {}", module.title()), action);
+    // After the module's own build, which compiles most of what the tests need.
+    match module {
+        Module::Cpu => step.needs(&[Artifact::Chromium, Artifact::CpuModule]),
+        Module::WebGpu => step.needs(&[Artifact::Chromium, Artifact::WebGpuModule]),
+    }
+}
+
+fn wasm_pack_test(env: &BuildEnv, module: Module) -> Cmd {
+    let driver = env.chromedriver.clone().unwrap_or_default();
+    let test = env.wasm_cmd("wasm-pack").args(["test", "--headless", "--chrome", "--chromedriver"]);
+    let test = test.args([driver]).args(["--mode", "no-install", "--release", "crate"]);
+    let test = test.args(module.cargo_args(env)).args(["--test", "wasm"]);
+    // A software WebGPU adapter takes long to compile its first shaders.
+    test.env("WASM_BINDGEN_TEST_TIMEOUT", "900")
+}
