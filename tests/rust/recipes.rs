@@ -338,7 +338,7 @@ fn two_processes_share_a_store() {
         let folders = std::fs::read_dir(&store).expect("lists").flatten();
         folders.filter(|folder| folder.path().join(name).exists()).count()
     };
-    assert_eq!((left("claim-1"), left("checkpoints"), left("result.json")), (0, 0, 5));
+    assert_eq!((left("lease-1"), left("checkpoints"), left("result.json")), (0, 0, 5));
 }
 
 #[test]

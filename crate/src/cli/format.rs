@@ -6,7 +6,7 @@ use crate::report::Energies;
 /// Rows as aligned columns, the first left-aligned, the others right-aligned.
 pub fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+        rows.iter().map(|row| row.iter().map(|cell| escape_control_chars(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -21,7 +21,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
 }
 
 /// A text that may come from a stranger's file: what would move the cursor or change colours is shown as its code.
-fn plain(text: &str) -> String {
+fn escape_control_chars(text: &str) -> String {
     let hides = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -30,7 +30,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Tiles by level, with the sparsity that each level means.
-pub fn histogram(counts: &[u64], almost: Option<&[u64]>) -> String {
+pub fn level_table(counts: &[u64], almost: Option<&[u64]>) -> String {
     let mut rows = vec![vec!["level".to_owned(), "sparsity of at least".to_owned(), "tiles".to_owned()]];
     if almost.is_some() {
         rows[0].push("almost-zero tiles".to_owned());
@@ -47,8 +47,8 @@ pub fn histogram(counts: &[u64], almost: Option<&[u64]>) -> String {
 }
 
 /// A ratio, or that nothing is left to convert.
-pub fn ratio(improvement: Option<f64>) -> String {
-    improvement.map_or_else(|| "nothing left to convert".to_owned(), |ratio| format!("{ratio:.3}x"))
+pub fn improvement(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "nothing left to convert".to_owned(), |ratio| format!("{ratio:.3}x"))
 }
 
 /// A number to four digits, in powers of ten where it is far from 1.
@@ -69,9 +69,14 @@ pub fn number(value: f64) -> String {
 }
 
 /// ADC energy by each model.
-pub fn energies(energies: &Energies) -> String {
+pub fn energy_table(energies: &Energies) -> String {
     let row = |name: &str, energy: &Energy| {
-        vec![name.to_owned(), energy.dense.to_string(), energy.actual.to_string(), ratio(energy.improvement)]
+        vec![
+            name.to_owned(),
+            energy.dense.to_string(),
+            energy.actual.to_string(),
+            improvement(energy.improvement),
+        ]
     };
     let head = ["ADC energy, in bits", "dense", "at its levels", "improvement"].map(str::to_owned).to_vec();
     table(&[
@@ -82,7 +87,7 @@ pub fn energies(energies: &Energies) -> String {
 }
 
 /// Seconds as people say them.
-pub fn time(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..60 => format!("{whole} s"),
@@ -92,8 +97,13 @@ pub fn time(seconds: f64) -> String {
 }
 
 /// A share in percent.
-pub fn percent(part: usize, whole: usize) -> String {
+pub fn percentage(part: usize, whole: usize) -> String {
     format!("{:.2} %", 100.0 * part as f64 / whole.max(1) as f64)
+}
+
+/// Mebibytes, rounded up.
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
 #[cfg(test)]

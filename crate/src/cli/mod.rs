@@ -10,6 +10,7 @@ mod format;
 mod options;
 mod output;
 mod runs;
+mod system;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
@@ -37,26 +38,26 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Analyze(Box<analyze::Options>),
-    Regularize(regularize::Options),
-    Energy(energy::Options),
-    Adc(Box<adc::Options>),
-    Train(Box<train::Options>),
-    Finetune(Box<finetune::Options>),
-    Run(run::Options),
-    Sweep(sweep::Options),
-    Report(report::Options),
-    Evaluate(evaluate::Options),
-    Predict(predict::Options),
-    Prune(Box<prune::Options>),
-    Sensitivity(sensitivity::Options),
-    Published(published::Options),
-    Simulate(Box<simulate::Options>),
-    Data(data::Options),
+    Analyze(Box<analyze::AnalyzeArgs>),
+    Regularize(regularize::RegularizeArgs),
+    Energy(energy::EnergyArgs),
+    Adc(Box<adc::AdcArgs>),
+    Train(Box<train::TrainArgs>),
+    Finetune(Box<finetune::FinetuneArgs>),
+    Run(run::RunArgs),
+    Sweep(sweep::SweepArgs),
+    Report(report::ReportArgs),
+    Evaluate(evaluate::EvaluateArgs),
+    Predict(predict::PredictArgs),
+    Prune(Box<prune::PruneArgs>),
+    Sensitivity(sensitivity::SensitivityArgs),
+    Published(published::PublishedArgs),
+    Simulate(Box<simulate::SimulateArgs>),
+    Data(data::DataArgs),
     Bench(bench::Options),
-    Devices(devices::Options),
+    Devices(devices::DevicesArgs),
     #[cfg(feature = "remote")]
-    Worker(worker::Options),
+    Worker(worker::WorkerArgs),
     /// Prints a completion script for a shell
     ///
     /// Example: crossdub completions bash > ~/.local/share/bash-completion/completions/crossdub
@@ -70,16 +71,16 @@ enum Command {
 pub fn main() -> ExitCode {
     // clap prints usage errors itself and leaves with 2.
     let arguments = Arguments::parse();
-    output::start_log(arguments.verbose);
+    output::init_logging(arguments.verbose);
     // A lost device is told by a panic, whatever was being done on it.
     match catch_unwind(AssertUnwindSafe(|| run(arguments.command))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            output::complain(&error);
+            output::print_error(&error);
             ExitCode::FAILURE
         }
         Err(panic) if crate::device::may_be_lost() => {
-            output::complain(&crate::device::lost(&*panic));
+            output::print_error(&crate::device::lost(&*panic));
             ExitCode::FAILURE
         }
         // A bug, which the panic itself has said where it is.
@@ -89,26 +90,26 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Analyze(options) => analyze::run(&options),
-        Command::Regularize(options) => regularize::run(&options),
-        Command::Energy(options) => energy::run(&options),
-        Command::Adc(options) => adc::run(&options),
-        Command::Train(options) => train::run(&options),
-        Command::Finetune(options) => finetune::run(&options),
-        Command::Run(options) => run::run(&options),
-        Command::Sweep(options) => sweep::run(&options),
-        Command::Report(options) => report::run(&options),
-        Command::Evaluate(options) => evaluate::run(&options),
-        Command::Predict(options) => predict::run(&options),
-        Command::Prune(options) => prune::run(&options),
-        Command::Sensitivity(options) => sensitivity::run(&options),
-        Command::Published(options) => published::run(&options),
-        Command::Simulate(options) => simulate::run(&options),
-        Command::Data(options) => data::run(&options),
-        Command::Bench(options) => bench::run(&options),
-        Command::Devices(options) => devices::run(&options),
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Regularize(args) => regularize::run(&args),
+        Command::Energy(args) => energy::run(&args),
+        Command::Adc(args) => adc::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Finetune(args) => finetune::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Prune(args) => prune::run(&args),
+        Command::Sensitivity(args) => sensitivity::run(&args),
+        Command::Published(args) => published::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Data(args) => data::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Devices(args) => devices::run(&args),
         #[cfg(feature = "remote")]
-        Command::Worker(options) => worker::run(&options),
+        Command::Worker(args) => worker::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "crossdub", &mut script);

@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Sends log lines to stderr.
-pub fn start_log(verbose: u8) {
+pub fn init_logging(verbose: u8) {
     let level = match verbose {
         0 => tracing::Level::WARN,
         1 => tracing::Level::INFO,
@@ -30,7 +30,7 @@ pub fn start_log(verbose: u8) {
 }
 
 /// Says on stderr, in one line, why the command failed.
-pub fn complain(error: &Error) {
+pub fn print_error(error: &Error) {
     // Nothing is left to do when even stderr is closed.
     drop(writeln!(io::stderr(), "error: {error}{}", advice(error)));
 }
@@ -44,7 +44,7 @@ fn advice(error: &Error) -> &'static str {
 }
 
 /// Tells the user something that is not a result.
-pub fn say(text: &str) {
+pub fn status(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
@@ -67,7 +67,7 @@ pub fn print(text: &str) -> Result<()> {
 ///
 /// # Errors
 /// When stdout can't be written.
-pub fn report(json: bool, value: &impl Serialize, human: impl FnOnce() -> String) -> Result<()> {
+pub fn print_result(json: bool, value: &impl Serialize, human: impl FnOnce() -> String) -> Result<()> {
     if json {
         let text = serde_json::to_string(value)
             .map_err(|why| Error::file("writing the result", "stdout", &why).with_source(why))?;

@@ -14,7 +14,7 @@ use crate::report::{Comparison, ConverterReport, compare, converter_report};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub adc --model accelergy --bits 8 --tech-nm 32\n         \
                         crossdub adc --compare --bits 1..10")]
-pub struct Options {
+pub struct AdcArgs {
     /// Model: paper, lossless, lossless-sliced, murmann, walden, accelergy, isaac, puma, neurosim-sar,
     /// neurosim-flash, mnsim, or a TOML file of your own
     #[arg(long, visible_alias = "adc", required_unless_present = "compare", value_name = "MODEL")]
@@ -33,24 +33,24 @@ pub struct Options {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let settings = options.converter.settings()?;
-    let bits = bits_of(&options.bits)?;
-    if options.compare {
+pub fn run(args: &AdcArgs) -> Result<()> {
+    let settings = args.converter.settings()?;
+    let bits = bits_of(&args.bits)?;
+    if args.compare {
         let mut wide = settings;
         wide.extrapolate = true;
         // A published model is there already.
-        let name = options.model.as_deref().filter(|name| Model::from_id(name).is_err());
+        let name = args.model.as_deref().filter(|name| Model::from_id(name).is_err());
         let own = name.map(|name| converter(name, wide.clone())).transpose()?;
         let comparison = compare(&bits, &wide, own.as_ref())?;
-        return output::report(options.json, &comparison, || table(&comparison));
+        return output::print_result(args.json, &comparison, || table(&comparison));
     }
-    let name = options.model.as_deref().unwrap_or("paper");
+    let name = args.model.as_deref().unwrap_or("paper");
     let [bits] = bits[..] else {
-        return Err(Error::field("bits", &options.bits, "takes one number; --compare takes several"));
+        return Err(Error::field("bits", &args.bits, "takes one number; --compare takes several"));
     };
     let report = converter_report(&converter(name, settings)?, bits)?;
-    output::report(options.json, &report, || describe(&report))
+    output::print_result(args.json, &report, || describe(&report))
 }
 
 /// `8`, `1..10` or `4,6,8`.

@@ -17,7 +17,7 @@ use crate::report::{Analysis, analyze, inference};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub analyze resnet18.pth --tile 64 --json\n         \
                         crossdub analyze small.pth --model vgg-small --per-inference --adc all")]
-pub struct Options {
+pub struct AnalyzeArgs {
     /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
     weights: PathBuf,
     #[command(flatten)]
@@ -41,20 +41,21 @@ pub struct Options {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let hardware = options.conversions.apply(&options.hardware.spec()?)?;
-    let weights = files::read_weights(&options.weights)?;
-    let layers =
-        weights.matrices(options.linear).map_err(|error| error.with_path(&files::name(&options.weights)))?;
-    let question = options.inference.question(options.adc.as_deref(), &weights, &layers)?;
+pub fn run(args: &AnalyzeArgs) -> Result<()> {
+    let hardware = args.conversions.apply(&args.hardware.spec()?)?;
+    let weights = files::read_weights(&args.weights)?;
+    let layers = weights
+        .matrices(args.linear)
+        .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
+    let question = args.inference.question(args.adc.as_deref(), &weights, &layers)?;
     let mut analysis = analyze(&layers, &hardware);
     if let Some(question) = question {
         analysis.inference = Some(inference(&layers, &hardware, &question)?);
     }
-    if let Some(path) = &options.adc_plan {
+    if let Some(path) = &args.adc_plan {
         files::write_adc_plan(path, &layers, &hardware)?;
     }
-    output::report(options.json, &analysis, || describe(&analysis, options.adc.as_deref()))
+    output::print_result(args.json, &analysis, || describe(&analysis, args.adc.as_deref()))
 }
 
 fn describe(analysis: &Analysis, adc: Option<&str>) -> String {
@@ -68,7 +69,7 @@ fn describe(analysis: &Analysis, adc: Option<&str>) -> String {
             layer.outputs.to_string(),
             layer.inputs.to_string(),
             layer.tiles.to_string(),
-            format::percent(layer.zeros, layer.weights),
+            format::percentage(layer.zeros, layer.weights),
             format!("{:.2} %", 100.0 * least),
         ]);
     }
@@ -83,14 +84,14 @@ fn describe(analysis: &Analysis, adc: Option<&str>) -> String {
         analysis.weights,
         analysis.tiles,
         analysis.tile,
-        format::percent(analysis.zeros, analysis.weights),
-        format::percent(analysis.almost_zeros, analysis.weights),
+        format::percentage(analysis.zeros, analysis.weights),
+        format::percentage(analysis.almost_zeros, analysis.weights),
         analysis.tol,
         model,
-        format::ratio(energy.improvement),
+        format::improvement(energy.improvement),
         format::table(&rows),
-        format::histogram(&analysis.histogram, Some(&analysis.almost_zero_histogram)),
-        format::energies(&analysis.energy),
+        format::level_table(&analysis.histogram, Some(&analysis.almost_zero_histogram)),
+        format::energy_table(&analysis.energy),
         inference.unwrap_or_default(),
     )
 }

@@ -153,19 +153,19 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let mut rows = Vec::new();
     for part in &parts {
-        output::say(&format!("measuring: {part:?}").to_lowercase());
+        output::status(&format!("measuring: {part:?}").to_lowercase());
         rows.extend(part.measure(options)?);
     }
     let names: Vec<&str> = rows.iter().filter_map(|row| row.peer.as_deref()).collect();
     if !names.is_empty() {
-        output::say("measuring: the others");
+        output::status("measuring: the others");
         let times = peers(&options.python, &names)?;
         for row in &mut rows {
             row.other_ms = row.peer.as_deref().and_then(|name| times.get(name)).and_then(Value::as_f64);
         }
     }
     let answer = Answer { schema_version: SCHEMA_VERSION, measurements: rows };
-    output::report(options.json, &answer, || describe(&answer.measurements))
+    output::print_result(options.json, &answer, || describe(&answer.measurements))
 }
 
 /// A step without the regularizer and one with it by turns, so that both see the same machine.
@@ -322,7 +322,7 @@ fn peers(python: &str, names: &[&str]) -> Result<Map<String, Value>> {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        output::say(&format!("{python} can't be run: PyTorch is not measured"));
+        output::status(&format!("{python} can't be run: PyTorch is not measured"));
         return Ok(Map::new());
     };
     let failed = |why: String| Error::file("measuring PyTorch", python, why);
@@ -333,7 +333,7 @@ fn peers(python: &str, names: &[&str]) -> Result<Map<String, Value>> {
     let ended = child.wait_with_output().map_err(|why| failed(why.to_string()))?;
     let complaint = String::from_utf8_lossy(&ended.stderr);
     if complaint.contains("No module named 'torch'") {
-        output::say(&format!("{python} has no PyTorch: it is not measured"));
+        output::status(&format!("{python} has no PyTorch: it is not measured"));
         return Ok(Map::new());
     }
     if !ended.status.success() {

@@ -27,8 +27,8 @@ pub(super) fn measure(folders: &[PathBuf]) -> Result<Vec<Row>> {
 
 fn measure_folder(folder: &Path) -> Result<Row> {
     let reading = Reading { ahead: 2, ..Reading::default() };
-    let index = repeated(image_files::index(folder)?)?;
-    let mut images = ImageNet::new(index, image_files::disk(folder), 224, reading)?;
+    let index = repeated(image_files::load_index(folder)?)?;
+    let mut images = ImageNet::new(index, image_files::disk_reader(folder), 224, reading)?;
     let drawing = Drawing { seed: 0, batch: BATCH, augment: true };
     for step in 0..WARM_UP {
         images.training_batch(drawing, 0, step)?;
@@ -41,10 +41,11 @@ fn measure_folder(folder: &Path) -> Result<Row> {
         step += 1;
     }
     let milliseconds = 1000.0 * began.elapsed().as_secs_f64() / count as f64;
-    let name = folder.file_name().map_or_else(|| files::name(folder), |n| n.to_string_lossy().into_owned());
+    let name =
+        folder.file_name().map_or_else(|| files::display_path(folder), |n| n.to_string_lossy().into_owned());
     let what = format!("a training image, {name}, {} workers", reading.threads);
     let note = format!("{:.0} images a second", 1000.0 / milliseconds);
-    Ok(Row::new(what, milliseconds).noted(note).beside(format!("images={}", files::name(folder))))
+    Ok(Row::new(what, milliseconds).noted(note).beside(format!("images={}", files::display_path(folder))))
 }
 
 /// The training images, again and again until there are some thousands, so that batches are full.

@@ -4,7 +4,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::cli::commands::bench::{Row, median, timed};
-use crate::cli::files;
+use crate::cli::system;
 use crate::config::{DataSource, DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crate::crossbar::tiling::TileShape;
 use crate::device::Compute;
@@ -36,7 +36,7 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     };
     spec.set_model("resnet18")?;
     let plan = Plan::of(&spec, CLASSES)?;
-    plan.check_memory(BATCH, files::available_memory())?;
+    plan.check_memory(BATCH, system::available_memory())?;
     let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
     let device = compute.device.clone().autodiff();
     let mut network = import(Network::new(&plan, &device), &plan, &initialize(&plan, 0))?;
@@ -73,7 +73,7 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     }
     let medians = times.map(median);
     let what = format!("training step, resnet18, batch {BATCH}, gated regularizer");
-    let peak = files::peak_memory()
+    let peak = system::peak_memory()
         .map_or_else(String::new, |bytes| format!("at most {} MiB of memory in this process", bytes >> 20));
     let whole = Row::new(what.clone(), medians.iter().sum()).noted(peak).beside("resnet18");
     let part = |(name, time): (&str, f64)| Row::new(format!("{what}: {name}"), time);

@@ -19,14 +19,14 @@ use crate::error::Result;
 /// Looks at data sets
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub data info cifar-10-batches-bin")]
-pub struct Options {
+pub struct DataArgs {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Imagenet(data_imagenet::Options),
+    Imagenet(data_imagenet::DataImagenetArgs),
     /// Says what a data set holds
     ///
     /// Example: crossdub data info cifar-10-batches-bin
@@ -46,7 +46,7 @@ enum Command {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct DataOutput {
     schema_version: u32,
     data: crate::config::DataSource,
     classes: Vec<String>,
@@ -75,14 +75,14 @@ impl Part {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let (path, holdout, seed, json) = match &options.command {
-        Command::Imagenet(options) => return data_imagenet::run(options),
+pub fn run(args: &DataArgs) -> Result<()> {
+    let (path, holdout, seed, json) = match &args.command {
+        Command::Imagenet(args) => return data_imagenet::run(args),
         Command::Info { path, holdout, seed, json } => (path, *holdout, *seed, *json),
     };
     let mut spec = TrainConfig { holdout, seed, ..TrainConfig::default() };
     spec.validate()?;
-    let (classes, train, test) = match files::open_source(path, &mut spec, Reading::default())? {
+    let (classes, train, test) = match files::open_dataset(path, &mut spec, Reading::default())? {
         Source::Memory(split, _) => {
             let (train, test) = (Part::of(&split.train), Part::of(&split.test));
             (split.train.classes, train, test)
@@ -93,16 +93,16 @@ pub fn run(options: &Options) -> Result<()> {
             (index.classes.clone(), part(&index.train), part(&index.val))
         }
     };
-    let answer = Answer { schema_version: SCHEMA_VERSION, data: spec.data, classes, train, test };
-    output::report(json, &answer, || describe(&answer))
+    let result = DataOutput { schema_version: SCHEMA_VERSION, data: spec.data, classes, train, test };
+    output::print_result(json, &result, || describe(&result))
 }
 
-fn describe(answer: &Answer) -> String {
+fn describe(result: &DataOutput) -> String {
     let mut rows = vec![["class", "train", "test"].map(str::to_owned).to_vec()];
-    for (at, class) in answer.classes.iter().enumerate() {
-        let counts = [&answer.train, &answer.test].map(|part| part.per_class[at].to_string());
+    for (at, class) in result.classes.iter().enumerate() {
+        let counts = [&result.train, &result.test].map(|part| part.per_class[at].to_string());
         rows.push([class.clone()].into_iter().chain(counts).collect());
     }
-    rows.push(vec!["all".to_owned(), answer.train.images.to_string(), answer.test.images.to_string()]);
+    rows.push(vec!["all".to_owned(), result.train.images.to_string(), result.test.images.to_string()]);
     format::table(&rows)
 }

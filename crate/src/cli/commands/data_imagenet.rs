@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub data imagenet /data/imagenet\n         \
     crossdub data imagenet /data/archives --unpack --out /scratch/imagenet")]
-pub struct Options {
+pub struct DataImagenetArgs {
     /// Folder with the archives, folders or shards
     #[arg(value_name = "DIR")]
     from: PathBuf,
@@ -39,7 +39,7 @@ pub struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct DataImagenetOutput {
     schema_version: u32,
     classes: usize,
     train: usize,
@@ -50,58 +50,58 @@ struct Answer {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let (from, out) = (&options.from, options.out.as_deref().unwrap_or(&options.from));
+pub fn run(args: &DataImagenetArgs) -> Result<()> {
+    let (from, out) = (&args.from, args.out.as_deref().unwrap_or(&args.from));
     if !from.is_dir() {
-        return Err(Error::file("looking for images", files::name(from), "it is no folder"));
+        return Err(Error::file("looking for images", files::display_path(from), "it is no folder"));
     }
     std::fs::create_dir_all(out)
-        .map_err(|why| Error::file("making a folder", files::name(out), &why).with_source(why))?;
-    let kit = archives::Kit::open(from)?;
-    let mut index = if options.unpack {
+        .map_err(|why| Error::file("making a folder", files::display_path(out), &why).with_source(why))?;
+    let kit = archives::DevKit::open(from)?;
+    let mut index = if args.unpack {
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("{bar:28} {pos}/{len} classes, {eta} left") {
             bar.set_style(style);
         }
         archives::unpack(from, out, &bar)?;
         bar.finish_and_clear();
-        image_files::list(out)?
+        image_files::build_index(out)?
     } else {
-        image_files::list(from)?
+        image_files::build_index(from)?
     };
     if let Some(kit) = &kit {
-        kit.check(&index, &files::name(from))?;
+        kit.check(&index, &files::display_path(from))?;
     }
-    if !options.unpack && out != from.as_path() {
+    if !args.unpack && out != from.as_path() {
         index = moved(index, from)?;
     }
-    let path = out.join(image_files::INDEX);
+    let path = out.join(image_files::INDEX_FILE);
     files::write_with("writing an index", &path, |file| {
         let mut file = BufWriter::new(file);
         index.write(&mut file)?;
         std::io::Write::flush(&mut file)
     })?;
-    let answer = Answer {
+    let result = DataImagenetOutput {
         schema_version: SCHEMA_VERSION,
         classes: index.classes.len(),
         train: index.train.len(),
         val: index.val.len(),
         checked: kit.is_some(),
-        index: files::name(&path),
+        index: files::display_path(&path),
     };
-    output::report(options.json, &answer, || describe(&answer))
+    output::print_result(args.json, &result, || describe(&result))
 }
 
 /// The same index, for a list that lies elsewhere than the images.
 fn moved(index: Index, from: &Path) -> Result<Index> {
     let from = from
         .canonicalize()
-        .map_err(|why| Error::file("finding a folder", files::name(from), &why).with_source(why))?;
+        .map_err(|why| Error::file("finding a folder", files::display_path(from), &why).with_source(why))?;
     let listing = |old: &Listing| -> Result<Listing> {
         let mut new = Listing::default();
         for at in 0..old.len() {
             let place = old.place(at);
-            let container = files::name(&from.join(place.container));
+            let container = files::display_path(&from.join(place.container));
             new.push(Place { container: &container, ..place })?;
         }
         Ok(new)
@@ -110,10 +110,10 @@ fn moved(index: Index, from: &Path) -> Result<Index> {
     Ok(Index { train, val, ..index })
 }
 
-fn describe(answer: &Answer) -> String {
-    let counted = if answer.checked { "as the development kit says" } else { "not counted against anything" };
+fn describe(result: &DataImagenetOutput) -> String {
+    let counted = if result.checked { "as the development kit says" } else { "not counted against anything" };
     format!(
         "{} classes, {} training and {} validation images ({counted}): {}\n",
-        answer.classes, answer.train, answer.val, answer.index
+        result.classes, result.train, result.val, result.index
     )
 }

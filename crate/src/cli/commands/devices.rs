@@ -5,9 +5,9 @@ use std::process::Command;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::files;
 use crate::cli::format;
 use crate::cli::output;
+use crate::cli::system;
 use crate::config::{DeviceChoice, MOST_DEVICES, SCHEMA_VERSION};
 use crate::device::{BACKENDS, Compute};
 use crate::error::Result;
@@ -15,7 +15,7 @@ use crate::error::Result;
 /// Lists the devices that this build can compute on
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub devices")]
-pub struct Options {
+pub struct DevicesArgs {
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -40,27 +40,27 @@ struct Lacking {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+struct DevicesOutput {
     schema_version: u32,
     devices: Vec<Found>,
     lacking: Vec<Lacking>,
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
+pub fn run(args: &DevicesArgs) -> Result<()> {
     let lacking = BACKENDS.iter().filter(|(.., here)| !here);
     let lacking = lacking.map(|&(kind, feature, _)| Lacking { kind, feature }).collect();
-    let answer = Answer { schema_version: SCHEMA_VERSION, devices: found(), lacking };
-    output::report(options.json, &answer, || describe(&answer))
+    let result = DevicesOutput { schema_version: SCHEMA_VERSION, devices: found(), lacking };
+    output::print_result(args.json, &result, || describe(&result))
 }
 
 fn found() -> Vec<Found> {
     let mut found = Vec::new();
     if cfg!(feature = "cpu") {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let name = files::processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+        let name = system::cpu_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
         let name = format!("{name}, {threads} threads");
-        found.push(Found { device: "cpu".to_owned(), name, memory: files::total_memory() });
+        found.push(Found { device: "cpu".to_owned(), name, memory: system::total_memory() });
     }
     if cfg!(feature = "webgpu") {
         found.extend(opened(&DeviceChoice::Webgpu(None)));
@@ -95,9 +95,9 @@ fn mebibytes(said: &str) -> Option<u64> {
     said.trim().parse::<u64>().ok()?.checked_mul(1 << 20)
 }
 
-fn describe(answer: &Answer) -> String {
+fn describe(result: &DevicesOutput) -> String {
     let head = ["--device", "memory", "name"].map(str::to_owned).to_vec();
-    let rows = answer.devices.iter().map(|found| {
+    let rows = result.devices.iter().map(|found| {
         let memory = found.memory.map_or_else(
             || "-".to_owned(),
             |bytes| format!("{:.1} GiB", bytes as f64 / (1_u64 << 30) as f64),
@@ -105,7 +105,7 @@ fn describe(answer: &Answer) -> String {
         vec![found.device.clone(), memory, found.name.clone()]
     });
     let mut text = format::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
-    for Lacking { kind, feature } in &answer.lacking {
+    for Lacking { kind, feature } in &result.lacking {
         text += &format!("{kind}: not in this build; cargo build --release --features {feature} adds it\n");
     }
     if cfg!(feature = "remote") {

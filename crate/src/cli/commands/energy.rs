@@ -16,7 +16,7 @@ use crate::error::Result;
 /// ADC energy of a histogram of tiles by level
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub energy --histogram 61,646,827,86,767,5481,1134 --tile 32")]
-pub struct Options {
+pub struct EnergyArgs {
     /// Tiles at each level, from dense to without an active row
     #[arg(long, value_delimiter = ',', required = true, value_name = "COUNTS")]
     histogram: Vec<u64>,
@@ -38,7 +38,7 @@ pub struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct EnergyOutput {
     schema_version: u32,
     adc: String,
     resolution: Resolution,
@@ -50,18 +50,18 @@ struct Answer {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    HardwareConfig { tile: options.tile, ..HardwareConfig::default() }.validate()?;
-    let converter = converter(&options.adc, options.converter.settings()?)?;
-    let own = || Model::from_id(&options.adc).map_or(Resolution::Paper, Model::resolution);
-    let resolution = options.resolution.unwrap_or_else(own);
+pub fn run(args: &EnergyArgs) -> Result<()> {
+    HardwareConfig { tile: args.tile, ..HardwareConfig::default() }.validate()?;
+    let converter = converter(&args.adc, args.converter.settings()?)?;
+    let own = || Model::from_id(&args.adc).map_or(Resolution::Paper, Model::resolution);
+    let resolution = args.resolution.unwrap_or_else(own);
     let beyond = Cell::new(false);
-    let energy = Energy::of_levels(resolution, options.tile, &options.histogram, |bits| {
+    let energy = Energy::of_levels(resolution, args.tile, &args.histogram, |bits| {
         let cost = converter.cost(bits)?;
         beyond.set(beyond.get() || cost.extrapolated);
         Ok(cost.energy)
     })?;
-    let answer = Answer {
+    let result = EnergyOutput {
         schema_version: SCHEMA_VERSION,
         adc: converter.id().to_owned(),
         resolution,
@@ -69,15 +69,15 @@ pub fn run(options: &Options) -> Result<()> {
         extrapolated: beyond.get(),
         energy,
     };
-    let mark = if answer.extrapolated { " (extrapolated beyond the model's range)" } else { "" };
-    output::report(options.json, &answer, || {
+    let mark = if result.extrapolated { " (extrapolated beyond the model's range)" } else { "" };
+    output::print_result(args.json, &result, || {
         format!(
             "{} at resolution {resolution}, in {}: {} dense, {} at its levels: {}{mark}\n",
-            answer.adc,
-            answer.unit,
+            result.adc,
+            result.unit,
             format::number(energy.dense),
             format::number(energy.actual),
-            format::ratio(energy.improvement)
+            format::improvement(energy.improvement)
         )
     })
 }

@@ -9,6 +9,7 @@ use crate::checkpoint::Weights;
 use crate::cli::files;
 use crate::cli::options::shared::{DataOptions, ModelOptions};
 use crate::cli::output;
+use crate::cli::system;
 use crate::config::{DeviceChoice, SCHEMA_VERSION, TrainConfig};
 use crate::data::loader::Source;
 use crate::device::Compute;
@@ -22,7 +23,7 @@ use crate::train::evaluate::{Evaluation, evaluate};
 #[command(
     after_help = "Example: crossdub evaluate run/weights.safetensors --model vgg-small --data cifar-10-batches-bin"
 )]
-pub struct Options {
+pub struct EvaluateArgs {
     /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
     weights: PathBuf,
     #[command(flatten)]
@@ -38,23 +39,23 @@ pub struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct EvaluateOutput {
     schema_version: u32,
     #[serde(flatten)]
     evaluation: Evaluation,
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let (spec, data) = open(&options.model, &options.data)?;
-    let weights = files::read_weights(&options.weights)?;
-    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
+pub fn run(args: &EvaluateArgs) -> Result<()> {
+    let (spec, data) = open(&args.model, &args.data)?;
+    let weights = files::read_weights(&args.weights)?;
+    let compute = pollster::block_on(Compute::open(&device(&args.device)?))?;
     let test = data.test();
     let network = network(&spec, test.classes().len(), &weights, &compute)
-        .map_err(|error| error.with_path(&files::name(&options.weights)))?;
+        .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let evaluation = pollster::block_on(evaluate(&network, test, 0..test.len(), &compute))?;
-    let answer = Answer { schema_version: SCHEMA_VERSION, evaluation };
-    output::report(options.json, &answer, || {
+    let result = EvaluateOutput { schema_version: SCHEMA_VERSION, evaluation };
+    output::print_result(args.json, &result, || {
         let Evaluation { accuracy, top5, loss, images } = evaluation;
         format!("accuracy {accuracy:.2} % (top five {top5:.2} %), loss {loss:.4}, on {images} images\n")
     })
@@ -66,7 +67,7 @@ pub fn open(model: &ModelOptions, data: &DataOptions) -> Result<(TrainConfig, So
     spec.holdout = data.holdout;
     spec.seed = data.seed;
     spec.validate()?;
-    let source = files::open_source(&data.data, &mut spec, data.reading.into())?;
+    let source = files::open_dataset(&data.data, &mut spec, data.reading.into())?;
     Ok((spec, source))
 }
 
@@ -78,6 +79,6 @@ pub fn device(name: &str) -> Result<DeviceChoice> {
 /// The network with its weights, for inference.
 pub fn network(spec: &TrainConfig, classes: usize, weights: &Weights, compute: &Compute) -> Result<Network> {
     let plan = Plan::of(spec, classes)?;
-    plan.check_memory(1, files::available_memory())?;
+    plan.check_memory(1, system::available_memory())?;
     import(Network::new(&plan, &compute.device), &plan, weights)
 }

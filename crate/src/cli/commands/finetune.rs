@@ -28,7 +28,7 @@ use crate::error::Result;
     mut_arg("epochs", |arg| arg.help("Passes over the training images [default: 5]")),
     mut_arg("trainable", |arg| arg.help("What is trained: all, or the convolutions' weights alone [default: convolutions]"))
 )]
-pub struct Options {
+pub struct FinetuneArgs {
     /// Pruned weights: .safetensors, or a PyTorch .pt or .pth state dict
     #[arg(required_unless_present = "resume")]
     weights: Option<PathBuf>,
@@ -47,15 +47,15 @@ pub struct Options {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
+pub fn run(args: &FinetuneArgs) -> Result<()> {
     let base = TrainConfig::default().for_finetuning();
-    training::run(&options.job, &base, options.data.as_deref(), &options.fields.devices(), || {
+    training::run(&args.job, &base, args.data.as_deref(), &args.fields.devices(), || {
         let mut fields = Map::new();
-        options.model.fields(&mut fields);
-        options.fields.put(&mut fields)?;
-        put(&mut fields, DATA, options.data.as_deref().map(files::name));
-        put(&mut fields, WEIGHTS, options.weights.as_deref().map(files::name));
-        let masks = options.masks.as_deref().map_or_else(|| FROM_ZEROS.to_owned(), files::name);
+        args.model.fields(&mut fields);
+        args.fields.put(&mut fields)?;
+        put(&mut fields, DATA, args.data.as_deref().map(files::display_path));
+        put(&mut fields, WEIGHTS, args.weights.as_deref().map(files::display_path));
+        let masks = args.masks.as_deref().map_or_else(|| FROM_ZEROS.to_owned(), files::display_path);
         put(&mut fields, MASKS, Some(masks));
         Ok(fields)
     })

@@ -34,7 +34,7 @@ const TOP: usize = 5;
     after_help = "Example: crossdub predict run/weights.safetensors --model vgg-small cat.png\n         \
     crossdub predict run/weights.safetensors --model vgg-small --data cifar-10-batches-bin --range 0..8 --json"
 )]
-pub struct Options {
+pub struct PredictArgs {
     /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
     weights: PathBuf,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct PredictOutput {
     schema_version: u32,
     predictions: Vec<Prediction>,
 }
@@ -84,19 +84,19 @@ struct Ranked {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let weights = files::read_weights(&options.weights)?;
-    let (spec, pictures) = open(options, &weights)?;
-    let range = range(options.range.as_deref(), pictures.images().len())?;
-    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
+pub fn run(args: &PredictArgs) -> Result<()> {
+    let weights = files::read_weights(&args.weights)?;
+    let (spec, pictures) = open(args, &weights)?;
+    let range = range(args.range.as_deref(), pictures.images().len())?;
+    let compute = pollster::block_on(Compute::open(&device(&args.device)?))?;
     let classes = classes_of(&weights).unwrap_or_else(|| pictures.images().classes().len());
     let network = network(&spec, classes, &weights, &compute)
-        .map_err(|error| error.with_path(&files::name(&options.weights)))?;
+        .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let scores = pollster::block_on(scores(&network, pictures.images(), range.clone(), &compute))?;
     let rows = scores.chunks_exact(classes).zip(range);
     let predictions = rows.map(|(logits, at)| prediction(logits, at, &pictures)).collect();
-    let answer = Answer { schema_version: SCHEMA_VERSION, predictions };
-    output::report(options.json, &answer, || describe(&answer))
+    let result = PredictOutput { schema_version: SCHEMA_VERSION, predictions };
+    output::print_result(args.json, &result, || describe(&result))
 }
 
 /// What is looked at.
@@ -137,24 +137,24 @@ impl Pictures {
     }
 }
 
-fn open(options: &Options, weights: &Weights) -> Result<(TrainConfig, Pictures)> {
-    let mut spec = options.model.spec()?;
-    spec.holdout = options.holdout;
-    let train = options.data.is_some() && options.split == "train";
-    let source: Source = match &options.data {
-        Some(path) => files::open_source(path, &mut spec, Reading { max_bad: 0.0, ..Reading::default() })?,
+fn open(args: &PredictArgs, weights: &Weights) -> Result<(TrainConfig, Pictures)> {
+    let mut spec = args.model.spec()?;
+    spec.holdout = args.holdout;
+    let train = args.data.is_some() && args.split == "train";
+    let source: Source = match &args.data {
+        Some(path) => files::open_dataset(path, &mut spec, Reading { max_bad: 0.0, ..Reading::default() })?,
         None if spec.is_for_imagenet() || spec.plan.starts_with('b') => {
             spec.data = DataSource::ImageNet;
             let classes = classes_of(weights).unwrap_or(1000);
             let names = (0..classes).map(|class| class.to_string()).collect();
-            image_files::open_pictures(&options.images, spec.input_side(), names)?.into()
+            image_files::open_single_images(&args.images, spec.input_side(), names)?.into()
         }
         None => {
-            let test = pictures(&options.images)?;
+            let test = pictures(&args.images)?;
             Split { train: test.clone(), test }.into()
         }
     };
-    let paths = options.images.iter().map(|path| files::name(path)).collect();
+    let paths = args.images.iter().map(|path| files::display_path(path)).collect();
     Ok((spec, Pictures { source, train, paths }))
 }
 
@@ -174,9 +174,9 @@ fn prediction(logits: &[f32], at: usize, pictures: &Pictures) -> Prediction {
     }
 }
 
-fn describe(answer: &Answer) -> String {
+fn describe(result: &PredictOutput) -> String {
     let mut rows = vec![["image", "label", "best", "probability"].map(str::to_owned).to_vec()];
-    for prediction in &answer.predictions {
+    for prediction in &result.predictions {
         let best = prediction.top.first();
         rows.push(vec![
             prediction.image.clone(),
@@ -219,7 +219,8 @@ fn decoded(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
 
 fn picture(path: &Path) -> Result<Vec<u8>> {
     let bytes = files::read("reading an image", path)?;
-    let decoded = decoded(&bytes).map_err(|why| Error::file("reading an image", files::name(path), why))?;
+    let decoded =
+        decoded(&bytes).map_err(|why| Error::file("reading an image", files::display_path(path), why))?;
     let side = SIDE as u32;
     let scaled = if decoded.dimensions() == (side, side) {
         decoded

@@ -30,7 +30,7 @@ const CLASSES: usize = 10;
 #[command(
     after_help = "Example: crossdub prune run/weights.safetensors --out pruned.safetensors --tile 32 --ratios 20,80,95"
 )]
-pub struct Options {
+pub struct PruneArgs {
     /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
     weights: PathBuf,
     /// Writes the pruned weights, all tensors under their names
@@ -39,8 +39,8 @@ pub struct Options {
     #[command(flatten)]
     hardware: HardwareOptions,
     /// How a column is brought to its tile's level
-    #[arg(long, value_enum, default_value_t = RuleName::Exact)]
-    rule: RuleName,
+    #[arg(long, value_enum, default_value_t = RuleArg::Exact)]
+    rule: RuleArg,
     /// One prune ratio a layer, in percent: what counts as almost zero, instead of --tol; with the rule
     /// tiles the share of tiles
     #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
@@ -93,7 +93,7 @@ pub struct Options {
 
 /// A pruning rule's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum RuleName {
+enum RuleArg {
     /// Each column keeps exactly its share of largest weights
     Exact,
     /// The authors' percentile of each column
@@ -106,20 +106,20 @@ enum RuleName {
     Tiles,
 }
 
-impl From<RuleName> for Rule {
-    fn from(name: RuleName) -> Self {
+impl From<RuleArg> for Rule {
+    fn from(name: RuleArg) -> Self {
         match name {
-            RuleName::Exact => Self::Exact,
-            RuleName::Paper => Self::Paper,
-            RuleName::Budget => Self::Budget,
-            RuleName::Magnitude => Self::Magnitude,
-            RuleName::Tiles => Self::Tiles,
+            RuleArg::Exact => Self::Exact,
+            RuleArg::Paper => Self::Paper,
+            RuleArg::Budget => Self::Budget,
+            RuleArg::Magnitude => Self::Magnitude,
+            RuleArg::Tiles => Self::Tiles,
         }
     }
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct PruneOutput {
     schema_version: u32,
     rule: Rule,
     weights: usize,
@@ -132,41 +132,42 @@ struct Answer {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    files::distinct(&[
-        ("out", Some(&options.out)),
-        ("masks", options.masks.as_deref()),
-        ("adc_plan", options.adc_plan.as_deref()),
+pub fn run(args: &PruneArgs) -> Result<()> {
+    files::check_distinct_outputs(&[
+        ("out", Some(&args.out)),
+        ("masks", args.masks.as_deref()),
+        ("adc_plan", args.adc_plan.as_deref()),
     ])?;
-    let hardware = options.conversions.apply(&options.hardware.spec()?)?;
-    let hardware = HardwareConfig { adc: options.adc.clone(), ..hardware };
-    let spec = options.spec()?;
+    let hardware = args.conversions.apply(&args.hardware.spec()?)?;
+    let hardware = HardwareConfig { adc: args.adc.clone(), ..hardware };
+    let spec = args.spec()?;
     let rule = spec.rule;
-    let weights = files::read_weights(&options.weights)?;
-    let layers = weights.matrices(false).map_err(|error| error.with_path(&files::name(&options.weights)))?;
-    let positions = options.positions(&layers)?;
+    let weights = files::read_weights(&args.weights)?;
+    let layers =
+        weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
+    let positions = args.positions(&layers)?;
     let before = analyze(&layers, &hardware);
     let compute = match spec.gathering() {
         Some(_) => Some(pollster::block_on(Compute::open(&DeviceChoice::Auto))?),
         None => None,
     };
-    let inputs = options.inputs(&spec, &weights, compute.as_ref())?;
+    let inputs = args.inputs(&spec, &weights, compute.as_ref())?;
     let known = Known { positions: positions.as_deref(), inputs: inputs.as_ref() };
     let pruned = pollster::block_on(spec.prune(&weights, &hardware, known, compute.as_ref()));
     let (pruned, outcome) = pruned?;
     let after = analyze(&pruned.matrices(false)?, &hardware);
-    if let Some(path) = &options.masks {
+    if let Some(path) = &args.masks {
         files::write("writing masks", path, &safetensors::write(&pruned.masks())?)?;
     }
-    if let Some(path) = &options.adc_plan {
+    if let Some(path) = &args.adc_plan {
         files::write_adc_plan(path, &pruned.matrices(false)?, &hardware)?;
     }
-    files::write("writing pruned weights", &options.out, &safetensors::write(&pruned)?)?;
-    let answer = answer(rule, outcome, before, after);
-    output::report(options.json, &answer, || describe(&answer))
+    files::write("writing pruned weights", &args.out, &safetensors::write(&pruned)?)?;
+    let result = answer(rule, outcome, before, after);
+    output::print_result(args.json, &result, || describe(&result))
 }
 
-impl Options {
+impl PruneArgs {
     fn spec(&self) -> Result<PruneSpec> {
         let weighting = serde_json::from_value(self.weighting.as_str().into());
         let importance = serde_json::from_value(self.importance.as_str().into());
@@ -199,7 +200,7 @@ impl Options {
         let (run, mut source) = evaluate::open(&self.model, &data)?;
         let plan = Plan::of(&run, source.classes().len())?;
         let network = evaluate::network(&run, source.classes().len(), weights, compute)
-            .map_err(|error| error.with_path(&files::name(&self.weights)))?;
+            .map_err(|error| error.with_path(&files::display_path(&self.weights)))?;
         pollster::block_on(Inputs::gather(&network, &plan, &mut source, asked, compute)).map(Some)
     }
 
@@ -212,8 +213,8 @@ impl Options {
     }
 }
 
-fn answer(rule: Rule, outcome: Outcome, before: Analysis, after: Analysis) -> Answer {
-    Answer {
+fn answer(rule: Rule, outcome: Outcome, before: Analysis, after: Analysis) -> PruneOutput {
+    PruneOutput {
         schema_version: SCHEMA_VERSION,
         rule,
         weights: after.weights,
@@ -225,15 +226,15 @@ fn answer(rule: Rule, outcome: Outcome, before: Analysis, after: Analysis) -> An
     }
 }
 
-fn describe(answer: &Answer) -> String {
+fn describe(result: &PruneOutput) -> String {
     format!(
         "{} of {} weights are zero; {} tiles forced to the next level, {} kept at theirs, {} set to zero\n\n{}\n{}",
-        format::percent(answer.zeros, answer.weights),
-        answer.weights,
-        answer.outcome.forced,
-        answer.outcome.loosened,
-        answer.outcome.zeroed_tiles,
-        format::histogram(&answer.histogram, None),
-        format::energies(&answer.energy),
+        format::percentage(result.zeros, result.weights),
+        result.weights,
+        result.outcome.forced,
+        result.outcome.loosened,
+        result.outcome.zeroed_tiles,
+        format::level_table(&result.histogram, None),
+        format::energy_table(&result.energy),
     )
 }

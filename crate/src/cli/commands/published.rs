@@ -12,7 +12,7 @@ use crate::report::{published, published_page};
 /// What the 69 published runs of the paper save, by every model
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub published --out docs/what-it-saves.md")]
-pub struct Options {
+pub struct PublishedArgs {
     /// Writes the page (Markdown) instead of printing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -22,14 +22,14 @@ pub struct Options {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
+pub fn run(args: &PublishedArgs) -> Result<()> {
     let published = published()?;
     let page = published_page(&published);
-    if let Some(path) = &options.out {
+    if let Some(path) = &args.out {
         files::write("writing the page of results", path, page.as_bytes())?;
-        if !options.json {
+        if !args.json {
             return Ok(());
         }
     }
-    output::report(options.json, &published, || page)
+    output::print_result(args.json, &published, || page)
 }

@@ -21,7 +21,7 @@ use crate::loss::Regularizer;
 #[command(
     after_help = "Example: crossdub regularize vgg.safetensors --kind gated --lambda 1e-3 --grad gradient.safetensors"
 )]
-pub struct Options {
+pub struct RegularizeArgs {
     /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
     weights: PathBuf,
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct RegularizeOutput {
     schema_version: u32,
     kind: RegularizerKind,
     loss: f64,
@@ -52,22 +52,22 @@ struct Answer {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let hardware = options.hardware.spec()?;
+pub fn run(args: &RegularizeArgs) -> Result<()> {
+    let hardware = args.hardware.spec()?;
     let regularizer = Regularizer {
-        kind: kind(&options.kind)?,
-        lambda: finite("lambda", options.lambda)?,
-        lambda_mean: finite("lambda_mean", options.lambda_mean)?,
+        kind: kind(&args.kind)?,
+        lambda: finite("lambda", args.lambda)?,
+        lambda_mean: finite("lambda_mean", args.lambda_mean)?,
         shape: TileShape::from(&hardware),
     };
-    let weights = files::read_weights(&options.weights)?;
-    weights.matrices(false).map_err(|error| error.with_path(&files::name(&options.weights)))?;
+    let weights = files::read_weights(&args.weights)?;
+    weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
     let (mut loss, mut tiles, mut gradients) = (0.0, 0, Vec::new());
     for tensor in weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4 && !tensor.data.is_empty()) {
         let (value, gradient) = evaluate(&regularizer, tensor, &compute)?;
         if !value.is_finite() || gradient.data.iter().any(|part| !part.is_finite()) {
-            let place = format!("{}, {}", files::name(&options.weights), tensor.name);
+            let place = format!("{}, {}", files::display_path(&args.weights), tensor.name);
             let why = "its value or gradient is no finite number: the weights or lambda are too large for 32-bit floats";
             return Err(Error::file("computing the regularizer", place, why));
         }
@@ -75,12 +75,12 @@ pub fn run(options: &Options) -> Result<()> {
         tiles += Tiling::new(regularizer.shape, tensor.shape[0], tensor.shape[1..].iter().product()).len();
         gradients.push(gradient);
     }
-    if let Some(path) = &options.grad {
+    if let Some(path) = &args.grad {
         let bytes = safetensors::write(&Weights::new(gradients))?;
         files::write("writing gradients", path, &bytes)?;
     }
-    let answer = Answer { schema_version: SCHEMA_VERSION, kind: regularizer.kind, loss, tiles };
-    output::report(options.json, &answer, || format!("{}: {loss} over {tiles} tiles\n", options.kind))
+    let result = RegularizeOutput { schema_version: SCHEMA_VERSION, kind: regularizer.kind, loss, tiles };
+    output::print_result(args.json, &result, || format!("{}: {loss} over {tiles} tiles\n", args.kind))
 }
 
 fn kind(name: &str) -> Result<RegularizerKind> {

@@ -27,7 +27,7 @@ const MAX_RUNS: usize = 2000;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub report runs/builtin-quick\n         \
     crossdub report matrix --out matrix.html --csv matrix.csv --json matrix.json")]
-pub struct Options {
+pub struct ReportArgs {
     /// Folders with a report.json, or with such folders in them
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
@@ -46,7 +46,7 @@ pub struct Options {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ReportOutput<'a> {
     schema_version: u32,
     version: &'static str,
     groups: Vec<Group>,
@@ -60,41 +60,43 @@ struct One<'a> {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    files::distinct(&[
-        ("out", Some(&options.out)),
-        ("json", options.json.as_deref()),
-        ("csv", options.csv.as_deref()),
+pub fn run(args: &ReportArgs) -> Result<()> {
+    files::check_distinct_outputs(&[
+        ("out", Some(&args.out)),
+        ("json", args.json.as_deref()),
+        ("csv", args.csv.as_deref()),
     ])?;
     let mut found = Vec::new();
-    for folder in &options.folders {
+    for folder in &args.folders {
         find(folder, DEPTH, &mut found)?;
     }
     found.sort();
     found.dedup();
     if found.is_empty() {
-        let folders = options.folders.iter().map(|folder| files::name(folder)).collect::<Vec<_>>().join(", ");
+        let folders =
+            args.folders.iter().map(|folder| files::display_path(folder)).collect::<Vec<_>>().join(", ");
         return Err(Error::file("looking for runs", folders, "there is no report.json; finish a run first"));
     }
-    let runs: Result<Vec<Run>> = found.iter().map(|path| read(path, &options.folders)).collect();
+    let runs: Result<Vec<Run>> = found.iter().map(|path| read(path, &args.folders)).collect();
     let runs = runs?;
     let groups = html::groups(&runs);
-    if let Some(path) = &options.json {
-        let answer = Answer {
+    if let Some(path) = &args.json {
+        let result = ReportOutput {
             schema_version: SCHEMA_VERSION,
             version: env!("CARGO_PKG_VERSION"),
             groups: groups.clone(),
             runs: runs.iter().map(|run| One { place: &run.place, report: &run.report }).collect(),
         };
-        let text = serde_json::to_vec(&answer)
-            .map_err(|why| Error::file("writing the report", files::name(path), &why).with_source(why))?;
+        let text = serde_json::to_vec(&result).map_err(|why| {
+            Error::file("writing the report", files::display_path(path), &why).with_source(why)
+        })?;
         files::write("writing the report", path, &text)?;
     }
-    if let Some(path) = &options.csv {
+    if let Some(path) = &args.csv {
         files::write("writing the report", path, html::csv(&runs).as_bytes())?;
     }
-    files::write("writing the report", &options.out, html::page(&options.title, &runs).as_bytes())?;
-    output::print(&describe(&groups, &options.out))
+    files::write("writing the report", &args.out, html::page(&args.title, &runs).as_bytes())?;
+    output::print(&describe(&groups, &args.out))
 }
 
 /// Collects the reports in a folder and the folders in it.
@@ -103,8 +105,9 @@ fn find(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
         found.push(path.to_owned());
         return Ok(());
     }
-    let fail =
-        |why: &dyn std::fmt::Display| Error::file("looking for runs", files::name(path), why.to_string());
+    let fail = |why: &dyn std::fmt::Display| {
+        Error::file("looking for runs", files::display_path(path), why.to_string())
+    };
     let report = path.join("report.json");
     if report.is_file() {
         found.push(report);
@@ -129,10 +132,10 @@ fn read(path: &Path, given: &[PathBuf]) -> Result<Run> {
     let from = given.iter().find_map(|root| folder.strip_prefix(root).ok());
     let last = || folder.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy());
     let place = match from {
-        Some(inner) if !inner.as_os_str().is_empty() => files::name(inner),
+        Some(inner) if !inner.as_os_str().is_empty() => files::display_path(inner),
         _ => last().into_owned(),
     };
-    Run::read(&place, &bytes).map_err(|error| error.with_path(&files::name(path)))
+    Run::read(&place, &bytes).map_err(|error| error.with_path(&files::display_path(path)))
 }
 
 fn describe(groups: &[Group], out: &Path) -> String {
@@ -152,5 +155,5 @@ fn describe(groups: &[Group], out: &Path) -> String {
             ratio("lossless"),
         ]);
     }
-    format!("{}\nthe page is {}\n", format::table(&rows), files::name(out))
+    format!("{}\nthe page is {}\n", format::table(&rows), files::display_path(out))
 }

@@ -9,7 +9,7 @@ use indicatif::MultiProgress;
 use serde_json::Value;
 
 use crate::cli::files;
-use crate::cli::files::dataset_cache::Gallery;
+use crate::cli::files::dataset_cache::DatasetCache;
 use crate::cli::format;
 use crate::cli::options::shared::ReadingOptions;
 use crate::cli::output;
@@ -29,7 +29,7 @@ use crate::workflow::sweep;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub run recipes/builtin-quick.toml --out quick\n         \
     crossdub run recipes/vgg-small-cifar10-dub.toml --data cifar-10-batches-bin --set dub.lambda=2e-3")]
-pub struct Options {
+pub struct RunArgs {
     /// The recipe, a TOML file
     #[arg(value_name = "RECIPE.toml")]
     recipe: PathBuf,
@@ -74,8 +74,9 @@ impl How {
     pub fn read(&self, recipe: &Path) -> Result<(String, Vec<Change>)> {
         let bytes = files::read("reading the recipe", recipe)?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| Error::file("reading the recipe", files::name(recipe), "it is no text"))?;
-        let data = self.data.as_deref().map(|path| Change::new("data", Value::from(files::name(path))));
+            .map_err(|_| Error::file("reading the recipe", files::display_path(recipe), "it is no text"))?;
+        let data =
+            self.data.as_deref().map(|path| Change::new("data", Value::from(files::display_path(path))));
         Ok((text, data.into_iter().collect()))
     }
 
@@ -86,37 +87,37 @@ impl How {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let (text, mut changes) = options.how.read(&options.recipe)?;
-    for set in &options.set {
+pub fn run(args: &RunArgs) -> Result<()> {
+    let (text, mut changes) = args.how.read(&args.recipe)?;
+    for set in &args.set {
         changes.push(sweep::change(set)?);
     }
     let recipe =
-        Recipe::read(&text, &changes).map_err(|error| error.with_path(&files::name(&options.recipe)))?;
+        Recipe::read(&text, &changes).map_err(|error| error.with_path(&files::display_path(&args.recipe)))?;
     weights_are_there([&recipe])?;
-    let out = options.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
-    let images = Gallery::new(options.how.reading.into()).open(&recipe)?;
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
+    let images = DatasetCache::new(args.how.reading.into()).open(&recipe)?;
     let compute = pollster::block_on(Compute::of(&recipe.spec))?;
-    if options.dry_run {
-        return dry_run_recipe::run(&recipe, &images, &compute, options.json);
+    if args.dry_run {
+        return dry_run_recipe::run(&recipe, &images, &compute, args.json);
     }
     let stop = stop_flag()?;
     let runner = Runner {
         recipe: &recipe,
         images: &images,
         compute: &compute,
-        store: &options.how.store(&out),
+        store: &args.how.store(&out),
         stop: &stop,
         bars: &MultiProgress::new(),
         label: "",
-        checkpoint_every: options.how.checkpoint_every,
+        checkpoint_every: args.how.checkpoint_every,
         patient: true,
     };
     let Ended::Done(report, weights) = runner.run()? else {
-        return Err(Error::operation("running", files::name(&out), "another process works on it"));
+        return Err(Error::operation("running", files::display_path(&out), "another process works on it"));
     };
     keep(&out, &report, &weights)?;
-    output::report(options.json, &report, || describe(&report, &out))
+    output::print_result(args.json, &report, || describe(&report, &out))
 }
 
 /// Whether the weights that stages start from can be read: said before hours of training, not after.
@@ -129,8 +130,9 @@ pub fn weights_are_there<'a>(recipes: impl IntoIterator<Item = &'a Recipe>) -> R
 
 /// Writes a run's report, and its final weights beside it.
 pub fn keep(out: &Path, report: &RecipeReport, weights: &Path) -> Result<()> {
-    fs::create_dir_all(out)
-        .map_err(|why| Error::file("making a run's folder", files::name(out), &why).with_source(why))?;
+    fs::create_dir_all(out).map_err(|why| {
+        Error::file("making a run's folder", files::display_path(out), &why).with_source(why)
+    })?;
     let link = out.join("weights.safetensors");
     // The stage's file under a second name, where the file system can; a copy elsewhere.
     drop(fs::remove_file(&link));
@@ -151,16 +153,16 @@ fn describe(report: &RecipeReport, out: &Path) -> String {
             stage.kind.to_owned(),
             format!("{:.2} %", stage.accuracy),
             format!("{:.4}", stage.loss),
-            format::percent(stage.zeros, stage.weights),
-            format::ratio(stage.energy.paper.improvement),
-            format::ratio(stage.energy.lossless.improvement),
-            format::time(stage.seconds),
+            format::percentage(stage.zeros, stage.weights),
+            format::improvement(stage.energy.paper.improvement),
+            format::improvement(stage.energy.lossless.improvement),
+            format::duration(stage.seconds),
         ]);
     }
     format!(
         "{}\n\nresults in {}; draw them with: crossdub report {}\n",
         format::table(&rows).trim_end(),
-        files::name(out),
-        files::name(out)
+        files::display_path(out),
+        files::display_path(out)
     )
 }

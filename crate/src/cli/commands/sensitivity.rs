@@ -23,7 +23,7 @@ use crate::network::Plan;
     after_help = "Example: crossdub sensitivity run/weights.safetensors --model vgg-small \
     --data cifar-10-batches-bin --holdout 10000 --images 1000"
 )]
-pub struct Options {
+pub struct SensitivityArgs {
     /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
     weights: PathBuf,
     #[command(flatten)]
@@ -48,21 +48,21 @@ pub struct Options {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let ratios = options.ratios.clone().unwrap_or_else(|| SensitivitySpec::default().ratios);
-    let what = SensitivitySpec { ratios, drop: options.drop };
+pub fn run(args: &SensitivityArgs) -> Result<()> {
+    let ratios = args.ratios.clone().unwrap_or_else(|| SensitivitySpec::default().ratios);
+    let what = SensitivitySpec { ratios, drop: args.drop };
     what.validate()?;
-    let (spec, data) = open(&options.model, &options.data)?;
+    let (spec, data) = open(&args.model, &args.data)?;
     let test = data.test();
-    let images = options.images.unwrap_or(test.len());
+    let images = args.images.unwrap_or(test.len());
     if !(1..=test.len()).contains(&images) {
         return Err(Error::field("images", images, format!("takes 1 to {}", test.len())));
     }
-    let weights = files::read_weights(&options.weights)?;
-    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
+    let weights = files::read_weights(&args.weights)?;
+    let compute = pollster::block_on(Compute::open(&device(&args.device)?))?;
     let classes = test.classes().len();
     let network = network(&spec, classes, &weights, &compute)
-        .map_err(|error| error.with_path(&files::name(&options.weights)))?;
+        .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let plan = Plan::of(&spec, classes)?;
     let bar = progress_bar();
     let mut progress = |passed, total| {
@@ -73,7 +73,7 @@ pub fn run(options: &Options) -> Result<()> {
     let found = pollster::block_on(sensitivity(&network, &plan, images, &what, &compute, &mut progress));
     bar.finish_and_clear();
     let found = found?;
-    output::report(options.json, &found, || describe(&found))
+    output::print_result(args.json, &found, || describe(&found))
 }
 
 fn progress_bar() -> ProgressBar {

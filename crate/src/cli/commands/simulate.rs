@@ -15,6 +15,7 @@ use crate::cli::options::converter::ConversionOptions;
 use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions};
 use crate::cli::options::simulation::SimulationOptions;
 use crate::cli::output;
+use crate::cli::system;
 use crate::config::{HardwareConfig, Per, Resolution};
 use crate::data::SIDE;
 use crate::data::loader::Labelled;
@@ -38,7 +39,7 @@ const MAX_SEEDS: usize = 1000;
     after_help = "Example: crossdub simulate pruned.safetensors --model vgg-small --data cifar-10-batches-bin \
     --tile 32 --resolution lossless-sliced --range 0..100"
 )]
-pub struct Options {
+pub struct SimulateArgs {
     /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
     weights: PathBuf,
     #[command(flatten)]
@@ -77,47 +78,47 @@ fn per(text: &str) -> std::result::Result<Per, String> {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let (resolution, per) = (options.resolution, options.per);
-    let hardware = HardwareConfig { resolution, per, ..options.hardware.spec()? };
-    let hardware = options.conversion.apply(&hardware)?;
-    let simulation = options.simulation.spec()?;
-    if !(1..=MAX_SEEDS).contains(&options.seeds) {
-        return Err(Error::field("seeds", options.seeds, format!("takes 1 to {MAX_SEEDS}")));
+pub fn run(args: &SimulateArgs) -> Result<()> {
+    let (resolution, per) = (args.resolution, args.per);
+    let hardware = HardwareConfig { resolution, per, ..args.hardware.spec()? };
+    let hardware = args.conversion.apply(&hardware)?;
+    let simulation = args.simulation.spec()?;
+    if !(1..=MAX_SEEDS).contains(&args.seeds) {
+        return Err(Error::field("seeds", args.seeds, format!("takes 1 to {MAX_SEEDS}")));
     }
-    let (spec, mut source) = open(&options.model, &options.data)?;
-    let weights = files::read_weights(&options.weights)?;
-    let in_file = |error: Error| error.with_path(&files::name(&options.weights));
+    let (spec, mut source) = open(&args.model, &args.data)?;
+    let weights = files::read_weights(&args.weights)?;
+    let in_file = |error: Error| error.with_path(&files::display_path(&args.weights));
     let classes = source.classes().len();
     let plan = Plan::of(&spec, classes)?;
-    plan.check_memory(1, files::available_memory())?;
-    let range = images(options, source.test().len())?;
+    plan.check_memory(1, system::available_memory())?;
+    let range = images(args, source.test().len())?;
     let calibration = source.calibration(simulation.calibration, spec.seed)?;
     let mut simulator =
         Simulator::new(&plan, &weights, &hardware, &simulation, &calibration).map_err(in_file)?;
     let test = source.test();
-    let bar = progress_bar((range.len() * options.seeds) as u64);
+    let bar = progress_bar((range.len() * args.seeds) as u64);
     let mut report = simulate(&mut simulator, test, &range, &bar)?;
     let mut accuracies = vec![report.accuracy.unwrap_or(0.0)];
-    for seed in 1..options.seeds as u64 {
+    for seed in 1..args.seeds as u64 {
         simulator.restart(simulation.noise_seed.wrapping_add(seed));
         accuracies.push(simulate(&mut simulator, test, &range, &bar)?.accuracy.unwrap_or(0.0));
     }
     bar.finish_and_clear();
-    report.seeds = (options.seeds > 1).then(|| SeedReport::new(accuracies));
+    report.seeds = (args.seeds > 1).then(|| SeedReport::new(accuracies));
     let compute = pollster::block_on(Compute::open(&device("cpu")?))?;
     let network = network(&spec, classes, &weights, &compute).map_err(in_file)?;
     let digital = pollster::block_on(evaluate(&network, test, range, &compute))?;
     report.digital_accuracy = Some(digital.accuracy);
-    output::report(options.json, &report, || describe(&report))
+    output::print_result(args.json, &report, || describe(&report))
 }
 
 /// The images that the options name.
-fn images(options: &Options, there: usize) -> Result<Range<usize>> {
-    match options.images {
+fn images(args: &SimulateArgs, there: usize) -> Result<Range<usize>> {
+    match args.images {
         Some(count) if (1..=there).contains(&count) => Ok(0..count),
         Some(count) => Err(Error::field("images", count, format!("takes 1 to {there}"))),
-        None => predict::range(options.range.as_deref(), there),
+        None => predict::range(args.range.as_deref(), there),
     }
 }
 

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::commands::run::{How, keep, weights_are_there};
 use crate::cli::files;
-use crate::cli::files::dataset_cache::{Gallery, hex};
+use crate::cli::files::dataset_cache::{DatasetCache, hex};
 use crate::cli::format;
 use crate::cli::output;
 use crate::cli::runs::stages::{Ended, Runner};
@@ -28,9 +28,9 @@ use crate::workflow::report::RecipeReport;
 use crate::workflow::sweep::{self, Axis, Point};
 
 /// How long a job waits when other processes work on all that is left.
-const PATIENCE: Duration = Duration::from_secs(1);
+const BUSY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest folder name; longer ones end in a hash.
-const LONGEST_NAME: usize = 120;
+const MAX_NAME_BYTES: usize = 120;
 
 /// Runs a recipe for every combination of values
 ///
@@ -42,7 +42,7 @@ const LONGEST_NAME: usize = 120;
     --set dub.lambda=1e-3,1e-2 --set seed=0..3 --stage prune.rule=exact,paper --jobs 2\n         \
     crossdub sweep recipe.toml --set seed=0..32 --out shared/sweep --task $SLURM_ARRAY_TASK_ID"
 )]
-pub struct Options {
+pub struct SweepArgs {
     /// The recipe, a TOML file
     #[arg(value_name = "RECIPE.toml")]
     recipe: PathBuf,
@@ -104,7 +104,7 @@ struct Line {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct SweepOutput {
     schema_version: u32,
     recipe: String,
     runs: Vec<Line>,
@@ -117,47 +117,47 @@ struct Count {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let runs = plan(options)?;
+pub fn run(args: &SweepArgs) -> Result<()> {
+    let runs = plan(args)?;
     let recipe = runs.first().map(|run| run.recipe.name.clone()).unwrap_or_default();
-    if options.count {
-        let answer = Count { schema_version: SCHEMA_VERSION, count: runs.len() };
-        return output::report(options.json, &answer, || format!("{}\n", answer.count));
+    if args.count {
+        let result = Count { schema_version: SCHEMA_VERSION, count: runs.len() };
+        return output::print_result(args.json, &result, || format!("{}\n", result.count));
     }
-    let lines = if options.dry_run {
+    let lines = if args.dry_run {
         runs.iter().map(|run| line(run, "planned", None, None)).collect()
     } else {
-        let out = options.out.clone().unwrap_or_else(|| Path::new("sweeps").join(&recipe));
-        Sweep::new(options, &out)?.all(chosen(options, runs)?)?
+        let out = args.out.clone().unwrap_or_else(|| Path::new("sweeps").join(&recipe));
+        Sweep::new(args, &out)?.all(chosen(args, runs)?)?
     };
     let failed = lines.iter().filter(|line| line.state == "failed").count();
     let total = lines.len();
-    let answer = Answer { schema_version: SCHEMA_VERSION, recipe, runs: lines };
-    output::report(options.json, &answer, || describe(&answer))?;
+    let result = SweepOutput { schema_version: SCHEMA_VERSION, recipe, runs: lines };
+    output::print_result(args.json, &result, || describe(&result))?;
     if failed == 0 {
         return Ok(());
     }
-    let first = answer.runs.iter().find_map(|line| line.error.as_ref().map(|why| (&line.name, why)));
+    let first = result.runs.iter().find_map(|line| line.error.as_ref().map(|why| (&line.name, why)));
     let why = first.map_or_else(String::new, |(name, why)| format!("; {name}: {why}"));
     Err(Error::file(
         "sweeping",
-        files::name(&options.recipe),
+        files::display_path(&args.recipe),
         format!("{failed} of {total} runs failed{why}"),
     ))
 }
 
 /// All runs, each with its resolved recipe: a mistake in one is said before any begins.
-fn plan(options: &Options) -> Result<Vec<Run>> {
-    let (text, changes) = options.how.read(&options.recipe)?;
-    let points = match &options.list {
+fn plan(args: &SweepArgs) -> Result<Vec<Run>> {
+    let (text, changes) = args.how.read(&args.recipe)?;
+    let points = match &args.list {
         Some(path) => {
             let bytes = files::read("reading the list", path)?;
             sweep::list(&String::from_utf8_lossy(&bytes))
-                .map_err(|error| error.with_path(&files::name(path)))?
+                .map_err(|error| error.with_path(&files::display_path(path)))?
         }
         None => {
             let axes: Result<Vec<Axis>> =
-                options.set.iter().chain(&options.stage).map(|text| Axis::parse(text)).collect();
+                args.set.iter().chain(&args.stage).map(|text| Axis::parse(text)).collect();
             sweep::combinations(&axes?)?
         }
     };
@@ -165,7 +165,7 @@ fn plan(options: &Options) -> Result<Vec<Run>> {
     let planned = |(index, point): (usize, Point)| {
         let all: Vec<Change> = changes.iter().cloned().chain(point.changes.iter().cloned()).collect();
         let recipe =
-            Recipe::read(&text, &all).map_err(|error| error.with_path(&files::name(&options.recipe)))?;
+            Recipe::read(&text, &all).map_err(|error| error.with_path(&files::display_path(&args.recipe)))?;
         let mut name = short(point.name());
         if !names.insert(name.clone()) {
             name = format!("{name}-{index}");
@@ -179,8 +179,8 @@ fn plan(options: &Options) -> Result<Vec<Run>> {
 }
 
 /// The run that `--task` chooses, or all.
-fn chosen(options: &Options, runs: Vec<Run>) -> Result<Vec<Run>> {
-    let Some(task) = options.task else { return Ok(runs) };
+fn chosen(args: &SweepArgs, runs: Vec<Run>) -> Result<Vec<Run>> {
+    let Some(task) = args.task else { return Ok(runs) };
     let count = runs.len();
     let one = runs.into_iter().nth(task);
     let why = || Error::field("task", task, format!("there are {count} runs, from 0"));
@@ -189,19 +189,19 @@ fn chosen(options: &Options, runs: Vec<Run>) -> Result<Vec<Run>> {
 
 /// A name that file systems take.
 fn short(name: String) -> String {
-    if name.len() <= LONGEST_NAME {
+    if name.len() <= MAX_NAME_BYTES {
         return name;
     }
     // Names are ASCII, so that any index is a boundary.
-    format!("{}-{}", &name[..LONGEST_NAME], &hex(&Sha256::digest(name.as_bytes()))[..8])
+    format!("{}-{}", &name[..MAX_NAME_BYTES], &hex(&Sha256::digest(name.as_bytes()))[..8])
 }
 
 /// What the jobs of a sweep share.
 struct Sweep<'a> {
-    options: &'a Options,
+    args: &'a SweepArgs,
     out: PathBuf,
     store: PathBuf,
-    gallery: Gallery,
+    datasets: DatasetCache,
     bars: MultiProgress,
     stop: std::sync::Arc<AtomicBool>,
     /// An error that ends the whole sweep.
@@ -209,12 +209,12 @@ struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    fn new(options: &'a Options, out: &Path) -> Result<Self> {
+    fn new(args: &'a SweepArgs, out: &Path) -> Result<Self> {
         Ok(Self {
-            options,
+            args,
             out: out.to_owned(),
-            store: options.how.store(out),
-            gallery: Gallery::new(options.how.reading.into()),
+            store: args.how.store(out),
+            datasets: DatasetCache::new(args.how.reading.into()),
             bars: MultiProgress::new(),
             stop: stop_flag()?,
             ended: Mutex::new(None),
@@ -223,7 +223,7 @@ impl<'a> Sweep<'a> {
 
     /// Does all runs, some at a time.
     fn all(&self, runs: Vec<Run>) -> Result<Vec<Line>> {
-        let jobs = self.options.jobs.clamp(1, runs.len().max(1));
+        let jobs = self.args.jobs.clamp(1, runs.len().max(1));
         let queue = Mutex::new(VecDeque::from(runs));
         let lines = Mutex::new(Vec::new());
         thread::scope(|scope| {
@@ -257,7 +257,7 @@ impl<'a> Sweep<'a> {
                     if busy >= queue.len() {
                         drop(queue);
                         busy = 0;
-                        thread::sleep(PATIENCE);
+                        thread::sleep(BUSY_RETRY_INTERVAL);
                     }
                 }
                 // A run that diverged, or a target out of reach, says something about its values; the others go on.
@@ -267,7 +267,7 @@ impl<'a> Sweep<'a> {
                         ErrorKind::Diverged { .. } | ErrorKind::InvalidField { .. }
                     ) =>
                 {
-                    self.bars.suspend(|| output::say(&format!("[{}] failed: {error}", run.name)));
+                    self.bars.suspend(|| output::status(&format!("[{}] failed: {error}", run.name)));
                     locked(lines).push(line(&run, "failed", None, Some(error.to_string())));
                 }
                 Err(error) => {
@@ -278,13 +278,14 @@ impl<'a> Sweep<'a> {
             }
         }
         let why = "interrupted; the same command goes on";
-        locked(&self.ended).get_or_insert_with(|| Error::file("sweeping", files::name(&self.out), why));
+        locked(&self.ended)
+            .get_or_insert_with(|| Error::file("sweeping", files::display_path(&self.out), why));
     }
 
     /// Does one run; none when another process works on its next stage.
     fn one(&self, run: &Run) -> Result<Option<RecipeReport>> {
         let compute = &pollster::block_on(Compute::of(&run.recipe.spec))?;
-        let images = self.gallery.open(&run.recipe)?;
+        let images = self.datasets.open(&run.recipe)?;
         let runner = Runner {
             recipe: &run.recipe,
             images: &images,
@@ -293,8 +294,8 @@ impl<'a> Sweep<'a> {
             stop: &self.stop,
             bars: &self.bars,
             label: &format!("[{}] ", run.name),
-            checkpoint_every: self.options.how.checkpoint_every,
-            patient: self.options.task.is_some(),
+            checkpoint_every: self.args.how.checkpoint_every,
+            patient: self.args.task.is_some(),
         };
         let Ended::Done(report, weights) = runner.run()? else { return Ok(None) };
         keep(&self.out.join(&run.name), &report, &weights)?;
@@ -321,12 +322,12 @@ fn line(run: &Run, state: &'static str, report: Option<&RecipeReport>, error: Op
     }
 }
 
-fn describe(answer: &Answer) -> String {
+fn describe(result: &SweepOutput) -> String {
     let head = ["run", "number", "state", "accuracy", "paper", "lossless"].map(str::to_owned);
     let mut rows = vec![head.to_vec()];
-    for line in &answer.runs {
+    for line in &result.runs {
         let done = line.state == "done";
-        let ratio = |value| if done { format::ratio(value) } else { String::new() };
+        let ratio = |value| if done { format::improvement(value) } else { String::new() };
         rows.push(vec![
             line.name.clone(),
             line.index.to_string(),

@@ -21,7 +21,7 @@ use crate::error::Result;
     after_help = "Example: crossdub train --model vgg-small --data builtin --out run --epochs 3\n         \
     crossdub train --out run --resume"
 )]
-pub struct Options {
+pub struct TrainArgs {
     #[command(flatten)]
     model: ModelOptions,
     /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
@@ -43,20 +43,14 @@ pub struct Options {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    training::run(
-        &options.job,
-        &TrainConfig::default(),
-        options.data.as_deref(),
-        &options.fields.devices(),
-        || {
-            let mut fields = options.config.as_deref().map(read_toml).transpose()?.unwrap_or_else(Map::new);
-            options.model.fields(&mut fields);
-            options.fields.put(&mut fields)?;
-            put(&mut fields, DATA, options.data.as_deref().map(files::name));
-            put(&mut fields, WEIGHTS, options.weights.as_deref().map(files::name));
-            put(&mut fields, MASKS, options.masks.as_deref().map(files::name));
-            Ok(fields)
-        },
-    )
+pub fn run(args: &TrainArgs) -> Result<()> {
+    training::run(&args.job, &TrainConfig::default(), args.data.as_deref(), &args.fields.devices(), || {
+        let mut fields = args.config.as_deref().map(read_toml).transpose()?.unwrap_or_else(Map::new);
+        args.model.fields(&mut fields);
+        args.fields.put(&mut fields)?;
+        put(&mut fields, DATA, args.data.as_deref().map(files::display_path));
+        put(&mut fields, WEIGHTS, args.weights.as_deref().map(files::display_path));
+        put(&mut fields, MASKS, args.masks.as_deref().map(files::display_path));
+        Ok(fields)
+    })
 }

@@ -21,7 +21,7 @@ const TOKEN: &str = "CROSSDUB_TOKEN";
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub worker --device cuda --port 9000\n         \
                         CROSSDUB_TOKEN=... crossdub train --device remote:ws://127.0.0.1:9000 ...")]
-pub struct Options {
+pub struct WorkerArgs {
     /// The device to serve: one that crossdub devices lists
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -37,20 +37,20 @@ pub struct Options {
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
-    let compute = pollster::block_on(Compute::open(&device(&options.device)?))?;
-    let at = format!("{}:{}", options.listen, options.port);
+pub fn run(args: &WorkerArgs) -> Result<()> {
+    let compute = pollster::block_on(Compute::open(&device(&args.device)?))?;
+    let at = format!("{}:{}", args.listen, args.port);
     let fail = |why: String| Error::operation("listening", &*at, why);
-    let listener = TcpListener::bind((options.listen, options.port)).map_err(|why| fail(why.to_string()))?;
+    let listener = TcpListener::bind((args.listen, args.port)).map_err(|why| fail(why.to_string()))?;
     let address = listener.local_addr().map_err(|why| fail(why.to_string()))?;
     let mut server = RemoteServer::new([compute.device.clone()]);
-    if options.no_token {
-        output::say("serving without a token: whoever reaches the address can use it");
+    if args.no_token {
+        output::status("serving without a token: whoever reaches the address can use it");
     } else {
         let token = token()?;
         server = server.with_authorizer(TokenAuthorizer::new(token).map_err(|why| fail(why.to_string()))?);
     }
-    output::say(&format!("serving {} ({}); Ctrl-C ends it", options.device, compute.adapter));
+    output::status(&format!("serving {} ({}); Ctrl-C ends it", args.device, compute.adapter));
     output::print(&format!("remote:ws://{address}\n"))?;
     server.serve(WebSocketTransport::from_listener(listener)).map_err(|why| fail(why.to_string()))
 }
@@ -63,6 +63,6 @@ fn token() -> Result<String> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|why| Error::operation("making a token", "random numbers", why))?;
     let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    output::say(&format!("runs that use this worker need: export {TOKEN}={token}"));
+    output::status(&format!("runs that use this worker need: export {TOKEN}={token}"));
     Ok(token)
 }

@@ -16,22 +16,22 @@ use crate::data::imagenet::devkit::{Synset, ground_truth, synsets};
 use crate::data::imagenet::index::Index;
 use crate::error::{Error, ErrorKind, Result};
 
-const TRAINING: &str = "ILSVRC2012_img_train.tar";
-const VALIDATION: &str = "ILSVRC2012_img_val.tar";
-const KIT: &str = "ILSVRC2012_devkit_t12";
-const META: &str = "meta.mat";
-const TRUTH: &str = "ILSVRC2012_validation_ground_truth.txt";
+const TRAINING_ARCHIVE: &str = "ILSVRC2012_img_train.tar";
+const VALIDATION_ARCHIVE: &str = "ILSVRC2012_img_val.tar";
+const DEVKIT: &str = "ILSVRC2012_devkit_t12";
+const META_FILE: &str = "meta.mat";
+const GROUND_TRUTH_FILE: &str = "ILSVRC2012_validation_ground_truth.txt";
 /// The largest file that is read from the kit.
-const MAX_KIT_FILE: u64 = 64 << 20;
+const MAX_DEVKIT_FILE_BYTES: u64 = 64 << 20;
 
 /// The training archive of a folder.
-pub fn training(root: &Path) -> PathBuf {
-    root.join(TRAINING)
+pub fn training_archive(root: &Path) -> PathBuf {
+    root.join(TRAINING_ARCHIVE)
 }
 
 /// The validation archive of a folder.
-pub fn validation(root: &Path) -> PathBuf {
-    root.join(VALIDATION)
+pub fn validation_archive(root: &Path) -> PathBuf {
+    root.join(VALIDATION_ARCHIVE)
 }
 
 /// Whether a name is an archive's, not a shard's.
@@ -40,27 +40,27 @@ pub fn is_official(name: &str) -> bool {
 }
 
 /// The development kit.
-pub struct Kit {
+pub struct DevKit {
     /// The classes, sorted by WordNet id.
     pub synsets: Vec<Synset>,
     /// Labels of the validation images by name.
     pub truth: Vec<usize>,
 }
 
-impl Kit {
+impl DevKit {
     /// Reads the kit beside the archives, packed or unpacked; none when it isn't there.
     ///
     /// # Errors
     /// When it is damaged.
     pub fn open(root: &Path) -> Result<Option<Self>> {
-        let (folder, packed) = (root.join(KIT), root.join(format!("{KIT}.tar.gz")));
+        let (folder, packed) = (root.join(DEVKIT), root.join(format!("{DEVKIT}.tar.gz")));
         let (name, meta, truth) = if folder.is_dir() {
             let read =
                 |file: &str| files::read("reading the development kit", &folder.join("data").join(file));
-            (files::name(&folder), Some(read(META)?), Some(read(TRUTH)?))
+            (files::display_path(&folder), Some(read(META_FILE)?), Some(read(GROUND_TRUTH_FILE)?))
         } else if packed.is_file() {
-            let [meta, truth] = from_packed(&packed)?;
-            (files::name(&packed), meta, truth)
+            let [meta, truth] = read_packed_devkit(&packed)?;
+            (files::display_path(&packed), meta, truth)
         } else {
             return Ok(None);
         };
@@ -95,20 +95,21 @@ impl Kit {
     }
 }
 
-fn from_packed(path: &Path) -> Result<[Option<Vec<u8>>; 2]> {
-    let fail = |why: std::io::Error| Error::file("reading the development kit", files::name(path), why);
+fn read_packed_devkit(path: &Path) -> Result<[Option<Vec<u8>>; 2]> {
+    let fail =
+        |why: std::io::Error| Error::file("reading the development kit", files::display_path(path), why);
     let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(open_file(path)?)));
     let mut found = [None, None];
     for entry in archive.entries().map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let name = entry.path().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
         let slot = match name.as_deref() {
-            Some(META) => &mut found[0],
-            Some(TRUTH) => &mut found[1],
+            Some(META_FILE) => &mut found[0],
+            Some(GROUND_TRUTH_FILE) => &mut found[1],
             _ => continue,
         };
         let mut bytes = Vec::new();
-        entry.take(MAX_KIT_FILE).read_to_end(&mut bytes).map_err(fail)?;
+        entry.take(MAX_DEVKIT_FILE_BYTES).read_to_end(&mut bytes).map_err(fail)?;
         *slot = Some(bytes);
     }
     Ok(found)
@@ -118,13 +119,13 @@ fn from_packed(path: &Path) -> Result<[Option<Vec<u8>>; 2]> {
 ///
 /// # Errors
 /// When an archive is damaged, or the kit says otherwise.
-pub fn list(root: &Path) -> Result<Index> {
-    let kit = Kit::open(root)?;
+pub fn list_images(root: &Path) -> Result<Index> {
+    let kit = DevKit::open(root)?;
     let mut index = Index::default();
-    if training(root).is_file() {
-        let mut archive = open_file(&training(root))?;
-        index.classes = list_training(&mut archive, TRAINING, &mut index.train)
-            .map_err(|error| name_file(error, &training(root)))?;
+    if training_archive(root).is_file() {
+        let mut archive = open_file(&training_archive(root))?;
+        index.classes = list_training(&mut archive, TRAINING_ARCHIVE, &mut index.train)
+            .map_err(|error| with_archive_path(error, &training_archive(root)))?;
     }
     if let Some(kit) = &kit {
         let known: Vec<String> = kit.synsets.iter().map(|synset| synset.wnid.clone()).collect();
@@ -133,26 +134,36 @@ pub fn list(root: &Path) -> Result<Index> {
         } else if index.classes != known {
             let (found, told) = (index.classes.len(), known.len());
             let why = format!("its {found} classes are not the {told} of the development kit");
-            return Err(Error::file("reading the training archive", files::name(&training(root)), why));
+            return Err(Error::file(
+                "reading the training archive",
+                files::display_path(&training_archive(root)),
+                why,
+            ));
         }
     }
-    if validation(root).is_file() {
+    if validation_archive(root).is_file() {
         let kit = kit.as_ref().ok_or_else(|| {
-            let why = format!("the labels of {VALIDATION} are in {KIT}.tar.gz, which is not there");
-            Error::file("reading labels", files::name(root), why)
+            let why =
+                format!("the labels of {VALIDATION_ARCHIVE} are in {DEVKIT}.tar.gz, which is not there");
+            Error::file("reading labels", files::display_path(root), why)
         })?;
-        list_validation(open_file(&validation(root))?, VALIDATION, &kit.truth, &mut index.val)
-            .map_err(|error| name_file(error, &validation(root)))?;
+        list_validation(
+            open_file(&validation_archive(root))?,
+            VALIDATION_ARCHIVE,
+            &kit.truth,
+            &mut index.val,
+        )
+        .map_err(|error| with_archive_path(error, &validation_archive(root)))?;
     }
     if let Some(kit) = &kit {
-        kit.check(&index, &files::name(root))?;
+        kit.check(&index, &files::display_path(root))?;
     }
     Ok(index)
 }
 
-fn name_file(error: Error, path: &Path) -> Error {
+fn with_archive_path(error: Error, path: &Path) -> Error {
     match error.kind() {
-        ErrorKind::File { file, .. } if file.is_empty() => error.with_path(&files::name(path)),
+        ErrorKind::File { file, .. } if file.is_empty() => error.with_path(&files::display_path(path)),
         _ => error,
     }
 }
@@ -162,16 +173,17 @@ fn name_file(error: Error, path: &Path) -> Error {
 /// # Errors
 /// When an archive is damaged or the disk is full.
 pub fn unpack(root: &Path, out: &Path, bar: &ProgressBar) -> Result<()> {
-    if training(root).is_file() {
-        let archive = open_file(&training(root))?;
-        let classes = class_archives(archive).map_err(|error| name_file(error, &training(root)))?;
+    if training_archive(root).is_file() {
+        let archive = open_file(&training_archive(root))?;
+        let classes =
+            class_archives(archive).map_err(|error| with_archive_path(error, &training_archive(root)))?;
         bar.set_length(classes.len() as u64);
         for (class, tar) in classes {
-            unpack_class(&training(root), &tar, &out.join("train"), &class)?;
+            unpack_class(&training_archive(root), &tar, &out.join("train"), &class)?;
             bar.inc(1);
         }
     }
-    if validation(root).is_file() {
+    if validation_archive(root).is_file() {
         unpack_validation(root, &out.join("val"))?;
     }
     Ok(())
@@ -183,7 +195,7 @@ fn unpack_class(archive: &Path, tar: &Member, train: &Path, class: &str) -> Resu
     if done.is_dir() {
         return Ok(());
     }
-    let fail = |why: std::io::Error| Error::file("unpacking", files::name(&part), why);
+    let fail = |why: std::io::Error| Error::file("unpacking", files::display_path(&part), why);
     if part.exists() {
         fs::remove_dir_all(&part).map_err(fail)?;
     }
@@ -197,19 +209,19 @@ fn unpack_class(archive: &Path, tar: &Member, train: &Path, class: &str) -> Resu
         }
         Ok(())
     })
-    .map_err(|error| name_file(error, archive))?;
+    .map_err(|error| with_archive_path(error, archive))?;
     fs::rename(&part, &done).map_err(fail)
 }
 
 fn unpack_validation(root: &Path, val: &Path) -> Result<()> {
-    let index = list(root)?;
+    let index = list_images(root)?;
     let folders: std::collections::HashMap<&str, &str> = (0..index.val.len())
         .map(|at| (index.val.place(at).name, index.classes[index.val.label(at)].as_str()))
         .collect();
-    members(open_file(&validation(root))?, |member, content| {
+    members(open_file(&validation_archive(root))?, |member, content| {
         let Some(class) = folders.get(member.name()) else { return Ok(()) };
         let folder = val.join(class);
-        let fail = |why: std::io::Error| Error::file("unpacking", files::name(&folder), why);
+        let fail = |why: std::io::Error| Error::file("unpacking", files::display_path(&folder), why);
         let done = folder.join(member.name());
         if fs::metadata(&done).is_ok_and(|there| there.len() == member.length) {
             return Ok(());
@@ -220,7 +232,7 @@ fn unpack_validation(root: &Path, val: &Path) -> Result<()> {
         std::io::copy(content, &mut file).map_err(fail)?;
         fs::rename(&part, &done).map_err(fail)
     })
-    .map_err(|error| name_file(error, &validation(root)))
+    .map_err(|error| with_archive_path(error, &validation_archive(root)))
 }
 
 #[cfg(test)]
@@ -245,15 +257,15 @@ mod tests {
         let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("writes");
         let second = tar_of(&[("n02_1.JPEG", &pictures[2])]);
         let first = tar_of(&[("n01_1.JPEG", &pictures[0]), ("n01_2.JPEG", &pictures[1])]);
-        write(TRAINING, &tar_of(&[("n02.tar", &second), ("n01.tar", &first)]));
-        write(VALIDATION, &tar_of(&[("val_2.JPEG", &pictures[4]), ("val_1.JPEG", &pictures[3])]));
+        write(TRAINING_ARCHIVE, &tar_of(&[("n02.tar", &second), ("n01.tar", &first)]));
+        write(VALIDATION_ARCHIVE, &tar_of(&[("val_2.JPEG", &pictures[4]), ("val_1.JPEG", &pictures[3])]));
         let meta = meta_of(&[(1, "n02", 0, 1), (2, "n01", 0, 2), (3, "n00", 2, 0)], true);
-        let inside = |name: &str| format!("{KIT}/data/{name}");
-        let kit = tar_of(&[(&inside(META), &meta), (&inside(TRUTH), truth.as_bytes())]);
+        let inside = |name: &str| format!("{DEVKIT}/data/{name}");
+        let kit = tar_of(&[(&inside(META_FILE), &meta), (&inside(GROUND_TRUTH_FILE), truth.as_bytes())]);
         let mut packed = flate2::read::GzEncoder::new(&*kit, flate2::Compression::fast());
         let mut bytes = Vec::new();
         packed.read_to_end(&mut bytes).expect("packs");
-        write(&format!("{KIT}.tar.gz"), &bytes);
+        write(&format!("{DEVKIT}.tar.gz"), &bytes);
     }
 
     fn labels_and_shades(root: &Path) -> Vec<(i32, f32)> {
@@ -267,7 +279,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
         archives(root, "1\n2\n");
-        let index = image_files::list(root).expect("lists");
+        let index = image_files::build_index(root).expect("lists");
         assert_eq!((index.classes.join(" "), index.train.len()), ("n01 n02".to_owned(), 3));
         let packed = labels_and_shades(root);
         assert_eq!([packed[0].0, packed[1].0], [0, 1], "classes take turns");
@@ -281,7 +293,7 @@ mod tests {
         fs::write(out.join("val/n01/.val_2.JPEG.part"), b"half").expect("writes");
         fs::remove_file(out.join("val/n01/val_2.JPEG")).expect("removes");
         unpack(root, &out, &bar).expect("goes on");
-        let unpacked = image_files::list(&out).expect("lists");
+        let unpacked = image_files::build_index(&out).expect("lists");
         assert_eq!((unpacked.train.len(), unpacked.val.len()), (3, 2));
         assert_eq!(labels_and_shades(&out), packed);
         let whole = Place { container: "train/n01", name: "n01_1.JPEG", span: None, label: 0 };
@@ -293,17 +305,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for (truth, expected) in [("1\n2\n1\n", "2 images and 3 labels"), ("1\n7\n", "line 2")] {
             archives(folder.path(), truth);
-            let why = image_files::list(folder.path()).expect_err("incomplete");
+            let why = image_files::build_index(folder.path()).expect_err("incomplete");
             assert!(why.to_string().contains(expected), "{why}");
         }
         archives(folder.path(), "1\n2\n");
         let only = tar_of(&[("n01_1.JPEG", b"x")]);
         let training = tar_of(&[("n02.tar", &only), ("n01.tar", &only)]);
-        fs::write(folder.path().join(TRAINING), training).expect("writes");
-        let why = image_files::list(folder.path()).expect_err("incomplete");
+        fs::write(folder.path().join(TRAINING_ARCHIVE), training).expect("writes");
+        let why = image_files::build_index(folder.path()).expect_err("incomplete");
         assert!(why.to_string().contains("n01 has 1 of 2 training images"), "{why}");
-        fs::remove_file(folder.path().join(format!("{KIT}.tar.gz"))).expect("removes");
-        let why = image_files::list(folder.path()).expect_err("without labels");
+        fs::remove_file(folder.path().join(format!("{DEVKIT}.tar.gz"))).expect("removes");
+        let why = image_files::build_index(folder.path()).expect_err("without labels");
         assert!(why.to_string().contains("devkit"), "{why}");
     }
 }

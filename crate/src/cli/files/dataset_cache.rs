@@ -17,42 +17,42 @@ use crate::workflow::recipe::Recipe;
 use crate::workflow::report::DataDescription;
 
 /// Images and what they are.
-pub struct Images {
-    held: Held,
+pub struct CachedDataset {
+    storage: Storage,
     /// What they are.
     pub description: DataDescription,
 }
 
 /// Where images are kept between stages.
-enum Held {
+enum Storage {
     /// In memory; each session has a copy.
     Memory(Split),
     /// In files, opened anew for each session.
     Files { path: PathBuf, spec: Box<TrainConfig>, reading: Reading },
 }
 
-impl Images {
+impl CachedDataset {
     /// The images, for one session or evaluation.
     ///
     /// # Errors
     /// When files can't be opened any more.
-    pub fn source(&self) -> Result<Source> {
-        match &self.held {
-            Held::Memory(split) => Ok(split.clone().into()),
-            Held::Files { path, spec, reading } => {
-                files::open_source(path, &mut TrainConfig::clone(spec), *reading)
+    pub fn open(&self) -> Result<Source> {
+        match &self.storage {
+            Storage::Memory(split) => Ok(split.clone().into()),
+            Storage::Files { path, spec, reading } => {
+                files::open_dataset(path, &mut TrainConfig::clone(spec), *reading)
             }
         }
     }
 }
 
 /// Opens images, and keeps the last ones: the runs of a sweep mostly share them.
-pub struct Gallery {
+pub struct DatasetCache {
     reading: Reading,
-    last: Mutex<Option<(String, Arc<Images>)>>,
+    last: Mutex<Option<(String, Arc<CachedDataset>)>>,
 }
 
-impl Gallery {
+impl DatasetCache {
     /// Reads image files in this way.
     pub fn new(reading: Reading) -> Self {
         Self { reading, last: Mutex::new(None) }
@@ -62,7 +62,7 @@ impl Gallery {
     ///
     /// # Errors
     /// When files are missing or damaged.
-    pub fn open(&self, recipe: &Recipe) -> Result<Arc<Images>> {
+    pub fn open(&self, recipe: &Recipe) -> Result<Arc<CachedDataset>> {
         let key = key(&recipe.data, &recipe.spec);
         // A thread that panicked while it held the lock left what is there whole.
         let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -85,9 +85,9 @@ fn key(path: &str, spec: &TrainConfig) -> String {
     format!("{path}\n{} {} {} {seed}", spec.holdout, spec.limit, spec.side)
 }
 
-fn open(path: &str, mut spec: TrainConfig, reading: Reading) -> Result<Images> {
+fn open(path: &str, mut spec: TrainConfig, reading: Reading) -> Result<CachedDataset> {
     let path = Path::new(path);
-    let source = files::open_source(path, &mut spec, reading)?;
+    let source = files::open_dataset(path, &mut spec, reading)?;
     let name = serde_json::to_value(spec.data).ok();
     let mut description = DataDescription {
         name: name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -96,22 +96,22 @@ fn open(path: &str, mut spec: TrainConfig, reading: Reading) -> Result<Images> {
         classes: source.classes().len(),
         sha256: String::new(),
     };
-    let held = match source {
+    let storage = match source {
         Source::Memory(split, _) => {
-            description.sha256 = fingerprint(&[&split.train, &split.test]);
-            Held::Memory(split)
+            description.sha256 = content_fingerprint(&[&split.train, &split.test]);
+            Storage::Memory(split)
         }
         Source::Files(files) => {
-            description.sha256 = fingerprint_of_files(files.index());
-            Held::Files { path: path.to_owned(), spec: Box::new(spec), reading }
+            description.sha256 = index_fingerprint(files.index());
+            Storage::Files { path: path.to_owned(), spec: Box::new(spec), reading }
         }
     };
-    Ok(Images { held, description })
+    Ok(CachedDataset { storage, description })
 }
 
 /// SHA-256 over class names, labels and images, with their lengths between, so that the same data is
 /// the same whatever files it came in.
-fn fingerprint(sets: &[&Dataset]) -> String {
+fn content_fingerprint(sets: &[&Dataset]) -> String {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
@@ -127,7 +127,7 @@ fn fingerprint(sets: &[&Dataset]) -> String {
 
 /// SHA-256 over class names, and name, label and size of each image file: reading all of ImageNet to
 /// know it would take longer than a first epoch.
-fn fingerprint_of_files(index: &Index) -> String {
+fn index_fingerprint(index: &Index) -> String {
     let mut hash = Sha256::new();
     hash.update(index.classes.join("\n"));
     for listing in [&index.train, &index.val] {
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn the_fingerprint_is_of_the_content() {
         let split = synthetic::generate(3, 6, 4);
-        let of = |split: &Split| fingerprint(&[&split.train, &split.test]);
+        let of = |split: &Split| content_fingerprint(&[&split.train, &split.test]);
         assert_eq!(of(&split), of(&synthetic::generate(3, 6, 4)));
         assert_ne!(of(&split), of(&synthetic::generate(4, 6, 4)));
         let mut moved = split.clone();

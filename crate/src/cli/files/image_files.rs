@@ -17,18 +17,18 @@ use crate::data::imagenet::{Fetch, ImageNet, Reading};
 use crate::error::{Error, Result};
 
 /// The index that `crossdub data imagenet` writes.
-pub const INDEX: &str = "crossdub-index.txt";
+pub const INDEX_FILE: &str = "crossdub-index.txt";
 /// The largest image file.
-const MAX_FILE: u64 = 1 << 28;
+const MAX_IMAGE_BYTES: u64 = 1 << 28;
 /// Tar files kept open.
-const MAX_OPEN: usize = 256;
+const MAX_OPEN_ARCHIVES: usize = 256;
 
 /// Whether a folder holds images in one of ImageNet's layouts.
-pub fn looks_like(root: &Path) -> bool {
-    root.join(INDEX).is_file()
+pub fn is_image_folder(root: &Path) -> bool {
+    root.join(INDEX_FILE).is_file()
         || ["train", "val"].iter().any(|part| root.join(part).is_dir())
         || !shards(root, "train").is_empty()
-        || archives::training(root).is_file()
+        || archives::training_archive(root).is_file()
         || !class_folders(root).is_empty()
 }
 
@@ -37,76 +37,79 @@ pub fn looks_like(root: &Path) -> bool {
 /// # Errors
 /// When the folder has none of the layouts, or its files are damaged.
 pub fn open(root: &Path, side: usize, reading: Reading) -> Result<ImageNet> {
-    ImageNet::new(index(root)?, disk(root), side, reading)
+    ImageNet::new(load_index(root)?, disk_reader(root), side, reading)
 }
 
 /// Reads the images of a folder.
-pub fn disk(root: &Path) -> Box<dyn Fetch> {
-    Box::new(Disk::new(root))
+pub fn disk_reader(root: &Path) -> Box<dyn Fetch> {
+    Box::new(DiskReader::new(root))
 }
 
 /// Opens single pictures, to be classified; they have no labels.
 ///
 /// # Errors
 /// When a path has no file name.
-pub fn open_pictures(paths: &[PathBuf], side: usize, classes: Vec<String>) -> Result<ImageNet> {
+pub fn open_single_images(paths: &[PathBuf], side: usize, classes: Vec<String>) -> Result<ImageNet> {
     let mut index = Index { classes, ..Index::default() };
     for path in paths {
-        let folder = path.parent().map(files::name).unwrap_or_default();
+        let folder = path.parent().map(files::display_path).unwrap_or_default();
         let name = path.file_name().map(|name| name.to_string_lossy());
-        let name = name.ok_or_else(|| Error::file("reading an image", files::name(path), "it is no file"))?;
+        let name =
+            name.ok_or_else(|| Error::file("reading an image", files::display_path(path), "it is no file"))?;
         index.val.push(Place { container: &folder, name: &name, span: None, label: 0 })?;
     }
     let reading = Reading { max_bad: 0.0, ..Reading::default() };
-    ImageNet::new(index.check()?, disk(Path::new("")), side, reading)
+    ImageNet::new(index.check()?, disk_reader(Path::new("")), side, reading)
 }
 
 /// The index of a folder: written before, or made now.
 ///
 /// # Errors
 /// When the folder has none of the layouts, or its files are damaged.
-pub fn index(root: &Path) -> Result<Index> {
-    let written = root.join(INDEX);
+pub fn load_index(root: &Path) -> Result<Index> {
+    let written = root.join(INDEX_FILE);
     if written.is_file() {
         let file = File::open(&written);
-        let file = file
-            .map_err(|why| Error::file("reading an index", files::name(&written), &why).with_source(why))?;
-        return Index::read(BufReader::new(file)).map_err(|error| error.with_path(&files::name(&written)));
+        let file = file.map_err(|why| {
+            Error::file("reading an index", files::display_path(&written), &why).with_source(why)
+        })?;
+        return Index::read(BufReader::new(file))
+            .map_err(|error| error.with_path(&files::display_path(&written)));
     }
-    list(root)
+    build_index(root)
 }
 
 /// Looks at the files of a folder.
 ///
 /// # Errors
 /// When the folder has none of the layouts, or its files are damaged.
-pub fn list(root: &Path) -> Result<Index> {
+pub fn build_index(root: &Path) -> Result<Index> {
     let (train, val) = (root.join("train"), root.join("val"));
     let index = if !class_folders(&train).is_empty() || !class_folders(&val).is_empty() {
-        folders(root)?
+        index_folders(root)?
     } else if !shards(root, "train").is_empty() {
-        from_shards(root)?
-    } else if archives::training(root).is_file() || archives::validation(root).is_file() {
-        archives::list(root)?
+        index_shards(root)?
+    } else if archives::training_archive(root).is_file() || archives::validation_archive(root).is_file() {
+        archives::list_images(root)?
     } else {
         let classes = class_folders(root);
         if classes.is_empty() {
             let why = "it has no train/ and val/ with a folder a class, no archives and no shards";
-            return Err(Error::file("looking for images", files::name(root), why));
+            return Err(Error::file("looking for images", files::display_path(root), why));
         }
-        output::say(&format!(
+        output::status(&format!(
             "{}: no train/ and val/, so the same images are trained on and judged by",
-            files::name(root)
+            files::display_path(root)
         ));
         let mut train = Listing::default();
         list_classes(root, "", &classes, &mut train)?;
         Index { classes, val: train.clone(), train }
     };
-    index.check().map_err(|error| error.with_path(&files::name(root)))
+    index.check().map_err(|error| error.with_path(&files::display_path(root)))
 }
 
 /// A folder a class in `train/`, and in `val/` too, or all images there with a file of labels.
-fn folders(root: &Path) -> Result<Index> {
+fn index_folders(root: &Path) -> Result<Index> {
     let val = root.join("val");
     let mut classes = class_folders(&root.join("train"));
     let by_class = class_folders(&val);
@@ -117,10 +120,10 @@ fn folders(root: &Path) -> Result<Index> {
     list_classes(root, "train", &index.classes, &mut index.train)?;
     if let Some(stranger) = by_class.iter().find(|class| !index.classes.contains(class)) {
         let why = format!("val/{stranger} is no class of train/");
-        return Err(Error::file("looking for images", files::name(root), why));
+        return Err(Error::file("looking for images", files::display_path(root), why));
     }
     if by_class.is_empty() {
-        flat(root, &index.classes, &mut index.val)?;
+        list_flat_validation(root, &index.classes, &mut index.val)?;
     } else {
         list_classes(root, "val", &index.classes, &mut index.val)?;
     }
@@ -128,7 +131,7 @@ fn folders(root: &Path) -> Result<Index> {
 }
 
 /// Validation images in one folder.
-fn flat(root: &Path, classes: &[String], listing: &mut Listing) -> Result<()> {
+fn list_flat_validation(root: &Path, classes: &[String], listing: &mut Listing) -> Result<()> {
     let val = root.join("val");
     let images = image_names(&val)?;
     if images.is_empty() {
@@ -137,15 +140,15 @@ fn flat(root: &Path, classes: &[String], listing: &mut Listing) -> Result<()> {
     let places = labels::FILE_NAMES.iter().flat_map(|name| [val.join(name), root.join(name)]);
     let path = places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
         let why = format!("its images need labels, in one of {}", labels::FILE_NAMES.join(", "));
-        Error::file("reading labels", files::name(&val), why)
+        Error::file("reading labels", files::display_path(&val), why)
     })?;
     let text = files::read("reading labels", &path)?;
     let labels = labels::read(&String::from_utf8_lossy(&text), classes);
-    let labels = labels.map_err(|error| error.with_path(&files::name(&path)))?;
+    let labels = labels.map_err(|error| error.with_path(&files::display_path(&path)))?;
     for image in images {
         let label = labels.get(labels::stem(&image)).copied().ok_or_else(|| {
             let why = format!("{image} has no label");
-            Error::file("reading labels", files::name(&path), why)
+            Error::file("reading labels", files::display_path(&path), why)
         })?;
         listing.push(Place { container: "val", name: &image, span: None, label })?;
     }
@@ -185,7 +188,7 @@ fn class_folders(folder: &Path) -> Vec<String> {
 
 /// The images of a folder, by name.
 fn image_names(folder: &Path) -> Result<Vec<String>> {
-    let fail = |why: std::io::Error| Error::file("listing images", files::name(folder), why);
+    let fail = |why: std::io::Error| Error::file("listing images", files::display_path(folder), why);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(fail)? {
         if let Ok(name) = entry.map_err(fail)?.file_name().into_string() {
@@ -214,7 +217,7 @@ fn shards(root: &Path, part: &str) -> Vec<String> {
 }
 
 /// WebDataset shards; their classes are numbers, named by `classes.txt` where there is one.
-fn from_shards(root: &Path) -> Result<Index> {
+fn index_shards(root: &Path) -> Result<Index> {
     let mut index = Index::default();
     let mut largest = None;
     for (part, listing) in [("train", &mut index.train), ("val", &mut index.val)] {
@@ -235,17 +238,17 @@ fn from_shards(root: &Path) -> Result<Index> {
 
 /// Opens a file to be read in parts.
 pub fn open_file(path: &Path) -> Result<File> {
-    File::open(path).map_err(|why| Error::file("opening", files::name(path), &why).with_source(why))
+    File::open(path).map_err(|why| Error::file("opening", files::display_path(path), &why).with_source(why))
 }
 
 /// Reads images from the disk.
-struct Disk {
+struct DiskReader {
     root: PathBuf,
     /// Tar files that are open, and their lengths.
     open: Mutex<HashMap<String, Arc<(File, u64)>>>,
 }
 
-impl Disk {
+impl DiskReader {
     fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), open: Mutex::default() }
     }
@@ -255,7 +258,7 @@ impl Disk {
         if let Some(known) = open.get(container) {
             return Ok(Arc::clone(known));
         }
-        if open.len() >= MAX_OPEN {
+        if open.len() >= MAX_OPEN_ARCHIVES {
             open.clear();
         }
         let file = File::open(self.root.join(container)).map_err(|why| why.to_string())?;
@@ -266,18 +269,19 @@ impl Disk {
     }
 }
 
-impl Fetch for Disk {
+impl Fetch for DiskReader {
     fn fetch(&self, place: Place<'_>) -> std::result::Result<Vec<u8>, String> {
         let Some((offset, length)) = place.span else {
             let path = self.root.join(place.container).join(place.name);
             let size = fs::metadata(&path).map_err(|why| why.to_string())?.len();
-            if size > MAX_FILE {
+            if size > MAX_IMAGE_BYTES {
                 return Err(format!("{size} bytes are too many"));
             }
             return fs::read(path).map_err(|why| why.to_string());
         };
         let tar = self.tar(place.container)?;
-        if offset.checked_add(u64::from(length)).is_none_or(|end| end > tar.1) || u64::from(length) > MAX_FILE
+        if offset.checked_add(u64::from(length)).is_none_or(|end| end > tar.1)
+            || u64::from(length) > MAX_IMAGE_BYTES
         {
             return Err("it lies beyond the end of its tar file".to_owned());
         }

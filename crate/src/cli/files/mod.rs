@@ -19,10 +19,10 @@ use crate::matrix::Matrix;
 use crate::report::adc_plan;
 
 /// The largest file that is read into memory.
-const MAX_FILE: u64 = 8 << 30;
+const MAX_FILE_BYTES: u64 = 8 << 30;
 
 /// A path for messages.
-pub fn name(path: &Path) -> String {
+pub fn display_path(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -31,20 +31,20 @@ pub fn name(path: &Path) -> String {
 /// # Errors
 /// When it is missing, unreadable or absurdly large.
 pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
-    let fail = |why: &dyn std::fmt::Display| Error::file(what, name(path), why.to_string());
+    let fail = |why: &dyn std::fmt::Display| Error::file(what, display_path(path), why.to_string());
     let size = fs::metadata(path).map_err(|why| fail(&why))?;
     if size.is_dir() {
         return Err(fail(&"it is a folder"));
     }
-    if size.len() > MAX_FILE {
-        return Err(fail(&format!("it has {} bytes, at most {MAX_FILE} are read", size.len())));
+    if size.len() > MAX_FILE_BYTES {
+        return Err(fail(&format!("it has {} bytes, at most {MAX_FILE_BYTES} are read", size.len())));
     }
     // A device has no size, and may have no end.
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|why| fail(&why))?;
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|why| fail(&why))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(fail(&format!("it has more than {MAX_FILE} bytes, the most that are read")));
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|why| fail(&why))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(fail(&format!("it has more than {MAX_FILE_BYTES} bytes, the most that are read")));
     }
     Ok(bytes)
 }
@@ -55,14 +55,14 @@ pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
 /// When the file can't be read or holds no weights.
 pub fn read_weights(path: &Path) -> Result<Weights> {
     let bytes = read("reading weights", path)?;
-    Weights::from_bytes(&bytes).map_err(|error| error.with_path(&name(path)))
+    Weights::from_bytes(&bytes).map_err(|error| error.with_path(&display_path(path)))
 }
 
 /// Checks that no two outputs are the same file, where one would be lost.
 ///
 /// # Errors
 /// Names the second option of the two.
-pub fn distinct(outputs: &[(&str, Option<&Path>)]) -> Result<()> {
+pub fn check_distinct_outputs(outputs: &[(&str, Option<&Path>)]) -> Result<()> {
     let mut seen: Vec<(&str, std::path::PathBuf)> = Vec::new();
     for (option, path) in outputs.iter().filter_map(|(option, path)| Some((*option, (*path)?))) {
         // A file that is not there yet is known by its folder.
@@ -70,7 +70,7 @@ pub fn distinct(outputs: &[(&str, Option<&Path>)]) -> Result<()> {
         let whole = fs::canonicalize(folder).map(|folder| folder.join(path.file_name().unwrap_or_default()));
         let whole = whole.unwrap_or_else(|_| path.to_owned());
         if let Some((other, _)) = seen.iter().find(|(_, held)| *held == whole) {
-            return Err(Error::field(option, name(path), format!("is the file of {other} already")));
+            return Err(Error::field(option, display_path(path), format!("is the file of {other} already")));
         }
         seen.push((option, whole));
     }
@@ -95,11 +95,11 @@ pub fn write_with(
     path: &Path,
     content: impl FnOnce(&mut fs::File) -> std::io::Result<()>,
 ) -> Result<()> {
-    let fail = |why: std::io::Error| Error::file(what, name(path), without_place(&why));
+    let fail = |why: std::io::Error| Error::file(what, display_path(path), strip_temp_path(&why));
     let there = fs::canonicalize(path);
     let target = there.as_deref().unwrap_or(path);
     if target.is_dir() {
-        return Err(Error::file(what, name(path), "it is a folder"));
+        return Err(Error::file(what, display_path(path), "it is a folder"));
     }
     if fs::metadata(target).is_ok_and(|held| !held.is_file()) {
         let mut file = fs::OpenOptions::new().write(true).open(path).map_err(fail)?;
@@ -116,7 +116,7 @@ pub fn write_with(
 }
 
 /// What the system says, without the temporary name that nobody asked for.
-fn without_place(why: &std::io::Error) -> String {
+fn strip_temp_path(why: &std::io::Error) -> String {
     let said = why.to_string();
     said.split_once(" at path ").map_or(said.as_str(), |(said, _)| said).to_owned()
 }
@@ -133,10 +133,10 @@ pub fn write_adc_plan(path: &Path, layers: &[Matrix], hardware: &HardwareConfig)
         "json" => {
             let plan = adc_plan(layers, hardware);
             serde_json::to_string(&plan)
-                .map_err(|why| Error::file(what, name(path), &why).with_source(why))?
+                .map_err(|why| Error::file(what, display_path(path), &why).with_source(why))?
                 + "\n"
         }
-        _ => return Err(Error::file(what, name(path), "its name must end in .csv or .json")),
+        _ => return Err(Error::file(what, display_path(path), "its name must end in .csv or .json")),
     };
     write(what, path, text.as_bytes())
 }
@@ -159,13 +159,13 @@ fn widen_permissions(_: &fs::File) -> std::io::Result<()> {
 ///
 /// # Errors
 /// When files are missing or damaged.
-pub fn open_source(path: &Path, spec: &mut TrainConfig, reading: Reading) -> Result<Source> {
-    if !path.is_dir() || holds_cifar10(path) || !image_files::looks_like(path) {
+pub fn open_dataset(path: &Path, spec: &mut TrainConfig, reading: Reading) -> Result<Source> {
+    if !path.is_dir() || holds_cifar10(path) || !image_files::is_image_folder(path) {
         if ![0, data::SIDE].contains(&spec.side) {
             let why = "this data's images have 32; another side is for ImageNet's";
             return Err(Error::field("side", spec.side, why));
         }
-        return Ok(open_data(path, spec)?.into());
+        return Ok(open_in_memory(path, spec)?.into());
     }
     spec.data = DataSource::ImageNet;
     if spec.holdout > 0 {
@@ -191,23 +191,23 @@ fn holds_cifar10(path: &Path) -> bool {
 ///
 /// # Errors
 /// When files are missing or damaged.
-pub fn open_data(path: &Path, spec: &mut TrainConfig) -> Result<Split> {
+pub fn open_in_memory(path: &Path, spec: &mut TrainConfig) -> Result<Split> {
     if path.as_os_str() == "builtin" {
         spec.data = DataSource::Builtin;
         return data::open(spec, &[]);
     }
     spec.data = DataSource::Cifar10;
     let files = if path.is_dir() {
-        folder(path, spec.holdout)?
+        read_cifar10_folder(path, spec.holdout)?
     } else {
-        vec![(name(path), read("reading CIFAR-10", path)?)]
+        vec![(display_path(path), read("reading CIFAR-10", path)?)]
     };
     data::open(spec, &files)
 }
 
 /// The CIFAR-10 files of a folder; the test file is left out where a holdout takes its place.
-fn folder(path: &Path, holdout: usize) -> Result<Vec<(String, Vec<u8>)>> {
-    let fail = |why: String| Error::file("reading CIFAR-10", name(path), why);
+fn read_cifar10_folder(path: &Path, holdout: usize) -> Result<Vec<(String, Vec<u8>)>> {
+    let fail = |why: String| Error::file("reading CIFAR-10", display_path(path), why);
     let entries = fs::read_dir(path).map_err(|why| fail(why.to_string()))?;
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -220,38 +220,9 @@ fn folder(path: &Path, holdout: usize) -> Result<Vec<(String, Vec<u8>)>> {
         let why = "it holds no data_batch_1.bin to data_batch_5.bin (the binary version)";
         return Err(fail(why.to_owned()));
     }
-    let load = |file: &String| Ok((name(&path.join(file)), read("reading CIFAR-10", &path.join(file))?));
+    let load =
+        |file: &String| Ok((display_path(&path.join(file)), read("reading CIFAR-10", &path.join(file))?));
     names.iter().map(load).collect()
-}
-
-/// Memory that a run may plan with.
-pub fn available_memory() -> u64 {
-    const UNKNOWN: u64 = 16 << 30;
-    let Ok(text) = fs::read_to_string("/proc/meminfo") else { return UNKNOWN };
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kib.map_or(UNKNOWN, |kib| kib << 10)
-}
-
-/// The machine's memory in bytes, where the system tells.
-pub fn total_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
-}
-
-/// The processor's name, where the system tells.
-pub fn processor() -> Option<String> {
-    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
-    Some(line.trim_start_matches([' ', '\t', ':']).trim().to_owned()).filter(|name| !name.is_empty())
-}
-
-/// The most memory that this process has taken, where the system tells.
-pub fn peak_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ pub fn describe(inference: &Inference) -> String {
 fn line(row: &InferenceRow, known: bool, whole: bool) -> Vec<String> {
     let ratio = |energy: Option<Energy>| match energy {
         None => "-".to_owned(),
-        Some(energy) => format::ratio(energy.improvement),
+        Some(energy) => format::improvement(energy.improvement),
     };
     let pair = |pair: Option<Pair<f64>>, per: f64| {
         pair.map_or_else(
@@ -237,7 +237,9 @@ fn layers(row: &InferenceRow) -> String {
             layer.name.clone(),
             conversions.dense.to_string(),
             conversions.actual.to_string(),
-            layer.per_inference.map_or_else(|| "-".to_owned(), |energy| format::ratio(energy.improvement)),
+            layer
+                .per_inference
+                .map_or_else(|| "-".to_owned(), |energy| format::improvement(energy.improvement)),
             layer.share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share)),
         ]);
     }

@@ -17,19 +17,19 @@ pub struct SimulationOptions {
     #[arg(long)]
     linear: bool,
     /// What a converter's codes span
-    #[arg(long, value_enum, default_value_t = RangeName::Granular)]
-    adc_range: RangeName,
+    #[arg(long, value_enum, default_value_t = AdcRangeArg::Granular)]
+    adc_range: AdcRangeArg,
     /// The percentile of the sums that a calibrated range reaches
     #[arg(long, value_name = "PERCENT", default_value_t = SimulationConfig::default().percentile)]
     percentile: f64,
     #[command(flatten)]
-    errors: ErrorOptions,
+    errors: NonIdealityOptions,
 }
 
 /// What is not ideal, all off by default.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Non-idealities")]
-struct ErrorOptions {
+struct NonIdealityOptions {
     /// Current of a cell at its highest level over that at level 0; 0 for none at level 0
     #[arg(long, value_name = "RATIO", default_value_t = 0.0)]
     on_off_ratio: f64,
@@ -55,7 +55,7 @@ struct ErrorOptions {
 
 /// What a converter's codes span.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum RangeName {
+enum AdcRangeArg {
     /// A step is one unit of the sum
     Granular,
     /// The largest sum that all rows could give
@@ -75,9 +75,9 @@ impl SimulationOptions {
             calibration: self.calibration,
             linear: self.linear,
             adc_range: match self.adc_range {
-                RangeName::Granular => AdcRange::Granular,
-                RangeName::Max => AdcRange::Max,
-                RangeName::Calibrated => AdcRange::Calibrated,
+                AdcRangeArg::Granular => AdcRange::Granular,
+                AdcRangeArg::Max => AdcRange::Max,
+                AdcRangeArg::Calibrated => AdcRange::Calibrated,
             },
             percentile: self.percentile,
             on_off_ratio: errors.on_off_ratio,

@@ -15,24 +15,24 @@ use crate::error::{Error, Result};
 use crate::train::checkpoint::Checkpoint;
 
 /// Checkpoints kept: the newest, and one more in case it is damaged.
-pub const KEEP: u16 = 2;
+pub const DEFAULT_CHECKPOINTS_KEPT: u16 = 2;
 
 /// The folder.
 pub struct RunFolder {
     path: PathBuf,
     /// Whether the folder was not there before.
-    made: bool,
+    created: bool,
     keep: usize,
     /// Lines not yet written; they go out with the checkpoint that holds their steps.
     pending: String,
     /// When this process began, and seconds of work before it.
-    began: Instant,
-    earlier: f64,
+    started: Instant,
+    previous_seconds: f64,
 }
 
 /// A line of `metrics.jsonl`, with the seconds of work until then.
 #[derive(Serialize)]
-struct Line<'a, T> {
+struct MetricsLine<'a, T> {
     #[serde(flatten)]
     line: &'a T,
     seconds: f64,
@@ -45,18 +45,18 @@ impl RunFolder {
     /// When it can't be made.
     pub fn open(path: &Path) -> Result<Self> {
         let checkpoints = path.join("checkpoints");
-        let made = !path.exists();
+        let created = !path.exists();
         fs::create_dir_all(&checkpoints).map_err(|why| {
-            Error::file("making a run's folder", files::name(&checkpoints), &why).with_source(why)
+            Error::file("making a run's folder", files::display_path(&checkpoints), &why).with_source(why)
         })?;
-        let (path, pending, keep) = (path.to_owned(), String::new(), usize::from(KEEP));
-        Ok(Self { path, made, keep, pending, began: Instant::now(), earlier: 0.0 })
+        let (path, pending, keep) = (path.to_owned(), String::new(), usize::from(DEFAULT_CHECKPOINTS_KEPT));
+        Ok(Self { path, created, keep, pending, started: Instant::now(), previous_seconds: 0.0 })
     }
 
     /// Leaves no trace of a run that could not begin; what has anything in it stays.
-    pub fn abandon(&self) {
+    pub fn remove_if_empty(&self) {
         let own = [self.path.join("checkpoints"), self.path.clone()];
-        for empty in own.iter().take(if self.made { 2 } else { 1 }) {
+        for empty in own.iter().take(if self.created { 2 } else { 1 }) {
             // Only an empty folder can be removed so; the rest is none of ours.
             let _ = fs::remove_dir(empty);
         }
@@ -64,13 +64,13 @@ impl RunFolder {
 
     /// The same, but keeps so many checkpoints.
     #[must_use]
-    pub fn keeping(self, keep: usize) -> Self {
+    pub fn with_checkpoints_kept(self, keep: usize) -> Self {
         Self { keep, ..self }
     }
 
     /// Seconds of work that led to the present state; what a kill lost is not among them.
     pub fn seconds(&self) -> f64 {
-        self.earlier + self.began.elapsed().as_secs_f64()
+        self.previous_seconds + self.started.elapsed().as_secs_f64()
     }
 
     /// The configuration's path.
@@ -85,7 +85,7 @@ impl RunFolder {
     pub fn write_config(&self, fields: &Map<String, Value>) -> Result<()> {
         let path = self.config_path();
         let text = toml::to_string(fields).map_err(|why| {
-            Error::file("writing the configuration", files::name(&path), &why).with_source(why)
+            Error::file("writing the configuration", files::display_path(&path), &why).with_source(why)
         })?;
         files::write("writing the configuration", &path, text.as_bytes())
     }
@@ -100,9 +100,9 @@ impl RunFolder {
     }
 
     /// Remembers a line of `metrics.jsonl`.
-    pub fn note(&mut self, line: &impl Serialize) {
+    pub fn log_metrics(&mut self, line: &impl Serialize) {
         let seconds = (1e3 * self.seconds()).round() / 1e3;
-        if let Ok(text) = serde_json::to_string(&Line { line, seconds }) {
+        if let Ok(text) = serde_json::to_string(&MetricsLine { line, seconds }) {
             self.pending.push_str(&text);
             self.pending.push('\n');
         }
@@ -137,7 +137,7 @@ impl RunFolder {
     }
 
     /// Writes the metrics so far, of a run that has failed: on a full disk there is nothing more to say.
-    pub fn keep_metrics(&mut self) {
+    pub fn flush_metrics_after_error(&mut self) {
         if !self.pending.is_empty() {
             drop(self.flush_metrics());
         }
@@ -145,7 +145,7 @@ impl RunFolder {
 
     fn flush_metrics(&mut self) -> Result<()> {
         let path = self.path.join("metrics.jsonl");
-        let fail = |why| Error::file("writing metrics", files::name(&path), why);
+        let fail = |why| Error::file("writing metrics", files::display_path(&path), why);
         let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
         file.write_all(self.pending.as_bytes()).map_err(fail)?;
         self.append_events()?;
@@ -155,47 +155,47 @@ impl RunFolder {
 
     /// The same numbers for TensorBoard.
     fn append_events(&self) -> Result<()> {
-        let path = self.path.join(tensorboard::FILE);
-        let fail = |why| Error::file("writing events", files::name(&path), why);
+        let path = self.path.join(tensorboard::FILE_NAME);
+        let fail = |why| Error::file("writing events", files::display_path(&path), why);
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
-        let opening = if path.exists() { Vec::new() } else { tensorboard::opening(time) };
+        let opening = if path.exists() { Vec::new() } else { tensorboard::file_header(time) };
         let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
-        let records = [opening, tensorboard::of_lines(&self.pending, time)].concat();
+        let records = [opening, tensorboard::records_from_metrics(&self.pending, time)].concat();
         file.write_all(&records).map_err(fail)
     }
 
-    fn cut_events(&self, step: u64) -> Result<()> {
-        let path = self.path.join(tensorboard::FILE);
+    fn truncate_events(&self, step: u64) -> Result<()> {
+        let path = self.path.join(tensorboard::FILE_NAME);
         if !path.exists() {
             return Ok(());
         }
         let events = files::read("reading events", &path)?;
-        files::write("writing events", &path, tensorboard::until(&events, step))
+        files::write("writing events", &path, tensorboard::truncate_after_step(&events, step))
     }
 
     /// Drops metrics after a step, and a last line that was cut off: a resumed run writes them again.
     ///
     /// # Errors
     /// When the file can't be read or written.
-    pub fn cut_metrics(&mut self, step: u64) -> Result<()> {
-        self.cut_events(step)?;
+    pub fn truncate_metrics(&mut self, step: u64) -> Result<()> {
+        self.truncate_events(step)?;
         let path = self.path.join("metrics.jsonl");
         if !path.exists() {
             return Ok(());
         }
         let text = files::read("reading metrics", &path)?;
         let text = String::from_utf8_lossy(&text);
-        let mut earlier = 0.0;
+        let mut previous_seconds = 0.0;
         let keep = |line: &&str| {
             let value: Value = serde_json::from_str(line).unwrap_or_default();
             let kept = value["step"].as_u64().is_some_and(|at| at <= step);
             if kept {
-                earlier = value["seconds"].as_f64().unwrap_or(earlier);
+                previous_seconds = value["seconds"].as_f64().unwrap_or(previous_seconds);
             }
             kept
         };
         let kept: String = text.lines().filter(keep).flat_map(|line| [line, "\n"]).collect();
-        self.earlier = earlier;
+        self.previous_seconds = previous_seconds;
         files::write("writing metrics", &path, kept.as_bytes())
     }
 
@@ -208,7 +208,7 @@ impl RunFolder {
             let read = files::read("reading a checkpoint", &path).and_then(|bytes| Checkpoint::read(&bytes));
             match read {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(error) => tracing::warn!("passed over: {}", error.with_path(&files::name(&path))),
+                Err(error) => tracing::warn!("passed over: {}", error.with_path(&files::display_path(&path))),
             }
         }
         Ok(None)
@@ -217,8 +217,9 @@ impl RunFolder {
     /// Checkpoints by step, oldest first.
     fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
         let folder = self.path.join("checkpoints");
-        let entries = fs::read_dir(&folder)
-            .map_err(|why| Error::file("listing checkpoints", files::name(&folder), &why).with_source(why))?;
+        let entries = fs::read_dir(&folder).map_err(|why| {
+            Error::file("listing checkpoints", files::display_path(&folder), &why).with_source(why)
+        })?;
         let mut found: Vec<_> = entries
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
@@ -247,7 +248,7 @@ impl RunFolder {
 pub fn read_toml(path: &Path) -> Result<Map<String, Value>> {
     let bytes = files::read("reading the configuration", path)?;
     let fail = |why: &dyn std::fmt::Display| {
-        Error::file("reading the configuration", files::name(path), why.to_string())
+        Error::file("reading the configuration", files::display_path(path), why.to_string())
     };
     let text = std::str::from_utf8(&bytes).map_err(|why| fail(&why))?;
     toml::from_str(text).map_err(|why| fail(&why))

@@ -17,9 +17,9 @@ use crate::train::evaluate::Evaluation;
 use crate::workflow::report::{Epoch, Record};
 
 /// Version of what a stage makes of its inputs; raised when the same inputs give other weights.
-const FORMAT: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 /// Digits of an identity: 64 bits, far more than any store has stages.
-const DIGITS: usize = 16;
+const ID_DIGITS: usize = 16;
 
 /// The folder of one stage.
 pub struct StageFolder {
@@ -27,14 +27,14 @@ pub struct StageFolder {
 }
 
 /// The identity of a stage: equal inputs are the same work.
-pub fn identity(inputs: &Value) -> String {
+pub fn stage_id(inputs: &Value) -> String {
     // The keys of a JSON object are sorted, so that equal objects are equal texts.
-    let text = format!("{FORMAT}\n{inputs}");
-    hex(&Sha256::digest(text.as_bytes()))[..DIGITS].to_owned()
+    let text = format!("{FORMAT_VERSION}\n{inputs}");
+    hex(&Sha256::digest(text.as_bytes()))[..ID_DIGITS].to_owned()
 }
 
 /// The identity of a file's content.
-pub fn identity_of_file(bytes: &[u8]) -> String {
+pub fn content_hash(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
@@ -46,7 +46,7 @@ impl StageFolder {
     pub fn open(store: &Path, id: &str, inputs: &Value) -> Result<Self> {
         let path = store.join(id);
         fs::create_dir_all(&path).map_err(|why| {
-            Error::file("making a stage's folder", files::name(&path), &why).with_source(why)
+            Error::file("making a stage's folder", files::display_path(&path), &why).with_source(why)
         })?;
         let folder = Self { path };
         if !folder.file("inputs.json").exists() {
@@ -106,12 +106,12 @@ impl StageFolder {
     /// When the file can't be read.
     pub fn epochs(&self) -> Result<(Vec<Epoch>, Option<Evaluation>)> {
         let path = self.file("metrics.jsonl");
-        let fail = |why| Error::file("reading metrics", files::name(&path), why);
-        let mut curve = Curve::default();
+        let fail = |why| Error::file("reading metrics", files::display_path(&path), why);
+        let mut curve = EpochCurve::default();
         for line in BufReader::new(File::open(&path).map_err(fail)?).lines() {
             let line = line.map_err(fail)?;
-            if let Ok(line) = serde_json::from_str::<Line>(&line) {
-                curve.take(&line);
+            if let Ok(line) = serde_json::from_str::<MetricsLine>(&line) {
+                curve.add(&line);
             }
         }
         Ok((curve.epochs, curve.last))
@@ -120,7 +120,7 @@ impl StageFolder {
 
 /// A line of `metrics.jsonl`, of a step or, with an evaluation, of an epoch.
 #[derive(Deserialize)]
-struct Line {
+struct MetricsLine {
     step: u64,
     epoch: usize,
     loss: f64,
@@ -132,7 +132,7 @@ struct Line {
 
 /// Epochs as they are put together from lines.
 #[derive(Default)]
-struct Curve {
+struct EpochCurve {
     epochs: Vec<Epoch>,
     last: Option<Evaluation>,
     steps: u64,
@@ -140,9 +140,9 @@ struct Curve {
     regularizer: f64,
 }
 
-impl Curve {
-    fn take(&mut self, line: &Line) {
-        let Line { step, epoch, loss, .. } = *line;
+impl EpochCurve {
+    fn add(&mut self, line: &MetricsLine) {
+        let MetricsLine { step, epoch, loss, .. } = *line;
         let (Some(accuracy), Some(top5), Some(images)) = (line.accuracy, line.top5, line.images) else {
             self.steps += 1;
             self.loss += loss;
@@ -166,9 +166,9 @@ mod tests {
     fn an_identity_depends_on_values_not_on_their_order() {
         let one = json!({ "lambda": 1e-3, "seed": 0 });
         let same: Value = serde_json::from_str(r#"{ "seed": 0, "lambda": 0.001 }"#).expect("JSON");
-        assert_eq!(identity(&one), identity(&same));
-        assert_ne!(identity(&one), identity(&json!({ "lambda": 1e-3, "seed": 1 })));
-        assert_eq!(identity(&one).len(), DIGITS);
+        assert_eq!(stage_id(&one), stage_id(&same));
+        assert_ne!(stage_id(&one), stage_id(&json!({ "lambda": 1e-3, "seed": 1 })));
+        assert_eq!(stage_id(&one).len(), ID_DIGITS);
     }
 
     #[test]

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use crate::checkpoint::Weights;
 use crate::cli::commands::evaluate;
 use crate::cli::files;
-use crate::cli::files::dataset_cache::Images;
+use crate::cli::files::dataset_cache::CachedDataset;
 use crate::cli::output;
-use crate::cli::runs::lease::{Claim, Watcher};
+use crate::cli::runs::lease::{Lease, LeaseMonitor};
 use crate::cli::runs::run_folder::RunFolder;
-use crate::cli::runs::stage_folder::{StageFolder, identity, identity_of_file};
+use crate::cli::runs::stage_folder::{StageFolder, content_hash, stage_id};
 use crate::cli::runs::training::{Follow, follow};
+use crate::cli::system;
 use crate::compress::calibration::Inputs;
 use crate::compress::pruning::{Known, PruneSpec};
 use crate::config::{SCHEMA_VERSION, TrainConfig};
@@ -30,14 +31,14 @@ use crate::workflow::report::{Done, RecipeReport, Record};
 use crate::workflow::stage::{Stage, Work};
 
 /// How often a stage that another process works on is looked at.
-const PATIENCE: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A recipe with all it takes to run.
 pub struct Runner<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
     /// Its images.
-    pub images: &'a Images,
+    pub images: &'a CachedDataset,
     /// The device.
     pub compute: &'a Compute,
     /// Folder of the stages' folders.
@@ -82,14 +83,15 @@ impl Runner<'_> {
                 start = read_start(file)?;
             }
             let inputs = self.inputs(stage, &start);
-            let id = identity(&inputs);
+            let id = stage_id(&inputs);
             let folder = StageFolder::open(self.store, &id, &inputs)?;
             let Some(record) = self.settle(stage, &folder, start.weights.as_ref())? else {
                 return Ok(Ended::Busy);
             };
             path = folder.weights_path();
             let weights = files::read_weights(&path)?;
-            let layers = weights.matrices(false).map_err(|error| error.with_path(&files::name(&path)))?;
+            let layers =
+                weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&path)))?;
             done.push(Done::new(stage, id.clone(), record, &layers, &self.recipe.hardware));
             start = Start { id: Value::from(id), weights: Some(weights) };
         }
@@ -112,30 +114,30 @@ impl Runner<'_> {
     /// The stage's record: as it lies there, or after the work is done. None when another process does
     /// it and there is no patience.
     fn settle(&self, stage: &Stage, folder: &StageFolder, start: Option<&Weights>) -> Result<Option<Record>> {
-        let mut watcher = Watcher::default();
+        let mut monitor = LeaseMonitor::default();
         let mut said = false;
         loop {
             if let Some(record) = folder.record()? {
                 return Ok(Some(record));
             }
-            if let Some(claim) = watcher.try_claim(folder.path())? {
+            if let Some(lease) = monitor.try_acquire(folder.path())? {
                 // The one before may have completed it just now.
                 return match folder.record()? {
                     Some(record) => Ok(Some(record)),
-                    None => self.work(stage, folder, start, &claim).map(Some),
+                    None => self.work(stage, folder, start, &lease).map(Some),
                 };
             }
             if !self.patient {
                 return Ok(None);
             }
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::operation("waiting", files::name(folder.path()), "interrupted"));
+                return Err(Error::operation("waiting", files::display_path(folder.path()), "interrupted"));
             }
             if !said {
                 self.say(&format!("stage {}: another process works on it; waiting", stage.name));
                 said = true;
             }
-            std::thread::sleep(PATIENCE);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -144,13 +146,13 @@ impl Runner<'_> {
         stage: &Stage,
         folder: &StageFolder,
         start: Option<&Weights>,
-        claim: &Claim,
+        lease: &Lease,
     ) -> Result<Record> {
         let at = self.recipe.stages.iter().position(|other| other.name == stage.name).map_or(0, |at| at + 1);
         self.say(&format!("stage {} ({at} of {}): {}", stage.name, self.recipe.stages.len(), stage.kind()));
         let done = match (&stage.work, start) {
             (Work::Train(spec) | Work::Finetune(spec), start) => {
-                self.train(stage, spec, folder, start, claim)
+                self.train(stage, spec, folder, start, lease)
             }
             (Work::Prune(spec), Some(start)) => self.prune(spec, start),
             (Work::Prune(_), None) => Err(Error::field("weights", "", "there is nothing to prune yet")),
@@ -168,16 +170,16 @@ impl Runner<'_> {
         spec: &TrainConfig,
         folder: &StageFolder,
         start: Option<&Weights>,
-        claim: &Claim,
+        lease: &Lease,
     ) -> Result<(Weights, Record)> {
         let mut run = RunFolder::open(folder.path())?;
         let mut session = self.session(stage, spec, &mut run, start)?;
         let halt = || {
-            if claim.is_mine() {
+            if lease.is_held() {
                 return Ok(self.stop.load(Ordering::Relaxed));
             }
             let why = "another process took it over, because this one was silent for too long";
-            Err(Error::file("training", files::name(folder.path()), why))
+            Err(Error::file("training", files::display_path(folder.path()), why))
         };
         let how = Follow {
             checkpoint_every: self.checkpoint_every,
@@ -204,14 +206,13 @@ impl Runner<'_> {
         run: &mut RunFolder,
         start: Option<&Weights>,
     ) -> Result<Trainer> {
-        let (data, compute, memory) =
-            (self.images.source()?, self.compute.clone(), files::available_memory());
+        let (data, compute, memory) = (self.images.open()?, self.compute.clone(), system::available_memory());
         if let Some(checkpoint) = run.newest_checkpoint()? {
-            run.cut_metrics(checkpoint.step())?;
+            run.truncate_metrics(checkpoint.step())?;
             self.say(&format!("stage {}: goes on after step {}", stage.name, checkpoint.step()));
             return checkpoint.moved(spec).resume(data, compute, memory);
         }
-        run.cut_metrics(0)?;
+        run.truncate_metrics(0)?;
         let hardware = self.recipe.hardware.clone();
         let mut session = Trainer::new(spec.clone(), hardware, data, compute, memory, start)?;
         if let Some(start) = start.filter(|_| stage.masked) {
@@ -223,7 +224,7 @@ impl Runner<'_> {
     fn prune(&self, spec: &PruneSpec, start: &Weights) -> Result<(Weights, Record)> {
         let began = Instant::now();
         let hardware = &self.recipe.hardware;
-        let mut source = self.images.source()?;
+        let mut source = self.images.open()?;
         let classes = source.classes().len();
         let plan = Plan::of(&self.recipe.spec, classes)?;
         let positions = plan.positions_of(&start.matrices(false)?)?;
@@ -261,7 +262,7 @@ impl Runner<'_> {
     }
 
     fn say(&self, text: &str) {
-        self.bars.suspend(|| output::say(&format!("{}{text}", self.label)));
+        self.bars.suspend(|| output::status(&format!("{}{text}", self.label)));
     }
 }
 
@@ -269,5 +270,5 @@ impl Runner<'_> {
 fn read_start(file: &str) -> Result<Start> {
     let bytes = files::read("reading weights", Path::new(file))?;
     let weights = Weights::from_bytes(&bytes).map_err(|error| error.with_path(file))?;
-    Ok(Start { id: Value::from(identity_of_file(&bytes)), weights: Some(weights) })
+    Ok(Start { id: Value::from(content_hash(&bytes)), weights: Some(weights) })
 }

@@ -6,37 +6,37 @@
 use serde_json::Value;
 
 /// The name of a run's event file; TensorBoard looks for `tfevents` in names.
-pub const FILE: &str = "events.out.tfevents.0.crossdub";
+pub const FILE_NAME: &str = "events.out.tfevents.0.crossdub";
 
 /// Fields of a line of `metrics.jsonl` that say where it belongs, or only what is left to do.
-const PLACES: [&str; 5] = ["step", "epoch", "steps_per_epoch", "total_steps", "seconds_left"];
+const POSITION_FIELDS: [&str; 5] = ["step", "epoch", "steps_per_epoch", "total_steps", "seconds_left"];
 
 /// Records of the numbers in lines of `metrics.jsonl`: those of a step under `training/`, those measured
 /// after an epoch under `evaluation/`.
-pub fn of_lines(lines: &str, time: f64) -> Vec<u8> {
+pub fn records_from_metrics(lines: &str, time: f64) -> Vec<u8> {
     let mut records = Vec::new();
     for line in lines.lines() {
         let Ok(Value::Object(line)) = serde_json::from_str(line) else { continue };
         let Some(step) = line.get("step").and_then(Value::as_u64) else { continue };
         let part = if line.contains_key("total_steps") { "training" } else { "evaluation" };
-        let numeric = line.iter().filter(|(name, _)| !PLACES.contains(&name.as_str()));
+        let numeric = line.iter().filter(|(name, _)| !POSITION_FIELDS.contains(&name.as_str()));
         let named: Vec<(String, f64)> =
             numeric.filter_map(|(name, value)| Some((format!("{part}/{name}"), value.as_f64()?))).collect();
         let values: Vec<(&str, f64)> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        records.extend(numbers(time, step, &values));
+        records.extend(scalars_record(time, step, &values));
     }
     records
 }
 
 /// The record that begins a file.
-pub fn opening(time: f64) -> Vec<u8> {
+pub fn file_header(time: f64) -> Vec<u8> {
     let mut event = wall_time(time);
     bytes_field(3, b"brain.Event:2", &mut event);
     record(&event)
 }
 
 /// A record with the numbers of a step.
-fn numbers(time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
+fn scalars_record(time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
     let mut summary = Vec::new();
     for (name, value) in values {
         let mut entry = Vec::new();
@@ -53,7 +53,7 @@ fn numbers(time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
 }
 
 /// The whole records of a file up to a step: a resumed run writes the others again.
-pub fn until(file: &[u8], step: u64) -> &[u8] {
+pub fn truncate_after_step(file: &[u8], step: u64) -> &[u8] {
     let mut end = 0;
     while let Some((data, length)) = first_record(&file[end..]) {
         if step_of(data).is_some_and(|at| at > step) {
@@ -127,11 +127,11 @@ mod tests {
     fn records_are_tensorboard_s() {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(
-            hex(&numbers(0.5, 300, &[("loss", 1.5)])),
+            hex(&scalars_record(0.5, 300, &[("loss", 1.5)])),
             "1b000000000000001a0d9e1309000000000000e03f10ac022a0d0a0b0a046c6f7373150000c03fa1776339"
         );
         assert_eq!(
-            hex(&opening(1.0)),
+            hex(&file_header(1.0)),
             "1800000000000000a37f4b2209000000000000f03f1a0d627261696e2e4576656e743a3286bf577a"
         );
     }
@@ -140,22 +140,29 @@ mod tests {
     fn lines_of_metrics_become_numbers() {
         let lines = "{\"step\":3,\"total_steps\":9,\"epoch\":0,\"loss\":0.5,\"finished\":false}\n\
             {\"step\":3,\"epoch\":0,\"accuracy\":40,\"improvement_paper\":null}\nhalf a li";
-        let expected =
-            [numbers(1.0, 3, &[("training/loss", 0.5)]), numbers(1.0, 3, &[("evaluation/accuracy", 40.0)])];
-        assert_eq!(of_lines(lines, 1.0), expected.concat());
+        let expected = [
+            scalars_record(1.0, 3, &[("training/loss", 0.5)]),
+            scalars_record(1.0, 3, &[("evaluation/accuracy", 40.0)]),
+        ];
+        assert_eq!(records_from_metrics(lines, 1.0), expected.concat());
     }
 
     #[test]
     fn files_are_cut_at_a_step() {
-        let steps: Vec<Vec<u8>> = [1, 2, 300].map(|step| numbers(0.5, step, &[("loss", 1.5)])).to_vec();
-        let file = [opening(0.0), steps.concat()].concat();
-        let end = |count: usize| opening(0.0).len() + steps[..count].concat().len();
+        let steps: Vec<Vec<u8>> =
+            [1, 2, 300].map(|step| scalars_record(0.5, step, &[("loss", 1.5)])).to_vec();
+        let file = [file_header(0.0), steps.concat()].concat();
+        let end = |count: usize| file_header(0.0).len() + steps[..count].concat().len();
         for (step, kept) in [(0, 0), (1, 1), (299, 2), (300, 3), (u64::MAX, 3)] {
-            assert_eq!(until(&file, step).len(), end(kept), "{step}");
+            assert_eq!(truncate_after_step(&file, step).len(), end(kept), "{step}");
         }
-        assert_eq!(until(&file[..file.len() - 1], 300).len(), end(2), "half a record is dropped");
+        assert_eq!(
+            truncate_after_step(&file[..file.len() - 1], 300).len(),
+            end(2),
+            "half a record is dropped"
+        );
         let mut damaged = file.clone();
         damaged[end(1) + 14] ^= 1;
-        assert_eq!(until(&damaged, 300).len(), end(1));
+        assert_eq!(truncate_after_step(&damaged, 300).len(), end(1));
     }
 }

@@ -16,7 +16,8 @@ use crate::cli::format;
 use crate::cli::options::shared::{ReadingOptions, put};
 use crate::cli::output;
 use crate::cli::runs::dry_run;
-use crate::cli::runs::run_folder::{KEEP, RunFolder};
+use crate::cli::runs::run_folder::{DEFAULT_CHECKPOINTS_KEPT, RunFolder};
+use crate::cli::system;
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::data::imagenet::Reading;
 use crate::device::Compute;
@@ -51,7 +52,7 @@ pub struct Job {
     #[arg(long, value_name = "N", default_value_t = 0)]
     checkpoint_every: u64,
     /// Keeps the newest N checkpoints
-    #[arg(long, value_name = "N", default_value_t = KEEP, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CHECKPOINTS_KEPT, value_parser = clap::value_parser!(u16).range(1..))]
     keep: u16,
     /// Says what the run needs in memory, time (by measured steps) and disk, and does nothing else
     #[arg(long, conflicts_with = "resume")]
@@ -89,12 +90,12 @@ pub fn run(
         let session = open(base, &fields()?, job)?;
         return dry_run::run(session, usize::from(job.keep), job.json);
     }
-    let mut folder = RunFolder::open(&job.out)?.keeping(usize::from(job.keep));
+    let mut folder = RunFolder::open(&job.out)?.with_checkpoints_kept(usize::from(job.keep));
     let session = fields().and_then(|fields| match job.resume {
         true => resume(job, &mut folder, data, devices, &fields),
         false => begin(job, &folder, base, &fields),
     });
-    let mut session = session.inspect_err(|_| folder.abandon())?;
+    let mut session = session.inspect_err(|_| folder.remove_if_empty())?;
     let stop = stop_flag()?;
     let how = Follow {
         checkpoint_every: job.checkpoint_every,
@@ -105,14 +106,14 @@ pub fn run(
     };
     pollster::block_on(follow(&mut session, &mut folder, &how))?;
     let report = pollster::block_on(finish(&session, &folder))?;
-    output::report(job.json, &report, || describe(&report, job))
+    output::print_result(job.json, &report, || describe(&report, job))
 }
 
 /// Starts a run.
 fn begin(job: &Job, folder: &RunFolder, base: &TrainConfig, fields: &Map<String, Value>) -> Result<Trainer> {
     if folder.config_path().exists() {
         let why = "there is a run already; --resume goes on with it";
-        return Err(Error::file("starting a run", files::name(&job.out), why));
+        return Err(Error::file("starting a run", files::display_path(&job.out), why));
     }
     let session = open(base, fields, job)?;
     let mut settled = settled(fields, session.spec(), session.hardware());
@@ -133,18 +134,18 @@ fn resume(
     refuse_changes(&fields, given, devices)?;
     fields.extend(devices.clone());
     let Some(checkpoint) = folder.newest_checkpoint()? else {
-        folder.cut_metrics(0)?;
+        folder.truncate_metrics(0)?;
         return open(&TrainConfig::default(), &fields, job);
     };
-    folder.cut_metrics(checkpoint.step())?;
+    folder.truncate_metrics(checkpoint.step())?;
     let path =
         data.map(Path::to_owned).or_else(|| path_of(&fields, DATA)).unwrap_or_else(|| "builtin".into());
     let (moved, _) = apply(checkpoint.spec(), &HardwareConfig::default(), devices)?;
     let checkpoint = checkpoint.moved(&moved);
     let mut spec = checkpoint.spec().clone();
-    let data = files::open_source(&path, &mut spec, reading(job, &fields))?;
+    let data = files::open_dataset(&path, &mut spec, reading(job, &fields))?;
     let compute = pollster::block_on(Compute::of(&spec))?;
-    checkpoint.resume(data, compute, files::available_memory())
+    checkpoint.resume(data, compute, system::available_memory())
 }
 
 /// A run goes on as it was begun, on whatever devices: a field that is asked for in vain is refused.
@@ -193,15 +194,15 @@ fn reading(job: &Job, fields: &Map<String, Value>) -> Reading {
 fn open(base: &TrainConfig, fields: &Map<String, Value>, job: &Job) -> Result<Trainer> {
     let (mut spec, hardware) = apply(base, &HardwareConfig::default(), &fields_alone(fields))?;
     let data = path_of(fields, DATA).ok_or_else(|| Error::field("data", "", "name it with --data"))?;
-    let data = files::open_source(&data, &mut spec, reading(job, fields))?;
+    let data = files::open_dataset(&data, &mut spec, reading(job, fields))?;
     let path = path_of(fields, WEIGHTS);
     let weights = path.as_deref().map(files::read_weights).transpose()?;
     let masks = read_masks(fields, weights.as_ref())?;
     let compute = pollster::block_on(Compute::of(&spec))?;
-    let memory = files::available_memory();
+    let memory = system::available_memory();
     let session = Trainer::new(spec, hardware, data, compute, memory, weights.as_ref());
     let mut session = session.map_err(|error| match &path {
-        Some(path) => error.with_path(&files::name(path)),
+        Some(path) => error.with_path(&files::display_path(path)),
         None => error,
     })?;
     if let Some((masks, name)) = masks {
@@ -213,7 +214,7 @@ fn open(base: &TrainConfig, fields: &Map<String, Value>, job: &Job) -> Result<Tr
 /// The masks that flat fields name, and where they came from.
 fn read_masks(fields: &Map<String, Value>, weights: Option<&Weights>) -> Result<Option<(Weights, String)>> {
     let Some(path) = path_of(fields, MASKS) else { return Ok(None) };
-    let name = files::name(&path);
+    let name = files::display_path(&path);
     if name == FROM_ZEROS {
         let why = "takes the zeros of the weights that the run starts from; name them with --weights";
         let weights = weights.ok_or_else(|| Error::field("masks", FROM_ZEROS, why))?;
@@ -271,7 +272,7 @@ pub async fn follow(session: &mut Trainer, folder: &mut RunFolder, how: &Follow<
     let result = follow_steps(session, folder, how).await;
     if result.is_err() {
         // The steps that led there explain it; a resumed run cuts off what its checkpoint does not hold.
-        folder.keep_metrics();
+        folder.flush_metrics_after_error();
     }
     result
 }
@@ -281,15 +282,15 @@ async fn follow_steps(session: &mut Trainer, folder: &mut RunFolder, how: &Follo
     let mut saved = Instant::now();
     while !session.finished() {
         let progress = session.step().await?;
-        folder.note(&progress);
+        folder.log_metrics(&progress);
         show(&bar, &progress);
         let step = session.step_number();
         let epoch_ends = step.is_multiple_of(progress.steps_per_epoch);
         if epoch_ends {
             let line = after_epoch(session, progress.epoch).await?;
             let text = epoch_text(&line, session.spec().epochs, &progress);
-            how.bars.suspend(|| output::say(&format!("{}{text}", how.label)));
-            folder.note(&line);
+            how.bars.suspend(|| output::status(&format!("{}{text}", how.label)));
+            folder.log_metrics(&line);
         }
         let stopped = (how.halt)()?;
         let due = how.checkpoint_every > 0 && step.is_multiple_of(how.checkpoint_every);
@@ -301,7 +302,7 @@ async fn follow_steps(session: &mut Trainer, folder: &mut RunFolder, how: &Follo
         if stopped && !session.finished() {
             bar.finish_and_clear();
             let why = format!("interrupted after step {step}; --resume goes on from there");
-            return Err(Error::file("training", files::name(how.place), why));
+            return Err(Error::file("training", files::display_path(how.place), why));
         }
     }
     bar.finish_and_clear();
@@ -355,7 +356,7 @@ fn show(bar: &ProgressBar, progress: &Progress) {
         progress.regularizer,
         progress.images_per_second.unwrap_or(0.0),
         progress.data_wait_percent.unwrap_or(0.0),
-        format::time(progress.seconds_left.unwrap_or(0.0)),
+        format::duration(progress.seconds_left.unwrap_or(0.0)),
     ));
 }
 
@@ -367,7 +368,7 @@ fn epoch_text(line: &EpochLine, epochs: usize, progress: &Progress) -> String {
         line.evaluation.loss,
         progress.loss,
         progress.regularizer,
-        format::time(progress.seconds_left.unwrap_or(0.0)),
+        format::duration(progress.seconds_left.unwrap_or(0.0)),
     )
 }
 
@@ -378,8 +379,8 @@ fn describe(report: &Report, job: &Job) -> String {
         "trained {} epochs on {}; accuracy {accuracy}; results in {}\n\n{}\n{}",
         report.training.epoch,
         report.training.adapter,
-        files::name(&job.out),
-        format::histogram(&report.analysis.histogram, Some(&report.analysis.almost_zero_histogram)),
-        format::energies(&report.analysis.energy),
+        files::display_path(&job.out),
+        format::level_table(&report.analysis.histogram, Some(&report.analysis.almost_zero_histogram)),
+        format::energy_table(&report.analysis.energy),
     )
 }
