@@ -1,11 +1,11 @@
 /** Wiring: the session, the public interface made of it, and everything that shows or turns something. */
 
-import { forwardEvents, makeApi } from './api.js';
-import { isPreviewed } from './known.js';
+import { forwardEvents, makeApi } from './api/api.js';
+import { isPreviewed } from './state/known.js';
 import { recorded } from './runs/recorded.js';
-import { Session } from './session.js';
-import { embedding } from './state.js';
-import { onThemeChange } from './theme.js';
+import { Session } from './state/session.js';
+import { embedding } from './state/state.js';
+import { onThemeChange } from './ui/theme.js';
 import { Controls, transport } from './ui/controls.js';
 import { takeFiles } from './ui/drop.js';
 import { compare } from './ui/compare.js';

@@ -1,6 +1,6 @@
 //! The page's door: wasm-bindgen exports that convert and forward, without logic of their own.
 //!
-//! The interface is described for JavaScript in `web/types.d.ts`. Every failure is an object
+//! The interface is described for JavaScript in `web/types/types.d.ts`. Every failure is an object
 //! `{ code, message, field? }` with one clear line.
 
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};

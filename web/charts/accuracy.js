@@ -10,13 +10,13 @@ const GUESSING = 10;
 const TICKS = [0, 25, 50, 75, 100];
 
 /**
- * @param {import('../messages').Point[]} history
+ * @param {import('../types/messages').Point[]} history
  * @param {import('./frame.js').Size} size
- * @param {import('../messages').OtherCurve[]} [others]
+ * @param {import('../types/messages').OtherCurve[]} [others]
  */
 export function accuracyChart(history, size, others = []) {
   const { theme, width } = size;
-  const curve = (/** @type {import('../types').HistoryEntry[]} */ entries) => thinned(entries, (point) => point.accuracy, 150);
+  const curve = (/** @type {import('../types/types').HistoryEntry[]} */ entries) => thinned(entries, (point) => point.accuracy, 150);
   const points = curve(history);
   const last = points.at(-1);
   const percent = (/** @type {number} */ value) => `${value.toFixed(1)} %`;

@@ -5,7 +5,7 @@ import * as Plot from '@observablehq/plot';
 import { frame, grid } from './frame.js';
 
 /**
- * @param {import('../types').TileDetail} detail
+ * @param {import('../types/types').TileDetail} detail
  * @param {import('./frame.js').Size} size
  */
 export function columnsChart(detail, size) {

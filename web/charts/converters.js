@@ -4,7 +4,7 @@ import * as Plot from '@observablehq/plot';
 
 import { frame, logTicks, short } from './frame.js';
 
-/** @typedef {import('../types').Curve} Curve */
+/** @typedef {import('../types/types').Curve} Curve */
 
 /**
  * @param {{ bits: number[], curves: Curve[], chosen: string, used: { bits: number, tiles: number }[] }} data

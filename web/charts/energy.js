@@ -5,7 +5,7 @@ import * as Plot from '@observablehq/plot';
 import { beside, frame, grid, pruningMark, steps } from './frame.js';
 import { thinned } from './series.js';
 
-/** @typedef {import('../messages').Point} Point */
+/** @typedef {import('../types/messages').Point} Point */
 
 /**
  * Where the previewed pruning changed: values on either side don't compare.

@@ -2,7 +2,7 @@
 
 import * as Plot from '@observablehq/plot';
 
-/** @typedef {import('../messages').Theme} Theme */
+/** @typedef {import('../types/messages').Theme} Theme */
 /** @typedef {{ width: number, height: number, theme: Theme, pruned?: number | null }} Size `pruned`: the step after which the network was pruned */
 
 /** Room for `100 %` and its tick, in the wider fonts that a saved drawing may be read with. */
@@ -48,8 +48,8 @@ export function steps(last, width, label = null) {
 
 /**
  * Curves of other runs, behind the present one's.
- * @param {import('../messages').OtherCurve[]} others
- * @param {(history: import('../types').HistoryEntry[]) => { step: number, value: number }[]} points
+ * @param {import('../types/messages').OtherCurve[]} others
+ * @param {(history: import('../types/types').HistoryEntry[]) => { step: number, value: number }[]} points
  */
 export function behind(others, points) {
   return others.map(({ history, colour, dash }) =>

@@ -4,7 +4,7 @@
  * @typedef {object} LayerMapOptions
  * @property {number} cell width of a tile, gap included, in CSS pixels
  * @property {import('./scales.js').TileScale} scale
- * @property {import('../messages').Theme} theme
+ * @property {import('../types/messages').Theme} theme
  * @property {number | null} pinned
  * @property {number | null} pointed
  */

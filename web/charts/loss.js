@@ -6,14 +6,14 @@ import { BESIDE_CURVE, behind, frame, grid, lastStep, pruningMark, short, steps 
 import { smoothed, thinned } from './series.js';
 
 /**
- * @param {import('../messages').Point[]} history
+ * @param {import('../types/messages').Point[]} history
  * @param {import('./frame.js').Size} size
- * @param {import('../messages').OtherCurve[]} others
+ * @param {import('../types/messages').OtherCurve[]} others
  * @param {string} empty said while there is no step
  */
 export function lossChart(history, size, others, empty) {
   const { theme, width } = size;
-  const curve = (/** @type {import('../types').HistoryEntry[]} */ entries) => smoothed(thinned(entries, (point) => point.loss));
+  const curve = (/** @type {import('../types/types').HistoryEntry[]} */ entries) => smoothed(thinned(entries, (point) => point.loss));
   const curves = others.map((other) => curve(other.history));
   const raw = thinned(history, (point) => point.loss);
   const mean = smoothed(raw);

@@ -6,13 +6,13 @@ import { BESIDE_CURVE, behind, frame, lastStep, logTicks, pruningMark, short, st
 import { thinned } from './series.js';
 
 /**
- * @param {import('../messages').Point[]} history
+ * @param {import('../types/messages').Point[]} history
  * @param {import('./frame.js').Size} size
- * @param {import('../messages').OtherCurve[]} [others]
+ * @param {import('../types/messages').OtherCurve[]} [others]
  */
 export function regularizerChart(history, size, others = []) {
   const { theme, width } = size;
-  const curve = (/** @type {import('../types').HistoryEntry[]} */ entries) =>
+  const curve = (/** @type {import('../types/types').HistoryEntry[]} */ entries) =>
     thinned(entries, (point) => (point.regularizer > 0 ? point.regularizer : null));
   const points = curve(history);
   const curves = others.map((other) => curve(other.history));

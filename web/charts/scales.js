@@ -5,7 +5,7 @@
 
 import * as Plot from '@observablehq/plot';
 
-/** @typedef {import('../messages').Theme} Theme */
+/** @typedef {import('../types/messages').Theme} Theme */
 /** @typedef {{ of: (value: number) => string, ink: (value: number) => string, domain: [number, number], ordered: boolean }} TileScale */
 
 /**

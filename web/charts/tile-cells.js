@@ -4,8 +4,8 @@
  */
 
 /**
- * @param {import('../types').TileDetail} detail
- * @param {{ side: number, theme: import('../messages').Theme }} options
+ * @param {import('../types/types').TileDetail} detail
+ * @param {{ side: number, theme: import('../types/messages').Theme }} options
  * @returns {HTMLCanvasElement}
  */
 export function tileCells(detail, { side, theme }) {

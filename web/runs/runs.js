@@ -5,9 +5,9 @@
 
 import { all, drop, dropAll, put } from './store.js';
 
-/** @typedef {import('../types').Report} Report */
-/** @typedef {import('../messages').KeptRun} KeptRun */
-/** @typedef {import('../messages').ComparedRun} ComparedRun */
+/** @typedef {import('../types/types').Report} Report */
+/** @typedef {import('../types/messages').KeptRun} KeptRun */
+/** @typedef {import('../types/messages').ComparedRun} ComparedRun */
 
 /** As many lines can be told apart. */
 export const MOST_SHOWN = 5;

@@ -1,10 +1,10 @@
 /** What a report says of its run at each stage, for the table and the Pareto chart. Numbers are read, never computed. */
 
-/** @typedef {import('../types').Report} Report */
+/** @typedef {import('../types/types').Report} Report */
 /** @typedef {'paper' | 'lossless'} Model */
 /** @typedef {{ stage: string, accuracy: number | null, paper: number | null, lossless: number | null }} StageFacts */
 
-/** @type {Record<import('../types').Stage['kind'], string>} */
+/** @type {Record<import('../types/types').Stage['kind'], string>} */
 const WORDS = { train: 'trained', prune: 'pruned', finetune: 'fine-tuned' };
 
 /**

@@ -2,7 +2,7 @@
 
 import { clear, createStore, del, get, keys, set } from 'idb-keyval';
 
-/** @typedef {import('../messages').KeptRun} KeptRun */
+/** @typedef {import('../types/messages').KeptRun} KeptRun */
 
 /** @type {ReturnType<typeof createStore> | undefined} */
 let opened;

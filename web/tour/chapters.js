@@ -3,7 +3,7 @@
  * try; the tour notices when it was done, but never insists.
  */
 
-/** @typedef {ReturnType<import('../api.js').makeApi>} Api */
+/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
 
 /**
  * @typedef {object} Chapter

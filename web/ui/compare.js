@@ -2,14 +2,14 @@
 
 import { paretoChart } from '../charts/pareto.js';
 import { stagesOf } from '../runs/stages.js';
-import { lines, theme } from '../theme.js';
+import { lines, theme } from './theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 
-/** @typedef {import('../session.js').Session} Session */
+/** @typedef {import('../state/session.js').Session} Session */
 /** @typedef {import('../runs/stages.js').Model} Model */
-/** @typedef {import('../types').Published} Published */
-/** @typedef {import('../types').PublishedRun} PublishedRun */
+/** @typedef {import('../types/types').Published} Published */
+/** @typedef {import('../types/types').PublishedRun} PublishedRun */
 /** @typedef {import('../charts/pareto.js').Path} Path */
 
 const KINDS = { full: '', structured: 'structured stage only', diverged: 'diverged' };
@@ -51,7 +51,7 @@ function improvementOf(published, run, model) {
 
 /**
  * The stages that have both numbers, as the chart takes them.
- * @param {import('../types').Report} report @param {Model} model
+ * @param {import('../types/types').Report} report @param {Model} model
  */
 function drawable(report, model) {
   return stagesOf(report).flatMap(({ stage, accuracy, [model]: improvement }) =>

@@ -3,7 +3,7 @@
 import { byId, make } from './element.js';
 
 /** @typedef {HTMLInputElement | HTMLSelectElement} Control */
-/** @typedef {ReturnType<import('../api.js').makeApi>} Api */
+/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
 
 const OPTIONS = {
   tile: ['16', '32', '64', '128', '256'],
@@ -91,7 +91,7 @@ export class Controls {
     control.setAttribute('aria-describedby', 'messages');
   }
 
-  /** @param {import('../types').RunSpec & import('../types').HardwareSpec} spec */
+  /** @param {import('../types/types').RunSpec & import('../types/types').HardwareSpec} spec */
   follow(spec) {
     for (const control of this.#controls()) {
       const value = spec[/** @type {keyof typeof spec} */ (control.name)];
@@ -126,7 +126,7 @@ function unfoldMore() {
 /**
  * Start, pause, step, reset.
  * @param {Api} api
- * @param {import('../session.js').Session} session
+ * @param {import('../state/session.js').Session} session
  */
 export function transport(api, session) {
   const [run, step, reset] = /** @type {HTMLButtonElement[]} */ (['run', 'one-step', 'reset'].map(byId));

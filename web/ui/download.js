@@ -29,7 +29,7 @@ export function json(value) {
   return new Blob([JSON.stringify(value, null, 2)], { type: 'application/json' });
 }
 
-/** @typedef {import('../messages').Theme} Theme */
+/** @typedef {import('../types/messages').Theme} Theme */
 
 /** Of the lines that say what the marks mean: size of their letters, their height, and about how wide a letter is. */
 const KEY = { size: 11, line: 16, letter: 6.2 };
@@ -108,7 +108,7 @@ export async function svgAsPng(svg, theme, scale, key = '') {
 /**
  * Canvases under each other, each with its title, as one picture.
  * @param {{ title: string, canvas: HTMLCanvasElement }[]} parts
- * @param {import('../messages').Theme} theme
+ * @param {import('../types/messages').Theme} theme
  * @returns {Promise<Blob | null>}
  */
 export function pngFile(parts, theme) {

@@ -2,7 +2,7 @@
 
 import { byId } from './element.js';
 
-/** @param {ReturnType<import('../api.js').makeApi>} api */
+/** @param {ReturnType<import('../api/api.js').makeApi>} api */
 export function takeFiles(api) {
   const input = /** @type {HTMLInputElement} */ (byId('file'));
   const veil = byId('drop');

@@ -1,15 +1,15 @@
 /** Energy by every converter model: the switch of model and resolution, the curves over bits, the table. */
 
 import { convertersChart } from '../charts/converters.js';
-import { theme } from '../theme.js';
+import { theme } from './theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { times } from './words.js';
 
-/** @typedef {import('../session.js').Session} Session */
-/** @typedef {import('../types').InferenceRow} InferenceRow */
-/** @typedef {import('../types').LayerMap} LayerMap */
-/** @typedef {import('../types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../state/session.js').Session} Session */
+/** @typedef {import('../types/types').InferenceRow} InferenceRow */
+/** @typedef {import('../types/types').LayerMap} LayerMap */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
 
 /** The energies are computed anew at most this often while training. */
 const PACE_MS = 5000;
@@ -33,7 +33,7 @@ export function bitsOf(map, { resolution }) {
 /** @param {InferenceRow} row */
 const name = ({ model, unit }) => (unit === 'bits' ? 'bits (unitless)' : model);
 
-/** @param {import('../types').Energy | null} energy */
+/** @param {import('../types/types').Energy | null} energy */
 const improvement = (energy) => (energy === null ? '–' : times(energy.improvement));
 
 /** @param {Session} session @returns {() => void} draws */

@@ -1,6 +1,6 @@
 /** Under every picture: its numbers as a table, and downloads. */
 
-import { theme } from '../theme.js';
+import { theme } from './theme.js';
 import { csv, json, pngFile, save, svgAsPng, svgFile } from './download.js';
 import { make } from './element.js';
 

@@ -7,7 +7,7 @@ export function announce(text) {
   byId('live').textContent = text;
 }
 
-/** @param {import('../session.js').Session} session */
+/** @param {import('../state/session.js').Session} session */
 export function announceRun(session) {
   const { state } = session;
   let epoch = 0;

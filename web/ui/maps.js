@@ -3,16 +3,16 @@
 import { layerMap } from '../charts/layer-map.js';
 import { legend } from '../charts/legend.js';
 import { bitsScale, densityScale, imbalanceScale, levelScale, saturationScale } from '../charts/scales.js';
-import { isPreviewed } from '../known.js';
-import { theme } from '../theme.js';
+import { isPreviewed } from '../state/known.js';
+import { theme } from './theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { announce } from './live.js';
 import { bitsOf } from './energy.js';
 import { layerName } from './words.js';
 
-/** @typedef {import('../types').LayerMap} LayerMap */
-/** @typedef {import('../types').View} View */
+/** @typedef {import('../types/types').LayerMap} LayerMap */
+/** @typedef {import('../types/types').View} View */
 /** @typedef {{ layer: number, tile: number }} Place */
 /** @typedef {'density' | 'imbalance' | 'level' | 'bits' | 'saturated'} Mode */
 
@@ -76,7 +76,7 @@ export class Maps {
   #follow;
 
   /**
-   * @param {import('../session.js').Session} session
+   * @param {import('../state/session.js').Session} session
    * @param {(place: Place) => void} pin
    */
   constructor(session, pin) {

@@ -1,12 +1,12 @@
 /** What the page says inline: errors, a missing or lost GPU, a run to go on with, a dropped checkpoint. */
 
-import { stepsTaken } from '../known.js';
-import { sameChoice } from '../pruning.js';
+import { stepsTaken } from '../state/known.js';
+import { sameChoice } from '../state/pruning.js';
 import { byId } from './element.js';
 import { say, unsay } from './messages.js';
 import { plain } from './words.js';
 
-/** @typedef {import('../session.js').Session} Session */
+/** @typedef {import('../state/session.js').Session} Session */
 
 /** @param {number} when */
 function ago(when) {

@@ -2,14 +2,14 @@
 
 import { energyChart } from '../charts/energy.js';
 import { histogramChart } from '../charts/histogram.js';
-import { isPreviewed } from '../known.js';
-import { theme } from '../theme.js';
+import { isPreviewed } from '../state/known.js';
+import { theme } from './theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { prunedAt } from './trends.js';
 import { percent, times } from './words.js';
 
-/** @typedef {import('../session.js').Session} Session */
+/** @typedef {import('../state/session.js').Session} Session */
 
 /** @param {number} part @param {number} whole */
 function share(part, whole) {
@@ -27,7 +27,7 @@ function accuracyWords({ dropped, shown, stages: own, trial, evaluation }) {
   return [make('div', { className: 'kept' }, make('b', { textContent: now === null ? '–' : percent(now) }), small)];
 }
 
-/** @param {Session['state']} state @param {import('../types').View} view */
+/** @param {Session['state']} state @param {import('../types/types').View} view */
 function drawTotals(state, { preview }) {
   const total = (/** @type {'paper' | 'lossless'} */ model) =>
     make('div', { className: model }, make('b', { textContent: times(preview.energy[model].improvement) }), make('span', { textContent: model }));
@@ -42,7 +42,7 @@ function drawTotals(state, { preview }) {
     : `The smallest ${strength} % of each layer count as zero; tiles then lose ${of}.`;
 }
 
-/** @param {import('../types').View} view */
+/** @param {import('../types/types').View} view */
 function drawWords({ analysis }) {
   const rows = analysis.tile;
   // Levels run from 0 to N + 1.

@@ -3,10 +3,10 @@
 import { byId, make } from './element.js';
 import { layerName, percent } from './words.js';
 
-/** @typedef {ReturnType<import('../api.js').makeApi>} Api */
-/** @typedef {import('../session.js').Session} Session */
-/** @typedef {import('../types').ColumnExample} ColumnExample */
-/** @typedef {import('../types').Simulation} Simulation */
+/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
+/** @typedef {import('../state/session.js').Session} Session */
+/** @typedef {import('../types/types').ColumnExample} ColumnExample */
+/** @typedef {import('../types/types').Simulation} Simulation */
 
 /** Windows of an image to look for an example in; the smallest image of a layer has not many. */
 const POSITIONS = [0, 9, 18, 27, 36, 45];

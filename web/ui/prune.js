@@ -1,14 +1,14 @@
 /** The knobs of pruning, and the way on from there: prune, fine-tune, undo. They use `crossdub` and nothing else. */
 
-import { stepsTaken } from '../known.js';
-import { MAX_STRENGTH, RULES } from '../pruning.js';
+import { stepsTaken } from '../state/known.js';
+import { MAX_STRENGTH, RULES } from '../state/pruning.js';
 import { byId, make } from './element.js';
 import { percent, times } from './words.js';
 
-/** @typedef {ReturnType<import('../api.js').makeApi>} Api */
-/** @typedef {import('../session.js').Session} Session */
-/** @typedef {import('../types').PruneChoice} PruneChoice */
-/** @typedef {import('../types').Stage} Stage */
+/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
+/** @typedef {import('../state/session.js').Session} Session */
+/** @typedef {import('../types/types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/types').Stage} Stage */
 
 /** The slider for a target goes by powers of this, from 1 to about 16. */
 const TARGET_STEP = 1.01;
@@ -55,7 +55,7 @@ export class PrunePanel {
   /** @param {PruneChoice['rule']} rule */
   async #choose(rule) {
     // The last target may be out of reach for these weights: a budget that saves nothing never is, and the slider goes on from there.
-    const unreached = (/** @type {import('../errors.js').CrossdubError} */ refused) => (refused.field === 'target' ? this.#api.set({ rule, target: 1 }) : undefined);
+    const unreached = (/** @type {import('../api/errors.js').CrossdubError} */ refused) => (refused.field === 'target' ? this.#api.set({ rule, target: 1 }) : undefined);
     await this.#api.set({ rule }).catch(unreached).catch(() => undefined);
     this.follow();
   }

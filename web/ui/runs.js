@@ -1,13 +1,13 @@
 /** The list of runs to compare: shown or not, their numbers, their names, and the way to forget them. */
 
 import { stagesOf } from '../runs/stages.js';
-import { lines } from '../theme.js';
+import { lines } from './theme.js';
 import { csv, json, save } from './download.js';
 import { byId, make } from './element.js';
 
-/** @typedef {import('../messages').ComparedRun} ComparedRun */
-/** @typedef {import('../types').Report} Report */
-/** @typedef {ReturnType<import('../api.js').makeApi>} Api */
+/** @typedef {import('../types/messages').ComparedRun} ComparedRun */
+/** @typedef {import('../types/types').Report} Report */
+/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
 
 const COLUMNS = ['run', 'data', 'network', 'regularizer', 'lambda', 'tile', 'seed', 'steps', 'stage', 'accuracy', 'improvement paper', 'improvement lossless'];
 const SOURCES = { kept: '', recorded: '', file: 'opened' };
@@ -31,7 +31,7 @@ export class RunList {
   #session;
   #body = make('tbody');
 
-  /** @param {Api} api @param {import('../session.js').Session} session */
+  /** @param {Api} api @param {import('../state/session.js').Session} session */
   constructor(api, session) {
     this.#api = api;
     this.#session = session;

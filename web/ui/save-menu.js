@@ -1,12 +1,12 @@
 /** The files of the run that can be taken away. */
 
-import { stepsTaken } from '../known.js';
+import { stepsTaken } from '../state/known.js';
 import { json, save } from './download.js';
 import { byId } from './element.js';
 
-/** @typedef {ReturnType<import('../api.js').makeApi>} Api */
+/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
 
-/** @param {Api} api @param {import('../session.js').Session} session */
+/** @param {Api} api @param {import('../state/session.js').Session} session */
 export function saveMenu(api, session) {
   const menu = /** @type {HTMLDetailsElement} */ (byId('save-menu'));
   /** @param {string} id @param {() => Promise<[Blob, string]>} make */

@@ -3,13 +3,13 @@
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 
-/** @typedef {import('../types').Published} Published */
+/** @typedef {import('../types/types').Published} Published */
 
 const KINDS = { full: '', structured: 'structured stage only', diverged: 'diverged' };
 /** The models whose order of methods is told: the two counts, and one physical converter. */
 const TOLD = ['paper', 'lossless', 'accelergy', 'neurosim-sar'];
 
-/** @param {import('../session.js').Session} session @returns {() => void} draws */
+/** @param {import('../state/session.js').Session} session @returns {() => void} draws */
 export function saves({ state }) {
   const figure = byId('saves');
   const { published } = state;

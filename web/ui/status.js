@@ -9,7 +9,7 @@ function duration(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** @param {import('../session.js').Session['state']} state */
+/** @param {import('../state/session.js').Session['state']} state */
 function device({ opened, spec, webgpu }) {
   if (!opened) return '';
   if (opened.device === 'webgpu') return `WebGPU: ${opened.adapter || webgpu.adapter}`;
@@ -24,7 +24,7 @@ function device({ opened, spec, webgpu }) {
   return (opened.adapter || 'CPU') + why;
 }
 
-/** @param {import('../session.js').Session['state']} state */
+/** @param {import('../state/session.js').Session['state']} state */
 function parts(state) {
   const { opened, progress, position, running, busy, stages } = state;
   if (busy) return [['', busy]];
@@ -47,7 +47,7 @@ function parts(state) {
   return list;
 }
 
-/** @param {import('../session.js').Session} session */
+/** @param {import('../state/session.js').Session} session */
 export function drawStatus({ state }) {
   const items = parts(state).map(([name = '', value = '']) => {
     if (name === '') return make('span', {}, make('b', { textContent: value }));

@@ -2,12 +2,12 @@
 
 import { columnsChart } from '../charts/columns.js';
 import { tileCells } from '../charts/tile-cells.js';
-import { theme } from '../theme.js';
+import { theme } from './theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { layerName } from './words.js';
 
-/** @typedef {import('../types').TileDetail} TileDetail */
+/** @typedef {import('../types/types').TileDetail} TileDetail */
 
 const SIDE = 200;
 
@@ -105,7 +105,7 @@ export class Tile {
   }
 }
 
-/** The legend of the cells. @param {import('../messages').Theme} colours */
+/** The legend of the cells. @param {import('../types/messages').Theme} colours */
 function keys(colours) {
   const swatch = (/** @type {string} */ colour, /** @type {string} */ text) => {
     const box = make('i');

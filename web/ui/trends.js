@@ -3,13 +3,13 @@
 import { accuracyChart } from '../charts/accuracy.js';
 import { lossChart } from '../charts/loss.js';
 import { regularizerChart } from '../charts/regularizer.js';
-import { embedding } from '../state.js';
-import { lines, theme } from '../theme.js';
+import { embedding } from '../state/state.js';
+import { lines, theme } from './theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { sample } from './runs.js';
 
-/** @typedef {import('../messages').Point} Point */
+/** @typedef {import('../types/messages').Point} Point */
 
 const CHARTS = [
   { id: 'loss', title: 'Loss', height: 205, chart: lossChart, value: (/** @type {Point} */ p) => p.loss },
@@ -29,12 +29,12 @@ const WORDS = {
   'group-lasso-column': 'sum of the columns’ norms',
 };
 
-/** The step after which the present run was pruned. @param {import('../session.js').Session['state']} state */
+/** The step after which the present run was pruned. @param {import('../state/session.js').Session['state']} state */
 export function prunedAt({ stages }) {
   return stages.length > 1 ? (stages[0]?.steps ?? null) : null;
 }
 
-/** The legend of what is drawn besides the present run. @param {import('../messages').OtherCurve[]} others */
+/** The legend of what is drawn besides the present run. @param {import('../types/messages').OtherCurve[]} others */
 function drawLegend(others) {
   const legend = byId('run-legend');
   legend.hidden = others.length === 0;
@@ -45,7 +45,7 @@ function drawLegend(others) {
 }
 
 /**
- * @param {import('../session.js').Session} session
+ * @param {import('../state/session.js').Session} session
  * @returns {() => void} draws
  */
 export function trends({ state, runs }) {
@@ -61,7 +61,7 @@ export function trends({ state, runs }) {
       rows: () => entries().map((point) => [point.step, value(point)]),
       json: () => entries().map((point) => ({ step: point.step, [id]: value(point) })),
     });
-    return (/** @type {import('../messages').OtherCurve[]} */ others) => {
+    return (/** @type {import('../types/messages').OtherCurve[]} */ others) => {
       const size = { width: Math.max(240, place.clientWidth), height, theme: theme(), pruned: prunedAt(state) };
       place.replaceChildren(chart(state.history, size, others, embedding() === 'all' ? 'No step yet' : 'Press Start to train'));
       follow();

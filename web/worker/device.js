@@ -2,7 +2,7 @@
 
 /**
  * The device for a choice, and why it is not the one asked for.
- * @param {import('../types').RunSpec['device']} choice
+ * @param {import('../types/types').RunSpec['device']} choice
  * @param {import('./webgpu.js').WebGpu | null} gpu
  * @param {(what: string) => void} busy
  * @returns {Promise<{ device: 'cpu' | 'webgpu', fallback: string }>}

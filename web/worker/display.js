@@ -3,12 +3,12 @@
  * Called in the worker's queue.
  */
 
-import { DEFAULT_CHOICE, isChoiceField } from '../pruning.js';
+import { DEFAULT_CHOICE, isChoiceField } from '../state/pruning.js';
 import { asFailure } from './failure.js';
 
-/** @typedef {import('../types').HardwareSpec} HardwareSpec */
-/** @typedef {import('../types').PruneChoice} PruneChoice */
-/** @typedef {import('../messages').WorkerEvent} WorkerEvent */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
 /** @typedef {import('./dropped.js').Dropped} Dropped */
 /** @typedef {import('./run.js').Run} Run */
 

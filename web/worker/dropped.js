@@ -1,13 +1,13 @@
 /** A checkpoint, or a run's report, that was dropped on the page and is shown in place of the run. */
 
-import { DEFAULT_CHOICE } from '../pruning.js';
+import { DEFAULT_CHOICE } from '../state/pruning.js';
 import { asFailure } from './failure.js';
 import { read } from './files.js';
 import { ShownReport } from './shown-report.js';
 
-/** @typedef {import('../types').Checkpoint} Checkpoint */
-/** @typedef {import('../types').Crossdub} Crossdub */
-/** @typedef {import('../types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').Checkpoint} Checkpoint */
+/** @typedef {import('../types/types').Crossdub} Crossdub */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
 
 /** How Rust says that there is nothing but 2-D layers, if any. */
 const NO_CONVOLUTION = /no 4-D tensor/;
@@ -42,7 +42,7 @@ export class Dropped {
     this.both = both;
   }
 
-  /** @param {string} name @param {import('../types').Report} report @param {HardwareSpec} hardware */
+  /** @param {string} name @param {import('../types/types').Report} report @param {HardwareSpec} hardware */
   static ofReport(name, report, hardware) {
     return new Dropped(name, null, new ShownReport(report, hardware), hardware, { linear: false, both: false });
   }
@@ -55,7 +55,7 @@ export class Dropped {
 
   /**
    * A report's own, or a checkpoint's analysis laid over the waiting run's.
-   * @param {import('../types').PruneChoice} choice @param {import('../types').Report | null} run
+   * @param {import('../types/types').PruneChoice} choice @param {import('../types/types').Report | null} run
    */
   report(choice, run) {
     const { checkpoint, name, hardware } = this;

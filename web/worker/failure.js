@@ -1,4 +1,4 @@
-/** @typedef {import('../types').Failure} Failure */
+/** @typedef {import('../types/types').Failure} Failure */
 
 /**
  * What was thrown, as one clear line. The Rust side throws plain objects; a browser throws Errors.

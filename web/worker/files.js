@@ -1,6 +1,6 @@
 /** CIFAR-10's files: found beside the page, or given by the user. Their content is checked by the Rust side. */
 
-/** @typedef {import('../types').NamedBytes} NamedBytes */
+/** @typedef {import('../types/types').NamedBytes} NamedBytes */
 
 const BESIDE = 'data/cifar-10/';
 const NAMES = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`).concat('test_batch.bin');

@@ -6,13 +6,13 @@
 import { asFailure, isDeviceFailure } from './failure.js';
 import { Run } from './run.js';
 
-/** @typedef {import('../types').Trainer} Trainer */
-/** @typedef {import('../types').Crossdub} Crossdub */
-/** @typedef {import('../types').RunSpec} RunSpec */
-/** @typedef {import('../types').HardwareSpec} HardwareSpec */
-/** @typedef {import('../types').NamedBytes} NamedBytes */
-/** @typedef {import('../messages').Saved} Saved */
-/** @typedef {import('../messages').WorkerEvent} WorkerEvent */
+/** @typedef {import('../types/types').Trainer} Trainer */
+/** @typedef {import('../types/types').Crossdub} Crossdub */
+/** @typedef {import('../types/types').RunSpec} RunSpec */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').NamedBytes} NamedBytes */
+/** @typedef {import('../types/messages').Saved} Saved */
+/** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
 /** @typedef {'cpu' | 'webgpu'} Device */
 
 export class Holder {

@@ -2,7 +2,7 @@
 
 import { createStore, del, get, set } from 'idb-keyval';
 
-/** @typedef {import('../messages').Kept} Kept */
+/** @typedef {import('../types/messages').Kept} Kept */
 
 const KEY = 'last-run';
 

@@ -3,7 +3,7 @@
  * Calls reject with a plain `Failure`; what happens in between is told as `WorkerEvent`s.
  */
 
-import { sameChoice } from '../pruning.js';
+import { sameChoice } from '../state/pruning.js';
 import { Display } from './display.js';
 import { Dropped } from './dropped.js';
 import { asFailure } from './failure.js';
@@ -17,11 +17,11 @@ import { Queue } from './queue.js';
 import { readReport } from './report-file.js';
 import { ShownReport } from './shown-report.js';
 
-/** @typedef {import('../types').Trainer} Trainer */
-/** @typedef {import('../types').RunSpec} RunSpec */
-/** @typedef {import('../types').HardwareSpec} HardwareSpec */
-/** @typedef {import('../types').PruneChoice} PruneChoice */
-/** @typedef {import('../messages').WorkerEvent} WorkerEvent */
+/** @typedef {import('../types/types').Trainer} Trainer */
+/** @typedef {import('../types/types').RunSpec} RunSpec */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
 
 export class Lab {
   #queue = new Queue();
@@ -253,7 +253,7 @@ export class Lab {
    * Takes up data files or a checkpoint; reports are read and handed over.
    * @param {File[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {PruneChoice} choice
    * @param {boolean} linear whether a checkpoint's 2-D layers are taken as well
-   * @returns {Promise<import('../messages').Loaded>}
+   * @returns {Promise<import('../types/messages').Loaded>}
    */
   async load(files, spec, hardware, choice, linear) {
     return this.#attempt(async () => {
@@ -282,7 +282,7 @@ export class Lab {
   kept = summary;
   forget = forget;
 
-  /** @param {import('../types').NamedBytes[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {PruneChoice} choice */
+  /** @param {import('../types/types').NamedBytes[]} files @param {RunSpec} spec @param {HardwareSpec} hardware @param {PruneChoice} choice */
   async #loadData(files, spec, hardware, choice) {
     /** @type {RunSpec} */
     const changed = { ...spec, data: 'cifar10' };
@@ -307,7 +307,7 @@ export class Lab {
 
   /**
    * A single report is shown as it were the run, when it holds what to show.
-   * @param {{ name: string, report: import('../types').Report }[]} reports @param {HardwareSpec} hardware
+   * @param {{ name: string, report: import('../types/types').Report }[]} reports @param {HardwareSpec} hardware
    */
   async #showReport(reports, hardware) {
     const one = reports.length === 1 ? reports[0] : undefined;

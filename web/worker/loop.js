@@ -3,7 +3,7 @@
  * for the maps, an evaluation, a report and a checkpoint. It knows nothing of what these do.
  */
 
-/** @typedef {import('../types').Progress} Progress */
+/** @typedef {import('../types/types').Progress} Progress */
 
 /**
  * @typedef {object} Work

@@ -4,8 +4,8 @@ import { chooseDevice } from './device.js';
 import { onPanic } from './failure.js';
 import { WebGpu } from './webgpu.js';
 
-/** @typedef {import('../types').Crossdub} Crossdub */
-/** @typedef {import('../types').RunSpec} RunSpec */
+/** @typedef {import('../types/types').Crossdub} Crossdub */
+/** @typedef {import('../types/types').RunSpec} RunSpec */
 /** @typedef {'cpu' | 'webgpu'} Device */
 
 export class Modules {
@@ -21,7 +21,7 @@ export class Modules {
    * @param {object} on
    * @param {(test: () => Promise<Float32Array>) => Promise<Float32Array>} on.test runs the CPU's self-test when nothing else uses it
    * @param {() => boolean} on.wanted whether the GPU is worth waiting for
-   * @param {(state: import('../messages').WebGpuState) => void} on.tell
+   * @param {(state: import('../types/messages').WebGpuState) => void} on.tell
    * @param {(device: Device, thrown: unknown) => void} on.broken a module panicked or its device is lost: its calls never come back
    */
   static async load(base, { test, wanted, tell, broken }) {

@@ -8,10 +8,10 @@ const TURN_MS = 300;
  * @param {import('./queue.js').Queue} queue
  * @param {import('./run.js').Run} run
  * @param {() => boolean} held whether it is still the run that the worker holds
- * @param {import('../types').PruneChoice} choice
+ * @param {import('../types/types').PruneChoice} choice
  * @param {number} images
- * @param {(event: import('../messages').WorkerEvent) => void} tell
- * @returns {Promise<import('../types').Simulation>}
+ * @param {(event: import('../types/messages').WorkerEvent) => void} tell
+ * @returns {Promise<import('../types/types').Simulation>}
  */
 export async function prove(queue, run, held, choice, images, tell) {
   tell({ type: 'busy', what: 'Putting the network on simulated crossbars.' });

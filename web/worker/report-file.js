@@ -1,6 +1,6 @@
 /** A run's `report.json`, as `crossdub train`, `crossdub run` or this page wrote it: checked before anything is drawn of it. */
 
-/** @typedef {import('../types').Report} Report */
+/** @typedef {import('../types/types').Report} Report */
 
 /** A history of a million steps is about this large. */
 const LARGEST = 200 * 2 ** 20;

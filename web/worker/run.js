@@ -2,12 +2,12 @@
 
 import { keep } from './keep.js';
 
-/** @typedef {import('../types').Trainer} Trainer */
-/** @typedef {import('../types').RunSpec} RunSpec */
-/** @typedef {import('../types').HardwareSpec} HardwareSpec */
-/** @typedef {import('../types').PruneChoice} PruneChoice */
-/** @typedef {import('../messages').Saved} Saved */
-/** @typedef {import('../messages').WorkerEvent} WorkerEvent */
+/** @typedef {import('../types/types').Trainer} Trainer */
+/** @typedef {import('../types/types').RunSpec} RunSpec */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/messages').Saved} Saved */
+/** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
 
 export class Run {
   /** The last checkpoint, to go on from when the device is lost. @type {Saved | null} */
@@ -30,7 +30,7 @@ export class Run {
     this.stepNumber = training.step;
   }
 
-  /** What the page is told when it is taken up. @returns {import('../messages').Opened} */
+  /** What the page is told when it is taken up. @returns {import('../types/messages').Opened} */
   opened() {
     const { training, stages = [] } = this.trainer.report();
     const { spec, hardware, device } = this;

@@ -2,8 +2,8 @@
 
 import { PER_TILE } from './report-file.js';
 
-/** @typedef {import('../types').HardwareSpec} HardwareSpec */
-/** @typedef {import('../types').Report} Report */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').Report} Report */
 
 /** The hardware fields that every drawing of a report can follow: it holds the bits and energies for all of them. */
 const FREE = ['adc', 'resolution', 'per'];
@@ -31,7 +31,7 @@ export class ShownReport {
     return Array.isArray(maps) && maps.length > 0 && maps.every((map) => PER_TILE.every((key) => key in map));
   }
 
-  /** @returns {import('../types').View} */
+  /** @returns {import('../types/types').View} */
   view() {
     const { analysis, maps = [] } = this.report;
     const { weights, zeros, histogram, energy } = analysis;

@@ -5,8 +5,8 @@
 
 import { asFailure } from './failure.js';
 
-/** @typedef {import('../types').Crossdub} Crossdub */
-/** @typedef {import('../messages').WebGpuState} WebGpuState */
+/** @typedef {import('../types/types').Crossdub} Crossdub */
+/** @typedef {import('../types/messages').WebGpuState} WebGpuState */
 
 /** How often, and for how long, to ask for a module that is still being built. */
 const POLL_MS = 10_000;

@@ -3,9 +3,9 @@
  * prune. Field names are those of the command line and of recipes.
  */
 
-/** @typedef {import('./types').RunSpec} RunSpec */
-/** @typedef {import('./types').HardwareSpec} HardwareSpec */
-/** @typedef {import('./messages').Fields} Fields */
+/** @typedef {import('../types/types').RunSpec} RunSpec */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/messages').Fields} Fields */
 
 import { DEFAULT_CHOICE } from './pruning.js';
 
@@ -52,7 +52,7 @@ export function fieldsFromHash(hash, defaults) {
 
 /**
  * @param {RunSpec & HardwareSpec} flat
- * @param {import('./types').PruneChoice} choice
+ * @param {import('../types/types').PruneChoice} choice
  * @param {RunSpec & HardwareSpec} defaults
  * @returns {string} without `#`; empty for the defaults
  */

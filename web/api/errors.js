@@ -1,6 +1,6 @@
 /** Rejections, on the page's side of the worker. */
 
-/** @typedef {import('./types').Failure} Failure */
+/** @typedef {import('../types/types').Failure} Failure */
 
 /** A rejected call: one clear line, and the field it is about where there is one. */
 export class CrossdubError extends Error {

@@ -6,19 +6,19 @@
 import { proxy, wrap } from 'comlink';
 
 import { readAddress } from './address.js';
-import { allCounts, fieldsOf, filesOf } from './arguments.js';
-import { CrossdubError, asError } from './errors.js';
+import { allCounts, fieldsOf, filesOf } from '../api/arguments.js';
+import { CrossdubError, asError } from '../api/errors.js';
 import { blank, choose, take } from './known.js';
 import { DEFAULT_CHOICE, isChoiceField, refusalOf, splitChoice } from './pruning.js';
-import { Runs } from './runs/runs.js';
+import { Runs } from '../runs/runs.js';
 import { hashFromFields } from './state.js';
 
-/** @typedef {import('./types').RunSpec} RunSpec */
-/** @typedef {import('./types').HardwareSpec} HardwareSpec */
-/** @typedef {import('./types').PruneChoice} PruneChoice */
-/** @typedef {import('./messages').Fields} Fields */
-/** @typedef {import('./messages').WorkerEvent} WorkerEvent */
-/** @typedef {import('comlink').Remote<import('./worker/lab.js').Lab>} RemoteLab */
+/** @typedef {import('../types/types').RunSpec} RunSpec */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/messages').Fields} Fields */
+/** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
+/** @typedef {import('comlink').Remote<import('../worker/lab.js').Lab>} RemoteLab */
 
 /** Images to measure an accuracy with while someone waits. */
 const LEAST_IMAGES = 200;
@@ -41,7 +41,7 @@ export class Session extends EventTarget {
 
   constructor() {
     super();
-    const worker = new Worker(new URL('./worker/worker.js', import.meta.url), { type: 'module' });
+    const worker = new Worker(new URL('../worker/worker.js', import.meta.url), { type: 'module' });
     worker.addEventListener('error', (event) => {
       this.fail(new CrossdubError({ message: `The training worker failed: ${event.message || 'it could not be loaded'}.` }));
     });

@@ -7,8 +7,8 @@
  *     await crossdub.start();
  */
 
-/** @typedef {import('./session.js').Session} Session */
-/** @typedef {import('./messages').Fields} Fields */
+/** @typedef {import('../state/session.js').Session} Session */
+/** @typedef {import('../types/messages').Fields} Fields */
 
 /**
  * @param {Session} session
@@ -33,13 +33,13 @@ export function makeApi(session, ready) {
     /**
      * Cuts the trained network to discrete levels, as `rule`, `strength` and `target` of `set` say, changed by
      * these fields; what is zero stays zero from here on.
-     * @param {Partial<import('./types').PruneChoice>} [fields]
+     * @param {Partial<import('../types/types').PruneChoice>} [fields]
      */
     prune: (fields = {}) => ready.then(() => session.prune(fields)),
     /**
      * Trains the pruned network on, with the authors' settings (learning rate 0.01, no momentum, no weight decay,
      * convolutions alone) but for these fields of RunSpec.
-     * @param {Partial<import('./types').RunSpec>} [fields]
+     * @param {Partial<import('../types/types').RunSpec>} [fields]
      */
     finetune: (fields = {}) => ready.then(() => session.finetune(fields)),
     /** Energy of an inference by every converter model and policy, as `crossdub analyze --per-inference --json`. */

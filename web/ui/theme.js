@@ -1,6 +1,6 @@
 /** The charts' colours, read from the style sheet, where each is named once. */
 
-/** @typedef {import('./messages').Theme} Theme */
+/** @typedef {import('../types/messages').Theme} Theme */
 
 const darkness = matchMedia('(prefers-color-scheme: dark)');
 

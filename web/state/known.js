@@ -2,11 +2,11 @@
 
 import { DEFAULT_CHOICE, choiceWords, sameChoice } from './pruning.js';
 
-/** @typedef {import('./types').RunSpec} RunSpec */
-/** @typedef {import('./types').HardwareSpec} HardwareSpec */
-/** @typedef {import('./types').PruneChoice} PruneChoice */
-/** @typedef {import('./messages').Point} Point */
-/** @typedef {import('./messages').WorkerEvent} WorkerEvent */
+/** @typedef {import('../types/types').RunSpec} RunSpec */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/messages').Point} Point */
+/** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
 /** @typedef {ReturnType<typeof blank>} State */
 
 /** What the page shows. */
@@ -17,26 +17,26 @@ export function blank() {
     /** @type {(RunSpec & HardwareSpec) | null} */ defaults: null,
     /** @type {PruneChoice} */ choice: DEFAULT_CHOICE,
     version: '',
-    /** @type {import('./types').Comparison | null} */ converters: null,
-    /** Energy of an inference, as last computed. @type {import('./types').Inference | null} */ inference: null,
-    /** What was simulated of the present network on the present hardware. @type {import('./types').Simulation | null} */ proof: null,
-    /** @type {import('./types').Published | null} */ published: null,
-    /** @type {import('./messages').Opened | null} */ opened: null,
+    /** @type {import('../types/types').Comparison | null} */ converters: null,
+    /** Energy of an inference, as last computed. @type {import('../types/types').Inference | null} */ inference: null,
+    /** What was simulated of the present network on the present hardware. @type {import('../types/types').Simulation | null} */ proof: null,
+    /** @type {import('../types/types').Published | null} */ published: null,
+    /** @type {import('../types/messages').Opened | null} */ opened: null,
     running: false,
     busy: 'Loading the training module.',
-    /** @type {import('./types').Progress | null} of the last step in this page */ progress: null,
-    /** How far the present phase is. @type {import('./types').Position | null} */ position: null,
-    /** @type {import('./types').View | null} */ view: null,
-    /** @type {import('./types').Evaluation | null} */ evaluation: null,
+    /** @type {import('../types/types').Progress | null} of the last step in this page */ progress: null,
+    /** How far the present phase is. @type {import('../types/types').Position | null} */ position: null,
+    /** @type {import('../types/types').View | null} */ view: null,
+    /** @type {import('../types/types').Evaluation | null} */ evaluation: null,
     /** @type {Point[]} */ history: [],
-    /** @type {import('./types').Report | null} the run's report, as last told */ report: null,
-    /** @type {import('./types').Stage[]} what the run has been through */ stages: [],
-    /** Accuracy of the previewed pruning, when measured. @type {import('./types').Evaluation | null} */ trial: null,
-    /** @type {import('./messages').WebGpuState} */
+    /** @type {import('../types/types').Report | null} the run's report, as last told */ report: null,
+    /** @type {import('../types/types').Stage[]} what the run has been through */ stages: [],
+    /** Accuracy of the previewed pruning, when measured. @type {import('../types/types').Evaluation | null} */ trial: null,
+    /** @type {import('../types/messages').WebGpuState} */
     webgpu: { state: 'looking', adapter: '', software: false, why: '' },
     /** Name of the dropped checkpoint or report that is shown in place of the run. */
     dropped: '',
-    /** The report, where one is shown. @type {import('./types').Report | null} */ shown: null,
+    /** The report, where one is shown. @type {import('../types/types').Report | null} */ shown: null,
     /** Whether its 2-D layers are taken as well, and whether they could be left. */
     linear: false,
     both: false,

@@ -1,6 +1,6 @@
 /** How far to prune, and by which rule: the page's own fields beside those of the specs. */
 
-/** @typedef {import('./types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/types').PruneChoice} PruneChoice */
 
 /** @type {Readonly<PruneChoice>} */
 export const DEFAULT_CHOICE = Object.freeze({ rule: 'exact', strength: 90, target: 3 });
@@ -45,7 +45,7 @@ export function splitChoice(fields) {
 /**
  * Why a field of the choice can't be had.
  * @param {keyof PruneChoice} name @param {unknown} value
- * @returns {import('./types').Failure | null}
+ * @returns {import('../types/types').Failure | null}
  */
 export function refusalOf(name, value) {
   const why = REFUSALS[name](value);

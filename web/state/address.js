@@ -1,12 +1,12 @@
 /** The address taken up: its fields, with what can't be had of them left out and named. */
 
-import { asError } from './errors.js';
+import { asError } from '../api/errors.js';
 import { DEFAULT_CHOICE, isChoiceField, refusalOf, splitChoice } from './pruning.js';
 import { fieldsFromHash } from './state.js';
 
-/** @typedef {import('./types').RunSpec} RunSpec */
-/** @typedef {import('./types').HardwareSpec} HardwareSpec */
-/** @typedef {import('./types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/types').RunSpec} RunSpec */
+/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').PruneChoice} PruneChoice */
 /** @typedef {{ spec: RunSpec, hardware: HardwareSpec }} Specs */
 /** @typedef {(spec: RunSpec, hardware: HardwareSpec, fields: object) => Promise<Specs>} Apply */
 
