@@ -107,7 +107,8 @@ session.addEventListener('progress', () => {
 });
 session.addEventListener('evaluation', () => redraw({ curves: true }));
 session.addEventListener('report', () => redraw({ runs: true, tile: true }));
-for (const type of ['inference', 'change', 'view']) session.addEventListener(type, () => redraw({ energies: true }));
+for (const type of ['inference', 'change', 'view'])
+  session.addEventListener(type, () => redraw({ energies: true }));
 session.addEventListener('proof', () => redraw({ view: true }));
 session.addEventListener('trial', () => redraw({ tile: true }));
 session.addEventListener('turn', () => {

@@ -77,7 +77,8 @@ async function simulation(turns, images) {
   const trainer = await module.Trainer.open(spec, hardware, []);
   await trainer.open_proof({ rule: 'exact', strength: 0, target: 2 });
   const times = [];
-  for (let turn = 0; turn < turns; turn += 1) times.push((await timed(() => trainer.advance_proof(images))) / images);
+  for (let turn = 0; turn < turns; turn += 1)
+    times.push((await timed(() => trainer.advance_proof(images))) / images);
   return [times.slice(1)];
 }
 

@@ -66,12 +66,16 @@ async function measure(browser, address, title, [name, ...args]) {
   let complaint = '';
   page.on('console', (message) => {
     if (message.type() === 'info') say(`  ${message.text()}`);
-    else if (message.type() === 'error') complaint ||= ` (${message.text().split('\n').slice(0, 2).join(' ')})`;
+    else if (message.type() === 'error')
+      complaint ||= ` (${message.text().split('\n').slice(0, 2).join(' ')})`;
   });
   /** @type {NodeJS.Timeout | undefined} */
   let alarm;
   const late = new Promise((_, reject) => {
-    alarm = setTimeout(() => reject(new Error(`not done after ${GIVE_UP_SECONDS} s`)), 1000 * GIVE_UP_SECONDS);
+    alarm = setTimeout(
+      () => reject(new Error(`not done after ${GIVE_UP_SECONDS} s`)),
+      1000 * GIVE_UP_SECONDS,
+    );
   });
   try {
     await page.goto(address);
@@ -79,7 +83,8 @@ async function measure(browser, address, title, [name, ...args]) {
     await page.waitForFunction('globalThis.bench');
     // A module's failure is a plain object, which would arrive here without its message.
     const run = page.evaluate(
-      ([name, args]) => globalThis.bench[name](...args).catch((why) => ({ why: String(why?.message ?? why) })),
+      ([name, args]) =>
+        globalThis.bench[name](...args).catch((why) => ({ why: String(why?.message ?? why) })),
       [name, args],
     );
     const result = await Promise.race([run, late]);
@@ -106,7 +111,11 @@ async function rows(measured) {
     : null;
   /** @type {[string, string, number | null][]} */
   const others = [];
-  for (const [name, backend] of [['WebGL', 'webgl'], ['WebGPU', 'webgpu'], ['CPU', 'cpu']]) {
+  for (const [name, backend] of [
+    ['WebGL', 'webgl'],
+    ['WebGPU', 'webgpu'],
+    ['CPU', 'cpu'],
+  ]) {
     const there = existsSync(join(TENSORFLOW, 'node_modules/@tensorflow/tfjs'));
     const times = there ? await measured(`TensorFlow.js, ${name}`, ['tensorflow', backend, SLOW]) : null;
     others.push([`TensorFlow.js ${name}`, backend, times && median(times[0])]);
@@ -114,7 +123,8 @@ async function rows(measured) {
   const list = [];
   if (cpu) {
     const ours = median(cpu[0]);
-    for (const [other, , other_ms] of others) list.push({ what: `${what}, CPU`, ours_ms: ours, other, other_ms });
+    for (const [other, , other_ms] of others)
+      list.push({ what: `${what}, CPU`, ours_ms: ours, other, other_ms });
   }
   if (gpu) {
     const [without, with_] = gpu;
@@ -129,7 +139,11 @@ async function rows(measured) {
   const simulated = await measured('Crossdub, simulation', ['simulation', 5, 4]);
   if (simulated) {
     const ours = median(simulated[0]);
-    list.push({ what: 'simulation in Chromium, VGG11, tile 64, an image', ours_ms: ours, note: `${(1000 / ours).toFixed(1)} images a second` });
+    list.push({
+      what: 'simulation in Chromium, VGG11, tile 64, an image',
+      ours_ms: ours,
+      note: `${(1000 / ours).toFixed(1)} images a second`,
+    });
   }
   return list;
 }

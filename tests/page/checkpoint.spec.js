@@ -16,14 +16,20 @@ const MOBILE = [
   { name: 'classifier.1.weight', shape: [100, 64] },
 ];
 
-test('a torchvision-style .pth shows its maps at once, with and without its fully connected layers', async ({ page }) => {
+test('a torchvision-style .pth shows its maps at once, with and without its fully connected layers', async ({
+  page,
+}) => {
   await open(page);
   await steps(page, 1);
   await page.locator('#file').setInputFiles(file('mobile.pth', pth(MOBILE)));
   const message = page.locator('.message');
   const layers = page.locator('#map-list .layer-name');
   await expect(message).toContainText('Showing mobile.pth');
-  await expect(layers).toHaveText([/^features\.0\.0/, /^features\.1\.0.*9 inputs → × 32 outputs ↓ in 32 groups · 32 tiles/, /^features\.2\.0/]);
+  await expect(layers).toHaveText([
+    /^features\.0\.0/,
+    /^features\.1\.0.*9 inputs → × 32 outputs ↓ in 32 groups · 32 tiles/,
+    /^features\.2\.0/,
+  ]);
   await expect(page.locator('#totals')).toContainText('×');
   await message.getByRole('button', { name: 'Include fully connected layers' }).click();
   await expect(layers).toHaveCount(4);
@@ -37,8 +43,12 @@ test('a torchvision-style .pth shows its maps at once, with and without its full
 
 test('a network without convolutions is shown by its fully connected layers', async ({ page }) => {
   await open(page);
-  await page.locator('#file').setInputFiles(file('transformer.pth', pth([{ name: 'block.0.weight', shape: [96, 64] }])));
-  await expect(page.locator('.message')).toContainText('Showing transformer.pth with its fully connected layers');
+  await page
+    .locator('#file')
+    .setInputFiles(file('transformer.pth', pth([{ name: 'block.0.weight', shape: [96, 64] }])));
+  await expect(page.locator('.message')).toContainText(
+    'Showing transformer.pth with its fully connected layers',
+  );
   await expect(page.locator('#map-list .layer-name')).toHaveCount(1);
 });
 
@@ -74,21 +84,36 @@ function tensors(path) {
   const length = Number(bytes.readBigUInt64LE(0));
   const { __metadata__, ...header } = JSON.parse(bytes.subarray(8, 8 + length).toString());
   return Object.fromEntries(
-    Object.entries(header).map(([name, { data_offsets: [from, to], shape }]) => {
-      const data = bytes.subarray(8 + length + from, 8 + length + to);
-      return [name, { shape, values: Array.from({ length: data.length / 4 }, (_, i) => data.readFloatLE(4 * i)) }];
-    }),
+    Object.entries(header).map(
+      ([
+        name,
+        {
+          data_offsets: [from, to],
+          shape,
+        },
+      ]) => {
+        const data = bytes.subarray(8 + length + from, 8 + length + to);
+        return [
+          name,
+          { shape, values: Array.from({ length: data.length / 4 }, (_, i) => data.readFloatLE(4 * i)) },
+        ];
+      },
+    ),
   );
 }
 
-test('pruned weights, masks and the ADC plan of a dropped checkpoint, and of the run, can be taken away', async ({ page }) => {
+test('pruned weights, masks and the ADC plan of a dropped checkpoint, and of the run, can be taken away', async ({
+  page,
+}) => {
   await open(page);
   await steps(page, 1);
   const take = async (/** @type {string} */ item) => {
     await page.getByText('Save', { exact: true }).click();
     return saved(page, () => page.locator(item).click());
   };
-  const runPlan = readFileSync(await take('#save-plan'), 'utf8').trim().split('\n');
+  const runPlan = readFileSync(await take('#save-plan'), 'utf8')
+    .trim()
+    .split('\n');
   const { analysis } = await report(page);
   expect(runPlan.length).toBe(1 + analysis.tiles);
   expect(runPlan[0]).toContain('layer,down,across,rows,columns,level,bits_paper');
@@ -98,7 +123,11 @@ test('pruned weights, masks and the ADC plan of a dropped checkpoint, and of the
   await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ rule: 'exact', strength: 90 }));
   const [weights, masks] = [tensors(await take('#save-weights')), tensors(await take('#save-masks'))];
   expect(Object.keys(weights).sort()).toEqual(MOBILE.map(({ name }) => name).sort());
-  expect(Object.keys(masks).sort()).toEqual(MOBILE.filter(({ shape }) => shape.length === 4).map(({ name }) => name).sort());
+  expect(Object.keys(masks).sort()).toEqual(
+    MOBILE.filter(({ shape }) => shape.length === 4)
+      .map(({ name }) => name)
+      .sort(),
+  );
   let zeros = 0;
   for (const [name, mask] of Object.entries(masks)) {
     expect(mask.shape).toEqual(weights[name]?.shape);
@@ -106,7 +135,9 @@ test('pruned weights, masks and the ADC plan of a dropped checkpoint, and of the
     zeros += mask.values.filter((kept) => kept === 0).length;
   }
   expect(zeros).toBeGreaterThan(0);
-  const plan = readFileSync(await take('#save-plan'), 'utf8').trim().split('\n');
+  const plan = readFileSync(await take('#save-plan'), 'utf8')
+    .trim()
+    .split('\n');
   // 27 inputs of 32 outputs; 32 groups of 9 inputs; 32 inputs of 64 outputs: on tiles of 32.
   expect(plan.length).toBe(1 + 1 + 32 + 2);
 });

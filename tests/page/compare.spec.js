@@ -4,10 +4,14 @@ import { expect } from '@playwright/test';
 
 import { open, report, saved, steps, test } from './page.js';
 
-const runs = (/** @type {import('@playwright/test').Page} */ page) => page.evaluate(() => /** @type {any} */ (window).crossdub.runs.list());
-const own = async (/** @type {import('@playwright/test').Page} */ page) => (await runs(page)).filter((/** @type {any} */ run) => run.source !== 'recorded');
+const runs = (/** @type {import('@playwright/test').Page} */ page) =>
+  page.evaluate(() => /** @type {any} */ (window).crossdub.runs.list());
+const own = async (/** @type {import('@playwright/test').Page} */ page) =>
+  (await runs(page)).filter((/** @type {any} */ run) => run.source !== 'recorded');
 
-test('runs are kept over a reload, drawn over the present one, renamed, deleted, cleared', async ({ page }) => {
+test('runs are kept over a reload, drawn over the present one, renamed, deleted, cleared', async ({
+  page,
+}) => {
   await open(page);
   await expect(page.getByRole('button', { name: 'Keep this run' })).toBeDisabled();
   await steps(page, 2);
@@ -24,7 +28,8 @@ test('runs are kept over a reload, drawn over the present one, renamed, deleted,
   const name = page.getByLabel(`Name of ${kept[0].name}`);
   await name.fill('the first one');
   await name.press('Enter');
-  for (const run of (await runs(page)).filter((/** @type {any} */ each) => each.source === 'recorded')) await page.getByLabel(`Draw ${run.name}`).uncheck();
+  for (const run of (await runs(page)).filter((/** @type {any} */ each) => each.source === 'recorded'))
+    await page.getByLabel(`Draw ${run.name}`).uncheck();
   const drawn = page.getByLabel('Draw the first one');
   await drawn.check();
   await expect(page.locator('#run-legend')).toContainText('the first one');
@@ -45,14 +50,19 @@ test('a report from a file is drawn; a bad one is said in one line', async ({ pa
   await open(page);
   await steps(page, 2);
   const given = await report(page);
-  await page.locator('#file').setInputFiles({ name: 'other.json', mimeType: '', buffer: Buffer.from(JSON.stringify(given)) });
+  await page
+    .locator('#file')
+    .setInputFiles({ name: 'other.json', mimeType: '', buffer: Buffer.from(JSON.stringify(given)) });
   await expect(page.locator('#run-legend')).toContainText('other');
   expect((await own(page))[0]).toMatchObject({ name: 'other', source: 'file', shown: true });
   const message = page.locator('.message.error');
   const bad = [
     ['{', 'it is no JSON'],
     ['{"spec": 1}', "it is no run's report: spec"],
-    [JSON.stringify({ ...given, training: { ...given.training, history: [{ step: 'x' }] } }), 'training.history'],
+    [
+      JSON.stringify({ ...given, training: { ...given.training, history: [{ step: 'x' }] } }),
+      'training.history',
+    ],
   ];
   for (const [text = '', says = ''] of bad) {
     await page.locator('#file').setInputFiles({ name: 'bad.json', mimeType: '', buffer: Buffer.from(text) });
@@ -63,7 +73,9 @@ test('a report from a file is drawn; a bad one is said in one line', async ({ pa
   expect((await report(page)).training.step).toBe(2);
 });
 
-test('the published runs stand behind, the failed ones marked by shape and in the table', async ({ page }) => {
+test('the published runs stand behind, the failed ones marked by shape and in the table', async ({
+  page,
+}) => {
   await open(page);
   const figure = page.locator('#pareto');
   await expect(figure.locator('.plot svg')).toBeVisible();
@@ -72,7 +84,8 @@ test('the published runs stand behind, the failed ones marked by shape and in th
   await expect(rows).toHaveCount(69);
   await expect(rows.filter({ hasText: 'diverged' })).toHaveCount(3);
   await expect(rows.filter({ hasText: 'structured stage only' })).toHaveCount(4);
-  for (const key of ['structured stage only', 'diverged to 10 %']) await expect(page.locator('#pareto-legend')).toContainText(key);
+  for (const key of ['structured stage only', 'diverged to 10 %'])
+    await expect(page.locator('#pareto-legend')).toContainText(key);
 });
 
 test('everything that is saved can be read', async ({ page }) => {
@@ -86,7 +99,9 @@ test('everything that is saved can be read', async ({ page }) => {
   };
   expect(JSON.parse(await text(() => menu('Report'))).training.step).toBe(1);
 
-  const lines = (await text(() => page.getByRole('button', { name: 'CSV of the runs' }).click())).split('\r\n');
+  const lines = (await text(() => page.getByRole('button', { name: 'CSV of the runs' }).click())).split(
+    '\r\n',
+  );
   expect(lines[0]).toContain('improvement lossless');
   const present = lines.find((line) => line.startsWith('this run')) ?? '';
   expect(present.split(',').length).toBe((lines[0] ?? '').split(',').length);
@@ -94,7 +109,12 @@ test('everything that is saved can be read', async ({ page }) => {
   const tools = page.locator('#loss .tools');
   await tools.locator('summary').click();
   const svg = await text(() => tools.getByRole('button', { name: 'SVG' }).click());
-  const wrong = await page.evaluate((source) => new DOMParser().parseFromString(source, 'image/svg+xml').querySelector('parsererror')?.textContent ?? '', svg);
+  const wrong = await page.evaluate(
+    (source) =>
+      new DOMParser().parseFromString(source, 'image/svg+xml').querySelector('parsererror')?.textContent ??
+      '',
+    svg,
+  );
   expect(wrong).toBe('');
   const png = await readFile(await saved(page, () => tools.getByRole('button', { name: 'PNG' }).click()));
   expect([...png.subarray(1, 4)]).toEqual([...Buffer.from('PNG')]);
@@ -123,36 +143,76 @@ test('what the published runs save, by every model, is a table to take away', as
   await expect(figure).toContainText('By lossless: S-DUB 7.61× (90.0 %)');
   await figure.locator('summary').click();
   await expect(figure.locator('tbody tr')).toHaveCount(69);
-  const text = await readFile(await saved(page, () => figure.getByRole('button', { name: 'CSV' }).click()), 'utf8');
+  const text = await readFile(
+    await saved(page, () => figure.getByRole('button', { name: 'CSV' }).click()),
+    'utf8',
+  );
   expect(text.split('\r\n')).toHaveLength(70);
 });
 
 /** A recipe's report, as `crossdub run` writes it, of one layer of four tiles. */
 function recipeReport(/** @type {any} */ given) {
-  const [map] = [{ name: 'features.0.weight', across: 2, down: 2, density: [0.9, 0.5, 0.25, 0], imbalance: [0, 1, 2, 0], level: [0, 1, 2, 6], bits_paper: [5, 4, 3, 0], bits_lossless: [6, 5, 4, 0], bits_lossless_sliced: [5, 4, 3, 0] }];
-  const energy = { paper: { dense: 20, actual: 12, improvement: 20 / 12 }, lossless: { dense: 24, actual: 15, improvement: 1.6 } };
+  const [map] = [
+    {
+      name: 'features.0.weight',
+      across: 2,
+      down: 2,
+      density: [0.9, 0.5, 0.25, 0],
+      imbalance: [0, 1, 2, 0],
+      level: [0, 1, 2, 6],
+      bits_paper: [5, 4, 3, 0],
+      bits_lossless: [6, 5, 4, 0],
+      bits_lossless_sliced: [5, 4, 3, 0],
+    },
+  ];
+  const energy = {
+    paper: { dense: 20, actual: 12, improvement: 20 / 12 },
+    lossless: { dense: 24, actual: 15, improvement: 1.6 },
+  };
   const stage = { weights: 4096, zeros: 2000, histogram: [1, 1, 1, 0, 0, 0, 1], images: 100, energy };
   const layer = { ...given.analysis.layers[0], name: map?.name, tiles: 4, inputs: 64, outputs: 64 };
   return {
-    ...given, maps: [map], analysis: { ...given.analysis, weights: 4096, zeros: 2000, histogram: stage.histogram, energy, layers: [layer], tiles: 4 },
-    stages: [{ ...stage, kind: 'train', accuracy: 80 }, { ...stage, kind: 'prune', accuracy: 71 }, { ...stage, kind: 'finetune', accuracy: 78.5 }],
+    ...given,
+    maps: [map],
+    analysis: {
+      ...given.analysis,
+      weights: 4096,
+      zeros: 2000,
+      histogram: stage.histogram,
+      energy,
+      layers: [layer],
+      tiles: 4,
+    },
+    stages: [
+      { ...stage, kind: 'train', accuracy: 80 },
+      { ...stage, kind: 'prune', accuracy: 71 },
+      { ...stage, kind: 'finetune', accuracy: 78.5 },
+    ],
   };
 }
 
-test('a recipe’s report is shown as the page’s own: maps, levels, stages; and the run waits', async ({ page }) => {
+test('a recipe’s report is shown as the page’s own: maps, levels, stages; and the run waits', async ({
+  page,
+}) => {
   await open(page);
   await steps(page, 2);
   const given = recipeReport(await report(page));
-  await page.locator('#file').setInputFiles({ name: 'sweep.json', mimeType: '', buffer: Buffer.from(JSON.stringify(given)) });
+  await page
+    .locator('#file')
+    .setInputFiles({ name: 'sweep.json', mimeType: '', buffer: Buffer.from(JSON.stringify(given)) });
   await expect(page.locator('.message')).toContainText('Showing sweep.json');
   await expect(page.locator('#map-list .layer-name')).toHaveText([/^features\.0.*4 tiles/]);
-  await expect(page.locator('#map-readout')).toContainText('Pruned: level 2, 3 bits (paper), 4 bits (lossless)');
+  await expect(page.locator('#map-readout')).toContainText(
+    'Pruned: level 2, 3 bits (paper), 4 bits (lossless)',
+  );
   await expect(page.locator('#totals')).toContainText('1.67×');
   await expect(page.locator('#totals')).toContainText('78.5 %');
   await expect(page.locator('#stages tbody tr')).toHaveCount(3);
   await expect(page.locator('.tile-plot')).toContainText('A report holds no weights');
   await expect(page.locator('#prune')).toBeHidden();
-  const refused = await page.evaluate(() => /** @type {any} */ (window).crossdub.adcPlan().catch((/** @type {any} */ e) => e.message));
+  const refused = await page.evaluate(() =>
+    /** @type {any} */ (window).crossdub.adcPlan().catch((/** @type {any} */ e) => e.message),
+  );
   expect(refused).toContain('a report holds no weights');
   await expect(page.locator('.message.error')).toContainText('a report holds no weights');
   // Another converter changes what is drawn of it; another tile needs the weights, so the run is back.

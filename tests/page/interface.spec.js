@@ -12,10 +12,28 @@ test('the module that the page loads at once is under a megabyte compressed', ()
 
 test('the address holds the spec: a reload gives the same one', async ({ page }) => {
   await open(page);
-  const fields = { plan: '8 M 16 M', classifier: '24', lambda: 0.0025, tile: 16, seed: 11, milestones: [2, 3], augment: false, strength: 42.5 };
+  const fields = {
+    plan: '8 M 16 M',
+    classifier: '24',
+    lambda: 0.0025,
+    tile: 16,
+    seed: 11,
+    milestones: [2, 3],
+    augment: false,
+    strength: 42.5,
+  };
   await page.evaluate((given) => /** @type {any} */ (window).crossdub.set(given), fields);
   const before = await spec(page);
-  expect(before).toMatchObject({ plan: '8 M 16 M', classifier: '24', lambda: 0.0025, tile: 16, seed: 11, milestones: [2, 3], augment: false, device: 'cpu' });
+  expect(before).toMatchObject({
+    plan: '8 M 16 M',
+    classifier: '24',
+    lambda: 0.0025,
+    tile: 16,
+    seed: 11,
+    milestones: [2, 3],
+    augment: false,
+    device: 'cpu',
+  });
   const address = page.url();
   expect(address).not.toContain('momentum');
   await page.goto('about:blank');
@@ -44,7 +62,9 @@ test('a refused value is said, marked, and changes nothing', async ({ page }) =>
   const address = page.url();
   await page.evaluate(() => {
     Object.assign(window, { errors: [] });
-    window.addEventListener('crossdub:error', (event) => /** @type {any} */ (window).errors.push(/** @type {any} */ (event).detail));
+    window.addEventListener('crossdub:error', (event) =>
+      /** @type {any} */ (window).errors.push(/** @type {any} */ (event).detail),
+    );
   });
   await page.getByLabel('Network plan').fill('32 M M M M M M M');
   await page.getByLabel('Network plan').press('Enter');
@@ -55,7 +75,12 @@ test('a refused value is said, marked, and changes nothing', async ({ page }) =>
   const errors = await page.evaluate(() => /** @type {any} */ (window).errors);
   expect(errors).toHaveLength(1);
   expect(errors[0]).toMatchObject({ field: 'plan' });
-  const refused = await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ batch: 0 }).then(() => null, (/** @type {any} */ e) => [e.field, e.message]));
+  const refused = await page.evaluate(() =>
+    /** @type {any} */ (window).crossdub.set({ batch: 0 }).then(
+      () => null,
+      (/** @type {any} */ e) => [e.field, e.message],
+    ),
+  );
   expect(refused[0]).toBe('batch');
   await page.getByLabel('Network plan').fill('8 M 16 M');
   await page.getByLabel('Network plan').press('Enter');
@@ -96,7 +121,11 @@ test('a bad file is said in one line, and nothing is lost', async ({ page }) => 
   const message = page.locator('.message.error');
   const bad = [
     { name: 'data_batch_1.bin', bytes: Array(3000).fill(1), says: /data_batch_1\.bin/ },
-    { name: 'weights.safetensors', bytes: [110, 111, 112, 101, 0, 0, 0, 0, 1, 2], says: /weights\.safetensors/ },
+    {
+      name: 'weights.safetensors',
+      bytes: [110, 111, 112, 101, 0, 0, 0, 0, 1, 2],
+      says: /weights\.safetensors/,
+    },
     { name: 'holiday.jpg', bytes: [1, 2, 3], says: /holiday\.jpg/ },
   ];
   for (const { name, bytes, says } of bad) {
@@ -116,8 +145,16 @@ test('CIFAR-10’s files, chosen together, are trained on', async ({ page }) => 
   await open(page);
   // Records of a label and 3072 values; what is in them does not matter here.
   const records = (/** @type {number} */ count) =>
-    Buffer.from(Array.from({ length: count * 3073 }, (_, i) => (i % 3073 === 0 ? ((i / 3073) | 0) % 10 : (i * 31) % 251)));
-  const file = (/** @type {string} */ name, /** @type {number} */ count) => ({ name, mimeType: '', buffer: records(count) });
+    Buffer.from(
+      Array.from({ length: count * 3073 }, (_, i) =>
+        i % 3073 === 0 ? ((i / 3073) | 0) % 10 : (i * 31) % 251,
+      ),
+    );
+  const file = (/** @type {string} */ name, /** @type {number} */ count) => ({
+    name,
+    mimeType: '',
+    buffer: records(count),
+  });
   await page.locator('#file').setInputFiles([file('data_batch_1.bin', 64), file('test_batch.bin', 20)]);
   await expect.poll(async () => (await spec(page)).data).toBe('cifar10');
   await expect(page.locator('select[name=data]')).toHaveValue('cifar10');
@@ -125,7 +162,9 @@ test('CIFAR-10’s files, chosen together, are trained on', async ({ page }) => 
   await page.getByRole('button', { name: 'Step' }).click();
   await expect.poll(async () => (await report(page)).training.step).toBe(1);
   // A bad file now: the good ones stay.
-  await page.locator('#file').setInputFiles([{ name: 'data_batch_1.bin', mimeType: '', buffer: Buffer.alloc(3072) }]);
+  await page
+    .locator('#file')
+    .setInputFiles([{ name: 'data_batch_1.bin', mimeType: '', buffer: Buffer.alloc(3072) }]);
   await expect(page.locator('.message.error')).toContainText('data_batch_1.bin');
   expect((await report(page)).training.step).toBe(1);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.reset());
@@ -148,7 +187,10 @@ test('a WebGPU module that computes something else is not used', async ({ page }
   const module = `export default async () => {}; export const self_test = async () => new Float32Array([1, 2, 3]);`;
   await page.route('**/pkg/webgpu/*', (route) => {
     const script = route.request().url().endsWith('.js');
-    return route.fulfill({ contentType: script ? 'text/javascript' : 'application/wasm', body: script ? module : '' });
+    return route.fulfill({
+      contentType: script ? 'text/javascript' : 'application/wasm',
+      body: script ? module : '',
+    });
   });
   await open(page, '#device=webgpu');
   await expect(page.locator('.message')).toContainText(/WebGPU can't be used: its self-test is wrong.* CPU/);
@@ -162,7 +204,10 @@ test('the run’s own weights come back as a checkpoint, and there is a way back
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   await page.locator('#save-menu > summary').click();
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Weights' }).click()]);
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Weights' }).click(),
+  ]);
   expect(download.suggestedFilename()).toMatch(/\.safetensors$/);
   const stream = await download.createReadStream();
   const chunks = [];
@@ -188,13 +233,24 @@ test('every picture has its table and its files', async ({ page }) => {
     await figure.locator('summary').click();
     await expect(figure.locator('.tools table')).toBeVisible();
     // Drawings are to be had as SVG and PNG, maps as PNG.
-    const drawn = { svg: (await figure.locator('.plot > svg').count()) > 0, any: (await figure.locator('.plot').locator('svg, canvas').count()) > 0 };
-    await expect(figure.locator('.tools').getByRole('button')).toHaveText([/^CSV/, /^JSON/, ...(drawn.svg ? [/^SVG/] : []), ...(drawn.any ? [/^PNG/] : [])]);
+    const drawn = {
+      svg: (await figure.locator('.plot > svg').count()) > 0,
+      any: (await figure.locator('.plot').locator('svg, canvas').count()) > 0,
+    };
+    await expect(figure.locator('.tools').getByRole('button')).toHaveText([
+      /^CSV/,
+      /^JSON/,
+      ...(drawn.svg ? [/^SVG/] : []),
+      ...(drawn.any ? [/^PNG/] : []),
+    ]);
     await figure.locator('summary').click();
   }
   const row = page.locator('#histogram');
   await row.locator('summary').click();
-  const [file] = await Promise.all([page.waitForEvent('download'), row.getByRole('button', { name: 'CSV' }).click()]);
+  const [file] = await Promise.all([
+    page.waitForEvent('download'),
+    row.getByRole('button', { name: 'CSV' }).click(),
+  ]);
   expect(file.suggestedFilename()).toBe('crossdub-levels.csv');
 });
 
@@ -221,7 +277,11 @@ test('embedded, the controls are away', async ({ page }) => {
   await expect(page.getByLabel('Network plan')).toBeHidden();
   await expect(page.locator('#run')).toBeHidden();
   const turned = page.locator('#rule, #strength, #prune, #adc, #prove, #keep-run, #clear-runs, #open-file');
-  expect(await turned.evaluateAll((nodes) => nodes.filter((node) => node.checkVisibility()).map((node) => node.id))).toEqual([]);
+  expect(
+    await turned.evaluateAll((nodes) =>
+      nodes.filter((node) => node.checkVisibility()).map((node) => node.id),
+    ),
+  ).toEqual([]);
   await expect(page.locator('#loss svg')).not.toContainText('Press Start');
   await page.goto('./?embed=play#device=cpu');
   await expect(page.locator('#run')).toBeVisible();

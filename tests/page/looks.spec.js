@@ -17,9 +17,13 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       await page.locator('#more').click();
       await page.locator('#loss summary').click();
       // An error message is looked at as well.
-      await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ batch: 0 }).catch(() => undefined));
+      await page.evaluate(() =>
+        /** @type {any} */ (window).crossdub.set({ batch: 0 }).catch(() => undefined),
+      );
       await expect(page.locator('.message.error')).toBeVisible();
-      const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze();
+      const { violations } = await new AxeBuilder({ page })
+        .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+        .analyze();
       const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
       expect(serious.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])).toEqual([]);
     });

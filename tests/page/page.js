@@ -95,7 +95,9 @@ export function drop(page, files) {
     const transfer = new DataTransfer();
     for (const { name, bytes } of given) transfer.items.add(new File([new Uint8Array(bytes)], name));
     for (const type of ['dragover', 'drop']) {
-      document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+      document.body.dispatchEvent(
+        new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }),
+      );
     }
   }, files);
 }

@@ -16,8 +16,14 @@ test('lossless converters are proved exact, and one column adds up by hand', asy
   await expect(page.locator('#proof-numbers b')).toHaveCount(3);
   await expect(page.locator('#proof-layers tbody tr')).toHaveCount(2);
   await expect(page.locator('#by-hand-sum')).toContainText('nothing is lost');
-  const example = await page.evaluate(() => /** @type {any} */ (window).crossdub.column({ layer: 0, tile: 0, column: 1, position: 40 }));
-  const product = example.weights.reduce((/** @type {number} */ sum, /** @type {number} */ weight, /** @type {number} */ row) => sum + weight * example.applied[row], 0);
+  const example = await page.evaluate(() =>
+    /** @type {any} */ (window).crossdub.column({ layer: 0, tile: 0, column: 1, position: 40 }),
+  );
+  const product = example.weights.reduce(
+    (/** @type {number} */ sum, /** @type {number} */ weight, /** @type {number} */ row) =>
+      sum + weight * example.applied[row],
+    0,
+  );
   expect([example.result, example.expected]).toEqual([product, product]);
 });
 
@@ -35,7 +41,9 @@ test('too few bits saturate, and the map shows where', async ({ page }) => {
   // A change of the network ends what was proved of it.
   await steps(page, 1);
   await expect(page.locator('#proof')).toBeHidden();
-  const refused = await page.evaluate(() => /** @type {any} */ (window).crossdub.prove({ images: 0 }).catch((/** @type {any} */ e) => e.field));
+  const refused = await page.evaluate(() =>
+    /** @type {any} */ (window).crossdub.prove({ images: 0 }).catch((/** @type {any} */ e) => e.field),
+  );
   expect(refused).toBe('images');
 });
 
@@ -50,9 +58,12 @@ test('model and resolution recolour every chart, and the table tells by every mo
   const before = await Promise.all(pictures.map((selector) => picture(page, selector)));
   await page.locator('#adc').selectOption('isaac');
   await page.locator('#resolution').selectOption('lossless');
-  for (const [at, selector] of pictures.entries()) await expect.poll(() => picture(page, selector), { message: selector }).not.toBe(before[at]);
+  for (const [at, selector] of pictures.entries())
+    await expect.poll(() => picture(page, selector), { message: selector }).not.toBe(before[at]);
   await expect(page.locator('#model-rows tr.chosen')).toContainText('isaac');
   expect(page.url()).toContain('adc=isaac');
   const inference = await page.evaluate(() => /** @type {any} */ (window).crossdub.inference());
-  expect(inference.table.every((/** @type {any} */ row) => row.per_tile.dense >= row.per_tile.actual)).toBe(true);
+  expect(inference.table.every((/** @type {any} */ row) => row.per_tile.dense >= row.per_tile.actual)).toBe(
+    true,
+  );
 });

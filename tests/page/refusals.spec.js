@@ -13,12 +13,20 @@ const file = (/** @type {string} */ name, /** @type {Buffer} */ buffer) => ({ na
 /** A call's refusal: its message and field. @param {import('./page.js').Page} page @param {string} call @param {unknown[]} given */
 function refusal(page, call, ...given) {
   return page.evaluate(
-    ([name, values]) => /** @type {any} */ (window).crossdub[/** @type {string} */ (name)](.../** @type {any[]} */ (values)).then(() => null, (/** @type {any} */ e) => [e.name, e.message, e.field]),
+    ([name, values]) =>
+      /** @type {any} */ (window).crossdub[/** @type {string} */ (name)](
+        .../** @type {any[]} */ (values),
+      ).then(
+        () => null,
+        (/** @type {any} */ e) => [e.name, e.message, e.field],
+      ),
     [call, given],
   );
 }
 
-test('a target that can’t be met is refused, the slider goes back, and training goes on', async ({ page }) => {
+test('a target that can’t be met is refused, the slider goes back, and training goes on', async ({
+  page,
+}) => {
   await open(page, SMALL);
   await page.getByRole('radio', { name: 'Budget' }).check({ force: true });
   await expect(page.locator('#strength-value')).toHaveText('3.00×');
@@ -31,8 +39,16 @@ test('a target that can’t be met is refused, the slider goes back, and trainin
   await expect(page.locator('#totals')).toHaveText(totals, { useInnerText: true });
   expect(page.url()).not.toContain('target');
   // Together with other hardware it is refused whole.
-  expect(await refusal(page, 'set', { target: 90, tile: 32 })).toMatchObject(['CrossdubError', expect.stringContaining('target'), 'target']);
-  expect(await refusal(page, 'set', { target: 90, seed: 5 })).toMatchObject(['CrossdubError', expect.stringContaining('target'), 'target']);
+  expect(await refusal(page, 'set', { target: 90, tile: 32 })).toMatchObject([
+    'CrossdubError',
+    expect.stringContaining('target'),
+    'target',
+  ]);
+  expect(await refusal(page, 'set', { target: 90, seed: 5 })).toMatchObject([
+    'CrossdubError',
+    expect.stringContaining('target'),
+    'target',
+  ]);
   expect(await spec(page)).toMatchObject({ tile: 16, seed: 0 });
   await page.getByRole('button', { name: 'Start' }).click();
   await reach(page, 5);
@@ -42,7 +58,9 @@ test('a target that can’t be met is refused, the slider goes back, and trainin
 
 test('an address with such a target shows another pruning, and says so', async ({ page }) => {
   await open(page, `${SMALL}&rule=budget&target=50`);
-  await expect(page.locator('.message')).toContainText('What is shown is pruned by the exact rule at strength 90 % instead.');
+  await expect(page.locator('.message')).toContainText(
+    'What is shown is pruned by the exact rule at strength 90 % instead.',
+  );
   await expect(page.locator('#map-list canvas')).toHaveCount(2);
   await expect(page.locator('#totals .paper b')).toHaveText(/×$/);
   await expect(page.getByRole('radio', { name: 'Exact' })).toBeChecked();
@@ -80,9 +98,21 @@ test('a call that is refused does not pause what runs', async ({ page }) => {
   await steps(page, 2);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune());
   await page.evaluate(() => /** @type {any} */ (window).crossdub.finetune({ epochs: 50 }));
-  expect(await refusal(page, 'prune')).toMatchObject(['CrossdubError', 'pruning: the network is pruned already: undo that first', undefined]);
-  expect(await refusal(page, 'finetune', { nope: 1 })).toMatchObject(['CrossdubError', expect.any(String), 'nope']);
-  expect(await refusal(page, 'set', { model: 'vgg16', batch: 4096 })).toMatchObject(['CrossdubError', expect.stringContaining('MiB'), 'plan']);
+  expect(await refusal(page, 'prune')).toMatchObject([
+    'CrossdubError',
+    'pruning: the network is pruned already: undo that first',
+    undefined,
+  ]);
+  expect(await refusal(page, 'finetune', { nope: 1 })).toMatchObject([
+    'CrossdubError',
+    expect.any(String),
+    'nope',
+  ]);
+  expect(await refusal(page, 'set', { model: 'vgg16', batch: 4096 })).toMatchObject([
+    'CrossdubError',
+    expect.stringContaining('MiB'),
+    'plan',
+  ]);
   await expect(page.getByRole('button', { name: 'Pause' })).toBeVisible();
   const before = (await report(page)).training.step;
   await expect.poll(async () => (await report(page)).training.step).toBeGreaterThan(before);
@@ -93,12 +123,24 @@ test('calls with something else than they take are refused in one way', async ({
   const errors = () => page.evaluate(() => /** @type {any} */ (window).errors);
   await page.evaluate(() => {
     /** @type {any} */ (window).errors = 0;
-    document.addEventListener('crossdub:error', () => (/** @type {any} */ (window).errors += 1));
+    document.addEventListener('crossdub:error', () => {
+      /** @type {any} */ (window).errors += 1;
+    });
   });
   const before = await spec(page);
   const calls = /** @type {[string, ...unknown[]][]} */ ([
-    ['set', null], ['set', 5], ['set', [1]], ['set', { adc: 'zzz' }], ['set', { lambda: NaN }], ['set', { batch: 'many' }], ['load'], ['load', 3], ['column'],
-    ['prove', null], ['finetune', 'x'], ['prune', null],
+    ['set', null],
+    ['set', 5],
+    ['set', [1]],
+    ['set', { adc: 'zzz' }],
+    ['set', { lambda: NaN }],
+    ['set', { batch: 'many' }],
+    ['load'],
+    ['load', 3],
+    ['column'],
+    ['prove', null],
+    ['finetune', 'x'],
+    ['prune', null],
   ]);
   for (const [call, ...given] of calls) {
     const said = await refusal(page, call, ...given);
@@ -174,14 +216,29 @@ test('with a checkpoint shown, report, file and simulation speak of it or say wh
   expect(shown).toMatchObject({ checkpoint: 'someone.pth', training: { step: 2 }, hardware: { tile: 16 } });
   expect(shown.analysis.layers.map((/** @type {any} */ layer) => layer.name)).toEqual(['features.0.weight']);
   await page.getByText('Save', { exact: true }).click();
-  const analysis = JSON.parse(readFileSync(await saved(page, () => page.locator('#save-report').click()), 'utf8'));
+  const analysis = JSON.parse(
+    readFileSync(await saved(page, () => page.locator('#save-report').click()), 'utf8'),
+  );
   expect(analysis).toEqual(shown.analysis);
-  expect(await refusal(page, 'prove', { images: 1 })).toMatchObject(['CrossdubError', expect.stringContaining('crossdub simulate'), undefined]);
+  expect(await refusal(page, 'prove', { images: 1 })).toMatchObject([
+    'CrossdubError',
+    expect.stringContaining('crossdub simulate'),
+    undefined,
+  ]);
   // Kept is the run, not the checkpoint.
   const id = await page.evaluate(() => /** @type {any} */ (window).crossdub.runs.keep('mine'));
-  const kept = await page.evaluate((wanted) => /** @type {any} */ (window).crossdub.runs.list().find((/** @type {any} */ run) => run.id === wanted).report, id);
+  const kept = await page.evaluate(
+    (wanted) =>
+      /** @type {any} */ (window).crossdub.runs.list().find((/** @type {any} */ run) => run.id === wanted)
+        .report,
+    id,
+  );
   expect(kept.analysis.layers).toHaveLength(2);
-  expect(await refusal(page, 'undo')).toMatchObject(['CrossdubError', 'undoing: nothing is pruned', undefined]);
+  expect(await refusal(page, 'undo')).toMatchObject([
+    'CrossdubError',
+    'undoing: nothing is pruned',
+    undefined,
+  ]);
   await expect(message.filter({ hasText: 'Showing someone.pth' })).toBeVisible();
   await message.getByRole('button', { name: 'Back to the run' }).click();
   expect((await report(page)).checkpoint).toBeUndefined();
@@ -196,7 +253,9 @@ test('layers that can’t be left are not offered to be, and hostile names stay 
   await expect(message).toContainText('Showing linear.pth with its fully connected layers');
   await expect(message.getByRole('button')).toHaveText(['Back to the run']);
   const names = ['a'.repeat(400), '\u202etthgiew.1', '<img src=x onerror=alert(1)>'];
-  await page.locator('#file').setInputFiles(file('names.pth', pth(names.map((name) => ({ name, shape: [8, 8, 3, 3] })))));
+  await page
+    .locator('#file')
+    .setInputFiles(file('names.pth', pth(names.map((name) => ({ name, shape: [8, 8, 3, 3] })))));
   await expect(message).toContainText('Showing names.pth');
   const shown = page.locator('#map-list .layer-name b');
   await expect(shown).toHaveText(['<img src=x onerror=alert(1)>', /^a+…a+$/, '\\u{202e}tthgiew.1']);
@@ -224,12 +283,20 @@ test('an edited report is refused, and a recipe’s report keeps its name', asyn
   await open(page, SMALL);
   await steps(page, 1);
   const good = await report(page);
-  const bad = [{ training: { ...good.training, accuracy: 1e9 } }, { analysis: { ...good.analysis, energy: { ...good.analysis.energy, paper: { improvement: -5 } } } }, { maps: [{ name: 'x', across: 2, down: 1, level: [1] }] }];
+  const bad = [
+    { training: { ...good.training, accuracy: 1e9 } },
+    { analysis: { ...good.analysis, energy: { ...good.analysis.energy, paper: { improvement: -5 } } } },
+    { maps: [{ name: 'x', across: 2, down: 1, level: [1] }] },
+  ];
   for (const change of bad) {
-    await page.locator('#file').setInputFiles(file('edited.json', Buffer.from(JSON.stringify({ ...good, ...change }))));
+    await page
+      .locator('#file')
+      .setInputFiles(file('edited.json', Buffer.from(JSON.stringify({ ...good, ...change }))));
     await expect(page.locator('.message.error')).toContainText('edited.json');
     await page.locator('.message.error').getByRole('button').click();
   }
-  await page.locator('#file').setInputFiles(file('report.json', Buffer.from(JSON.stringify({ ...good, name: 'my recipe' }))));
+  await page
+    .locator('#file')
+    .setInputFiles(file('report.json', Buffer.from(JSON.stringify({ ...good, name: 'my recipe' }))));
   await expect(page.locator('#run-list input.name')).toHaveValue('my recipe');
 });

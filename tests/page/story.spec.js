@@ -5,7 +5,9 @@ import { open, picture, reach, report, steps, test } from './page.js';
 /** @param {any} of */
 const zeros = (of) => of.analysis.zeros;
 
-test('prune, fine-tune, undo: levels, energy and accuracy before committing, zeros that stay, and a way back', async ({ page }) => {
+test('prune, fine-tune, undo: levels, energy and accuracy before committing, zeros that stay, and a way back', async ({
+  page,
+}) => {
   await open(page, '#device=cpu&plan=8+M+16+M&classifier=16');
   const prune = page.getByRole('button', { name: 'Prune', exact: true });
   await expect(prune).toBeDisabled();
@@ -13,7 +15,10 @@ test('prune, fine-tune, undo: levels, energy and accuracy before committing, zer
   // What it would cost is measured once the slider rests, and commits nothing.
   const accuracy = page.locator('#totals .kept b');
   await expect(accuracy).toHaveText(/^\d+\.\d %$/);
-  const previewed = { accuracy: await accuracy.innerText(), paper: await page.locator('#totals .paper b').innerText() };
+  const previewed = {
+    accuracy: await accuracy.innerText(),
+    paper: await page.locator('#totals .paper b').innerText(),
+  };
   expect(zeros(await report(page))).toBe(0);
 
   await prune.click();
@@ -34,7 +39,9 @@ test('prune, fine-tune, undo: levels, energy and accuracy before committing, zer
   const tuned = await report(page);
   expect(zeros(tuned)).toBe(zeros(pruned));
   expect(tuned.stages.map((/** @type {any} */ stage) => stage.kind)).toEqual(['train', 'prune', 'finetune']);
-  expect(tuned.training.history.map((/** @type {any} */ entry) => entry.step)).toEqual(tuned.training.history.map((/** @type {any} */ _, /** @type {number} */ at) => at + 1));
+  expect(tuned.training.history.map((/** @type {any} */ entry) => entry.step)).toEqual(
+    tuned.training.history.map((/** @type {any} */ _, /** @type {number} */ at) => at + 1),
+  );
   await expect.poll(() => picture(page, '#loss svg')).not.toBe(before);
   await expect(page.locator('#stages tbody tr')).toHaveCount(3);
 
@@ -66,7 +73,15 @@ test('the rule is chosen, kept in the address, and pruned by', async ({ page }) 
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune({ strength: 60 }));
   const { stages } = await report(page);
   expect(stages[1].pruning).toMatchObject({ rule: 'paper', strength: 60 });
-  const refused = (/** @type {string} */ call) => page.evaluate((code) => /** @type {any} */ (window).crossdub[code]({ strength: 101 }).then(() => '', (/** @type {any} */ e) => e.message), call);
+  const refused = (/** @type {string} */ call) =>
+    page.evaluate(
+      (code) =>
+        /** @type {any} */ (window).crossdub[code]({ strength: 101 }).then(
+          () => '',
+          (/** @type {any} */ e) => e.message,
+        ),
+      call,
+    );
   expect(await refused('prune')).toMatch(/strength/);
   await expect(page.locator('.message.error')).toHaveCount(1);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune().catch(() => undefined));

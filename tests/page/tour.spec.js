@@ -2,7 +2,9 @@ import { expect } from '@playwright/test';
 
 import { open, test } from './page.js';
 
-test('the tour is walked by keyboard, notices what was tried, and leaves nothing behind', async ({ page }) => {
+test('the tour is walked by keyboard, notices what was tried, and leaves nothing behind', async ({
+  page,
+}) => {
   await open(page);
   const card = page.getByRole('dialog');
   await page.getByRole('button', { name: 'Tour' }).focus();
@@ -18,7 +20,12 @@ test('the tour is walked by keyboard, notices what was tried, and leaves nothing
   await expect(card.locator('.task')).toContainText('Done.');
   await expect(card).toContainText('1 of 5');
 
-  for (const [at, target] of [[2, '#tile'], [3, '.chapter.train'], [4, '.chapter.save'], [5, '#pareto']]) {
+  for (const [at, target] of [
+    [2, '#tile'],
+    [3, '.chapter.train'],
+    [4, '.chapter.save'],
+    [5, '#pareto'],
+  ]) {
     await card.getByRole('button', { name: 'Next' }).focus();
     await page.keyboard.press('Enter');
     await expect(card).toContainText(`${at} of 5`);
@@ -31,7 +38,11 @@ test('the tour is walked by keyboard, notices what was tried, and leaves nothing
   await expect(card).toBeHidden();
   await expect(page.locator('.toured')).toHaveCount(0);
   await expect(page.getByRole('button', { name: 'Tour' })).toBeFocused();
-  expect(await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie])).toEqual([0, 0, '']);
+  expect(await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie])).toEqual([
+    0,
+    0,
+    '',
+  ]);
 });
 
 test('each of the tour’s tasks can be done', async ({ page }) => {

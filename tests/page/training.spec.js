@@ -13,14 +13,25 @@ const mean = (entries) => entries.reduce((sum, { loss }) => sum + loss, 0) / ent
 function longestTask(trace) {
   /** @type {{ traceEvents: { name: string, pid: number, tid: number, tdur?: number, args?: { name?: string } }[] }} */
   const { traceEvents } = JSON.parse(trace.toString());
-  const mains = traceEvents.filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain');
-  const tasks = traceEvents.filter(({ name, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && mains.some((main) => main.pid === pid && main.tid === tid));
+  const mains = traceEvents.filter(
+    ({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain',
+  );
+  const tasks = traceEvents.filter(
+    ({ name, pid, tid }) =>
+      name === 'ThreadControllerImpl::RunTask' && mains.some((main) => main.pid === pid && main.tid === tid),
+  );
   return Math.max(0, ...tasks.map(({ tdur }) => tdur ?? 0)) / 1000;
 }
 
 test('the loss falls by a third within 60 steps, and the pictures follow', async ({ page }) => {
   await open(page);
-  const pictures = ['#loss svg', '#regularizer svg', '#energy svg', '#map-list .layer:last-child canvas', '#tile canvas'];
+  const pictures = [
+    '#loss svg',
+    '#regularizer svg',
+    '#energy svg',
+    '#map-list .layer:last-child canvas',
+    '#tile canvas',
+  ];
   await expect(page.locator('#tile canvas')).toBeVisible();
   const before = await Promise.all(pictures.map((selector) => picture(page, selector)));
   await page.getByRole('button', { name: 'Start' }).click();
@@ -30,7 +41,9 @@ test('the loss falls by a third within 60 steps, and the pictures follow', async
 
   const { training } = await report(page);
   const first60 = training.history.slice(0, 60);
-  expect(first60.map((/** @type {any} */ entry) => entry.step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+  expect(first60.map((/** @type {any} */ entry) => entry.step)).toEqual(
+    Array.from({ length: 60 }, (_, i) => i + 1),
+  );
   // Batches of 16 are noisy: the mean of the last ten steps is what has fallen.
   expect(mean(first60.slice(50))).toBeLessThan((2 / 3) * first60[0].loss);
   expect(training.images_per_second).toBeGreaterThan(0);
@@ -93,7 +106,7 @@ test('no long task on the main thread while training', async ({ page, browser })
       for (let i = 0; i < count; i += 1) total += Math.sqrt(i);
       return total;
     };
-    for (const start = performance.now(); performance.now() - start < 2000; ) sum(1e6);
+    for (const start = performance.now(); performance.now() - start < 2000;) sum(1e6);
   });
   expect(longestTask(await browser.stopTracing())).toBeGreaterThan(200);
 });
@@ -108,7 +121,8 @@ test('a run can be gone on with after a reload', async ({ page }) => {
   await page.getByRole('button', { name: 'Go on with it' }).click();
   await expect.poll(async () => (await report(page)).training.step).toBe(before.step);
   // The losses are the same to the bit; improvements are kept in single precision.
-  const losses = (/** @type {any} */ training) => training.history.map((/** @type {any} */ { step, loss }) => [step, loss]);
+  const losses = (/** @type {any} */ training) =>
+    training.history.map((/** @type {any} */ { step, loss }) => [step, loss]);
   expect(losses((await report(page)).training)).toEqual(losses(before));
   expect((await spec(page)).plan).toBe((await report(page)).spec.plan);
 });

@@ -7,7 +7,9 @@ const PATIENCE = 540_000;
 
 test.describe.configure({ timeout: 600_000 });
 
-test('trains on WebGPU and names the adapter; goes on with the CPU when the device is lost', async ({ page }) => {
+test('trains on WebGPU and names the adapter; goes on with the CPU when the device is lost', async ({
+  page,
+}) => {
   // The worker's devices, to lose one later.
   page.on('worker', (worker) => {
     worker

@@ -90,7 +90,15 @@ export function makeApi(session, ready) {
 function runsApi(session, ready) {
   return Object.freeze({
     /** Each with `id`, `name`, `source` (`kept`, `recorded`, `file`), `shown`, and its `report`. */
-    list: () => session.runs.list.map(({ id, name, source, when, slot, report }) => ({ id, name, source, when, shown: slot !== null, report })),
+    list: () =>
+      session.runs.list.map(({ id, name, source, when, slot, report }) => ({
+        id,
+        name,
+        source,
+        when,
+        shown: slot !== null,
+        report,
+      })),
     /** Keeps the present run as it is; resolves to its id. @param {string} [name] */
     keep: (name) => ready.then(() => session.keepRun(name)),
     /** Draws it over the present run, or no more. @param {string} id @param {boolean} [shown] */

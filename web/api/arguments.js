@@ -8,16 +8,21 @@
  */
 export function fieldsOf(fields, call) {
   const plain = typeof fields === 'object' && fields !== null && !Array.isArray(fields);
-  if (!plain) throw { message: `${call} takes an object of fields, not ${Array.isArray(fields) ? 'a list' : String(fields)}` };
+  if (!plain)
+    throw {
+      message: `${call} takes an object of fields, not ${Array.isArray(fields) ? 'a list' : String(fields)}`,
+    };
   for (const [field, value] of Object.entries(fields)) {
-    if (typeof value === 'number' && !Number.isFinite(value)) throw { message: `invalid ${field} (${value}): takes a number`, field };
+    if (typeof value === 'number' && !Number.isFinite(value))
+      throw { message: `invalid ${field} (${value}): takes a number`, field };
   }
   return fields;
 }
 
 /** One file or several. @param {unknown} given @returns {File[]} */
 export function filesOf(given) {
-  const several = given instanceof File ? [given] : Array.from(/** @type {Iterable<unknown>} */ (Object(given)));
+  const several =
+    given instanceof File ? [given] : Array.from(/** @type {Iterable<unknown>} */ (Object(given)));
   const files = several.filter((each) => each instanceof File);
   if (files.length === 0 || files.length < several.length) throw { message: 'load takes a File, or several' };
   return files;
@@ -26,6 +31,7 @@ export function filesOf(given) {
 /** @param {Record<string, unknown>} values */
 export function allCounts(values) {
   for (const [field, value] of Object.entries(values)) {
-    if (!Number.isInteger(value) || Number(value) < 0) throw { message: `invalid ${field} (${value}): takes a whole number of 0 or more`, field };
+    if (!Number.isInteger(value) || Number(value) < 0)
+      throw { message: `invalid ${field} (${value}): takes a whole number of 0 or more`, field };
   }
 }

@@ -16,8 +16,12 @@ export function columnsChart(detail, size) {
   const every = Math.ceil(columns / 6);
   return frame(size, `Effective active rows of the tile's ${columns} columns, out of ${rows}`, {
     x: {
-      type: 'band', label: null, domain: data.map((d) => d.column), padding: inner > 4 ? 0.2 : 0,
-      ticks: data.map((d) => d.column).filter((column) => column % every === 0), tickSize: 3,
+      type: 'band',
+      label: null,
+      domain: data.map((d) => d.column),
+      padding: inner > 4 ? 0.2 : 0,
+      ticks: data.map((d) => d.column).filter((column) => column % every === 0),
+      tickSize: 3,
       tickFormat: (/** @type {number} */ column) => String(first_output + column),
     },
     y: { domain: [0, rows], label: null, ticks: 4 },

@@ -14,7 +14,12 @@ import { frame, logTicks, short } from './frame.js';
 export function convertersChart({ bits, curves, chosen, used }, size) {
   const { theme, width } = size;
   const points = curves.flatMap(({ model, energy, extrapolated }) =>
-    bits.map((b, at) => ({ model, bits: b, energy: energy[at] ?? 0, extrapolated: extrapolated[at] ?? false })),
+    bits.map((b, at) => ({
+      model,
+      bits: b,
+      energy: energy[at] ?? 0,
+      extrapolated: extrapolated[at] ?? false,
+    })),
   );
   const values = points.map((point) => point.energy).filter((value) => value > 0);
   const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -22,41 +27,111 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
   const last = bits.at(-1) ?? 1;
   const solid = points.map((point) => (point.extrapolated ? { ...point, energy: NaN } : point));
   // Dashed from the last place within the range on.
-  const beyond = (/** @type {number} */ at, /** @type {string} */ model) => points[at]?.model === model && points[at]?.extrapolated;
-  const dashed = points.map((point, at) => ([at - 1, at, at + 1].some((near) => beyond(near, point.model)) ? point : { ...point, energy: NaN }));
+  const beyond = (/** @type {number} */ at, /** @type {string} */ model) =>
+    points[at]?.model === model && points[at]?.extrapolated;
+  const dashed = points.map((point, at) =>
+    [at - 1, at, at + 1].some((near) => beyond(near, point.model)) ? point : { ...point, energy: NaN },
+  );
   const line = (/** @type {typeof points} */ data, /** @type {string | undefined} */ dash) =>
     Plot.line(data, {
-      x: 'bits', y: 'energy', z: 'model', strokeDasharray: dash,
+      x: 'bits',
+      y: 'energy',
+      z: 'model',
+      strokeDasharray: dash,
       stroke: (point) => (point.model === chosen ? theme.training : theme.soft),
       strokeWidth: (point) => (point.model === chosen ? 2.6 : 1.1),
     });
-  const name = (/** @type {ReturnType<typeof spread>} */ data, /** @type {string} */ fill, /** @type {number} */ fontWeight) =>
-    Plot.text(data, { x: last, y: 'at', text: 'model', dx: 7, textAnchor: 'start', fontSize: 11, fill, fontWeight });
+  const name = (
+    /** @type {ReturnType<typeof spread>} */ data,
+    /** @type {string} */ fill,
+    /** @type {number} */ fontWeight,
+  ) =>
+    Plot.text(data, {
+      x: last,
+      y: 'at',
+      text: 'model',
+      dx: 7,
+      textAnchor: 'start',
+      fontSize: 11,
+      fill,
+      fontWeight,
+    });
   // Where there is no room for all numbers, that of the widest bar is written.
   const roomy = (width - 174) / (last - 1) >= 24;
   const most = Math.max(1, ...used.map((entry) => entry.tiles));
   const counted = roomy ? used : used.filter((entry) => entry.tiles === most).slice(0, 1);
-  const named = spread(curves.map(({ model, energy }) => ({ model, energy: energy[bits.length - 1] ?? 1 })), low, high);
-  return frame(size, `Energy of a conversion in picojoules over 1 to ${last} bits, by ${curves.length} models; ${chosen} is chosen`, {
-    x: { domain: [1, last], ticks: Math.min(last, Math.round(width / 45)), tickFormat: 'd', label: 'bits of a conversion', labelAnchor: 'center', labelArrow: 'none', labelOffset: 34, tickSize: 3 },
-    y: { type: 'log', domain: [low / 1.3, high * 1.3], ticks, tickFormat: (/** @type {number} */ v) => `${short(v)} pJ`, label: null },
-    marginLeft: 66,
-    marginRight: 108,
-    marginBottom: 40,
-    marks: [
-      Plot.gridY(ticks, { stroke: theme.line, strokeOpacity: 1 }),
-      Plot.ruleX(used, { x: 'bits', stroke: theme.paper, strokeOpacity: 0.35, strokeWidth: (entry) => 3 + (9 * entry.tiles) / most }),
-      Plot.text(counted, { x: 'bits', frameAnchor: 'top', text: (entry) => String(entry.tiles), fill: theme.paper, fontSize: 11, dy: -9 }),
-      line(solid, undefined),
-      line(dashed, '2,3'),
-      name(named.filter((entry) => entry.model !== chosen), theme.soft, 400),
-      name(named.filter((entry) => entry.model === chosen), theme.training, 700),
-      Plot.tip(points, Plot.pointer({
-        x: 'bits', y: 'energy', fill: theme.ground, stroke: theme.line, maxRadius: 24,
-        title: (point) => `${point.model}, ${point.bits} bits\n${short(point.energy)} pJ${point.extrapolated ? ', extrapolated' : ''}`,
-      })),
-    ],
-  });
+  const named = spread(
+    curves.map(({ model, energy }) => ({ model, energy: energy[bits.length - 1] ?? 1 })),
+    low,
+    high,
+  );
+  return frame(
+    size,
+    `Energy of a conversion in picojoules over 1 to ${last} bits, by ${curves.length} models; ${chosen} is chosen`,
+    {
+      x: {
+        domain: [1, last],
+        ticks: Math.min(last, Math.round(width / 45)),
+        tickFormat: 'd',
+        label: 'bits of a conversion',
+        labelAnchor: 'center',
+        labelArrow: 'none',
+        labelOffset: 34,
+        tickSize: 3,
+      },
+      y: {
+        type: 'log',
+        domain: [low / 1.3, high * 1.3],
+        ticks,
+        tickFormat: (/** @type {number} */ v) => `${short(v)} pJ`,
+        label: null,
+      },
+      marginLeft: 66,
+      marginRight: 108,
+      marginBottom: 40,
+      marks: [
+        Plot.gridY(ticks, { stroke: theme.line, strokeOpacity: 1 }),
+        Plot.ruleX(used, {
+          x: 'bits',
+          stroke: theme.paper,
+          strokeOpacity: 0.35,
+          strokeWidth: (entry) => 3 + (9 * entry.tiles) / most,
+        }),
+        Plot.text(counted, {
+          x: 'bits',
+          frameAnchor: 'top',
+          text: (entry) => String(entry.tiles),
+          fill: theme.paper,
+          fontSize: 11,
+          dy: -9,
+        }),
+        line(solid, undefined),
+        line(dashed, '2,3'),
+        name(
+          named.filter((entry) => entry.model !== chosen),
+          theme.soft,
+          400,
+        ),
+        name(
+          named.filter((entry) => entry.model === chosen),
+          theme.training,
+          700,
+        ),
+        Plot.tip(
+          points,
+          Plot.pointer({
+            x: 'bits',
+            y: 'energy',
+            fill: theme.ground,
+            stroke: theme.line,
+            maxRadius: 24,
+            title: (point) =>
+              `${point.model}, ${point.bits} bits\n${short(point.energy)} pJ${point.extrapolated ? ', extrapolated' : ''}`,
+          }),
+        ),
+      ],
+    },
+  );
 }
 
 /**

@@ -35,15 +35,36 @@ export function energyChart(history, size) {
   const times = (/** @type {number} */ v) => `${v.toFixed(v < 10 ? 2 : 1)}×`;
   const end = history.at(-1)?.step ?? 0;
   const [p, l] = [paper.at(-1), lossless.at(-1)];
-  const label = p && l ? `Energy improvement at step ${p.step}: paper ${times(p.value)}, lossless ${times(l.value)}` : 'Energy improvement: no step yet';
+  const label =
+    p && l
+      ? `Energy improvement at step ${p.step}: paper ${times(p.value)}, lossless ${times(l.value)}`
+      : 'Energy improvement: no step yet';
   // The two labels at the right keep their distance.
   const close = p && l ? Math.abs(p.value - l.value) / (high - 1) < 0.14 : false;
-  const line = (/** @type {typeof paper} */ data, /** @type {string} */ colour, /** @type {string | undefined} */ dash) => [
+  const line = (
+    /** @type {typeof paper} */ data,
+    /** @type {string} */ colour,
+    /** @type {string | undefined} */ dash,
+  ) => [
     Plot.lineY(data, { x: 'step', y: 'value', stroke: colour, strokeWidth: 2.2, strokeDasharray: dash }),
     Plot.dot(data.slice(-1), { x: 'step', y: 'value', r: 3, fill: colour }),
   ];
-  const name = (/** @type {typeof p} */ point, /** @type {string} */ text, /** @type {string} */ colour, /** @type {number} */ dy) =>
-    Plot.text(point ? [point] : [], { x: 'step', y: 'value', text: () => text, dx: 8, dy, textAnchor: 'start', fill: colour, fontWeight: 600 });
+  const name = (
+    /** @type {typeof p} */ point,
+    /** @type {string} */ text,
+    /** @type {string} */ colour,
+    /** @type {number} */ dy,
+  ) =>
+    Plot.text(point ? [point] : [], {
+      x: 'step',
+      y: 'value',
+      text: () => text,
+      dx: 8,
+      dy,
+      textAnchor: 'start',
+      fill: colour,
+      fontWeight: 600,
+    });
   return frame(size, label, {
     x: steps(end, width, 'step'),
     y: { domain: [1, high], label: null, ticks: 5, tickFormat: (/** @type {number} */ v) => `${v}×` },
@@ -54,7 +75,14 @@ export function energyChart(history, size) {
       Plot.ruleY([1], { stroke: theme.soft }),
       Plot.ruleX(pruningChanges(history), { x: 'step', stroke: theme.soft, strokeDasharray: '2,3' }),
       ...pruningChanges(history).map((change) =>
-        Plot.text([change], { x: 'step', frameAnchor: 'top', text: 'pruning', ...beside(change.step, end), fill: theme.soft, fontSize: 11 }),
+        Plot.text([change], {
+          x: 'step',
+          frameAnchor: 'top',
+          text: 'pruning',
+          ...beside(change.step, end),
+          fill: theme.soft,
+          fontSize: 11,
+        }),
       ),
       ...pruningMark(size),
       ...line(paper, theme.paper, undefined),

@@ -25,7 +25,13 @@ export function frame({ width, height, theme }, label, options) {
     marginBottom: 24,
     marginLeft: MARGIN_LEFT,
     ...options,
-    style: { background: 'none', color: theme.soft, fontSize: '12px', fontFamily: 'inherit', overflow: 'visible' },
+    style: {
+      background: 'none',
+      color: theme.soft,
+      fontSize: '12px',
+      fontFamily: 'inherit',
+      overflow: 'visible',
+    },
   });
   // The picture is one thing with one label; Plot's labels of its parts mean nothing to a listener.
   for (const part of node.querySelectorAll('[aria-label]')) part.removeAttribute('aria-label');
@@ -43,7 +49,15 @@ export function frame({ width, height, theme }, label, options) {
  */
 export function steps(last, width, label = null) {
   const ticks = Math.max(2, Math.round(width / 80));
-  return { domain: [0, Math.max(20, last)], label, labelAnchor: 'center', labelArrow: 'none', labelOffset: 34, ticks, tickSize: 3 };
+  return {
+    domain: [0, Math.max(20, last)],
+    label,
+    labelAnchor: 'center',
+    labelArrow: 'none',
+    labelOffset: 34,
+    ticks,
+    tickSize: 3,
+  };
 }
 
 /**
@@ -53,7 +67,13 @@ export function steps(last, width, label = null) {
  */
 export function behind(others, points) {
   return others.map(({ history, colour, dash }) =>
-    Plot.lineY(points(history), { x: 'step', y: 'value', stroke: colour, strokeWidth: 1.6, strokeDasharray: dash }),
+    Plot.lineY(points(history), {
+      x: 'step',
+      y: 'value',
+      stroke: colour,
+      strokeWidth: 1.6,
+      strokeDasharray: dash,
+    }),
   );
 }
 
@@ -62,7 +82,9 @@ export function behind(others, points) {
  * @param {number} step @param {number} last the axis's last step
  */
 export function beside(step, last) {
-  return step > 0.75 * last ? { dx: -4, textAnchor: /** @type {const} */ ('end') } : { dx: 4, textAnchor: /** @type {const} */ ('start') };
+  return step > 0.75 * last
+    ? { dx: -4, textAnchor: /** @type {const} */ ('end') }
+    : { dx: 4, textAnchor: /** @type {const} */ ('start') };
 }
 
 /** A line where the network was pruned, and what follows is fine-tuning. @param {Size} size @param {number} [last] the axis's last step, where the line is named */
@@ -70,7 +92,18 @@ export function pruningMark({ pruned = null, theme }, last) {
   if (pruned === null) return [];
   const line = Plot.ruleX([pruned], { stroke: theme.ink, strokeWidth: 1, strokeDasharray: '4,3' });
   if (last === undefined) return [line];
-  return [line, Plot.text([pruned], { x: (step) => step, frameAnchor: 'top', text: () => 'pruned', ...beside(pruned, last), lineAnchor: 'top', fill: theme.soft, fontSize: 11 })];
+  return [
+    line,
+    Plot.text([pruned], {
+      x: (step) => step,
+      frameAnchor: 'top',
+      text: () => 'pruned',
+      ...beside(pruned, last),
+      lineAnchor: 'top',
+      fill: theme.soft,
+      fontSize: 11,
+    }),
+  ];
 }
 
 /** The last step of any of these. @param {{ step: number }[][]} histories */

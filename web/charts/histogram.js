@@ -15,21 +15,58 @@ export function histogramChart({ previewed, present }, size) {
   const colours = levelScale(last, theme);
   const data = previewed.map((tiles, level) => ({ level, tiles, present: present[level] ?? 0 }));
   const label = `Tiles by level if pruned now: ${data.map((d) => `level ${d.level}: ${d.tiles}`).join(', ')}`;
-  const name = (/** @type {number} */ level) => (level === 0 ? '0\ndense' : level === last ? `${level}\nempty` : String(level));
+  const name = (/** @type {number} */ level) =>
+    level === 0 ? '0\ndense' : level === last ? `${level}\nempty` : String(level);
   return frame(size, label, {
-    x: { type: 'band', domain: data.map((d) => d.level), label: null, tickSize: 0, tickFormat: name, padding: 0.18 },
+    x: {
+      type: 'band',
+      domain: data.map((d) => d.level),
+      label: null,
+      tickSize: 0,
+      tickFormat: name,
+      padding: 0.18,
+    },
     y: { label: null, ticks: 4, nice: true, domain: [0, Math.max(1, ...previewed, ...present) * 1.1] },
     marginTop: 14,
     marginBottom: 36,
     marks: [
       grid(theme, 4),
       Plot.barY(data, { x: 'level', y: 'tiles', fill: (d) => colours.of(d.level) }),
-      Plot.tickY(data.filter((d) => d.present > 0), { x: 'level', y: 'present', stroke: theme.ink, strokeWidth: 2, strokeDasharray: '3,2' }),
+      Plot.tickY(
+        data.filter((d) => d.present > 0),
+        { x: 'level', y: 'present', stroke: theme.ink, strokeWidth: 2, strokeDasharray: '3,2' },
+      ),
       // Named where there is room: beside a tall bar the name would run into its number.
-      Plot.text(data.filter((d) => d.present > 0 && d.present > 1.5 * Math.max(d.tiles, previewed[d.level + 1] ?? 0)).slice(0, 1), {
-        x: 'level', y: 'present', text: () => 'unpruned', dy: -8, dx: -17, textAnchor: 'start', fill: theme.soft, fontSize: 11, stroke: theme.ground, strokeWidth: 4,
-      }),
-      Plot.text(data.filter((d) => d.tiles > 0), { x: 'level', y: 'tiles', text: (d) => String(d.tiles), dy: -7, fill: theme.ink, fontWeight: 600, stroke: theme.ground, strokeWidth: 4 }),
+      Plot.text(
+        data
+          .filter((d) => d.present > 0 && d.present > 1.5 * Math.max(d.tiles, previewed[d.level + 1] ?? 0))
+          .slice(0, 1),
+        {
+          x: 'level',
+          y: 'present',
+          text: () => 'unpruned',
+          dy: -8,
+          dx: -17,
+          textAnchor: 'start',
+          fill: theme.soft,
+          fontSize: 11,
+          stroke: theme.ground,
+          strokeWidth: 4,
+        },
+      ),
+      Plot.text(
+        data.filter((d) => d.tiles > 0),
+        {
+          x: 'level',
+          y: 'tiles',
+          text: (d) => String(d.tiles),
+          dy: -7,
+          fill: theme.ink,
+          fontWeight: 600,
+          stroke: theme.ground,
+          strokeWidth: 4,
+        },
+      ),
       Plot.ruleY([0], { stroke: theme.soft }),
     ],
   });

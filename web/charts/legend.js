@@ -6,7 +6,8 @@
  * @returns {Node[]}
  */
 export function legend(scale, words) {
-  const text = (/** @type {string} */ words_) => Object.assign(document.createElement('span'), { textContent: words_ });
+  const text = (/** @type {string} */ words_) =>
+    Object.assign(document.createElement('span'), { textContent: words_ });
   return [text(words.from), scale.ordered ? swatches(scale) : ramp(scale), text(words.to)];
 }
 

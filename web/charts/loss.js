@@ -13,7 +13,8 @@ import { smoothed, thinned } from './series.js';
  */
 export function lossChart(history, size, others, empty) {
   const { theme, width } = size;
-  const curve = (/** @type {import('../types/types').HistoryEntry[]} */ entries) => smoothed(thinned(entries, (point) => point.loss));
+  const curve = (/** @type {import('../types/types').HistoryEntry[]} */ entries) =>
+    smoothed(thinned(entries, (point) => point.loss));
   const curves = others.map((other) => curve(other.history));
   const raw = thinned(history, (point) => point.loss);
   const mean = smoothed(raw);
@@ -24,7 +25,12 @@ export function lossChart(history, size, others, empty) {
   return frame(size, label, {
     x: steps(end, width),
     // One outlier must not flatten the rest; the axis covers what the running mean reaches, and half more.
-    y: { domain: [0, Math.min(top, 1.5 * Math.max(0, ...[mean, ...curves].flat().map((p) => p.value))) || 2.5], label: null, ticks: 5, clamp: true },
+    y: {
+      domain: [0, Math.min(top, 1.5 * Math.max(0, ...[mean, ...curves].flat().map((p) => p.value))) || 2.5],
+      label: null,
+      ticks: 5,
+      clamp: true,
+    },
     marginRight: BESIDE_CURVE,
     marks: [
       grid(theme, 5),
@@ -32,12 +38,26 @@ export function lossChart(history, size, others, empty) {
       ...pruningMark(size, end),
       ...behind(others, curve),
       // Loss curves fall: the upper right is free of them.
-      Plot.text(last ? [] : [empty], { frameAnchor: curves.length > 0 ? 'top-right' : 'middle', text: (d) => d, fill: theme.soft, fontSize: 13, dy: curves.length > 0 ? 6 : 0, stroke: theme.ground, strokeWidth: 6 }),
+      Plot.text(last ? [] : [empty], {
+        frameAnchor: curves.length > 0 ? 'top-right' : 'middle',
+        text: (d) => d,
+        fill: theme.soft,
+        fontSize: 13,
+        dy: curves.length > 0 ? 6 : 0,
+        stroke: theme.ground,
+        strokeWidth: 6,
+      }),
       Plot.lineY(raw, { x: 'step', y: 'value', stroke: theme.training, strokeOpacity: 0.3, strokeWidth: 1 }),
       Plot.lineY(mean, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 2.2 }),
       Plot.dot(last ? [last] : [], { x: 'step', y: 'value', r: 3, fill: theme.training }),
       Plot.text(last ? [last] : [], {
-        x: 'step', y: 'value', text: (p) => p.value.toFixed(2), dx: 8, textAnchor: 'start', fill: theme.ink, fontWeight: 600,
+        x: 'step',
+        y: 'value',
+        text: (p) => p.value.toFixed(2),
+        dx: 8,
+        textAnchor: 'start',
+        fill: theme.ink,
+        fontWeight: 600,
       }),
     ],
   });

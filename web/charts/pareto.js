@@ -26,7 +26,10 @@ const LEAST_SPAN = 12;
 function accuracyDomain(published, paths) {
   const known = published.filter((run) => run.kind !== 'diverged').map((run) => run.accuracy);
   const floor = known.length > 0 ? Math.min(...known) - LEAST_SPAN : 0;
-  const values = [...known, ...paths.flatMap((path) => path.stages.map((stage) => Math.max(floor, stage.accuracy)))];
+  const values = [
+    ...known,
+    ...paths.flatMap((path) => path.stages.map((stage) => Math.max(floor, stage.accuracy))),
+  ];
   const [low, high] = [Math.min(100, ...values), Math.max(0, ...values)];
   const top = Math.min(100, Math.ceil(high + 2));
   return [Math.max(0, Math.min(Math.floor(low - 2), top - LEAST_SPAN)), top];
@@ -44,7 +47,8 @@ function apart(places) {
   const taken = [];
   return places.map(({ x, y }) => {
     let at = y;
-    const hits = () => taken.some((other) => Math.abs(other.x - x) < LABEL.width && Math.abs(other.y - at) < LABEL.height);
+    const hits = () =>
+      taken.some((other) => Math.abs(other.x - x) < LABEL.width && Math.abs(other.y - at) < LABEL.height);
     while (hits()) at -= LABEL.height;
     taken.push({ x, y: at });
     return at - y;
@@ -57,56 +61,124 @@ function apart(places) {
  */
 export function paretoChart({ published, paths, tile, model }, size) {
   const { theme, width } = size;
-  const stages = paths.flatMap((path) => path.stages.map((stage) => ({ ...stage, ...path, label: `${path.name}, ${stage.stage}` })));
+  const stages = paths.flatMap((path) =>
+    path.stages.map((stage) => ({ ...stage, ...path, label: `${path.name}, ${stage.stage}` })),
+  );
   const domain = accuracyDomain(published, paths);
   const at = (/** @type {number} */ accuracy) => Math.max(domain[0], accuracy);
-  const most = Math.max(2, ...published.map((run) => run.improvement), ...stages.map((stage) => stage.improvement));
+  const most = Math.max(
+    2,
+    ...published.map((run) => run.improvement),
+    ...stages.map((stage) => stage.improvement),
+  );
   const tips = [...published, ...stages].map((run) => ({ ...run, y: at(run.accuracy) }));
-  const title = (/** @type {typeof tips[number]} */ run) => `${run.label}\n${run.accuracy.toFixed(2)} % at ${run.improvement.toFixed(2)}×`;
+  const title = (/** @type {typeof tips[number]} */ run) =>
+    `${run.label}\n${run.accuracy.toFixed(2)} % at ${run.improvement.toFixed(2)}×`;
   const margins = { left: 52, right: Math.min(110, width / 5), top: 16, bottom: 40 };
   const end = most * 1.12;
-  const named = paths.flatMap((path) => {
-    const last = path.stages.at(-1);
-    if (!last) return [];
-    const short = path.name.length > 20 ? `${path.name.slice(0, 19)}…` : path.name;
-    // At the edge the axis does not tell the accuracy.
-    const text = last.accuracy < domain[0] ? `${short}, ${last.accuracy.toFixed(1)} %` : short;
-    return [{ ...last, colour: path.colour, text, present: path.present, below: last.accuracy < domain[0] }];
-  }).sort((a, b) => Number(b.present) - Number(a.present));
-  const moved = apart(named.map(({ improvement, accuracy, below }) => ({
-    x: (Math.log(improvement / 0.97) / Math.log(end / 0.97)) * (width - margins.left - margins.right),
-    y: ((domain[1] - at(accuracy)) / (domain[1] - domain[0])) * (size.height - margins.top - margins.bottom) - (below ? LABEL.height : 0),
-  })));
-  return frame(size, `Accuracy against ADC improvement (${model}): ${published.length} published runs and ${paths.length} of yours`, {
-    x: {
-      type: 'log', domain: [0.97, end], ticks: (width < 400 ? [1, 2, 4, 8, 16, 32] : [1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30]).filter((tick) => tick <= end),
-      tickFormat: (/** @type {number} */ v) => `${v}×`, label: `ADC energy, dense ÷ pruned (${model})`, labelAnchor: 'center', labelArrow: 'none', labelOffset: 34, tickSize: 3,
-    },
-    y: { domain, label: null, ticks: 5, tickFormat: (/** @type {number} */ v) => `${v} %` },
-    marginTop: margins.top,
-    marginRight: margins.right,
-    marginLeft: margins.left,
-    marginBottom: margins.bottom,
-    symbol: { domain: Object.values(SYMBOLS), range: Object.values(SYMBOLS) },
-    marks: [
-      grid(theme, 5),
-      Plot.ruleY([domain[0]], { stroke: theme.soft }),
-      // Filled where the crossbars are as large as the user's.
-      Plot.dot(published, {
-        x: 'improvement', y: (run) => at(run.accuracy), r: 3.6, symbol: (/** @type {Background} */ run) => SYMBOLS[run.kind],
-        stroke: theme.soft, strokeWidth: 1.4, fill: (run) => (run.tile === tile && run.kind !== 'diverged' ? theme.soft : 'none'), fillOpacity: 0.55, clip: false,
-      }),
-      ...paths.map(({ stages: line, colour, dash, present }) =>
-        Plot.line(line, { x: 'improvement', y: (stage) => at(stage.accuracy), stroke: colour, strokeWidth: present ? 2.2 : 1.6, strokeDasharray: dash }),
-      ),
-      Plot.dot(stages, { x: 'improvement', y: (stage) => at(stage.accuracy), r: (stage) => (stage.present ? 5 : 4), fill: 'colour', stroke: theme.ground, strokeWidth: 1 }),
-      ...named.map((label, which) =>
-        Plot.text([label], {
-          x: 'improvement', y: at(label.accuracy), text: 'text', dx: 9, dy: (moved[which] ?? 0) - (label.below ? LABEL.height : 0), textAnchor: 'start', fill: label.colour, fontWeight: 600,
-          stroke: theme.ground, strokeWidth: 4,
+  const named = paths
+    .flatMap((path) => {
+      const last = path.stages.at(-1);
+      if (!last) return [];
+      const short = path.name.length > 20 ? `${path.name.slice(0, 19)}…` : path.name;
+      // At the edge the axis does not tell the accuracy.
+      const text = last.accuracy < domain[0] ? `${short}, ${last.accuracy.toFixed(1)} %` : short;
+      return [
+        { ...last, colour: path.colour, text, present: path.present, below: last.accuracy < domain[0] },
+      ];
+    })
+    .sort((a, b) => Number(b.present) - Number(a.present));
+  const moved = apart(
+    named.map(({ improvement, accuracy, below }) => ({
+      x: (Math.log(improvement / 0.97) / Math.log(end / 0.97)) * (width - margins.left - margins.right),
+      y:
+        ((domain[1] - at(accuracy)) / (domain[1] - domain[0])) *
+          (size.height - margins.top - margins.bottom) -
+        (below ? LABEL.height : 0),
+    })),
+  );
+  return frame(
+    size,
+    `Accuracy against ADC improvement (${model}): ${published.length} published runs and ${paths.length} of yours`,
+    {
+      x: {
+        type: 'log',
+        domain: [0.97, end],
+        ticks: (width < 400 ? [1, 2, 4, 8, 16, 32] : [1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30]).filter(
+          (tick) => tick <= end,
+        ),
+        tickFormat: (/** @type {number} */ v) => `${v}×`,
+        label: `ADC energy, dense ÷ pruned (${model})`,
+        labelAnchor: 'center',
+        labelArrow: 'none',
+        labelOffset: 34,
+        tickSize: 3,
+      },
+      y: { domain, label: null, ticks: 5, tickFormat: (/** @type {number} */ v) => `${v} %` },
+      marginTop: margins.top,
+      marginRight: margins.right,
+      marginLeft: margins.left,
+      marginBottom: margins.bottom,
+      symbol: { domain: Object.values(SYMBOLS), range: Object.values(SYMBOLS) },
+      marks: [
+        grid(theme, 5),
+        Plot.ruleY([domain[0]], { stroke: theme.soft }),
+        // Filled where the crossbars are as large as the user's.
+        Plot.dot(published, {
+          x: 'improvement',
+          y: (run) => at(run.accuracy),
+          r: 3.6,
+          symbol: (/** @type {Background} */ run) => SYMBOLS[run.kind],
+          stroke: theme.soft,
+          strokeWidth: 1.4,
+          fill: (run) => (run.tile === tile && run.kind !== 'diverged' ? theme.soft : 'none'),
+          fillOpacity: 0.55,
+          clip: false,
         }),
-      ),
-      Plot.tip(tips, Plot.pointer({ x: 'improvement', y: 'y', title, maxRadius: 24, fill: theme.ground, stroke: theme.line, textPadding: 7 })),
-    ],
-  });
+        ...paths.map(({ stages: line, colour, dash, present }) =>
+          Plot.line(line, {
+            x: 'improvement',
+            y: (stage) => at(stage.accuracy),
+            stroke: colour,
+            strokeWidth: present ? 2.2 : 1.6,
+            strokeDasharray: dash,
+          }),
+        ),
+        Plot.dot(stages, {
+          x: 'improvement',
+          y: (stage) => at(stage.accuracy),
+          r: (stage) => (stage.present ? 5 : 4),
+          fill: 'colour',
+          stroke: theme.ground,
+          strokeWidth: 1,
+        }),
+        ...named.map((label, which) =>
+          Plot.text([label], {
+            x: 'improvement',
+            y: at(label.accuracy),
+            text: 'text',
+            dx: 9,
+            dy: (moved[which] ?? 0) - (label.below ? LABEL.height : 0),
+            textAnchor: 'start',
+            fill: label.colour,
+            fontWeight: 600,
+            stroke: theme.ground,
+            strokeWidth: 4,
+          }),
+        ),
+        Plot.tip(
+          tips,
+          Plot.pointer({
+            x: 'improvement',
+            y: 'y',
+            title,
+            maxRadius: 24,
+            fill: theme.ground,
+            stroke: theme.line,
+            textPadding: 7,
+          }),
+        ),
+      ],
+    },
+  );
 }

@@ -35,7 +35,13 @@ export function regularizerChart(history, size, others = []) {
       ...behind(others, curve),
       Plot.lineY(points, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 1.8 }),
       Plot.text(last ? [last] : [], {
-        x: 'step', y: 'value', text: (p) => short(p.value), dx: 6, textAnchor: 'start', fill: theme.ink, fontWeight: 600,
+        x: 'step',
+        y: 'value',
+        text: (p) => short(p.value),
+        dx: 6,
+        textAnchor: 'start',
+        fill: theme.ink,
+        fontWeight: 600,
       }),
     ],
   });

@@ -28,7 +28,8 @@ function inkOn(colour) {
 function scale(scheme, domain, theme, ordered) {
   const [low, high] = domain;
   const colours = Plot.scale({ color: { type: 'linear', domain: [0, 1], scheme } });
-  const share = (/** @type {number} */ value) => (high === low ? 1 : Math.min(1, Math.max(0, (value - low) / (high - low))));
+  const share = (/** @type {number} */ value) =>
+    high === low ? 1 : Math.min(1, Math.max(0, (value - low) / (high - low)));
   // The schemes' palest end is left out: an empty tile must still be seen on the ground.
   const at = (/** @type {number} */ s) => (theme.dark ? 0.97 - 0.9 * s : 0.07 + 0.93 * s);
   const of = (/** @type {number} */ value) => String(colours.apply(at(share(value))));

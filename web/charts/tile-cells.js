@@ -19,7 +19,10 @@ export function tileCells(detail, { side, theme }) {
   canvas.style.height = `${rows * cell}px`;
   canvas.setAttribute('role', 'img');
   const remaining = kept.reduce((sum, one) => sum + one, 0);
-  canvas.setAttribute('aria-label', `${rows} rows by ${columns} columns; ${remaining} of ${kept.length} weights kept`);
+  canvas.setAttribute(
+    'aria-label',
+    `${rows} rows by ${columns} columns; ${remaining} of ${kept.length} weights kept`,
+  );
   const context = canvas.getContext('2d');
   if (!context) return canvas;
   context.scale(ratio, ratio);

@@ -5,5 +5,10 @@ const files = import.meta.glob('./recorded/*.json', { eager: true, import: 'defa
 
 /** @returns {import('../types/messages').KeptRun[]} */
 export function recorded() {
-  return Object.entries(files).map(([path, report]) => ({ id: `recorded ${path}`, name: `recorded: ${report.name}`, when: 0, report }));
+  return Object.entries(files).map(([path, report]) => ({
+    id: `recorded ${path}`,
+    name: `recorded: ${report.name}`,
+    when: 0,
+    report,
+  }));
 }

@@ -40,7 +40,11 @@ export class Runs extends EventTarget {
   async open(recorded) {
     const kept = await all();
     const opened = this.list;
-    this.list = [...recorded.map((run) => asCompared(run, 'recorded')), ...kept.map((run) => asCompared(run, 'kept')), ...opened];
+    this.list = [
+      ...recorded.map((run) => asCompared(run, 'recorded')),
+      ...kept.map((run) => asCompared(run, 'kept')),
+      ...opened,
+    ];
     this.#changed();
   }
 
@@ -55,7 +59,10 @@ export class Runs extends EventTarget {
    */
   async keep(report, name = nameOf(report)) {
     const run = { id: newId(), name, when: Date.now(), report };
-    if (!(await put(run))) throw { message: 'keeping the run: this browser stores nothing here (a private window, or a full disk)' };
+    if (!(await put(run)))
+      throw {
+        message: 'keeping the run: this browser stores nothing here (a private window, or a full disk)',
+      };
     this.list.push(asCompared(run, 'kept'));
     this.#changed();
     return run.id;
@@ -80,7 +87,8 @@ export class Runs extends EventTarget {
     const run = this.#of(id);
     if (shown === (run.slot !== null)) return;
     const slot = shown ? this.#freeSlot() : null;
-    if (shown && slot === null) throw { message: `at most ${MOST_SHOWN} runs are drawn over each other: hide one first` };
+    if (shown && slot === null)
+      throw { message: `at most ${MOST_SHOWN} runs are drawn over each other: hide one first` };
     this.chosen = true;
     run.slot = slot;
     this.#changed();

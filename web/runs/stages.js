@@ -14,9 +14,19 @@ const WORDS = { train: 'trained', prune: 'pruned', finetune: 'fine-tuned' };
  */
 export function stagesOf({ training, analysis, stages = [] }) {
   const facts = stages.map(({ kind, accuracy, energy }) => ({
-    stage: WORDS[kind], accuracy, paper: energy.paper.improvement, lossless: energy.lossless.improvement,
+    stage: WORDS[kind],
+    accuracy,
+    paper: energy.paper.improvement,
+    lossless: energy.lossless.improvement,
   }));
   if (facts.length > 0) return facts;
   const { paper, lossless } = analysis.energy;
-  return [{ stage: WORDS.train, accuracy: training.accuracy, paper: paper.improvement, lossless: lossless.improvement }];
+  return [
+    {
+      stage: WORDS.train,
+      accuracy: training.accuracy,
+      paper: paper.improvement,
+      lossless: lossless.improvement,
+    },
+  ];
 }

@@ -27,7 +27,10 @@ export async function readAddress(hash, base, defaults, apply) {
     Object.assign(choice, { [name]: DEFAULT_CHOICE[name] });
   }
   const next = await applyTolerantly(base, rest, unread, apply);
-  const refusal = unread.length > 0 ? `The address asks for ${unread.join(', ')}, which can't be had: the default is used.` : '';
+  const refusal =
+    unread.length > 0
+      ? `The address asks for ${unread.join(', ')}, which can't be had: the default is used.`
+      : '';
   return { next, choice, refusal };
 }
 

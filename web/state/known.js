@@ -18,8 +18,10 @@ export function blank() {
     /** @type {PruneChoice} */ choice: DEFAULT_CHOICE,
     version: '',
     /** @type {import('../types/types').Comparison | null} */ converters: null,
-    /** Energy of an inference, as last computed. @type {import('../types/types').Inference | null} */ inference: null,
-    /** What was simulated of the present network on the present hardware. @type {import('../types/types').Simulation | null} */ proof: null,
+    /** Energy of an inference, as last computed. @type {import('../types/types').Inference | null} */ inference:
+      null,
+    /** What was simulated of the present network on the present hardware. @type {import('../types/types').Simulation | null} */ proof:
+      null,
     /** @type {import('../types/types').Published | null} */ published: null,
     /** @type {import('../types/messages').Opened | null} */ opened: null,
     running: false,
@@ -31,7 +33,8 @@ export function blank() {
     /** @type {Point[]} */ history: [],
     /** @type {import('../types/types').Report | null} the run's report, as last told */ report: null,
     /** @type {import('../types/types').Stage[]} what the run has been through */ stages: [],
-    /** Accuracy of the previewed pruning, when measured. @type {import('../types/types').Evaluation | null} */ trial: null,
+    /** Accuracy of the previewed pruning, when measured. @type {import('../types/types').Evaluation | null} */ trial:
+      null,
     /** @type {import('../types/messages').WebGpuState} */
     webgpu: { state: 'looking', adapter: '', software: false, why: '' },
     /** Name of the dropped checkpoint or report that is shown in place of the run. */
@@ -49,7 +52,23 @@ export function take(state, event) {
     const { opened } = event;
     const history = opened.history.map((entry) => ({ ...entry, pruning: null }));
     const { spec, hardware, stages, position } = opened;
-    Object.assign(state, { opened, spec, hardware, history, position, progress: null, evaluation: null, report: null, stages, trial: null, inference: null, proof: null, dropped: '', shown: null, busy: '' });
+    Object.assign(state, {
+      opened,
+      spec,
+      hardware,
+      history,
+      position,
+      progress: null,
+      evaluation: null,
+      report: null,
+      stages,
+      trial: null,
+      inference: null,
+      proof: null,
+      dropped: '',
+      shown: null,
+      busy: '',
+    });
   } else if (event.type === 'progress') {
     state.progress = event.progress;
     state.position = event.progress;
@@ -85,7 +104,8 @@ export function take(state, event) {
   } else if (event.type === 'proof') {
     state.proof = event.proof;
   } else if (event.type === 'trial') {
-    const current = sameChoice(event.choice, state.choice) && event.step === (state.history.at(-1)?.step ?? 0);
+    const current =
+      sameChoice(event.choice, state.choice) && event.step === (state.history.at(-1)?.step ?? 0);
     if (current) state.trial = event.evaluation;
   } else if (event.type === 'running') {
     state.running = event.running;
@@ -115,8 +135,20 @@ export function stepsTaken({ position }) {
 /** Another phase: what was drawn of the steps before stays as far as they do. @param {State} state @param {Extract<WorkerEvent, { type: 'turn' }>} event */
 function turned(state, { report, position }) {
   const pruning = new Map(state.history.map((point) => [point.step, point.pruning]));
-  const history = report.training.history.map((entry) => ({ ...entry, pruning: pruning.get(entry.step) ?? null }));
-  Object.assign(state, { report, history, stages: report.stages ?? [], position, progress: null, trial: null, inference: null, proof: null });
+  const history = report.training.history.map((entry) => ({
+    ...entry,
+    pruning: pruning.get(entry.step) ?? null,
+  }));
+  Object.assign(state, {
+    report,
+    history,
+    stages: report.stages ?? [],
+    position,
+    progress: null,
+    trial: null,
+    inference: null,
+    proof: null,
+  });
 }
 
 /** @param {State} state @param {Extract<WorkerEvent, { type: 'view' }>} event */

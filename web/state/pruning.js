@@ -11,7 +11,8 @@ export const MAX_TARGET = 100;
 export const RULES = {
   exact: 'Each column keeps exactly as many of its largest weights as its tile’s level allows.',
   paper: 'The authors’ code: a percentile for each column, interpolated, which can miss its level.',
-  budget: 'Every tile gets the level that loses least for the energy it saves, until the target is met by the paper’s count.',
+  budget:
+    'Every tile gets the level that loses least for the energy it saves, until the target is met by the paper’s count.',
 };
 
 /** @type {{ [K in keyof PruneChoice]: (value: unknown) => string }} why a value can't be had; empty when it can */

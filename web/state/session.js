@@ -43,7 +43,11 @@ export class Session extends EventTarget {
     super();
     const worker = new Worker(new URL('../worker/worker.js', import.meta.url), { type: 'module' });
     worker.addEventListener('error', (event) => {
-      this.fail(new CrossdubError({ message: `The training worker failed: ${event.message || 'it could not be loaded'}.` }));
+      this.fail(
+        new CrossdubError({
+          message: `The training worker failed: ${event.message || 'it could not be loaded'}.`,
+        }),
+      );
     });
     this.lab = wrap(worker);
   }
@@ -54,9 +58,19 @@ export class Session extends EventTarget {
    */
   async open(hash) {
     try {
-      const { spec, hardware, version, published, converters } = await this.lab.connect(document.baseURI, proxy((event) => this.#hear(event)));
+      const { spec, hardware, version, published, converters } = await this.lab.connect(
+        document.baseURI,
+        proxy((event) => this.#hear(event)),
+      );
       this.#start = { spec, hardware };
-      Object.assign(this.state, { spec, hardware, version, published, converters, defaults: { ...spec, ...hardware } });
+      Object.assign(this.state, {
+        spec,
+        hardware,
+        version,
+        published,
+        converters,
+        defaults: { ...spec, ...hardware },
+      });
       await this.follow(hash);
       void this.lab.prepareWebGpu();
     } catch (thrown) {
@@ -74,7 +88,9 @@ export class Session extends EventTarget {
   follow(hash) {
     return this.#change(async () => {
       const base = structuredClone(this.#initial());
-      const { next, choice, refusal } = await readAddress(hash, base, this.#known().defaults, (...of) => this.lab.apply(...of));
+      const { next, choice, refusal } = await readAddress(hash, base, this.#known().defaults, (...of) =>
+        this.lab.apply(...of),
+      );
       if (refusal) this.fail(new CrossdubError({ message: refusal }));
       const first = !this.state.opened;
       try {
@@ -101,7 +117,8 @@ export class Session extends EventTarget {
   async #take({ spec, hardware }, choice, strictly) {
     const { state } = this;
     let previewed = choice;
-    if (!state.opened || !same(spec, state.spec)) previewed = await this.lab.open(spec, hardware, choice, strictly);
+    if (!state.opened || !same(spec, state.spec))
+      previewed = await this.lab.open(spec, hardware, choice, strictly);
     else if (!same(hardware, state.hardware)) {
       previewed = await this.lab.setHardware(hardware, choice, strictly);
       state.proof = null;
@@ -178,7 +195,8 @@ export class Session extends EventTarget {
     // Not one of the changes: those need not wait for it.
     return this.#asked(async () => {
       const { images = 50 } = fieldsOf(options, 'prove');
-      if (!Number.isInteger(images) || images < 1) throw { message: `invalid images (${images}): takes 1 or more`, field: 'images' };
+      if (!Number.isInteger(images) || images < 1)
+        throw { message: `invalid images (${images}): takes 1 or more`, field: 'images' };
       await this.#changes;
       return this.lab.prove(this.state.choice, images);
     });
@@ -205,14 +223,20 @@ export class Session extends EventTarget {
 
   /** So many held-out images take about a second on this device. */
   #images() {
-    const speed = this.state.progress?.images_per_second ?? this.state.report?.training.images_per_second ?? LEAST_IMAGES;
+    const speed =
+      this.state.progress?.images_per_second ?? this.state.report?.training.images_per_second ?? LEAST_IMAGES;
     return Math.round(Math.min(MOST_IMAGES, Math.max(LEAST_IMAGES, 3 * speed)));
   }
 
   /** The present choice with these fields; thrown when one can't be had. @param {object} fields */
   #choice(fields) {
     for (const [name, value] of Object.entries(fields)) {
-      const refusal = isChoiceField(name) ? refusalOf(name, value) : { message: `invalid ${name}: pruning takes ${Object.keys(DEFAULT_CHOICE).join(', ')}`, field: name };
+      const refusal = isChoiceField(name)
+        ? refusalOf(name, value)
+        : {
+            message: `invalid ${name}: pruning takes ${Object.keys(DEFAULT_CHOICE).join(', ')}`,
+            field: name,
+          };
       if (refusal) throw refusal;
     }
     return { ...this.state.choice, ...fields };
@@ -264,11 +288,25 @@ export class Session extends EventTarget {
     return this.#change(async () => {
       const files = filesOf(file);
       const { spec, hardware } = this.#known();
-      const { kind, reports, shown, ...taken } = await this.lab.load(files, spec, hardware, this.state.choice, linear);
-      for (const { name, report } of reports) this.runs.add(report, report.name || name.replace(/\.json$/i, ''));
+      const { kind, reports, shown, ...taken } = await this.lab.load(
+        files,
+        spec,
+        hardware,
+        this.state.choice,
+        linear,
+      );
+      for (const { name, report } of reports)
+        this.runs.add(report, report.name || name.replace(/\.json$/i, ''));
       if (kind === 'report' && shown === null) return;
       const dropped = kind === 'checkpoint' ? (files[0]?.name ?? '') : (shown ?? '');
-      Object.assign(this.state, { dropped, linear: taken.linear, both: taken.both, proof: null, shown: shown === null ? null : (reports[0]?.report ?? null), inference: null });
+      Object.assign(this.state, {
+        dropped,
+        linear: taken.linear,
+        both: taken.both,
+        proof: null,
+        shown: shown === null ? null : (reports[0]?.report ?? null),
+        inference: null,
+      });
       this.#changed();
     });
   }

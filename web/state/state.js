@@ -62,7 +62,8 @@ export function hashFromFields(flat, choice, defaults) {
   for (const [name, value] of Object.entries(flat)) {
     if (name === 'model' && !named) continue;
     if (named && NAMED.includes(name)) continue;
-    if (String(value) !== String(defaults[/** @type {keyof typeof flat} */ (name)])) query.set(name, String(value));
+    if (String(value) !== String(defaults[/** @type {keyof typeof flat} */ (name)]))
+      query.set(name, String(value));
   }
   for (const [name, value] of Object.entries(choice)) {
     if (value !== DEFAULT_CHOICE[/** @type {keyof typeof choice} */ (name)]) query.set(name, String(value));

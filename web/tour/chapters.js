@@ -51,7 +51,12 @@ export function chapters() {
         'The more rows of a column are active, the more different sums it can give, and the more bits it needs. One resolution serves all columns of a tile, so the densest column decides.',
       ],
       task: 'Colour the tiles by ADC bits.',
-      watch: on(document, 'change', (event) => named(event, 'map-mode') && /** @type {HTMLInputElement} */ (event.target).value === 'bits'),
+      watch: on(
+        document,
+        'change',
+        (event) =>
+          named(event, 'map-mode') && /** @type {HTMLInputElement} */ (event.target).value === 'bits',
+      ),
     },
     {
       title: 'D.U.B. sparsity',

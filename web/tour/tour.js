@@ -20,7 +20,10 @@ export class Tour {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const moves = /** @type {Record<string, number>} */ ({ ArrowLeft: this.#at - 1, ArrowRight: this.#at + 1 });
+    const moves = /** @type {Record<string, number>} */ ({
+      ArrowLeft: this.#at - 1,
+      ArrowRight: this.#at + 1,
+    });
     const to = moves[event.key];
     if (event.key === 'Escape') this.#close();
     else if (to !== undefined && this.#chapters[to]) this.#show(to);
@@ -40,7 +43,11 @@ export class Tour {
     const top = innerWidth <= 760 || (target?.clientHeight ?? 0) > innerHeight * 0.6;
     target?.scrollIntoView({ block: top ? 'start' : 'center', behavior: calm.matches ? 'auto' : 'smooth' });
     const task = make('p', { className: 'task' }, make('b', { textContent: 'Try: ' }), chapter.task);
-    const title = make('h2', { id: 'tour-title', tabIndex: -1 }, `${at + 1} of ${this.#chapters.length}: ${chapter.title}`);
+    const title = make(
+      'h2',
+      { id: 'tour-title', tabIndex: -1 },
+      `${at + 1} of ${this.#chapters.length}: ${chapter.title}`,
+    );
     const text = chapter.text.map((textContent) => make('p', { textContent }));
     this.#card.replaceChildren(title, ...text, task, this.#buttons(at));
     // Never over what it speaks of.
@@ -67,8 +74,16 @@ export class Tour {
     const back = button('Back', () => this.#show(at - 1));
     back.disabled = at === 0;
     const last = at === this.#chapters.length - 1;
-    const next = last ? button('Finish', () => this.#close(), 'primary') : button('Next', () => this.#show(at + 1), 'primary');
-    return make('p', { className: 'buttons' }, button('Leave the tour', () => this.#close(), 'quiet'), back, next);
+    const next = last
+      ? button('Finish', () => this.#close(), 'primary')
+      : button('Next', () => this.#show(at + 1), 'primary');
+    return make(
+      'p',
+      { className: 'buttons' },
+      button('Leave the tour', () => this.#close(), 'quiet'),
+      back,
+      next,
+    );
   }
 
   #leave() {

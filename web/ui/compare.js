@@ -20,7 +20,13 @@ function key(path, filled, text) {
   svg.setAttribute('viewBox', '-6 -6 12 12');
   svg.setAttribute('aria-hidden', 'true');
   const mark = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-  for (const [name, value] of Object.entries({ d: path, fill: filled ? 'currentColor' : 'none', stroke: 'currentColor', 'stroke-width': '1.4' })) mark.setAttribute(name, value);
+  for (const [name, value] of Object.entries({
+    d: path,
+    fill: filled ? 'currentColor' : 'none',
+    stroke: 'currentColor',
+    'stroke-width': '1.4',
+  }))
+    mark.setAttribute(name, value);
   svg.append(mark);
   return make('span', { className: 'key' }, svg, text);
 }
@@ -63,7 +69,12 @@ function drawable(report, model) {
 function paths({ state, runs }, model) {
   const colours = lines();
   const of = (/** @type {number} */ at) => colours[at] ?? { colour: '', dash: '' };
-  const others = runs.shown.map(({ name, report, slot }) => ({ name, ...of((slot ?? 0) + 1), present: false, stages: drawable(report, model) }));
+  const others = runs.shown.map(({ name, report, slot }) => ({
+    name,
+    ...of((slot ?? 0) + 1),
+    present: false,
+    stages: drawable(report, model),
+  }));
   const { report } = state;
   if (!report) return others;
   return [...others, { name: 'this run', ...of(0), present: true, stages: drawable(report, model) }];
@@ -87,30 +98,48 @@ export function compare(session) {
     columns: ['run', 'tile', 'stage', 'mark', 'accuracy', 'improvement paper', 'improvement lossless'],
     rows: () => [
       ...reports().flatMap(({ name, report }) =>
-        stagesOf(report).map(({ stage, accuracy, paper, lossless }) => [name, report.hardware.tile, stage, '', accuracy, paper, lossless]),
+        stagesOf(report).map(({ stage, accuracy, paper, lossless }) => [
+          name,
+          report.hardware.tile,
+          stage,
+          '',
+          accuracy,
+          paper,
+          lossless,
+        ]),
       ),
       ...runs().map((run) => [
-        `${run.dataset}, ${run.method} (published)`, run.tile, 'fine-tuned', KINDS[run.kind], run.accuracy,
-        improvementOf(state.published, run, 'paper'), improvementOf(state.published, run, 'lossless'),
+        `${run.dataset}, ${run.method} (published)`,
+        run.tile,
+        'fine-tuned',
+        KINDS[run.kind],
+        run.accuracy,
+        improvementOf(state.published, run, 'paper'),
+        improvementOf(state.published, run, 'lossless'),
       ]),
     ],
     json: () => ({ runs: reports(), published: state.published }),
-    key: () => `Grey: published runs of VGG11 on CIFAR-10; filled: fine-tuned, ${state.hardware?.tile ?? 0} rows; empty: other crossbars; square: structured stage only; cross: diverged`,
+    key: () =>
+      `Grey: published runs of VGG11 on CIFAR-10; filled: fine-tuned, ${state.hardware?.tile ?? 0} rows; empty: other crossbars; square: structured stage only; cross: diverged`,
   });
   const draw = () => {
     const model = chosenModel();
     const tile = state.hardware?.tile ?? 0;
-    const published = runs().filter((run) => run.dataset === 'CIFAR-10').flatMap((run) => {
-      const improvement = improvementOf(state.published, run, model);
-      const { kind, accuracy } = run;
-      const label = `Published: ${run.method}, ${run.tile} rows${KINDS[kind] && `, ${KINDS[kind]}`}`;
-      return improvement === null ? [] : [{ kind, tile: run.tile, accuracy, improvement, label }];
-    });
+    const published = runs()
+      .filter((run) => run.dataset === 'CIFAR-10')
+      .flatMap((run) => {
+        const improvement = improvementOf(state.published, run, model);
+        const { kind, accuracy } = run;
+        const label = `Published: ${run.method}, ${run.tile} rows${KINDS[kind] && `, ${KINDS[kind]}`}`;
+        return improvement === null ? [] : [{ kind, tile: run.tile, accuracy, improvement, label }];
+      });
     const size = { width: Math.max(240, place.clientWidth), height: 340, theme: theme() };
     place.replaceChildren(paretoChart({ published, paths: paths(session, model), tile, model }, size));
     drawLegend(tile);
     const same = state.spec?.data === 'cifar10';
-    byId('pareto-note').textContent = same ? '' : 'The present run learns the built-in images: its accuracy does not compare with that of the published runs.';
+    byId('pareto-note').textContent = same
+      ? ''
+      : 'The present run learns the built-in images: its accuracy does not compare with that of the published runs.';
     follow();
   };
   byId('pareto-model').addEventListener('change', draw);

@@ -7,10 +7,26 @@ import { byId, make } from './element.js';
 
 const OPTIONS = {
   tile: ['16', '32', '64', '128', '256'],
-  model: ['vgg-small', 'vgg11', 'vgg13', 'vgg16', 'vgg-small_bn', 'vgg11_bn', 'vgg13_bn', 'vgg16_bn', 'custom'],
+  model: [
+    'vgg-small',
+    'vgg11',
+    'vgg13',
+    'vgg16',
+    'vgg-small_bn',
+    'vgg11_bn',
+    'vgg13_bn',
+    'vgg16_bn',
+    'custom',
+  ],
   regularizer: [
-    'none', 'gated', 'ungated', 'mean-and-variance', 'mean-and-gated-variance',
-    'group-lasso-tile', 'group-lasso-row', 'group-lasso-column',
+    'none',
+    'gated',
+    'ungated',
+    'mean-and-variance',
+    'mean-and-gated-variance',
+    'group-lasso-tile',
+    'group-lasso-row',
+    'group-lasso-column',
   ],
 };
 
@@ -26,7 +42,8 @@ function valueOf(control) {
   const text = control.value.trim();
   if (control.dataset.type === 'list') return text === '' ? [] : text.split(/[\s,]+/).map(Number);
   // What is no number, or is rounded as one, goes as it is: the refusal then quotes it.
-  if (control.type === 'number' || control.dataset.type === 'number') return isExact(text) ? Number(text) : text;
+  if (control.type === 'number' || control.dataset.type === 'number')
+    return isExact(text) ? Number(text) : text;
   return text;
 }
 
@@ -35,7 +52,10 @@ function show(control, value) {
   if (control instanceof HTMLInputElement && control.type === 'checkbox') control.checked = Boolean(value);
   else {
     const text = String(value);
-    if (control instanceof HTMLSelectElement && ![...control.options].some((option) => option.value === text)) {
+    if (
+      control instanceof HTMLSelectElement &&
+      ![...control.options].some((option) => option.value === text)
+    ) {
       control.append(make('option', { value: text, textContent: text }));
     }
     control.value = text;
@@ -50,13 +70,16 @@ export class Controls {
   constructor(api) {
     this.#api = api;
     for (const [name, values] of Object.entries(OPTIONS)) {
-      const options = values.map((value) => make('option', { value, textContent: value, disabled: value === 'custom' }));
+      const options = values.map((value) =>
+        make('option', { value, textContent: value, disabled: value === 'custom' }),
+      );
       /** @type {HTMLSelectElement} */ (this.#form.elements.namedItem(name)).replaceChildren(...options);
     }
     this.#form.addEventListener('submit', (event) => event.preventDefault());
     // Some of its controls stand elsewhere on the page.
     document.addEventListener('change', ({ target }) => {
-      if (target instanceof HTMLElement && 'form' in target && target.form === this.#form) void this.#changed(/** @type {Control} */ (target));
+      if (target instanceof HTMLElement && 'form' in target && target.form === this.#form)
+        void this.#changed(/** @type {Control} */ (target));
     });
     foldOnSmallWindows();
     unfoldMore();
@@ -64,7 +87,9 @@ export class Controls {
 
   /** @returns {Control[]} */
   #controls() {
-    return /** @type {Control[]} */ ([...this.#form.elements].filter((element) => 'name' in element && element.name));
+    return /** @type {Control[]} */ (
+      [...this.#form.elements].filter((element) => 'name' in element && element.name)
+    );
   }
 
   /** @param {Control} control */
@@ -144,5 +169,6 @@ export function transport(api, session) {
     step.disabled = run.disabled;
     reset.disabled = !opened;
   };
-  for (const type of ['running', 'opened', 'progress', 'turn', 'change']) session.addEventListener(type, follow);
+  for (const type of ['running', 'opened', 'progress', 'turn', 'change'])
+    session.addEventListener(type, follow);
 }

@@ -21,7 +21,9 @@ export function csv(columns, rows) {
     const text = value === null ? '' : String(value);
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  return new Blob([[columns, ...rows].map((row) => row.map(cell).join(',')).join('\r\n')], { type: 'text/csv' });
+  return new Blob([[columns, ...rows].map((row) => row.map(cell).join(',')).join('\r\n')], {
+    type: 'text/csv',
+  });
 }
 
 /** @param {unknown} value */
@@ -40,7 +42,8 @@ function wrapped(text, letters) {
   const lines = [];
   for (const word of text.split(' ')) {
     const last = lines.at(-1);
-    if (last !== undefined && last.length + word.length < letters) lines[lines.length - 1] = `${last} ${word}`;
+    if (last !== undefined && last.length + word.length < letters)
+      lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(word);
   }
   return lines;
@@ -55,7 +58,13 @@ function writeUnder(svg, text, colour) {
   const lines = wrapped(text, width / KEY.letter);
   lines.forEach((words, at) => {
     const line = document.createElementNS('http://www.w3.org/2000/svg', 'text');
-    const attributes = { x: width / 2, y: height + KEY.line * (at + 0.8), fill: colour, 'font-size': KEY.size, 'text-anchor': 'middle' };
+    const attributes = {
+      x: width / 2,
+      y: height + KEY.line * (at + 0.8),
+      fill: colour,
+      'font-size': KEY.size,
+      'text-anchor': 'middle',
+    };
     for (const [name, value] of Object.entries(attributes)) line.setAttribute(name, String(value));
     line.textContent = words;
     svg.append(line);

@@ -13,7 +13,11 @@ import { times } from './words.js';
 
 /** The energies are computed anew at most this often while training. */
 const PACE_MS = 5000;
-const POLICIES = { paper: 'paper', lossless: 'lossless, by active rows', 'lossless-sliced': 'lossless, by set cells' };
+const POLICIES = {
+  paper: 'paper',
+  lossless: 'lossless, by active rows',
+  'lossless-sliced': 'lossless, by set cells',
+};
 
 /** Whether a row is of the converter and policy that the hardware names. @param {InferenceRow} row @param {HardwareSpec} hardware */
 export function isChosen(row, { adc, resolution, per }) {
@@ -59,17 +63,43 @@ export function energies(session) {
   const follow = addTools(figure, 'Energy of a conversion', {
     name: 'converters',
     columns: ['bits', ...(state.converters?.models ?? []).map((curve) => `${curve.model} (${curve.unit})`)],
-    rows: () => (state.converters?.bits ?? []).map((bits, at) => [bits, ...(state.converters?.models ?? []).map((curve) => curve.energy[at] ?? null)]),
+    rows: () =>
+      (state.converters?.bits ?? []).map((bits, at) => [
+        bits,
+        ...(state.converters?.models ?? []).map((curve) => curve.energy[at] ?? null),
+      ]),
     json: () => state.converters,
   });
   const table = byId('model-table');
   const followTable = addTools(table, 'Improvement by every model', {
     name: 'improvement',
-    columns: ['model', 'resolution', 'per', 'unit', 'extrapolated', 'improvement per tile', 'improvement per inference', 'conversions dense', 'conversions pruned', 'energy dense', 'energy pruned'],
-    rows: () => (state.inference?.table ?? []).map((row) => [
-      row.model, row.resolution, row.per, row.unit, String(row.extrapolated), row.per_tile?.improvement ?? null, row.per_inference?.improvement ?? null,
-      row.conversions?.dense ?? null, row.conversions?.actual ?? null, (row.per_inference ?? row.per_tile)?.dense ?? null, (row.per_inference ?? row.per_tile)?.actual ?? null,
-    ]),
+    columns: [
+      'model',
+      'resolution',
+      'per',
+      'unit',
+      'extrapolated',
+      'improvement per tile',
+      'improvement per inference',
+      'conversions dense',
+      'conversions pruned',
+      'energy dense',
+      'energy pruned',
+    ],
+    rows: () =>
+      (state.inference?.table ?? []).map((row) => [
+        row.model,
+        row.resolution,
+        row.per,
+        row.unit,
+        String(row.extrapolated),
+        row.per_tile?.improvement ?? null,
+        row.per_inference?.improvement ?? null,
+        row.conversions?.dense ?? null,
+        row.conversions?.actual ?? null,
+        (row.per_inference ?? row.per_tile)?.dense ?? null,
+        (row.per_inference ?? row.per_tile)?.actual ?? null,
+      ]),
     json: () => state.inference,
     picture: false,
   });
@@ -78,7 +108,8 @@ export function energies(session) {
     const { converters, hardware, view } = state;
     if (!converters || !hardware) return;
     const counts = new Map();
-    for (const bits of (view?.maps ?? []).flatMap((map) => bitsOf(map, hardware))) counts.set(bits, (counts.get(bits) ?? 0) + 1);
+    for (const bits of (view?.maps ?? []).flatMap((map) => bitsOf(map, hardware)))
+      counts.set(bits, (counts.get(bits) ?? 0) + 1);
     const used = [...counts].filter(([bits]) => bits > 0).map(([bits, tiles]) => ({ bits, tiles }));
     const curves = converters.models.filter((curve) => curve.unit === 'pJ');
     const shown = converters.bits.filter((bits) => bits <= 12);
@@ -91,19 +122,34 @@ export function energies(session) {
     const { inference, hardware } = state;
     const body = byId('model-rows');
     if (!inference || !hardware) {
-      body.replaceChildren(make('p', { className: 'empty', textContent: 'Computed when it comes into view.' }));
+      body.replaceChildren(
+        make('p', { className: 'empty', textContent: 'Computed when it comes into view.' }),
+      );
       return;
     }
-    const rows = inference.table.filter((row) => row.resolution === hardware.resolution && row.per === hardware.per);
-    const head = ['Model', 'Per tile', 'Per inference'].map((text) => make('th', { scope: 'col', textContent: text }));
+    const rows = inference.table.filter(
+      (row) => row.resolution === hardware.resolution && row.per === hardware.per,
+    );
+    const head = ['Model', 'Per tile', 'Per inference'].map((text) =>
+      make('th', { scope: 'col', textContent: text }),
+    );
     const lines = rows.map((row) => {
       const chosen = isChosen(row, hardware);
-      const line = make('tr', { className: chosen ? 'chosen' : '' }, make('th', { scope: 'row' }, name(row), row.extrapolated ? ' *' : ''), ...[row.per_tile, row.per_inference].map((energy) => make('td', { textContent: improvement(energy) })));
+      const line = make(
+        'tr',
+        { className: chosen ? 'chosen' : '' },
+        make('th', { scope: 'row' }, name(row), row.extrapolated ? ' *' : ''),
+        ...[row.per_tile, row.per_inference].map((energy) =>
+          make('td', { textContent: improvement(energy) }),
+        ),
+      );
       if (chosen) line.setAttribute('aria-current', 'true');
       return line;
     });
     const caption = make('caption', { className: 'unseen', textContent: 'Improvement by every model' });
-    body.replaceChildren(make('table', {}, caption, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...lines)));
+    body.replaceChildren(
+      make('table', {}, caption, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...lines)),
+    );
     const { crossbars } = inference;
     byId('model-note').textContent =
       `${crossbars.dense.toLocaleString('en')} crossbars, ${crossbars.with_set_cells.toLocaleString('en')} of them with a set cell. ` +
@@ -118,8 +164,16 @@ export function energies(session) {
 
 /** What the select boxes offer. @param {Session} session */
 export function fillModels({ state }) {
-  const models = (state.converters?.models ?? []).filter((curve) => curve.unit === 'pJ').map((curve) => curve.model);
-  const options = (/** @type {[string, string][]} */ entries) => entries.map(([value, textContent]) => make('option', { value, textContent }));
-  byId('adc').replaceChildren(...options([['paper', 'bits (unitless)'], ...models.map((model) => /** @type {[string, string]} */ ([model, model]))]));
+  const models = (state.converters?.models ?? [])
+    .filter((curve) => curve.unit === 'pJ')
+    .map((curve) => curve.model);
+  const options = (/** @type {[string, string][]} */ entries) =>
+    entries.map(([value, textContent]) => make('option', { value, textContent }));
+  byId('adc').replaceChildren(
+    ...options([
+      ['paper', 'bits (unitless)'],
+      ...models.map((model) => /** @type {[string, string]} */ ([model, model])),
+    ]),
+  );
   byId('resolution').replaceChildren(...options(Object.entries(POLICIES)));
 }

@@ -35,10 +35,19 @@ function show(value) {
 function table({ columns, rows, newestFirst = false }, title) {
   const all = newestFirst ? rows().reverse() : rows();
   const shown = all.slice(0, MOST_ROWS);
-  const more = all.length > shown.length ? `; the first ${shown.length} of ${all.length} rows, all are in the CSV` : '';
+  const more =
+    all.length > shown.length ? `; the first ${shown.length} of ${all.length} rows, all are in the CSV` : '';
   const head = make('tr', {}, ...columns.map((name) => make('th', { scope: 'col', textContent: name })));
-  const body = shown.map((row) => make('tr', {}, ...row.map((value) => make('td', { textContent: show(value) }))));
-  return make('table', {}, make('caption', {}, title + more), make('thead', {}, head), make('tbody', {}, ...body));
+  const body = shown.map((row) =>
+    make('tr', {}, ...row.map((value) => make('td', { textContent: show(value) }))),
+  );
+  return make(
+    'table',
+    {},
+    make('caption', {}, title + more),
+    make('thead', {}, head),
+    make('tbody', {}, ...body),
+  );
 }
 
 /**
@@ -48,11 +57,21 @@ function table({ columns, rows, newestFirst = false }, title) {
  * @returns {() => void} to call when the numbers changed
  */
 export function addTools(node, title, figure) {
-  const scroll = make('div', { className: 'scroll', tabIndex: 0, role: 'region', ariaLabel: `${title}, table` });
+  const scroll = make('div', {
+    className: 'scroll',
+    tabIndex: 0,
+    role: 'region',
+    ariaLabel: `${title}, table`,
+  });
   const fill = () => scroll.replaceChildren(table(figure, title));
   /** @param {string} label @param {() => void} act */
   const button = (label, act) => {
-    const it = make('button', { type: 'button' }, label, make('span', { className: 'unseen', textContent: ` of ${title}` }));
+    const it = make(
+      'button',
+      { type: 'button' },
+      label,
+      make('span', { className: 'unseen', textContent: ` of ${title}` }),
+    );
     it.addEventListener('click', act);
     return it;
   };
@@ -60,23 +79,38 @@ export function addTools(node, title, figure) {
   const drawing = () => node.querySelector('.plot svg');
   const png = async () => {
     const svg = drawing();
-    const blob = figure.canvases ? await pngFile(figure.canvases(), theme()) : svg && (await svgAsPng(svg, theme(), PNG_SCALE, figure.key?.()));
+    const blob = figure.canvases
+      ? await pngFile(figure.canvases(), theme())
+      : svg && (await svgAsPng(svg, theme(), PNG_SCALE, figure.key?.()));
     if (blob) save(blob, `${file}.png`);
   };
   const pictures = figure.picture === false ? [] : [button('PNG', () => void png())];
   if (!figure.canvases && figure.picture !== false) {
-    pictures.unshift(button('SVG', () => {
-      const svg = drawing();
-      if (svg) save(svgFile(svg, theme(), figure.key?.()), `${file}.svg`);
-    }));
+    pictures.unshift(
+      button('SVG', () => {
+        const svg = drawing();
+        if (svg) save(svgFile(svg, theme(), figure.key?.()), `${file}.svg`);
+      }),
+    );
   }
   const buttons = [
     button('CSV', () => save(csv(figure.columns, figure.rows()), `${file}.csv`)),
     button('JSON', () => save(json(figure.json()), `${file}.json`)),
     ...pictures,
   ];
-  const summary = make('summary', {}, 'Data', make('span', { className: 'unseen', textContent: ` of ${title}` }));
-  const details = make('details', { className: 'tools' }, summary, make('p', {}, 'Download ', ...buttons), scroll);
+  const summary = make(
+    'summary',
+    {},
+    'Data',
+    make('span', { className: 'unseen', textContent: ` of ${title}` }),
+  );
+  const details = make(
+    'details',
+    { className: 'tools' },
+    summary,
+    make('p', {}, 'Download ', ...buttons),
+    scroll,
+  );
   details.addEventListener('toggle', () => (details.open ? fill() : scroll.replaceChildren()));
   node.querySelector('figcaption')?.after(details);
   let filled = 0;

@@ -15,7 +15,9 @@ export function announceRun(session) {
     epoch = 0;
     announce('A fresh run is ready.');
   });
-  session.addEventListener('running', () => announce(state.running ? 'Training.' : `Paused at step ${state.position?.step ?? 0}.`));
+  session.addEventListener('running', () =>
+    announce(state.running ? 'Training.' : `Paused at step ${state.position?.step ?? 0}.`),
+  );
   session.addEventListener('evaluation', () => {
     const { progress, evaluation } = state;
     if (!progress || !evaluation) return;

@@ -31,27 +31,32 @@ const MODES = {
   density: {
     values: (map) => map.density,
     note: 'Share of rows that a column effectively uses (Hoyer density), mean over a tile.',
-    from: 'sparse 0 %', to: '100 % dense',
+    from: 'sparse 0 %',
+    to: '100 % dense',
   },
   imbalance: {
     values: (map) => map.imbalance,
     note: 'How far a tile’s columns differ, in rows; one ADC setting serves all.',
-    from: 'balanced 0', to: '',
+    from: 'balanced 0',
+    to: '',
   },
   level: {
     values: (map) => map.level,
     note: 'At level k at most 1 in 2ᵏ of a column’s rows stays active.',
-    from: 'empty', to: 'dense',
+    from: 'empty',
+    to: 'dense',
   },
   bits: {
     values: (map) => map.bits_lossless,
     note: 'Bits of its ADC at the chosen resolution.',
-    from: 'none', to: 'bits',
+    from: 'none',
+    to: 'bits',
   },
   saturated: {
     values: (map) => map.density.map(() => 0),
     note: 'Conversions whose sum had no code, in the simulation of section 5.',
-    from: 'none 0', to: '',
+    from: 'none 0',
+    to: '',
   },
 };
 
@@ -85,7 +90,17 @@ export class Maps {
     byId('map-mode').addEventListener('change', () => this.draw());
     this.#follow = addTools(byId('maps'), 'Crossbar maps', {
       name: 'crossbars',
-      columns: ['layer', 'tile', 'row', 'column', 'density', 'imbalance', 'level', 'bits (paper)', 'bits (lossless)'],
+      columns: [
+        'layer',
+        'tile',
+        'row',
+        'column',
+        'density',
+        'imbalance',
+        'level',
+        'bits (paper)',
+        'bits (lossless)',
+      ],
       rows: () => this.#rows(),
       json: () => ({ analysis: this.#session.state.view?.analysis, maps: this.#maps() }),
       canvases: () =>
@@ -107,8 +122,15 @@ export class Maps {
   #rows() {
     return this.#maps().flatMap((map) =>
       map.density.map((density, tile) => [
-        map.name, tile, Math.floor(tile / map.across), tile % map.across, density, map.imbalance[tile] ?? null,
-        map.level[tile] ?? null, map.bits_paper[tile] ?? null, map.bits_lossless[tile] ?? null,
+        map.name,
+        tile,
+        Math.floor(tile / map.across),
+        tile % map.across,
+        density,
+        map.imbalance[tile] ?? null,
+        map.level[tile] ?? null,
+        map.bits_paper[tile] ?? null,
+        map.bits_lossless[tile] ?? null,
       ]),
     );
   }
@@ -124,8 +146,13 @@ export class Maps {
     const colours = theme();
     if (mode === 'density') return densityScale(colours);
     if (mode === 'level') return levelScale(view.analysis.histogram.length - 1, colours);
-    if (mode === 'bits') return bitsScale(largest(this.#maps().map((map) => largest(this.#values(mode, map)))), colours);
-    if (mode === 'saturated') return saturationScale(Math.max(1, largest(this.#maps().map((map) => largest(this.#values(mode, map))))), colours);
+    if (mode === 'bits')
+      return bitsScale(largest(this.#maps().map((map) => largest(this.#values(mode, map)))), colours);
+    if (mode === 'saturated')
+      return saturationScale(
+        Math.max(1, largest(this.#maps().map((map) => largest(this.#values(mode, map))))),
+        colours,
+      );
     return imbalanceScale(this.#mostImbalance || 1, colours);
   }
 
@@ -133,7 +160,11 @@ export class Maps {
   #values(mode, map) {
     const { hardware, proof } = this.#session.state;
     if (mode === 'bits' && hardware) return bitsOf(map, hardware);
-    if (mode === 'saturated') return proof?.layers.find((layer) => layer.name === map.name)?.saturated_by_tile ?? MODES.saturated.values(map);
+    if (mode === 'saturated')
+      return (
+        proof?.layers.find((layer) => layer.name === map.name)?.saturated_by_tile ??
+        MODES.saturated.values(map)
+      );
     return MODES[mode].values(map);
   }
 
@@ -147,21 +178,34 @@ export class Maps {
     if (!view) return;
     const saturated = byId('saturated-mode');
     saturated.hidden = !this.#session.state.proof;
-    if (saturated.hidden && this.#mode() === 'saturated') /** @type {HTMLInputElement} */ (byId('map-mode').querySelector('input')).checked = true;
+    if (saturated.hidden && this.#mode() === 'saturated')
+      /** @type {HTMLInputElement} */ (byId('map-mode').querySelector('input')).checked = true;
     const mode = this.#mode();
     const seen = largest(view.maps.map((map) => largest(map.imbalance)));
     this.#mostImbalance = Math.max(this.#mostImbalance, seen);
     this.#lay(view);
     const scale = this.#scale(mode, view);
     const { note, from, to } = MODES[mode];
-    const end = mode === 'imbalance' ? `${fixed(scale.domain[1], 1)} rows` : mode === 'saturated' ? scale.domain[1].toLocaleString('en') : to;
+    const end =
+      mode === 'imbalance'
+        ? `${fixed(scale.domain[1], 1)} rows`
+        : mode === 'saturated'
+          ? scale.domain[1].toLocaleString('en')
+          : to;
     byId('map-legend').replaceChildren(...legend(scale, { from, to: end }));
-    byId('map-note').textContent = PREVIEWED.includes(mode) && this.#previewed() ? `If pruned now. ${note}` : note;
+    byId('map-note').textContent =
+      PREVIEWED.includes(mode) && this.#previewed() ? `If pruned now. ${note}` : note;
     view.maps.forEach((map, layer) => {
       const place = this.#layers[layer];
       if (!place) return;
       const at = (/** @type {Place | null} */ it) => (it?.layer === layer ? it.tile : null);
-      const options = { cell: cellOf(map, view.maps), scale, theme: theme(), pinned: at(this.pinned), pointed: at(this.#pointed) };
+      const options = {
+        cell: cellOf(map, view.maps),
+        scale,
+        theme: theme(),
+        pinned: at(this.pinned),
+        pointed: at(this.#pointed),
+      };
       place.replaceChildren(layerMap(map, this.#values(mode, map), options));
     });
     this.#describe();
@@ -184,7 +228,12 @@ export class Maps {
       const { groups = 1 } = view.analysis.layers[layer] ?? {};
       const each = groups === 1 ? '' : ` in ${groups} groups`;
       const size = `${inputs} inputs → × ${outputs} outputs ↓${each} · ${count} ${count === 1 ? 'tile' : 'tiles'}`;
-      const name = make('p', { className: 'layer-name' }, make('b', { textContent: layerName(map.name) }), make('span', { textContent: size }));
+      const name = make(
+        'p',
+        { className: 'layer-name' },
+        make('b', { textContent: layerName(map.name) }),
+        make('span', { textContent: size }),
+      );
       return make('div', { className: 'layer' }, name, /** @type {HTMLElement} */ (this.#layers[layer]));
     });
     byId('map-list').replaceChildren(...rows);
@@ -195,7 +244,10 @@ export class Maps {
   #layer(map, layer) {
     const node = make('div', { className: 'layer-map', tabIndex: 0, role: 'application' });
     const tiles = map.density.length;
-    node.setAttribute('aria-label', `Crossbars of ${layerName(map.name)}, ${tiles} tiles: arrow keys move, Enter looks inside`);
+    node.setAttribute(
+      'aria-label',
+      `Crossbars of ${layerName(map.name)}, ${tiles} tiles: arrow keys move, Enter looks inside`,
+    );
     const under = (/** @type {MouseEvent} */ event) => {
       const box = node.getBoundingClientRect();
       const cell = cellOf(map, this.#maps());
@@ -207,7 +259,8 @@ export class Maps {
     node.addEventListener('pointerleave', () => this.#point(null));
     node.addEventListener('click', (event) => this.#choose(under(event)));
     node.addEventListener('focus', () => {
-      if (node.matches(':focus-visible')) this.#point(this.pinned?.layer === layer ? this.pinned : { layer, tile: 0 });
+      if (node.matches(':focus-visible'))
+        this.#point(this.pinned?.layer === layer ? this.pinned : { layer, tile: 0 });
     });
     node.addEventListener('blur', () => this.#point(null));
     node.addEventListener('keydown', (event) => this.#key(event, layer));
@@ -221,7 +274,14 @@ export class Maps {
     const tiles = map.density.length;
     const tile = this.#pointed?.layer === layer ? this.#pointed.tile : 0;
     /** @type {Record<string, number>} */
-    const moves = { ArrowLeft: tile - 1, ArrowRight: tile + 1, ArrowUp: tile - map.across, ArrowDown: tile + map.across, Home: 0, End: tiles - 1 };
+    const moves = {
+      ArrowLeft: tile - 1,
+      ArrowRight: tile + 1,
+      ArrowUp: tile - map.across,
+      ArrowDown: tile + map.across,
+      Home: 0,
+      End: tiles - 1,
+    };
     const to = moves[event.key];
     if (to !== undefined) {
       event.preventDefault();
@@ -252,7 +312,9 @@ export class Maps {
 
   #describe() {
     const place = this.#pointed ?? this.pinned;
-    byId('map-readout').textContent = place ? this.#words(place) : 'Point at a tile for its numbers; click to look inside.';
+    byId('map-readout').textContent = place
+      ? this.#words(place)
+      : 'Point at a tile for its numbers; click to look inside.';
   }
 
   /** @param {Place | null} place */

@@ -26,9 +26,19 @@ export function say(kind, { text, error = false, stays = false, actions = [] }) 
     });
     return button;
   });
-  const node = make('div', { className: error ? 'message error' : 'message' }, make('p', { textContent: text }), ...buttons);
+  const node = make(
+    'div',
+    { className: error ? 'message error' : 'message' },
+    make('p', { textContent: text }),
+    ...buttons,
+  );
   if (!stays) {
-    const close = make('button', { type: 'button', className: 'quiet', textContent: 'Close', ariaLabel: `Close the message: ${text}` });
+    const close = make('button', {
+      type: 'button',
+      className: 'quiet',
+      textContent: 'Close',
+      ariaLabel: `Close the message: ${text}`,
+    });
     close.addEventListener('click', () => unsay(kind));
     node.append(close);
   }

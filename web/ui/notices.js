@@ -52,7 +52,10 @@ function sayDropped(session) {
     return;
   }
   const waits = opened ? ' The training run waits as it was.' : '';
-  const layers = { label: linear ? 'Convolutions only' : 'Include fully connected layers', act: () => quietly(session.includeLinear(!linear)) };
+  const layers = {
+    label: linear ? 'Convolutions only' : 'Include fully connected layers',
+    act: () => quietly(session.includeLinear(!linear)),
+  };
   const back = { label: 'Back to the run', act: () => quietly(session.closeCheckpoint()) };
   say('dropped', {
     text: `Showing ${plain(dropped)}${linear ? ' with its fully connected layers' : ''}.${waits}`,

@@ -22,24 +22,33 @@ function accuracyWords({ dropped, shown, stages: own, trial, evaluation }) {
   const stages = shown?.stages ?? own;
   const done = stages.some((stage) => stage.kind === 'prune');
   const now = (done ? stages.at(-1)?.accuracy : trial?.accuracy) ?? null;
-  const before = (done ? stages[0]?.accuracy : evaluation?.accuracy ?? stages[0]?.accuracy) ?? null;
+  const before = (done ? stages[0]?.accuracy : (evaluation?.accuracy ?? stages[0]?.accuracy)) ?? null;
   const small = make('span', {}, before === null ? 'accuracy' : `accuracy, was ${percent(before)}`);
-  return [make('div', { className: 'kept' }, make('b', { textContent: now === null ? '–' : percent(now) }), small)];
+  return [
+    make('div', { className: 'kept' }, make('b', { textContent: now === null ? '–' : percent(now) }), small),
+  ];
 }
 
 /** @param {Session['state']} state @param {import('../types/types').View} view */
 function drawTotals(state, { preview }) {
   const total = (/** @type {'paper' | 'lossless'} */ model) =>
-    make('div', { className: model }, make('b', { textContent: times(preview.energy[model].improvement) }), make('span', { textContent: model }));
+    make(
+      'div',
+      { className: model },
+      make('b', { textContent: times(preview.energy[model].improvement) }),
+      make('span', { textContent: model }),
+    );
   byId('totals').replaceChildren(total('paper'), total('lossless'), ...accuracyWords(state));
   const { zeros, weights } = preview;
   const of = `${share(zeros, weights)} of ${weights.toLocaleString('en')} weights`;
   const { rule, strength } = state.choice;
-  byId('strength-note').textContent =
-    state.shown ? `${of} are zero.`
-    : !isPreviewed(state) ? `${of} are zero, and stay so while fine-tuning.`
-    : rule === 'budget' ? `Levels are chosen tile by tile to lose least; ${of} go.`
-    : `The smallest ${strength} % of each layer count as zero; tiles then lose ${of}.`;
+  byId('strength-note').textContent = state.shown
+    ? `${of} are zero.`
+    : !isPreviewed(state)
+      ? `${of} are zero, and stay so while fine-tuning.`
+      : rule === 'budget'
+        ? `Levels are chosen tile by tile to lose least; ${of} go.`
+        : `The smallest ${strength} % of each layer count as zero; tiles then lose ${of}.`;
 }
 
 /** @param {import('../types/types').View} view */
@@ -73,7 +82,10 @@ export function preview({ state }) {
     rows: () => {
       const { analysis, preview: previewed } = state.view ?? {};
       return (previewed?.histogram ?? []).map((tiles, level) => [
-        level, tiles, analysis?.histogram[level] ?? null, analysis?.almost_zero_histogram[level] ?? null,
+        level,
+        tiles,
+        analysis?.histogram[level] ?? null,
+        analysis?.almost_zero_histogram[level] ?? null,
       ]);
     },
     json: () => ({ analysis: state.view?.analysis, preview: state.view?.preview }),
@@ -86,7 +98,8 @@ export function preview({ state }) {
     rows: () => measured().map((p) => [p.step, p.pruning, p.improvement_paper, p.improvement_lossless]),
     json: measured,
   });
-  const place = (/** @type {HTMLElement} */ figure) => /** @type {HTMLElement} */ (figure.querySelector('.plot'));
+  const place = (/** @type {HTMLElement} */ figure) =>
+    /** @type {HTMLElement} */ (figure.querySelector('.plot'));
   return () => {
     const { view } = state;
     if (!view) return;
@@ -96,9 +109,14 @@ export function preview({ state }) {
     drawTotals(state, view);
     drawWords(view);
     if (state.dropped) {
-      const text = state.shown ? 'The run’s curves are drawn over this one’s in section 1.' : 'A dropped checkpoint has no steps: the numbers above are for it.';
+      const text = state.shown
+        ? 'The run’s curves are drawn over this one’s in section 1.'
+        : 'A dropped checkpoint has no steps: the numbers above are for it.';
       place(energy).replaceChildren(make('p', { className: 'empty', textContent: text }));
-    } else place(energy).replaceChildren(energyChart(state.history, { ...size, height: 165, pruned: prunedAt(state) }));
+    } else
+      place(energy).replaceChildren(
+        energyChart(state.history, { ...size, height: 165, pruned: prunedAt(state) }),
+      );
     followHistogram();
     followEnergy();
   };

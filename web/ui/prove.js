@@ -18,9 +18,18 @@ const many = (count) => count.toLocaleString('en');
 
 /** @param {string[]} head @param {(string | number)[][]} rows @param {string} caption */
 function table(head, rows, caption) {
-  const cells = (/** @type {(string | number)[]} */ row) => row.map((value, at) => (at === 0 ? make('th', { scope: 'row' }, String(value)) : make('td', {}, String(value))));
+  const cells = (/** @type {(string | number)[]} */ row) =>
+    row.map((value, at) =>
+      at === 0 ? make('th', { scope: 'row' }, String(value)) : make('td', {}, String(value)),
+    );
   const columns = head.map((text) => make('th', { scope: 'col', textContent: text }));
-  return make('table', {}, make('caption', { className: 'unseen', textContent: caption }), make('thead', {}, make('tr', {}, ...columns)), make('tbody', {}, ...rows.map((row) => make('tr', {}, ...cells(row)))));
+  return make(
+    'table',
+    {},
+    make('caption', { className: 'unseen', textContent: caption }),
+    make('thead', {}, make('tr', {}, ...columns)),
+    make('tbody', {}, ...rows.map((row) => make('tr', {}, ...cells(row)))),
+  );
 }
 
 export class Proof {
@@ -40,7 +49,8 @@ export class Proof {
     byId('prove').addEventListener('click', () => void this.#prove());
     byId('column').addEventListener('change', () => void this.#choose());
     document.addEventListener('crossdub:pinned', () => void this.#work());
-    for (const type of ['proof', 'opened', 'turn', 'change', 'running', 'progress', 'view']) session.addEventListener(type, () => this.draw());
+    for (const type of ['proof', 'opened', 'turn', 'change', 'running', 'progress', 'view'])
+      session.addEventListener(type, () => this.draw());
     session.addEventListener('proof', () => this.#wanted && void this.#work());
   }
 
@@ -59,7 +69,12 @@ export class Proof {
     const place = this.#pinned();
     if (!place || !this.#session.state.proof) return;
     const input = /** @type {HTMLInputElement} */ (byId('column'));
-    const there = await this.#api.column({ ...place, column: input.value === '' ? NaN : Number(input.value) }).then(() => true, () => false);
+    const there = await this.#api
+      .column({ ...place, column: input.value === '' ? NaN : Number(input.value) })
+      .then(
+        () => true,
+        () => false,
+      );
     input.setAttribute('aria-invalid', String(!there));
     if (there) await this.#work();
   }
@@ -103,22 +118,48 @@ export class Proof {
     if (!proof) return;
     this.#drawVerdict(proof);
     const rows = proof.layers.map((layer) => [
-      layerName(layer.name), many(layer.conversions), share(layer.saturated_conversions, layer.conversions), many(layer.mismatched_outputs),
+      layerName(layer.name),
+      many(layer.conversions),
+      share(layer.saturated_conversions, layer.conversions),
+      many(layer.mismatched_outputs),
     ]);
-    byId('proof-layers').replaceChildren(table(['Layer', 'Conversions', 'Saturated', 'Wrong outputs'], rows, 'What each layer’s converters did'));
+    byId('proof-layers').replaceChildren(
+      table(['Layer', 'Conversions', 'Saturated', 'Wrong outputs'], rows, 'What each layer’s converters did'),
+    );
     byId('by-hand').hidden = !this.#example;
     if (this.#example) this.#drawExample(this.#example);
   }
 
   /** @param {Simulation} proof */
-  #drawVerdict({ images, accuracy, digital_accuracy, quantized_accuracy, exact, saturated_conversions, conversions, note, hardware }) {
-    const number = (/** @type {number | null} */ value, /** @type {string} */ text) => make('div', {}, make('b', { textContent: value === null ? '–' : percent(value) }), make('span', { textContent: text }));
-    byId('proof-numbers').replaceChildren(number(digital_accuracy, 'digital'), number(quantized_accuracy, 'quantized'), number(accuracy, 'simulated'));
+  #drawVerdict({
+    images,
+    accuracy,
+    digital_accuracy,
+    quantized_accuracy,
+    exact,
+    saturated_conversions,
+    conversions,
+    note,
+    hardware,
+  }) {
+    const number = (/** @type {number | null} */ value, /** @type {string} */ text) =>
+      make(
+        'div',
+        {},
+        make('b', { textContent: value === null ? '–' : percent(value) }),
+        make('span', { textContent: text }),
+      );
+    byId('proof-numbers').replaceChildren(
+      number(digital_accuracy, 'digital'),
+      number(quantized_accuracy, 'quantized'),
+      number(accuracy, 'simulated'),
+    );
     const verdict = exact
       ? 'Exact: every output integer of every layer is the quantized network’s.'
       : `Not exact: ${share(saturated_conversions, conversions)} of ${many(conversions)} conversions had no code for their sum.`;
     const where = exact ? '' : ' Colour the crossbars by “Saturated” to see where.';
-    byId('proof-words').textContent = `${images} images at resolution ${hardware.resolution}, per ${hardware.per}. ${verdict}${where} ${note ?? ''}`;
+    byId('proof-words').textContent =
+      `${images} images at resolution ${hardware.resolution}, per ${hardware.per}. ${verdict}${where} ${note ?? ''}`;
     byId('proof-words').dataset.exact = String(exact);
   }
 
@@ -126,16 +167,32 @@ export class Proof {
   #drawExample({ layer, tile, column, output, inputs, weights, applied, conversions, result, expected }) {
     const { state } = this.#session;
     const { input_bits: bits = 8 } = state.proof?.hardware ?? {};
-    byId('by-hand-title').textContent = `${layerName(layer)}, tile ${tile}, column ${column} (output ${output})`;
+    byId('by-hand-title').textContent =
+      `${layerName(layer)}, tile ${tile}, column ${column} (output ${output})`;
     const active = weights.map((weight, row) => [weight, row]).filter(([weight]) => weight !== 0);
-    const cells = active.map(([weight = 0, row = 0]) => [inputs[0] + row, weight, applied[row] ?? 0, (applied[row] ?? 0).toString(2).padStart(bits, '0')]);
-    byId('by-hand-cells').replaceChildren(table(['Input', 'Weight', 'Value', 'Its bits'], cells, 'Rows with a weight'));
+    const cells = active.map(([weight = 0, row = 0]) => [
+      inputs[0] + row,
+      weight,
+      applied[row] ?? 0,
+      (applied[row] ?? 0).toString(2).padStart(bits, '0'),
+    ]);
+    byId('by-hand-cells').replaceChildren(
+      table(['Input', 'Weight', 'Value', 'Its bits'], cells, 'Rows with a weight'),
+    );
     const made = conversions.filter((conversion) => conversion.bits !== null);
     const rows = made.map(({ slice, polarity, chunk, sum, bits: resolution, code, saturated, weight }) => [
-      `bit ${slice}, ${polarity}`, chunk, sum, resolution ?? 0, saturated ? `${code} (saturated)` : code, weight,
+      `bit ${slice}, ${polarity}`,
+      chunk,
+      sum,
+      resolution ?? 0,
+      saturated ? `${code} (saturated)` : code,
+      weight,
     ]);
-    byId('by-hand-codes').replaceChildren(table(['Cells', 'Input bit', 'Sum', 'Bits', 'Code', 'Counts'], rows, 'Conversions of the column'));
+    byId('by-hand-codes').replaceChildren(
+      table(['Cells', 'Input bit', 'Sum', 'Bits', 'Code', 'Counts'], rows, 'Conversions of the column'),
+    );
     const right = result === expected;
-    byId('by-hand-sum').textContent = `The codes, each times what it counts, add up to ${result}; the product is ${expected}${right ? ': nothing is lost.' : `: ${Math.abs(expected - result)} is lost.`}`;
+    byId('by-hand-sum').textContent =
+      `The codes, each times what it counts, add up to ${result}; the product is ${expected}${right ? ': nothing is lost.' : `: ${Math.abs(expected - result)} is lost.`}`;
   }
 }

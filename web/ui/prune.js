@@ -47,16 +47,24 @@ export class PrunePanel {
     });
     byId('prune').addEventListener('click', () => quietly(api.prune()));
     byId('undo').addEventListener('click', () => quietly(api.undo()));
-    byId('finetune').addEventListener('click', () => quietly(api.finetune({ epochs: /** @type {number} */ (this.#epochs()) })));
-    for (const type of ['opened', 'change', 'choice', 'running', 'turn', 'report', 'view', 'progress']) session.addEventListener(type, () => this.follow());
-    for (const type of ['view', 'running', 'turn', 'change']) session.addEventListener(type, () => this.#tryOutLater());
+    byId('finetune').addEventListener('click', () =>
+      quietly(api.finetune({ epochs: /** @type {number} */ (this.#epochs()) })),
+    );
+    for (const type of ['opened', 'change', 'choice', 'running', 'turn', 'report', 'view', 'progress'])
+      session.addEventListener(type, () => this.follow());
+    for (const type of ['view', 'running', 'turn', 'change'])
+      session.addEventListener(type, () => this.#tryOutLater());
   }
 
   /** @param {PruneChoice['rule']} rule */
   async #choose(rule) {
     // The last target may be out of reach for these weights: a budget that saves nothing never is, and the slider goes on from there.
-    const unreached = (/** @type {import('../api/errors.js').CrossdubError} */ refused) => (refused.field === 'target' ? this.#api.set({ rule, target: 1 }) : undefined);
-    await this.#api.set({ rule }).catch(unreached).catch(() => undefined);
+    const unreached = (/** @type {import('../api/errors.js').CrossdubError} */ refused) =>
+      refused.field === 'target' ? this.#api.set({ rule, target: 1 }) : undefined;
+    await this.#api
+      .set({ rule })
+      .catch(unreached)
+      .catch(() => undefined);
     this.follow();
   }
 
@@ -68,7 +76,8 @@ export class PrunePanel {
   /** A slider is faster than the previews: only the latest value counts. */
   async #slide() {
     const position = this.#slider.valueAsNumber;
-    this.#next = this.#session.state.choice.rule === 'budget' ? { target: targetAt(position) } : { strength: position };
+    this.#next =
+      this.#session.state.choice.rule === 'budget' ? { target: targetAt(position) } : { strength: position };
     this.#show({ ...this.#session.state.choice, ...this.#next });
     if (this.#drawing) return;
     this.#drawing = true;
@@ -104,19 +113,27 @@ export class PrunePanel {
     const { state } = this.#session;
     const { choice } = state;
     const stage = stageNow(state);
-    const chosen = /** @type {HTMLInputElement | null} */ (document.querySelector(`#rule input[value="${choice.rule}"]`));
+    const chosen = /** @type {HTMLInputElement | null} */ (
+      document.querySelector(`#rule input[value="${choice.rule}"]`)
+    );
     if (chosen) chosen.checked = true;
     byId('rule').title = RULES[choice.rule];
     if (!this.#drawing) {
       const budget = choice.rule === 'budget';
-      Object.assign(this.#slider, { min: '0', max: String(budget ? TARGET_STEPS : MAX_STRENGTH), step: budget ? '1' : '0.1' });
+      Object.assign(this.#slider, {
+        min: '0',
+        max: String(budget ? TARGET_STEPS : MAX_STRENGTH),
+        step: budget ? '1' : '0.1',
+      });
       this.#slider.value = String(budget ? positionOf(choice.target) : choice.strength);
       this.#show(choice);
     }
     const pruned = stage !== 'train' && !state.dropped;
     byId('choose-pruning').hidden = pruned || state.shown !== null;
     byId('pruning-buttons').hidden = Boolean(state.dropped);
-    const disable = (/** @type {string} */ id, /** @type {boolean} */ disabled) => (/** @type {HTMLButtonElement} */ (byId(id)).disabled = disabled);
+    const disable = (/** @type {string} */ id, /** @type {boolean} */ disabled) => {
+      /** @type {HTMLButtonElement} */ (byId(id)).disabled = disabled;
+    };
     disable('prune', !state.opened || pruned || stepsTaken(state) === 0);
     disable('finetune', !pruned || state.running);
     disable('undo', !pruned);
@@ -131,10 +148,21 @@ export class PrunePanel {
     const table = byId('stages');
     table.hidden = stages.length < 2;
     if (table.hidden) return;
-    const head = ['Stage', 'Accuracy', 'Paper', 'Lossless'].map((text) => make('th', { scope: 'col', textContent: text }));
+    const head = ['Stage', 'Accuracy', 'Paper', 'Lossless'].map((text) =>
+      make('th', { scope: 'col', textContent: text }),
+    );
     const rows = stages.map(({ kind, accuracy, energy }) => {
-      const cells = [accuracy === null ? '–' : percent(accuracy), times(energy.paper.improvement), times(energy.lossless.improvement)];
-      return make('tr', {}, make('th', { scope: 'row', textContent: KINDS[kind] }), ...cells.map((textContent) => make('td', { textContent })));
+      const cells = [
+        accuracy === null ? '–' : percent(accuracy),
+        times(energy.paper.improvement),
+        times(energy.lossless.improvement),
+      ];
+      return make(
+        'tr',
+        {},
+        make('th', { scope: 'row', textContent: KINDS[kind] }),
+        ...cells.map((textContent) => make('td', { textContent })),
+      );
     });
     const caption = make('caption', { className: 'unseen', textContent: 'Stages of this run' });
     table.replaceChildren(caption, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...rows));

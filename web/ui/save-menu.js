@@ -22,11 +22,18 @@ export function saveMenu(api, session) {
     const { dropped } = session.state;
     return dropped ? dropped.replace(/\.\w+$/, '') : `crossdub-step-${stepsTaken(session.state)}`;
   };
-  const binary = (/** @type {Uint8Array} */ bytes) => new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]);
+  const binary = (/** @type {Uint8Array} */ bytes) =>
+    new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]);
   // A dropped checkpoint's weights are saved as the pruning that is previewed would leave them.
-  item('save-weights', async () => [binary(await api.weights()), `${stem()}${session.state.dropped ? '-pruned' : ''}.safetensors`]);
+  item('save-weights', async () => [
+    binary(await api.weights()),
+    `${stem()}${session.state.dropped ? '-pruned' : ''}.safetensors`,
+  ]);
   item('save-masks', async () => [binary(await api.masks()), `${stem()}-masks.safetensors`]);
-  item('save-plan', async () => [new Blob([await api.adcPlan()], { type: 'text/csv' }), `${stem()}-adc-plan.csv`]);
+  item('save-plan', async () => [
+    new Blob([await api.adcPlan()], { type: 'text/csv' }),
+    `${stem()}-adc-plan.csv`,
+  ]);
   item('save-report', async () => {
     const report = await api.report();
     // Of a checkpoint as `crossdub analyze --json` prints it: the run that waits is another network.

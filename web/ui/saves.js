@@ -16,22 +16,56 @@ export function saves({ state }) {
   if (!published) return () => undefined;
   const follow = addTools(figure, 'What the published runs save', {
     name: 'what-it-saves',
-    columns: ['data set', 'tile', 'method', 'mark', 'accuracy', 'clean accuracy', 'zeros', 'weights', ...published.models.map(({ model, unit }) => `${model} (${unit})`)],
-    rows: () => published.runs.map((run) => [
-      run.dataset, run.tile, run.method, KINDS[run.kind], run.accuracy, run.clean_accuracy, run.zeros, run.weights, ...run.improvement,
-    ]),
+    columns: [
+      'data set',
+      'tile',
+      'method',
+      'mark',
+      'accuracy',
+      'clean accuracy',
+      'zeros',
+      'weights',
+      ...published.models.map(({ model, unit }) => `${model} (${unit})`),
+    ],
+    rows: () =>
+      published.runs.map((run) => [
+        run.dataset,
+        run.tile,
+        run.method,
+        KINDS[run.kind],
+        run.accuracy,
+        run.clean_accuracy,
+        run.zeros,
+        run.weights,
+        ...run.improvement,
+      ]),
     json: () => published,
     picture: false,
   });
   return () => {
     const tile = state.hardware?.tile ?? 0;
-    const own = published.rankings.filter((ranking) => ranking.dataset === 'CIFAR-10' && ranking.tile === tile);
-    const known = own.length > 0 ? own : published.rankings.filter((ranking) => ranking.dataset === 'CIFAR-10' && ranking.tile === 32);
-    const rows = known.filter(({ model }) => TOLD.includes(model)).map(({ model, methods }) => {
-      const order = methods.map(({ method, improvement, accuracy }) => `${method} ${improvement.toFixed(2)}× (${accuracy.toFixed(1)} %)`).join(', ');
-      return make('p', { className: 'explain' }, make('b', { textContent: `By ${model}: ` }), `${order}.`);
+    const own = published.rankings.filter(
+      (ranking) => ranking.dataset === 'CIFAR-10' && ranking.tile === tile,
+    );
+    const known =
+      own.length > 0
+        ? own
+        : published.rankings.filter((ranking) => ranking.dataset === 'CIFAR-10' && ranking.tile === 32);
+    const rows = known
+      .filter(({ model }) => TOLD.includes(model))
+      .map(({ model, methods }) => {
+        const order = methods
+          .map(
+            ({ method, improvement, accuracy }) =>
+              `${method} ${improvement.toFixed(2)}× (${accuracy.toFixed(1)} %)`,
+          )
+          .join(', ');
+        return make('p', { className: 'explain' }, make('b', { textContent: `By ${model}: ` }), `${order}.`);
+      });
+    const note = make('p', {
+      className: 'note',
+      textContent: `CIFAR-10, ${known[0]?.tile ?? 32} rows; each method’s best run within one point of the clean network; the whole table is under Data.`,
     });
-    const note = make('p', { className: 'note', textContent: `CIFAR-10, ${known[0]?.tile ?? 32} rows; each method’s best run within one point of the clean network; the whole table is under Data.` });
     byId('saves-words').replaceChildren(note, ...rows);
     follow();
   };

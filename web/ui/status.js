@@ -15,12 +15,17 @@ function device({ opened, spec, webgpu }) {
   if (opened.device === 'webgpu') return `WebGPU: ${opened.adapter || webgpu.adapter}`;
   // Why it is not the GPU, where nobody asked for the CPU.
   const why =
-    spec?.device !== 'auto' ? ''
-    : webgpu.state === 'none' ? ' (this browser offers no WebGPU)'
-    : webgpu.software ? ' (WebGPU here is a slower software adapter)'
-    : webgpu.state === 'failed' ? ' (WebGPU failed)'
-    : webgpu.state === 'loading' ? ' (WebGPU is being loaded)'
-    : '';
+    spec?.device !== 'auto'
+      ? ''
+      : webgpu.state === 'none'
+        ? ' (this browser offers no WebGPU)'
+        : webgpu.software
+          ? ' (WebGPU here is a slower software adapter)'
+          : webgpu.state === 'failed'
+            ? ' (WebGPU failed)'
+            : webgpu.state === 'loading'
+              ? ' (WebGPU is being loaded)'
+              : '';
   return (opened.adapter || 'CPU') + why;
 }
 
@@ -28,7 +33,8 @@ function device({ opened, spec, webgpu }) {
 function parts(state) {
   const { opened, progress, position, running, busy, stages } = state;
   if (busy) return [['', busy]];
-  if (!opened || !position) return [['', state.spec?.data === 'cifar10' ? 'Waiting for data.' : 'There is no run.']];
+  if (!opened || !position)
+    return [['', state.spec?.data === 'cifar10' ? 'Waiting for data.' : 'There is no run.']];
   const list = [['on', device(state)]];
   const compiling = opened.device === 'webgpu' && running && !progress;
   if (compiling) list.push(['', 'The first step compiles the shaders: this may take a while.']);
@@ -38,9 +44,13 @@ function parts(state) {
   else {
     const epochs = Math.round(total_steps / steps_per_epoch);
     const epoch = Math.min(epochs, Math.floor(step / steps_per_epoch) + 1);
-    list.push([tuning ? 'fine-tuning step' : 'step', `${step} of ${total_steps}`], ['epoch', `${epoch} of ${epochs}`]);
+    list.push(
+      [tuning ? 'fine-tuning step' : 'step', `${step} of ${total_steps}`],
+      ['epoch', `${epoch} of ${epochs}`],
+    );
   }
-  if (progress?.images_per_second) list.push(['images a second', String(Math.round(progress.images_per_second * 10) / 10)]);
+  if (progress?.images_per_second)
+    list.push(['images a second', String(Math.round(progress.images_per_second * 10) / 10)]);
   if (finished) list.push(['', tuning ? 'Fine-tuning is complete.' : 'Training is complete.']);
   else if (running && progress?.seconds_left) list.push(['left', `about ${duration(progress.seconds_left)}`]);
   else if (!running && step > 0) list.push(['', 'Paused.']);
@@ -51,7 +61,10 @@ function parts(state) {
 export function drawStatus({ state }) {
   const items = parts(state).map(([name = '', value = '']) => {
     if (name === '') return make('span', {}, make('b', { textContent: value }));
-    const words = name === 'images a second' || name === 'left' ? [make('b', { textContent: value }), ` ${name}`] : [`${name} `, make('b', { textContent: value })];
+    const words =
+      name === 'images a second' || name === 'left'
+        ? [make('b', { textContent: value }), ` ${name}`]
+        : [`${name} `, make('b', { textContent: value })];
     return make('span', {}, ...words);
   });
   byId('status').replaceChildren(...items);

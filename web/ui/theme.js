@@ -29,7 +29,10 @@ const DASHES = ['', '7,3', '2,3', '9,3,2,3', '4,2', '1,4'];
 export function lines() {
   const style = getComputedStyle(document.documentElement);
   const names = ['training', 'run-1', 'run-2', 'run-3', 'run-4', 'run-5'];
-  return names.map((name, at) => ({ colour: style.getPropertyValue(`--${name}`).trim(), dash: DASHES[at] ?? '' }));
+  return names.map((name, at) => ({
+    colour: style.getPropertyValue(`--${name}`).trim(),
+    dash: DASHES[at] ?? '',
+  }));
 }
 
 /** @param {() => void} redraw */

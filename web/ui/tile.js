@@ -48,7 +48,12 @@ export class Tile {
     if (!detail) return [];
     return detail.hoyer.map((hoyer, column) => {
       const kept = detail.kept.subarray(column * detail.rows, (column + 1) * detail.rows);
-      return [detail.first_output + column, hoyer, detail.counted[column] ?? null, kept.reduce((sum, one) => sum + one, 0)];
+      return [
+        detail.first_output + column,
+        hoyer,
+        detail.counted[column] ?? null,
+        kept.reduce((sum, one) => sum + one, 0),
+      ];
     });
   }
 
@@ -82,7 +87,9 @@ export class Tile {
     byId('tile-title').textContent = 'One tile';
     byId('tile-facts').textContent = '';
     const text = 'A report holds no weights: open the run’s weights.safetensors to look inside.';
-    document.querySelector('.tile-plot')?.replaceChildren(make('p', { className: 'empty', textContent: text }));
+    document
+      .querySelector('.tile-plot')
+      ?.replaceChildren(make('p', { className: 'empty', textContent: text }));
   }
 
   draw() {
@@ -92,14 +99,26 @@ export class Tile {
     const { rows, columns, first_input, level, kept } = detail;
     const remaining = kept.reduce((sum, one) => sum + one, 0);
     byId('tile-title').textContent = `Inside ${layerName(detail.layer)}, tile ${detail.tile}`;
-    byId('tile-facts').textContent = `${this.#previewed() ? 'if pruned now' : 'pruned'}, level ${level}: ${remaining} of ${rows * columns} stay`;
+    byId('tile-facts').textContent =
+      `${this.#previewed() ? 'if pruned now' : 'pruned'}, level ${level}: ${remaining} of ${rows * columns} stay`;
     const place = /** @type {HTMLElement} */ (document.querySelector('.tile-plot'));
     const part = (/** @type {string} */ text) => make('p', { className: 'part', textContent: text });
-    const cells = make('div', {}, part(`inputs ${first_input}–${first_input + rows - 1} ↓, outputs →`), tileCells(detail, { side: SIDE, theme: colours }), keys(colours));
+    const cells = make(
+      'div',
+      {},
+      part(`inputs ${first_input}–${first_input + rows - 1} ↓, outputs →`),
+      tileCells(detail, { side: SIDE, theme: colours }),
+      keys(colours),
+    );
     const beside = place.clientWidth - SIDE - 20;
     const width = beside >= 220 ? beside : Math.max(220, place.clientWidth);
     const chart = columnsChart(detail, { width, height: SIDE + 22, theme: colours });
-    const bars = make('div', { className: 'columns' }, part('effective active rows; dots: above tolerance'), chart);
+    const bars = make(
+      'div',
+      { className: 'columns' },
+      part('effective active rows; dots: above tolerance'),
+      chart,
+    );
     place.replaceChildren(cells, bars);
     this.#follow();
   }
@@ -114,7 +133,13 @@ function keys(colours) {
   };
   const dot = make('i');
   dot.style.cssText = `display:inline-block;width:4px;height:4px;margin:0 5px 3px 2px;background:${colours.soft}`;
-  const row = make('p', { className: 'part' }, swatch(colours.positive, 'positive'), swatch(colours.negative, 'negative'), make('span', {}, dot, 'pruned'));
+  const row = make(
+    'p',
+    { className: 'part' },
+    swatch(colours.positive, 'positive'),
+    swatch(colours.negative, 'negative'),
+    make('span', {}, dot, 'pruned'),
+  );
   row.style.cssText = 'display:flex;gap:12px;margin:5px 0 0';
   return row;
 }

@@ -13,8 +13,20 @@ import { sample } from './runs.js';
 
 const CHARTS = [
   { id: 'loss', title: 'Loss', height: 205, chart: lossChart, value: (/** @type {Point} */ p) => p.loss },
-  { id: 'accuracy', title: 'Accuracy', height: 160, chart: accuracyChart, value: (/** @type {Point} */ p) => p.accuracy },
-  { id: 'regularizer', title: 'Regularizer', height: 150, chart: regularizerChart, value: (/** @type {Point} */ p) => p.regularizer },
+  {
+    id: 'accuracy',
+    title: 'Accuracy',
+    height: 160,
+    chart: accuracyChart,
+    value: (/** @type {Point} */ p) => p.accuracy,
+  },
+  {
+    id: 'regularizer',
+    title: 'Regularizer',
+    height: 150,
+    chart: regularizerChart,
+    value: (/** @type {Point} */ p) => p.regularizer,
+  },
 ];
 
 /** What the regularizer's value is, by its kind. */
@@ -41,7 +53,9 @@ function drawLegend(others) {
   if (legend.hidden) return;
   const { colour = '', dash = '' } = lines()[0] ?? {};
   const entries = [{ name: 'this run', colour, dash }, ...others];
-  legend.replaceChildren(...entries.map((entry) => make('span', {}, sample(entry.colour, entry.dash, 2), entry.name)));
+  legend.replaceChildren(
+    ...entries.map((entry) => make('span', {}, sample(entry.colour, entry.dash, 2), entry.name)),
+  );
 }
 
 /**
@@ -62,8 +76,15 @@ export function trends({ state, runs }) {
       json: () => entries().map((point) => ({ step: point.step, [id]: value(point) })),
     });
     return (/** @type {import('../types/messages').OtherCurve[]} */ others) => {
-      const size = { width: Math.max(240, place.clientWidth), height, theme: theme(), pruned: prunedAt(state) };
-      place.replaceChildren(chart(state.history, size, others, embedding() === 'all' ? 'No step yet' : 'Press Start to train'));
+      const size = {
+        width: Math.max(240, place.clientWidth),
+        height,
+        theme: theme(),
+        pruned: prunedAt(state),
+      };
+      place.replaceChildren(
+        chart(state.history, size, others, embedding() === 'all' ? 'No step yet' : 'Press Start to train'),
+      );
       follow();
     };
   });

@@ -19,7 +19,10 @@ const LONGEST_NAME = 72;
  * @param {string} name
  */
 export function plain(name) {
-  const seen = name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (hidden) => `\\u{${(hidden.codePointAt(0) ?? 0).toString(16)}}`);
+  const seen = name.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (hidden) => `\\u{${(hidden.codePointAt(0) ?? 0).toString(16)}}`,
+  );
   const characters = [...seen];
   if (characters.length <= LONGEST_NAME) return seen;
   const half = Math.floor(LONGEST_NAME / 2);

@@ -10,7 +10,8 @@
 export async function chooseDevice(choice, gpu, busy) {
   if (choice === 'cpu' || !gpu) return { device: 'cpu', fallback: '' };
   // Nobody waits for a GPU that was not asked for, and a software adapter is slower than the CPU module.
-  if (choice === 'auto') return { device: gpu.module && !gpu.state.software ? 'webgpu' : 'cpu', fallback: '' };
+  if (choice === 'auto')
+    return { device: gpu.module && !gpu.state.software ? 'webgpu' : 'cpu', fallback: '' };
   busy('Loading and checking the WebGPU module: its first use compiles shaders, which may take a while.');
   await gpu.load();
   if (gpu.module) return { device: 'webgpu', fallback: '' };

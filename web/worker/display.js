@@ -87,7 +87,8 @@ export class Display {
       await this.#view(this.choice);
     } catch (thrown) {
       const { message, field } = asFailure(thrown);
-      if (field === undefined || !isChoiceField(field) || this.choice.rule === DEFAULT_CHOICE.rule) throw thrown;
+      if (field === undefined || !isChoiceField(field) || this.choice.rule === DEFAULT_CHOICE.rule)
+        throw thrown;
       this.choice = DEFAULT_CHOICE;
       const why = `${message}. What is shown is pruned by the exact rule at strength ${DEFAULT_CHOICE.strength} % instead.`;
       this.#tell({ type: 'choice', choice: this.choice, why });
@@ -98,7 +99,8 @@ export class Display {
   /** @param {PruneChoice} choice */
   async #view(choice) {
     const { dropped } = this;
-    if (dropped) this.#tell({ type: 'view', view: dropped.checkpoint.view(choice), choice, step: 0, dropped: true });
+    if (dropped)
+      this.#tell({ type: 'view', view: dropped.checkpoint.view(choice), choice, step: 0, dropped: true });
     else await this.#run()?.view(choice);
   }
 

@@ -44,7 +44,10 @@ export class Dropped {
 
   /** @param {string} name @param {import('../types/types').Report} report @param {HardwareSpec} hardware */
   static ofReport(name, report, hardware) {
-    return new Dropped(name, null, new ShownReport(report, hardware), hardware, { linear: false, both: false });
+    return new Dropped(name, null, new ShownReport(report, hardware), hardware, {
+      linear: false,
+      both: false,
+    });
   }
 
   /** Why nothing can be computed with its network. */

@@ -20,7 +20,8 @@ export function kindOfAll(names) {
   if (names.length > 0 && names.every((name) => DATA.test(name))) return 'data';
   if (names.length === 1 && names.every((name) => CHECKPOINT.test(name))) return 'checkpoint';
   if (names.length > 0 && names.every((name) => REPORT.test(name))) return 'report';
-  const known = 'CIFAR-10 as .bin or .tar.gz files, one checkpoint as .safetensors, .pt or .pth, or reports as .json';
+  const known =
+    'CIFAR-10 as .bin or .tar.gz files, one checkpoint as .safetensors, .pt or .pth, or reports as .json';
   throw { message: `opening ${names.join(', ') || 'nothing'}: this page takes ${known}` };
 }
 
@@ -29,7 +30,8 @@ export function kindOfAll(names) {
  * @returns {Promise<NamedBytes>}
  */
 export async function read(file) {
-  if (file.size > LARGEST) throw { message: `reading ${file.name}: it is too large for the browser (over 1.5 GB)` };
+  if (file.size > LARGEST)
+    throw { message: `reading ${file.name}: it is too large for the browser (over 1.5 GB)` };
   return { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) };
 }
 
@@ -75,7 +77,8 @@ export class DataFiles {
     return Promise.all(
       NAMES.map(async (name) => {
         const answer = await fetch(address(name));
-        if (!isBinary(answer)) throw { message: `reading CIFAR-10 (${name}): the file is not beside the page` };
+        if (!isBinary(answer))
+          throw { message: `reading CIFAR-10 (${name}): the file is not beside the page` };
         return { name, bytes: new Uint8Array(await answer.arrayBuffer()) };
       }),
     );

@@ -43,7 +43,8 @@ export class Holder {
 
   /** The run; thrown when there is none. */
   held() {
-    if (!this.run) throw { message: 'there is no run: CIFAR-10 was asked for, and its files are not here yet' };
+    if (!this.run)
+      throw { message: 'there is no run: CIFAR-10 was asked for, and its files are not here yet' };
     return this.run;
   }
 
@@ -68,7 +69,9 @@ export class Holder {
   /** @param {Saved & { spec: RunSpec, hardware: HardwareSpec }} saved @param {RunSpec['device']} [device] */
   async resume(saved, device = saved.spec.device) {
     const files = await this.#files(saved.spec.data);
-    await this.#adopt(device, saved.hardware, (module) => module.Trainer.resume(saved.bytes, saved.hardware, files, saved.earlier ?? null));
+    await this.#adopt(device, saved.hardware, (module) =>
+      module.Trainer.resume(saved.bytes, saved.hardware, files, saved.earlier ?? null),
+    );
   }
 
   /**
@@ -91,7 +94,9 @@ export class Holder {
       const fallback = `WebGPU failed (${failure.message}). Training goes on with the CPU, ${saved ? 'from the last checkpoint' : 'from the beginning'}.`;
       const files = await this.#files(spec.data);
       await this.#adoptOn('cpu', fallback, hardware, (module) =>
-        saved ? module.Trainer.resume(saved.bytes, hardware, files, saved.earlier) : module.Trainer.open(spec, hardware, files),
+        saved
+          ? module.Trainer.resume(saved.bytes, hardware, files, saved.earlier)
+          : module.Trainer.open(spec, hardware, files),
       );
       return true;
     } catch (again) {
@@ -102,7 +107,9 @@ export class Holder {
 
   /** @param {RunSpec['device']} choice @param {HardwareSpec} hardware @param {(module: Crossdub) => Promise<Trainer>} make */
   async #adopt(choice, hardware, make) {
-    const { device, fallback } = await this.#modules().choose(choice, (what) => this.#tell({ type: 'busy', what }));
+    const { device, fallback } = await this.#modules().choose(choice, (what) =>
+      this.#tell({ type: 'busy', what }),
+    );
     await this.#adoptOn(device, fallback, hardware, make);
   }
 

@@ -41,7 +41,11 @@ export class Lab {
       if (run.stepNumber > 0) run.report();
     },
   });
-  #display = new Display({ run: () => this.#run, held: () => this.#held(), tell: (event) => this.#tell(event) });
+  #display = new Display({
+    run: () => this.#run,
+    held: () => this.#held(),
+    tell: (event) => this.#tell(event),
+  });
   #loop = new Loop({
     step: () => this.#queue.run(() => this.#held().step()),
     view: () => this.#queue.run(() => this.#display.view()),
@@ -67,7 +71,12 @@ export class Lab {
       broken: (device, thrown) => (device === 'cpu' || this.#holder.usesGpu) && this.#queue.breakOff(thrown),
     });
     const { cpu } = this.#modules;
-    return { ...cpu.defaults(), version: cpu.version(), published: cpu.published(), converters: cpu.converters() };
+    return {
+      ...cpu.defaults(),
+      version: cpu.version(),
+      published: cpu.published(),
+      converters: cpu.converters(),
+    };
   }
 
   /**
@@ -169,7 +178,9 @@ export class Lab {
 
   /** Energy of an inference by every model, of what is shown. */
   async inference() {
-    const inference = await this.#attempt(() => this.#queue.run(() => this.#display.shown().inference(this.#display.choice)));
+    const inference = await this.#attempt(() =>
+      this.#queue.run(() => this.#display.shown().inference(this.#display.choice)),
+    );
     if (inference) this.#tell({ type: 'inference', inference });
     return inference;
   }
@@ -261,7 +272,13 @@ export class Lab {
       if (kind === 'report') {
         const read = await Promise.all(files.map(readReport));
         const reports = read.map((report, at) => ({ name: files[at]?.name ?? '', report }));
-        return { kind, reports, linear: false, both: false, shown: await this.#showReport(reports, hardware) };
+        return {
+          kind,
+          reports,
+          linear: false,
+          both: false,
+          shown: await this.#showReport(reports, hardware),
+        };
       }
       if (kind === 'data') await this.#loadData(await Promise.all(files.map(read)), spec, hardware, choice);
       else if (files[0]) await this.#loadCheckpoint(files[0], hardware, linear);

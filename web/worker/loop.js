@@ -59,7 +59,14 @@ export class Loop {
    */
   reset(gpu, step) {
     this.#gpu = gpu;
-    this.#last = { view: 0, report: 0, save: performance.now(), saveStep: step, evaluateStep: step, evaluate: 0 };
+    this.#last = {
+      view: 0,
+      report: 0,
+      save: performance.now(),
+      saveStep: step,
+      evaluateStep: step,
+      evaluate: 0,
+    };
     this.#cost = { view: 0, evaluate: 0 };
   }
 

@@ -8,36 +8,59 @@ const LARGEST = 200 * 2 ** 20;
 const isNumber = (/** @type {unknown} */ value) => typeof value === 'number' && Number.isFinite(value);
 const isText = (/** @type {unknown} */ value) => typeof value === 'string';
 
-const isPercentOrNull = (/** @type {unknown} */ value) => value === null || (isNumber(value) && Number(value) >= 0 && Number(value) <= 100);
+const isPercentOrNull = (/** @type {unknown} */ value) =>
+  value === null || (isNumber(value) && Number(value) >= 0 && Number(value) <= 100);
 /** An energy divided by a smaller one; no converter has a million times the bits of another. */
-const isImprovementOrNull = (/** @type {unknown} */ value) => value === null || (isNumber(value) && Number(value) > 0 && Number(value) < 1e6);
+const isImprovementOrNull = (/** @type {unknown} */ value) =>
+  value === null || (isNumber(value) && Number(value) > 0 && Number(value) < 1e6);
 const isCount = (/** @type {unknown} */ value) => Number.isSafeInteger(value) && Number(value) >= 0;
 
 /** @param {any} entry */
 const isEntry = (entry) =>
-  isCount(entry?.step) && [entry.loss, entry.regularizer].every(isNumber) && isPercentOrNull(entry.accuracy) &&
+  isCount(entry?.step) &&
+  [entry.loss, entry.regularizer].every(isNumber) &&
+  isPercentOrNull(entry.accuracy) &&
   [entry.improvement_paper, entry.improvement_lossless].every(isImprovementOrNull);
 
 /** @param {any} energy */
-const isEnergy = (energy) => ['paper', 'lossless'].every((model) => isImprovementOrNull(energy?.[model]?.improvement ?? null) && energy?.[model] !== undefined);
+const isEnergy = (energy) =>
+  ['paper', 'lossless'].every(
+    (model) => isImprovementOrNull(energy?.[model]?.improvement ?? null) && energy?.[model] !== undefined,
+  );
 
 /** @param {any} stage */
-const isStage = (stage) => ['train', 'prune', 'finetune'].includes(stage?.kind) && isPercentOrNull(stage.accuracy) && isEnergy(stage.energy);
+const isStage = (stage) =>
+  ['train', 'prune', 'finetune'].includes(stage?.kind) &&
+  isPercentOrNull(stage.accuracy) &&
+  isEnergy(stage.energy);
 
 /** Of each layer's tiles; a recorded run may hold some of them. */
 export const PER_TILE = ['density', 'imbalance', 'level', 'bits_paper', 'bits_lossless'];
 
 /** @param {any} map */
 const isMap = (map) =>
-  isText(map?.name) && isCount(map.across) && isCount(map.down) &&
-  PER_TILE.filter((key) => map[key] !== undefined).every((key) => Array.isArray(map[key]) && map[key].length === map.across * map.down && map[key].every(isNumber));
+  isText(map?.name) &&
+  isCount(map.across) &&
+  isCount(map.down) &&
+  PER_TILE.filter((key) => map[key] !== undefined).every(
+    (key) => Array.isArray(map[key]) && map[key].length === map.across * map.down && map[key].every(isNumber),
+  );
 
 /**
  * What the page reads of a report, and of what kind it must be.
  * @type {[string, (report: any) => unknown][]}
  */
 const PARTS = [
-  ['spec', ({ spec }) => isText(spec?.data) && isText(spec.plan) && isText(spec.model) && isText(spec.regularizer) && isNumber(spec.lambda) && isNumber(spec.seed)],
+  [
+    'spec',
+    ({ spec }) =>
+      isText(spec?.data) &&
+      isText(spec.plan) &&
+      isText(spec.model) &&
+      isText(spec.regularizer) &&
+      isNumber(spec.lambda) &&
+      isNumber(spec.seed),
+  ],
   ['hardware', ({ hardware }) => isNumber(hardware?.tile)],
   ['training', ({ training }) => isCount(training?.step) && isPercentOrNull(training.accuracy)],
   ['training.history', ({ training }) => Array.isArray(training.history) && training.history.every(isEntry)],

@@ -35,7 +35,15 @@ export class Run {
     const { training, stages = [] } = this.trainer.report();
     const { spec, hardware, device } = this;
     const { history } = training;
-    return { spec, hardware, device, adapter: this.trainer.adapter(), position: this.trainer.position(), history, stages };
+    return {
+      spec,
+      hardware,
+      device,
+      adapter: this.trainer.adapter(),
+      position: this.trainer.position(),
+      history,
+      stages,
+    };
   }
 
   /** @param {HardwareSpec} hardware */
@@ -54,7 +62,13 @@ export class Run {
   /** @param {PruneChoice} choice */
   async view(choice) {
     await this.trainer.refresh();
-    this.#tell({ type: 'view', view: this.trainer.view(choice), choice, step: this.stepNumber, dropped: false });
+    this.#tell({
+      type: 'view',
+      view: this.trainer.view(choice),
+      choice,
+      step: this.stepNumber,
+      dropped: false,
+    });
   }
 
   /** @param {number} images */

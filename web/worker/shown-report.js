@@ -9,7 +9,12 @@ import { PER_TILE } from './report-file.js';
 const FREE = ['adc', 'resolution', 'per'];
 
 /** @param {HardwareSpec} hardware */
-const mapping = (hardware) => JSON.stringify(Object.entries(hardware).filter(([name]) => !FREE.includes(name)).sort());
+const mapping = (hardware) =>
+  JSON.stringify(
+    Object.entries(hardware)
+      .filter(([name]) => !FREE.includes(name))
+      .sort(),
+  );
 
 const refuse = () => {
   throw { message: 'a report holds no weights: open the run’s weights.safetensors for that' };

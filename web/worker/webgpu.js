@@ -31,7 +31,8 @@ async function findAdapter() {
 /** @param {Adapter} adapter */
 function describe(adapter) {
   const info = adapter.info ?? {};
-  const name = info.description || [info.vendor, info.architecture].filter(Boolean).join(' ') || 'WebGPU adapter';
+  const name =
+    info.description || [info.vendor, info.architecture].filter(Boolean).join(' ') || 'WebGPU adapter';
   const software =
     Boolean(info.isFallbackAdapter ?? adapter.isFallbackAdapter) ||
     /swiftshader|llvmpipe|lavapipe|software/i.test(`${info.vendor} ${info.architecture} ${name}`);
@@ -173,9 +174,15 @@ export class WebGpu {
       await module.default();
       const lost = this.lost.then((why) => Promise.reject(new Error(why)));
       const late = new Promise((/** @type {(value: never) => void} */ _, reject) => {
-        setTimeout(() => reject(new Error(`its self-test has not ended in ${SELF_TEST_MS / 60_000} minutes`)), SELF_TEST_MS);
+        setTimeout(
+          () => reject(new Error(`its self-test has not ended in ${SELF_TEST_MS / 60_000} minutes`)),
+          SELF_TEST_MS,
+        );
       });
-      const [expected, actual] = await Promise.all([this.#expected(), Promise.race([module.self_test(), lost, late])]);
+      const [expected, actual] = await Promise.all([
+        this.#expected(),
+        Promise.race([module.self_test(), lost, late]),
+      ]);
       const error = relativeError(expected, actual);
       if (!(error <= TOLERANCE)) {
         this.giveUp(`its self-test is wrong: a gradient is off by ${(100 * error).toPrecision(2)} %`);
