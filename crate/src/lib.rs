@@ -46,15 +46,19 @@ pub mod adc;
 pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "train")]
 pub mod compress;
 pub mod config;
 pub mod crossbar;
 pub mod data;
+#[cfg(feature = "train")]
 pub mod device;
+#[cfg(feature = "train")]
 pub mod distributed;
 pub mod error;
 #[cfg(feature = "cli")]
 pub mod html;
+#[cfg(feature = "train")]
 pub mod loss;
 pub mod matrix;
 pub mod network;
@@ -62,9 +66,11 @@ pub mod parallel;
 pub mod prune;
 pub mod report;
 pub mod simulate;
+#[cfg(feature = "train")]
 pub mod train;
 #[cfg(feature = "web")]
 pub mod web;
+#[cfg(feature = "train")]
 pub mod workflow;
 
 pub use checkpoint::Weights as Checkpoint;
