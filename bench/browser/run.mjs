@@ -1,8 +1,12 @@
 /**
- * Measures training steps and the simulation in Chromium: `node bench/browser/run.mjs [--tensorflow FOLDER] [--only TEXT]`, where
- * TEXT is part of a contender's name, such as "Crossdub, WebGPU", and FOLDER holds TensorFlow.js:
+ * Measures training steps and the simulation in Chromium:
  *
- *     npm install --prefix FOLDER --no-save --no-package-lock @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-webgpu@4.22.0
+ *     node bench/browser/run.mjs [--tensorflow FOLDER] [--only TEXT]
+ *
+ * TEXT is part of a contender's name, such as "Crossdub, WebGPU". FOLDER holds TensorFlow.js:
+ *
+ *     npm install --prefix FOLDER --no-save --no-package-lock \
+ *       @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-webgpu@4.22.0
  *
  * Prints one JSON object like `crossdub bench --json`. Notes go to standard error. Every contender gets a
  * page of its own, one after the other, because each would take all cores.
@@ -83,8 +87,8 @@ async function measure(browser, address, title, [name, ...args]) {
     await page.waitForFunction('globalThis.bench');
     // A module's failure is a plain object, which would arrive here without its message.
     const run = page.evaluate(
-      ([name, args]) =>
-        globalThis.bench[name](...args).catch((why) => ({ why: String(why?.message ?? why) })),
+      ([bench, values]) =>
+        globalThis.bench[bench](...values).catch((why) => ({ why: String(why?.message ?? why) })),
       [name, args],
     );
     const result = await Promise.race([run, late]);

@@ -82,7 +82,8 @@ test('hostile checkpoints end in one line each', async ({ page }) => {
 function tensors(path) {
   const bytes = readFileSync(path);
   const length = Number(bytes.readBigUInt64LE(0));
-  const { __metadata__, ...header } = JSON.parse(bytes.subarray(8, 8 + length).toString());
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+  delete header.__metadata__;
   return Object.fromEntries(
     Object.entries(header).map(
       ([

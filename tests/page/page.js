@@ -1,4 +1,4 @@
-/** The page as the tests use it: through `window.crossdub`, as an embedder would, and its controls, as a person would. */
+/** Drives the page as an embedder does, through `window.crossdub`, and as a person does, through its controls. */
 
 import { expect, test as base } from '@playwright/test';
 

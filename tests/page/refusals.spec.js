@@ -10,7 +10,10 @@ import { pth } from './pth.js';
 const SMALL = '#device=cpu&plan=8+M+16+M&classifier=16&tile=16';
 const file = (/** @type {string} */ name, /** @type {Buffer} */ buffer) => ({ name, mimeType: '', buffer });
 
-/** A call's refusal: its message and field. @param {import('./page.js').Page} page @param {string} call @param {unknown[]} given */
+/**
+ * The message and field of the error that a call rejects with.
+ * @param {import('./page.js').Page} page @param {string} call @param {unknown[]} given
+ */
 function refusal(page, call, ...given) {
   return page.evaluate(
     ([name, values]) =>

@@ -14,7 +14,17 @@ const folder = process.argv[2] ?? 'docs/screenshots';
 /** Long enough for the curves to have a shape. */
 const STEPS = Number(process.env.CROSSDUB_SCREENSHOT_STEPS ?? 250);
 
-/** @type {{ name: string, width: number, height: number, colorScheme: 'light' | 'dark', fullPage: boolean, proved?: boolean }[]} */
+/**
+ * @typedef {object} Shot
+ * @property {string} name
+ * @property {number} width
+ * @property {number} height
+ * @property {'light' | 'dark'} colorScheme
+ * @property {boolean} fullPage
+ * @property {boolean} [proved]
+ */
+
+/** @type {Shot[]} */
 const SHOTS = [
   { name: 'desktop', width: 1440, height: 900, colorScheme: 'light', fullPage: false },
   { name: 'dark', width: 1440, height: 900, colorScheme: 'dark', fullPage: false },

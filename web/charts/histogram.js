@@ -31,7 +31,7 @@ export function histogramChart({ previewed, present }, size) {
     marginBottom: 36,
     marks: [
       grid(theme, 4),
-      Plot.barY(data, { x: 'level', y: 'tiles', fill: (d) => colours.of(d.level) }),
+      Plot.barY(data, { x: 'level', y: 'tiles', fill: (d) => colours.colour(d.level) }),
       Plot.tickY(
         data.filter((d) => d.present > 0),
         { x: 'level', y: 'present', stroke: theme.ink, strokeWidth: 2, strokeDasharray: '3,2' },

@@ -33,7 +33,7 @@ export function layerMap({ across, down }, values, { cell, scale, theme, pinned,
   context.textBaseline = 'middle';
   values.forEach((value, tile) => {
     const [x = 0, y = 0] = place(tile);
-    context.fillStyle = scale.of(value);
+    context.fillStyle = scale.colour(value);
     context.fillRect(x, y, cell - gap, cell - gap);
     // Ordered values are also written, not told by colour alone, where there is room.
     if (!scale.ordered || cell < 17) return;

@@ -20,7 +20,7 @@ function ramp(scale) {
   const context = canvas.getContext('2d');
   const [low, high] = scale.domain;
   for (let x = 0; context && x < canvas.width; x += 1) {
-    context.fillStyle = scale.of(low + ((high - low) * x) / (canvas.width - 1));
+    context.fillStyle = scale.colour(low + ((high - low) * x) / (canvas.width - 1));
     context.fillRect(x, 0, 1, canvas.height);
   }
   return canvas;
@@ -35,7 +35,7 @@ function swatches(scale) {
   for (let value = from; value !== to + step; value += step) {
     const swatch = document.createElement('i');
     swatch.textContent = String(value);
-    swatch.style.background = scale.of(value);
+    swatch.style.background = scale.colour(value);
     swatch.style.color = scale.ink(value);
     row.append(swatch);
   }

@@ -6,7 +6,13 @@
 import * as Plot from '@observablehq/plot';
 
 /** @typedef {import('../types/messages').Theme} Theme */
-/** @typedef {{ of: (value: number) => string, ink: (value: number) => string, domain: [number, number], ordered: boolean }} TileScale */
+/**
+ * @typedef {object} TileScale
+ * @property {(value: number) => string} colour of a tile with this value
+ * @property {(value: number) => string} ink text colour on that tile
+ * @property {[number, number]} domain from pale to strong
+ * @property {boolean} ordered whether the values are few whole numbers
+ */
 
 /**
  * Black or white, whichever contrasts more with `rgb(r, g, b)`.
@@ -32,13 +38,8 @@ function scale(scheme, domain, theme, ordered) {
     high === low ? 1 : Math.min(1, Math.max(0, (value - low) / (high - low)));
   // The schemes' palest end is left out: an empty tile must still be seen on the ground.
   const at = (/** @type {number} */ s) => (theme.dark ? 0.97 - 0.9 * s : 0.07 + 0.93 * s);
-  const of = (/** @type {number} */ value) => String(colours.apply(at(share(value))));
-  return {
-    of,
-    ink: (value) => inkOn(of(value)),
-    domain,
-    ordered,
-  };
+  const colour = (/** @type {number} */ value) => String(colours.apply(at(share(value))));
+  return { colour, ink: (value) => inkOn(colour(value)), domain, ordered };
 }
 
 /** Mean density of a tile's columns, 0 to 1. @param {Theme} theme */

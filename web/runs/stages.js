@@ -1,4 +1,4 @@
-/** What a report says of its run at each stage, for the table and the Pareto chart. Numbers are read, never computed. */
+/** Accuracy and improvement after each stage of a report, for the table and the Pareto chart. */
 
 /** @typedef {import('../types/types').Report} Report */
 /** @typedef {'paper' | 'lossless'} Model */

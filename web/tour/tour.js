@@ -1,4 +1,4 @@
-/** The guided tour: highlights one part of the page at a time and waits. It can be left at any moment, and remembers nothing. */
+/** The guided tour: it highlights one part of the page at a time and waits for the reader. */
 
 import { byId, make } from '../ui/element.js';
 import { chapters } from './chapters.js';
