@@ -1,51 +1,59 @@
-//! # Crossdub
-//!
 //! Shows, trains and measures how sparsity makes analog in-memory computing cheaper.
 //!
 //! Analog crossbars compute a matrix product in memory, but every column is read by an
-//! analog-to-digital converter, and the converters take most of the energy. **D.U.B.** sparsity
+//! analog-to-digital converter (ADC), and the ADCs take most of the energy. **D.U.B.** sparsity
 //! (discrete powers of 2, unstructured inside a column, balanced over the columns of a crossbar;
-//! Ibrayev et al., arXiv 2403.13082) saves one ADC bit for each halving of active rows.
+//! Ibrayev et al., arXiv 2403.13082) saves one ADC bit each time the active rows are halved.
 //!
-//! One crate, two doors: the page ([`web`](crate)) and the binary `crossdub`. Both walk one path,
-//! and the modules are listed in its order; each imports only those above it:
+//! ```
+//! use crossdub::{HardwareConfig, Matrix, analyze};
+//!
+//! // Four output channels of eight inputs; each keeps two weights.
+//! let weights = [0.5, 0.0, 0.0, 0.0, -0.25, 0.0, 0.0, 0.0].repeat(4);
+//! let layer = Matrix::new("conv1", 4, 8, weights)?;
+//! let analysis = analyze(&[layer], &HardwareConfig { tile: 8, ..HardwareConfig::default() });
+//!
+//! // Two of eight rows are active: level 2, so one of three ADC bits is left.
+//! assert_eq!(analysis.energy.paper.improvement, Some(3.0));
+//! # Ok::<(), crossdub::Error>(())
+//! ```
+//!
+//! # Map
+//!
+//! Data flows one way; each module imports only modules above it:
 //!
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`error`], [`parallel`] | the one error type; a map over all cores |
-//! | [`config`] | what a run is, one schema for options, TOML, URL and JSON |
-//! | [`matrix`] | a layer's weights, no Burn type |
-//! | [`checkpoint`] | named tensors from and to safetensors and PyTorch files |
-//! | [`crossbar`] | tiles, column densities, levels |
-//! | [`adc`] | the bits a tile needs and what they cost |
-//! | [`data`] | images, their standardization, augmentation, batches |
-//! | [`report`] | plain results: analysis, preview, maps |
-//! | [`device`], [`network`], [`loss`] | Burn: devices, networks, regularizers |
-//! | [`train`] | the training session |
+//! | [`config`] | [`TrainConfig`](config::TrainConfig) and [`HardwareConfig`]: one schema for options, TOML, URL and JSON |
+//! | [`matrix`] | a layer's weights as plain floats |
+//! | [`checkpoint`] | named tensors from safetensors and PyTorch bytes, and to safetensors |
+//! | [`crossbar`] | tiles, sparsity, Hoyer density, levels, bit slices |
+//! | [`adc`] | the bits a conversion needs and what they cost, by eleven models |
+//! | [`data`] | images, standardization, augmentation, batches |
+//! | [`prune`] | pruning to levels, to a budget, and the baselines |
+//! | [`network`] | VGG and ResNet |
+//! | [`report`] | analysis, maps, energy of an inference: serializable |
 //! | [`simulate`] | images through simulated crossbars and converters, bit for bit |
-//! | [`workflow`] | runs of several stages, their sweeps and reports |
-//! | `html` | runs as one page, in builds with the command line |
+//! | `device`, `loss`, `train`, `distributed`, `compress`, `workflow` | with the feature `train`: devices, regularizers, the trainer, several devices, pruning with data, recipes and the interactive run |
+//! | `html` | with the feature `cli`: reports as one page |
 //!
-//! ```
-//! use crossdub::matrix::Matrix;
-//! use crossdub::report::analyze;
-//! use crossdub::config::HardwareConfig;
+//! # Features
 //!
-//! // Four output channels of eight inputs; each keeps two weights.
-//! let row = [0.5, 0.0, 0.0, 0.0, -0.25, 0.0, 0.0, 0.0];
-//! let layer = Matrix::new("conv", 4, 8, row.repeat(4))?;
-//! let hardware = HardwareConfig { tile: 8, ..HardwareConfig::default() };
-//! let analysis = analyze(&[layer], &hardware);
-//! // Two of eight rows are active: level 2, so 1 of 3 bits is left.
-//! assert_eq!(analysis.histogram, [0, 0, 1, 0, 0]);
-//! assert_eq!(analysis.energy.paper.improvement, Some(3.0));
-//! # Ok::<(), crossdub::error::Error>(())
-//! ```
+//! | feature | adds |
+//! | --- | --- |
+//! | none | analysis, ADC models, pruning of weights, simulation. No Burn, no file access; builds for WebAssembly |
+//! | `train` | networks, training, recipes, on [Burn](https://burn.dev) |
+//! | `cpu`, `webgpu`, `cuda`, `tch`, `remote` | the devices that train: Burn's CPU backend, WebGPU, CUDA, libtorch, other machines |
+//! | `cli` | what the binary `crossdub` is made of |
+//! | `web` | what the page's WebAssembly modules are made of |
+//!
+//! `default` is `cli` and `cpu`: what builds the binary.
 
 pub mod adc;
 pub mod checkpoint;
 #[cfg(feature = "cli")]
-pub mod cli;
+mod cli;
 #[cfg(feature = "train")]
 pub mod compress;
 pub mod config;
@@ -69,9 +77,19 @@ pub mod simulate;
 #[cfg(feature = "train")]
 pub mod train;
 #[cfg(feature = "web")]
-pub mod web;
+mod web;
 #[cfg(feature = "train")]
 pub mod workflow;
 
 pub use checkpoint::Weights as Checkpoint;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub use cli::main as cli_main;
+pub use config::{HardwareConfig, Resolution, TrainConfig};
+pub use crossbar::tiling::Tiling;
 pub use error::{Error, ErrorKind, Result};
+pub use matrix::Matrix;
+pub use prune::prune;
+pub use report::{Analysis, analyze};
+#[cfg(feature = "train")]
+pub use train::trainer::Trainer;

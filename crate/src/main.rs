@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    crossdub::cli::main()
+    crossdub::cli_main()
 }
