@@ -5,17 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::checkpoint::Weights;
 use crate::cli::files;
 use crate::cli::options::shared::{DataOptions, ModelOptions};
 use crate::cli::output;
-use crate::cli::system;
-use crate::config::{DeviceChoice, SCHEMA_VERSION, TrainConfig};
-use crate::data::loader::Source;
+use crate::cli::runs::inputs::{load_network, open_model_and_data};
+use crate::config::SCHEMA_VERSION;
 use crate::device::Compute;
 use crate::error::Result;
-use crate::network::parameters::import;
-use crate::network::{Network, Plan};
 use crate::train::evaluate::{Evaluation, evaluate};
 
 /// Evaluates weights on held-out images
@@ -47,11 +43,11 @@ struct EvaluateOutput {
 
 /// Runs the command.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let (spec, data) = open(&args.model, &args.data)?;
+    let (spec, data) = open_model_and_data(&args.model, &args.data)?;
     let weights = files::read_weights(&args.weights)?;
-    let compute = pollster::block_on(Compute::open(&device(&args.device)?))?;
+    let compute = pollster::block_on(Compute::open(&args.device.parse()?))?;
     let test = data.test();
-    let network = network(&spec, test.classes().len(), &weights, &compute)
+    let network = load_network(&spec, test.classes().len(), &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let evaluation = pollster::block_on(evaluate(&network, test, 0..test.len(), &compute))?;
     let result = EvaluateOutput { schema_version: SCHEMA_VERSION, evaluation };
@@ -59,26 +55,4 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         let Evaluation { accuracy, top5, loss, images } = evaluation;
         format!("accuracy {accuracy:.2} % (top five {top5:.2} %), loss {loss:.4}, on {images} images\n")
     })
-}
-
-/// The network's specification and the images, as the options name them.
-pub fn open(model: &ModelOptions, data: &DataOptions) -> Result<(TrainConfig, Source)> {
-    let mut spec = model.spec()?;
-    spec.holdout = data.holdout;
-    spec.seed = data.seed;
-    spec.validate()?;
-    let source = files::open_dataset(&data.data, &mut spec, data.reading.into())?;
-    Ok((spec, source))
-}
-
-/// The device of a name.
-pub fn device(name: &str) -> Result<DeviceChoice> {
-    name.parse()
-}
-
-/// The network with its weights, for inference.
-pub fn network(spec: &TrainConfig, classes: usize, weights: &Weights, compute: &Compute) -> Result<Network> {
-    let plan = Plan::of(spec, classes)?;
-    plan.check_memory(1, system::available_memory())?;
-    import(Network::new(&plan, &compute.device), &plan, weights)
 }

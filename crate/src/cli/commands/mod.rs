@@ -7,7 +7,6 @@ pub mod bench_images;
 pub mod bench_resnet;
 pub mod bench_simulation;
 pub mod data;
-pub mod data_imagenet;
 pub mod devices;
 pub mod energy;
 pub mod evaluate;

@@ -1,6 +1,5 @@
 //! `crossdub predict`: class scores of images.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,12 +8,13 @@ use image::imageops::FilterType;
 use serde::Serialize;
 
 use crate::checkpoint::Weights;
-use crate::cli::commands::evaluate::{device, network};
 use crate::cli::files;
 use crate::cli::files::image_files;
 use crate::cli::format;
+use crate::cli::options::image_range::parse_range;
 use crate::cli::options::shared::ModelOptions;
 use crate::cli::output;
+use crate::cli::runs::inputs::load_network;
 use crate::config::{DataSource, SCHEMA_VERSION, TrainConfig};
 use crate::data::imagenet::Reading;
 use crate::data::imagenet::decode::{Rgb, decode};
@@ -87,10 +87,10 @@ struct Ranked {
 pub fn run(args: &PredictArgs) -> Result<()> {
     let weights = files::read_weights(&args.weights)?;
     let (spec, pictures) = open(args, &weights)?;
-    let range = range(args.range.as_deref(), pictures.images().len())?;
-    let compute = pollster::block_on(Compute::open(&device(&args.device)?))?;
+    let range = parse_range(args.range.as_deref(), pictures.images().len())?;
+    let compute = pollster::block_on(Compute::open(&args.device.parse()?))?;
     let classes = classes_of(&weights).unwrap_or_else(|| pictures.images().classes().len());
-    let network = network(&spec, classes, &weights, &compute)
+    let network = load_network(&spec, classes, &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let scores = pollster::block_on(scores(&network, pictures.images(), range.clone(), &compute))?;
     let rows = scores.chunks_exact(classes).zip(range);
@@ -188,18 +188,6 @@ fn describe(result: &PredictOutput) -> String {
     format::table(&rows)
 }
 
-/// `FROM..TO` within the images there are.
-pub fn range(text: Option<&str>, images: usize) -> Result<Range<usize>> {
-    let Some(text) = text else { return Ok(0..images) };
-    let parse = || {
-        let (from, to) = text.split_once("..")?;
-        let from = if from.is_empty() { 0 } else { from.parse().ok()? };
-        let to = if to.is_empty() { images } else { to.parse().ok()? };
-        (from < to && to <= images).then_some(from..to)
-    };
-    parse().ok_or_else(|| Error::field("range", text, format!("takes FROM..TO within 0..{images}")))
-}
-
 /// Decodes picture files into the planes of a data set without labels.
 fn pictures(paths: &[PathBuf]) -> Result<Dataset> {
     let mut images = Vec::with_capacity(paths.len() * IMAGE);
@@ -239,16 +227,6 @@ fn picture(path: &Path) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_stay_within_the_images() {
-        assert_eq!(range(Some("2..5"), 8), Ok(2..5));
-        assert_eq!(range(None, 8), Ok(0..8));
-        assert_eq!(range(Some(".."), 8), Ok(0..8));
-        for bad in ["5..2", "0..9", "3", "a..b", "-1..2"] {
-            assert!(range(Some(bad), 8).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_picture_that_is_cut_off_is_refused() {

@@ -6,12 +6,12 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::checkpoint::{Weights, safetensors};
-use crate::cli::commands::evaluate;
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::options::converter::ConversionOptions;
 use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions, ReadingOptions};
 use crate::cli::output;
+use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::compress::calibration::Inputs;
 use crate::compress::pruning::{Known, PruneSpec};
 use crate::config::{DeviceChoice, HardwareConfig, SCHEMA_VERSION};
@@ -197,9 +197,9 @@ impl PruneArgs {
         };
         let (holdout, seed, reading) = (self.holdout, self.seed, self.reading);
         let data = DataOptions { data: data.clone(), holdout, seed, reading };
-        let (run, mut source) = evaluate::open(&self.model, &data)?;
+        let (run, mut source) = open_model_and_data(&self.model, &data)?;
         let plan = Plan::of(&run, source.classes().len())?;
-        let network = evaluate::network(&run, source.classes().len(), weights, compute)
+        let network = load_network(&run, source.classes().len(), weights, compute)
             .map_err(|error| error.with_path(&files::display_path(&self.weights)))?;
         pollster::block_on(Inputs::gather(&network, &plan, &mut source, asked, compute)).map(Some)
     }

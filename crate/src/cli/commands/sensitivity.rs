@@ -6,11 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::commands::evaluate::{device, network, open};
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::options::shared::{DataOptions, ModelOptions};
 use crate::cli::output;
+use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::compress::sensitivity::{Sensitivity, SensitivitySpec, sensitivity};
 use crate::device::Compute;
 use crate::error::{Error, Result};
@@ -52,16 +52,16 @@ pub fn run(args: &SensitivityArgs) -> Result<()> {
     let ratios = args.ratios.clone().unwrap_or_else(|| SensitivitySpec::default().ratios);
     let what = SensitivitySpec { ratios, drop: args.drop };
     what.validate()?;
-    let (spec, data) = open(&args.model, &args.data)?;
+    let (spec, data) = open_model_and_data(&args.model, &args.data)?;
     let test = data.test();
     let images = args.images.unwrap_or(test.len());
     if !(1..=test.len()).contains(&images) {
         return Err(Error::field("images", images, format!("takes 1 to {}", test.len())));
     }
     let weights = files::read_weights(&args.weights)?;
-    let compute = pollster::block_on(Compute::open(&device(&args.device)?))?;
+    let compute = pollster::block_on(Compute::open(&args.device.parse()?))?;
     let classes = test.classes().len();
-    let network = network(&spec, classes, &weights, &compute)
+    let network = load_network(&spec, classes, &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let plan = Plan::of(&spec, classes)?;
     let bar = progress_bar();

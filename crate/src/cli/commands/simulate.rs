@@ -7,16 +7,16 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::commands::evaluate::{device, network, open};
-use crate::cli::commands::predict;
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::options::converter::ConversionOptions;
+use crate::cli::options::image_range::parse_range;
 use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions};
 use crate::cli::options::simulation::SimulationOptions;
 use crate::cli::output;
+use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::cli::system;
-use crate::config::{HardwareConfig, Per, Resolution};
+use crate::config::{DeviceChoice, HardwareConfig, Per, Resolution};
 use crate::data::SIDE;
 use crate::data::loader::Labelled;
 use crate::device::Compute;
@@ -86,7 +86,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     if !(1..=MAX_SEEDS).contains(&args.seeds) {
         return Err(Error::field("seeds", args.seeds, format!("takes 1 to {MAX_SEEDS}")));
     }
-    let (spec, mut source) = open(&args.model, &args.data)?;
+    let (spec, mut source) = open_model_and_data(&args.model, &args.data)?;
     let weights = files::read_weights(&args.weights)?;
     let in_file = |error: Error| error.with_path(&files::display_path(&args.weights));
     let classes = source.classes().len();
@@ -106,8 +106,8 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     }
     bar.finish_and_clear();
     report.seeds = (args.seeds > 1).then(|| SeedReport::new(accuracies));
-    let compute = pollster::block_on(Compute::open(&device("cpu")?))?;
-    let network = network(&spec, classes, &weights, &compute).map_err(in_file)?;
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
+    let network = load_network(&spec, classes, &weights, &compute).map_err(in_file)?;
     let digital = pollster::block_on(evaluate(&network, test, range, &compute))?;
     report.digital_accuracy = Some(digital.accuracy);
     output::print_result(args.json, &report, || describe(&report))
@@ -118,7 +118,7 @@ fn images(args: &SimulateArgs, there: usize) -> Result<Range<usize>> {
     match args.images {
         Some(count) if (1..=there).contains(&count) => Ok(0..count),
         Some(count) => Err(Error::field("images", count, format!("takes 1 to {there}"))),
-        None => predict::range(args.range.as_deref(), there),
+        None => parse_range(args.range.as_deref(), there),
     }
 }
 

@@ -13,11 +13,12 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::cli::commands::run::{How, keep, weights_are_there};
 use crate::cli::files;
 use crate::cli::files::dataset_cache::{DatasetCache, hex};
 use crate::cli::format;
+use crate::cli::options::recipe::RecipeOptions;
 use crate::cli::output;
+use crate::cli::runs::results::{check_weights_exist, save_results};
 use crate::cli::runs::stages::{Ended, Runner};
 use crate::cli::runs::training::stop_flag;
 use crate::config::SCHEMA_VERSION;
@@ -27,7 +28,7 @@ use crate::workflow::recipe::{Change, Recipe};
 use crate::workflow::report::RecipeReport;
 use crate::workflow::sweep::{self, Axis, Point};
 
-/// How long a job waits when other processes work on all that is left.
+/// RecipeOptions long a job waits when other processes work on all that is left.
 const BUSY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest folder name; longer ones end in a hash.
 const MAX_NAME_BYTES: usize = 120;
@@ -47,7 +48,7 @@ pub struct SweepArgs {
     #[arg(value_name = "RECIPE.toml")]
     recipe: PathBuf,
     #[command(flatten)]
-    how: How,
+    shared: RecipeOptions,
     /// A field and its values, in all stages that have it: a list, or numbers FROM..TO without TO
     #[arg(long, value_name = "FIELD=VALUE,...")]
     set: Vec<String>,
@@ -148,7 +149,7 @@ pub fn run(args: &SweepArgs) -> Result<()> {
 
 /// All runs, each with its resolved recipe: a mistake in one is said before any begins.
 fn plan(args: &SweepArgs) -> Result<Vec<Run>> {
-    let (text, changes) = args.how.read(&args.recipe)?;
+    let (text, changes) = args.shared.read(&args.recipe)?;
     let points = match &args.list {
         Some(path) => {
             let bytes = files::read("reading the list", path)?;
@@ -174,7 +175,7 @@ fn plan(args: &SweepArgs) -> Result<Vec<Run>> {
         Ok(Run { index, name, recipe, changes: point.changes })
     };
     let runs: Vec<Run> = points.into_iter().enumerate().map(planned).collect::<Result<_>>()?;
-    weights_are_there(runs.iter().map(|run| &run.recipe))?;
+    check_weights_exist(runs.iter().map(|run| &run.recipe))?;
     Ok(runs)
 }
 
@@ -213,8 +214,8 @@ impl<'a> Sweep<'a> {
         Ok(Self {
             args,
             out: out.to_owned(),
-            store: args.how.store(out),
-            datasets: DatasetCache::new(args.how.reading.into()),
+            store: args.shared.store(out),
+            datasets: DatasetCache::new(args.shared.reading.into()),
             bars: MultiProgress::new(),
             stop: stop_flag()?,
             ended: Mutex::new(None),
@@ -294,11 +295,11 @@ impl<'a> Sweep<'a> {
             stop: &self.stop,
             bars: &self.bars,
             label: &format!("[{}] ", run.name),
-            checkpoint_every: self.args.how.checkpoint_every,
+            checkpoint_every: self.args.shared.checkpoint_every,
             patient: self.args.task.is_some(),
         };
         let Ended::Done(report, weights) = runner.run()? else { return Ok(None) };
-        keep(&self.out.join(&run.name), &report, &weights)?;
+        save_results(&self.out.join(&run.name), &report, &weights)?;
         Ok(Some(*report))
     }
 }

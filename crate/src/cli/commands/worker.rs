@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use burn::server::{RemoteServer, TokenAuthorizer, WebSocketTransport};
 use clap::Args;
 
-use crate::cli::commands::evaluate::device;
 use crate::cli::output;
 use crate::device::Compute;
 use crate::error::{Error, Result};
@@ -38,7 +37,7 @@ pub struct WorkerArgs {
 
 /// Runs the command.
 pub fn run(args: &WorkerArgs) -> Result<()> {
-    let compute = pollster::block_on(Compute::open(&device(&args.device)?))?;
+    let compute = pollster::block_on(Compute::open(&args.device.parse()?))?;
     let at = format!("{}:{}", args.listen, args.port);
     let fail = |why: String| Error::operation("listening", &*at, why);
     let listener = TcpListener::bind((args.listen, args.port)).map_err(|why| fail(why.to_string()))?;

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use indicatif::ProgressBar;
 
-use crate::cli::files;
-use crate::cli::files::image_files::open_file;
+use crate::cli::files::io;
 use crate::data::imagenet::archive::{
     Member, Section, class_archives, is_image, list_training, list_validation, members,
 };
@@ -55,12 +54,11 @@ impl DevKit {
     pub fn open(root: &Path) -> Result<Option<Self>> {
         let (folder, packed) = (root.join(DEVKIT), root.join(format!("{DEVKIT}.tar.gz")));
         let (name, meta, truth) = if folder.is_dir() {
-            let read =
-                |file: &str| files::read("reading the development kit", &folder.join("data").join(file));
-            (files::display_path(&folder), Some(read(META_FILE)?), Some(read(GROUND_TRUTH_FILE)?))
+            let read = |file: &str| io::read("reading the development kit", &folder.join("data").join(file));
+            (io::display_path(&folder), Some(read(META_FILE)?), Some(read(GROUND_TRUTH_FILE)?))
         } else if packed.is_file() {
             let [meta, truth] = read_packed_devkit(&packed)?;
-            (files::display_path(&packed), meta, truth)
+            (io::display_path(&packed), meta, truth)
         } else {
             return Ok(None);
         };
@@ -96,9 +94,8 @@ impl DevKit {
 }
 
 fn read_packed_devkit(path: &Path) -> Result<[Option<Vec<u8>>; 2]> {
-    let fail =
-        |why: std::io::Error| Error::file("reading the development kit", files::display_path(path), why);
-    let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(open_file(path)?)));
+    let fail = |why: std::io::Error| Error::file("reading the development kit", io::display_path(path), why);
+    let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(io::open(path)?)));
     let mut found = [None, None];
     for entry in archive.entries().map_err(fail)? {
         let entry = entry.map_err(fail)?;
@@ -123,7 +120,7 @@ pub fn list_images(root: &Path) -> Result<Index> {
     let kit = DevKit::open(root)?;
     let mut index = Index::default();
     if training_archive(root).is_file() {
-        let mut archive = open_file(&training_archive(root))?;
+        let mut archive = io::open(&training_archive(root))?;
         index.classes = list_training(&mut archive, TRAINING_ARCHIVE, &mut index.train)
             .map_err(|error| with_archive_path(error, &training_archive(root)))?;
     }
@@ -136,7 +133,7 @@ pub fn list_images(root: &Path) -> Result<Index> {
             let why = format!("its {found} classes are not the {told} of the development kit");
             return Err(Error::file(
                 "reading the training archive",
-                files::display_path(&training_archive(root)),
+                io::display_path(&training_archive(root)),
                 why,
             ));
         }
@@ -145,25 +142,20 @@ pub fn list_images(root: &Path) -> Result<Index> {
         let kit = kit.as_ref().ok_or_else(|| {
             let why =
                 format!("the labels of {VALIDATION_ARCHIVE} are in {DEVKIT}.tar.gz, which is not there");
-            Error::file("reading labels", files::display_path(root), why)
+            Error::file("reading labels", io::display_path(root), why)
         })?;
-        list_validation(
-            open_file(&validation_archive(root))?,
-            VALIDATION_ARCHIVE,
-            &kit.truth,
-            &mut index.val,
-        )
-        .map_err(|error| with_archive_path(error, &validation_archive(root)))?;
+        list_validation(io::open(&validation_archive(root))?, VALIDATION_ARCHIVE, &kit.truth, &mut index.val)
+            .map_err(|error| with_archive_path(error, &validation_archive(root)))?;
     }
     if let Some(kit) = &kit {
-        kit.check(&index, &files::display_path(root))?;
+        kit.check(&index, &io::display_path(root))?;
     }
     Ok(index)
 }
 
 fn with_archive_path(error: Error, path: &Path) -> Error {
     match error.kind() {
-        ErrorKind::File { file, .. } if file.is_empty() => error.with_path(&files::display_path(path)),
+        ErrorKind::File { file, .. } if file.is_empty() => error.with_path(&io::display_path(path)),
         _ => error,
     }
 }
@@ -174,7 +166,7 @@ fn with_archive_path(error: Error, path: &Path) -> Error {
 /// When an archive is damaged or the disk is full.
 pub fn unpack(root: &Path, out: &Path, bar: &ProgressBar) -> Result<()> {
     if training_archive(root).is_file() {
-        let archive = open_file(&training_archive(root))?;
+        let archive = io::open(&training_archive(root))?;
         let classes =
             class_archives(archive).map_err(|error| with_archive_path(error, &training_archive(root)))?;
         bar.set_length(classes.len() as u64);
@@ -195,12 +187,12 @@ fn unpack_class(archive: &Path, tar: &Member, train: &Path, class: &str) -> Resu
     if done.is_dir() {
         return Ok(());
     }
-    let fail = |why: std::io::Error| Error::file("unpacking", files::display_path(&part), why);
+    let fail = |why: std::io::Error| Error::file("unpacking", io::display_path(&part), why);
     if part.exists() {
         fs::remove_dir_all(&part).map_err(fail)?;
     }
     fs::create_dir_all(&part).map_err(fail)?;
-    let section = Section::new(open_file(archive)?, tar.offset, tar.length).map_err(fail)?;
+    let section = Section::new(io::open(archive)?, tar.offset, tar.length).map_err(fail)?;
     members(section, |member, content| {
         // Only the last part of a path, so that nothing lands outside of the folder.
         if is_image(member.name()) {
@@ -218,10 +210,10 @@ fn unpack_validation(root: &Path, val: &Path) -> Result<()> {
     let folders: std::collections::HashMap<&str, &str> = (0..index.val.len())
         .map(|at| (index.val.place(at).name, index.classes[index.val.label(at)].as_str()))
         .collect();
-    members(open_file(&validation_archive(root))?, |member, content| {
+    members(io::open(&validation_archive(root))?, |member, content| {
         let Some(class) = folders.get(member.name()) else { return Ok(()) };
         let folder = val.join(class);
-        let fail = |why: std::io::Error| Error::file("unpacking", files::display_path(&folder), why);
+        let fail = |why: std::io::Error| Error::file("unpacking", io::display_path(&folder), why);
         let done = folder.join(member.name());
         if fs::metadata(&done).is_ok_and(|there| there.len() == member.length) {
             return Ok(());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::cli::files;
+use crate::cli::files::dataset::open_dataset;
 use crate::config::TrainConfig;
 use crate::data::imagenet::Reading;
 use crate::data::imagenet::index::Index;
@@ -40,7 +40,7 @@ impl CachedDataset {
         match &self.storage {
             Storage::Memory(split) => Ok(split.clone().into()),
             Storage::Files { path, spec, reading } => {
-                files::open_dataset(path, &mut TrainConfig::clone(spec), *reading)
+                open_dataset(path, &mut TrainConfig::clone(spec), *reading)
             }
         }
     }
@@ -87,7 +87,7 @@ fn key(path: &str, spec: &TrainConfig) -> String {
 
 fn open(path: &str, mut spec: TrainConfig, reading: Reading) -> Result<CachedDataset> {
     let path = Path::new(path);
-    let source = files::open_dataset(path, &mut spec, reading)?;
+    let source = open_dataset(path, &mut spec, reading)?;
     let name = serde_json::to_value(spec.data).ok();
     let mut description = DataDescription {
         name: name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),

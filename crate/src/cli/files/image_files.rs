@@ -6,8 +6,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cli::files;
 use crate::cli::files::archives;
+use crate::cli::files::io;
 use crate::cli::output;
 use crate::data::imagenet::archive::is_image;
 use crate::data::imagenet::index::{Index, Listing, Place};
@@ -52,10 +52,10 @@ pub fn disk_reader(root: &Path) -> Box<dyn Fetch> {
 pub fn open_single_images(paths: &[PathBuf], side: usize, classes: Vec<String>) -> Result<ImageNet> {
     let mut index = Index { classes, ..Index::default() };
     for path in paths {
-        let folder = path.parent().map(files::display_path).unwrap_or_default();
+        let folder = path.parent().map(io::display_path).unwrap_or_default();
         let name = path.file_name().map(|name| name.to_string_lossy());
         let name =
-            name.ok_or_else(|| Error::file("reading an image", files::display_path(path), "it is no file"))?;
+            name.ok_or_else(|| Error::file("reading an image", io::display_path(path), "it is no file"))?;
         index.val.push(Place { container: &folder, name: &name, span: None, label: 0 })?;
     }
     let reading = Reading { max_bad: 0.0, ..Reading::default() };
@@ -71,10 +71,10 @@ pub fn load_index(root: &Path) -> Result<Index> {
     if written.is_file() {
         let file = File::open(&written);
         let file = file.map_err(|why| {
-            Error::file("reading an index", files::display_path(&written), &why).with_source(why)
+            Error::file("reading an index", io::display_path(&written), &why).with_source(why)
         })?;
         return Index::read(BufReader::new(file))
-            .map_err(|error| error.with_path(&files::display_path(&written)));
+            .map_err(|error| error.with_path(&io::display_path(&written)));
     }
     build_index(root)
 }
@@ -95,17 +95,17 @@ pub fn build_index(root: &Path) -> Result<Index> {
         let classes = class_folders(root);
         if classes.is_empty() {
             let why = "it has no train/ and val/ with a folder a class, no archives and no shards";
-            return Err(Error::file("looking for images", files::display_path(root), why));
+            return Err(Error::file("looking for images", io::display_path(root), why));
         }
         output::status(&format!(
             "{}: no train/ and val/, so the same images are trained on and judged by",
-            files::display_path(root)
+            io::display_path(root)
         ));
         let mut train = Listing::default();
         list_classes(root, "", &classes, &mut train)?;
         Index { classes, val: train.clone(), train }
     };
-    index.check().map_err(|error| error.with_path(&files::display_path(root)))
+    index.check().map_err(|error| error.with_path(&io::display_path(root)))
 }
 
 /// A folder a class in `train/`, and in `val/` too, or all images there with a file of labels.
@@ -120,7 +120,7 @@ fn index_folders(root: &Path) -> Result<Index> {
     list_classes(root, "train", &index.classes, &mut index.train)?;
     if let Some(stranger) = by_class.iter().find(|class| !index.classes.contains(class)) {
         let why = format!("val/{stranger} is no class of train/");
-        return Err(Error::file("looking for images", files::display_path(root), why));
+        return Err(Error::file("looking for images", io::display_path(root), why));
     }
     if by_class.is_empty() {
         list_flat_validation(root, &index.classes, &mut index.val)?;
@@ -140,15 +140,15 @@ fn list_flat_validation(root: &Path, classes: &[String], listing: &mut Listing) 
     let places = labels::FILE_NAMES.iter().flat_map(|name| [val.join(name), root.join(name)]);
     let path = places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
         let why = format!("its images need labels, in one of {}", labels::FILE_NAMES.join(", "));
-        Error::file("reading labels", files::display_path(&val), why)
+        Error::file("reading labels", io::display_path(&val), why)
     })?;
-    let text = files::read("reading labels", &path)?;
+    let text = io::read("reading labels", &path)?;
     let labels = labels::read(&String::from_utf8_lossy(&text), classes);
-    let labels = labels.map_err(|error| error.with_path(&files::display_path(&path)))?;
+    let labels = labels.map_err(|error| error.with_path(&io::display_path(&path)))?;
     for image in images {
         let label = labels.get(labels::stem(&image)).copied().ok_or_else(|| {
             let why = format!("{image} has no label");
-            Error::file("reading labels", files::display_path(&path), why)
+            Error::file("reading labels", io::display_path(&path), why)
         })?;
         listing.push(Place { container: "val", name: &image, span: None, label })?;
     }
@@ -188,7 +188,7 @@ fn class_folders(folder: &Path) -> Vec<String> {
 
 /// The images of a folder, by name.
 fn image_names(folder: &Path) -> Result<Vec<String>> {
-    let fail = |why: std::io::Error| Error::file("listing images", files::display_path(folder), why);
+    let fail = |why: std::io::Error| Error::file("listing images", io::display_path(folder), why);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(fail)? {
         if let Ok(name) = entry.map_err(fail)?.file_name().into_string() {
@@ -222,23 +222,18 @@ fn index_shards(root: &Path) -> Result<Index> {
     let mut largest = None;
     for (part, listing) in [("train", &mut index.train), ("val", &mut index.val)] {
         for shard in shards(root, part) {
-            let file = open_file(&root.join(&shard))?;
+            let file = io::open(&root.join(&shard))?;
             largest = largest.max(list_shard(BufReader::new(file), &shard, listing)?);
         }
     }
     let count = largest.map_or(0, |largest| largest + 1);
     let names = root.join("classes.txt");
-    let text = if names.is_file() { files::read("reading classes", &names)? } else { Vec::new() };
+    let text = if names.is_file() { io::read("reading classes", &names)? } else { Vec::new() };
     let text = String::from_utf8_lossy(&text);
     let mut named = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let total = count.max(named.clone().count());
     index.classes = (0..total).map(|at| named.next().map_or_else(|| at.to_string(), str::to_owned)).collect();
     Ok(index)
-}
-
-/// Opens a file to be read in parts.
-pub fn open_file(path: &Path) -> Result<File> {
-    File::open(path).map_err(|why| Error::file("opening", files::display_path(path), &why).with_source(why))
 }
 
 /// Reads images from the disk.

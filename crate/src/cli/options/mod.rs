@@ -1,7 +1,9 @@
 //! Options that several commands share.
 
 pub mod converter;
+pub mod image_range;
 pub mod inference;
+pub mod recipe;
 pub mod shared;
 pub mod simulation;
 pub mod train;

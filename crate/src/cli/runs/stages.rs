@@ -9,10 +9,10 @@ use indicatif::MultiProgress;
 use serde_json::{Value, json};
 
 use crate::checkpoint::Weights;
-use crate::cli::commands::evaluate;
 use crate::cli::files;
 use crate::cli::files::dataset_cache::CachedDataset;
 use crate::cli::output;
+use crate::cli::runs::inputs::load_network;
 use crate::cli::runs::lease::{Lease, LeaseMonitor};
 use crate::cli::runs::run_folder::RunFolder;
 use crate::cli::runs::stage_folder::{StageFolder, content_hash, stage_id};
@@ -230,7 +230,7 @@ impl Runner<'_> {
         let positions = plan.positions_of(&start.matrices(false)?)?;
         let inputs = match spec.gathering() {
             Some(asked) => {
-                let network = evaluate::network(&self.recipe.spec, classes, start, self.compute)?;
+                let network = load_network(&self.recipe.spec, classes, start, self.compute)?;
                 let gathered = Inputs::gather(&network, &plan, &mut source, asked, self.compute);
                 Some(pollster::block_on(gathered)?)
             }
@@ -240,7 +240,7 @@ impl Runner<'_> {
         let pruned = spec.prune(start, hardware, known, Some(self.compute));
         let (pruned, outcome) = pollster::block_on(pruned)?;
         let test = source.test();
-        let network = evaluate::network(&self.recipe.spec, test.classes().len(), &pruned, self.compute)?;
+        let network = load_network(&self.recipe.spec, test.classes().len(), &pruned, self.compute)?;
         let all = 0..test.len();
         let evaluation =
             pollster::block_on(crate::train::evaluate::evaluate(&network, test, all, self.compute))?;

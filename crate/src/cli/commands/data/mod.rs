@@ -1,11 +1,12 @@
 //! `crossdub data`: what a data set holds, and ImageNet's archives.
 
+mod imagenet;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::cli::commands::data_imagenet;
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::output;
@@ -26,7 +27,7 @@ pub struct DataArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Imagenet(data_imagenet::DataImagenetArgs),
+    Imagenet(imagenet::DataImagenetArgs),
     /// Says what a data set holds
     ///
     /// Example: crossdub data info cifar-10-batches-bin
@@ -77,7 +78,7 @@ impl Part {
 /// Runs the command.
 pub fn run(args: &DataArgs) -> Result<()> {
     let (path, holdout, seed, json) = match &args.command {
-        Command::Imagenet(args) => return data_imagenet::run(args),
+        Command::Imagenet(args) => return imagenet::run(args),
         Command::Info { path, holdout, seed, json } => (path, *holdout, *seed, *json),
     };
     let mut spec = TrainConfig { holdout, seed, ..TrainConfig::default() };

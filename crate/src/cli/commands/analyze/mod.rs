@@ -1,5 +1,7 @@
 //! `crossdub analyze`: maps a checkpoint to crossbars and counts.
 
+mod inference;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,11 +9,11 @@ use clap::Args;
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::options::converter::ConversionOptions;
-use crate::cli::options::inference::{self, InferenceOptions};
+use crate::cli::options::inference::InferenceOptions;
 use crate::cli::options::shared::HardwareOptions;
 use crate::cli::output;
 use crate::error::Result;
-use crate::report::{Analysis, analyze, inference};
+use crate::report::{self, Analysis, analyze};
 
 /// Maps weights to crossbars; counts sparsity, levels and ADC energy
 #[derive(Debug, Args)]
@@ -50,7 +52,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let question = args.inference.question(args.adc.as_deref(), &weights, &layers)?;
     let mut analysis = analyze(&layers, &hardware);
     if let Some(question) = question {
-        analysis.inference = Some(inference(&layers, &hardware, &question)?);
+        analysis.inference = Some(report::inference(&layers, &hardware, &question)?);
     }
     if let Some(path) = &args.adc_plan {
         files::write_adc_plan(path, &layers, &hardware)?;

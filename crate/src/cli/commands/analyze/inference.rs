@@ -1,0 +1,104 @@
+//! The energy of an inference as text.
+
+use crate::adc::Energy;
+use crate::cli::format;
+use crate::config::Per;
+use crate::report::{Inference, InferenceRow, Pair};
+
+/// The table for people.
+pub fn describe(inference: &Inference) -> String {
+    let crossbars = inference.crossbars;
+    let mut text = format!(
+        "\n{} crossbars dense ({} weight slices, {} polarities), {} without zero tiles, {} with a set cell; \
+         {} input slices\n",
+        crossbars.dense,
+        inference.weight_slices,
+        inference.polarities,
+        crossbars.pruned,
+        crossbars.with_set_cells,
+        inference.input_slices,
+    );
+    text += "dense means whole crossbars here, and weights are quantized: lossless figures differ from those by \
+             rows that are there, above\n";
+    if !inference.zero_weight_is_zero_cell {
+        text += "offset mapping: a zero weight is no zero cell, so pruning saves no bits by active rows\n";
+    }
+    if inference.positions.is_none() {
+        text += "per tile only: --model, --plan or --positions tell the output positions of an inference\n";
+    }
+    if let Some(share) = inference.adc_share {
+        let source = inference.adc_share_source.unwrap_or("as given");
+        text += &format!("share of the converters before pruning: {:.1} %, {source}\n", 100.0 * share);
+    }
+    let mut head = vec!["model", "resolution", "per", "improvement per tile"];
+    let known = inference.positions.is_some();
+    if known {
+        head.extend(["per inference", "dense", "actual", "unit"]);
+    }
+    if inference.adc_share.is_some() {
+        head.push("whole accelerator");
+    }
+    head.extend(["area, mm2", "latency, ms"]);
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    rows.extend(inference.table.iter().map(|row| line(row, known, inference.adc_share.is_some())));
+    text += "\n";
+    text += &format::table(&rows);
+    if inference.table.iter().any(|row| row.extrapolated) {
+        text += "* extrapolated beyond the model's range\n";
+    }
+    if let Some(row) = inference.table.first().filter(|_| known) {
+        text += &layers(row);
+    }
+    text
+}
+
+fn line(row: &InferenceRow, known: bool, whole: bool) -> Vec<String> {
+    let ratio = |energy: Option<Energy>| match energy {
+        None => "-".to_owned(),
+        Some(energy) => format::improvement(energy.improvement),
+    };
+    let pair = |pair: Option<Pair<f64>>, per: f64| {
+        pair.map_or_else(
+            || "-".to_owned(),
+            |pair| format!("{} -> {}", format::number(pair.dense / per), format::number(pair.actual / per)),
+        )
+    };
+    let mark = if row.extrapolated { "*" } else { "" };
+    let per = match row.per {
+        Per::Tile => "tile",
+        Per::Column => "column",
+    };
+    let mut cells =
+        vec![format!("{}{mark}", row.model), row.resolution.to_string(), per.to_owned(), ratio(row.per_tile)];
+    if known {
+        let number = |of: fn(&Energy) -> f64| {
+            row.per_inference.as_ref().map_or_else(|| "-".to_owned(), |energy| format::number(of(energy)))
+        };
+        cells.push(ratio(row.per_inference));
+        cells.extend([number(|e| e.dense), number(|e| e.actual), row.unit.to_string()]);
+    }
+    if whole {
+        cells.push(row.whole_improvement.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}x")));
+    }
+    cells.extend([pair(row.area_um2, 1e6), pair(row.latency_ns, 1e6)]);
+    cells
+}
+
+/// The layers of the first row.
+fn layers(row: &InferenceRow) -> String {
+    let head = ["layer", "conversions dense", "actual", "improvement", "share of the energy"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for layer in &row.layers {
+        let conversions = layer.conversions.unwrap_or(Pair { dense: 0, actual: 0 });
+        rows.push(vec![
+            layer.name.clone(),
+            conversions.dense.to_string(),
+            conversions.actual.to_string(),
+            layer
+                .per_inference
+                .map_or_else(|| "-".to_owned(), |energy| format::improvement(energy.improvement)),
+            layer.share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share)),
+        ]);
+    }
+    format!("\nby {} at resolution {}:\n{}", row.model, row.resolution, format::table(&rows))
+}

@@ -1,0 +1,199 @@
+//! Reads and writes whole files. A file is written under a temporary name and then renamed, so that a
+//! killed process or a full disk never leaves half a file.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use crate::checkpoint::Weights;
+use crate::config::HardwareConfig;
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::report::adc_plan;
+
+/// The largest file that is read into memory.
+const MAX_FILE_BYTES: u64 = 8 << 30;
+
+/// A path for messages.
+pub fn display_path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// When it is missing, unreadable or absurdly large.
+pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
+    let fail = |why: &dyn std::fmt::Display| Error::file(what, display_path(path), why.to_string());
+    let size = fs::metadata(path).map_err(|why| fail(&why))?;
+    if size.is_dir() {
+        return Err(fail(&"it is a folder"));
+    }
+    if size.len() > MAX_FILE_BYTES {
+        return Err(fail(&format!("it has {} bytes, at most {MAX_FILE_BYTES} are read", size.len())));
+    }
+    // A device has no size, and may have no end.
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|why| fail(&why))?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|why| fail(&why))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(fail(&format!("it has more than {MAX_FILE_BYTES} bytes, the most that are read")));
+    }
+    Ok(bytes)
+}
+
+/// Opens a file for reading in parts.
+///
+/// # Errors
+/// If it is missing or unreadable.
+pub fn open(path: &Path) -> Result<fs::File> {
+    fs::File::open(path).map_err(|why| Error::file("opening", display_path(path), &why).with_source(why))
+}
+
+/// Reads someone's weights.
+///
+/// # Errors
+/// When the file can't be read or holds no weights.
+pub fn read_weights(path: &Path) -> Result<Weights> {
+    let bytes = read("reading weights", path)?;
+    Weights::from_bytes(&bytes).map_err(|error| error.with_path(&display_path(path)))
+}
+
+/// Checks that no two outputs are the same file, where one would be lost.
+///
+/// # Errors
+/// Names the second option of the two.
+pub fn check_distinct_outputs(outputs: &[(&str, Option<&Path>)]) -> Result<()> {
+    let mut seen: Vec<(&str, std::path::PathBuf)> = Vec::new();
+    for (option, path) in outputs.iter().filter_map(|(option, path)| Some((*option, (*path)?))) {
+        // A file that is not there yet is known by its folder.
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let whole = fs::canonicalize(folder).map(|folder| folder.join(path.file_name().unwrap_or_default()));
+        let whole = whole.unwrap_or_else(|_| path.to_owned());
+        if let Some((other, _)) = seen.iter().find(|(_, held)| *held == whole) {
+            return Err(Error::field(option, display_path(path), format!("is the file of {other} already")));
+        }
+        seen.push((option, whole));
+    }
+    Ok(())
+}
+
+/// Writes a whole file, or nothing.
+///
+/// # Errors
+/// When the disk is full or the folder can't be written.
+pub fn write(what: &str, path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(what, path, |file| file.write_all(bytes))
+}
+
+/// Writes a whole file piece by piece, or nothing. A link is followed, and a device or pipe is written
+/// to as it stands: neither may be replaced by a file.
+///
+/// # Errors
+/// When the disk is full or the folder can't be written.
+pub fn write_with(
+    what: &str,
+    path: &Path,
+    content: impl FnOnce(&mut fs::File) -> std::io::Result<()>,
+) -> Result<()> {
+    let fail = |why: std::io::Error| Error::file(what, display_path(path), strip_temp_path(&why));
+    let there = fs::canonicalize(path);
+    let target = there.as_deref().unwrap_or(path);
+    if target.is_dir() {
+        return Err(Error::file(what, display_path(path), "it is a folder"));
+    }
+    if fs::metadata(target).is_ok_and(|held| !held.is_file()) {
+        let mut file = fs::OpenOptions::new().write(true).open(path).map_err(fail)?;
+        return content(&mut file).map_err(fail);
+    }
+    let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+    content(file.as_file_mut()).map_err(fail)?;
+    // Without this a power cut after the rename could leave an empty file.
+    file.as_file().sync_all().map_err(fail)?;
+    widen_permissions(file.as_file()).map_err(fail)?;
+    file.persist(target).map_err(|why| fail(why.error))?;
+    Ok(())
+}
+
+/// What the system says, without the temporary name that nobody asked for.
+fn strip_temp_path(why: &std::io::Error) -> String {
+    let said = why.to_string();
+    said.split_once(" at path ").map_or(said.as_str(), |(said, _)| said).to_owned()
+}
+
+/// Writes the ADC plan of layers, as CSV or JSON by the file's ending.
+///
+/// # Errors
+/// When the ending is another, or the file can't be written.
+pub fn write_adc_plan(path: &Path, layers: &[Matrix], hardware: &HardwareConfig) -> Result<()> {
+    let what = "writing the ADC plan";
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let text = match ending {
+        "csv" => adc_plan(layers, hardware).to_csv(),
+        "json" => {
+            let plan = adc_plan(layers, hardware);
+            serde_json::to_string(&plan)
+                .map_err(|why| Error::file(what, display_path(path), &why).with_source(why))?
+                + "\n"
+        }
+        _ => return Err(Error::file(what, display_path(path), "its name must end in .csv or .json")),
+    };
+    write(what, path, text.as_bytes())
+}
+
+/// Temporary files are private; a result is not.
+#[cfg(unix)]
+fn widen_permissions(file: &fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+/// Elsewhere temporary files have the folder's permissions.
+#[cfg(not(unix))]
+fn widen_permissions(_: &fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("weights");
+        write("testing", &path, b"old").expect("writes");
+        let blocked = folder.path().join("missing").join("weights");
+        let said = write("testing", &blocked, b"new").expect_err("blocked").to_string();
+        assert!(!said.contains(" at path "), "{said}");
+        assert!(write("testing", folder.path(), b"new").is_err(), "a folder is no file");
+        assert_eq!(fs::read(&path).expect("reads"), b"old");
+        assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1, "no temporary file stays");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_and_a_pipe_is_not_replaced() {
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let folder = tempfile::tempdir().expect("a folder");
+        let [held, link, pipe] = ["held", "link", "pipe"].map(|name| folder.path().join(name));
+        write("testing", &held, b"old").expect("writes");
+        symlink(&held, &link).expect("links");
+        write("testing", &link, b"new").expect("writes");
+        assert_eq!(fs::read(&held).expect("reads"), b"new");
+        assert!(fs::symlink_metadata(&link).expect("is there").is_symlink());
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("runs").success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || {
+                let mut read = Vec::new();
+                fs::File::open(pipe).expect("opens").read_to_end(&mut read).expect("reads");
+                read
+            }
+        });
+        write("testing", &pipe, b"through").expect("writes");
+        assert_eq!(reader.join().expect("reads"), b"through");
+        assert!(fs::metadata(&pipe).expect("is there").file_type().is_fifo());
+    }
+}

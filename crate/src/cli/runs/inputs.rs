@@ -1,0 +1,40 @@
+//! What a command starts from: a network with its weights, and images.
+
+use crate::checkpoint::Weights;
+use crate::cli::files;
+use crate::cli::options::shared::{DataOptions, ModelOptions};
+use crate::cli::system;
+use crate::config::TrainConfig;
+use crate::data::loader::Source;
+use crate::device::Compute;
+use crate::error::Result;
+use crate::network::parameters::import;
+use crate::network::{Network, Plan};
+
+/// The configuration of the network and the images that the options name.
+///
+/// # Errors
+/// If an option is invalid or a file can't be read.
+pub fn open_model_and_data(model: &ModelOptions, data: &DataOptions) -> Result<(TrainConfig, Source)> {
+    let mut spec = model.spec()?;
+    spec.holdout = data.holdout;
+    spec.seed = data.seed;
+    spec.validate()?;
+    let source = files::open_dataset(&data.data, &mut spec, data.reading.into())?;
+    Ok((spec, source))
+}
+
+/// The network with these weights, for inference.
+///
+/// # Errors
+/// If the weights don't fit the network, or the network doesn't fit the memory.
+pub fn load_network(
+    spec: &TrainConfig,
+    classes: usize,
+    weights: &Weights,
+    compute: &Compute,
+) -> Result<Network> {
+    let plan = Plan::of(spec, classes)?;
+    plan.check_memory(1, system::available_memory())?;
+    import(Network::new(&plan, &compute.device), &plan, weights)
+}

@@ -1,0 +1,34 @@
+//! What a recipe reads before its first stage and leaves after its last.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::cli::files;
+use crate::error::{Error, Result};
+use crate::workflow::recipe::Recipe;
+use crate::workflow::report::RecipeReport;
+
+/// Whether the weights that stages start from can be read: said before hours of training, not after.
+/// Each file is read once, however many runs of a sweep name it.
+pub fn check_weights_exist<'a>(recipes: impl IntoIterator<Item = &'a Recipe>) -> Result<()> {
+    let stages = recipes.into_iter().flat_map(|recipe| &recipe.stages);
+    let paths: BTreeSet<&str> = stages.filter_map(|stage| stage.weights.as_deref()).collect();
+    paths.into_iter().try_for_each(|path| files::read_weights(Path::new(path)).map(drop))
+}
+
+/// Writes a run's report, and its final weights beside it.
+pub fn save_results(out: &Path, report: &RecipeReport, weights: &Path) -> Result<()> {
+    fs::create_dir_all(out).map_err(|why| {
+        Error::file("making a run's folder", files::display_path(out), &why).with_source(why)
+    })?;
+    let link = out.join("weights.safetensors");
+    // The stage's file under a second name, where the file system can; a copy elsewhere.
+    drop(fs::remove_file(&link));
+    if fs::hard_link(weights, &link).is_err() {
+        files::write("writing weights", &link, &files::read("reading weights", weights)?)?;
+    }
+    let text = serde_json::to_vec(report)
+        .map_err(|why| Error::file("writing a result", "report.json", &why).with_source(why))?;
+    files::write("writing a result", &out.join("report.json"), &text)
+}
