@@ -54,7 +54,7 @@ enum Command {
     Published(published::PublishedArgs),
     Simulate(Box<simulate::SimulateArgs>),
     Data(data::DataArgs),
-    Bench(bench::Options),
+    Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
     #[cfg(feature = "remote")]
     Worker(worker::WorkerArgs),

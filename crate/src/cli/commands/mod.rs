@@ -3,9 +3,6 @@
 pub mod adc;
 pub mod analyze;
 pub mod bench;
-pub mod bench_images;
-pub mod bench_resnet;
-pub mod bench_simulation;
 pub mod data;
 pub mod devices;
 pub mod energy;

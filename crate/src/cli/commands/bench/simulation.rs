@@ -1,6 +1,7 @@
-//! How fast crossbars and converters are simulated: one layer beside aihwkit, and VGG11.
+//! Simulated crossbars and converters: one layer, and VGG11.
 
-use crate::cli::commands::bench::{Row, median_time, timed};
+use super::Row;
+use super::timing::{median_time, timed};
 use crate::config::{HardwareConfig, Resolution, TrainConfig};
 use crate::data::batch::{Batch, evaluation_batch};
 use crate::data::synthetic;
@@ -15,34 +16,27 @@ use crate::simulate::im2col::Window;
 use crate::simulate::options::SimulationConfig;
 use crate::simulate::simulator::Simulator;
 
-const AIHWKIT: &str = "aihwkit CPU";
-/// VGG11's second convolution, as in the script of peers.
+/// VGG11's second convolution.
 const WINDOW: Window = Window { channels: 64, side: 16, kernel: 3, padding: 1, stride: 1 };
 const OUTPUTS: usize = 128;
-/// Images of a layer, and of VGG11.
+/// Images for the layer.
 const IMAGES: usize = 2;
+/// Images for VGG11.
 const NETWORK_IMAGES: usize = 8;
 
-/// The layer beside aihwkit's two ways, then the network.
+/// Measures the layer, then the network.
 ///
 /// # Errors
-/// When the network can't be prepared.
+/// When the network is invalid.
 pub(super) fn measure() -> Result<Vec<Row>> {
     let hardware = HardwareConfig { tile: 64, resolution: Resolution::Bits(7), ..HardwareConfig::default() };
-    let layer = layer(&hardware)?;
     let what = format!("simulation, a layer of {OUTPUTS} x {}, {IMAGES} images, tile 64", WINDOW.inputs());
-    let sliced = format!("{what}, 8-bit weights and inputs bit by bit");
-    let one_pass = format!("{what}, beside a single pass with multi-level cells");
-    Ok(vec![
-        Row::new(sliced, layer).beside_other(AIHWKIT, "simulation"),
-        Row::new(one_pass, layer).beside_other(AIHWKIT, "simulation_in_one_pass"),
-        network(&hardware)?,
-    ])
+    Ok(vec![Row::new("simulation-layer", what, layer(&hardware)?), network(&hardware)?])
 }
 
-/// Milliseconds of one layer.
+/// Milliseconds for the images through one layer.
 fn layer(hardware: &HardwareConfig) -> Result<f64> {
-    // Any weights do: every cell that is set costs the same.
+    // The values hardly matter: every cell that is set costs the same.
     let weight = |at: usize| (at * 7919 % 255) as f32 - 127.0;
     let weights = (0..OUTPUTS * WINDOW.inputs()).map(weight).collect();
     let crossbars = Crossbars::new(&Matrix::new("layer", OUTPUTS, WINDOW.inputs(), weights)?, hardware);
@@ -54,22 +48,22 @@ fn layer(hardware: &HardwareConfig) -> Result<f64> {
     })
 }
 
-/// VGG11 as it is before training: no cell is spared by pruning.
+/// VGG11 before training: pruning has emptied no cell.
 fn network(hardware: &HardwareConfig) -> Result<Row> {
-    let mut spec = TrainConfig::default();
-    spec.set_model("vgg11")?;
+    let mut config = TrainConfig::default();
+    config.set_model("vgg11")?;
     let data = synthetic::generate(0, NETWORK_IMAGES, NETWORK_IMAGES);
     let mut images = Batch::default();
     evaluation_batch(&data.test, 0..NETWORK_IMAGES, &mut images.images, &mut images.labels);
-    let plan = Plan::of(&spec, data.test.classes.len())?;
+    let plan = Plan::of(&config, data.test.classes.len())?;
     let hardware = HardwareConfig { resolution: Resolution::LosslessSliced, ..hardware.clone() };
     let options = SimulationConfig::default();
     let mut simulator = Simulator::new(&plan, &initialize(&plan, 0), &hardware, &options, &images)?;
     let time = median_time(|| {
-        let (done, time) = timed(|| simulator.simulate(&images, 0));
-        done.map(|()| time)
+        let (result, time) = timed(|| simulator.simulate(&images, 0));
+        result.map(|()| time)
     })?;
     let rate = 1000.0 * NETWORK_IMAGES as f64 / time;
     let what = format!("simulation, VGG11, {NETWORK_IMAGES} images, tile 64, lossless-sliced");
-    Ok(Row::new(what, time).noted(format!("{rate:.1} images a second")))
+    Ok(Row::new("simulation-vgg11", what, time).with_note(format!("{rate:.1} images a second")))
 }

@@ -1,9 +1,10 @@
-//! Where the time of a ResNet18 training step goes: forward, backward, regularizer, update.
+//! The parts of a ResNet18 training step: forward, backward, regularizer, update.
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::cli::commands::bench::{Row, median, timed};
+use super::Row;
+use super::timing::{median, timed};
 use crate::cli::system;
 use crate::config::{DataSource, DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crate::crossbar::tiling::TileShape;
@@ -16,33 +17,33 @@ use crate::network::parameters::import;
 use crate::network::{Network, Plan};
 use crate::train::sgd::Sgd;
 
-/// Images of a step, as in the peer; CPUs are slow at it.
+/// Images of a step; few, because a CPU takes most of a second for them.
 const BATCH: usize = 8;
 const CLASSES: usize = 1000;
 const STEPS: usize = 3;
 
-/// Parts of a step, in their order.
+/// Parts of a step, in order.
 const PARTS: [&str; 4] = ["forward", "backward", "regularizer", "update"];
 
-/// The whole step beside PyTorch's, then its parts.
+/// Measures the whole step, then its parts.
 ///
 /// # Errors
 /// When the device fails.
 pub(super) fn measure() -> Result<Vec<Row>> {
-    let mut spec = TrainConfig {
+    let mut config = TrainConfig {
         data: DataSource::ImageNet,
         regularizer: RegularizerKind::Gated,
         ..TrainConfig::default()
     };
-    spec.set_model("resnet18")?;
-    let plan = Plan::of(&spec, CLASSES)?;
+    config.set_model("resnet18")?;
+    let plan = Plan::of(&config, CLASSES)?;
     plan.check_memory(BATCH, system::available_memory())?;
     let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
     let device = compute.device.clone().autodiff();
     let mut network = import(Network::new(&plan, &device), &plan, &initialize(&plan, 0))?;
     let hardware = HardwareConfig { tile: 64, ..HardwareConfig::default() };
-    let off = || Error::field("lambda", spec.lambda, "is off");
-    let regularizer = Regularizer::of(&spec, TileShape::from(&hardware)).ok_or_else(off)?;
+    let off = || Error::field("lambda", config.lambda, "is off");
+    let regularizer = Regularizer::of(&config, TileShape::from(&hardware)).ok_or_else(off)?;
     let side = plan.side();
     let values = (0..BATCH * 3 * side * side).map(|at| (at % 251) as f32 / 125.0 - 1.0).collect();
     let images = Tensor::<4>::from_data(TensorData::new::<f32, _>(values, [BATCH, 3, side, side]), &device);
@@ -75,7 +76,8 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let what = format!("training step, resnet18, batch {BATCH}, gated regularizer");
     let peak = system::peak_memory()
         .map_or_else(String::new, |bytes| format!("at most {} MiB of memory in this process", bytes >> 20));
-    let whole = Row::new(what.clone(), medians.iter().sum()).noted(peak).beside("resnet18");
-    let part = |(name, time): (&str, f64)| Row::new(format!("{what}: {name}"), time);
+    let whole = Row::new("resnet", what.clone(), medians.iter().sum()).with_note(peak);
+    let part =
+        |(name, time): (&str, f64)| Row::new(format!("resnet-{name}"), format!("{what}: {name}"), time);
     Ok([whole].into_iter().chain(PARTS.into_iter().zip(medians).map(part)).collect())
 }

@@ -1,26 +1,27 @@
-//! How fast image files become training batches, beside torchvision's loader with as many workers.
+//! How fast image files become training batches.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::cli::commands::bench::Row;
+use super::Row;
 use crate::cli::files;
 use crate::cli::files::image_files;
 use crate::data::batch::Drawing;
 use crate::data::imagenet::{ImageNet, Reading, index::Index};
 use crate::error::Result;
 
-/// Images of a batch, as in the peer.
+/// Images of a batch.
 const BATCH: usize = 64;
-/// Batches before the clock starts, and how long it runs.
+/// Batches before the measurement.
 const WARM_UP: u64 = 4;
-const LONGEST: Duration = Duration::from_secs(8);
-const LEAST: usize = 4;
+/// The measurement takes at least this long and this many batches.
+const MIN_TIME: Duration = Duration::from_secs(8);
+const MIN_BATCHES: usize = 4;
 
-/// A row for each folder.
+/// Measures each folder.
 ///
 /// # Errors
-/// When a folder has no images.
+/// When a folder contains no images.
 pub(super) fn measure(folders: &[PathBuf]) -> Result<Vec<Row>> {
     folders.iter().map(|folder| measure_folder(folder)).collect()
 }
@@ -34,21 +35,21 @@ fn measure_folder(folder: &Path) -> Result<Row> {
         images.training_batch(drawing, 0, step)?;
     }
     let (mut count, mut step) = (0, WARM_UP);
-    let began = Instant::now();
-    while count < LEAST * BATCH || began.elapsed() < LONGEST {
-        // Past the epoch's end it goes on with the next.
+    let started = Instant::now();
+    while count < MIN_BATCHES * BATCH || started.elapsed() < MIN_TIME {
+        // Continues with the next epoch at the end of one.
         count += images.training_batch(drawing, 0, step)?.labels.len();
         step += 1;
     }
-    let milliseconds = 1000.0 * began.elapsed().as_secs_f64() / count as f64;
+    let milliseconds = 1000.0 * started.elapsed().as_secs_f64() / count as f64;
     let name =
         folder.file_name().map_or_else(|| files::display_path(folder), |n| n.to_string_lossy().into_owned());
     let what = format!("a training image, {name}, {} workers", reading.threads);
     let note = format!("{:.0} images a second", 1000.0 / milliseconds);
-    Ok(Row::new(what, milliseconds).noted(note).beside(format!("images={}", files::display_path(folder))))
+    Ok(Row::new("images", what, milliseconds).with_note(note))
 }
 
-/// The training images, again and again until there are some thousands, so that batches are full.
+/// Repeats the training images until there are thousands, so that all batches are full.
 fn repeated(index: Index) -> Result<Index> {
     let mut train = index.train.clone();
     while train.len() < 64 * BATCH {

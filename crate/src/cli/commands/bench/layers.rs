@@ -1,0 +1,98 @@
+//! Work on a network's weights: analysis, pruning, the regularizer.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::Row;
+use super::timing::{median_time, timed};
+use crate::checkpoint::Weights;
+use crate::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
+use crate::crossbar::tiling::TileShape;
+use crate::device::Compute;
+use crate::error::{Error, Result};
+use crate::loss::Regularizer;
+use crate::matrix::Matrix;
+use crate::network::Plan;
+use crate::network::param_spec::initialize;
+use crate::prune::{Rule, Threshold, prune};
+use crate::report::analyze;
+
+const CLASSES: usize = 10;
+/// Share of a layer to prune: every level occurs, as after training with a regularizer.
+const PRUNED_PERCENT: f64 = 90.0;
+/// About the energy improvement that this share gives.
+const PRUNED_IMPROVEMENT: f64 = 3.0;
+
+/// The crossbar analysis.
+///
+/// # Errors
+/// When the network is invalid.
+pub(super) fn analysis() -> Result<Vec<Row>> {
+    let layers = weights("vgg11")?.matrices(false)?;
+    let hardware = HardwareConfig::default();
+    let time = median_time(|| Ok(timed(|| analyze(&layers, &hardware)).1))?;
+    let what = format!("analysis, VGG11, tile {}", hardware.tile);
+    Ok(vec![Row::new("analysis", what, time)])
+}
+
+/// Pruning to levels, by each rule.
+///
+/// # Errors
+/// When pruning fails.
+pub(super) fn pruning() -> Result<Vec<Row>> {
+    let layers = weights("vgg11")?.matrices(false)?;
+    let hardware = HardwareConfig::default();
+    let shape = TileShape::from(&hardware);
+    let ratios = Threshold::uniform(PRUNED_PERCENT, layers.len());
+    let rules = [
+        (Rule::Exact, ratios.clone()),
+        (Rule::Paper, ratios),
+        (Rule::Budget, Threshold::Target(PRUNED_IMPROVEMENT)),
+    ];
+    let measure = |(rule, threshold): (Rule, Threshold)| {
+        let time = median_time(|| {
+            // Copying is not part of pruning.
+            let mut copy: Vec<Matrix> = layers.clone();
+            let (pruned, time) = timed(|| prune(&mut copy, shape, rule, &threshold));
+            pruned.map(|_| time)
+        })?;
+        let what = format!("level pruning, VGG11, tile {}, {} rule", hardware.tile, rule.id());
+        Ok(Row::new(format!("pruning-{}", rule.id()), what, time))
+    };
+    rules.into_iter().map(measure).collect()
+}
+
+/// The gated regularizer's value and gradient on the convolutions of two networks.
+///
+/// # Errors
+/// When the device fails.
+pub(super) fn regularizer() -> Result<Vec<Row>> {
+    Ok(vec![regularizer_on("vgg11", 32)?, regularizer_on("resnet18", 64)?])
+}
+
+fn regularizer_on(model: &str, tile: usize) -> Result<Row> {
+    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
+    let hardware = HardwareConfig { tile, ..HardwareConfig::default() };
+    let config = TrainConfig { regularizer: RegularizerKind::Gated, ..TrainConfig::default() };
+    let regularizer = Regularizer::of(&config, TileShape::from(&hardware));
+    let regularizer = regularizer.ok_or_else(|| Error::field("lambda", config.lambda, "is off"))?;
+    let weights = weights(model)?.tensors.into_iter().filter(|tensor| tensor.shape.len() == 4);
+    let layers: Vec<Tensor<4>> = weights
+        .map(|tensor| Tensor::from_data(TensorData::new(tensor.data, tensor.shape), &compute.device))
+        .collect();
+    let time = median_time(|| {
+        let evaluate = || {
+            let terms = layers.iter().filter_map(|layer| regularizer.evaluate(layer.clone()));
+            terms.map(|term| (term.loss.into_data(), term.gradient)).collect::<Vec<_>>()
+        };
+        Ok(timed(evaluate).1)
+    })?;
+    let what = format!("D.U.B. loss and gradient, {model}, tile {tile}");
+    Ok(Row::new(format!("loss-{model}"), what, time))
+}
+
+/// A network's initial weights.
+fn weights(model: &str) -> Result<Weights> {
+    let mut config = TrainConfig::default();
+    config.set_model(model)?;
+    Ok(initialize(&Plan::of(&config, CLASSES)?, 0))
+}

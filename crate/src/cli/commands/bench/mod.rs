@@ -1,0 +1,133 @@
+//! `crossdub bench`: how fast this machine trains, analyzes, prunes and simulates.
+//!
+//! Every time is the median of several runs after a warm-up. `cargo xtask bench` runs this beside the same work in other
+//! tools.
+
+mod images;
+mod layers;
+mod resnet;
+mod simulation;
+mod timing;
+mod training;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::cli::format;
+use crate::cli::output;
+use crate::config::SCHEMA_VERSION;
+use crate::error::Result;
+
+/// Measures how fast this machine trains, analyzes, prunes and simulates
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdub bench --only analysis")]
+pub struct BenchArgs {
+    /// Measures only this
+    #[arg(long, value_enum, value_name = "NAME")]
+    only: Option<Group>,
+    /// Folder of image files to read as for training; may be repeated. Without it, reading is not measured
+    #[arg(long, value_name = "DIR")]
+    images: Vec<PathBuf>,
+    /// Has no effect: `cargo xtask bench` measures PyTorch and aihwkit
+    #[arg(long, value_name = "PYTHON", hide = true)]
+    python: Option<PathBuf>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// A training step, without and with the regularizer
+    Training,
+    /// The crossbar analysis
+    Analysis,
+    /// Pruning to levels, by each rule
+    Pruning,
+    /// The regularizer's value and gradient
+    Loss,
+    /// Reading, decoding and transforming image files
+    Images,
+    /// The parts of a training step of ResNet18
+    Resnet,
+    /// Crossbars and converters of one layer and of VGG11
+    Simulation,
+}
+
+impl Group {
+    fn measure(self, args: &BenchArgs) -> Result<Vec<Row>> {
+        match self {
+            Self::Training => training::measure(),
+            Self::Analysis => layers::analysis(),
+            Self::Pruning => layers::pruning(),
+            Self::Loss => layers::regularizer(),
+            Self::Images => images::measure(&args.images),
+            Self::Resnet => resnet::measure(),
+            Self::Simulation => simulation::measure(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct BenchOutput {
+    schema_version: u32,
+    measurements: Vec<Row>,
+}
+
+/// The time of one piece of work.
+#[derive(Debug, Serialize)]
+struct Row {
+    /// Stable name, for programs.
+    id: String,
+    /// Description, for people.
+    what: String,
+    ours_ms: f64,
+    note: Option<String>,
+}
+
+impl Row {
+    fn new(id: impl Into<String>, what: impl Into<String>, ours_ms: f64) -> Self {
+        Self { id: id.into(), what: what.into(), ours_ms, note: None }
+    }
+
+    fn with_note(self, note: String) -> Self {
+        Self { note: Some(note), ..self }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    if args.python.is_some() {
+        output::status("--python has no effect: run `cargo xtask bench` to measure PyTorch and aihwkit");
+    }
+    let groups = args.only.map_or_else(|| Group::value_variants().to_vec(), |group| vec![group]);
+    let mut rows = Vec::new();
+    for group in groups {
+        output::status(&format!("measuring: {group:?}").to_lowercase());
+        rows.extend(group.measure(args)?);
+    }
+    let answer = BenchOutput { schema_version: SCHEMA_VERSION, measurements: rows };
+    output::print_result(args.json, &answer, || describe(&answer.measurements))
+}
+
+fn describe(rows: &[Row]) -> String {
+    let head = ["measured", "time", "note"].map(str::to_owned).to_vec();
+    let line = |row: &Row| {
+        vec![row.what.clone(), format!("{:.1} ms", row.ours_ms), row.note.clone().unwrap_or_default()]
+    };
+    format::table(&[vec![head], rows.iter().map(line).collect()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_lists_times_and_notes() {
+        let text = describe(&[Row::new("step", "a step", 100.0).with_note("cheap".to_owned())]);
+        assert!(text.contains("a step") && text.contains("100.0 ms") && text.contains("cheap"), "{text}");
+    }
+}

@@ -1,0 +1,72 @@
+//! A training step of vgg-small, without and with the regularizer.
+
+use std::time::Instant;
+
+use super::Row;
+use super::timing::{another_run, median, timed};
+use crate::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
+use crate::data::synthetic;
+use crate::device::Compute;
+use crate::error::Result;
+use crate::train::trainer::Trainer;
+
+/// Images of a step.
+const BATCH: usize = 64;
+/// A difference of a few percent takes more runs than a time.
+const MAX_PAIRS: usize = 50;
+/// What the regularizer may cost of a step.
+const ALLOWED_PERCENT: f64 = 10.0;
+
+/// Alternates steps without and with the regularizer, so that both run under the same load.
+///
+/// # Errors
+/// When training fails.
+pub(super) fn measure() -> Result<Vec<Row>> {
+    let mut plain = trainer(RegularizerKind::None)?;
+    let mut gated = trainer(RegularizerKind::Gated)?;
+    for _ in 0..2 {
+        step(&mut plain)?;
+        step(&mut gated)?;
+    }
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    let started = Instant::now();
+    while another_run(without.len(), MAX_PAIRS, started) {
+        // The second of a pair may find warm caches, so the order alternates.
+        if without.len().is_multiple_of(2) {
+            without.push(step(&mut plain)?);
+            with.push(step(&mut gated)?);
+        } else {
+            with.push(step(&mut gated)?);
+            without.push(step(&mut plain)?);
+        }
+    }
+    // The two steps of a pair run within a moment, so other load hardly affects their ratio.
+    let ratios = without.iter().zip(&with).map(|(without, with)| with / without).collect();
+    let overhead = 100.0 * (median(ratios) - 1.0);
+    let what = format!("training step, vgg-small, batch {BATCH}");
+    let note = format!("the regularizer costs {overhead:+.1} %; {ALLOWED_PERCENT} % are allowed");
+    let gated = Row::new("training-gated", format!("{what}, gated regularizer"), median(with));
+    Ok(vec![Row::new("training", what, median(without)), gated.with_note(note)])
+}
+
+/// Trains on synthetic images, without dropout and augmentation.
+fn trainer(regularizer: RegularizerKind) -> Result<Trainer> {
+    let config = TrainConfig {
+        device: DeviceChoice::Cpu,
+        regularizer,
+        batch: BATCH,
+        learning_rate: 0.01,
+        dropout: 0.0,
+        augment: false,
+        epochs: 1000,
+        ..TrainConfig::default()
+    };
+    let data = synthetic::generate(config.seed, 16 * BATCH, BATCH);
+    let compute = pollster::block_on(Compute::of(&config))?;
+    Trainer::new(config, HardwareConfig::default(), data, compute, u64::MAX, None)
+}
+
+fn step(trainer: &mut Trainer) -> Result<f64> {
+    let (result, time) = timed(|| pollster::block_on(trainer.step()));
+    result.map(|_| time)
+}
