@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
-use crate::adc::Model;
-use crate::adc::converter::Settings;
+use crate::adc::AdcModel;
+use crate::adc::converter::AdcParams;
 use crate::checkpoint::{Weights, safetensors};
 use crate::config;
 use crate::config::{DeviceChoice, HardwareConfig, Precision, TrainConfig};
@@ -70,7 +70,7 @@ pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsVal
     if run.precision != Precision::F32 {
         return Err(failure(Error::field("precision", "bf16", "the page takes f32")));
     }
-    Model::from_id(&hardware.adc).map_err(failure)?;
+    AdcModel::from_id(&hardware.adc).map_err(failure)?;
     Plan::of(&run, 10).map_err(failure)?;
     both_to_js(&run, &hardware)
 }
@@ -85,7 +85,7 @@ pub fn published() -> JsResult<JsValue> {
 #[wasm_bindgen]
 pub fn converters() -> JsResult<JsValue> {
     let bits: Vec<u32> = (1..=16).collect();
-    to_js(&report::compare(&bits, &Settings::default(), None).map_err(failure)?)
+    to_js(&report::compare(&bits, &AdcParams::default(), None).map_err(failure)?)
 }
 
 /// The gradient of a fixed small network on this module's device.

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use crossdub::config::{DeviceChoice, RegularizerKind};
-use crossdub::crossbar::hoyer::density_of_tiles;
+use crossdub::crossbar::hoyer::tile_densities;
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::device::Compute;
 use crossdub::loss::Regularizer;
@@ -81,6 +81,6 @@ fn the_maps_show_the_variance_that_the_regularizer_lowers() {
     let weights = random_weights(3);
     let (loss, _) = evaluate(RegularizerKind::Ungated, &weights);
     let matrix = Matrix::new("w", SHAPE[0], SHAPE[1] * 9, weights).expect("fits");
-    let variance: f64 = density_of_tiles(&matrix, TILE).iter().map(|tile| tile.variance).sum();
+    let variance: f64 = tile_densities(&matrix, TILE).iter().map(|tile| tile.variance).sum();
     assert!((0.7 * variance - loss).abs() < 1e-4 * loss, "{variance} for {loss}");
 }

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use crossdub::config::{HardwareConfig, Per, Resolution, TrainConfig};
+use crossdub::config::{Granularity, HardwareConfig, Resolution, TrainConfig};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::matrix::Matrix;
 use crossdub::network::Plan;
 use crossdub::prune::{Rule, Threshold, prune};
-use crossdub::report::{InferenceQuestion, inference};
+use crossdub::report::{InferenceConfig, inference};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -17,13 +17,17 @@ use crate::shared::{layers, shared};
 
 /// Improvement per tile in bits: lossless by rows, sliced per tile, sliced per column.
 fn saved(layers: &[Matrix]) -> [f64; 3] {
-    let question = InferenceQuestion::everything(None).expect("valid");
+    let question = InferenceConfig::all(None).expect("valid");
     let answer = inference(layers, &HardwareConfig::default(), &question).expect("counts");
     let of = |model: &str, per| {
         let row = answer.table.iter().find(|row| row.model == model && row.per == per).expect("a row");
         row.per_tile.and_then(|energy| energy.improvement).expect("a ratio")
     };
-    [of("lossless", Per::Tile), of("lossless-sliced", Per::Tile), of("lossless-sliced", Per::Column)]
+    [
+        of("lossless", Granularity::Tile),
+        of("lossless-sliced", Granularity::Tile),
+        of("lossless-sliced", Granularity::Column),
+    ]
 }
 
 /// The trial: 8-bit weights, 1-bit cells, tile 32; bits against 6 bits everywhere.
@@ -209,7 +213,7 @@ proptest! {
         let noise = |at: usize| ((at as u64 * 2_654_435_761 + seed) % 1000) as f32 / 1000.0;
         let weights = (0..rows * cols).map(|at| if noise(at) < 0.6 { 0.0 } else { noise(at + 7) - 0.5 });
         let layer = Matrix::new("w", rows, cols, weights.collect()).expect("fits");
-        let answer = inference(&[layer], &hardware, &InferenceQuestion::everything(Some(vec![3])).expect("valid"))
+        let answer = inference(&[layer], &hardware, &InferenceConfig::all(Some(vec![3])).expect("valid"))
             .expect("counts");
         let at_once = if hardware.active_rows == 0 { tile } else { hardware.active_rows };
         let groups: usize = (0..cols.div_ceil(tile)).map(|at| (cols - at * tile).min(tile).div_ceil(at_once)).sum();
@@ -223,7 +227,7 @@ proptest! {
         for row in answer.table.iter().filter(|row| row.resolution != Resolution::Paper) {
             prop_assert_eq!(row.conversions.expect("known").dense, expected as u64);
         }
-        let (tile, column) = (Per::Tile, Per::Column);
+        let (tile, column) = (Granularity::Tile, Granularity::Column);
         prop_assert!(bits("lossless", column) <= bits("lossless", tile));
         prop_assert!(bits("lossless-sliced", tile) <= bits("lossless", tile));
         prop_assert!(bits("lossless-sliced", column) <= bits("lossless-sliced", tile));

@@ -1,7 +1,7 @@
 //! The paper's own numbers: all published runs come out of their histograms.
 
-use crossdub::adc::{Energy, Model};
-use crossdub::report::{published, published_page};
+use crossdub::adc::{AdcEnergy, AdcModel};
+use crossdub::report::{published, published_markdown};
 
 use crate::shared::{json, numbers, repository};
 
@@ -13,21 +13,23 @@ fn all_published_runs_are_reproduced() {
     for run in runs {
         let tile = run["tile"].as_u64().expect("a tile") as usize;
         let histogram: Vec<u64> = numbers(&run["histogram"]).into_iter().map(|n| n as u64).collect();
-        let energy = Energy::of_histogram(Model::Paper, tile, &histogram).expect("fits");
+        let energy = AdcEnergy::from_histogram(AdcModel::Paper, tile, &histogram).expect("fits");
         let expected = run["improvement_linear"].as_f64();
         let close = match (energy.improvement, expected) {
             (Some(got), Some(expected)) => (got - expected).abs() < 1e-3,
             (got, expected) => got == expected,
         };
         assert!(close, "{}: {:?} for {expected:?}", run["log"], energy.improvement);
-        let lossless = Energy::of_histogram(Model::Lossless, tile, &histogram).expect("fits");
+        let lossless = AdcEnergy::from_histogram(AdcModel::Lossless, tile, &histogram).expect("fits");
         assert!(lossless.actual >= energy.actual, "telling all sums apart never takes fewer bits");
     }
     for headline in published["headlines"].as_array().expect("headlines") {
         let tile = headline["tile"].as_u64().expect("a tile") as usize;
         let histogram: Vec<u64> = numbers(&headline["histogram"]).into_iter().map(|n| n as u64).collect();
-        let got =
-            Energy::of_histogram(Model::Paper, tile, &histogram).expect("fits").improvement.expect("a ratio");
+        let got = AdcEnergy::from_histogram(AdcModel::Paper, tile, &histogram)
+            .expect("fits")
+            .improvement
+            .expect("a ratio");
         let expected = headline["improvement"].as_f64().expect("a ratio");
         assert!((got - expected).abs() < 5e-3, "{got} for {expected}");
     }
@@ -36,7 +38,7 @@ fn all_published_runs_are_reproduced() {
 /// `docs/what-it-saves.md` is what `crossdub published` writes.
 #[test]
 fn the_page_of_results_is_up_to_date() {
-    let page = published_page(&published().expect("embedded"));
+    let page = published_markdown(&published().expect("embedded"));
     let kept = std::fs::read_to_string(repository().join("docs/what-it-saves.md")).expect("readable");
     assert!(page == kept, "run: crossdub published --out docs/what-it-saves.md");
 }

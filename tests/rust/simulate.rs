@@ -1,7 +1,7 @@
 //! The functional simulation is exact where it claims to be, and saturates where a converter must:
 //! against plain integers and against a crossbar of nested loops, both written apart from it.
 
-use crossdub::config::{HardwareConfig, Per, Resolution, Subtraction, WeightScale};
+use crossdub::config::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
 use crossdub::matrix::Matrix;
 use crossdub::simulate::bit_serial::{self, Output};
 use crossdub::simulate::crossbars::Crossbars;
@@ -146,7 +146,7 @@ fn hardware() -> impl Strategy<Value = HardwareConfig> {
                 input_bits,
                 dac_bits,
                 subtraction,
-                per: if tiles { Per::Tile } else { Per::Column },
+                per: if tiles { Granularity::Tile } else { Granularity::Column },
                 weight_scale: if layer { WeightScale::Layer } else { WeightScale::Channel },
                 ..HardwareConfig::default()
             }

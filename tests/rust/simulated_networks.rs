@@ -4,7 +4,9 @@
 use std::ops::Range;
 
 use crossdub::checkpoint::Weights;
-use crossdub::config::{DataSource, DeviceChoice, HardwareConfig, Per, Resolution, Subtraction, TrainConfig};
+use crossdub::config::{
+    DataSource, DeviceChoice, Granularity, HardwareConfig, Resolution, Subtraction, TrainConfig,
+};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::batch::{Batch, evaluation_batch};
 use crossdub::data::{Dataset, IMAGE, Split, cifar10, synthetic};
@@ -75,7 +77,7 @@ fn small_networks_are_exact_and_paper_resolutions_are_not() {
             resolution,
             subtraction,
             dac_bits,
-            per: Per::Column,
+            per: Granularity::Column,
             ..HardwareConfig::default()
         };
         simulated(&plan, &weights, &hardware, &spec, (&data, 8))
@@ -322,10 +324,10 @@ fn a_pruned_network_is_exact() {
         tensor.expect("the same names").data = layer.data;
     }
     for (resolution, per) in [
-        (Resolution::Lossless, Per::Tile),
-        (Resolution::Lossless, Per::Column),
-        (Resolution::LosslessSliced, Per::Tile),
-        (Resolution::LosslessSliced, Per::Column),
+        (Resolution::Lossless, Granularity::Tile),
+        (Resolution::Lossless, Granularity::Column),
+        (Resolution::LosslessSliced, Granularity::Tile),
+        (Resolution::LosslessSliced, Granularity::Column),
     ] {
         let hardware = HardwareConfig { resolution, per, ..hardware.clone() };
         let report = simulated(&plan, &weights, &hardware, &SimulationConfig::default(), (&data, 40));

@@ -1,7 +1,7 @@
 //! Training learns, repeats itself to the bit, and balances columns.
 
 use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
-use crossdub::crossbar::hoyer::density_of_tiles;
+use crossdub::crossbar::hoyer::tile_densities;
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::{Split, synthetic};
 use crossdub::device::Compute;
@@ -57,7 +57,7 @@ fn the_regularizer_balances_columns() {
         advance(&mut session, 40);
         let shape = TileShape::from(session.hardware());
         let layers = pollster::block_on(session.matrices()).expect("reads");
-        layers.iter().flat_map(|layer| density_of_tiles(layer, shape)).map(|tile| tile.variance).sum::<f64>()
+        layers.iter().flat_map(|layer| tile_densities(layer, shape)).map(|tile| tile.variance).sum::<f64>()
     };
     let (without, with) = (variance(RegularizerKind::None), variance(RegularizerKind::Gated));
     assert!(with < 0.5 * without, "{with} against {without}");

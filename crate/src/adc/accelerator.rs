@@ -7,42 +7,42 @@ use crate::error::{Error, Result};
 
 /// A share, and whose it is where it was published.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdcShare {
+pub struct AdcFraction {
     /// Above 0, up to 1.
-    pub share: f64,
+    pub fraction: f64,
     /// The publication; none for a share of the user's own.
     pub source: Option<&'static str>,
 }
 
 /// Power of the converters of one of ISAAC's tiles over the tile's: 12 multiply-accumulate units with 8 converters of
 /// together 16 mW each, of 330 mW.
-const ISAAC: AdcShare = AdcShare {
-    share: 12.0 * 16.0 / 330.0,
+const ISAAC: AdcFraction = AdcFraction {
+    fraction: 12.0 * 16.0 / 330.0,
     source: Some("ISAAC, 192 of a tile's 330 mW (A. Shafiee et al., ISCA 2016, Table I)"),
 };
 
-impl AdcShare {
+impl AdcFraction {
     /// A share of the user's own.
     ///
     /// # Errors
     /// When it is not above 0 and up to 1.
-    pub fn own(share: f64) -> Result<Self> {
-        if share > 0.0 && share <= 1.0 {
-            Ok(Self { share, source: None })
+    pub fn new(fraction: f64) -> Result<Self> {
+        if fraction > 0.0 && fraction <= 1.0 {
+            Ok(Self { fraction, source: None })
         } else {
-            Err(Error::field("adc_share", share, "takes more than 0, up to 1, or isaac"))
+            Err(Error::field("adc_share", fraction, "takes more than 0, up to 1, or isaac"))
         }
     }
 }
 
-impl FromStr for AdcShare {
+impl FromStr for AdcFraction {
     type Err = Error;
 
     /// A number, or the name of a published breakdown.
     fn from_str(text: &str) -> Result<Self> {
         match (text, text.parse()) {
             ("isaac", _) => Ok(ISAAC),
-            (_, Ok(share)) => Self::own(share),
+            (_, Ok(fraction)) => Self::new(fraction),
             (_, Err(_)) => Err(Error::field("adc_share", text, "takes more than 0, up to 1, or isaac")),
         }
     }
@@ -54,13 +54,16 @@ mod tests {
 
     #[test]
     fn named_and_own_shares() {
-        let isaac: AdcShare = "isaac".parse().expect("known");
+        let isaac: AdcFraction = "isaac".parse().expect("known");
         // "58 % of the tile's power", as the paper says in words.
-        assert!((isaac.share - 0.58).abs() < 0.005 && isaac.source.is_some());
-        assert_eq!("0.25".parse::<AdcShare>().expect("a share"), AdcShare { share: 0.25, source: None });
-        assert_eq!("1".parse::<AdcShare>().expect("a share").share, 1.0);
+        assert!((isaac.fraction - 0.58).abs() < 0.005 && isaac.source.is_some());
+        assert_eq!(
+            "0.25".parse::<AdcFraction>().expect("a share"),
+            AdcFraction { fraction: 0.25, source: None }
+        );
+        assert_eq!("1".parse::<AdcFraction>().expect("a share").fraction, 1.0);
         for bad in ["0", "-1", "1.01", "NaN", "inf", "", "puma"] {
-            let why = bad.parse::<AdcShare>().expect_err(bad).to_string();
+            let why = bad.parse::<AdcFraction>().expect_err(bad).to_string();
             assert!(why.contains("adc_share"), "{why}");
         }
     }

@@ -5,10 +5,10 @@
 //! has, once for each group of rows. What such a tally costs is a sum over bits, so one pass over
 //! the weights serves every model.
 
-use crate::adc::resolution::{Policy, Seen, row_groups, rows_at_once};
+use crate::adc::resolution::{ColumnOccupancy, Policy, row_groups, rows_at_once};
 use crate::config::{HardwareConfig, Resolution, Subtraction};
-use crate::crossbar::bit_slicing::{CellCount, Slicing, count_cells};
-use crate::crossbar::quantize::Quantized;
+use crate::crossbar::bit_slicing::{BitSlicing, CellCount, count_cells};
+use crate::crossbar::quantize::QuantizedMatrix;
 use crate::crossbar::tiling::{Tile, TileShape, Tiling};
 use crate::matrix::Matrix;
 use crate::parallel;
@@ -17,23 +17,23 @@ use crate::parallel;
 pub const BITS: usize = 65;
 
 /// Time of a conversion by its bits, ns; infinite where there is none.
-pub type Times = [f64; BITS];
+pub type LatencyTable = [f64; BITS];
 
 /// Conversions by bits. Those of 0 bits don't happen.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tally {
+pub struct ConversionHistogram {
     /// Conversions of one output position and input slice.
     pub conversions: [u64; BITS],
     /// The paper's view: every crossbar counts once, its columns in equal shares.
     pub crossbars: [f64; BITS],
     /// Crossbars by the bits that their converters must have.
     pub converters: [u64; BITS],
-    /// By each of the given [`Times`]: what the slowest crossbar takes for one output position and
+    /// By each of the given [`LatencyTable`]: what the slowest crossbar takes for one output position and
     /// input slice, ns. All crossbars of a layer convert at the same time.
     pub slowest_ns: Vec<f64>,
 }
 
-impl Tally {
+impl ConversionHistogram {
     fn new(times: usize) -> Self {
         Self {
             conversions: [0; BITS],
@@ -44,11 +44,11 @@ impl Tally {
     }
 
     /// Conversions that happen.
-    pub fn happening(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         self.conversions[1..].iter().sum()
     }
 
-    fn add_crossbar(&mut self, groups: &[Vec<u32>], times: &[Times], adcs: usize) {
+    fn add_crossbar(&mut self, groups: &[Vec<u32>], times: &[LatencyTable], adcs: usize) {
         let mut most = 0;
         for bits in groups.iter().flatten().map(|&bits| (bits as usize).min(BITS - 1)) {
             self.conversions[bits] += 1;
@@ -81,7 +81,7 @@ impl Tally {
 }
 
 /// Columns go round the crossbar's converters; group after group.
-fn time_of_crossbar(groups: &[Vec<u32>], times: &Times, adcs: usize) -> f64 {
+fn time_of_crossbar(groups: &[Vec<u32>], times: &LatencyTable, adcs: usize) -> f64 {
     let mut of_adc = vec![0.0; adcs];
     let mut sum = 0.0;
     for group in groups {
@@ -96,11 +96,11 @@ fn time_of_crossbar(groups: &[Vec<u32>], times: &Times, adcs: usize) -> f64 {
 
 /// A layer's conversions by each policy.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LayerTally {
+pub struct LayerConversions {
     /// The same converter, that of a full crossbar, at every column: before any pruning.
-    pub dense: Vec<Tally>,
+    pub dense: Vec<ConversionHistogram>,
     /// By the weights.
-    pub actual: Vec<Tally>,
+    pub actual: Vec<ConversionHistogram>,
     /// Crossbars that the layer takes.
     pub crossbars: u64,
     /// Those of tiles that have a weight.
@@ -111,13 +111,13 @@ pub struct LayerTally {
 
 /// What is tallied, apart from the weights.
 #[derive(Debug, Clone)]
-pub struct Question<'a> {
+pub struct TallyConfig<'a> {
     /// The crossbars.
     pub hardware: &'a HardwareConfig,
     /// Resolutions to compare.
     pub policies: &'a [Policy],
     /// Conversion times to compare.
-    pub times: &'a [Times],
+    pub times: &'a [LatencyTable],
     /// Converters of one crossbar.
     pub adcs_per_tile: usize,
     /// Whether a column without an active row is passed over even where its tile shares bits.
@@ -137,7 +137,7 @@ struct Group {
 pub(crate) struct TileCells {
     groups: Vec<Group>,
     columns: usize,
-    slicing: Slicing,
+    slicing: BitSlicing,
     subtraction: Subtraction,
 }
 
@@ -145,11 +145,11 @@ impl TileCells {
     /// Counts a tile.
     pub(crate) fn count(
         matrix: &Matrix,
-        weights: &Quantized,
+        weights: &QuantizedMatrix,
         tile: &Tile,
         hardware: &HardwareConfig,
     ) -> Self {
-        let slicing = Slicing::from(hardware);
+        let slicing = BitSlicing::from(hardware);
         let group = |rows: std::ops::Range<usize>| {
             let inputs = tile.inputs.start + rows.start..tile.inputs.start + rows.end;
             let not_zero = |output: usize| {
@@ -195,7 +195,13 @@ impl TileCells {
         (0..self.slicing.crossbars()).filter(|&crossbar| set(crossbar)).count()
     }
 
-    fn seen(&self, group: &Group, column: usize, converted: usize, resolution: Resolution) -> Seen {
+    fn seen(
+        &self,
+        group: &Group,
+        column: usize,
+        converted: usize,
+        resolution: Resolution,
+    ) -> ColumnOccupancy {
         let cells = &group.cells[column * self.slicing.crossbars()..];
         let set = match self.subtraction {
             Subtraction::Analog => cells[2 * converted].set.max(cells[2 * converted + 1].set),
@@ -204,7 +210,7 @@ impl TileCells {
         let (before, after) = group.active[column];
         // The paper counts weights as they are; what a cell holds is what quantization left.
         let active = if resolution == Resolution::Paper { before } else { after };
-        Seen { rows: group.rows, active, set }
+        ColumnOccupancy { rows: group.rows, active, set }
     }
 
     /// Bits of one crossbar's conversions: for each group of rows, each column.
@@ -215,7 +221,7 @@ impl TileCells {
         let of_group = |group: &Group| {
             let seen = |column| self.seen(group, column, converted, policy.resolution);
             let mut bits: Vec<u32> = (0..self.columns).map(|column| policy.bits(seen(column))).collect();
-            policy.share(&mut bits);
+            policy.share_across_tile(&mut bits);
             if skip_zero_columns && self.subtraction != Subtraction::Offset {
                 for (column, bits) in bits.iter_mut().enumerate() {
                     let seen = seen(column);
@@ -232,30 +238,30 @@ impl TileCells {
 }
 
 /// Tallies a layer. Bands of tiles go to all cores.
-pub fn tally(matrix: &Matrix, question: &Question<'_>) -> LayerTally {
-    let weights = Quantized::of(matrix, question.hardware);
-    let tiling = Tiling::of(matrix, TileShape::from(question.hardware));
-    let bands = parallel::map(tiling.down(), |down| {
-        let first = down * tiling.across();
-        let tiles = (first..first + tiling.across()).map(|index| tiling.tile(index));
-        let mut band = LayerTally::new(question);
+pub fn tally(matrix: &Matrix, question: &TallyConfig<'_>) -> LayerConversions {
+    let weights = QuantizedMatrix::new(matrix, question.hardware);
+    let tiling = Tiling::new(matrix, TileShape::from(question.hardware));
+    let bands = parallel::map(tiling.output_blocks(), |down| {
+        let first = down * tiling.input_blocks();
+        let tiles = (first..first + tiling.input_blocks()).map(|index| tiling.tile(index));
+        let mut band = LayerConversions::new(question);
         for tile in tiles {
             band.add_tile(&TileCells::count(matrix, &weights, &tile, question.hardware), question);
         }
         band
     });
-    let mut whole = LayerTally::new(question);
+    let mut whole = LayerConversions::new(question);
     bands.iter().for_each(|band| whole.merge(band));
     whole
 }
 
-impl LayerTally {
-    fn new(question: &Question<'_>) -> Self {
-        let empty = vec![Tally::new(question.times.len()); question.policies.len()];
+impl LayerConversions {
+    fn new(question: &TallyConfig<'_>) -> Self {
+        let empty = vec![ConversionHistogram::new(question.times.len()); question.policies.len()];
         Self { dense: empty.clone(), actual: empty, crossbars: 0, crossbars_pruned: 0, crossbars_set: 0 }
     }
 
-    fn add_tile(&mut self, tile: &TileCells, question: &Question<'_>) {
+    fn add_tile(&mut self, tile: &TileCells, question: &TallyConfig<'_>) {
         let crossbars = tile.slicing.crossbars() as u64;
         self.crossbars += crossbars;
         self.crossbars_pruned += if tile.is_empty() { 0 } else { crossbars };
@@ -283,7 +289,7 @@ impl LayerTally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Per;
+    use crate::config::Granularity;
 
     /// Two outputs of four inputs; 2-bit weights have one slice, so cells are signs.
     fn matrix() -> Matrix {
@@ -293,13 +299,13 @@ mod tests {
     fn of(
         hardware: &HardwareConfig,
         resolution: Resolution,
-        per: Per,
+        per: Granularity,
         skip: bool,
         adcs: usize,
-    ) -> LayerTally {
+    ) -> LayerConversions {
         let mut times = [f64::INFINITY; BITS];
         (0..=16).for_each(|bits| times[bits] = bits as f64);
-        let question = Question {
+        let question = TallyConfig {
             hardware,
             policies: &[Policy::new(hardware, resolution, per)],
             times: &[times],
@@ -313,7 +319,7 @@ mod tests {
         HardwareConfig { tile: 4, weight_precision: 2, ..HardwareConfig::default() }
     }
 
-    fn counts(tally: &Tally) -> Vec<(usize, u64)> {
+    fn counts(tally: &ConversionHistogram) -> Vec<(usize, u64)> {
         tally.conversions.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect()
     }
 
@@ -321,14 +327,18 @@ mod tests {
     #[test]
     fn conversions_are_counted_by_hand() {
         let case = |resolution, per, skip| counts(&of(&small(), resolution, per, skip, 1).actual[0]);
-        assert_eq!(case(Resolution::Lossless, Per::Tile, false), [(3, 4)]);
-        assert_eq!(case(Resolution::Lossless, Per::Column, false), [(1, 2), (3, 2)]);
-        assert_eq!(case(Resolution::LosslessSliced, Per::Tile, false), [(1, 2), (2, 2)]);
-        assert_eq!(case(Resolution::LosslessSliced, Per::Tile, true), [(0, 1), (1, 2), (2, 1)]);
-        assert_eq!(case(Resolution::LosslessSliced, Per::Column, false), [(0, 1), (1, 2), (2, 1)]);
-        assert_eq!(case(Resolution::Paper, Per::Column, false), [(0, 2), (2, 2)], "levels 0 and 2 of 2 bits");
-        assert_eq!(case(Resolution::Bits(5), Per::Tile, false), [(5, 4)]);
-        let dense = of(&small(), Resolution::Lossless, Per::Tile, false, 1);
+        assert_eq!(case(Resolution::Lossless, Granularity::Tile, false), [(3, 4)]);
+        assert_eq!(case(Resolution::Lossless, Granularity::Column, false), [(1, 2), (3, 2)]);
+        assert_eq!(case(Resolution::LosslessSliced, Granularity::Tile, false), [(1, 2), (2, 2)]);
+        assert_eq!(case(Resolution::LosslessSliced, Granularity::Tile, true), [(0, 1), (1, 2), (2, 1)]);
+        assert_eq!(case(Resolution::LosslessSliced, Granularity::Column, false), [(0, 1), (1, 2), (2, 1)]);
+        assert_eq!(
+            case(Resolution::Paper, Granularity::Column, false),
+            [(0, 2), (2, 2)],
+            "levels 0 and 2 of 2 bits"
+        );
+        assert_eq!(case(Resolution::Bits(5), Granularity::Tile, false), [(5, 4)]);
+        let dense = of(&small(), Resolution::Lossless, Granularity::Tile, false, 1);
         assert_eq!(counts(&dense.dense[0]), [(3, 4)]);
         assert_eq!((dense.crossbars, dense.crossbars_pruned, dense.crossbars_set), (2, 2, 2));
         assert_eq!((dense.actual[0].crossbars[3], dense.actual[0].converters[3]), (2.0, 2));
@@ -337,7 +347,7 @@ mod tests {
     #[test]
     fn a_pair_subtracted_in_analog_is_converted_once_with_a_sign() {
         let hardware = HardwareConfig { subtraction: Subtraction::Analog, ..small() };
-        let tally = of(&hardware, Resolution::LosslessSliced, Per::Column, false, 1);
+        let tally = of(&hardware, Resolution::LosslessSliced, Granularity::Column, false, 1);
         assert_eq!(counts(&tally.actual[0]), [(2, 1), (3, 1)], "3 and 1 cells, and a sign");
         assert_eq!(tally.crossbars, 2);
     }
@@ -345,7 +355,7 @@ mod tests {
     #[test]
     fn fewer_rows_at_once_are_more_conversions() {
         let hardware = HardwareConfig { active_rows: 2, ..small() };
-        let tally = of(&hardware, Resolution::LosslessSliced, Per::Column, false, 1);
+        let tally = of(&hardware, Resolution::LosslessSliced, Granularity::Column, false, 1);
         // Positive: (2, 0) then (1, 0); negative: (0, 1) then (1, 0).
         assert_eq!(counts(&tally.actual[0]), [(0, 4), (1, 3), (2, 1)]);
         assert_eq!(counts(&tally.dense[0]), [(2, 8)]);
@@ -353,10 +363,11 @@ mod tests {
 
     #[test]
     fn the_slowest_crossbar_sets_the_time() {
-        let time =
-            |adcs| of(&small(), Resolution::Lossless, Per::Column, false, adcs).actual[0].slowest_ns[0];
+        let time = |adcs| {
+            of(&small(), Resolution::Lossless, Granularity::Column, false, adcs).actual[0].slowest_ns[0]
+        };
         assert_eq!((time(1), time(2), time(3)), (4.0, 3.0, 3.0), "columns of 3 and 1 bits");
-        let tiled = of(&small(), Resolution::Lossless, Per::Tile, false, 1);
+        let tiled = of(&small(), Resolution::Lossless, Granularity::Tile, false, 1);
         assert_eq!((tiled.actual[0].slowest_ns[0], tiled.dense[0].slowest_ns[0]), (6.0, 6.0));
     }
 
@@ -365,16 +376,16 @@ mod tests {
         let empty = Matrix::new("w", 2, 4, vec![0.0; 8]).expect("fits");
         for (subtraction, expected) in [(Subtraction::Digital, 0), (Subtraction::Offset, 2)] {
             let hardware = HardwareConfig { subtraction, ..small() };
-            let question = Question {
+            let question = TallyConfig {
                 hardware: &hardware,
-                policies: &[Policy::new(&hardware, Resolution::Bits(4), Per::Tile)],
+                policies: &[Policy::new(&hardware, Resolution::Bits(4), Granularity::Tile)],
                 times: &[],
                 adcs_per_tile: 1,
                 skip_zero_columns: false,
             };
             let tally = tally(&empty, &question);
             assert_eq!(tally.crossbars_pruned, expected, "{subtraction:?}");
-            assert_eq!(tally.actual[0].happening() > 0, expected > 0, "{subtraction:?}");
+            assert_eq!(tally.actual[0].total() > 0, expected > 0, "{subtraction:?}");
         }
     }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Model;
+use super::AdcModel;
 use super::models::{accelergy, isaac, mnsim, murmann, neurosim_flash, neurosim_sar, paper, puma, walden};
-use crate::adc::models::custom::OwnModel;
+use crate::adc::models::custom::CustomModel;
 use crate::config::Resolution;
 use crate::error::{Error, Result};
 
@@ -16,7 +16,7 @@ pub const MAX_BITS: u32 = 16;
 /// What is asked of a converter apart from its bits. A model ignores what it does not use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Settings {
+pub struct AdcParams {
     /// Feature size, nm (`accelergy`).
     pub tech_nm: f64,
     /// Conversions a second of all converters together, Hz (`accelergy`).
@@ -28,7 +28,7 @@ pub struct Settings {
     /// Resistance of a column, ohm, read at 0.5 V (`neurosim-*`); none leaves the column's own power out.
     pub column_ohm: Option<f64>,
     /// Which figure of merit (`walden`).
-    pub walden_fom: walden::Figure,
+    pub walden_fom: walden::WaldenFom,
     /// Which transistors (`neurosim-sar`).
     pub neurosim_process: neurosim_sar::Process,
     /// Time of a conversion, ns (`neurosim-flash`).
@@ -37,7 +37,7 @@ pub struct Settings {
     pub mnsim_converter: u32,
 }
 
-impl Default for Settings {
+impl Default for AdcParams {
     fn default() -> Self {
         Self {
             tech_nm: 32.0,
@@ -45,7 +45,7 @@ impl Default for Settings {
             adcs: 1,
             extrapolate: false,
             column_ohm: None,
-            walden_fom: walden::Figure::Best,
+            walden_fom: walden::WaldenFom::Best,
             neurosim_process: neurosim_sar::Process::Lstp,
             flash_ns: 1.0,
             mnsim_converter: mnsim::DEFAULT,
@@ -53,7 +53,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl AdcParams {
     /// Checks every field's range.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Settings {
 /// In what an energy is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Unit {
+pub enum EnergyUnit {
     /// Bits: the unitless models.
     Bits,
     /// Picojoules.
@@ -86,7 +86,7 @@ pub enum Unit {
     Picojoules,
 }
 
-impl fmt::Display for Unit {
+impl fmt::Display for EnergyUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bits => "bits",
@@ -97,7 +97,7 @@ impl fmt::Display for Unit {
 
 /// Where a request lies outside the range that a model was made for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outside {
+pub struct OutOfRange {
     /// The setting, or `bits`.
     pub field: &'static str,
     /// What was asked.
@@ -106,9 +106,9 @@ pub struct Outside {
     pub range: String,
 }
 
-/// What a model says of one conversion; energies in its [`Unit`].
+/// What a model says of one conversion; energies in its [`EnergyUnit`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Estimate {
+pub struct ModelEstimate {
     /// Dynamic energy of one conversion, leakage apart.
     pub energy: f64,
     /// Area of all converters, um2, where the source has it.
@@ -116,20 +116,20 @@ pub struct Estimate {
     /// Time of one conversion, ns, where the source has it.
     pub time_ns: Option<f64>,
     /// Whether and where this goes beyond the model's range.
-    pub outside: Option<Outside>,
+    pub out_of_range: Option<OutOfRange>,
 }
 
-impl Estimate {
+impl ModelEstimate {
     /// An energy alone, within the model's range.
-    pub(super) fn of_energy(energy: f64) -> Self {
-        Self { energy, area_um2: None, time_ns: None, outside: None }
+    pub(super) fn from_energy(energy: f64) -> Self {
+        Self { energy, area_um2: None, time_ns: None, out_of_range: None }
     }
 
     /// Marks the answer when `bits` is not in the range.
-    pub(super) fn for_bits(mut self, bits: u32, low: u32, high: u32) -> Self {
-        if self.outside.is_none() && !(low..=high).contains(&bits) {
+    pub(super) fn within_bits(mut self, bits: u32, low: u32, high: u32) -> Self {
+        if self.out_of_range.is_none() && !(low..=high).contains(&bits) {
             let range = format!("{low} to {high} bits");
-            self.outside = Some(Outside { field: "bits", value: f64::from(bits), range });
+            self.out_of_range = Some(OutOfRange { field: "bits", value: f64::from(bits), range });
         }
         self
     }
@@ -141,7 +141,7 @@ pub struct Cost {
     /// Dynamic energy of one conversion, leakage apart.
     pub energy: f64,
     /// Its unit.
-    pub unit: Unit,
+    pub unit: EnergyUnit,
     /// Area of all converters, um2.
     pub area_um2: Option<f64>,
     /// Time of one conversion, ns.
@@ -152,18 +152,18 @@ pub struct Cost {
 
 /// A model of a converter: published, or the user's own.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub enum ModelSource {
     /// From the literature.
-    Published(Model),
+    Published(AdcModel),
     /// From the user's file.
-    Own(OwnModel),
+    Custom(CustomModel),
 }
 
 /// A converter: a model and what is asked of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Converter {
-    kind: Kind,
-    settings: Settings,
+    kind: ModelSource,
+    params: AdcParams,
 }
 
 impl Converter {
@@ -171,15 +171,15 @@ impl Converter {
     ///
     /// # Errors
     /// Names the setting that is out of range.
-    pub fn new(kind: Kind, settings: Settings) -> Result<Self> {
-        settings.validate()?;
-        Ok(Self { kind, settings })
+    pub fn new(kind: ModelSource, params: AdcParams) -> Result<Self> {
+        params.validate()?;
+        Ok(Self { kind, params })
     }
 
     /// The same converter, answering beyond its model's range too, marked.
     #[must_use]
     pub fn extrapolating(mut self) -> Self {
-        self.settings.extrapolate = true;
+        self.params.extrapolate = true;
         self
     }
 
@@ -187,27 +187,30 @@ impl Converter {
     #[must_use]
     pub fn unitless(resolution: Resolution) -> Self {
         let model = match resolution {
-            Resolution::Paper | Resolution::Bits(_) => Model::Paper,
-            Resolution::Lossless => Model::Lossless,
-            Resolution::LosslessSliced => Model::LosslessSliced,
+            Resolution::Paper | Resolution::Bits(_) => AdcModel::Paper,
+            Resolution::Lossless => AdcModel::Lossless,
+            Resolution::LosslessSliced => AdcModel::LosslessSliced,
         };
-        Self { kind: Kind::Published(model), settings: Settings::default() }
+        Self { kind: ModelSource::Published(model), params: AdcParams::default() }
     }
 
     /// Each published model with the same settings, extrapolating where it must.
     ///
     /// # Errors
     /// Names the setting that is out of range.
-    pub fn all_published(settings: &Settings) -> Result<Vec<Self>> {
-        let settings = Settings { extrapolate: true, ..settings.clone() };
-        Model::ALL.into_iter().map(|model| Self::new(Kind::Published(model), settings.clone())).collect()
+    pub fn all_published(params: &AdcParams) -> Result<Vec<Self>> {
+        let params = AdcParams { extrapolate: true, ..params.clone() };
+        AdcModel::ALL
+            .into_iter()
+            .map(|model| Self::new(ModelSource::Published(model), params.clone()))
+            .collect()
     }
 
     /// The model's name in options and JSON.
     pub fn id(&self) -> &str {
         match &self.kind {
-            Kind::Published(model) => model.id(),
-            Kind::Own(own) => &own.name,
+            ModelSource::Published(model) => model.id(),
+            ModelSource::Custom(own) => &own.name,
         }
     }
 
@@ -215,30 +218,32 @@ impl Converter {
     /// of each resolution, so each is shown at its own (`paper` at a fixed one too).
     pub fn is_shown_at(&self, resolution: Resolution) -> bool {
         match &self.kind {
-            Kind::Published(Model::Paper) => matches!(resolution, Resolution::Paper | Resolution::Bits(_)),
-            Kind::Published(model) if model.is_unitless() => model.resolution() == resolution,
+            ModelSource::Published(AdcModel::Paper) => {
+                matches!(resolution, Resolution::Paper | Resolution::Bits(_))
+            }
+            ModelSource::Published(model) if model.is_unitless() => model.resolution() == resolution,
             _ => true,
         }
     }
 
     /// Whether it is the unitless model of this resolution's name.
     pub fn is_unitless_at(&self, resolution: Resolution) -> bool {
-        self.unit() == Unit::Bits && self.is_shown_at(resolution)
+        self.unit() == EnergyUnit::Bits && self.is_shown_at(resolution)
     }
 
     /// Converters that share its rate and area.
     pub fn adcs(&self) -> u32 {
         match &self.kind {
-            Kind::Published(Model::Accelergy) => self.settings.adcs,
+            ModelSource::Published(AdcModel::Accelergy) => self.params.adcs,
             _ => 1,
         }
     }
 
     /// In what its energies are counted.
-    pub fn unit(&self) -> Unit {
+    pub fn unit(&self) -> EnergyUnit {
         match &self.kind {
-            Kind::Published(model) if model.is_unitless() => Unit::Bits,
-            _ => Unit::Picojoules,
+            ModelSource::Published(model) if model.is_unitless() => EnergyUnit::Bits,
+            _ => EnergyUnit::Picojoules,
         }
     }
 
@@ -251,36 +256,36 @@ impl Converter {
             return Err(Error::field("bits", bits, format!("a converter has 0 to {MAX_BITS} bits")));
         }
         let estimate = self.estimate(bits);
-        if let (Some(outside), false) = (&estimate.outside, self.settings.extrapolate) {
-            let why = format!("{} is made for {}; --extrapolate goes beyond", self.id(), outside.range);
-            return Err(Error::field(outside.field, outside.value, why));
+        if let (Some(out_of_range), false) = (&estimate.out_of_range, self.params.extrapolate) {
+            let why = format!("{} is made for {}; --extrapolate goes beyond", self.id(), out_of_range.range);
+            return Err(Error::field(out_of_range.field, out_of_range.value, why));
         }
         Ok(Cost {
             energy: estimate.energy,
             unit: self.unit(),
             area_um2: estimate.area_um2,
             time_ns: estimate.time_ns,
-            extrapolated: estimate.outside.is_some(),
+            extrapolated: estimate.out_of_range.is_some(),
         })
     }
 
-    fn estimate(&self, bits: u32) -> Estimate {
+    fn estimate(&self, bits: u32) -> ModelEstimate {
         if bits == 0 {
-            return Estimate::of_energy(0.0);
+            return ModelEstimate::from_energy(0.0);
         }
-        let settings = &self.settings;
+        let params = &self.params;
         match &self.kind {
-            Kind::Own(own) => own.estimate(bits),
-            Kind::Published(model) => match model {
-                Model::Paper | Model::Lossless | Model::LosslessSliced => paper::estimate(bits),
-                Model::Murmann => murmann::estimate(bits),
-                Model::Walden => walden::estimate(bits, settings.walden_fom),
-                Model::Accelergy => accelergy::estimate(bits, settings),
-                Model::Isaac => isaac::estimate(bits),
-                Model::Puma => puma::estimate(bits),
-                Model::NeurosimSar => neurosim_sar::estimate(bits, settings),
-                Model::NeurosimFlash => neurosim_flash::estimate(bits, settings),
-                Model::Mnsim => mnsim::estimate(bits, settings.mnsim_converter),
+            ModelSource::Custom(own) => own.estimate(bits),
+            ModelSource::Published(model) => match model {
+                AdcModel::Paper | AdcModel::Lossless | AdcModel::LosslessSliced => paper::estimate(bits),
+                AdcModel::Murmann => murmann::estimate(bits),
+                AdcModel::Walden => walden::estimate(bits, params.walden_fom),
+                AdcModel::Accelergy => accelergy::estimate(bits, params),
+                AdcModel::Isaac => isaac::estimate(bits),
+                AdcModel::Puma => puma::estimate(bits),
+                AdcModel::NeurosimSar => neurosim_sar::estimate(bits, params),
+                AdcModel::NeurosimFlash => neurosim_flash::estimate(bits, params),
+                AdcModel::Mnsim => mnsim::estimate(bits, params.mnsim_converter),
             },
         }
     }
@@ -290,10 +295,10 @@ impl Converter {
 mod tests {
     use super::*;
 
-    fn converter(id: &str, change: impl FnOnce(&mut Settings)) -> Converter {
-        let mut settings = Settings::default();
-        change(&mut settings);
-        Converter::new(Kind::Published(Model::from_id(id).expect("known")), settings).expect("valid")
+    fn converter(id: &str, change: impl FnOnce(&mut AdcParams)) -> Converter {
+        let mut params = AdcParams::default();
+        change(&mut params);
+        Converter::new(ModelSource::Published(AdcModel::from_id(id).expect("known")), params).expect("valid")
     }
 
     fn energy(id: &str, bits: u32) -> f64 {
@@ -321,7 +326,7 @@ mod tests {
 
     #[test]
     fn no_bits_cost_nothing_and_each_bit_costs_something_in_every_model() {
-        for model in Model::ALL {
+        for model in AdcModel::ALL {
             assert_eq!(energy(model.id(), 0), 0.0, "{}", model.id());
             for bits in 1..=MAX_BITS {
                 assert!(energy(model.id(), bits) > 0.0, "{} at {bits}", model.id());
@@ -343,10 +348,10 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_are_named() {
-        let refuse = |field: &str, change: fn(&mut Settings)| {
-            let mut settings = Settings::default();
-            change(&mut settings);
-            let said = settings.validate().expect_err("refused").to_string();
+        let refuse = |field: &str, change: fn(&mut AdcParams)| {
+            let mut params = AdcParams::default();
+            change(&mut params);
+            let said = params.validate().expect_err("refused").to_string();
             assert!(said.contains(field), "{said}");
         };
         refuse("tech_nm", |s| s.tech_nm = 0.0);
@@ -356,6 +361,6 @@ mod tests {
         refuse("flash_ns", |s| s.flash_ns = 0.5);
         refuse("column_ohm", |s| s.column_ohm = Some(0.0));
         refuse("mnsim_converter", |s| s.mnsim_converter = 10);
-        refuse("walden_fom", |s| s.walden_fom = walden::Figure::Femtojoules(f64::INFINITY));
+        refuse("walden_fom", |s| s.walden_fom = walden::WaldenFom::Femtojoules(f64::INFINITY));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Model;
+use super::AdcModel;
 use super::models::{lossless, paper};
 use crate::config::Resolution;
 use crate::crossbar::levels::Levels;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// ADC energy before and after pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Energy {
+pub struct AdcEnergy {
     /// With all rows active.
     pub dense: f64,
     /// At each tile's own level.
@@ -20,14 +20,18 @@ pub struct Energy {
     pub improvement: Option<f64>,
 }
 
-impl Energy {
+impl AdcEnergy {
     /// From sums over tiles.
     pub fn new(dense: f64, actual: f64) -> Self {
         Self { dense, actual, improvement: (actual > 0.0).then(|| dense / actual) }
     }
 
     /// Of counted tiles of a crossbar with `tile` rows, by a unitless model.
-    pub fn of_tiles<'a>(model: Model, tile: usize, counts: impl IntoIterator<Item = &'a TileCount>) -> Self {
+    pub fn from_tiles<'a>(
+        model: AdcModel,
+        tile: usize,
+        counts: impl IntoIterator<Item = &'a TileCount>,
+    ) -> Self {
         let (mut dense, mut actual) = (0_u64, 0_u64);
         for count in counts {
             dense += u64::from(model.bits_of_dense_tile(tile, count));
@@ -40,8 +44,8 @@ impl Energy {
     ///
     /// # Errors
     /// When the histogram has not one bin a level of that tile.
-    pub fn of_histogram(model: Model, tile: usize, histogram: &[u64]) -> Result<Self> {
-        Self::of_levels(model.resolution(), tile, histogram, |bits| Ok(f64::from(bits)))
+    pub fn from_histogram(model: AdcModel, tile: usize, histogram: &[u64]) -> Result<Self> {
+        Self::from_levels(model.resolution(), tile, histogram, |bits| Ok(f64::from(bits)))
     }
 
     /// Of a histogram of levels, where `cost` is the energy of a conversion of that many bits.
@@ -49,13 +53,13 @@ impl Energy {
     /// # Errors
     /// When the histogram has not one bin a level of that tile, the resolution needs more than
     /// levels, or `cost` refuses.
-    pub fn of_levels(
+    pub fn from_levels(
         resolution: Resolution,
         tile: usize,
         histogram: &[u64],
         cost: impl Fn(u32) -> Result<f64>,
     ) -> Result<Self> {
-        let bins = Levels::of_tile(tile).bins();
+        let bins = Levels::new(tile).bins();
         if histogram.len() != bins {
             let why = format!("tile {tile} has {bins} levels");
             return Err(Error::field("histogram", format!("{} values", histogram.len()), why));
@@ -74,8 +78,8 @@ impl Energy {
 /// # Errors
 /// For `lossless-sliced`: a level does not tell which cells of a weight slice are set.
 pub fn bits_of_level(resolution: Resolution, tile: usize, bin: usize) -> Result<u32> {
-    let levels = Levels::of_tile(tile);
-    let empty = bin == levels.last();
+    let levels = Levels::new(tile);
+    let empty = bin == levels.empty();
     match resolution {
         Resolution::Paper => Ok(paper::bits(levels, bin)),
         Resolution::Lossless => Ok(lossless::bits(if empty { 0 } else { tile >> bin })),
@@ -96,31 +100,31 @@ mod tests {
     #[test]
     fn the_headlines_come_out() {
         let check = |tile, histogram: &[u64], model, expected: f64| {
-            let energy = Energy::of_histogram(model, tile, histogram).expect("fits");
+            let energy = AdcEnergy::from_histogram(model, tile, histogram).expect("fits");
             let improvement = energy.improvement.expect("something converts");
             assert!((improvement - expected).abs() < 5e-4, "{improvement} for {expected}");
         };
         let vgg11 = [61, 646, 827, 86, 767, 5481, 1134];
-        check(32, &vgg11, Model::Paper, 7.134);
-        check(32, &vgg11, Model::Lossless, 3.810);
-        check(64, &[6, 1964, 757, 0, 0, 0, 0, 0], Model::Paper, 1.269_95);
+        check(32, &vgg11, AdcModel::Paper, 7.134);
+        check(32, &vgg11, AdcModel::Lossless, 3.810);
+        check(64, &[6, 1964, 757, 0, 0, 0, 0, 0], AdcModel::Paper, 1.269_95);
     }
 
     #[test]
     fn nothing_left_to_convert_has_no_ratio() {
-        let energy = Energy::of_histogram(Model::Paper, 4, &[0, 0, 0, 3]).expect("fits");
+        let energy = AdcEnergy::from_histogram(AdcModel::Paper, 4, &[0, 0, 0, 3]).expect("fits");
         assert_eq!((energy.dense, energy.actual, energy.improvement), (6.0, 0.0, None));
-        assert!(Energy::of_histogram(Model::Paper, 4, &[1, 2]).is_err());
+        assert!(AdcEnergy::from_histogram(AdcModel::Paper, 4, &[1, 2]).is_err());
     }
 
     #[test]
     fn a_physical_model_weighs_the_same_levels() {
         let doubling = |bits: u32| Ok(if bits == 0 { 0.0 } else { 2_f64.powi(bits as i32) });
         // Tile 4, lossless: dense 3 bits; levels 1, 2 and empty need 2, 1 and none.
-        let energy = Energy::of_levels(Resolution::Lossless, 4, &[0, 1, 1, 2], doubling).expect("fits");
+        let energy = AdcEnergy::from_levels(Resolution::Lossless, 4, &[0, 1, 1, 2], doubling).expect("fits");
         assert_eq!((energy.dense, energy.actual), (32.0, 6.0));
-        let fixed = Energy::of_levels(Resolution::Bits(3), 4, &[0, 1, 1, 2], doubling).expect("fits");
+        let fixed = AdcEnergy::from_levels(Resolution::Bits(3), 4, &[0, 1, 1, 2], doubling).expect("fits");
         assert_eq!(fixed.improvement, Some(2.0), "tiles without an active row need no crossbar");
-        assert!(Energy::of_levels(Resolution::LosslessSliced, 4, &[0, 1, 1, 2], doubling).is_err());
+        assert!(AdcEnergy::from_levels(Resolution::LosslessSliced, 4, &[0, 1, 1, 2], doubling).is_err());
     }
 }

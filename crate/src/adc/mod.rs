@@ -9,7 +9,7 @@ mod energy;
 pub mod models;
 pub mod resolution;
 
-pub use energy::{Energy, bits_of_level};
+pub use energy::{AdcEnergy, bits_of_level};
 
 use self::models::{lossless, paper};
 use crate::config::Resolution;
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 
 /// The published models of this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Model {
+pub enum AdcModel {
     /// Energy is bits; one bit less a level, as the paper counts.
     Paper,
     /// Energy is bits; as many as it takes to tell all sums of the active rows apart.
@@ -44,7 +44,7 @@ pub enum Model {
     Mnsim,
 }
 
-impl Model {
+impl AdcModel {
     /// All models, in the order shown.
     pub const ALL: [Self; 11] = [
         Self::Paper,
@@ -104,9 +104,9 @@ impl Model {
 
     /// Bits of a counted tile of a crossbar with `tile` rows, 1-bit inputs and cells.
     pub fn bits_of_tile(self, tile: usize, count: &TileCount) -> u32 {
-        let levels = Levels::of_tile(tile);
+        let levels = Levels::new(tile);
         match self.resolution() {
-            Resolution::Paper => paper::bits(levels, count.bin(levels)),
+            Resolution::Paper => paper::bits(levels, count.level(levels)),
             // The active rows bound the set cells, which a count of weights does not know.
             _ => lossless::bits(count.active),
         }
@@ -115,7 +115,7 @@ impl Model {
     /// Bits of the same tile before any pruning: all its rows active.
     pub fn bits_of_dense_tile(self, tile: usize, count: &TileCount) -> u32 {
         match self.resolution() {
-            Resolution::Paper => Levels::of_tile(tile).bits(),
+            Resolution::Paper => Levels::new(tile).bits(),
             _ => lossless::bits(count.rows),
         }
     }
@@ -127,10 +127,10 @@ mod tests {
 
     #[test]
     fn names_lead_back() {
-        for model in Model::ALL {
-            assert_eq!(Model::from_id(model.id()), Ok(model));
+        for model in AdcModel::ALL {
+            assert_eq!(AdcModel::from_id(model.id()), Ok(model));
         }
-        let said = Model::from_id("magic").expect_err("unknown").to_string();
+        let said = AdcModel::from_id("magic").expect_err("unknown").to_string();
         assert!(said.contains("neurosim-sar"), "{said}");
     }
 }

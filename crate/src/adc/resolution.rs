@@ -20,12 +20,12 @@
 use std::ops::Range;
 
 use super::models::{lossless, paper};
-use crate::config::{HardwareConfig, Per, Resolution, Subtraction};
+use crate::config::{Granularity, HardwareConfig, Resolution, Subtraction};
 use crate::crossbar::levels::Levels;
 
 /// What one conversion sees of its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct ColumnOccupancy {
     /// Rows that are active at once.
     pub rows: usize,
     /// Weights among them that are not zero: once quantized where a lossless policy asks, since that
@@ -36,7 +36,7 @@ pub struct Seen {
     pub set: usize,
 }
 
-impl Seen {
+impl ColumnOccupancy {
     /// A group of rows with all cells set, as before any pruning.
     pub fn dense(rows: usize) -> Self {
         Self { rows, active: rows, set: rows }
@@ -49,7 +49,7 @@ pub struct Policy {
     /// What decides the bits.
     pub resolution: Resolution,
     /// What shares them.
-    pub per: Per,
+    pub per: Granularity,
     levels: Levels,
     dac_bits: u32,
     cell_bits: u32,
@@ -63,11 +63,11 @@ impl Policy {
     }
 
     /// Another policy on the same hardware.
-    pub fn new(hardware: &HardwareConfig, resolution: Resolution, per: Per) -> Self {
+    pub fn new(hardware: &HardwareConfig, resolution: Resolution, per: Granularity) -> Self {
         Self {
             resolution,
             per,
-            levels: Levels::of_tile(rows_at_once(hardware)),
+            levels: Levels::new(rows_at_once(hardware)),
             dac_bits: hardware.dac_bits,
             cell_bits: hardware.cell_bits,
             subtraction: hardware.subtraction,
@@ -75,11 +75,11 @@ impl Policy {
     }
 
     /// Bits of one conversion; 0 is no conversion, whose result is 0.
-    pub fn bits(&self, seen: Seen) -> u32 {
+    pub fn bits(&self, seen: ColumnOccupancy) -> u32 {
         let offset = self.subtraction == Subtraction::Offset;
         let active = if offset { seen.rows } else { seen.active };
         match self.resolution {
-            Resolution::Paper => paper::bits(self.levels, self.levels.bin(active, seen.rows)),
+            Resolution::Paper => paper::bits(self.levels, self.levels.level_of(active, seen.rows)),
             Resolution::Lossless => self.exact(active),
             Resolution::LosslessSliced => self.exact(seen.set),
             Resolution::Bits(bits) => bits,
@@ -88,12 +88,12 @@ impl Policy {
 
     /// Bits of the same conversion before any pruning.
     pub fn dense_bits(&self, rows: usize) -> u32 {
-        self.bits(Seen::dense(rows))
+        self.bits(ColumnOccupancy::dense(rows))
     }
 
     /// Lets the columns of one tile share what they share, after each got its own bits.
-    pub fn share(&self, columns: &mut [u32]) {
-        if self.per == Per::Tile {
+    pub fn share_across_tile(&self, columns: &mut [u32]) {
+        if self.per == Granularity::Tile {
             let most = columns.iter().copied().max().unwrap_or(0);
             columns.fill(most);
         }
@@ -129,8 +129,8 @@ mod tests {
         Policy::of(&hardware)
     }
 
-    fn seen(active: usize, set: usize) -> Seen {
-        Seen { rows: 32, active, set }
+    fn seen(active: usize, set: usize) -> ColumnOccupancy {
+        ColumnOccupancy { rows: 32, active, set }
     }
 
     #[test]
@@ -169,9 +169,9 @@ mod tests {
     #[test]
     fn a_tile_shares_and_columns_do_not() {
         let mut columns = [0, 3, 1];
-        policy(Resolution::Lossless, |h| h.per = Per::Column).share(&mut columns);
+        policy(Resolution::Lossless, |h| h.per = Granularity::Column).share_across_tile(&mut columns);
         assert_eq!(columns, [0, 3, 1]);
-        policy(Resolution::Lossless, |_| {}).share(&mut columns);
+        policy(Resolution::Lossless, |_| {}).share_across_tile(&mut columns);
         assert_eq!(columns, [3, 3, 3]);
     }
 }

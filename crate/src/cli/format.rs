@@ -1,7 +1,7 @@
 //! Text for people: aligned tables, histograms, ratios.
 
-use crate::adc::Energy;
-use crate::report::Energies;
+use crate::adc::AdcEnergy;
+use crate::report::AdcEnergies;
 
 /// Rows as aligned columns, the first left-aligned, the others right-aligned.
 pub fn table(rows: &[Vec<String>]) -> String {
@@ -69,8 +69,8 @@ pub fn number(value: f64) -> String {
 }
 
 /// ADC energy by each model.
-pub fn energy_table(energies: &Energies) -> String {
-    let row = |name: &str, energy: &Energy| {
+pub fn energy_table(energies: &AdcEnergies) -> String {
+    let row = |name: &str, energy: &AdcEnergy| {
         vec![
             name.to_owned(),
             energy.dense.to_string(),

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::adc::Model;
-use crate::adc::converter::{Converter, Kind, MAX_BITS, Settings};
+use crate::adc::AdcModel;
+use crate::adc::converter::{AdcParams, Converter, MAX_BITS, ModelSource};
 use crate::adc::models::lossless::{bits_for, signed_bits_for};
 use crate::checkpoint::Weights;
 use crate::compress::calibration::{Gathering, Inputs};
@@ -15,7 +15,7 @@ use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::prune::budget::{self, Budget};
-use crate::prune::{Outcome, Rule, Threshold, prune};
+use crate::prune::{PruneStats, Rule, Threshold, prune};
 
 /// What a budget counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ impl PruneSpec {
         hardware: &HardwareConfig,
         known: Known<'_>,
         compute: Option<&Compute>,
-    ) -> Result<(Weights, Outcome)> {
+    ) -> Result<(Weights, PruneStats)> {
         let mut layers = dense.matrices(false)?;
         let outcome = self.apply(&mut layers, hardware, known)?;
         let pruned = dense.clone().with_layers(layers);
@@ -159,7 +159,7 @@ impl PruneSpec {
         layers: &mut [Matrix],
         hardware: &HardwareConfig,
         known: Known<'_>,
-    ) -> Result<Outcome> {
+    ) -> Result<PruneStats> {
         let shape = TileShape::from(hardware);
         let threshold = self.threshold(hardware)?;
         let Threshold::Target(target) = threshold else { return prune(layers, shape, self.rule, &threshold) };
@@ -168,7 +168,7 @@ impl PruneSpec {
         let weights = self.weights(layers.len(), known.positions)?;
         let budget = Budget { target, energy: &energy, weights: weights.as_deref() };
         let importance = match known.inputs {
-            _ if !self.by_input() => budget::squares(layers),
+            _ if !self.by_input() => budget::magnitude_importance(layers),
             Some(inputs) => by_input(layers, inputs)?,
             None => return Err(Error::field("importance", "input", NEEDS_DATA)),
         };
@@ -197,7 +197,7 @@ fn by_input(layers: &[Matrix], inputs: &Inputs) -> Result<Vec<Vec<f32>>> {
     let of_layer = |layer: &Matrix| {
         let inputs = inputs.get(&layer.name).filter(|inputs| inputs.mean_square.len() == layer.cols);
         let missing = || Error::layer("weighing a layer's weights", &*layer.name, "its inputs are not known");
-        Ok(budget::shares(layer, &inputs.ok_or_else(missing)?.mean_square))
+        Ok(budget::weighted_importance(layer, &inputs.ok_or_else(missing)?.mean_square))
     };
     layers.iter().map(of_layer).collect()
 }
@@ -212,16 +212,17 @@ enum EnergyOfRows {
 
 impl EnergyOfRows {
     fn of(hardware: &HardwareConfig) -> Result<Self> {
-        let costs = match Model::from_id(&hardware.adc)? {
-            Model::Paper => return Ok(Self::Paper(Levels::of_tile(hardware.tile))),
-            Model::LosslessSliced => {
+        let costs = match AdcModel::from_id(&hardware.adc)? {
+            AdcModel::Paper => return Ok(Self::Paper(Levels::new(hardware.tile))),
+            AdcModel::LosslessSliced => {
                 let why = "counts set cells, and a budget knows active rows: take paper, lossless or a model";
                 return Err(Error::field("adc", &hardware.adc, why));
             }
-            Model::Lossless => (0..=MAX_BITS).map(f64::from).collect(),
+            AdcModel::Lossless => (0..=MAX_BITS).map(f64::from).collect(),
             model => {
                 // Levels beyond a model's range must be comparable with the others.
-                let converter = Converter::new(Kind::Published(model), Settings::default())?.extrapolating();
+                let converter =
+                    Converter::new(ModelSource::Published(model), AdcParams::default())?.extrapolating();
                 (0..=MAX_BITS)
                     .map(|bits| converter.cost(bits).map(|cost| cost.energy))
                     .collect::<Result<_>>()?

@@ -76,7 +76,7 @@ impl<'de> Deserialize<'de> for Resolution {
 /// What shares one resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Per {
+pub enum Granularity {
     /// All columns of a tile, as in the paper.
     #[default]
     Tile,
@@ -125,7 +125,7 @@ pub struct HardwareConfig {
     /// How many bits a conversion has.
     pub resolution: Resolution,
     /// What shares one resolution.
-    pub per: Per,
+    pub per: Granularity,
     /// Bits of a quantized weight, its sign among them.
     pub weight_precision: u32,
     /// What shares one scale of the quantized weights.
@@ -151,7 +151,7 @@ impl Default for HardwareConfig {
             tol: 1e-3,
             adc: "paper".to_owned(),
             resolution: Resolution::Paper,
-            per: Per::Tile,
+            per: Granularity::Tile,
             weight_precision: 8,
             weight_scale: WeightScale::Layer,
             cell_bits: 1,

@@ -9,7 +9,7 @@ mod precision;
 mod train;
 
 pub use device::{DeviceChoice, MOST_DEVICES};
-pub use hardware::{HardwareConfig, Per, Resolution, Subtraction, WeightScale};
+pub use hardware::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
 pub use precision::Precision;
 pub use train::{DataSource, RegularizerKind, TrainConfig, Trainable, model_names};
 
@@ -149,7 +149,7 @@ mod tests {
             set(serde_json::json!({ "tile": 64.0, "lambda": 2, "model": "vgg11" })).expect("valid");
         assert_eq!((hardware.tile, spec.lambda, spec.classifier.as_str()), (64, 2.0, "512,512"));
         let (_, hardware) = set(serde_json::json!({ "resolution": 6, "per": "column" })).expect("valid");
-        assert_eq!((hardware.resolution, hardware.per), (Resolution::Bits(6), Per::Column));
+        assert_eq!((hardware.resolution, hardware.per), (Resolution::Bits(6), Granularity::Column));
         let (spec, _) = set(serde_json::json!({ "plan": "8 M" })).expect("valid");
         assert_eq!(spec.model, "custom");
         for bad in [

@@ -7,12 +7,12 @@
 
 use std::ops::Range;
 
-use super::quantize::Quantized;
+use super::quantize::QuantizedMatrix;
 use crate::config::{HardwareConfig, Subtraction};
 
 /// How weights lie in cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slicing {
+pub struct BitSlicing {
     /// Bits of a weight that lie in cells.
     bits: u32,
     cell_bits: u32,
@@ -20,7 +20,7 @@ pub struct Slicing {
     offset: i32,
 }
 
-impl From<&HardwareConfig> for Slicing {
+impl From<&HardwareConfig> for BitSlicing {
     fn from(hardware: &HardwareConfig) -> Self {
         let (precision, cell_bits) = (hardware.weight_precision, hardware.cell_bits);
         match hardware.subtraction {
@@ -30,7 +30,7 @@ impl From<&HardwareConfig> for Slicing {
     }
 }
 
-impl Slicing {
+impl BitSlicing {
     /// Slices of a weight.
     pub fn slices(self) -> usize {
         self.bits.div_ceil(self.cell_bits) as usize
@@ -83,10 +83,10 @@ pub struct CellCount {
 /// Counts the cells of columns `outputs` within rows `inputs` (a tile, or the rows of it that are
 /// active at once): `outputs.len() * crossbars` counts, column after column.
 pub fn count_cells(
-    weights: &Quantized,
+    weights: &QuantizedMatrix,
     outputs: Range<usize>,
     inputs: &Range<usize>,
-    slicing: Slicing,
+    slicing: BitSlicing,
 ) -> Vec<CellCount> {
     let crossbars = slicing.crossbars();
     let mut counts = vec![CellCount::default(); outputs.len() * crossbars];
@@ -120,7 +120,7 @@ mod tests {
         for precision in 2..=9_u32 {
             for cell_bits in 1..precision {
                 for subtraction in [Subtraction::Digital, Subtraction::Offset] {
-                    let slicing = Slicing::from(&hardware(precision, cell_bits, subtraction));
+                    let slicing = BitSlicing::from(&hardware(precision, cell_bits, subtraction));
                     let most = (1_i16 << (precision - 1)) - 1;
                     for weight in -most..=most {
                         let mut sum = -slicing.offset();
@@ -141,9 +141,9 @@ mod tests {
     /// By hand: 5 = 101, -6 = 110, with 3 magnitude bits.
     #[test]
     fn cells_are_counted_by_slice_and_polarity() {
-        let weights = Quantized { rows: 1, cols: 4, data: vec![5, -6, 0, 7], scales: vec![1.0] };
+        let weights = QuantizedMatrix { rows: 1, cols: 4, data: vec![5, -6, 0, 7], scales: vec![1.0] };
         let set = |cell_bits, subtraction, inputs| {
-            let slicing = Slicing::from(&hardware(4, cell_bits, subtraction));
+            let slicing = BitSlicing::from(&hardware(4, cell_bits, subtraction));
             let counts = count_cells(&weights, 0..1, &inputs, slicing);
             counts.into_iter().map(|count| (count.set, count.sum)).collect::<Vec<_>>()
         };

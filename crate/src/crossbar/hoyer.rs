@@ -32,7 +32,7 @@ pub struct TileDensity {
 }
 
 /// Densities of one tile; `full` is the number of columns of a full tile.
-pub fn density_of_tile(matrix: &Matrix, tile: &Tile, full: usize) -> TileDensity {
+pub fn tile_density(matrix: &Matrix, tile: &Tile, full: usize) -> TileDensity {
     let (mut sum, mut squares) = (0.0, 0.0);
     for column in tile.columns_of(matrix) {
         let density = hoyer(column);
@@ -50,9 +50,9 @@ pub fn density_of_tile(matrix: &Matrix, tile: &Tile, full: usize) -> TileDensity
 }
 
 /// Densities of all tiles of a matrix, in tile order.
-pub fn density_of_tiles(matrix: &Matrix, shape: TileShape) -> Vec<TileDensity> {
-    let tiling = Tiling::of(matrix, shape);
-    parallel::map(tiling.len(), |index| density_of_tile(matrix, &tiling.tile(index), shape.columns))
+pub fn tile_densities(matrix: &Matrix, shape: TileShape) -> Vec<TileDensity> {
+    let tiling = Tiling::new(matrix, shape);
+    parallel::map(tiling.len(), |index| tile_density(matrix, &tiling.tile(index), shape.columns))
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
     fn a_balanced_tile_has_no_variance() {
         let matrix = Matrix::new("w", 4, 8, vec![0.5; 32]).expect("fits");
         let shape = TileShape { rows: 8, columns: 4 };
-        let density = density_of_tiles(&matrix, shape)[0];
+        let density = tile_densities(&matrix, shape)[0];
         assert!(density.variance < 1e-9 && density.imbalance < 1e-4, "{density:?}");
         assert!((density.density - 1.0).abs() < 1e-5);
     }

@@ -11,8 +11,8 @@ pub struct Levels {
 
 impl Levels {
     /// The levels of a crossbar with `tile` rows.
-    pub fn of_tile(tile: usize) -> Self {
-        Self { bits: tile.next_power_of_two().trailing_zeros() }
+    pub fn new(rows: usize) -> Self {
+        Self { bits: rows.next_power_of_two().trailing_zeros() }
     }
 
     /// `N`: the ADC bits that a dense tile needs in the paper's model.
@@ -21,7 +21,7 @@ impl Levels {
     }
 
     /// The last bin, of tiles without an active row.
-    pub fn last(self) -> usize {
+    pub fn empty(self) -> usize {
         self.bits as usize + 1
     }
 
@@ -31,9 +31,9 @@ impl Levels {
     }
 
     /// The bin of a column with `active` of `rows` rows active.
-    pub fn bin(self, active: usize, rows: usize) -> usize {
+    pub fn level_of(self, active: usize, rows: usize) -> usize {
         // 1 - active/rows >= 1 - 2^-k, without rounding.
-        (1..=self.last()).take_while(|&k| active << k <= rows).last().unwrap_or(0)
+        (1..=self.empty()).take_while(|&k| active << k <= rows).last().unwrap_or(0)
     }
 
     /// Whether that column's sparsity lies in the upper half of bin `bin`.
@@ -44,11 +44,11 @@ impl Levels {
 
     /// Bits of a conversion by the paper's count: `N` less one a level, and none without an active row.
     pub fn conversion_bits(self, active: usize, rows: usize) -> f64 {
-        f64::from(self.bits.saturating_sub(self.bin(active, rows) as u32))
+        f64::from(self.bits.saturating_sub(self.level_of(active, rows) as u32))
     }
 
     /// Rows that a column of `rows` keeps at `level`: at least one.
-    pub fn kept(self, rows: usize, level: usize) -> usize {
+    pub fn rows_at(self, rows: usize, level: usize) -> usize {
         (rows >> level).max(1).min(rows)
     }
 
@@ -68,19 +68,19 @@ mod tests {
 
     #[test]
     fn bins_have_the_published_edges() {
-        let levels = Levels::of_tile(32);
+        let levels = Levels::new(32);
         assert_eq!((levels.bits(), levels.bins()), (5, 7));
         for (active, bin) in
             [(32, 0), (17, 0), (16, 1), (9, 1), (8, 2), (4, 3), (3, 3), (2, 4), (1, 5), (0, 6)]
         {
-            assert_eq!(levels.bin(active, 32), bin, "{active} of 32");
+            assert_eq!(levels.level_of(active, 32), bin, "{active} of 32");
         }
-        assert_eq!(levels.bin(1, 27), 4, "a narrow tile ends at the level of its true sparsity");
+        assert_eq!(levels.level_of(1, 27), 4, "a narrow tile ends at the level of its true sparsity");
     }
 
     #[test]
     fn midpoints_split_the_bins() {
-        let levels = Levels::of_tile(32);
+        let levels = Levels::new(32);
         assert!(levels.in_upper_half(24, 32, 0) && !levels.in_upper_half(25, 32, 0));
         assert!(levels.in_upper_half(12, 32, 1) && !levels.in_upper_half(13, 32, 1));
     }

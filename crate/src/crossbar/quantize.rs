@@ -9,7 +9,7 @@ use crate::matrix::Matrix;
 
 /// A layer's weights as integers, in the layout of [`Matrix`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Quantized {
+pub struct QuantizedMatrix {
     /// Outputs.
     pub rows: usize,
     /// Inputs of one output.
@@ -20,9 +20,9 @@ pub struct Quantized {
     pub scales: Vec<f64>,
 }
 
-impl Quantized {
+impl QuantizedMatrix {
     /// Quantizes finite weights to the hardware's bits.
-    pub fn of(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
+    pub fn new(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
         let levels = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
         let largest = |weights: &[f32]| weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
         // Weights that are all 0 have any scale.
@@ -48,11 +48,11 @@ impl Quantized {
 mod tests {
     use super::*;
 
-    fn quantized(weights: &[f32], change: impl FnOnce(&mut HardwareConfig)) -> Quantized {
+    fn quantized(weights: &[f32], change: impl FnOnce(&mut HardwareConfig)) -> QuantizedMatrix {
         let matrix = Matrix::new("w", 2, weights.len() / 2, weights.to_vec()).expect("fits");
         let mut hardware = HardwareConfig::default();
         change(&mut hardware);
-        Quantized::of(&matrix, &hardware)
+        QuantizedMatrix::new(&matrix, &hardware)
     }
 
     #[test]

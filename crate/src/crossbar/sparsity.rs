@@ -16,11 +16,11 @@ pub struct TileCount {
     /// Exact zeros.
     pub zeros: usize,
     /// Weights of magnitude at most the tolerance, exact zeros among them.
-    pub almost_zeros: usize,
+    pub near_zeros: usize,
     /// Active rows of the densest column, when only exact zeros are inactive.
     pub active: usize,
     /// Active rows of the densest column, when almost zeros are inactive too.
-    pub almost_active: usize,
+    pub near_active: usize,
 }
 
 impl TileCount {
@@ -30,9 +30,9 @@ impl TileCount {
             rows: tile.rows(),
             columns: tile.columns(),
             zeros: 0,
-            almost_zeros: 0,
+            near_zeros: 0,
             active: 0,
-            almost_active: 0,
+            near_active: 0,
         }
     }
 
@@ -41,9 +41,9 @@ impl TileCount {
     fn add(&mut self, column: &[f32], tol: f32) {
         let (zeros, almost) = count_column(column, tol);
         self.zeros += zeros;
-        self.almost_zeros += almost;
+        self.near_zeros += almost;
         self.active = self.active.max(self.rows - zeros);
-        self.almost_active = self.almost_active.max(self.rows - almost);
+        self.near_active = self.near_active.max(self.rows - almost);
     }
 
     /// Sparsity of the least sparse column.
@@ -52,18 +52,18 @@ impl TileCount {
     }
 
     /// The same, almost zeros counted.
-    pub fn almost_zero_sparsity(&self) -> f64 {
-        1.0 - self.almost_active as f64 / self.rows as f64
+    pub fn near_zero_sparsity(&self) -> f64 {
+        1.0 - self.near_active as f64 / self.rows as f64
     }
 
     /// The tile's level.
-    pub fn bin(&self, levels: Levels) -> usize {
-        levels.bin(self.active, self.rows)
+    pub fn level(&self, levels: Levels) -> usize {
+        levels.level_of(self.active, self.rows)
     }
 
     /// The tile's level, almost zeros counted.
-    pub fn almost_zero_bin(&self, levels: Levels) -> usize {
-        levels.bin(self.almost_active, self.rows)
+    pub fn near_zero_level(&self, levels: Levels) -> usize {
+        levels.level_of(self.near_active, self.rows)
     }
 }
 
@@ -91,11 +91,11 @@ fn count_column(column: &[f32], tol: f32) -> (usize, usize) {
 
 /// Counts all tiles of a matrix, in tile order.
 pub fn count_tiles(matrix: &Matrix, shape: TileShape, tol: f32) -> Vec<TileCount> {
-    let tiling = Tiling::of(matrix, shape);
+    let tiling = Tiling::new(matrix, shape);
     // A band of tiles a task: one tile is too little work to hand to another core.
-    let bands = parallel::map(tiling.down(), |down| {
-        let first = down * tiling.across();
-        let tiles: Vec<_> = (first..first + tiling.across()).map(|index| tiling.tile(index)).collect();
+    let bands = parallel::map(tiling.output_blocks(), |down| {
+        let first = down * tiling.input_blocks();
+        let tiles: Vec<_> = (first..first + tiling.input_blocks()).map(|index| tiling.tile(index)).collect();
         let mut counts: Vec<_> = tiles.iter().map(TileCount::of).collect();
         let outputs = tiles.first().map_or(0..0, |tile| tile.outputs.clone());
         parallel::vectorized(

@@ -62,33 +62,33 @@ impl Tile {
 
 impl Tiling {
     /// Cuts a matrix of `outputs` x `inputs`.
-    pub fn new(shape: TileShape, outputs: usize, inputs: usize) -> Self {
+    pub fn with_size(shape: TileShape, outputs: usize, inputs: usize) -> Self {
         Self { shape, outputs, inputs, groups: 1 }
     }
 
     /// Cuts a matrix, group by group.
-    pub fn of(matrix: &Matrix, shape: TileShape) -> Self {
+    pub fn new(matrix: &Matrix, shape: TileShape) -> Self {
         let groups = matrix.groups;
         Self { shape, outputs: matrix.rows / groups, inputs: matrix.cols, groups }
     }
 
     /// Tiles side by side along the inputs.
-    pub fn across(&self) -> usize {
+    pub fn input_blocks(&self) -> usize {
         self.inputs.div_ceil(self.shape.rows)
     }
 
     /// Tiles below one another along the outputs.
-    pub fn down(&self) -> usize {
-        self.groups * self.down_one_group()
+    pub fn output_blocks(&self) -> usize {
+        self.groups * self.output_blocks_of_group()
     }
 
-    fn down_one_group(&self) -> usize {
+    fn output_blocks_of_group(&self) -> usize {
         self.outputs.div_ceil(self.shape.columns)
     }
 
     /// Number of tiles.
     pub fn len(&self) -> usize {
-        self.across() * self.down()
+        self.input_blocks() * self.output_blocks()
     }
 
     /// Whether there is no tile.
@@ -98,9 +98,9 @@ impl Tiling {
 
     /// Tile `index`, below [`Tiling::len`].
     pub fn tile(&self, index: usize) -> Tile {
-        let (down, across) = (index / self.across(), index % self.across());
+        let (down, across) = (index / self.input_blocks(), index % self.input_blocks());
         let block = |at: usize, size: usize, end: usize| at * size..((at + 1) * size).min(end);
-        let (group, down) = (down / self.down_one_group(), down % self.down_one_group());
+        let (group, down) = (down / self.output_blocks_of_group(), down % self.output_blocks_of_group());
         let outputs = block(down, self.shape.columns, self.outputs);
         let first = group * self.outputs;
         Tile {
@@ -131,7 +131,7 @@ mod tests {
             let matrix = Matrix::new("w", outputs, inputs, vec![0.0; outputs * inputs])
                 .and_then(|matrix| matrix.grouped(groups))
                 .expect("fits");
-            for tile in Tiling::of(&matrix, TileShape { rows, columns }).tiles() {
+            for tile in Tiling::new(&matrix, TileShape { rows, columns }).tiles() {
                 prop_assert!(tile.rows() <= rows && tile.columns() <= columns);
                 let last = tile.outputs.end - 1;
                 prop_assert_eq!(tile.outputs.start / in_group, last / in_group, "one group a tile");
@@ -152,7 +152,8 @@ mod tests {
             [(64, 3), (128, 64), (256, 128), (256, 256), (512, 256), (512, 512), (512, 512), (512, 512)];
         for (tile, expected) in [(32, 9002), (64, 2251), (128, 564), (256, 144)] {
             let shape = TileShape { rows: tile, columns: tile };
-            let total: usize = widths.iter().map(|&(out, inp)| Tiling::new(shape, out, inp * 9).len()).sum();
+            let total: usize =
+                widths.iter().map(|&(out, inp)| Tiling::with_size(shape, out, inp * 9).len()).sum();
             assert_eq!(total, expected, "tile {tile}");
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::adc::{Energy, Model};
+use crate::adc::{AdcEnergy, AdcModel};
 
 /// The facts, as taken from the authors' public logs.
 const FACTS: &str = include_str!("../../data/published_runs.json");
@@ -89,11 +89,12 @@ pub fn published(dataset: &str) -> Vec<Published> {
         Err(_) => return Vec::new(),
     };
     let read = |fact: Fact| {
-        let improvement = |model| Energy::of_histogram(model, fact.tile, &fact.histogram).ok()?.improvement;
+        let improvement =
+            |model| AdcEnergy::from_histogram(model, fact.tile, &fact.histogram).ok()?.improvement;
         Published {
             standing: standing(&fact),
-            paper: improvement(Model::Paper),
-            lossless: improvement(Model::Lossless),
+            paper: improvement(AdcModel::Paper),
+            lossless: improvement(AdcModel::Lossless),
             method: fact.method,
             tile: fact.tile,
             accuracy: fact.finetuned_accuracy,

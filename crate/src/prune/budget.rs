@@ -12,7 +12,7 @@
 //!
 //! One number instead of a hand-made ratio for every layer.
 
-use super::Outcome;
+use super::PruneStats;
 use crate::crossbar::levels::Levels;
 use crate::crossbar::sparsity::count_tiles;
 use crate::crossbar::tiling::{Tile, TileShape, Tiling};
@@ -36,12 +36,12 @@ pub struct Budget<'a> {
 }
 
 /// Squared weights over each layer's sum: the importance when no data is at hand.
-pub fn squares(layers: &[Matrix]) -> Vec<Vec<f32>> {
-    layers.iter().map(|layer| shares(layer, &vec![1.0; layer.cols])).collect()
+pub fn magnitude_importance(layers: &[Matrix]) -> Vec<Vec<f32>> {
+    layers.iter().map(|layer| weighted_importance(layer, &vec![1.0; layer.cols])).collect()
 }
 
 /// Squared weights times a factor for each input, over the layer's sum.
-pub fn shares(layer: &Matrix, factors: &[f32]) -> Vec<f32> {
+pub fn weighted_importance(layer: &Matrix, factors: &[f32]) -> Vec<f32> {
     let of_output = |output: usize| {
         let pairs = layer.row(output).iter().zip(factors);
         pairs.map(|(&w, &factor)| w * w * factor).collect::<Vec<f32>>()
@@ -56,7 +56,7 @@ pub fn shares(layer: &Matrix, factors: &[f32]) -> Vec<f32> {
 
 /// One tile's choice: what it keeps in each column, and what that means.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Point {
+struct Tradeoff {
     keep: usize,
     energy: f64,
     cost: f64,
@@ -67,7 +67,7 @@ struct Step {
     slope: f64,
     layer: usize,
     tile: usize,
-    to: Point,
+    to: Tradeoff,
     saved: f64,
 }
 
@@ -80,25 +80,25 @@ pub fn prune(
     shape: TileShape,
     importance: &[Vec<f32>],
     budget: &Budget<'_>,
-) -> Result<Outcome> {
+) -> Result<PruneStats> {
     if !(budget.target.is_finite() && budget.target >= 1.0) {
         return Err(Error::field("target", budget.target, "takes an improvement of 1 or more"));
     }
-    let levels = Levels::of_tile(shape.rows);
-    let hulls: Vec<Vec<Vec<Point>>> = layers
+    let levels = Levels::new(shape.rows);
+    let hulls: Vec<Vec<Vec<Tradeoff>>> = layers
         .iter()
         .zip(importance)
         .enumerate()
         .map(|(at, (layer, importance))| hulls_of(layer, importance, shape, budget, at))
         .collect();
-    let chosen = choose(&hulls, dense_energy(layers, shape, budget), budget.target)?;
-    let mut outcome = Outcome::default();
+    let chosen = select_levels(&hulls, dense_energy(layers, shape, budget), budget.target)?;
+    let mut stats = PruneStats::default();
     for ((layer, importance), keep) in layers.iter_mut().zip(importance).zip(&chosen) {
         let before = count_tiles(layer, shape, 0.0);
         keep_most_important(layer, importance, shape, keep);
-        outcome.count(&before, &count_tiles(layer, shape, 0.0), levels);
+        stats.count(&before, &count_tiles(layer, shape, 0.0), levels);
     }
-    Ok(outcome)
+    Ok(stats)
 }
 
 /// How much a tile's conversion counts.
@@ -109,7 +109,7 @@ fn weight(budget: &Budget<'_>, layer: usize, tile: &Tile) -> f64 {
 /// Energy with all rows active.
 fn dense_energy(layers: &[Matrix], shape: TileShape, budget: &Budget<'_>) -> f64 {
     let of_layer = |(at, layer): (usize, &Matrix)| -> f64 {
-        let tiles = Tiling::of(layer, shape).tiles();
+        let tiles = Tiling::new(layer, shape).tiles();
         tiles.map(|tile| weight(budget, at, &tile) * (budget.energy)(tile.rows(), tile.rows())).sum()
     };
     layers.iter().enumerate().map(of_layer).sum()
@@ -122,14 +122,14 @@ fn hulls_of(
     shape: TileShape,
     budget: &Budget<'_>,
     at: usize,
-) -> Vec<Vec<Point>> {
-    let tiling = Tiling::of(layer, shape);
+) -> Vec<Vec<Tradeoff>> {
+    let tiling = Tiling::new(layer, shape);
     let mut choices = parallel::map(tiling.len(), |index| {
         let tile = tiling.tile(index);
-        points(layer, importance, &tile, weight(budget, at, &tile), budget.energy)
+        tradeoff_points(layer, importance, &tile, weight(budget, at, &tile), budget.energy)
     });
     // A layer of zeros is no network: its most important tile keeps a row.
-    let most = |points: &Vec<Point>| points.last().map_or(0.0, |least| least.cost);
+    let most = |points: &Vec<Tradeoff>| points.last().map_or(0.0, |least| least.cost);
     if let Some(points) = choices.iter_mut().max_by(|a, b| most(a).total_cmp(&most(b))) {
         points.retain(|point| point.keep > 0);
     }
@@ -137,13 +137,13 @@ fn hulls_of(
 }
 
 /// A tile's choices by falling energy: as it is, then the most active rows at each lower energy.
-fn points(
+fn tradeoff_points(
     layer: &Matrix,
     importance: &[f32],
     tile: &Tile,
     weight: f64,
     energy: &ConversionEnergy<'_>,
-) -> Vec<Point> {
+) -> Vec<Tradeoff> {
     let rows = tile.rows();
     // lost[keep]: importance lost over all columns when each keeps that many.
     let mut lost = vec![0.0_f64; rows + 1];
@@ -163,11 +163,11 @@ fn points(
             lost[rows - 1 - dropped] += sum;
         }
     }
-    let mut points = vec![Point { keep: rows, energy: weight * energy(active, rows), cost: 0.0 }];
+    let mut points = vec![Tradeoff { keep: rows, energy: weight * energy(active, rows), cost: 0.0 }];
     for keep in (0..active).rev() {
         let energy = weight * energy(keep, rows);
         if points.last().is_some_and(|last| energy < last.energy) {
-            points.push(Point { keep, energy, cost: lost[keep] });
+            points.push(Tradeoff { keep, energy, cost: lost[keep] });
         }
     }
     points
@@ -175,8 +175,8 @@ fn points(
 
 /// The lower convex hull of cost over energy, by falling energy: each further step loses more for
 /// what it saves.
-fn hull(points: Vec<Point>) -> Vec<Point> {
-    let mut hull: Vec<Point> = Vec::with_capacity(points.len());
+fn hull(points: Vec<Tradeoff>) -> Vec<Tradeoff> {
+    let mut hull: Vec<Tradeoff> = Vec::with_capacity(points.len());
     for point in points {
         while let [.., before, last] = hull.as_slice() {
             if slope(before, last) < slope(last, &point) {
@@ -190,12 +190,12 @@ fn hull(points: Vec<Point>) -> Vec<Point> {
 }
 
 /// Importance lost for energy saved.
-fn slope(from: &Point, to: &Point) -> f64 {
+fn slope(from: &Tradeoff, to: &Tradeoff) -> f64 {
     (to.cost - from.cost) / (from.energy - to.energy)
 }
 
 /// What each tile of each layer keeps in a column, so that the energy is at most `dense / target`.
-fn choose(hulls: &[Vec<Vec<Point>>], dense: f64, target: f64) -> Result<Vec<Vec<usize>>> {
+fn select_levels(hulls: &[Vec<Vec<Tradeoff>>], dense: f64, target: f64) -> Result<Vec<Vec<usize>>> {
     let mut energy: f64 = hulls.iter().flatten().filter_map(|hull| hull.first()).map(|p| p.energy).sum();
     let mut chosen: Vec<Vec<usize>> = hulls
         .iter()
@@ -222,7 +222,7 @@ fn choose(hulls: &[Vec<Vec<Point>>], dense: f64, target: f64) -> Result<Vec<Vec<
     Err(Error::field("target", target, why))
 }
 
-fn steps(hulls: &[Vec<Vec<Point>>]) -> Vec<Step> {
+fn steps(hulls: &[Vec<Vec<Tradeoff>>]) -> Vec<Step> {
     let mut steps = Vec::new();
     for (layer, tiles) in hulls.iter().enumerate() {
         for (tile, hull) in tiles.iter().enumerate() {
@@ -241,21 +241,21 @@ fn steps(hulls: &[Vec<Vec<Point>>]) -> Vec<Step> {
 /// Zeroes all but the `keep` most important weights of every column; of equal ones those with the
 /// lower index stay.
 fn keep_most_important(layer: &mut Matrix, importance: &[f32], shape: TileShape, keep: &[usize]) {
-    let tiling = Tiling::of(layer, shape);
+    let tiling = Tiling::new(layer, shape);
     let cols = layer.cols;
     let source = &*layer;
-    let bands = parallel::map(tiling.down(), |down| {
-        let first = down * tiling.across();
+    let bands = parallel::map(tiling.output_blocks(), |down| {
+        let first = down * tiling.input_blocks();
         let outputs = tiling.tile(first).outputs;
         let start = outputs.start * cols;
         let mut band = source.data[start..outputs.end * cols].to_vec();
         let mut order: Vec<usize> = Vec::new();
-        for (index, &keep) in keep.iter().enumerate().skip(first).take(tiling.across()) {
+        for (index, &keep) in keep.iter().enumerate().skip(first).take(tiling.input_blocks()) {
             let tile = tiling.tile(index);
             for output in tile.outputs.clone().filter(|_| keep < tile.rows()) {
                 let cells = output * cols + tile.inputs.start..output * cols + tile.inputs.end;
                 let column = &mut band[cells.start - start..cells.end - start];
-                cut(column, &importance[cells], keep, &mut order);
+                keep_top_k(column, &importance[cells], keep, &mut order);
             }
         }
         band
@@ -269,7 +269,7 @@ fn keep_most_important(layer: &mut Matrix, importance: &[f32], shape: TileShape,
 }
 
 /// Zeroes all but the `keep` most important weights of one column.
-fn cut(column: &mut [f32], importance: &[f32], keep: usize, order: &mut Vec<usize>) {
+fn keep_top_k(column: &mut [f32], importance: &[f32], keep: usize, order: &mut Vec<usize>) {
     if keep == 0 {
         column.fill(0.0);
         return;
@@ -292,7 +292,7 @@ mod tests {
     const SHAPE: TileShape = TileShape { rows: 4, columns: 2 };
 
     fn bits(active: usize, rows: usize) -> f64 {
-        Levels::of_tile(4).conversion_bits(active, rows)
+        Levels::new(4).conversion_bits(active, rows)
     }
 
     /// Bits that lose nothing, ceil(log2(n + 1)): what one active row costs is not nothing.
@@ -312,8 +312,8 @@ mod tests {
         layers.iter().zip(importance).map(of_layer).sum()
     }
 
-    fn prune_to(layers: &mut [Matrix], target: f64, energy: &ConversionEnergy<'_>) -> Result<Outcome> {
-        let importance = squares(layers);
+    fn prune_to(layers: &mut [Matrix], target: f64, energy: &ConversionEnergy<'_>) -> Result<PruneStats> {
+        let importance = magnitude_importance(layers);
         prune(layers, SHAPE, &importance, &Budget { target, energy, weights: None })
     }
 
@@ -326,9 +326,9 @@ mod tests {
         prune_to(&mut layers, 4.0 / 3.0, &bits).expect("can be met");
         assert_eq!(layers[0].row(0), [1.0, 0.9, 0.8, 0.7, 0.0, 0.0, 0.03, 0.04], "one level down");
         let mut layers = [Matrix::new("w", 2, 8, data).expect("fits")];
-        let outcome = prune_to(&mut layers, 2.0, &lossless).expect("can be met");
+        let stats = prune_to(&mut layers, 2.0, &lossless).expect("can be met");
         assert_eq!(
-            (outcome.zeroed_tiles, layers[0].row(1)),
+            (stats.emptied, layers[0].row(1)),
             (1, [0.5, 0.6, 0.7, 0.8, 0.0, 0.0, 0.0, 0.0].as_slice())
         );
     }
@@ -353,7 +353,7 @@ mod tests {
         ) {
             let energy: &ConversionEnergy<'_> = if by_paper { &bits } else { &lossless };
             let before = [Matrix::new("w", 2, 16, data).expect("fits")];
-            let importance = squares(&before);
+            let importance = magnitude_importance(&before);
             let dense = total(&before, energy);
             let mut layers = before.clone();
             let met = prune_to(&mut layers, target, energy);

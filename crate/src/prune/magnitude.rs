@@ -1,15 +1,15 @@
 //! The rules `magnitude` and `tiles`: what D.U.B. is compared with. Small weights go wherever they
 //! lie, or whole tiles go.
 
-use super::{Outcome, Threshold, below, layer_percentile, zero_up_to};
+use super::{PruneStats, Threshold, below, layer_percentile, zero_up_to};
 use crate::crossbar::levels::Levels;
 use crate::crossbar::sparsity::{TileCount, count_tiles};
 use crate::crossbar::tiling::{Tile, TileShape, Tiling};
 use crate::matrix::Matrix;
 
 /// Zeroes magnitudes up to the tolerance, or up to each layer's ratio-percentile.
-pub(super) fn prune(layers: &mut [Matrix], shape: TileShape, threshold: &Threshold) -> Outcome {
-    let mut outcome = Outcome::default();
+pub(super) fn prune(layers: &mut [Matrix], shape: TileShape, threshold: &Threshold) -> PruneStats {
+    let mut stats = PruneStats::default();
     for (at, layer) in layers.iter_mut().enumerate() {
         let limit = match threshold {
             Threshold::Ratios(ratios) => layer_percentile(layer, ratios[at]),
@@ -18,22 +18,22 @@ pub(super) fn prune(layers: &mut [Matrix], shape: TileShape, threshold: &Thresho
         };
         let before = count_tiles(layer, shape, 0.0);
         zero_up_to(&mut layer.data, limit);
-        outcome.count(&before, &count_tiles(layer, shape, 0.0), Levels::of_tile(shape.rows));
+        stats.count(&before, &count_tiles(layer, shape, 0.0), Levels::new(shape.rows));
     }
-    outcome
+    stats
 }
 
 /// Zeroes tiles that hold nothing above the tolerance, or of each layer the given percentage of
 /// tiles, those of the smallest norm per weight first.
-pub(super) fn prune_tiles(layers: &mut [Matrix], shape: TileShape, threshold: &Threshold) -> Outcome {
-    let mut outcome = Outcome::default();
+pub(super) fn prune_tiles(layers: &mut [Matrix], shape: TileShape, threshold: &Threshold) -> PruneStats {
+    let mut stats = PruneStats::default();
     for (at, layer) in layers.iter_mut().enumerate() {
-        let tiling = Tiling::of(layer, shape);
+        let tiling = Tiling::new(layer, shape);
         let before = count_tiles(layer, shape, 0.0);
         let chosen: Vec<usize> = match threshold {
             Threshold::Tolerance(tol) => {
                 let counts = count_tiles(layer, shape, below(*tol));
-                (0..tiling.len()).filter(|&tile| counts[tile].almost_active == 0).collect()
+                (0..tiling.len()).filter(|&tile| counts[tile].near_active == 0).collect()
             }
             Threshold::Ratios(ratios) => smallest(layer, &tiling, ratios[at]),
             Threshold::Target(_) => continue,
@@ -41,9 +41,9 @@ pub(super) fn prune_tiles(layers: &mut [Matrix], shape: TileShape, threshold: &T
         for index in chosen {
             clear(layer, &tiling.tile(index));
         }
-        outcome.count(&before, &count_tiles(layer, shape, 0.0), Levels::of_tile(shape.rows));
+        stats.count(&before, &count_tiles(layer, shape, 0.0), Levels::new(shape.rows));
     }
-    outcome
+    stats
 }
 
 /// The `percent` of a layer's tiles with the least mean square; of equal ones the first.
@@ -66,16 +66,16 @@ fn clear(layer: &mut Matrix, tile: &Tile) {
     }
 }
 
-impl Outcome {
+impl PruneStats {
     /// Counts tiles by what pruning made of them.
     pub(super) fn count(&mut self, before: &[TileCount], after: &[TileCount], levels: Levels) {
         for (before, after) in before.iter().zip(after) {
             if after.active == 0 {
-                self.zeroed_tiles += 1;
-            } else if after.bin(levels) > before.bin(levels) {
-                self.forced += 1;
+                self.emptied += 1;
+            } else if after.level(levels) > before.level(levels) {
+                self.promoted += 1;
             } else {
-                self.loosened += 1;
+                self.kept_level += 1;
             }
         }
     }
@@ -103,10 +103,9 @@ mod tests {
     fn the_smaller_tile_goes_as_a_whole() {
         let mut layers = layer();
         let shape = TileShape { rows: 2, columns: 2 };
-        let outcome =
-            prune(&mut layers, shape, Rule::Tiles, &Threshold::Ratios(vec![50.0])).expect("in range");
+        let stats = prune(&mut layers, shape, Rule::Tiles, &Threshold::Ratios(vec![50.0])).expect("in range");
         assert_eq!(layers[0].data, [0.9, 0.1, 0.0, 0.0, -0.8, 0.0, 0.0, 0.0]);
-        assert_eq!((outcome.zeroed_tiles, outcome.forced, outcome.loosened), (1, 0, 1));
+        assert_eq!((stats.emptied, stats.promoted, stats.kept_level), (1, 0, 1));
         let mut layers = layer();
         prune(&mut layers, shape, Rule::Tiles, &Threshold::Tolerance(0.35)).expect("in range");
         assert_eq!(layers[0].data[2..4], [0.0, 0.0]);

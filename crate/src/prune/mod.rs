@@ -93,19 +93,22 @@ impl Threshold {
 
 /// What pruning did to the tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct PruneStats {
     /// Tiles pruned further, to the next level.
-    pub forced: u64,
+    #[serde(rename = "forced")]
+    pub promoted: u64,
     /// Tiles that keep the level they had (weights beyond it come back into no column: they were
     /// not yet zero).
-    pub loosened: u64,
+    #[serde(rename = "loosened")]
+    pub kept_level: u64,
     /// Tiles set to zero as a whole.
-    pub zeroed_tiles: u64,
+    #[serde(rename = "zeroed_tiles")]
+    pub emptied: u64,
 }
 
 /// What happens to a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum TileAction {
     /// Everything almost zero becomes zero: the tile was all almost zero.
     Clear,
     /// The whole tile becomes zero.
@@ -120,12 +123,17 @@ enum Fate {
 /// # Errors
 /// When a tolerance, ratio or target is out of range or not what the rule takes, when there is not
 /// one ratio a layer, or a target can't be met.
-pub fn prune(layers: &mut [Matrix], shape: TileShape, rule: Rule, threshold: &Threshold) -> Result<Outcome> {
+pub fn prune(
+    layers: &mut [Matrix],
+    shape: TileShape,
+    rule: Rule,
+    threshold: &Threshold,
+) -> Result<PruneStats> {
     threshold.validate(layers.len())?;
-    let levels = Levels::of_tile(shape.rows);
+    let levels = Levels::new(shape.rows);
     match (rule, threshold) {
         (Rule::Budget, Threshold::Target(target)) => {
-            let importance = budget::squares(layers);
+            let importance = budget::magnitude_importance(layers);
             let energy = |active, rows| levels.conversion_bits(active, rows);
             let budget = budget::Budget { target: *target, energy: &energy, weights: None };
             return budget::prune(layers, shape, &importance, &budget);
@@ -138,7 +146,7 @@ pub fn prune(layers: &mut [Matrix], shape: TileShape, rule: Rule, threshold: &Th
         (Rule::Tiles, _) => return Ok(magnitude::prune_tiles(layers, shape, threshold)),
         (Rule::Exact | Rule::Paper, _) => {}
     }
-    let mut outcome = Outcome::default();
+    let mut stats = PruneStats::default();
     for (at, layer) in layers.iter_mut().enumerate() {
         let (limit, zero_last) = match threshold {
             Threshold::Tolerance(tol) => (*tol, true),
@@ -146,9 +154,9 @@ pub fn prune(layers: &mut [Matrix], shape: TileShape, rule: Rule, threshold: &Th
             // Refused above.
             Threshold::Target(_) => continue,
         };
-        prune_layer(layer, shape, levels, &Plan { rule, limit, zero_last }, &mut outcome);
+        prune_layer(layer, shape, levels, &Plan { rule, limit, zero_last }, &mut stats);
     }
-    Ok(outcome)
+    Ok(stats)
 }
 
 /// The magnitude below which `percent` of a layer's weights lie.
@@ -166,26 +174,26 @@ struct Plan {
     zero_last: bool,
 }
 
-fn prune_layer(layer: &mut Matrix, shape: TileShape, levels: Levels, plan: &Plan, outcome: &mut Outcome) {
-    let tiling = Tiling::of(layer, shape);
+fn prune_layer(layer: &mut Matrix, shape: TileShape, levels: Levels, plan: &Plan, stats: &mut PruneStats) {
+    let tiling = Tiling::new(layer, shape);
     let limit = below(plan.limit);
     let source = &*layer;
-    let pruned = parallel::map(tiling.down(), |down| {
-        let first = down * tiling.across();
+    let pruned = parallel::map(tiling.output_blocks(), |down| {
+        let first = down * tiling.input_blocks();
         let mut band = Band::of(source, &tiling.tile(first));
-        for index in first..first + tiling.across() {
+        for index in first..first + tiling.input_blocks() {
             let tile = tiling.tile(index);
             let count = count_tile(source, &tile, limit);
-            band.apply(&tile, fate(&count, levels, plan.zero_last), levels, plan);
+            band.apply(&tile, choose_level(&count, levels, plan.zero_last), levels, plan);
         }
         band
     });
     for band in pruned {
         let start = band.first_output * layer.cols;
         layer.data[start..start + band.data.len()].copy_from_slice(&band.data);
-        outcome.forced += band.outcome.forced;
-        outcome.loosened += band.outcome.loosened;
-        outcome.zeroed_tiles += band.outcome.zeroed_tiles;
+        stats.promoted += band.stats.promoted;
+        stats.kept_level += band.stats.kept_level;
+        stats.emptied += band.stats.emptied;
     }
 }
 
@@ -196,16 +204,16 @@ fn below(limit: f64) -> f32 {
 }
 
 /// Chooses the level nearest to the tile's almost-zero sparsity.
-fn fate(count: &TileCount, levels: Levels, zero_last: bool) -> Fate {
-    let bin = count.almost_zero_bin(levels);
-    if bin == levels.last() {
-        Fate::Clear
-    } else if bin + 1 == levels.last() && zero_last {
-        Fate::Zero
-    } else if levels.in_upper_half(count.almost_active, count.rows, bin) {
-        Fate::Cut { level: bin + 1, forced: true }
+fn choose_level(count: &TileCount, levels: Levels, zero_last: bool) -> TileAction {
+    let bin = count.near_zero_level(levels);
+    if bin == levels.empty() {
+        TileAction::Clear
+    } else if bin + 1 == levels.empty() && zero_last {
+        TileAction::Zero
+    } else if levels.in_upper_half(count.near_active, count.rows, bin) {
+        TileAction::Cut { level: bin + 1, forced: true }
     } else {
-        Fate::Cut { level: bin, forced: false }
+        TileAction::Cut { level: bin, forced: false }
     }
 }
 
@@ -215,7 +223,7 @@ struct Band {
     cols: usize,
     data: Vec<f32>,
     scratch: Vec<f32>,
-    outcome: Outcome,
+    stats: PruneStats,
 }
 
 impl Band {
@@ -226,27 +234,27 @@ impl Band {
             cols: matrix.cols,
             data: matrix.data[cells].to_vec(),
             scratch: Vec::new(),
-            outcome: Outcome::default(),
+            stats: PruneStats::default(),
         }
     }
 
-    fn apply(&mut self, tile: &Tile, fate: Fate, levels: Levels, plan: &Plan) {
-        match fate {
-            Fate::Clear | Fate::Zero => self.outcome.zeroed_tiles += 1,
-            Fate::Cut { forced: true, .. } => self.outcome.forced += 1,
-            Fate::Cut { forced: false, .. } => self.outcome.loosened += 1,
+    fn apply(&mut self, tile: &Tile, action: TileAction, levels: Levels, plan: &Plan) {
+        match action {
+            TileAction::Clear | TileAction::Zero => self.stats.emptied += 1,
+            TileAction::Cut { forced: true, .. } => self.stats.promoted += 1,
+            TileAction::Cut { forced: false, .. } => self.stats.kept_level += 1,
         }
         for output in tile.outputs.clone() {
             let start = (output - self.first_output) * self.cols;
             let column = &mut self.data[start + tile.inputs.start..start + tile.inputs.end];
-            match (fate, plan.rule) {
-                (Fate::Clear, Rule::Paper) => zero_up_to(column, plan.limit),
-                (Fate::Clear | Fate::Zero, _) => column.fill(0.0),
-                (Fate::Cut { level, .. }, Rule::Paper) => {
+            match (action, plan.rule) {
+                (TileAction::Clear, Rule::Paper) => zero_up_to(column, plan.limit),
+                (TileAction::Clear | TileAction::Zero, _) => column.fill(0.0),
+                (TileAction::Cut { level, .. }, Rule::Paper) => {
                     cut_at_percentile(column, level, &mut self.scratch);
                 }
-                (Fate::Cut { level, .. }, _) => {
-                    keep_largest(column, levels.kept(column.len(), level), &mut self.scratch);
+                (TileAction::Cut { level, .. }, _) => {
+                    keep_largest(column, levels.rows_at(column.len(), level), &mut self.scratch);
                 }
             }
         }

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::adc::conversions::TileCells;
 use crate::adc::resolution::Policy;
-use crate::config::{HardwareConfig, Per, Resolution, SCHEMA_VERSION};
+use crate::config::{Granularity, HardwareConfig, Resolution, SCHEMA_VERSION};
 use crate::crossbar::levels::Levels;
-use crate::crossbar::quantize::Quantized;
+use crate::crossbar::quantize::QuantizedMatrix;
 use crate::crossbar::sparsity::count_tile;
 use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::matrix::Matrix;
@@ -55,25 +55,25 @@ pub fn adc_plan(layers: &[Matrix], hardware: &HardwareConfig) -> AdcPlan {
 }
 
 fn plan_layer(layer: &Matrix, hardware: &HardwareConfig) -> Vec<PlannedTile> {
-    let weights = Quantized::of(layer, hardware);
-    let tiling = Tiling::of(layer, TileShape::from(hardware));
-    let levels = Levels::of_tile(hardware.tile);
+    let weights = QuantizedMatrix::new(layer, hardware);
+    let tiling = Tiling::new(layer, TileShape::from(hardware));
+    let levels = Levels::new(hardware.tile);
     let plan = |index: usize| {
         let tile = tiling.tile(index);
         let cells = TileCells::count(layer, &weights, &tile, hardware);
         let most = |resolution, crossbar| {
-            let policy = Policy::new(hardware, resolution, Per::Tile);
+            let policy = Policy::new(hardware, resolution, Granularity::Tile);
             cells.bits(&policy, crossbar, false).into_iter().flatten().max().unwrap_or(0)
         };
         let bits_of_crossbars: Vec<u32> =
             (0..cells.converted()).map(|crossbar| most(Resolution::LosslessSliced, crossbar)).collect();
         PlannedTile {
             layer: layer.name.clone(),
-            down: index / tiling.across(),
-            across: index % tiling.across(),
+            down: index / tiling.input_blocks(),
+            across: index % tiling.input_blocks(),
             rows: tile.rows(),
             columns: tile.columns(),
-            level: count_tile(layer, &tile, 0.0).bin(levels),
+            level: count_tile(layer, &tile, 0.0).level(levels),
             bits_paper: most(Resolution::Paper, 0),
             bits_lossless: most(Resolution::Lossless, 0),
             bits_lossless_sliced: bits_of_crossbars.iter().copied().max().unwrap_or(0),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::adc::converter::{Converter, Settings, Unit};
+use crate::adc::converter::{AdcParams, Converter, EnergyUnit};
 use crate::config::SCHEMA_VERSION;
 use crate::error::Result;
 
@@ -35,7 +35,7 @@ pub struct ConverterReport {
 /// When it has no such bits, or they are beyond its range without permission.
 pub fn converter_report(converter: &Converter, bits: u32) -> Result<ConverterReport> {
     let cost = converter.cost(bits)?;
-    let physical = cost.unit == Unit::Picojoules;
+    let physical = cost.unit == EnergyUnit::Picojoules;
     Ok(ConverterReport {
         schema_version: SCHEMA_VERSION,
         model: converter.id().to_owned(),
@@ -50,22 +50,22 @@ pub fn converter_report(converter: &Converter, bits: u32) -> Result<ConverterRep
 
 /// Energies of all models over bits: what a chart with a logarithmic axis draws.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct AdcComparison {
     /// Version of this object's fields.
     pub schema_version: u32,
     /// Bits of each place in the curves.
     pub bits: Vec<u32>,
     /// Each model.
-    pub models: Vec<Curve>,
+    pub models: Vec<AdcCurve>,
 }
 
 /// One model over bits.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Curve {
+pub struct AdcCurve {
     /// The model's name.
     pub model: String,
     /// `bits` or `pJ`.
-    pub unit: Unit,
+    pub unit: EnergyUnit,
     /// Energy of a conversion.
     pub energy: Vec<f64>,
     /// Area of all converters, um2, where the source has it.
@@ -80,12 +80,12 @@ pub struct Curve {
 ///
 /// # Errors
 /// When a setting is out of range, or bits above 16 are asked for.
-pub fn compare(bits: &[u32], settings: &Settings, own: Option<&Converter>) -> Result<Comparison> {
-    let mut converters = Converter::all_published(settings)?;
+pub fn compare(bits: &[u32], params: &AdcParams, own: Option<&Converter>) -> Result<AdcComparison> {
+    let mut converters = Converter::all_published(params)?;
     converters.extend(own.cloned());
     let curve = |converter: &Converter| {
         let costs = bits.iter().map(|&bits| converter.cost(bits)).collect::<Result<Vec<_>>>()?;
-        Ok(Curve {
+        Ok(AdcCurve {
             model: converter.id().to_owned(),
             unit: converter.unit(),
             energy: costs.iter().map(|cost| cost.energy).collect(),
@@ -95,7 +95,7 @@ pub fn compare(bits: &[u32], settings: &Settings, own: Option<&Converter>) -> Re
         })
     };
     let models = converters.iter().map(curve).collect::<Result<Vec<_>>>()?;
-    Ok(Comparison { schema_version: SCHEMA_VERSION, bits: bits.to_vec(), models })
+    Ok(AdcComparison { schema_version: SCHEMA_VERSION, bits: bits.to_vec(), models })
 }
 
 #[cfg(test)]
@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn all_models_have_a_curve_over_all_bits() {
         let bits: Vec<u32> = (1..=16).collect();
-        let comparison = compare(&bits, &Settings::default(), None).expect("valid");
-        assert_eq!(comparison.models.len(), crate::adc::Model::ALL.len());
+        let comparison = compare(&bits, &AdcParams::default(), None).expect("valid");
+        assert_eq!(comparison.models.len(), crate::adc::AdcModel::ALL.len());
         for curve in &comparison.models {
             assert_eq!((curve.energy.len(), curve.extrapolated.len()), (16, 16), "{}", curve.model);
             assert!(curve.energy.iter().all(|energy| energy.is_finite() && *energy > 0.0), "{}", curve.model);
@@ -119,6 +119,6 @@ mod tests {
             .map(|(bits, _)| *bits)
             .collect();
         assert_eq!(marked, [1, 2, 3, 11, 12, 13, 14, 15, 16]);
-        assert!(compare(&[17], &Settings::default(), None).is_err());
+        assert!(compare(&[17], &AdcParams::default(), None).is_err());
     }
 }

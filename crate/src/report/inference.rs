@@ -9,46 +9,46 @@
 
 use serde::Serialize;
 
-use super::inference_row::{Costs, RowMaker};
-use crate::adc::Energy;
-use crate::adc::accelerator::AdcShare;
-use crate::adc::conversions::{LayerTally, Question, Times, tally};
-use crate::adc::converter::{Converter, Settings, Unit};
+use super::inference_row::{CostTable, RowInputs};
+use crate::adc::AdcEnergy;
+use crate::adc::accelerator::AdcFraction;
+use crate::adc::conversions::{LatencyTable, LayerConversions, TallyConfig, tally};
+use crate::adc::converter::{AdcParams, Converter, EnergyUnit};
 use crate::adc::resolution::Policy;
-use crate::config::{HardwareConfig, Per, Resolution};
-use crate::crossbar::bit_slicing::Slicing;
+use crate::config::{Granularity, HardwareConfig, Resolution};
+use crate::crossbar::bit_slicing::BitSlicing;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
 /// What is asked, apart from weights and hardware.
 #[derive(Debug, Clone)]
-pub struct InferenceQuestion {
+pub struct InferenceConfig {
     /// Converters to compare; unitless ones are shown at their own resolution.
     pub converters: Vec<Converter>,
     /// Resolutions to compare.
     pub resolutions: Vec<Resolution>,
     /// What shares a resolution, to compare.
-    pub pers: Vec<Per>,
+    pub granularities: Vec<Granularity>,
     /// Output positions of each layer, where the network is known.
     pub positions: Option<Vec<u64>>,
     /// Converters of one crossbar.
     pub adcs_per_tile: usize,
     /// Share of the converters in the energy of the whole dense accelerator, above 0 to 1.
-    pub adc_share: Option<AdcShare>,
+    pub adc_share: Option<AdcFraction>,
     /// Whether columns without an active row are passed over even where their tile shares bits.
     pub skip_zero_columns: bool,
 }
 
-impl InferenceQuestion {
+impl InferenceConfig {
     /// Every published model with default settings, every policy, one converter a crossbar.
     ///
     /// # Errors
     /// Never with default settings.
-    pub fn everything(positions: Option<Vec<u64>>) -> Result<Self> {
+    pub fn all(positions: Option<Vec<u64>>) -> Result<Self> {
         Ok(Self {
-            converters: Converter::all_published(&Settings::default())?,
+            converters: Converter::all_published(&AdcParams::default())?,
             resolutions: vec![Resolution::Paper, Resolution::Lossless, Resolution::LosslessSliced],
-            pers: vec![Per::Tile, Per::Column],
+            granularities: vec![Granularity::Tile, Granularity::Column],
             positions,
             adcs_per_tile: 1,
             adc_share: None,
@@ -59,7 +59,7 @@ impl InferenceQuestion {
 
 /// Before and after pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Pair<T> {
+pub struct DenseAndActual<T> {
     /// Before.
     pub dense: T,
     /// After.
@@ -113,23 +113,23 @@ pub struct InferenceRow {
     /// How many bits a conversion has.
     pub resolution: Resolution,
     /// What shares them.
-    pub per: Per,
+    pub per: Granularity,
     /// In what energies are counted.
-    pub unit: Unit,
+    pub unit: EnergyUnit,
     /// Whether the model was asked beyond its range.
     pub extrapolated: bool,
     /// Every crossbar counted once, as the paper counts; none where bits exceed any converter's.
-    pub per_tile: Option<Energy>,
+    pub per_tile: Option<AdcEnergy>,
     /// All conversions of an inference; none without positions.
-    pub per_inference: Option<Energy>,
+    pub per_inference: Option<AdcEnergy>,
     /// Improvement of the whole accelerator (Amdahl), where the converters' share was given.
     pub whole_improvement: Option<f64>,
     /// Conversions of an inference.
-    pub conversions: Option<Pair<u64>>,
+    pub conversions: Option<DenseAndActual<u64>>,
     /// Area of all converters, um2, where the model has it.
-    pub area_um2: Option<Pair<f64>>,
+    pub area_um2: Option<DenseAndActual<f64>>,
     /// Time of an inference, ns, layer after layer, where the model has it.
-    pub latency_ns: Option<Pair<f64>>,
+    pub latency_ns: Option<DenseAndActual<f64>>,
     /// Each layer.
     pub layers: Vec<LayerInference>,
 }
@@ -140,70 +140,79 @@ pub struct LayerInference {
     /// The parameter's name.
     pub name: String,
     /// Every crossbar counted once.
-    pub per_tile: Option<Energy>,
+    pub per_tile: Option<AdcEnergy>,
     /// All conversions of an inference.
-    pub per_inference: Option<Energy>,
+    pub per_inference: Option<AdcEnergy>,
     /// Share of the network's energy after pruning, of an inference or else per tile.
     pub share: Option<f64>,
     /// Conversions of an inference.
-    pub conversions: Option<Pair<u64>>,
+    pub conversions: Option<DenseAndActual<u64>>,
     /// Area of its converters, um2.
-    pub area_um2: Option<Pair<f64>>,
+    pub area_um2: Option<DenseAndActual<f64>>,
     /// Time, ns.
-    pub latency_ns: Option<Pair<f64>>,
+    pub latency_ns: Option<DenseAndActual<f64>>,
 }
 
-/// Energy of an inference by every model and policy of the question.
+/// Energy of an inference by every model and policy of the config.
 ///
 /// # Errors
 /// When the positions don't fit the layers, or a number of the question is out of range.
 pub fn inference(
     layers: &[Matrix],
     hardware: &HardwareConfig,
-    question: &InferenceQuestion,
+    config: &InferenceConfig,
 ) -> Result<Inference> {
-    check(layers, question)?;
-    let policies: Vec<Policy> = question
+    check(layers, config)?;
+    let policies: Vec<Policy> = config
         .resolutions
         .iter()
-        .flat_map(|&resolution| question.pers.iter().map(move |&per| (resolution, per)))
+        .flat_map(|&resolution| config.granularities.iter().map(move |&per| (resolution, per)))
         .map(|(resolution, per)| Policy::new(hardware, resolution, per))
         .collect();
-    let costs: Vec<Costs> = question.converters.iter().map(Costs::of).collect();
-    let times: Vec<Times> = costs.iter().filter_map(|costs| costs.time_ns).collect();
-    let asked = Question {
+    let costs: Vec<CostTable> = config.converters.iter().map(CostTable::new).collect();
+    let times: Vec<LatencyTable> = costs.iter().filter_map(|costs| costs.time_ns).collect();
+    let tally_config = TallyConfig {
         hardware,
         policies: &policies,
         times: &times,
-        adcs_per_tile: question.adcs_per_tile,
-        skip_zero_columns: question.skip_zero_columns,
+        adcs_per_tile: config.adcs_per_tile,
+        skip_zero_columns: config.skip_zero_columns,
     };
-    let tallies: Vec<LayerTally> = layers.iter().map(|layer| tally(layer, &asked)).collect();
+    let tallies: Vec<LayerConversions> = layers.iter().map(|layer| tally(layer, &tally_config)).collect();
     let input_slices = hardware.input_bits.div_ceil(hardware.dac_bits);
-    let slicing = Slicing::from(hardware);
+    let slicing = BitSlicing::from(hardware);
     let mut table = Vec::new();
-    for (at, policy) in policies.iter().enumerate() {
-        let mut clock = 0;
-        for (converter, costs) in question.converters.iter().zip(&costs) {
-            let own_clock = costs.time_ns.map(|_| clock);
-            clock += usize::from(costs.time_ns.is_some());
+    for (policy_index, &policy) in policies.iter().enumerate() {
+        let mut with_times = 0;
+        for (converter, costs) in config.converters.iter().zip(&costs) {
+            let latency_index = costs.time_ns.map(|_| with_times);
+            with_times += usize::from(costs.time_ns.is_some());
             if converter.is_shown_at(policy.resolution) {
-                let row = RowMaker { question, costs, clock: own_clock, input_slices };
-                table.push(row.make(converter, *policy, layers, &tallies, at));
+                table.push(InferenceRow::new(&RowInputs {
+                    config,
+                    converter,
+                    costs,
+                    latency_index,
+                    input_slices,
+                    policy,
+                    policy_index,
+                    layers,
+                    tallies: &tallies,
+                }));
             }
         }
     }
-    let count = |of: fn(&LayerTally) -> u64| tallies.iter().map(of).sum();
+    let count = |of: fn(&LayerConversions) -> u64| tallies.iter().map(of).sum();
     Ok(Inference {
-        positions: question.positions.clone(),
+        positions: config.positions.clone(),
         input_slices,
         weight_slices: slicing.slices(),
         polarities: slicing.polarities(),
         zero_weight_is_zero_cell: slicing.offset() == 0,
-        adcs_per_tile: question.adcs_per_tile,
-        adc_share: question.adc_share.map(|share| share.share),
-        adc_share_source: question.adc_share.and_then(|share| share.source),
-        skip_zero_columns: question.skip_zero_columns,
+        adcs_per_tile: config.adcs_per_tile,
+        adc_share: config.adc_share.map(|share| share.fraction),
+        adc_share_source: config.adc_share.and_then(|share| share.source),
+        skip_zero_columns: config.skip_zero_columns,
         crossbars: CrossbarCount {
             dense: count(|tally| tally.crossbars),
             pruned: count(|tally| tally.crossbars_pruned),
@@ -216,8 +225,8 @@ pub fn inference(
 /// The most output positions of a layer; far beyond any image.
 const MAX_POSITIONS: u64 = 1 << 32;
 
-fn check(layers: &[Matrix], question: &InferenceQuestion) -> Result<()> {
-    if let Some(positions) = &question.positions {
+fn check(layers: &[Matrix], config: &InferenceConfig) -> Result<()> {
+    if let Some(positions) = &config.positions {
         if positions.len() != layers.len() {
             let why = format!("the weights have {} crossbar layers", layers.len());
             return Err(Error::field("positions", format!("{} values", positions.len()), why));
@@ -226,9 +235,9 @@ fn check(layers: &[Matrix], question: &InferenceQuestion) -> Result<()> {
             return Err(Error::field("positions", bad, format!("takes 1 to {MAX_POSITIONS} a layer")));
         }
     }
-    question.adc_share.map(|share| AdcShare::own(share.share)).transpose()?;
-    if !(1..=4096).contains(&question.adcs_per_tile) {
-        return Err(Error::field("adcs_per_tile", question.adcs_per_tile, "takes 1 to 4096"));
+    config.adc_share.map(|share| AdcFraction::new(share.fraction)).transpose()?;
+    if !(1..=4096).contains(&config.adcs_per_tile) {
+        return Err(Error::field("adcs_per_tile", config.adcs_per_tile, "takes 1 to 4096"));
     }
     Ok(())
 }
@@ -238,13 +247,13 @@ mod tests {
     use super::*;
     use crate::report::analyze;
 
-    fn question(resolutions: &[Resolution]) -> InferenceQuestion {
-        InferenceQuestion {
+    fn question(resolutions: &[Resolution]) -> InferenceConfig {
+        InferenceConfig {
             resolutions: resolutions.to_vec(),
-            pers: vec![Per::Tile],
+            granularities: vec![Granularity::Tile],
             adcs_per_tile: 2,
-            adc_share: Some(AdcShare { share: 0.5, source: None }),
-            ..InferenceQuestion::everything(Some(vec![10])).expect("valid")
+            adc_share: Some(AdcFraction { fraction: 0.5, source: None }),
+            ..InferenceConfig::all(Some(vec![10])).expect("valid")
         }
     }
 
@@ -280,17 +289,17 @@ mod tests {
         // 2 tiles x 2 polarities x 2 columns x 10 positions x 2 input slices, of which the positive
         // crossbar of the first tile is left. 4 rows of 2-bit inputs need 4 bits (0 to 12), 1 needs 2.
         let bits = row(&answer, "lossless-sliced", Resolution::LosslessSliced);
-        assert_eq!(bits.conversions, Some(Pair { dense: 160, actual: 40 }));
-        assert_eq!(bits.per_inference, Some(Energy::new(640.0, 80.0)));
-        assert_eq!(bits.per_tile, Some(Energy::new(16.0, 2.0)));
+        assert_eq!(bits.conversions, Some(DenseAndActual { dense: 160, actual: 40 }));
+        assert_eq!(bits.per_inference, Some(AdcEnergy::new(640.0, 80.0)));
+        assert_eq!(bits.per_tile, Some(AdcEnergy::new(16.0, 2.0)));
         // Half of the whole falls to an eighth.
         assert_eq!(bits.whole_improvement, Some(1.0 / (0.5 + 0.5 / 8.0)));
         assert_eq!(bits.layers[0].share, Some(1.0));
         let puma = row(&answer, "puma", Resolution::LosslessSliced);
         assert!((puma.per_inference.expect("an energy").actual - 40.0 * 0.45).abs() < 1e-9);
         // 2 converters a crossbar; each reads one column, 20 times.
-        assert_eq!(puma.area_um2, Some(Pair { dense: 9600.0, actual: 2400.0 }));
-        assert_eq!(puma.latency_ns, Some(Pair { dense: 20.0 * 50.0, actual: 20.0 * 25.0 }));
+        assert_eq!(puma.area_um2, Some(DenseAndActual { dense: 9600.0, actual: 2400.0 }));
+        assert_eq!(puma.latency_ns, Some(DenseAndActual { dense: 20.0 * 50.0, actual: 20.0 * 25.0 }));
         assert!(!puma.extrapolated && row(&answer, "isaac", Resolution::LosslessSliced).extrapolated);
     }
 
@@ -304,7 +313,7 @@ mod tests {
 
     #[test]
     fn without_positions_only_tiles_are_known() {
-        let asked = InferenceQuestion { positions: None, ..question(&[Resolution::Lossless]) };
+        let asked = InferenceConfig { positions: None, ..question(&[Resolution::Lossless]) };
         let answer = inference(&[layer()], &hardware(), &asked).expect("counts");
         let bits = row(&answer, "lossless", Resolution::Lossless);
         assert_eq!((bits.per_inference, bits.conversions), (None, None));
@@ -321,7 +330,7 @@ mod tests {
 
     #[test]
     fn questions_out_of_range_are_named() {
-        let refuse = |field: &str, change: fn(&mut InferenceQuestion)| {
+        let refuse = |field: &str, change: fn(&mut InferenceConfig)| {
             let mut asked = question(&[Resolution::Paper]);
             change(&mut asked);
             let said = inference(&[layer()], &hardware(), &asked).expect_err("refused").to_string();
@@ -329,8 +338,8 @@ mod tests {
         };
         refuse("positions", |q| q.positions = Some(vec![1, 2]));
         refuse("positions", |q| q.positions = Some(vec![0]));
-        refuse("adc_share", |q| q.adc_share = Some(AdcShare { share: 0.0, source: None }));
-        refuse("adc_share", |q| q.adc_share = Some(AdcShare { share: f64::NAN, source: None }));
+        refuse("adc_share", |q| q.adc_share = Some(AdcFraction { fraction: 0.0, source: None }));
+        refuse("adc_share", |q| q.adc_share = Some(AdcFraction { fraction: f64::NAN, source: None }));
         refuse("adcs_per_tile", |q| q.adcs_per_tile = 0);
     }
 }

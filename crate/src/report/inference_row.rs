@@ -1,29 +1,29 @@
 //! One row of the table of an inference: tallied conversions, weighed by what one model says of
 //! each number of bits.
 
-use super::inference::{InferenceQuestion, InferenceRow, LayerInference, Pair};
-use crate::adc::Energy;
-use crate::adc::conversions::{BITS, LayerTally, Tally, Times};
-use crate::adc::converter::{Converter, Unit};
+use super::inference::{DenseAndActual, InferenceConfig, InferenceRow, LayerInference};
+use crate::adc::AdcEnergy;
+use crate::adc::conversions::{BITS, ConversionHistogram, LatencyTable, LayerConversions};
+use crate::adc::converter::{Converter, EnergyUnit};
 use crate::adc::resolution::Policy;
 use crate::matrix::Matrix;
 
 /// What a converter costs at each number of bits; infinite where it has no answer.
-pub(super) struct Costs {
+pub(super) struct CostTable {
     energy: [f64; BITS],
     area_um2: Option<[f64; BITS]>,
-    pub(super) time_ns: Option<Times>,
+    pub(super) time_ns: Option<LatencyTable>,
     extrapolated: [bool; BITS],
 }
 
-impl Costs {
-    pub(super) fn of(converter: &Converter) -> Self {
+impl CostTable {
+    pub(super) fn new(converter: &Converter) -> Self {
         let (mut energy, mut extrapolated) = ([f64::INFINITY; BITS], [false; BITS]);
         let (mut area, mut time) = ([f64::INFINITY; BITS], [f64::INFINITY; BITS]);
         let (mut has_area, mut has_time) = (false, false);
         (energy[0], area[0], time[0]) = (0.0, 0.0, 0.0);
         for bits in 1..BITS {
-            if converter.unit() == Unit::Bits {
+            if converter.unit() == EnergyUnit::Bits {
                 energy[bits] = bits as f64;
                 continue;
             }
@@ -52,28 +52,31 @@ fn as_floats(counts: &[u64; BITS]) -> [f64; BITS] {
     counts.map(|count| count as f64)
 }
 
-/// What a row is made with.
-pub(super) struct RowMaker<'a> {
-    pub(super) question: &'a InferenceQuestion,
-    pub(super) costs: &'a Costs,
-    /// Place of the model's times in the tallies.
-    pub(super) clock: Option<usize>,
+/// What one row of the table is computed from.
+pub(super) struct RowInputs<'a> {
+    pub(super) config: &'a InferenceConfig,
+    pub(super) converter: &'a Converter,
+    /// What `converter` costs at each number of bits.
+    pub(super) costs: &'a CostTable,
+    /// Index of the model's latencies in the tallies; `None` if its source has no times.
+    pub(super) latency_index: Option<usize>,
     pub(super) input_slices: u32,
+    pub(super) policy: Policy,
+    /// Index of `policy` in the tallies.
+    pub(super) policy_index: usize,
+    pub(super) layers: &'a [Matrix],
+    /// The conversions of each layer.
+    pub(super) tallies: &'a [LayerConversions],
 }
 
-impl RowMaker<'_> {
-    pub(super) fn make(
-        &self,
-        converter: &Converter,
-        policy: Policy,
-        layers: &[Matrix],
-        tallies: &[LayerTally],
-        at: usize,
-    ) -> InferenceRow {
+impl InferenceRow {
+    /// Weighs the tallied conversions with the model's costs.
+    pub(super) fn new(inputs: &RowInputs<'_>) -> Self {
+        let RowInputs { config, converter, policy, policy_index: at, layers, tallies, .. } = *inputs;
         let mut rows: Vec<LayerInference> = Vec::new();
         for (index, (layer, tally)) in layers.iter().zip(tallies).enumerate() {
-            let position = self.question.positions.as_ref().map(|positions| positions[index]);
-            rows.push(self.layer(layer, &tally.dense[at], &tally.actual[at], position));
+            let positions = config.positions.as_ref().map(|positions| positions[index]);
+            rows.push(inputs.layer(layer, &tally.dense[at], &tally.actual[at], positions));
         }
         let per_tile = energy_of(rows.iter().map(|row| row.per_tile));
         let per_inference = energy_of(rows.iter().map(|row| row.per_inference));
@@ -83,24 +86,23 @@ impl RowMaker<'_> {
             row.share = own.filter(|_| all > 0.0).map(|own| own.actual / all);
         }
         let improved = per_inference.or(per_tile);
-        let whole = |share: f64, energy: Energy| {
+        let whole = |share: f64, energy: AdcEnergy| {
             energy.dense / ((1.0 - share) * energy.dense + share * energy.actual)
         };
-        InferenceRow {
+        Self {
             model: converter.id().to_owned(),
             resolution: policy.resolution,
             per: policy.per,
             unit: converter.unit(),
             extrapolated: tallies
                 .iter()
-                .any(|tally| self.extrapolates(&tally.dense[at]) || self.extrapolates(&tally.actual[at])),
+                .any(|tally| inputs.extrapolates(&tally.dense[at]) || inputs.extrapolates(&tally.actual[at])),
             per_tile,
             per_inference,
-            whole_improvement: self
-                .question
+            whole_improvement: config
                 .adc_share
                 .zip(improved)
-                .map(|(share, energy)| whole(share.share, energy))
+                .map(|(share, energy)| whole(share.fraction, energy))
                 .filter(|ratio| ratio.is_finite()),
             conversions: sum(rows.iter().map(|row| row.conversions)),
             area_um2: sum(rows.iter().map(|row| row.area_um2)),
@@ -108,47 +110,61 @@ impl RowMaker<'_> {
             layers: rows,
         }
     }
+}
 
-    fn layer(&self, layer: &Matrix, dense: &Tally, actual: &Tally, positions: Option<u64>) -> LayerInference {
+impl RowInputs<'_> {
+    fn layer(
+        &self,
+        layer: &Matrix,
+        dense: &ConversionHistogram,
+        actual: &ConversionHistogram,
+        positions: Option<u64>,
+    ) -> LayerInference {
         let times = positions.map(|positions| positions * u64::from(self.input_slices));
-        let energy = |of: &dyn Fn(&Tally) -> Option<f64>| Some(Energy::new(of(dense)?, of(actual)?));
-        let per_tile = |tally: &Tally| weigh(&tally.crossbars, &self.costs.energy);
-        let per_position = |tally: &Tally| weigh(&as_floats(&tally.conversions), &self.costs.energy);
-        let area = |tally: &Tally| {
+        let energy =
+            |of: &dyn Fn(&ConversionHistogram) -> Option<f64>| Some(AdcEnergy::new(of(dense)?, of(actual)?));
+        let per_tile = |tally: &ConversionHistogram| weigh(&tally.crossbars, &self.costs.energy);
+        let per_position =
+            |tally: &ConversionHistogram| weigh(&as_floats(&tally.conversions), &self.costs.energy);
+        let area = |tally: &ConversionHistogram| {
             let one_each = weigh(&as_floats(&tally.converters), &self.costs.area_um2?)?;
-            Some(one_each * self.question.adcs_per_tile as f64)
+            Some(one_each * self.config.adcs_per_tile as f64)
         };
-        let latency = |tally: &Tally| {
-            let slowest = tally.slowest_ns[self.clock?];
+        let latency = |tally: &ConversionHistogram| {
+            let slowest = tally.slowest_ns[self.latency_index?];
             Some(slowest * times? as f64).filter(|time| time.is_finite())
         };
-        let pair = |of: &dyn Fn(&Tally) -> Option<f64>| Some(Pair { dense: of(dense)?, actual: of(actual)? });
+        let pair = |of: &dyn Fn(&ConversionHistogram) -> Option<f64>| {
+            Some(DenseAndActual { dense: of(dense)?, actual: of(actual)? })
+        };
         LayerInference {
             name: layer.name.clone(),
             per_tile: energy(&per_tile),
             per_inference: times.and_then(|times| energy(&|tally| Some(per_position(tally)? * times as f64))),
             share: None,
             conversions: times
-                .map(|times| Pair { dense: dense.happening() * times, actual: actual.happening() * times }),
+                .map(|times| DenseAndActual { dense: dense.total() * times, actual: actual.total() * times }),
             area_um2: pair(&area),
             latency_ns: pair(&latency),
         }
     }
 
-    fn extrapolates(&self, tally: &Tally) -> bool {
+    fn extrapolates(&self, tally: &ConversionHistogram) -> bool {
         tally.conversions.iter().zip(&self.costs.extrapolated).any(|(&count, &beyond)| beyond && count > 0)
     }
 }
 
 /// The sum over layers; none where one is missing.
-fn energy_of(layers: impl Iterator<Item = Option<Energy>>) -> Option<Energy> {
-    let all: Option<Vec<Energy>> = layers.collect();
-    all.map(|all| Energy::new(all.iter().map(|e| e.dense).sum(), all.iter().map(|e| e.actual).sum()))
+fn energy_of(layers: impl Iterator<Item = Option<AdcEnergy>>) -> Option<AdcEnergy> {
+    let all: Option<Vec<AdcEnergy>> = layers.collect();
+    all.map(|all| AdcEnergy::new(all.iter().map(|e| e.dense).sum(), all.iter().map(|e| e.actual).sum()))
 }
 
-fn sum<T: std::iter::Sum<T> + Copy>(layers: impl Iterator<Item = Option<Pair<T>>>) -> Option<Pair<T>> {
-    let all: Option<Vec<Pair<T>>> = layers.collect();
-    all.map(|all| Pair {
+fn sum<T: std::iter::Sum<T> + Copy>(
+    layers: impl Iterator<Item = Option<DenseAndActual<T>>>,
+) -> Option<DenseAndActual<T>> {
+    let all: Option<Vec<DenseAndActual<T>>> = layers.collect();
+    all.map(|all| DenseAndActual {
         dense: all.iter().map(|p| p.dense).sum(),
         actual: all.iter().map(|p| p.actual).sum(),
     })

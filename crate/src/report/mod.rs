@@ -8,18 +8,18 @@ mod published;
 mod published_page;
 
 pub use adc_plan::{AdcPlan, PlannedTile, adc_plan};
-pub use converters::{Comparison, ConverterReport, Curve, compare, converter_report};
+pub use converters::{AdcComparison, AdcCurve, ConverterReport, compare, converter_report};
 pub use inference::{
-    CrossbarCount, Inference, InferenceQuestion, InferenceRow, LayerInference, Pair, inference,
+    CrossbarCount, DenseAndActual, Inference, InferenceConfig, InferenceRow, LayerInference, inference,
 };
-pub use published::{Published, PublishedModel, PublishedRun, Ranked, Ranking, RunKind, published};
-pub use published_page::published_page;
+pub use published::{Published, PublishedModel, PublishedRun, RankedMethod, Ranking, RunKind, published};
+pub use published_page::published_markdown;
 
 use serde::{Deserialize, Serialize};
 
-use crate::adc::{Energy, Model};
+use crate::adc::{AdcEnergy, AdcModel};
 use crate::config::{HardwareConfig, Resolution, SCHEMA_VERSION};
-use crate::crossbar::hoyer::density_of_tiles;
+use crate::crossbar::hoyer::tile_densities;
 use crate::crossbar::levels::Levels;
 use crate::crossbar::sparsity::{TileCount, count_tiles};
 use crate::crossbar::tiling::{TileShape, Tiling};
@@ -28,18 +28,18 @@ use crate::matrix::Matrix;
 
 /// ADC energy by each model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Energies {
+pub struct AdcEnergies {
     /// The paper's count.
-    pub paper: Energy,
+    pub paper: AdcEnergy,
     /// Nothing lost.
-    pub lossless: Energy,
+    pub lossless: AdcEnergy,
 }
 
-impl Energies {
+impl AdcEnergies {
     fn of_tiles<'a>(tile: usize, counts: impl Iterator<Item = &'a TileCount> + Clone) -> Self {
         Self {
-            paper: Energy::of_tiles(Model::Paper, tile, counts.clone()),
-            lossless: Energy::of_tiles(Model::Lossless, tile, counts),
+            paper: AdcEnergy::from_tiles(AdcModel::Paper, tile, counts.clone()),
+            lossless: AdcEnergy::from_tiles(AdcModel::Lossless, tile, counts),
         }
     }
 }
@@ -97,7 +97,7 @@ pub struct Analysis {
     /// Each layer.
     pub layers: Vec<LayerAnalysis>,
     /// ADC energy at the exact levels.
-    pub energy: Energies,
+    pub energy: AdcEnergies,
     /// Energy of an inference by every model and policy asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inference: Option<Inference>,
@@ -106,7 +106,7 @@ pub struct Analysis {
 /// Maps the layers to crossbars and counts.
 pub fn analyze(layers: &[Matrix], hardware: &HardwareConfig) -> Analysis {
     let shape = TileShape::from(hardware);
-    let levels = Levels::of_tile(hardware.tile);
+    let levels = Levels::new(hardware.tile);
     let counts: Vec<_> = layers.iter().map(|layer| count_tiles(layer, shape, hardware.tol as f32)).collect();
     let all = || counts.iter().flatten();
     Analysis {
@@ -116,11 +116,11 @@ pub fn analyze(layers: &[Matrix], hardware: &HardwareConfig) -> Analysis {
         tol: hardware.tol,
         weights: layers.iter().map(|layer| layer.data.len()).sum(),
         zeros: all().map(|count| count.zeros).sum(),
-        almost_zeros: all().map(|count| count.almost_zeros).sum(),
+        almost_zeros: all().map(|count| count.near_zeros).sum(),
         tiles: all().count(),
-        histogram: levels.histogram(all().map(|count| count.bin(levels))),
-        almost_zero_histogram: levels.histogram(all().map(|count| count.almost_zero_bin(levels))),
-        energy: Energies::of_tiles(hardware.tile, all()),
+        histogram: levels.histogram(all().map(|count| count.level(levels))),
+        almost_zero_histogram: levels.histogram(all().map(|count| count.near_zero_level(levels))),
+        energy: AdcEnergies::of_tiles(hardware.tile, all()),
         inference: None,
         layers: layers.iter().zip(&counts).map(|(layer, counts)| of_layer(layer, counts, levels)).collect(),
     }
@@ -135,10 +135,10 @@ fn of_layer(layer: &Matrix, counts: &[TileCount], levels: Levels) -> LayerAnalys
         tiles: counts.len(),
         weights: layer.data.len(),
         zeros: counts.iter().map(|count| count.zeros).sum(),
-        histogram: levels.histogram(counts.iter().map(|count| count.bin(levels))),
-        almost_zero_histogram: levels.histogram(counts.iter().map(|count| count.almost_zero_bin(levels))),
+        histogram: levels.histogram(counts.iter().map(|count| count.level(levels))),
+        almost_zero_histogram: levels.histogram(counts.iter().map(|count| count.near_zero_level(levels))),
         tile_sparsity: counts.iter().map(TileCount::sparsity).collect(),
-        tile_almost_zero_sparsity: counts.iter().map(TileCount::almost_zero_sparsity).collect(),
+        tile_almost_zero_sparsity: counts.iter().map(TileCount::near_zero_sparsity).collect(),
     }
 }
 
@@ -152,7 +152,7 @@ pub struct Preview {
     /// Tiles by level after pruning.
     pub histogram: Vec<u64>,
     /// ADC energy after pruning.
-    pub energy: Energies,
+    pub energy: AdcEnergies,
 }
 
 /// One layer's tiles, for a map. Tile `t` is at row `t / across`, column `t % across`.
@@ -194,14 +194,14 @@ pub struct View {
 /// same layers, `pruned`.
 pub fn view(layers: &[Matrix], pruned: &[Matrix], hardware: &HardwareConfig) -> View {
     let shape = TileShape::from(hardware);
-    let levels = Levels::of_tile(hardware.tile);
+    let levels = Levels::new(hardware.tile);
     let counts: Vec<_> = pruned.iter().map(|layer| count_tiles(layer, shape, 0.0)).collect();
     let all = || counts.iter().flatten();
     let preview = Preview {
         weights: layers.iter().map(|layer| layer.data.len()).sum(),
         zeros: all().map(|count| count.zeros).sum(),
-        histogram: levels.histogram(all().map(|count| count.bin(levels))),
-        energy: Energies::of_tiles(hardware.tile, all()),
+        histogram: levels.histogram(all().map(|count| count.level(levels))),
+        energy: AdcEnergies::of_tiles(hardware.tile, all()),
     };
     let mut maps: Vec<_> =
         layers.iter().zip(&counts).map(|(layer, counts)| map_of(layer, counts, hardware)).collect();
@@ -217,19 +217,19 @@ pub fn view(layers: &[Matrix], pruned: &[Matrix], hardware: &HardwareConfig) -> 
 
 fn map_of(layer: &Matrix, pruned: &[TileCount], hardware: &HardwareConfig) -> LayerMap {
     let shape = TileShape::from(hardware);
-    let levels = Levels::of_tile(hardware.tile);
-    let tiling = Tiling::of(layer, shape);
-    let densities = density_of_tiles(layer, shape);
-    let bits = |model: Model| pruned.iter().map(|c| model.bits_of_tile(hardware.tile, c)).collect();
+    let levels = Levels::new(hardware.tile);
+    let tiling = Tiling::new(layer, shape);
+    let densities = tile_densities(layer, shape);
+    let bits = |model: AdcModel| pruned.iter().map(|c| model.bits_of_tile(hardware.tile, c)).collect();
     LayerMap {
         name: layer.name.clone(),
-        across: tiling.across(),
-        down: tiling.down(),
+        across: tiling.input_blocks(),
+        down: tiling.output_blocks(),
         density: densities.iter().map(|d| d.density).collect(),
         imbalance: densities.iter().map(|d| d.imbalance).collect(),
-        level: pruned.iter().map(|count| count.bin(levels)).collect(),
-        bits_paper: bits(Model::Paper),
-        bits_lossless: bits(Model::Lossless),
+        level: pruned.iter().map(|count| count.level(levels)).collect(),
+        bits_paper: bits(AdcModel::Paper),
+        bits_lossless: bits(AdcModel::Lossless),
         bits_lossless_sliced: Vec::new(),
     }
 }
@@ -276,7 +276,7 @@ pub fn tile_detail(
     let shape = TileShape::from(hardware);
     let both = layers.get(layer).zip(pruned.get(layer));
     let (matrix, pruned) = both.ok_or_else(|| Error::field("layer", layer, "there is no such layer"))?;
-    let tiling = Tiling::of(matrix, shape);
+    let tiling = Tiling::new(matrix, shape);
     if tile >= tiling.len() {
         return Err(Error::field("tile", tile, format!("layer {} has {} tiles", matrix.name, tiling.len())));
     }
@@ -294,6 +294,6 @@ pub fn tile_detail(
         kept: place.columns_of(pruned).flatten().map(|&w| w != 0.0).collect(),
         hoyer: place.columns_of(matrix).map(crate::crossbar::hoyer::hoyer).collect(),
         counted: place.columns_of(matrix).map(|c| c.iter().filter(|w| w.abs() > tol).count()).collect(),
-        level: count.bin(Levels::of_tile(hardware.tile)),
+        level: count.level(Levels::new(hardware.tile)),
     })
 }

@@ -7,8 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::adc::Energy;
-use crate::adc::converter::{Converter, Settings, Unit};
+use crate::adc::AdcEnergy;
+use crate::adc::converter::{AdcParams, Converter, EnergyUnit};
 use crate::config::{Resolution, SCHEMA_VERSION};
 use crate::error::{Error, Result};
 
@@ -42,7 +42,7 @@ pub struct PublishedModel {
     /// How many bits a conversion has.
     pub resolution: Resolution,
     /// In what energies are counted.
-    pub unit: Unit,
+    pub unit: EnergyUnit,
 }
 
 /// What became of a run.
@@ -98,12 +98,12 @@ pub struct Ranking {
     /// The model's name.
     pub model: String,
     /// The best first.
-    pub methods: Vec<Ranked>,
+    pub methods: Vec<RankedMethod>,
 }
 
 /// A method's best run of those within [`RANKED_WITHIN`] points of the clean network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Ranked {
+pub struct RankedMethod {
     /// How it was sparsified.
     pub method: String,
     /// Improvement by the ranking's model.
@@ -142,7 +142,7 @@ struct SourceRun {
 pub fn published() -> Result<Published> {
     let refuse = |why: &dyn std::fmt::Display| Error::file("reading the published runs", "", why.to_string());
     let source: Source = serde_json::from_str(RUNS).map_err(|why| refuse(&why))?;
-    let asked: Vec<(Converter, Resolution)> = Converter::all_published(&Settings::default())?
+    let asked: Vec<(Converter, Resolution)> = Converter::all_published(&AdcParams::default())?
         .into_iter()
         // Slices are not in a histogram.
         .filter(|converter| !converter.is_unitless_at(Resolution::LosslessSliced))
@@ -158,7 +158,7 @@ pub fn published() -> Result<Published> {
         let clean_accuracy = clean_accuracy.ok_or_else(|| refuse(&"a run's clean network is missing"))?;
         let improvement = |(converter, resolution): &(Converter, Resolution)| {
             let cost = |bits| Ok(converter.cost(bits)?.energy);
-            Ok(Energy::of_levels(*resolution, run.tile, &run.histogram, cost)?.improvement)
+            Ok(AdcEnergy::from_levels(*resolution, run.tile, &run.histogram, cost)?.improvement)
         };
         runs.push(PublishedRun {
             improvement: asked.iter().map(improvement).collect::<Result<_>>()?,
@@ -207,11 +207,11 @@ fn rankings(runs: &[PublishedRun], models: &[PublishedModel]) -> Vec<Ranking> {
     let mut rankings = Vec::new();
     for (dataset, tile) in places {
         for (at, model) in models.iter().enumerate() {
-            let mut methods: Vec<Ranked> = Vec::new();
+            let mut methods: Vec<RankedMethod> = Vec::new();
             let here =
                 runs.iter().filter(|run| (&run.dataset, run.tile) == (&dataset, tile) && run.is_ranked());
             for (run, improvement) in here.filter_map(|run| Some((run, run.improvement[at]?))) {
-                let ranked = Ranked { method: run.method.clone(), improvement, accuracy: run.accuracy };
+                let ranked = RankedMethod { method: run.method.clone(), improvement, accuracy: run.accuracy };
                 match methods.iter_mut().find(|other| other.method == run.method) {
                     Some(best) if best.improvement < improvement => *best = ranked,
                     Some(_) => {}
@@ -234,7 +234,7 @@ impl PublishedRun {
 
 impl Published {
     /// Place of a model in each run's improvements.
-    pub fn place_of(&self, model: &str) -> Option<usize> {
+    pub fn model_index(&self, model: &str) -> Option<usize> {
         self.models.iter().position(|known| known.model == model)
     }
 
@@ -264,7 +264,7 @@ mod tests {
             |methods: [(&str, f64); 3]| methods.map(|(name, ratio)| (name.to_owned(), ratio)).to_vec();
         assert_eq!(order("paper"), named([("S-DUB", 8.46), ("DUB", 7.13), ("group-lasso-tile", 7.12)]));
         assert_eq!(order("lossless"), named([("S-DUB", 7.61), ("group-lasso-tile", 6.66), ("DUB", 3.99)]));
-        let lossless = published.place_of("lossless").expect("listed");
+        let lossless = published.model_index("lossless").expect("listed");
         let find = |method: &str, accuracy: f64| {
             let run = published
                 .runs

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::published::{Published, PublishedRun, RANKED_WITHIN, Ranked, RunKind};
+use super::published::{Published, PublishedRun, RANKED_WITHIN, RankedMethod, RunKind};
 
 /// The page, in Markdown.
-pub fn published_page(published: &Published) -> String {
+pub fn published_markdown(published: &Published) -> String {
     let mut page = opening(published);
     order(&mut page, published);
     rankings(&mut page, published);
@@ -41,7 +41,7 @@ fn name(method: &str) -> &str {
     }
 }
 
-fn in_words(ranked: &Ranked) -> String {
+fn in_words(ranked: &RankedMethod) -> String {
     format!("{} {:.2}x ({:.2} %)", name(&ranked.method), ranked.improvement, ranked.accuracy)
 }
 
@@ -60,7 +60,8 @@ fn order(page: &mut String, published: &Published) {
         list("paper"),
         list("lossless")
     );
-    let (Some(paper), Some(lossless)) = (published.place_of("paper"), published.place_of("lossless")) else {
+    let (Some(paper), Some(lossless)) = (published.model_index("paper"), published.model_index("lossless"))
+    else {
         return;
     };
     let best = methods("paper").iter().find(|ranked| ranked.method == "DUB");
@@ -94,7 +95,7 @@ fn why(published: &Published, run: &PublishedRun) -> String {
     let _ = write!(text, " it leaves {:.0} % of its tiles so", share(run, 1));
     let methods = published.ranking("CIFAR-10", 32, "lossless").map(|ranking| &ranking.methods[..]);
     for ranked in methods.unwrap_or_default().iter().filter(|ranked| ranked.method != run.method) {
-        let place = published.place_of("lossless");
+        let place = published.model_index("lossless");
         let same = |other: &&PublishedRun| {
             place.is_some_and(|at| other.tile == 32 && other.improvement[at] == Some(ranked.improvement))
         };

@@ -10,8 +10,8 @@ use std::ops::Range;
 use crate::adc::conversions::TileCells;
 use crate::adc::resolution::{Policy, row_groups};
 use crate::config::{HardwareConfig, Subtraction};
-use crate::crossbar::bit_slicing::Slicing;
-use crate::crossbar::quantize::Quantized;
+use crate::crossbar::bit_slicing::BitSlicing;
+use crate::crossbar::quantize::QuantizedMatrix;
 use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::matrix::Matrix;
 use crate::parallel;
@@ -36,7 +36,7 @@ pub struct Layout {
     /// Outputs of one tile.
     pub columns: usize,
     /// How a weight is cut.
-    pub slicing: Slicing,
+    pub slicing: BitSlicing,
     /// The groups of rows, along the inputs.
     pub groups: Vec<Group>,
     /// Words that hold the rows of one group.
@@ -55,7 +55,7 @@ impl Layout {
     /// The layout of a matrix of `outputs` x `inputs`.
     pub fn new(outputs: usize, inputs: usize, hardware: &HardwareConfig) -> Self {
         let shape = TileShape::from(hardware);
-        let tiling = Tiling::new(shape, outputs, inputs);
+        let tiling = Tiling::with_size(shape, outputs, inputs);
         let mut groups = Vec::new();
         for (across, start) in (0..inputs).step_by(shape.rows).enumerate() {
             let rows = shape.rows.min(inputs - start);
@@ -68,7 +68,7 @@ impl Layout {
         Self {
             tiling,
             columns: shape.columns,
-            slicing: Slicing::from(hardware),
+            slicing: BitSlicing::from(hardware),
             groups,
             words: most.div_ceil(WORD),
             cell_bits: hardware.cell_bits as usize,
@@ -90,7 +90,7 @@ impl Layout {
 
     /// The tile that holds an output's column of a group.
     pub fn tile(&self, group: usize, output: usize) -> usize {
-        output / self.columns * self.tiling.across() + self.groups[group].across
+        output / self.columns * self.tiling.input_blocks() + self.groups[group].across
     }
 
     /// Conversions that one crossbar column takes part in: a pair of polarities shares one.
@@ -105,7 +105,7 @@ pub struct Crossbars {
     /// How it lies.
     pub layout: Layout,
     /// The weights that the cells hold.
-    pub weights: Quantized,
+    pub weights: QuantizedMatrix,
     /// `[group][output][crossbar][plane][word]`: the cells.
     words: Vec<u64>,
     /// `[group][output][converted crossbar]`: bits of a conversion, its sign among them; none
@@ -116,7 +116,7 @@ pub struct Crossbars {
 impl Crossbars {
     /// Maps a layer and chooses its resolutions.
     pub fn new(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
-        let weights = Quantized::of(matrix, hardware);
+        let weights = QuantizedMatrix::new(matrix, hardware);
         let layout = Layout::new(matrix.rows, matrix.cols, hardware);
         let words = parallel::map(layout.groups.len(), |group| pack(&weights, &layout, group)).concat();
         let bits = vec![None; layout.groups.len() * matrix.rows * layout.converted_crossbars()];
@@ -134,7 +134,7 @@ impl Crossbars {
             (0..converted).map(|conversion| cells.bits(&policy, conversion, false)).collect::<Vec<_>>()
         });
         for (index, conversions) in tiles.into_iter().enumerate() {
-            let across = index % tiling.across();
+            let across = index % tiling.input_blocks();
             let groups = self.layout.groups.iter().enumerate().filter(|(_, group)| group.across == across);
             let groups: Vec<usize> = groups.map(|(at, _)| at).collect();
             for (conversion, bits) in conversions.into_iter().enumerate() {
@@ -187,7 +187,7 @@ impl Crossbars {
 }
 
 /// The cells of a group as words.
-fn pack(weights: &Quantized, layout: &Layout, group: usize) -> Vec<u64> {
+fn pack(weights: &QuantizedMatrix, layout: &Layout, group: usize) -> Vec<u64> {
     let (crossbars, planes, words) = (layout.slicing.crossbars(), layout.cell_bits, layout.words);
     let size = crossbars * planes * words;
     let mut packed = vec![0; weights.rows * size];

@@ -1,6 +1,6 @@
 //! The digital products that the crossbars are compared with: integers, and floats for ranges.
 
-use crate::crossbar::quantize::Quantized;
+use crate::crossbar::quantize::QuantizedMatrix;
 use crate::matrix::Matrix;
 use crate::parallel;
 
@@ -9,7 +9,7 @@ use crate::parallel;
 ///
 /// # Shapes
 /// - `patches`: `[positions, inputs]` integers `u`; `zero` is the integer of 0
-pub fn integers(weights: &Quantized, patches: &[u16], zero: u16) -> Vec<i64> {
+pub fn integers(weights: &QuantizedMatrix, patches: &[u16], zero: u16) -> Vec<i64> {
     let inputs = weights.cols;
     let largest = |values: &[u16]| values.iter().copied().max().map_or(0, u64::from);
     let weight = weights.data.iter().map(|w| u64::from(w.unsigned_abs())).max().unwrap_or(0);
@@ -72,10 +72,10 @@ mod tests {
 
     #[test]
     fn products_are_right_narrow_and_wide() {
-        let weights = Quantized { rows: 2, cols: 2, data: vec![1, -2, 3, 0], scales: vec![1.0; 2] };
+        let weights = QuantizedMatrix { rows: 2, cols: 2, data: vec![1, -2, 3, 0], scales: vec![1.0; 2] };
         assert_eq!(integers(&weights, &[5, 6, 7, 8], 1), [4 - 10, 6 - 14, 12, 18]);
         let data = vec![i16::MAX; 4];
-        let wide = Quantized { data, ..weights };
+        let wide = QuantizedMatrix { data, ..weights };
         assert_eq!(integers(&wide, &[65_535, 65_535], 0), [2 * 65_535 * 32_767; 2]);
         let matrix = Matrix::new("w", 1, 20, (0..20).map(|i| i as f32).collect()).expect("fits");
         assert_eq!(floats(&matrix, &[0.5; 40]), [95.0; 2]);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::stage::{Home, Stage, Work, home_of, text};
-use crate::adc::Model;
+use crate::adc::AdcModel;
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::error::{Error, Result};
 
@@ -85,7 +85,7 @@ impl Recipe {
             }
         }
         let (spec, hardware) = apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)?;
-        Model::from_id(&hardware.adc)?;
+        AdcModel::from_id(&hardware.adc)?;
         let stages = resolve(stages, &spec, &hardware)?;
         Ok(Self { name, description, data, spec, hardware, stages })
     }

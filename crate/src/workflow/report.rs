@@ -11,8 +11,8 @@ use crate::config::{HardwareConfig, Resolution, SCHEMA_VERSION, TrainConfig};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::Plan;
-use crate::prune::Outcome;
-use crate::report::{Analysis, Energies, InferenceQuestion, LayerMap, analyze, inference, view};
+use crate::prune::PruneStats;
+use crate::report::{AdcEnergies, Analysis, InferenceConfig, LayerMap, analyze, inference, view};
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::HistoryEntry;
 
@@ -49,7 +49,7 @@ pub struct Record {
     /// Its epochs, where it trains.
     pub epochs: Vec<Epoch>,
     /// What pruning did to the tiles.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<PruneStats>,
     /// Seconds of work, over all interruptions.
     pub seconds: f64,
 }
@@ -95,7 +95,7 @@ pub struct StageReport {
     /// Tiles by level before it; none for the first stage.
     pub histogram_before: Option<Vec<u64>>,
     /// ADC energy after it.
-    pub energy: Energies,
+    pub energy: AdcEnergies,
     /// Seconds of work.
     pub seconds: f64,
     /// The run, where it trains.
@@ -104,7 +104,7 @@ pub struct StageReport {
     pub pruning: Option<PruneSpec>,
     /// What pruning did to the tiles.
     #[serde(flatten)]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<PruneStats>,
     /// Its epochs, where it trains.
     pub epochs: Vec<Epoch>,
 }
@@ -197,7 +197,7 @@ impl RecipeReport {
         let source = serde_json::from_value(Value::from(&*data.name)).unwrap_or_default();
         let spec = TrainConfig { data: source, ..recipe.spec.clone() };
         stages.iter_mut().filter_map(|stage| stage.spec.as_mut()).for_each(|spec| spec.data = source);
-        let question = InferenceQuestion::everything(positions(&spec, data.classes, layers)?)?;
+        let question = InferenceConfig::all(positions(&spec, data.classes, layers)?)?;
         let inference = inference(layers, &recipe.hardware, &question)?;
         // Bits by every resolution, whatever the recipe's: the page switches between them.
         let mapped = HardwareConfig { resolution: Resolution::LosslessSliced, ..recipe.hardware.clone() };

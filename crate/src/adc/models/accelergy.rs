@@ -15,7 +15,7 @@
 //! Made for 4 bits and more (the source refuses fewer) and at most 10 GS/s a converter. Below 4 bits
 //! `ln b` would make the energy rise again without end, so there a 4-bit converter does the work.
 
-use crate::adc::converter::{Estimate, MAX_BITS, Outside, Settings};
+use crate::adc::converter::{AdcParams, MAX_BITS, ModelEstimate, OutOfRange};
 
 /// The least bits that the source answers for.
 const MIN_BITS: u32 = 4;
@@ -23,10 +23,10 @@ const MIN_BITS: u32 = 4;
 const MAX_HZ: f64 = 1e10;
 
 /// What a conversion costs.
-pub(crate) fn estimate(bits: u32, settings: &Settings) -> Estimate {
+pub(crate) fn estimate(bits: u32, params: &AdcParams) -> ModelEstimate {
     let b = f64::from(bits.max(MIN_BITS));
-    let (ln_nm, adcs) = (settings.tech_nm.ln(), f64::from(settings.adcs));
-    let hertz = settings.rate / adcs;
+    let (ln_nm, adcs) = (params.tech_nm.ln(), f64::from(params.adcs));
+    let hertz = params.rate / adcs;
     let sndr = 20.0 * b * 2_f64.log10() + 10.0 * 1.5_f64.log10();
     let by_rate = 213.780_668_7 - 2.871_903_04 * hertz.ln();
     let by_bits = 128.306_828_7 + 3.220_511_512 * b.min(20.0);
@@ -39,14 +39,18 @@ pub(crate) fn estimate(bits: u32, settings: &Settings) -> Estimate {
             + 0.180_715_384 * hertz.ln()
             + 0.299_124_262 * picojoules.ln())
         .exp();
-    let too_fast = (hertz > MAX_HZ).then(|| Outside {
+    let too_fast = (hertz > MAX_HZ).then(|| OutOfRange {
         field: "rate",
-        value: settings.rate,
+        value: params.rate,
         range: "at most 1e10 conversions a second of each converter".to_owned(),
     });
-    let estimate =
-        Estimate { energy: picojoules, area_um2: Some(area), time_ns: Some(1e9 / hertz), outside: too_fast };
-    estimate.for_bits(bits, MIN_BITS, MAX_BITS)
+    let estimate = ModelEstimate {
+        energy: picojoules,
+        area_um2: Some(area),
+        time_ns: Some(1e9 / hertz),
+        out_of_range: too_fast,
+    };
+    estimate.within_bits(bits, MIN_BITS, MAX_BITS)
 }
 
 #[cfg(test)]
@@ -59,22 +63,22 @@ mod tests {
 
     #[test]
     fn below_its_range_a_4_bit_converter_does_the_work() {
-        let settings = Settings::default();
-        assert!((estimate(1, &settings).energy - estimate(4, &settings).energy).abs() < 1e-12);
-        assert!(estimate(1, &settings).outside.is_some() && estimate(4, &settings).outside.is_none());
+        let params = AdcParams::default();
+        assert!((estimate(1, &params).energy - estimate(4, &params).energy).abs() < 1e-12);
+        assert!(estimate(1, &params).out_of_range.is_some() && estimate(4, &params).out_of_range.is_none());
     }
 
     /// Values that the source itself gives.
     #[test]
     fn the_source_s_own_values_come_out() {
-        let settings = Settings::default();
-        let at_8 = estimate(8, &settings);
+        let params = AdcParams::default();
+        let at_8 = estimate(8, &params);
         close(at_8.energy, 1.7137, 1e-4);
         close(at_8.area_um2.expect("an area"), 5971.6, 1e-4);
         for (bits, expected) in [(4, 0.924), (5, 0.936), (6, 1.065), (7, 1.312), (9, 4.697), (10, 13.95)] {
-            close(estimate(bits, &settings).energy, expected, 6e-4);
+            close(estimate(bits, &params).energy, expected, 6e-4);
         }
-        let many = Settings { tech_nm: 16.0, rate: 5.12e9, adcs: 32, ..Settings::default() };
+        let many = AdcParams { tech_nm: 16.0, rate: 5.12e9, adcs: 32, ..AdcParams::default() };
         let at_8 = estimate(8, &many);
         close(at_8.energy, 0.465_58, 1e-4);
         close(at_8.area_um2.expect("an area"), 46_679.0, 1e-4);

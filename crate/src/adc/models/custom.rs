@@ -18,13 +18,13 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::adc::converter::{Estimate, MAX_BITS};
-use crate::adc::models::table::{Row, Table};
+use crate::adc::converter::{MAX_BITS, ModelEstimate};
+use crate::adc::models::table::{LogTable, TablePoint};
 use crate::error::{Error, Result};
 
 /// A checked model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OwnModel {
+pub struct CustomModel {
     /// Its name, for reports.
     pub name: String,
     shape: Shape,
@@ -32,7 +32,7 @@ pub struct OwnModel {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Shape {
-    Table(Table),
+    LogTable(LogTable),
     Linear(Formula),
     Exponential(Formula),
 }
@@ -53,14 +53,14 @@ struct Document {
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
-    table: Vec<Spanned<WrittenRow>>,
-    linear: Option<Spanned<WrittenLine>>,
-    exponential: Option<Spanned<WrittenExponential>>,
+    table: Vec<Spanned<PointToml>>,
+    linear: Option<Spanned<LinearToml>>,
+    exponential: Option<Spanned<ExponentialToml>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenRow {
+struct PointToml {
     bits: Spanned<i64>,
     energy_pj: Spanned<f64>,
     area_um2: Option<Spanned<f64>>,
@@ -69,7 +69,7 @@ struct WrittenRow {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenLine {
+struct LinearToml {
     base_pj: Spanned<f64>,
     per_bit_pj: Spanned<f64>,
     bits: Option<Spanned<[i64; 2]>>,
@@ -79,7 +79,7 @@ struct WrittenLine {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenExponential {
+struct ExponentialToml {
     base_pj: Spanned<f64>,
     per_code_pj: Spanned<f64>,
     bits: Option<Spanned<[i64; 2]>>,
@@ -87,7 +87,7 @@ struct WrittenExponential {
     time_ns: Option<Spanned<f64>>,
 }
 
-impl OwnModel {
+impl CustomModel {
     /// Reads a model; `default_name` is for one that names itself not.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl OwnModel {
         })?;
         let name = document.name.clone().unwrap_or_else(|| default_name.to_owned());
         let shape = match (&document.table[..], &document.linear, &document.exponential) {
-            (rows @ [_, ..], None, None) => Shape::Table(source.table(rows)?),
+            (rows @ [_, ..], None, None) => Shape::LogTable(source.table(rows)?),
             ([], Some(line), None) => {
                 let w = line.get_ref();
                 Shape::Linear(source.formula(
@@ -123,18 +123,18 @@ impl OwnModel {
     }
 
     /// What a conversion costs.
-    pub(crate) fn estimate(&self, bits: u32) -> Estimate {
+    pub(crate) fn estimate(&self, bits: u32) -> ModelEstimate {
         let of_formula = |formula: &Formula, times: f64| {
-            Estimate {
+            ModelEstimate {
                 energy: formula.base_pj + formula.factor_pj * times,
                 area_um2: formula.area_um2,
                 time_ns: formula.time_ns,
-                outside: None,
+                out_of_range: None,
             }
-            .for_bits(bits, formula.low, formula.high)
+            .within_bits(bits, formula.low, formula.high)
         };
         match &self.shape {
-            Shape::Table(table) => table.estimate(bits),
+            Shape::LogTable(table) => table.estimate(bits),
             Shape::Linear(formula) => of_formula(formula, f64::from(bits)),
             Shape::Exponential(formula) => of_formula(formula, 2_f64.powi(bits as i32)),
         }
@@ -174,8 +174,8 @@ impl Source<'_> {
         }
     }
 
-    fn table(&self, written: &[Spanned<WrittenRow>]) -> Result<Table> {
-        let mut rows: Vec<Row> = Vec::new();
+    fn table(&self, written: &[Spanned<PointToml>]) -> Result<LogTable> {
+        let mut rows: Vec<TablePoint> = Vec::new();
         for spanned in written {
             let row = spanned.get_ref();
             let bits = self.bits(row.bits.span().start, *row.bits.get_ref())?;
@@ -184,14 +184,14 @@ impl Source<'_> {
                     self.refuse(row.bits.span().start, &format!("{bits} bits don't follow in rising order"))
                 );
             }
-            rows.push(Row {
+            rows.push(TablePoint {
                 bits,
                 energy_pj: self.positive("energy_pj", &row.energy_pj)?,
                 area_um2: self.optional("area_um2", row.area_um2.as_ref())?,
                 time_ns: self.optional("time_ns", row.time_ns.as_ref())?,
             });
         }
-        Ok(Table::new(rows))
+        Ok(LogTable::new(rows))
     }
 
     fn formula(
@@ -230,8 +230,8 @@ impl Source<'_> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<OwnModel> {
-        OwnModel::from_toml(text, "mine")
+    fn read(text: &str) -> Result<CustomModel> {
+        CustomModel::from_toml(text, "mine")
     }
 
     #[test]
@@ -241,11 +241,11 @@ mod tests {
         assert_eq!(table.name, "sar");
         assert!((table.estimate(5).energy - 2.0).abs() < 1e-12);
         assert_eq!(table.estimate(5).time_ns, Some(5.0));
-        assert!(table.estimate(7).outside.is_some() && table.estimate(4).outside.is_none());
+        assert!(table.estimate(7).out_of_range.is_some() && table.estimate(4).out_of_range.is_none());
         let line = read("[linear]\nbase_pj = 0.5\nper_bit_pj = 0.25\nbits = [4, 8]\narea_um2 = 900\n")
             .expect("valid");
         assert_eq!((line.name.as_str(), line.estimate(8).energy), ("mine", 2.5));
-        assert_eq!((line.estimate(8).area_um2, line.estimate(9).outside.is_some()), (Some(900.0), true));
+        assert_eq!((line.estimate(8).area_um2, line.estimate(9).out_of_range.is_some()), (Some(900.0), true));
         let curve = read("exponential = { base_pj = 0.0, per_code_pj = 0.001 }").expect("valid");
         assert!((curve.estimate(10).energy - 1.024).abs() < 1e-12);
     }

@@ -5,8 +5,8 @@
 //! al., 2011. A table of pJ a conversion and um2 at 4 to 10 bits; beyond it, the ratio of its last
 //! two steps goes on.
 
-use crate::adc::converter::Estimate;
-use crate::adc::models::table::{Row, Table};
+use crate::adc::converter::ModelEstimate;
+use crate::adc::models::table::{LogTable, TablePoint};
 
 /// Bits, pJ, um2.
 const ROWS: [(u32, f64, f64); 7] = [
@@ -20,14 +20,14 @@ const ROWS: [(u32, f64, f64); 7] = [
 ];
 
 /// What a conversion costs.
-pub(crate) fn estimate(bits: u32) -> Estimate {
-    let row = |&(bits, energy_pj, um2): &(u32, f64, f64)| Row {
+pub(crate) fn estimate(bits: u32) -> ModelEstimate {
+    let row = |&(bits, energy_pj, um2): &(u32, f64, f64)| TablePoint {
         bits,
         energy_pj,
         area_um2: Some(um2),
         time_ns: None,
     };
-    Table::new(ROWS.iter().map(row).collect()).estimate(bits)
+    LogTable::new(ROWS.iter().map(row).collect()).estimate(bits)
 }
 
 #[cfg(test)]
@@ -40,11 +40,11 @@ mod tests {
             let got = estimate(bits);
             assert!((got.energy / energy - 1.0).abs() < 1e-12, "{bits} bits");
             assert!((got.area_um2.expect("an area") / area - 1.0).abs() < 1e-12, "{bits} bits");
-            assert!(got.outside.is_none());
+            assert!(got.out_of_range.is_none());
         }
         let eleven = estimate(11);
         assert!((eleven.energy - 2.379 * 2.379 / 1.969).abs() < 1e-9);
-        assert!(eleven.outside.is_some() && estimate(3).outside.is_some());
+        assert!(eleven.out_of_range.is_some() && estimate(3).out_of_range.is_some());
         assert!((estimate(3).energy - 0.79 * 0.79 / 0.99).abs() < 1e-9);
     }
 }

@@ -5,7 +5,7 @@
 //! `t = (b + 2) / rate` and `E = P (b + 2) / rate`. Number 6 is its default. Fewer bits than a
 //! converter has are fewer cycles; more than it has are marked as extrapolated.
 
-use crate::adc::converter::Estimate;
+use crate::adc::converter::ModelEstimate;
 use crate::error::{Error, Result};
 
 /// The source's default.
@@ -13,7 +13,7 @@ pub const DEFAULT: u32 = 6;
 
 /// One of the source's converters.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Listed {
+pub struct MnsimAdc {
     /// Its bits.
     pub bits: u32,
     /// Its power, mW.
@@ -41,23 +41,23 @@ const LISTED: [(u32, f64, f64, f64); 9] = [
 ///
 /// # Errors
 /// When the source has none of that number.
-pub fn converter(number: u32) -> Result<Listed> {
+pub fn converter(number: u32) -> Result<MnsimAdc> {
     let index = (number as usize).checked_sub(1);
     match index.and_then(|index| LISTED.get(index)) {
-        Some(&(bits, milliwatts, gigahertz, um2)) => Ok(Listed { bits, milliwatts, gigahertz, um2 }),
+        Some(&(bits, milliwatts, gigahertz, um2)) => Ok(MnsimAdc { bits, milliwatts, gigahertz, um2 }),
         None => Err(Error::field("mnsim_converter", number, format!("takes 1 to {}", LISTED.len()))),
     }
 }
 
 /// What a conversion costs; a number that was not checked is the default.
-pub(crate) fn estimate(bits: u32, number: u32) -> Estimate {
+pub(crate) fn estimate(bits: u32, number: u32) -> ModelEstimate {
     let index = (number as usize).clamp(1, LISTED.len()) - 1;
     let (own_bits, milliwatts, gigahertz, um2) = LISTED[index];
     let nanoseconds = f64::from(bits + 2) / gigahertz;
     // 1 mW for 1 ns is 1 pJ.
     let energy = milliwatts * nanoseconds;
-    Estimate { energy, area_um2: Some(um2), time_ns: Some(nanoseconds), outside: None }
-        .for_bits(bits, 1, own_bits)
+    ModelEstimate { energy, area_um2: Some(um2), time_ns: Some(nanoseconds), out_of_range: None }
+        .within_bits(bits, 1, own_bits)
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
         check(8, 1, 0.0048);
         check(9, 8, 0.0584 * 10.0 / 6.0);
         check(6, 2, 5.04);
-        assert!(estimate(8, 6).outside.is_some() && estimate(8, 2).outside.is_none());
+        assert!(estimate(8, 6).out_of_range.is_some() && estimate(8, 2).out_of_range.is_none());
         assert!(converter(0).is_err() && converter(10).is_err());
         assert_eq!(converter(4).map(|c| c.um2), Ok(580.0));
     }

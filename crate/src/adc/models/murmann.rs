@@ -6,7 +6,7 @@
 //! conversion; no area, no time. Here ENOB is taken to be the bits. The notebook draws the envelope
 //! over 10 to 130 dB of SNDR, ENOB 1.4 to 21.3, so 2 to 16 bits are within.
 
-use crate::adc::converter::Estimate;
+use crate::adc::converter::ModelEstimate;
 
 /// Energy that no published converter undercuts, pJ.
 const FLOOR_PJ: f64 = 0.267;
@@ -14,8 +14,8 @@ const FLOOR_PJ: f64 = 0.267;
 const NOISE_PJ: f64 = 0.1446e-6;
 
 /// What a conversion costs.
-pub(crate) fn estimate(bits: u32) -> Estimate {
-    Estimate::of_energy(FLOOR_PJ + NOISE_PJ * 4_f64.powi(bits as i32)).for_bits(bits, 2, 16)
+pub(crate) fn estimate(bits: u32) -> ModelEstimate {
+    ModelEstimate::from_energy(FLOOR_PJ + NOISE_PJ * 4_f64.powi(bits as i32)).within_bits(bits, 2, 16)
 }
 
 #[cfg(test)]
@@ -27,6 +27,6 @@ mod tests {
         assert!((estimate(8).energy - (0.267 + 0.1446e-6 * 65_536.0)).abs() < 1e-12);
         assert!((estimate(4).energy - 0.267_037).abs() < 1e-6);
         assert!(estimate(12).energy > 2.0, "0.1446 aJ * 4^12 = 2.43 pJ");
-        assert!(estimate(1).outside.is_some() && estimate(16).outside.is_none());
+        assert!(estimate(1).out_of_range.is_some() && estimate(16).out_of_range.is_none());
     }
 }

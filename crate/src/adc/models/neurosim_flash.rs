@@ -5,19 +5,19 @@
 //! column in ohm, left out when not given; `t` 1 to 10 ns, an option; `E = P t`. No area here. The
 //! source states no range of bits; 1 to 16 are answered.
 
-use crate::adc::converter::{Estimate, Settings};
+use crate::adc::converter::{AdcParams, ModelEstimate};
 
 /// The shortest and longest conversion, ns.
 pub(crate) const NS: (f64, f64) = (1.0, 10.0);
 
 /// What a conversion costs.
-pub(crate) fn estimate(bits: u32, settings: &Settings) -> Estimate {
+pub(crate) fn estimate(bits: u32, params: &AdcParams) -> ModelEstimate {
     let comparators = f64::from((1_u32 << bits) - 1);
-    let column_watts = settings.column_ohm.map_or(0.0, |ohm| 0.0649 * f64::exp(-2.297 * ohm.log10()));
+    let column_watts = params.column_ohm.map_or(0.0, |ohm| 0.0649 * f64::exp(-2.297 * ohm.log10()));
     let microwatts = 3.0875 * comparators + 1e6 * column_watts;
     // 1 uW for 1 ns is 1 fJ.
-    let energy = microwatts * settings.flash_ns * 1e-3;
-    Estimate { energy, area_um2: None, time_ns: Some(settings.flash_ns), outside: None }
+    let energy = microwatts * params.flash_ns * 1e-3;
+    ModelEstimate { energy, area_um2: None, time_ns: Some(params.flash_ns), out_of_range: None }
 }
 
 #[cfg(test)]
@@ -26,13 +26,13 @@ mod tests {
 
     #[test]
     fn every_comparator_counts() {
-        let at = |bits, settings: &Settings| estimate(bits, settings).energy;
-        let plain = Settings::default();
+        let at = |bits, params: &AdcParams| estimate(bits, params).energy;
+        let plain = AdcParams::default();
         assert!((at(1, &plain) - 3.0875e-3).abs() < 1e-12);
         assert!((at(8, &plain) - 3.0875e-3 * 255.0).abs() < 1e-12);
-        let slow = Settings { flash_ns: 10.0, ..Settings::default() };
+        let slow = AdcParams { flash_ns: 10.0, ..AdcParams::default() };
         assert!((at(8, &slow) / at(8, &plain) - 10.0).abs() < 1e-12);
-        let column = Settings { column_ohm: Some(1e4), ..Settings::default() };
+        let column = AdcParams { column_ohm: Some(1e4), ..AdcParams::default() };
         assert!((at(8, &column) - at(8, &plain) - 6.64e-3).abs() < 1e-5, "0.0649 exp(-9.188) W");
     }
 }

@@ -14,7 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::adc::converter::{Estimate, Settings};
+use crate::adc::converter::{AdcParams, ModelEstimate};
 
 /// The transistors' roadmap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -28,18 +28,18 @@ pub enum Process {
 }
 
 /// What a conversion costs.
-pub(crate) fn estimate(bits: u32, settings: &Settings) -> Estimate {
-    let (a, c, g, d) = match settings.neurosim_process {
+pub(crate) fn estimate(bits: u32, params: &AdcParams) -> ModelEstimate {
+    let (a, c, g, d) = match params.neurosim_process {
         Process::Lstp => (1.1294, 8.8998, 0.079_449, -2.297),
         Process::Hp => (1.0157, 7.6286, 0.083_709, -2.313),
     };
     let b = f64::from(bits);
-    let column_watts = settings.column_ohm.map_or(0.0, |ohm| g * f64::exp(d * ohm.log10()));
+    let column_watts = params.column_ohm.map_or(0.0, |ohm| g * f64::exp(d * ohm.log10()));
     let microwatts = a * b + c + 1e6 * column_watts;
     let nanoseconds = b + 1.0;
     // 1 uW for 1 ns is 1 fJ.
     let energy = microwatts * nanoseconds * 1e-3;
-    Estimate { energy, area_um2: None, time_ns: Some(nanoseconds), outside: None }
+    ModelEstimate { energy, area_um2: None, time_ns: Some(nanoseconds), out_of_range: None }
 }
 
 #[cfg(test)]
@@ -48,13 +48,13 @@ mod tests {
 
     #[test]
     fn power_times_time_by_hand() {
-        let at = |settings: &Settings| estimate(8, settings).energy;
-        let lstp = Settings::default();
+        let at = |params: &AdcParams| estimate(8, params).energy;
+        let lstp = AdcParams::default();
         assert!((at(&lstp) - (1.1294 * 8.0 + 8.8998) * 9e-3).abs() < 1e-12);
-        let hp = Settings { neurosim_process: Process::Hp, ..Settings::default() };
+        let hp = AdcParams { neurosim_process: Process::Hp, ..AdcParams::default() };
         assert!((at(&hp) - (1.0157 * 8.0 + 7.6286) * 9e-3).abs() < 1e-12);
         // At 10 kilo-ohm: 0.079449 exp(-2.297 * 4) W = 8.128 uW for 9 ns.
-        let column = Settings { column_ohm: Some(1e4), ..Settings::default() };
+        let column = AdcParams { column_ohm: Some(1e4), ..AdcParams::default() };
         assert!((at(&column) - at(&lstp) - 8.128e-3 * 9.0).abs() < 1e-4, "{}", at(&column) - at(&lstp));
     }
 }

@@ -5,12 +5,12 @@
 //!
 //! It is generous: one active row (`k = N`) costs nothing, though its column still takes two values.
 
-use crate::adc::converter::Estimate;
+use crate::adc::converter::ModelEstimate;
 use crate::crossbar::levels::Levels;
 
 /// What a conversion costs: its bits.
-pub(crate) fn estimate(bits: u32) -> Estimate {
-    Estimate::of_energy(f64::from(bits))
+pub(crate) fn estimate(bits: u32) -> ModelEstimate {
+    ModelEstimate::from_energy(f64::from(bits))
 }
 
 /// Bits of a tile at level `bin`.
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn each_level_saves_a_bit() {
-        let levels = Levels::of_tile(32);
+        let levels = Levels::new(32);
         let bits: Vec<u32> = (0..levels.bins()).map(|bin| bits(levels, bin)).collect();
         assert_eq!(bits, [5, 4, 3, 2, 1, 0, 0]);
     }

@@ -4,13 +4,13 @@
 //! sparsity"): `E = 0.225 b` pJ dynamic, beside 0.025 b mW of leakage that is not counted here,
 //! `t = 12.5 b` ns, 0.0012 mm2 at any resolution. The source lists 1 to 8 and 16 bits.
 
-use crate::adc::converter::Estimate;
+use crate::adc::converter::ModelEstimate;
 
 /// What a conversion costs.
-pub(crate) fn estimate(bits: u32) -> Estimate {
+pub(crate) fn estimate(bits: u32) -> ModelEstimate {
     let b = f64::from(bits);
-    Estimate { energy: 0.225 * b, area_um2: Some(1200.0), time_ns: Some(12.5 * b), outside: None }
-        .for_bits(bits, 1, 16)
+    ModelEstimate { energy: 0.225 * b, area_um2: Some(1200.0), time_ns: Some(12.5 * b), out_of_range: None }
+        .within_bits(bits, 1, 16)
 }
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ mod tests {
         for (bits, pj, ns) in [(1, 0.225, 12.5), (6, 1.35, 75.0), (8, 1.8, 100.0), (16, 3.6, 200.0)] {
             let got = estimate(bits);
             assert!((got.energy - pj).abs() < 1e-12 && got.time_ns == Some(ns), "{bits} bits");
-            assert_eq!((got.area_um2, got.outside), (Some(1200.0), None));
+            assert_eq!((got.area_um2, got.out_of_range), (Some(1200.0), None));
         }
     }
 }

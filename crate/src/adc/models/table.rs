@@ -1,10 +1,10 @@
 //! A converter as a table of resolutions, straight on a logarithmic axis between and beyond its rows.
 
-use crate::adc::converter::Estimate;
+use crate::adc::converter::ModelEstimate;
 
 /// One resolution.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Row {
+pub struct TablePoint {
     /// Bits, 1 to 16.
     pub bits: u32,
     /// pJ a conversion, above 0.
@@ -17,32 +17,32 @@ pub struct Row {
 
 /// Rows of rising bits.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Table {
-    rows: Vec<Row>,
+pub struct LogTable {
+    rows: Vec<TablePoint>,
 }
 
-impl Table {
+impl LogTable {
     /// A table of at least one row, of rising bits and positive values.
-    pub fn new(rows: Vec<Row>) -> Self {
+    pub fn new(rows: Vec<TablePoint>) -> Self {
         Self { rows }
     }
 
     /// What a conversion costs; outside the table's first and last row, marked so.
-    pub fn estimate(&self, bits: u32) -> Estimate {
-        let column = |value: fn(&Row) -> Option<f64>| {
+    pub fn estimate(&self, bits: u32) -> ModelEstimate {
+        let column = |value: fn(&TablePoint) -> Option<f64>| {
             let points: Vec<(u32, f64)> =
                 self.rows.iter().filter_map(|row| Some((row.bits, value(row)?))).collect();
             on_log_axis(&points, bits)
         };
-        let estimate = Estimate {
+        let estimate = ModelEstimate {
             energy: column(|row| Some(row.energy_pj)).unwrap_or(0.0),
             area_um2: column(|row| row.area_um2),
             time_ns: column(|row| row.time_ns),
-            outside: None,
+            out_of_range: None,
         };
         let low = self.rows.first().map_or(0, |row| row.bits);
         let high = self.rows.last().map_or(0, |row| row.bits);
-        estimate.for_bits(bits, low, high)
+        estimate.within_bits(bits, low, high)
     }
 }
 

@@ -9,12 +9,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::adc::converter::Estimate;
+use crate::adc::converter::ModelEstimate;
 use crate::error::{Error, Result};
 
 /// Which figure of merit.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Figure {
+pub enum WaldenFom {
     /// The best of all converters.
     #[default]
     Best,
@@ -28,7 +28,7 @@ pub enum Figure {
     Femtojoules(f64),
 }
 
-impl Figure {
+impl WaldenFom {
     /// fJ a conversion step.
     pub fn femtojoules(self) -> f64 {
         match self {
@@ -50,7 +50,7 @@ impl Figure {
     }
 }
 
-impl fmt::Display for Figure {
+impl fmt::Display for WaldenFom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Best => f.write_str("best"),
@@ -62,7 +62,7 @@ impl fmt::Display for Figure {
     }
 }
 
-impl std::str::FromStr for Figure {
+impl std::str::FromStr for WaldenFom {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -78,22 +78,22 @@ impl std::str::FromStr for Figure {
     }
 }
 
-impl Serialize for Figure {
+impl Serialize for WaldenFom {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Figure {
+impl<'de> Deserialize<'de> for WaldenFom {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
 /// What a conversion costs.
-pub(crate) fn estimate(bits: u32, figure: Figure) -> Estimate {
+pub(crate) fn estimate(bits: u32, figure: WaldenFom) -> ModelEstimate {
     let picojoules = figure.femtojoules() * 1e-3 * 2_f64.powi(bits as i32);
-    Estimate::of_energy(picojoules).for_bits(bits, 2, 16)
+    ModelEstimate::from_energy(picojoules).within_bits(bits, 2, 16)
 }
 
 #[cfg(test)]
@@ -102,17 +102,17 @@ mod tests {
 
     #[test]
     fn each_bit_doubles_the_energy() {
-        assert!((estimate(8, Figure::Best).energy - 0.090_624).abs() < 1e-9);
-        assert!((estimate(8, Figure::Median).energy - 51.968).abs() < 1e-9);
-        assert!((estimate(10, Figure::BestAt1Gs).energy - 4.433_92).abs() < 1e-9);
+        assert!((estimate(8, WaldenFom::Best).energy - 0.090_624).abs() < 1e-9);
+        assert!((estimate(8, WaldenFom::Median).energy - 51.968).abs() < 1e-9);
+        assert!((estimate(10, WaldenFom::BestAt1Gs).energy - 4.433_92).abs() < 1e-9);
     }
 
     #[test]
     fn names_and_numbers_are_read() {
         for text in ["best", "best-1gs", "best-5gs", "median", "12.5"] {
-            assert_eq!(text.parse::<Figure>().map(|f| f.to_string()), Ok(text.to_owned()));
+            assert_eq!(text.parse::<WaldenFom>().map(|f| f.to_string()), Ok(text.to_owned()));
         }
-        assert!("cheap".parse::<Figure>().is_err());
-        assert!(Figure::Femtojoules(-1.0).validate().is_err());
+        assert!("cheap".parse::<WaldenFom>().is_err());
+        assert!(WaldenFom::Femtojoules(-1.0).validate().is_err());
     }
 }

@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-use crate::adc::Model;
+use crate::adc::AdcModel;
 use crate::adc::converter::MAX_BITS;
 use crate::cli::format;
 use crate::cli::options::converter::{ConverterOptions, converter};
 use crate::cli::output;
 use crate::error::{Error, Result};
-use crate::report::{Comparison, ConverterReport, compare, converter_report};
+use crate::report::{AdcComparison, ConverterReport, compare, converter_report};
 
 /// Energy, area and time of one converter by a published model, or of all models side by side
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub fn run(args: &AdcArgs) -> Result<()> {
         let mut wide = settings;
         wide.extrapolate = true;
         // A published model is there already.
-        let name = args.model.as_deref().filter(|name| Model::from_id(name).is_err());
+        let name = args.model.as_deref().filter(|name| AdcModel::from_id(name).is_err());
         let own = name.map(|name| converter(name, wide.clone())).transpose()?;
         let comparison = compare(&bits, &wide, own.as_ref())?;
         return output::print_result(args.json, &comparison, || table(&comparison));
@@ -92,7 +92,7 @@ fn describe(report: &ConverterReport) -> String {
     format::table(&rows)
 }
 
-fn table(comparison: &Comparison) -> String {
+fn table(comparison: &AdcComparison) -> String {
     let mut rows = vec![vec!["energy a conversion".to_owned(), "unit".to_owned()]];
     rows[0].extend(comparison.bits.iter().map(|bits| format!("{bits} b")));
     for curve in &comparison.models {

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use clap::Args;
 use serde::Serialize;
 
-use crate::adc::converter::Unit;
-use crate::adc::{Energy, Model};
+use crate::adc::converter::EnergyUnit;
+use crate::adc::{AdcEnergy, AdcModel};
 use crate::cli::format;
 use crate::cli::options::converter::{ConverterOptions, converter};
 use crate::cli::output;
@@ -42,21 +42,21 @@ struct EnergyOutput {
     schema_version: u32,
     adc: String,
     resolution: Resolution,
-    unit: Unit,
+    unit: EnergyUnit,
     /// Whether a conversion has bits beyond the model's range.
     extrapolated: bool,
     #[serde(flatten)]
-    energy: Energy,
+    energy: AdcEnergy,
 }
 
 /// Runs the command.
 pub fn run(args: &EnergyArgs) -> Result<()> {
     HardwareConfig { tile: args.tile, ..HardwareConfig::default() }.validate()?;
     let converter = converter(&args.adc, args.converter.settings()?)?;
-    let own = || Model::from_id(&args.adc).map_or(Resolution::Paper, Model::resolution);
+    let own = || AdcModel::from_id(&args.adc).map_or(Resolution::Paper, AdcModel::resolution);
     let resolution = args.resolution.unwrap_or_else(own);
     let beyond = Cell::new(false);
-    let energy = Energy::of_levels(resolution, args.tile, &args.histogram, |bits| {
+    let energy = AdcEnergy::from_levels(resolution, args.tile, &args.histogram, |bits| {
         let cost = converter.cost(bits)?;
         beyond.set(beyond.get() || cost.extrapolated);
         Ok(cost.energy)

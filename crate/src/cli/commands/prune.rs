@@ -19,8 +19,8 @@ use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::Plan;
-use crate::prune::{Outcome, Rule};
-use crate::report::{Analysis, Energies, analyze};
+use crate::prune::{PruneStats, Rule};
+use crate::report::{AdcEnergies, Analysis, analyze};
 
 /// Classes of the network that is asked for its output positions: they change none.
 const CLASSES: usize = 10;
@@ -125,10 +125,10 @@ struct PruneOutput {
     weights: usize,
     zeros: usize,
     #[serde(flatten)]
-    outcome: Outcome,
+    outcome: PruneStats,
     histogram_before: Vec<u64>,
     histogram: Vec<u64>,
-    energy: Energies,
+    energy: AdcEnergies,
 }
 
 /// Runs the command.
@@ -213,7 +213,7 @@ impl PruneArgs {
     }
 }
 
-fn answer(rule: Rule, outcome: Outcome, before: Analysis, after: Analysis) -> PruneOutput {
+fn answer(rule: Rule, outcome: PruneStats, before: Analysis, after: Analysis) -> PruneOutput {
     PruneOutput {
         schema_version: SCHEMA_VERSION,
         rule,
@@ -231,9 +231,9 @@ fn describe(result: &PruneOutput) -> String {
         "{} of {} weights are zero; {} tiles forced to the next level, {} kept at theirs, {} set to zero\n\n{}\n{}",
         format::percentage(result.zeros, result.weights),
         result.weights,
-        result.outcome.forced,
-        result.outcome.loosened,
-        result.outcome.zeroed_tiles,
+        result.outcome.promoted,
+        result.outcome.kept_level,
+        result.outcome.emptied,
         format::level_table(&result.histogram, None),
         format::energy_table(&result.energy),
     )

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::files;
 use crate::cli::output;
 use crate::error::Result;
-use crate::report::{published, published_page};
+use crate::report::{published, published_markdown};
 
 /// What the 69 published runs of the paper save, by every model
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub struct PublishedArgs {
 /// Runs the command.
 pub fn run(args: &PublishedArgs) -> Result<()> {
     let published = published()?;
-    let page = published_page(&published);
+    let page = published_markdown(&published);
     if let Some(path) = &args.out {
         files::write("writing the page of results", path, page.as_bytes())?;
         if !args.json {

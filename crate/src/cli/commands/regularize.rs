@@ -72,7 +72,8 @@ pub fn run(args: &RegularizeArgs) -> Result<()> {
             return Err(Error::file("computing the regularizer", place, why));
         }
         loss += value;
-        tiles += Tiling::new(regularizer.shape, tensor.shape[0], tensor.shape[1..].iter().product()).len();
+        tiles +=
+            Tiling::with_size(regularizer.shape, tensor.shape[0], tensor.shape[1..].iter().product()).len();
         gradients.push(gradient);
     }
     if let Some(path) = &args.grad {

@@ -16,7 +16,7 @@ use crate::cli::options::simulation::SimulationOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::cli::system;
-use crate::config::{DeviceChoice, HardwareConfig, Per, Resolution};
+use crate::config::{DeviceChoice, Granularity, HardwareConfig, Resolution};
 use crate::data::SIDE;
 use crate::data::loader::Labelled;
 use crate::device::Compute;
@@ -59,7 +59,7 @@ pub struct SimulateArgs {
     resolution: Resolution,
     /// What shares a resolution: tile or column
     #[arg(long, default_value = "tile", value_parser = per, value_name = "WHAT")]
-    per: Per,
+    per: Granularity,
     #[command(flatten)]
     conversion: ConversionOptions,
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub struct SimulateArgs {
     json: bool,
 }
 
-fn per(text: &str) -> std::result::Result<Per, String> {
+fn per(text: &str) -> std::result::Result<Granularity, String> {
     let known = serde_json::from_value(serde_json::Value::from(text));
     known.map_err(|_| "takes tile or column".to_owned())
 }

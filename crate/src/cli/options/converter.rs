@@ -5,9 +5,9 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::adc::Model;
-use crate::adc::converter::{Converter, Kind, Settings};
-use crate::adc::models::custom::OwnModel;
+use crate::adc::AdcModel;
+use crate::adc::converter::{AdcParams, Converter, ModelSource};
+use crate::adc::models::custom::CustomModel;
 use crate::cli::files;
 use crate::cli::options::shared::put;
 use crate::config::{self, HardwareConfig, TrainConfig};
@@ -51,9 +51,9 @@ impl ConverterOptions {
     ///
     /// # Errors
     /// Names the option that is out of range.
-    pub fn settings(&self) -> Result<Settings> {
+    pub fn settings(&self) -> Result<AdcParams> {
         let process = serde_json::from_value(Value::from(self.neurosim_process.as_str()));
-        let settings = Settings {
+        let settings = AdcParams {
             tech_nm: self.tech_nm,
             rate: self.rate,
             adcs: self.adcs,
@@ -74,17 +74,17 @@ impl ConverterOptions {
 ///
 /// # Errors
 /// When there is no such model, or the file can't be used.
-pub fn converter(name: &str, settings: Settings) -> Result<Converter> {
+pub fn converter(name: &str, settings: AdcParams) -> Result<Converter> {
     let path = Path::new(name);
     if path.extension().is_none_or(|ending| ending != "toml") {
-        return Converter::new(Kind::Published(Model::from_id(name)?), settings);
+        return Converter::new(ModelSource::Published(AdcModel::from_id(name)?), settings);
     }
     let bytes = files::read("reading a converter's model", path)?;
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::file("reading a converter's model", name, "it is not UTF-8 text"))?;
     let stem = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let own = OwnModel::from_toml(&text, &stem).map_err(|error| error.with_path(name))?;
-    Converter::new(Kind::Own(own), settings)
+    let own = CustomModel::from_toml(&text, &stem).map_err(|error| error.with_path(name))?;
+    Converter::new(ModelSource::Custom(own), settings)
 }
 
 /// How weights and inputs meet the converters.

@@ -2,15 +2,15 @@
 
 use clap::Args;
 
-use crate::adc::converter::{Converter, Unit};
+use crate::adc::converter::{Converter, EnergyUnit};
 use crate::checkpoint::Weights;
 use crate::cli::options::converter::{ConverterOptions, converter};
 use crate::cli::options::shared::ModelOptions;
-use crate::config::{DataSource, Per, Resolution};
+use crate::config::{DataSource, Granularity, Resolution};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::Plan;
-use crate::report::InferenceQuestion;
+use crate::report::InferenceConfig;
 
 /// Classes of a named network; they change no convolution.
 const CLASSES: usize = 10;
@@ -56,7 +56,7 @@ impl InferenceOptions {
         adc: Option<&str>,
         weights: &Weights,
         layers: &[Matrix],
-    ) -> Result<Option<InferenceQuestion>> {
+    ) -> Result<Option<InferenceConfig>> {
         let settings = self.converter.settings()?;
         let all = [Resolution::Paper, Resolution::Lossless, Resolution::LosslessSliced];
         let converters = match adc {
@@ -70,7 +70,7 @@ impl InferenceOptions {
         }
         let converters = match (&converters[..], &self.resolution[..]) {
             // A unitless model at another's resolution is that other.
-            (all, [_, ..]) if all.iter().all(|converter| converter.unit() == Unit::Bits) => {
+            (all, [_, ..]) if all.iter().all(|converter| converter.unit() == EnergyUnit::Bits) => {
                 let mut named: Vec<Converter> = Vec::new();
                 for converter in self.resolution.iter().copied().map(Converter::unitless) {
                     // `paper` serves the paper's and every fixed resolution.
@@ -82,10 +82,10 @@ impl InferenceOptions {
             }
             _ => converters,
         };
-        Ok(Some(InferenceQuestion {
+        Ok(Some(InferenceConfig {
             converters,
             resolutions: if self.resolution.is_empty() { all.to_vec() } else { self.resolution.clone() },
-            pers: self.pers()?,
+            granularities: self.granularities()?,
             positions: self.positions(weights, layers)?,
             adcs_per_tile: self.adcs_per_tile,
             adc_share: self.adc_share.as_deref().map(str::parse).transpose()?,
@@ -93,11 +93,11 @@ impl InferenceOptions {
         }))
     }
 
-    fn pers(&self) -> Result<Vec<Per>> {
+    fn granularities(&self) -> Result<Vec<Granularity>> {
         match self.per.as_deref() {
-            None | Some("all") => Ok(vec![Per::Tile, Per::Column]),
-            Some("tile") => Ok(vec![Per::Tile]),
-            Some("column") => Ok(vec![Per::Column]),
+            None | Some("all") => Ok(vec![Granularity::Tile, Granularity::Column]),
+            Some("tile") => Ok(vec![Granularity::Tile]),
+            Some("column") => Ok(vec![Granularity::Column]),
             Some(other) => Err(Error::field("per", other, "takes tile, column or all")),
         }
     }

@@ -6,8 +6,8 @@ use crate::config::HardwareConfig;
 use crate::crossbar::tiling::TileShape;
 use crate::error::Result;
 use crate::matrix::Matrix;
-use crate::prune::{Outcome, Rule, Threshold, prune};
-use crate::report::{Inference, InferenceQuestion, TileDetail, View, inference, tile_detail, view};
+use crate::prune::{PruneStats, Rule, Threshold, prune};
+use crate::report::{Inference, InferenceConfig, TileDetail, View, inference, tile_detail, view};
 
 /// How the whole network is pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ impl Choice {
     ///
     /// # Errors
     /// When the number that its rule uses is out of range.
-    pub fn apply(&self, layers: &mut [Matrix], hardware: &HardwareConfig) -> Result<Outcome> {
+    pub fn apply(&self, layers: &mut [Matrix], hardware: &HardwareConfig) -> Result<PruneStats> {
         let threshold = match self.rule {
             Rule::Budget => Threshold::Target(self.target),
             _ => Threshold::uniform(self.strength, layers.len()),
@@ -45,7 +45,7 @@ struct Tried {
     choice: Choice,
     hardware: HardwareConfig,
     pruned: Vec<Matrix>,
-    outcome: Outcome,
+    outcome: PruneStats,
 }
 
 impl Layers {
@@ -63,7 +63,7 @@ impl Layers {
     ///
     /// # Errors
     /// When the choice is out of range.
-    pub fn pruned(&mut self, hardware: &HardwareConfig, choice: Choice) -> Result<(&[Matrix], Outcome)> {
+    pub fn pruned(&mut self, hardware: &HardwareConfig, choice: Choice) -> Result<(&[Matrix], PruneStats)> {
         let tried = match self.tried.take() {
             Some(tried) if tried.choice == choice && tried.hardware == *hardware => tried,
             _ => {
@@ -110,7 +110,7 @@ impl Layers {
         positions: Option<Vec<u64>>,
     ) -> Result<Inference> {
         let layers = self.chosen(hardware, choice)?;
-        inference(layers, hardware, &InferenceQuestion::everything(positions)?)
+        inference(layers, hardware, &InferenceConfig::all(positions)?)
     }
 
     /// One tile's cells, in the same way.

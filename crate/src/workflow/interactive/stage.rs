@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{HardwareConfig, TrainConfig};
 use crate::matrix::Matrix;
-use crate::prune::Outcome;
-use crate::report::{Energies, analyze};
+use crate::prune::PruneStats;
+use crate::report::{AdcEnergies, analyze};
 use crate::train::evaluate::Evaluation;
 use crate::workflow::interactive::preview::Choice;
 
@@ -39,14 +39,14 @@ pub struct Stage {
     /// Tiles by level after it.
     pub histogram: Vec<u64>,
     /// ADC energy after it.
-    pub energy: Energies,
+    pub energy: AdcEnergies,
     /// The run, where it trained.
     pub spec: Option<TrainConfig>,
     /// How it was pruned.
     pub pruning: Option<Choice>,
     /// What pruning did to the tiles.
     #[serde(flatten)]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<PruneStats>,
 }
 
 impl Stage {

@@ -1,9 +1,9 @@
 //! The energy of an inference as text.
 
-use crate::adc::Energy;
+use crate::adc::AdcEnergy;
 use crate::cli::format;
-use crate::config::Per;
-use crate::report::{Inference, InferenceRow, Pair};
+use crate::config::Granularity;
+use crate::report::{DenseAndActual, Inference, InferenceRow};
 
 /// The table for people.
 pub fn describe(inference: &Inference) -> String {
@@ -53,11 +53,11 @@ pub fn describe(inference: &Inference) -> String {
 }
 
 fn line(row: &InferenceRow, known: bool, whole: bool) -> Vec<String> {
-    let ratio = |energy: Option<Energy>| match energy {
+    let ratio = |energy: Option<AdcEnergy>| match energy {
         None => "-".to_owned(),
         Some(energy) => format::improvement(energy.improvement),
     };
-    let pair = |pair: Option<Pair<f64>>, per: f64| {
+    let pair = |pair: Option<DenseAndActual<f64>>, per: f64| {
         pair.map_or_else(
             || "-".to_owned(),
             |pair| format!("{} -> {}", format::number(pair.dense / per), format::number(pair.actual / per)),
@@ -65,13 +65,13 @@ fn line(row: &InferenceRow, known: bool, whole: bool) -> Vec<String> {
     };
     let mark = if row.extrapolated { "*" } else { "" };
     let per = match row.per {
-        Per::Tile => "tile",
-        Per::Column => "column",
+        Granularity::Tile => "tile",
+        Granularity::Column => "column",
     };
     let mut cells =
         vec![format!("{}{mark}", row.model), row.resolution.to_string(), per.to_owned(), ratio(row.per_tile)];
     if known {
-        let number = |of: fn(&Energy) -> f64| {
+        let number = |of: fn(&AdcEnergy) -> f64| {
             row.per_inference.as_ref().map_or_else(|| "-".to_owned(), |energy| format::number(of(energy)))
         };
         cells.push(ratio(row.per_inference));
@@ -89,7 +89,7 @@ fn layers(row: &InferenceRow) -> String {
     let head = ["layer", "conversions dense", "actual", "improvement", "share of the energy"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for layer in &row.layers {
-        let conversions = layer.conversions.unwrap_or(Pair { dense: 0, actual: 0 });
+        let conversions = layer.conversions.unwrap_or(DenseAndActual { dense: 0, actual: 0 });
         rows.push(vec![
             layer.name.clone(),
             conversions.dense.to_string(),
