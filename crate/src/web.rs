@@ -21,7 +21,7 @@ use crate::network::Plan;
 use crate::report::{self, TileDetail, adc_plan};
 use crate::train::checkpoint::Checkpoint as Saved;
 use crate::train::trainer::Trainer;
-use crate::workflow::interactive::preview::Layers;
+use crate::workflow::interactive::preview::LayerCache;
 use crate::workflow::interactive::{CompletedStages, InteractiveRun};
 
 /// Memory that a run in a browser may plan with: a 32-bit module has 4 GiB for everything.
@@ -131,7 +131,7 @@ impl Run {
 
     /// What is behind the present phase, to be kept beside its checkpoint; nothing before pruning.
     pub fn earlier(&self) -> JsResult<JsValue> {
-        let Some(earlier) = self.story.earlier() else { return Ok(JsValue::NULL) };
+        let Some(earlier) = self.story.completed_stages() else { return Ok(JsValue::NULL) };
         let object = Object::new();
         Reflect::set(&object, &"phases".into(), &to_js(earlier)?)?;
         Reflect::set(&object, &"trained".into(), &Uint8Array::from(earlier.trained.as_slice()))?;
@@ -140,12 +140,12 @@ impl Run {
 
     /// The processor's or adapter's name.
     pub fn adapter(&self) -> String {
-        self.story.session().compute().adapter.clone()
+        self.story.trainer().compute().adapter.clone()
     }
 
     /// How far the present phase is.
     pub fn position(&self) -> JsResult<JsValue> {
-        to_js(&self.story.position())
+        to_js(&self.story.progress())
     }
 
     /// One training step.
@@ -159,8 +159,8 @@ impl Run {
     }
 
     /// Accuracy if pruned so, without doing it.
-    pub async fn try_out(&mut self, choice: JsValue, images: usize) -> JsResult<JsValue> {
-        to_js(&self.story.try_out(from_js(choice)?, images).await.map_err(failure)?)
+    pub async fn evaluate_pruned(&mut self, choice: JsValue, images: usize) -> JsResult<JsValue> {
+        to_js(&self.story.evaluate_pruned(from_js(choice)?, images).await.map_err(failure)?)
     }
 
     /// Prunes, and measures before and after.
@@ -180,7 +180,7 @@ impl Run {
 
     /// Takes up the present weights.
     pub async fn refresh(&mut self) -> JsResult<()> {
-        self.story.refresh().await.map_err(failure)
+        self.story.sync_weights().await.map_err(failure)
     }
 
     /// Maps to other hardware.
@@ -214,13 +214,13 @@ impl Run {
     }
 
     /// Puts the network on simulated crossbars.
-    pub async fn open_proof(&mut self, choice: JsValue) -> JsResult<()> {
-        self.story.open_proof(from_js(choice)?).await.map_err(failure)
+    pub async fn start_simulation(&mut self, choice: JsValue) -> JsResult<()> {
+        self.story.start_simulation(from_js(choice)?).await.map_err(failure)
     }
 
     /// Simulates so many more held-out images; the report on all.
-    pub async fn advance_proof(&mut self, images: usize) -> JsResult<JsValue> {
-        to_js(&self.story.advance_proof(images).await.map_err(failure)?)
+    pub async fn simulate_next(&mut self, images: usize) -> JsResult<JsValue> {
+        to_js(&self.story.simulate_next(images).await.map_err(failure)?)
     }
 
     /// One column of a simulated tile, worked through by hand.
@@ -243,12 +243,12 @@ impl Run {
 
     /// Everything needed to go on.
     pub async fn checkpoint(&self) -> JsResult<Uint8Array> {
-        Ok(Uint8Array::from(self.story.session().checkpoint().await.map_err(failure)?.as_slice()))
+        Ok(Uint8Array::from(self.story.trainer().checkpoint().await.map_err(failure)?.as_slice()))
     }
 
     /// The weights as safetensors.
     pub async fn weights(&self) -> JsResult<Uint8Array> {
-        to_bytes(&self.story.session().weights().await.map_err(failure)?)
+        to_bytes(&self.story.trainer().weights().await.map_err(failure)?)
     }
 }
 
@@ -256,7 +256,7 @@ impl Run {
 #[wasm_bindgen]
 pub struct Checkpoint {
     weights: Weights,
-    layers: Layers,
+    layers: LayerCache,
     hardware: HardwareConfig,
 }
 
@@ -266,7 +266,7 @@ impl Checkpoint {
     pub fn parse(name: &str, bytes: &[u8], linear: bool) -> JsResult<Checkpoint> {
         let unfit = |why: Error| failure(why.with_path(name));
         let weights = Weights::from_bytes(bytes).map_err(unfit)?;
-        let layers = Layers::new(weights.matrices(linear).map_err(unfit)?);
+        let layers = LayerCache::new(weights.matrices(linear).map_err(unfit)?);
         Ok(Self { weights, layers, hardware: HardwareConfig::default() })
     }
 
@@ -297,19 +297,22 @@ impl Checkpoint {
 
     /// What each tile's converters need, as CSV.
     pub fn adc_plan(&mut self, choice: JsValue) -> JsResult<String> {
-        let layers = self.layers.chosen(&self.hardware, Some(from_js(choice)?)).map_err(failure)?;
+        let layers =
+            self.layers.pruned_or_current(&self.hardware, Some(from_js(choice)?)).map_err(failure)?;
         Ok(adc_plan(layers, &self.hardware).to_csv())
     }
 
     /// The weights pruned as previewed, all other tensors as they were, as safetensors.
     pub fn pruned(&mut self, choice: JsValue) -> JsResult<Uint8Array> {
-        let layers = self.layers.chosen(&self.hardware, Some(from_js(choice)?)).map_err(failure)?;
+        let layers =
+            self.layers.pruned_or_current(&self.hardware, Some(from_js(choice)?)).map_err(failure)?;
         to_bytes(&self.weights.clone().with_layers(layers.to_vec()))
     }
 
     /// Masks of the weights pruned as previewed, as safetensors.
     pub fn masks(&mut self, choice: JsValue) -> JsResult<Uint8Array> {
-        let layers = self.layers.chosen(&self.hardware, Some(from_js(choice)?)).map_err(failure)?;
+        let layers =
+            self.layers.pruned_or_current(&self.hardware, Some(from_js(choice)?)).map_err(failure)?;
         to_bytes(&self.weights.clone().with_layers(layers.to_vec()).masks())
     }
 

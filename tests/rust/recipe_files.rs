@@ -32,7 +32,7 @@ fn a_recipe_s_mistakes_are_named() {
         let error = read(text);
         assert!(error.contains(named) && error.lines().count() == 1, "{error}");
     }
-    let changed = |set: &str| Recipe::read(TINY, &[sweep::change(set).expect("valid")]);
+    let changed = |set: &str| Recipe::read(TINY, &[sweep::parse_change(set).expect("valid")]);
     for bad in
         ["nothing=1", "none.lambda=1", "dub.rule=exact", "clean.kind=prune", "lambda=x", "prune.ratios=x"]
     {
@@ -55,14 +55,14 @@ fn a_pruning_that_cannot_be_done_is_refused_before_anything_is_trained() {
         ("prune.rule=budget", "prune.target (none)"),
         ("prune.compensate=true", ""),
     ] {
-        let change = sweep::change(set).expect("valid");
+        let change = sweep::parse_change(set).expect("valid");
         match Recipe::read(TINY, &[change]) {
             Ok(_) => assert!(named.is_empty(), "{set}"),
             Err(error) => assert!(!named.is_empty() && error.to_string().contains(named), "{error}"),
         }
     }
     let both = |first: &str, second: &str| {
-        let changes = [first, second].map(|set| sweep::change(set).expect("valid"));
+        let changes = [first, second].map(|set| sweep::parse_change(set).expect("valid"));
         Recipe::read(TINY, &changes).expect_err(second).to_string()
     };
     assert!(both("prune.rule=budget", "prune.target=0.5").contains("prune.target (0.5)"));

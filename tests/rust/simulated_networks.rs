@@ -22,7 +22,7 @@ use crossdub::simulate::report::SimulationReport;
 use crossdub::simulate::simulator::Simulator;
 use crossdub::train::evaluate::{evaluate, scores};
 use crossdub::train::trainer::Trainer;
-use crossdub::workflow::interactive::simulator::Live;
+use crossdub::workflow::interactive::incremental_simulation::IncrementalSimulation;
 
 use crate::shared::{by_formula, relative_difference, shared, weights};
 
@@ -268,8 +268,9 @@ fn a_session_s_network_is_simulated_step_by_step() {
     let data = synthetic::generate(0, 64, 7);
     let session = Trainer::new(spec, hardware, data, compute, u64::MAX, None).expect("a session");
     let weights = pollster::block_on(session.weights()).expect("reads");
-    let mut live = Live::open(&session, &weights, &SimulationConfig::default()).expect("prepares");
-    let mut report = || pollster::block_on(live.advance(&session, 3)).expect("simulates");
+    let mut live =
+        IncrementalSimulation::new(&session, &weights, &SimulationConfig::default()).expect("prepares");
+    let mut report = || pollster::block_on(live.simulate_next(&session, 3)).expect("simulates");
     assert_eq!([report().images, report().images], [3, 6]);
     let last = report();
     assert!(last.exact && last.images == 7 && last.accuracy == last.quantized_accuracy);

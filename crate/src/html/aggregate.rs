@@ -8,7 +8,7 @@ use super::run::Run;
 
 /// Mean and sample deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
+pub struct MeanStd {
     /// Mean.
     pub mean: f64,
     /// Sample standard deviation; none of a single value.
@@ -17,9 +17,9 @@ pub struct Spread {
     pub count: usize,
 }
 
-impl Spread {
+impl MeanStd {
     /// Of these values; none of no value.
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub fn from_values(values: &[f64]) -> Option<Self> {
         let count = values.len();
         if count == 0 {
             return None;
@@ -43,9 +43,9 @@ pub struct Group {
     /// Their seeds.
     pub seeds: Vec<u64>,
     /// Final accuracy.
-    pub accuracy: Option<Spread>,
+    pub accuracy: Option<MeanStd>,
     /// Improvement by each model; left out where a run has nothing left to convert.
-    pub improvement: BTreeMap<String, Spread>,
+    pub improvement: BTreeMap<String, MeanStd>,
 }
 
 impl Group {
@@ -120,13 +120,13 @@ fn group(
     let improvement = models.into_iter().filter_map(|model| {
         let values: Option<Vec<f64>> =
             finals().map(|stage| stage.energy.get(model).and_then(|energy| energy.improvement)).collect();
-        Some((model.clone(), Spread::of(&values?)?))
+        Some((model.clone(), MeanStd::from_values(&values?)?))
     });
     Group {
         fields: fields.clone().into_iter().filter(|(name, _)| differing.contains(name)).collect(),
         recipe: own().next().map(|run| run.name.clone()).unwrap_or_default(),
         seeds: own().map(|run| run.seed).collect(),
-        accuracy: Spread::of(&accuracies),
+        accuracy: MeanStd::from_values(&accuracies),
         improvement: improvement.collect(),
         runs: members,
     }
@@ -172,10 +172,10 @@ mod tests {
 
     #[test]
     fn the_deviation_is_of_a_sample() {
-        let spread = Spread::of(&[1.0, 2.0, 4.0]).expect("three values");
-        assert!((spread.mean - 7.0 / 3.0).abs() < 1e-12);
-        assert!((spread.deviation.expect("several") - (7.0_f64 / 3.0).sqrt()).abs() < 1e-12);
-        assert_eq!(Spread::of(&[5.0]).and_then(|one| one.deviation), None);
-        assert_eq!(Spread::of(&[]), None);
+        let mean_std = MeanStd::from_values(&[1.0, 2.0, 4.0]).expect("three values");
+        assert!((mean_std.mean - 7.0 / 3.0).abs() < 1e-12);
+        assert!((mean_std.deviation.expect("several") - (7.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(MeanStd::from_values(&[5.0]).and_then(|one| one.deviation), None);
+        assert_eq!(MeanStd::from_values(&[]), None);
     }
 }

@@ -17,6 +17,6 @@ pub mod run;
 mod scale;
 mod tables;
 
-pub use aggregate::{Group, Spread, groups};
+pub use aggregate::{Group, MeanStd, groups};
 pub use page::page;
 pub use tables::csv;

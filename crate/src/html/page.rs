@@ -10,7 +10,7 @@ use super::energies::{converters, energies, models, ratio};
 use super::figure::table;
 use super::histograms::histograms;
 use super::maps::maps;
-use super::pareto::{pareto, spread};
+use super::pareto::{mean_std, pareto};
 use super::run::{Run, Stage};
 use super::scale::number;
 
@@ -45,7 +45,7 @@ pub fn page(title: &str, runs: &[Run]) -> String {
                     (tradeoffs(runs, &groups))
                     section aria-labelledby="runs" {
                         h2 id="runs" { "Runs" }
-                        @for (at, run) in runs.iter().enumerate() { (one(at, run, runs.len() <= OPEN)) }
+                        @for (at, run) in runs.iter().enumerate() { (run_section(at, run, runs.len() <= OPEN)) }
                     }
                 }
                 footer {
@@ -101,9 +101,9 @@ fn results(runs: &[Run], groups: &[Group]) -> Markup {
             columns.iter().map(|name| group.fields.get(*name).cloned().unwrap_or_else(|| "-".to_owned())),
         );
         cells.push(group.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "));
-        cells.push(group.accuracy.as_ref().map_or_else(|| "-".to_owned(), spread));
+        cells.push(group.accuracy.as_ref().map_or_else(|| "-".to_owned(), mean_std));
         cells.extend(
-            models.iter().map(|model| group.improvement.get(model).map_or_else(|| "-".to_owned(), spread)),
+            models.iter().map(|model| group.improvement.get(model).map_or_else(|| "-".to_owned(), mean_std)),
         );
         cells
     };
@@ -138,7 +138,7 @@ fn tradeoffs(runs: &[Run], groups: &[Group]) -> Markup {
 }
 
 /// Everything about one run.
-fn one(at: usize, run: &Run, open: bool) -> Markup {
+fn run_section(at: usize, run: &Run, open: bool) -> Markup {
     html! {
         details.run open[open] {
             summary { h3 id=(format!("run-{}", at + 1)) { (run.place) } }

@@ -9,20 +9,20 @@ const FACTS: &str = include_str!("../../data/published_runs.json");
 
 /// What to know about a published run before comparing with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum RunStatus {
     /// Run to its end.
-    Whole,
+    Complete,
     /// The structured part of S-DUB alone.
     StructuredOnly,
     /// Diverged, to the accuracy of chance.
     Diverged,
 }
 
-impl Standing {
+impl RunStatus {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Whole => "complete",
+            Self::Complete => "complete",
             Self::StructuredOnly => "structured part only",
             Self::Diverged => "diverged",
         }
@@ -39,7 +39,7 @@ pub struct Published {
     /// Accuracy after fine-tuning, in percent.
     pub accuracy: f64,
     /// What to know about it.
-    pub standing: Standing,
+    pub status: RunStatus,
     /// Improvement by the paper's count, from its histogram.
     pub paper: Option<f64>,
     /// Improvement with nothing lost, from its histogram.
@@ -73,7 +73,7 @@ struct Fact {
 }
 
 /// The published network and data set that a run's data is that of; none for data of our own.
-pub fn counterpart(data: &str) -> Option<(&'static str, &'static str)> {
+pub fn published_dataset(data: &str) -> Option<(&'static str, &'static str)> {
     match data {
         "cifar10" => Some(("CIFAR-10", "VGG11")),
         "imagenet" => Some(("ImageNet", "ResNet18")),
@@ -92,7 +92,7 @@ pub fn published(dataset: &str) -> Vec<Published> {
         let improvement =
             |model| AdcEnergy::from_histogram(model, fact.tile, &fact.histogram).ok()?.improvement;
         Published {
-            standing: standing(&fact),
+            status: status(&fact),
             paper: improvement(AdcModel::Paper),
             lossless: improvement(AdcModel::Lossless),
             method: fact.method,
@@ -103,14 +103,14 @@ pub fn published(dataset: &str) -> Vec<Published> {
     facts.runs.into_iter().filter(|fact| fact.dataset == dataset).map(read).collect()
 }
 
-fn standing(fact: &Fact) -> Standing {
+fn status(fact: &Fact) -> RunStatus {
     // Ten classes: 10 % is what guessing gives.
     if fact.dataset == "CIFAR-10" && fact.finetuned_accuracy <= 10.0 {
-        Standing::Diverged
+        RunStatus::Diverged
     } else if fact.stage == "full" {
-        Standing::Whole
+        RunStatus::Complete
     } else {
-        Standing::StructuredOnly
+        RunStatus::StructuredOnly
     }
 }
 
@@ -121,9 +121,9 @@ mod tests {
     #[test]
     fn all_published_runs_are_there_and_marked() {
         let all: Vec<Published> = ["CIFAR-10", "ImageNet"].into_iter().flat_map(published).collect();
-        let count = |standing| all.iter().filter(|run| run.standing == standing).count();
+        let count = |status| all.iter().filter(|run| run.status == status).count();
         assert_eq!(all.len(), 69);
-        assert_eq!((count(Standing::Diverged), count(Standing::StructuredOnly)), (3, 4));
+        assert_eq!((count(RunStatus::Diverged), count(RunStatus::StructuredOnly)), (3, 4));
         let best = all.iter().filter_map(|run| run.paper).fold(0.0, f64::max);
         assert!((best - 8.4637).abs() < 1e-3, "{best}");
     }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::stage::{Home, Stage, Work, home_of, text};
+use super::stage::{FieldScope, Stage, StageConfig, scope_of, text};
 use crate::adc::AdcModel;
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ impl Recipe {
         let data = data
             .ok_or_else(|| Error::field("data", "", "say builtin or a path, in the recipe or with --data"))?;
         for (field, value) in &fields {
-            if matches!(home_of(field), Ok(Home::Pruning)) {
+            if matches!(scope_of(field), Ok(FieldScope::Pruning)) {
                 return Err(Error::field(field, value, "is a field of stages that prune"));
             }
         }
@@ -124,15 +124,15 @@ fn lay_over(
         table.insert(field.clone(), value.clone());
         return Ok(());
     }
-    let home = if field == "data" { Home::Recipe } else { home_of(field)? };
-    if home == Home::Recipe {
+    let home = if field == "data" { FieldScope::Recipe } else { scope_of(field)? };
+    if home == FieldScope::Recipe {
         fields.insert(field.clone(), value.clone());
         return Ok(());
     }
     let mut taken = false;
     for table in stages {
         let prunes = table.get("kind").and_then(Value::as_str) == Some("prune");
-        if prunes == (home == Home::Pruning) {
+        if prunes == (home == FieldScope::Pruning) {
             table.insert(field.clone(), value.clone());
             taken = true;
         }
@@ -152,13 +152,13 @@ fn resolve(
         if stages.iter().any(|other| other.name == stage.name) {
             return Err(Error::field("stage.name", &stage.name, "two stages have this name"));
         }
-        if stages.is_empty() && stage.weights.is_none() && !matches!(stage.work, Work::Train(_)) {
+        if stages.is_empty() && stage.weights.is_none() && !matches!(stage.config, StageConfig::Train(_)) {
             let why = "the first stage trains, or names the weights it starts from";
             return Err(Error::field(format!("{}.weights", stage.name), "", why));
         }
-        after_pruning = match stage.work {
-            Work::Prune(_) | Work::Finetune(_) => true,
-            Work::Train(_) => stage.masked,
+        after_pruning = match stage.config {
+            StageConfig::Prune(_) | StageConfig::Finetune(_) => true,
+            StageConfig::Train(_) => stage.masked,
         };
         stages.push(stage);
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::recipe::Recipe;
-use super::stage::Stage;
+use super::stage::{Stage, StageKind};
 use super::training::{Report, Training};
 use crate::compress::pruning::PruneSpec;
 use crate::config::{HardwareConfig, Resolution, SCHEMA_VERSION, TrainConfig};
@@ -35,7 +35,7 @@ pub struct Epoch {
 
 /// What a stage measured, kept with its weights, so that it need not be done again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct StageResult {
     /// Version of this object's fields.
     pub schema_version: u32,
     /// Version of Crossdub.
@@ -74,8 +74,8 @@ pub struct DataDescription {
 pub struct StageReport {
     /// The stage's name.
     pub name: String,
-    /// `train`, `prune` or `finetune`.
-    pub kind: &'static str,
+    /// What the stage does.
+    pub kind: StageKind,
     /// Identity of its inputs: stages with the same one are the same work.
     pub id: String,
     /// Accuracy on held-out images after it, in percent.
@@ -134,32 +134,32 @@ pub struct RecipeReport {
     pub whole: Report,
 }
 
-/// A stage that is done, as it is read back: its record and the crossbar layers it left.
-pub struct Done<'a> {
+/// A stage that is done, as it is read back: its result and the crossbar layers it left.
+pub struct FinishedStage<'a> {
     /// The stage.
     pub stage: &'a Stage,
     /// Its identity.
     pub id: String,
     /// What it measured.
-    pub record: Record,
+    pub result: StageResult,
     /// Its crossbar layers.
     pub analysis: Analysis,
 }
 
-impl<'a> Done<'a> {
+impl<'a> FinishedStage<'a> {
     /// Analyses the layers that a stage left, so that they need not be kept.
     pub fn new(
         stage: &'a Stage,
         id: String,
-        record: Record,
+        result: StageResult,
         layers: &[Matrix],
         hardware: &HardwareConfig,
     ) -> Self {
-        Self { stage, id, record, analysis: analyze(layers, hardware) }
+        Self { stage, id, result, analysis: analyze(layers, hardware) }
     }
 
     fn report(&self, before: Option<&Self>) -> StageReport {
-        let Record { evaluation, epochs, outcome, seconds, .. } = &self.record;
+        let StageResult { evaluation, epochs, outcome, seconds, .. } = &self.result;
         StageReport {
             name: self.stage.name.clone(),
             kind: self.stage.kind(),
@@ -187,7 +187,12 @@ impl RecipeReport {
     ///
     /// # Errors
     /// When there was no stage, or the hardware can't be costed.
-    pub fn new(recipe: &Recipe, data: DataDescription, done: &[Done<'_>], layers: &[Matrix]) -> Result<Self> {
+    pub fn new(
+        recipe: &Recipe,
+        data: DataDescription,
+        done: &[FinishedStage<'_>],
+        layers: &[Matrix],
+    ) -> Result<Self> {
         let none = || Error::field("stage", "", "the recipe has no stage");
         let last = done.last().ok_or_else(none)?;
         let before = |at: usize| at.checked_sub(1).and_then(|at| done.get(at));
@@ -206,9 +211,9 @@ impl RecipeReport {
             description: recipe.description.clone(),
             seed: spec.seed,
             data,
-            device: last.record.device.clone(),
+            device: last.result.device.clone(),
             stages,
-            seconds: done.iter().map(|one| one.record.seconds).sum(),
+            seconds: done.iter().map(|one| one.result.seconds).sum(),
             maps: view(layers, layers, &mapped).maps,
             whole: Report {
                 schema_version: SCHEMA_VERSION,
@@ -230,13 +235,13 @@ fn positions(spec: &TrainConfig, classes: usize, layers: &[Matrix]) -> Result<Op
 }
 
 /// All stages as one training, for those who draw a single run.
-fn training(done: &[Done<'_>], last: &Done<'_>) -> Training {
+fn training(done: &[FinishedStage<'_>], last: &FinishedStage<'_>) -> Training {
     let mut history = Vec::new();
     let (mut step, mut epoch) = (0, 0);
     for one in done {
         let energy = &one.analysis.energy;
-        for (at, each) in one.record.epochs.iter().enumerate() {
-            let is_last = at + 1 == one.record.epochs.len();
+        for (at, each) in one.result.epochs.iter().enumerate() {
+            let is_last = at + 1 == one.result.epochs.len();
             history.push(HistoryEntry {
                 step: step + each.step,
                 loss: each.training_loss,
@@ -246,16 +251,16 @@ fn training(done: &[Done<'_>], last: &Done<'_>) -> Training {
                 improvement_lossless: energy.lossless.improvement.filter(|_| is_last),
             });
         }
-        step += one.record.epochs.last().map_or(0, |each| each.step);
-        epoch += one.record.epochs.len();
+        step += one.result.epochs.last().map_or(0, |each| each.step);
+        epoch += one.result.epochs.len();
     }
     Training {
-        device: last.record.device.clone(),
-        adapter: last.record.adapter.clone(),
+        device: last.result.device.clone(),
+        adapter: last.result.adapter.clone(),
         step,
         epoch,
         loss: history.last().map(|entry| entry.loss),
-        accuracy: Some(last.record.evaluation.accuracy),
+        accuracy: Some(last.result.evaluation.accuracy),
         images_per_second: None,
         history,
     }

@@ -1,7 +1,10 @@
 //! A stage of a recipe: training, pruning or fine-tuning, with every field resolved, and what its
 //! result depends on.
 
-use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::compress::pruning::PruneSpec;
@@ -12,7 +15,7 @@ use crate::prune::Rule;
 
 /// Run fields that hold for a whole recipe: the network and the data can't change between its
 /// stages, and neither can the seed, which draws the built-in images.
-const WHOLE: [&str; 11] = [
+const RECIPE_FIELDS: [&str; 11] = [
     "model",
     "plan",
     "classifier",
@@ -32,16 +35,51 @@ pub struct Stage {
     /// Its name, unique in the recipe.
     pub name: String,
     /// What is done.
-    pub work: Work,
+    pub config: StageConfig,
     /// Weights to start from, a path as the user wrote it; none for those of the stage before.
     pub weights: Option<String>,
     /// Whether the zeros of the crossbar layers it starts with stay zero.
     pub masked: bool,
 }
 
-/// What a stage does.
+/// The three kinds of stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageKind {
+    /// Trains the network.
+    Train,
+    /// Prunes the crossbar layers to discrete levels.
+    Prune,
+    /// Trains the pruned network with its zeros kept.
+    Finetune,
+}
+
+impl fmt::Display for StageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Prune => "prune",
+            Self::Finetune => "finetune",
+        })
+    }
+}
+
+impl FromStr for StageKind {
+    type Err = Error;
+
+    fn from_str(kind: &str) -> Result<Self> {
+        match kind {
+            "train" => Ok(Self::Train),
+            "prune" => Ok(Self::Prune),
+            "finetune" => Ok(Self::Finetune),
+            other => Err(Error::field("kind", other, "takes train, prune or finetune")),
+        }
+    }
+}
+
+/// What a stage does, with its settings.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Work {
+pub enum StageConfig {
     /// Trains.
     Train(TrainConfig),
     /// Cuts the crossbar layers to discrete levels.
@@ -80,7 +118,7 @@ fn names<T: Serialize>(whole: &T) -> Vec<String> {
 
 /// Where a flat field belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Home {
+pub enum FieldScope {
     /// The whole recipe.
     Recipe,
     /// Stages that train or fine-tune.
@@ -93,14 +131,14 @@ pub enum Home {
 ///
 /// # Errors
 /// When there is no such field.
-pub fn home_of(field: &str) -> Result<Home> {
+pub fn scope_of(field: &str) -> Result<FieldScope> {
     let among = |names: Vec<String>| names.iter().any(|name| name == field);
-    if WHOLE.contains(&field) || field == "seed" || among(names(&HardwareConfig::default())) {
-        Ok(Home::Recipe)
+    if RECIPE_FIELDS.contains(&field) || field == "seed" || among(names(&HardwareConfig::default())) {
+        Ok(FieldScope::Recipe)
     } else if among(names(&TrainConfig::default())) {
-        Ok(Home::Training)
+        Ok(FieldScope::Training)
     } else if among(names(&PruneSpec::default())) {
-        Ok(Home::Pruning)
+        Ok(FieldScope::Pruning)
     } else {
         Err(Error::field(field, "", "there is no such field"))
     }
@@ -124,65 +162,67 @@ impl Stage {
         }
         let kind = text(&mut fields, "kind")?.unwrap_or_default();
         let weights = text(&mut fields, "weights")?;
-        let work = Self::work(&kind, &fields, spec, hardware).map_err(|error| error.with_stage(&name))?;
-        let masked = match &work {
-            Work::Finetune(_) => true,
-            Work::Train(_) => after_pruning && weights.is_none(),
-            Work::Prune(_) => false,
+        let config = Self::config(&kind, &fields, spec, hardware).map_err(|error| error.with_stage(&name))?;
+        let masked = match &config {
+            StageConfig::Finetune(_) => true,
+            StageConfig::Train(_) => after_pruning && weights.is_none(),
+            StageConfig::Prune(_) => false,
         };
-        Ok(Self { name, work, weights, masked })
+        Ok(Self { name, config, weights, masked })
     }
 
-    fn work(
+    fn config(
         kind: &str,
         fields: &Map<String, Value>,
         spec: &TrainConfig,
         hardware: &HardwareConfig,
-    ) -> Result<Work> {
+    ) -> Result<StageConfig> {
+        let kind: StageKind = kind.parse()?;
         let own = match kind {
-            "train" | "finetune" => Home::Training,
-            "prune" => Home::Pruning,
-            other => return Err(Error::field("kind", other, "known are train, prune and finetune")),
+            StageKind::Train | StageKind::Finetune => FieldScope::Training,
+            StageKind::Prune => FieldScope::Pruning,
         };
         for (field, value) in fields {
-            let why = match home_of(field) {
+            let why = match scope_of(field) {
                 Ok(home) if home == own => continue,
-                Ok(Home::Recipe) => "holds for the whole recipe; set it above the stages",
-                Ok(Home::Training) => "is a field of stages that train",
-                Ok(Home::Pruning) => "is a field of stages that prune",
+                Ok(FieldScope::Recipe) => "holds for the whole recipe; set it above the stages",
+                Ok(FieldScope::Training) => "is a field of stages that train",
+                Ok(FieldScope::Pruning) => "is a field of stages that prune",
                 Err(_) => "there is no such field",
             };
             return Err(Error::field(field, value, why));
         }
         match kind {
-            "train" => Ok(Work::Train(apply(spec, hardware, fields)?.0)),
-            "finetune" => Ok(Work::Finetune(apply(&spec.for_finetuning(), hardware, fields)?.0)),
-            _ => prune_spec(fields, spec, hardware).map(Work::Prune),
+            StageKind::Train => Ok(StageConfig::Train(apply(spec, hardware, fields)?.0)),
+            StageKind::Finetune => {
+                Ok(StageConfig::Finetune(apply(&spec.for_finetuning(), hardware, fields)?.0))
+            }
+            StageKind::Prune => prune_spec(fields, spec, hardware).map(StageConfig::Prune),
         }
     }
 
-    /// `train`, `prune` or `finetune`.
-    pub fn kind(&self) -> &'static str {
-        match self.work {
-            Work::Train(_) => "train",
-            Work::Prune(_) => "prune",
-            Work::Finetune(_) => "finetune",
+    /// Which kind of stage it is.
+    pub fn kind(&self) -> StageKind {
+        match self.config {
+            StageConfig::Train(_) => StageKind::Train,
+            StageConfig::Prune(_) => StageKind::Prune,
+            StageConfig::Finetune(_) => StageKind::Finetune,
         }
     }
 
     /// The run of a stage that trains.
     pub fn spec(&self) -> Option<&TrainConfig> {
-        match &self.work {
-            Work::Train(spec) | Work::Finetune(spec) => Some(spec),
-            Work::Prune(_) => None,
+        match &self.config {
+            StageConfig::Train(spec) | StageConfig::Finetune(spec) => Some(spec),
+            StageConfig::Prune(_) => None,
         }
     }
 
     /// The pruning of a stage that prunes.
     pub fn pruning(&self) -> Option<&PruneSpec> {
-        match &self.work {
-            Work::Prune(spec) => Some(spec),
-            Work::Train(_) | Work::Finetune(_) => None,
+        match &self.config {
+            StageConfig::Prune(spec) => Some(spec),
+            StageConfig::Train(_) | StageConfig::Finetune(_) => None,
         }
     }
 
@@ -190,9 +230,9 @@ impl Stage {
     /// weights it starts with. What has no influence is left out, so that a sweep over lambda shares
     /// the training without a regularizer.
     pub fn inputs(&self, hardware: &HardwareConfig) -> Value {
-        match &self.work {
-            Work::Prune(prune) => json!({ "prune": pruning_inputs(prune, hardware) }),
-            Work::Train(spec) | Work::Finetune(spec) => {
+        match &self.config {
+            StageConfig::Prune(prune) => json!({ "prune": pruning_inputs(prune, hardware) }),
+            StageConfig::Train(spec) | StageConfig::Finetune(spec) => {
                 let regularized = spec.regularizer != RegularizerKind::None;
                 let shape = if regularized { shape(hardware) } else { Value::Null };
                 json!({ "train": influential(spec, regularized), "shape": shape, "masked": self.masked })

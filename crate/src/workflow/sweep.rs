@@ -10,14 +10,14 @@ const MAX_RUNS: usize = 100_000;
 
 /// One field with the values it takes in turn.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Axis {
+pub struct Parameter {
     /// `field` or `stage.field`.
     pub name: String,
     /// Its values.
     pub values: Vec<Value>,
 }
 
-impl Axis {
+impl Parameter {
     /// From `field=VALUE,...`, `field=FROM..TO` (`TO` left out, as with ranges elsewhere), where a
     /// value is as in TOML, or plain text.
     ///
@@ -43,7 +43,7 @@ impl Axis {
 ///
 /// # Errors
 /// When there is no name.
-pub fn change(text: &str) -> Result<Change> {
+pub fn parse_change(text: &str) -> Result<Change> {
     match text.split_once('=') {
         Some((name, one)) if !name.trim().is_empty() => Ok(Change::new(name.trim(), value(one.trim()))),
         _ => Err(Error::field("set", text, "takes FIELD=VALUE, or STAGE.FIELD=VALUE")),
@@ -89,12 +89,12 @@ fn value(text: &str) -> Value {
 
 /// One run of a sweep: what it changes in the recipe.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// The changes, in the order of the axes.
+pub struct Combination {
+    /// The changes, in the order of the parameters.
     pub changes: Vec<Change>,
 }
 
-impl Point {
+impl Combination {
     /// A name for its folder, from its values: `lambda=0.001,seed=0`.
     pub fn name(&self) -> String {
         if self.changes.is_empty() {
@@ -116,31 +116,34 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Every combination of the axes' values; the last axis changes fastest.
+/// Every combination of the parameters' values; the last parameter changes fastest.
 ///
 /// # Errors
-/// When two axes have one name, or there are too many combinations.
-pub fn combinations(axes: &[Axis]) -> Result<Vec<Point>> {
-    let mut points = vec![Point { changes: Vec::new() }];
-    for (at, axis) in axes.iter().enumerate() {
-        if axes[..at].iter().any(|other| other.name == axis.name) {
-            return Err(Error::field(&axis.name, "", "is given twice; write its values in one list"));
+/// When two parameters have one name, or there are too many combinations.
+pub fn combinations(parameters: &[Parameter]) -> Result<Vec<Combination>> {
+    let mut combinations = vec![Combination { changes: Vec::new() }];
+    for (at, parameter) in parameters.iter().enumerate() {
+        if parameters[..at].iter().any(|other| other.name == parameter.name) {
+            return Err(Error::field(&parameter.name, "", "is given twice; write its values in one list"));
         }
-        if points.len().saturating_mul(axis.values.len()) > MAX_RUNS {
+        if combinations.len().saturating_mul(parameter.values.len()) > MAX_RUNS {
             return Err(Error::field(
-                &axis.name,
-                axis.values.len(),
+                &parameter.name,
+                parameter.values.len(),
                 format!("makes more than {MAX_RUNS} runs"),
             ));
         }
-        let with = |point: &Point, value: &Value| {
-            let mut changes = point.changes.clone();
-            changes.push(Change::new(&axis.name, value.clone()));
-            Point { changes }
+        let with = |combination: &Combination, value: &Value| {
+            let mut changes = combination.changes.clone();
+            changes.push(Change::new(&parameter.name, value.clone()));
+            Combination { changes }
         };
-        points = points.iter().flat_map(|point| axis.values.iter().map(move |v| with(point, v))).collect();
+        combinations = combinations
+            .iter()
+            .flat_map(|combination| parameter.values.iter().map(move |v| with(combination, v)))
+            .collect();
     }
-    Ok(points)
+    Ok(combinations)
 }
 
 /// A list of runs, one a line, its changes separated by blanks: `lambda=1e-3 seed=0`. Empty lines and
@@ -148,22 +151,22 @@ pub fn combinations(axes: &[Axis]) -> Result<Vec<Point>> {
 ///
 /// # Errors
 /// Names the line that can't be used.
-pub fn list(text: &str) -> Result<Vec<Point>> {
-    let mut points = Vec::new();
+pub fn parse_list(text: &str) -> Result<Vec<Combination>> {
+    let mut combinations = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
             continue;
         }
-        let changes: Result<Vec<Change>> = line.split_whitespace().map(change).collect();
+        let changes: Result<Vec<Change>> = line.split_whitespace().map(parse_change).collect();
         let changes =
             changes.map_err(|why| Error::file("reading the list", "", format!("line {}: {why}", at + 1)))?;
-        points.push(Point { changes });
+        combinations.push(Combination { changes });
     }
-    if points.is_empty() {
+    if combinations.is_empty() {
         return Err(Error::file("reading the list", "", "it names no run"));
     }
-    Ok(points)
+    Ok(combinations)
 }
 
 #[cfg(test)]
@@ -172,7 +175,7 @@ mod tests {
     use serde_json::json;
 
     fn values(text: &str) -> Vec<Value> {
-        Axis::parse(text).expect("valid").values
+        Parameter::parse(text).expect("valid").values
     }
 
     #[test]
@@ -185,31 +188,34 @@ mod tests {
         assert_eq!(values("plan=\"8 M, 16\",4 M"), [json!("8 M, 16"), json!("4 M")]);
         assert_eq!(values("x=1\ny=2"), [json!("1\ny=2")], "a value can't smuggle in another field");
         for bad in ["lambda", "=3", "seed=3..3", "seed=5..2"] {
-            assert!(Axis::parse(bad).is_err(), "{bad}");
+            assert!(Parameter::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn the_last_axis_changes_fastest_and_names_are_folders() {
-        let axes = ["lambda=1e-3,1e-2", "seed=0..2"].map(|axis| Axis::parse(axis).expect("valid"));
-        let names: Vec<String> = combinations(&axes).expect("few").iter().map(Point::name).collect();
+        let parameters =
+            ["lambda=1e-3,1e-2", "seed=0..2"].map(|parameter| Parameter::parse(parameter).expect("valid"));
+        let names: Vec<String> =
+            combinations(&parameters).expect("few").iter().map(Combination::name).collect();
         assert_eq!(
             names,
             ["lambda=0.001,seed=0", "lambda=0.001,seed=1", "lambda=0.01,seed=0", "lambda=0.01,seed=1"]
         );
-        let twice = ["seed=0..2", "seed=3"].map(|axis| Axis::parse(axis).expect("valid"));
+        let twice = ["seed=0..2", "seed=3"].map(|parameter| Parameter::parse(parameter).expect("valid"));
         assert!(combinations(&twice).is_err());
-        let name = |field, value| Point { changes: vec![Change::new(field, value)] }.name();
+        let name = |field, value| Combination { changes: vec![Change::new(field, value)] }.name();
         assert_eq!(name("weights", json!("../up/x y")), "weights=.._up_x_y");
         assert_eq!(name("prune.ratios", json!([20, 80, 98.5])), "prune.ratios=20+80+98.5");
     }
 
     #[test]
     fn a_list_names_its_bad_line() {
-        let points = list("# runs\nlambda=1e-3 prune.rule=exact\n\nseed=4 # the fourth\n").expect("valid");
-        assert_eq!(points.len(), 2);
-        assert_eq!(points[0].changes[1].stage.as_deref(), Some("prune"));
-        assert!(list("seed=1\nnonsense").expect_err("refused").to_string().contains("line 2"));
-        assert!(list("# nothing").is_err());
+        let combinations =
+            parse_list("# runs\nlambda=1e-3 prune.rule=exact\n\nseed=4 # the fourth\n").expect("valid");
+        assert_eq!(combinations.len(), 2);
+        assert_eq!(combinations[0].changes[1].stage.as_deref(), Some("prune"));
+        assert!(parse_list("seed=1\nnonsense").expect_err("refused").to_string().contains("line 2"));
+        assert!(parse_list("# nothing").is_err());
     }
 }

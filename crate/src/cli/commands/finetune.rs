@@ -8,7 +8,7 @@ use serde_json::Map;
 use crate::cli::files;
 use crate::cli::options::shared::{ModelOptions, put};
 use crate::cli::options::train::RunOptions;
-use crate::cli::runs::training::{self, DATA, FROM_ZEROS, Job, MASKS, WEIGHTS};
+use crate::cli::runs::training::{self, DATA, FROM_ZEROS, MASKS, RunFolderArgs, WEIGHTS};
 use crate::config::TrainConfig;
 use crate::error::Result;
 
@@ -43,7 +43,7 @@ pub struct FinetuneArgs {
     #[command(flatten)]
     fields: RunOptions,
     #[command(flatten)]
-    job: Job,
+    job: RunFolderArgs,
 }
 
 /// Runs the command.

@@ -139,18 +139,18 @@ fn read(path: &Path, given: &[PathBuf]) -> Result<Run> {
 }
 
 fn describe(groups: &[Group], out: &Path) -> String {
-    let spread = |spread: &html::Spread| match spread.deviation {
-        Some(deviation) => format!("{:.2} +- {deviation:.2}", spread.mean),
-        None => format!("{:.2}", spread.mean),
+    let mean_std = |mean_std: &html::MeanStd| match mean_std.deviation {
+        Some(deviation) => format!("{:.2} +- {deviation:.2}", mean_std.mean),
+        None => format!("{:.2}", mean_std.mean),
     };
     let mut rows = vec![["run", "runs", "accuracy", "paper", "lossless"].map(str::to_owned).to_vec()];
     for group in groups {
         let ratio =
-            |model: &str| group.improvement.get(model).map_or_else(|| "-".to_owned(), |s| spread(s) + "x");
+            |model: &str| group.improvement.get(model).map_or_else(|| "-".to_owned(), |s| mean_std(s) + "x");
         rows.push(vec![
             group.label(),
             group.runs.len().to_string(),
-            group.accuracy.as_ref().map_or_else(|| "-".to_owned(), |s| spread(s) + " %"),
+            group.accuracy.as_ref().map_or_else(|| "-".to_owned(), |s| mean_std(s) + " %"),
             ratio("paper"),
             ratio("lossless"),
         ]);

@@ -12,7 +12,7 @@ use crate::cli::options::recipe::RecipeOptions;
 use crate::cli::output;
 use crate::cli::runs::dry_run_recipe;
 use crate::cli::runs::results::{check_weights_exist, save_results};
-use crate::cli::runs::stages::{Ended, Runner};
+use crate::cli::runs::stages::{RunOutcome, StageRunner};
 use crate::cli::runs::training::stop_flag;
 use crate::device::Compute;
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs) -> Result<()> {
     let (text, mut changes) = args.shared.read(&args.recipe)?;
     for set in &args.set {
-        changes.push(sweep::change(set)?);
+        changes.push(sweep::parse_change(set)?);
     }
     let recipe =
         Recipe::read(&text, &changes).map_err(|error| error.with_path(&files::display_path(&args.recipe)))?;
@@ -66,7 +66,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         return dry_run_recipe::run(&recipe, &images, &compute, args.json);
     }
     let stop = stop_flag()?;
-    let runner = Runner {
+    let runner = StageRunner {
         recipe: &recipe,
         images: &images,
         compute: &compute,
@@ -75,9 +75,9 @@ pub fn run(args: &RunArgs) -> Result<()> {
         bars: &MultiProgress::new(),
         label: "",
         checkpoint_every: args.shared.checkpoint_every,
-        patient: true,
+        wait_for_others: true,
     };
-    let Ended::Done(report, weights) = runner.run()? else {
+    let RunOutcome::Finished(report, weights) = runner.run()? else {
         return Err(Error::operation("running", files::display_path(&out), "another process works on it"));
     };
     save_results(&out, &report, &weights)?;
@@ -90,7 +90,7 @@ fn describe(report: &RecipeReport, out: &Path) -> String {
     for stage in &report.stages {
         rows.push(vec![
             stage.name.clone(),
-            stage.kind.to_owned(),
+            stage.kind.to_string(),
             format!("{:.2} %", stage.accuracy),
             format!("{:.4}", stage.loss),
             format::percentage(stage.zeros, stage.weights),

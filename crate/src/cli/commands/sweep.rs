@@ -19,16 +19,16 @@ use crate::cli::format;
 use crate::cli::options::recipe::RecipeOptions;
 use crate::cli::output;
 use crate::cli::runs::results::{check_weights_exist, save_results};
-use crate::cli::runs::stages::{Ended, Runner};
+use crate::cli::runs::stages::{RunOutcome, StageRunner};
 use crate::cli::runs::training::stop_flag;
 use crate::config::SCHEMA_VERSION;
 use crate::device::Compute;
 use crate::error::{Error, ErrorKind, Result};
 use crate::workflow::recipe::{Change, Recipe};
 use crate::workflow::report::RecipeReport;
-use crate::workflow::sweep::{self, Axis, Point};
+use crate::workflow::sweep::{self, Combination, Parameter};
 
-/// RecipeOptions long a job waits when other processes work on all that is left.
+/// How long a job waits when other processes work on all that is left.
 const BUSY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest folder name; longer ones end in a hash.
 const MAX_NAME_BYTES: usize = 120;
@@ -150,31 +150,31 @@ pub fn run(args: &SweepArgs) -> Result<()> {
 /// All runs, each with its resolved recipe: a mistake in one is said before any begins.
 fn plan(args: &SweepArgs) -> Result<Vec<Run>> {
     let (text, changes) = args.shared.read(&args.recipe)?;
-    let points = match &args.list {
+    let combinations = match &args.list {
         Some(path) => {
             let bytes = files::read("reading the list", path)?;
-            sweep::list(&String::from_utf8_lossy(&bytes))
+            sweep::parse_list(&String::from_utf8_lossy(&bytes))
                 .map_err(|error| error.with_path(&files::display_path(path)))?
         }
         None => {
-            let axes: Result<Vec<Axis>> =
-                args.set.iter().chain(&args.stage).map(|text| Axis::parse(text)).collect();
-            sweep::combinations(&axes?)?
+            let parameters: Result<Vec<Parameter>> =
+                args.set.iter().chain(&args.stage).map(|text| Parameter::parse(text)).collect();
+            sweep::combinations(&parameters?)?
         }
     };
     let mut names = BTreeSet::new();
-    let planned = |(index, point): (usize, Point)| {
-        let all: Vec<Change> = changes.iter().cloned().chain(point.changes.iter().cloned()).collect();
+    let planned = |(index, combination): (usize, Combination)| {
+        let all: Vec<Change> = changes.iter().cloned().chain(combination.changes.iter().cloned()).collect();
         let recipe =
             Recipe::read(&text, &all).map_err(|error| error.with_path(&files::display_path(&args.recipe)))?;
-        let mut name = short(point.name());
+        let mut name = short(combination.name());
         if !names.insert(name.clone()) {
             name = format!("{name}-{index}");
             names.insert(name.clone());
         }
-        Ok(Run { index, name, recipe, changes: point.changes })
+        Ok(Run { index, name, recipe, changes: combination.changes })
     };
-    let runs: Vec<Run> = points.into_iter().enumerate().map(planned).collect::<Result<_>>()?;
+    let runs: Vec<Run> = combinations.into_iter().enumerate().map(planned).collect::<Result<_>>()?;
     check_weights_exist(runs.iter().map(|run| &run.recipe))?;
     Ok(runs)
 }
@@ -287,7 +287,7 @@ impl<'a> Sweep<'a> {
     fn one(&self, run: &Run) -> Result<Option<RecipeReport>> {
         let compute = &pollster::block_on(Compute::of(&run.recipe.spec))?;
         let images = self.datasets.open(&run.recipe)?;
-        let runner = Runner {
+        let runner = StageRunner {
             recipe: &run.recipe,
             images: &images,
             compute,
@@ -296,9 +296,9 @@ impl<'a> Sweep<'a> {
             bars: &self.bars,
             label: &format!("[{}] ", run.name),
             checkpoint_every: self.args.shared.checkpoint_every,
-            patient: self.args.task.is_some(),
+            wait_for_others: self.args.task.is_some(),
         };
-        let Ended::Done(report, weights) = runner.run()? else { return Ok(None) };
+        let RunOutcome::Finished(report, weights) = runner.run()? else { return Ok(None) };
         save_results(&self.out.join(&run.name), &report, &weights)?;
         Ok(Some(*report))
     }

@@ -9,7 +9,7 @@ use crate::cli::files;
 use crate::cli::options::shared::{ModelOptions, put};
 use crate::cli::options::train::RunOptions;
 use crate::cli::runs::run_folder::read_toml;
-use crate::cli::runs::training::{self, DATA, Job, MASKS, WEIGHTS};
+use crate::cli::runs::training::{self, DATA, MASKS, RunFolderArgs, WEIGHTS};
 use crate::config::TrainConfig;
 use crate::error::Result;
 
@@ -39,7 +39,7 @@ pub struct TrainArgs {
     #[command(flatten)]
     fields: RunOptions,
     #[command(flatten)]
-    job: Job,
+    job: RunFolderArgs,
 }
 
 /// Runs the command.

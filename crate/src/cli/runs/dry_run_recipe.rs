@@ -15,7 +15,7 @@ use crate::device::Compute;
 use crate::error::Result;
 use crate::train::trainer::Trainer;
 use crate::workflow::recipe::Recipe;
-use crate::workflow::stage::Stage;
+use crate::workflow::stage::{Stage, StageKind};
 
 #[derive(Debug, Serialize)]
 struct RecipeDryRunOutput {
@@ -34,7 +34,7 @@ struct RecipeDryRunOutput {
 #[derive(Debug, Serialize)]
 struct StageEstimate {
     name: String,
-    kind: &'static str,
+    kind: StageKind,
     /// Of a stage that trains.
     #[serde(flatten)]
     training: Option<Estimate>,
@@ -116,7 +116,7 @@ fn describe(result: &RecipeDryRunOutput) -> String {
     let head = ["stage", "kind", "steps", "a step", "waiting", "time", "memory, estimated"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for stage in &result.stages {
-        let own = [stage.name.clone(), stage.kind.to_owned()];
+        let own = [stage.name.clone(), stage.kind.to_string()];
         let rest = match (&stage.training, stage.pruning_seconds) {
             (Some(estimate), _) => vec![
                 estimate.steps.to_string(),

@@ -14,7 +14,7 @@ use crate::cli::files;
 use crate::cli::files::dataset_cache::hex;
 use crate::error::{Error, Result};
 use crate::train::evaluate::Evaluation;
-use crate::workflow::report::{Epoch, Record};
+use crate::workflow::report::{Epoch, StageResult};
 
 /// Version of what a stage makes of its inputs; raised when the same inputs give other weights.
 const FORMAT_VERSION: u32 = 1;
@@ -77,7 +77,7 @@ impl StageFolder {
     ///
     /// # Errors
     /// When the file is there and can't be opened.
-    pub fn record(&self) -> Result<Option<Record>> {
+    pub fn result(&self) -> Result<Option<StageResult>> {
         let path = self.file("result.json");
         if !path.exists() || !self.weights_path().exists() {
             return Ok(None);
@@ -86,14 +86,14 @@ impl StageFolder {
         Ok(serde_json::from_slice(&bytes).ok())
     }
 
-    /// Keeps what came out; the record last, because it says that all is there. Checkpoints are then
+    /// Keeps what came out; the result last, because it says that all is there. Checkpoints are then
     /// no longer needed.
     ///
     /// # Errors
     /// When the disk is full.
-    pub fn complete(&self, weights: &Weights, record: &Record) -> Result<()> {
+    pub fn complete(&self, weights: &Weights, result: &StageResult) -> Result<()> {
         self.write("weights.safetensors", &safetensors::write(weights)?)?;
-        let text = serde_json::to_vec(record)
+        let text = serde_json::to_vec(result)
             .map_err(|why| Error::file("writing a stage's result", "result.json", &why).with_source(why))?;
         self.write("result.json", &text)?;
         drop(fs::remove_dir_all(self.file("checkpoints")));
@@ -175,10 +175,10 @@ mod tests {
     fn a_damaged_result_is_none() {
         let store = tempfile::tempdir().expect("a folder");
         let folder = StageFolder::open(store.path(), "1", &json!({})).expect("makes");
-        assert!(folder.record().expect("reads").is_none());
+        assert!(folder.result().expect("reads").is_none());
         folder.write("weights.safetensors", b"").expect("writes");
         folder.write("result.json", b"{\"schema_version\":1").expect("writes");
-        assert!(folder.record().expect("reads").is_none());
+        assert!(folder.result().expect("reads").is_none());
     }
 
     #[test]

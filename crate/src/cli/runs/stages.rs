@@ -16,7 +16,7 @@ use crate::cli::runs::inputs::load_network;
 use crate::cli::runs::lease::{Lease, LeaseMonitor};
 use crate::cli::runs::run_folder::RunFolder;
 use crate::cli::runs::stage_folder::{StageFolder, content_hash, stage_id};
-use crate::cli::runs::training::{Follow, follow};
+use crate::cli::runs::training::{TrainLoop, train_to_end};
 use crate::cli::system;
 use crate::compress::calibration::Inputs;
 use crate::compress::pruning::{Known, PruneSpec};
@@ -27,14 +27,14 @@ use crate::network::Plan;
 use crate::train::evaluate::Evaluation;
 use crate::train::trainer::Trainer;
 use crate::workflow::recipe::Recipe;
-use crate::workflow::report::{Done, RecipeReport, Record};
-use crate::workflow::stage::{Stage, Work};
+use crate::workflow::report::{FinishedStage, RecipeReport, StageResult};
+use crate::workflow::stage::{Stage, StageConfig};
 
 /// How often a stage that another process works on is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A recipe with all it takes to run.
-pub struct Runner<'a> {
+pub struct StageRunner<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
     /// Its images.
@@ -52,13 +52,13 @@ pub struct Runner<'a> {
     /// Also saves a checkpoint every so many steps.
     pub checkpoint_every: u64,
     /// Whether to wait for stages that another process works on, or to give the run back.
-    pub patient: bool,
+    pub wait_for_others: bool,
 }
 
 /// How far a run came.
-pub enum Ended {
+pub enum RunOutcome {
     /// All stages are done: the report, and the final weights' file.
-    Done(Box<RecipeReport>, PathBuf),
+    Finished(Box<RecipeReport>, PathBuf),
     /// Another process works on one of its stages.
     Busy,
 }
@@ -69,12 +69,12 @@ struct Start {
     weights: Option<Weights>,
 }
 
-impl Runner<'_> {
+impl StageRunner<'_> {
     /// Runs what is not yet done.
     ///
     /// # Errors
     /// When a stage fails, or the user wants to leave.
-    pub fn run(&self) -> Result<Ended> {
+    pub fn run(&self) -> Result<RunOutcome> {
         let mut start = Start { id: Value::Null, weights: None };
         let mut done = Vec::new();
         let mut path = PathBuf::new();
@@ -85,20 +85,20 @@ impl Runner<'_> {
             let inputs = self.inputs(stage, &start);
             let id = stage_id(&inputs);
             let folder = StageFolder::open(self.store, &id, &inputs)?;
-            let Some(record) = self.settle(stage, &folder, start.weights.as_ref())? else {
-                return Ok(Ended::Busy);
+            let Some(result) = self.complete_stage(stage, &folder, start.weights.as_ref())? else {
+                return Ok(RunOutcome::Busy);
             };
             path = folder.weights_path();
             let weights = files::read_weights(&path)?;
             let layers =
                 weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&path)))?;
-            done.push(Done::new(stage, id.clone(), record, &layers, &self.recipe.hardware));
+            done.push(FinishedStage::new(stage, id.clone(), result, &layers, &self.recipe.hardware));
             start = Start { id: Value::from(id), weights: Some(weights) };
         }
         let layers =
             start.weights.as_ref().map_or_else(|| Ok(Vec::new()), |weights| weights.matrices(false))?;
         let report = RecipeReport::new(self.recipe, self.images.description.clone(), &done, &layers)?;
-        Ok(Ended::Done(Box::new(report), path))
+        Ok(RunOutcome::Finished(Box::new(report), path))
     }
 
     /// Everything a stage's result depends on.
@@ -111,23 +111,28 @@ impl Runner<'_> {
         })
     }
 
-    /// The stage's record: as it lies there, or after the work is done. None when another process does
+    /// The stage's result: as it lies there, or after the work is done. None when another process does
     /// it and there is no patience.
-    fn settle(&self, stage: &Stage, folder: &StageFolder, start: Option<&Weights>) -> Result<Option<Record>> {
+    fn complete_stage(
+        &self,
+        stage: &Stage,
+        folder: &StageFolder,
+        start: Option<&Weights>,
+    ) -> Result<Option<StageResult>> {
         let mut monitor = LeaseMonitor::default();
         let mut said = false;
         loop {
-            if let Some(record) = folder.record()? {
-                return Ok(Some(record));
+            if let Some(result) = folder.result()? {
+                return Ok(Some(result));
             }
             if let Some(lease) = monitor.try_acquire(folder.path())? {
                 // The one before may have completed it just now.
-                return match folder.record()? {
-                    Some(record) => Ok(Some(record)),
-                    None => self.work(stage, folder, start, &lease).map(Some),
+                return match folder.result()? {
+                    Some(result) => Ok(Some(result)),
+                    None => self.execute(stage, folder, start, &lease).map(Some),
                 };
             }
-            if !self.patient {
+            if !self.wait_for_others {
                 return Ok(None);
             }
             if self.stop.load(Ordering::Relaxed) {
@@ -141,27 +146,29 @@ impl Runner<'_> {
         }
     }
 
-    fn work(
+    fn execute(
         &self,
         stage: &Stage,
         folder: &StageFolder,
         start: Option<&Weights>,
         lease: &Lease,
-    ) -> Result<Record> {
+    ) -> Result<StageResult> {
         let at = self.recipe.stages.iter().position(|other| other.name == stage.name).map_or(0, |at| at + 1);
         self.say(&format!("stage {} ({at} of {}): {}", stage.name, self.recipe.stages.len(), stage.kind()));
-        let done = match (&stage.work, start) {
-            (Work::Train(spec) | Work::Finetune(spec), start) => {
+        let done = match (&stage.config, start) {
+            (StageConfig::Train(spec) | StageConfig::Finetune(spec), start) => {
                 self.train(stage, spec, folder, start, lease)
             }
-            (Work::Prune(spec), Some(start)) => self.prune(spec, start),
-            (Work::Prune(_), None) => Err(Error::field("weights", "", "there is nothing to prune yet")),
+            (StageConfig::Prune(spec), Some(start)) => self.prune(spec, start),
+            (StageConfig::Prune(_), None) => {
+                Err(Error::field("weights", "", "there is nothing to prune yet"))
+            }
         };
-        let (weights, record) = done.map_err(|error| error.with_stage(&stage.name))?;
-        folder.complete(&weights, &record)?;
-        let Evaluation { accuracy, loss, .. } = record.evaluation;
+        let (weights, result) = done.map_err(|error| error.with_stage(&stage.name))?;
+        folder.complete(&weights, &result)?;
+        let Evaluation { accuracy, loss, .. } = result.evaluation;
         self.say(&format!("stage {}: accuracy {accuracy:.2} %, loss {loss:.4}", stage.name));
-        Ok(record)
+        Ok(result)
     }
 
     fn train(
@@ -171,7 +178,7 @@ impl Runner<'_> {
         folder: &StageFolder,
         start: Option<&Weights>,
         lease: &Lease,
-    ) -> Result<(Weights, Record)> {
+    ) -> Result<(Weights, StageResult)> {
         let mut run = RunFolder::open(folder.path())?;
         let mut session = self.session(stage, spec, &mut run, start)?;
         let halt = || {
@@ -181,21 +188,21 @@ impl Runner<'_> {
             let why = "another process took it over, because this one was silent for too long";
             Err(Error::file("training", files::display_path(folder.path()), why))
         };
-        let how = Follow {
+        let how = TrainLoop {
             checkpoint_every: self.checkpoint_every,
             place: folder.path(),
             label: self.label,
             bars: self.bars,
             halt: &halt,
         };
-        pollster::block_on(follow(&mut session, &mut run, &how))?;
+        pollster::block_on(train_to_end(&mut session, &mut run, &how))?;
         let weights = pollster::block_on(session.weights())?;
         let (epochs, evaluation) = folder.epochs()?;
         let evaluation = match evaluation {
             Some(evaluation) => evaluation,
             None => pollster::block_on(session.evaluate(usize::MAX))?,
         };
-        Ok((weights, Record { epochs, ..self.record(evaluation, run.seconds()) }))
+        Ok((weights, StageResult { epochs, ..self.result(evaluation, run.seconds()) }))
     }
 
     /// The session of a stage, from its last checkpoint if it has one.
@@ -221,7 +228,7 @@ impl Runner<'_> {
         Ok(session)
     }
 
-    fn prune(&self, spec: &PruneSpec, start: &Weights) -> Result<(Weights, Record)> {
+    fn prune(&self, spec: &PruneSpec, start: &Weights) -> Result<(Weights, StageResult)> {
         let began = Instant::now();
         let hardware = &self.recipe.hardware;
         let mut source = self.images.open()?;
@@ -244,12 +251,12 @@ impl Runner<'_> {
         let all = 0..test.len();
         let evaluation =
             pollster::block_on(crate::train::evaluate::evaluate(&network, test, all, self.compute))?;
-        let record = self.record(evaluation, began.elapsed().as_secs_f64());
-        Ok((pruned, Record { outcome: Some(outcome), ..record }))
+        let result = self.result(evaluation, began.elapsed().as_secs_f64());
+        Ok((pruned, StageResult { outcome: Some(outcome), ..result }))
     }
 
-    fn record(&self, evaluation: Evaluation, seconds: f64) -> Record {
-        Record {
+    fn result(&self, evaluation: Evaluation, seconds: f64) -> StageResult {
+        StageResult {
             schema_version: SCHEMA_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             device: self.compute.kind.to_owned(),

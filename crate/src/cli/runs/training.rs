@@ -41,7 +41,7 @@ const SAVE_AFTER: Duration = Duration::from_secs(60);
 
 /// Where a run lies, and how it is followed.
 #[derive(Debug, Args)]
-pub struct Job {
+pub struct RunFolderArgs {
     /// Folder for configuration, metrics, checkpoints and weights
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -80,51 +80,56 @@ struct EpochLine {
 /// Starts the run of these flat fields, or goes on with the one in the folder; `data` is where its
 /// images lie now, should they have moved, and `devices` the fields that say where it goes on.
 pub fn run(
-    job: &Job,
+    args: &RunFolderArgs,
     base: &TrainConfig,
     data: Option<&Path>,
     devices: &Map<String, Value>,
     fields: impl FnOnce() -> Result<Map<String, Value>>,
 ) -> Result<()> {
-    if job.dry_run {
-        let session = open(base, &fields()?, job)?;
-        return dry_run::run(session, usize::from(job.keep), job.json);
+    if args.dry_run {
+        let session = open(base, &fields()?, args)?;
+        return dry_run::run(session, usize::from(args.keep), args.json);
     }
-    let mut folder = RunFolder::open(&job.out)?.with_checkpoints_kept(usize::from(job.keep));
-    let session = fields().and_then(|fields| match job.resume {
-        true => resume(job, &mut folder, data, devices, &fields),
-        false => begin(job, &folder, base, &fields),
+    let mut folder = RunFolder::open(&args.out)?.with_checkpoints_kept(usize::from(args.keep));
+    let session = fields().and_then(|fields| match args.resume {
+        true => resume(args, &mut folder, data, devices, &fields),
+        false => begin(args, &folder, base, &fields),
     });
     let mut session = session.inspect_err(|_| folder.remove_if_empty())?;
     let stop = stop_flag()?;
-    let how = Follow {
-        checkpoint_every: job.checkpoint_every,
-        place: &job.out,
+    let how = TrainLoop {
+        checkpoint_every: args.checkpoint_every,
+        place: &args.out,
         label: "",
         bars: &MultiProgress::new(),
         halt: &|| Ok(stop.load(Ordering::Relaxed)),
     };
-    pollster::block_on(follow(&mut session, &mut folder, &how))?;
+    pollster::block_on(train_to_end(&mut session, &mut folder, &how))?;
     let report = pollster::block_on(finish(&session, &folder))?;
-    output::print_result(job.json, &report, || describe(&report, job))
+    output::print_result(args.json, &report, || describe(&report, args))
 }
 
 /// Starts a run.
-fn begin(job: &Job, folder: &RunFolder, base: &TrainConfig, fields: &Map<String, Value>) -> Result<Trainer> {
+fn begin(
+    args: &RunFolderArgs,
+    folder: &RunFolder,
+    base: &TrainConfig,
+    fields: &Map<String, Value>,
+) -> Result<Trainer> {
     if folder.config_path().exists() {
         let why = "there is a run already; --resume goes on with it";
-        return Err(Error::file("starting a run", files::display_path(&job.out), why));
+        return Err(Error::file("starting a run", files::display_path(&args.out), why));
     }
-    let session = open(base, fields, job)?;
-    let mut settled = settled(fields, session.spec(), session.hardware());
-    put(&mut settled, MAX_BAD, job.reading.max_bad);
-    folder.write_config(&settled)?;
+    let session = open(base, fields, args)?;
+    let mut resolved_config = resolved_config(fields, session.spec(), session.hardware());
+    put(&mut resolved_config, MAX_BAD, args.reading.max_bad);
+    folder.write_config(&resolved_config)?;
     Ok(session)
 }
 
 /// Goes on with a run, or begins it again where it was stopped before its first checkpoint.
 fn resume(
-    job: &Job,
+    args: &RunFolderArgs,
     folder: &mut RunFolder,
     data: Option<&Path>,
     devices: &Map<String, Value>,
@@ -135,7 +140,7 @@ fn resume(
     fields.extend(devices.clone());
     let Some(checkpoint) = folder.newest_checkpoint()? else {
         folder.truncate_metrics(0)?;
-        return open(&TrainConfig::default(), &fields, job);
+        return open(&TrainConfig::default(), &fields, args);
     };
     folder.truncate_metrics(checkpoint.step())?;
     let path =
@@ -143,7 +148,7 @@ fn resume(
     let (moved, _) = apply(checkpoint.spec(), &HardwareConfig::default(), devices)?;
     let checkpoint = checkpoint.moved(&moved);
     let mut spec = checkpoint.spec().clone();
-    let data = files::open_dataset(&path, &mut spec, reading(job, &fields))?;
+    let data = files::open_dataset(&path, &mut spec, reading(args, &fields))?;
     let compute = pollster::block_on(Compute::of(&spec))?;
     checkpoint.resume(data, compute, system::available_memory())
 }
@@ -167,8 +172,8 @@ fn refuse_changes(
     let mut asked = fields_alone(given);
     asked.retain(|name, _| !devices.contains_key(name));
     let (new_spec, new_hardware) = apply(&spec, &hardware, &asked)?;
-    let before = settled(&Map::new(), &spec, &hardware);
-    let after = settled(&Map::new(), &new_spec, &new_hardware);
+    let before = resolved_config(&Map::new(), &spec, &hardware);
+    let after = resolved_config(&Map::new(), &new_spec, &new_hardware);
     match after.iter().find(|(name, value)| before.get(*name) != Some(value)) {
         Some((name, new)) => Err(Error::field(name, new, why(before.get(name).unwrap_or(&none)))),
         None => Ok(()),
@@ -185,16 +190,16 @@ fn fields_alone(fields: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// How the run's images are read: as this command says, or as the run was begun.
-fn reading(job: &Job, fields: &Map<String, Value>) -> Reading {
+fn reading(args: &RunFolderArgs, fields: &Map<String, Value>) -> Reading {
     let kept = fields.get(MAX_BAD).and_then(Value::as_f64);
-    ReadingOptions { max_bad: job.reading.max_bad.or(kept), ..job.reading }.into()
+    ReadingOptions { max_bad: args.reading.max_bad.or(kept), ..args.reading }.into()
 }
 
 /// A session from flat fields.
-fn open(base: &TrainConfig, fields: &Map<String, Value>, job: &Job) -> Result<Trainer> {
+fn open(base: &TrainConfig, fields: &Map<String, Value>, args: &RunFolderArgs) -> Result<Trainer> {
     let (mut spec, hardware) = apply(base, &HardwareConfig::default(), &fields_alone(fields))?;
     let data = path_of(fields, DATA).ok_or_else(|| Error::field("data", "", "name it with --data"))?;
-    let data = files::open_dataset(&data, &mut spec, reading(job, fields))?;
+    let data = files::open_dataset(&data, &mut spec, reading(args, fields))?;
     let path = path_of(fields, WEIGHTS);
     let weights = path.as_deref().map(files::read_weights).transpose()?;
     let masks = read_masks(fields, weights.as_ref())?;
@@ -228,7 +233,11 @@ fn path_of(fields: &Map<String, Value>, name: &str) -> Option<PathBuf> {
 }
 
 /// All fields with the values they really have.
-fn settled(fields: &Map<String, Value>, spec: &TrainConfig, hardware: &HardwareConfig) -> Map<String, Value> {
+fn resolved_config(
+    fields: &Map<String, Value>,
+    spec: &TrainConfig,
+    hardware: &HardwareConfig,
+) -> Map<String, Value> {
     let mut all = Map::new();
     for whole in [serde_json::to_value(spec), serde_json::to_value(hardware)] {
         if let Ok(Value::Object(part)) = whole {
@@ -251,7 +260,7 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
 }
 
 /// How a session is followed to its end.
-pub struct Follow<'a> {
+pub struct TrainLoop<'a> {
     /// Also saves a checkpoint every so many steps; 0 for after each epoch and minute alone.
     pub checkpoint_every: u64,
     /// Where the run lies, for messages.
@@ -268,8 +277,8 @@ pub struct Follow<'a> {
 ///
 /// # Errors
 /// When the run diverges, the disk is full, or it was told to leave.
-pub async fn follow(session: &mut Trainer, folder: &mut RunFolder, how: &Follow<'_>) -> Result<()> {
-    let result = follow_steps(session, folder, how).await;
+pub async fn train_to_end(session: &mut Trainer, folder: &mut RunFolder, how: &TrainLoop<'_>) -> Result<()> {
+    let result = run_steps(session, folder, how).await;
     if result.is_err() {
         // The steps that led there explain it; a resumed run cuts off what its checkpoint does not hold.
         folder.flush_metrics_after_error();
@@ -277,7 +286,7 @@ pub async fn follow(session: &mut Trainer, folder: &mut RunFolder, how: &Follow<
     result
 }
 
-async fn follow_steps(session: &mut Trainer, folder: &mut RunFolder, how: &Follow<'_>) -> Result<()> {
+async fn run_steps(session: &mut Trainer, folder: &mut RunFolder, how: &TrainLoop<'_>) -> Result<()> {
     let bar = how.bars.add(progress_bar(session, how.label));
     let mut saved = Instant::now();
     while !session.finished() {
@@ -372,14 +381,14 @@ fn epoch_text(line: &EpochLine, epochs: usize, progress: &Progress) -> String {
     )
 }
 
-fn describe(report: &Report, job: &Job) -> String {
+fn describe(report: &Report, args: &RunFolderArgs) -> String {
     let accuracy =
         report.training.accuracy.map_or_else(|| "not measured".to_owned(), |a| format!("{a:.2} %"));
     format!(
         "trained {} epochs on {}; accuracy {accuracy}; results in {}\n\n{}\n{}",
         report.training.epoch,
         report.training.adapter,
-        files::display_path(&job.out),
+        files::display_path(&args.out),
         format::level_table(&report.analysis.histogram, Some(&report.analysis.almost_zero_histogram)),
         format::energy_table(&report.analysis.energy),
     )

@@ -1,16 +1,16 @@
 //! A run taken through its story by hand, one thing at a time: train, look, prune, fine-tune, and
 //! back to the trained weights. The page's trainer; a recipe does the same in one go.
 
+pub mod incremental_simulation;
 pub mod preview;
 mod simulation;
-pub mod simulator;
 pub mod stage;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use self::preview::{Choice, Layers};
-use self::stage::{Kind, Stage};
+use self::preview::{LayerCache, PruneSettings};
+use self::stage::Stage;
 use crate::checkpoint::Weights;
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::error::{Error, Result};
@@ -19,20 +19,21 @@ use crate::train::checkpoint::Checkpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::{HistoryEntry, Progress};
 use crate::train::trainer::Trainer;
-use crate::workflow::interactive::simulator::Live;
+use crate::workflow::interactive::incremental_simulation::IncrementalSimulation;
+use crate::workflow::stage::StageKind;
 use crate::workflow::{self, Report};
 
 /// A run and where in its story it is.
 pub struct InteractiveRun {
-    session: Trainer,
-    layers: Layers,
-    /// What is behind the present phase of training; none while the network is as it was trained.
-    earlier: Option<CompletedStages>,
+    trainer: Trainer,
+    layers: LayerCache,
+    /// What is behind the current phase of training; none while the network is as it was trained.
+    completed: Option<CompletedStages>,
     /// The network on simulated crossbars, as it was when that was asked for.
-    proof: Option<Live>,
+    simulation: Option<IncrementalSimulation>,
 }
 
-/// The phases behind the present one.
+/// The phases behind the current one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompletedStages {
     /// The stages done: trained, pruned, perhaps fine-tuned.
@@ -51,25 +52,25 @@ pub struct CompletedStages {
 /// A step's progress, and how many steps were before its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct InteractiveProgress {
-    /// Of the present phase.
+    /// Of the current phase.
     #[serde(flatten)]
     pub progress: Progress,
     /// Steps of the phases before.
     pub before: u64,
 }
 
-/// How far the present phase is, known before it takes a step.
+/// How far the current phase is, known before it takes a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Position {
+pub struct StageProgress {
     /// Steps of the phases before.
     pub before: u64,
-    /// Steps done of the present phase.
+    /// Steps done of the current phase.
     pub step: u64,
     /// Steps of an epoch.
     pub steps_per_epoch: u64,
-    /// Steps of the present phase.
+    /// Steps of the current phase.
     pub total_steps: u64,
-    /// Whether the present phase is at its end.
+    /// Whether the current phase is at its end.
     pub finished: bool,
 }
 
@@ -79,7 +80,7 @@ pub struct InteractiveReport {
     /// The report, its history over all phases.
     #[serde(flatten)]
     pub whole: Report,
-    /// The stages; the last is the present one.
+    /// The stages; the last is the current one.
     pub stages: Vec<Stage>,
 }
 
@@ -88,19 +89,19 @@ impl InteractiveRun {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn new(session: Trainer, earlier: Option<CompletedStages>) -> Result<Self> {
-        let layers = Layers::new(session.matrices().await?);
-        Ok(Self { session, layers, earlier, proof: None })
+    pub async fn new(trainer: Trainer, completed: Option<CompletedStages>) -> Result<Self> {
+        let layers = LayerCache::new(trainer.matrices().await?);
+        Ok(Self { trainer, layers, completed, simulation: None })
     }
 
     /// The session.
-    pub fn session(&self) -> &Trainer {
-        &self.session
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
     }
 
-    /// What is behind the present phase.
-    pub fn earlier(&self) -> Option<&CompletedStages> {
-        self.earlier.as_ref()
+    /// What is behind the current phase.
+    pub fn completed_stages(&self) -> Option<&CompletedStages> {
+        self.completed.as_ref()
     }
 
     /// Maps to other hardware. The masks stay; levels and energy are counted anew.
@@ -108,168 +109,168 @@ impl InteractiveRun {
     /// # Errors
     /// When a field is out of range.
     pub fn set_hardware(&mut self, hardware: HardwareConfig) -> Result<()> {
-        self.session.set_hardware(hardware)
+        self.trainer.set_hardware(hardware)
     }
 
-    /// One step of the present phase.
+    /// One step of the current phase.
     ///
     /// # Errors
     /// When the run has diverged, or the device fails.
     pub async fn step(&mut self) -> Result<InteractiveProgress> {
-        let progress = self.session.step().await?;
+        let progress = self.trainer.step().await?;
         Ok(InteractiveProgress { progress, before: self.steps_before() })
     }
 
-    /// How far the present phase is.
-    pub fn position(&self) -> Position {
-        Position {
+    /// How far the current phase is.
+    pub fn progress(&self) -> StageProgress {
+        StageProgress {
             before: self.steps_before(),
-            step: self.session.step_number(),
-            steps_per_epoch: self.session.steps_per_epoch(),
-            total_steps: self.session.total_steps(),
-            finished: self.session.finished(),
+            step: self.trainer.step_number(),
+            steps_per_epoch: self.trainer.steps_per_epoch(),
+            total_steps: self.trainer.total_steps(),
+            finished: self.trainer.finished(),
         }
     }
 
     fn steps_before(&self) -> u64 {
-        self.earlier.as_ref().and_then(|earlier| earlier.history.last()).map_or(0, |entry| entry.step)
+        self.completed.as_ref().and_then(|completed| completed.history.last()).map_or(0, |entry| entry.step)
     }
 
-    /// Accuracy of the present weights, noted in the history.
+    /// Accuracy of the current weights, noted in the history.
     ///
     /// # Errors
     /// When the run has diverged back to chance, or the device fails.
     pub async fn evaluate(&mut self, images: usize) -> Result<Evaluation> {
-        self.session.evaluate(images).await
+        self.trainer.evaluate(images).await
     }
 
-    /// Takes up the present weights: what views, tiles and reports then speak of.
+    /// Takes up the current weights: what views, tiles and reports then speak of.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn refresh(&mut self) -> Result<()> {
-        self.layers = Layers::new(self.session.matrices().await?);
+    pub async fn sync_weights(&mut self) -> Result<()> {
+        self.layers = LayerCache::new(self.trainer.matrices().await?);
         Ok(())
     }
 
     /// What pruning is previewed: none once it is done.
-    fn previewed(&self, choice: Choice) -> Option<Choice> {
-        self.earlier.is_none().then_some(choice)
+    fn preview_settings(&self, settings: PruneSettings) -> Option<PruneSettings> {
+        self.completed.is_none().then_some(settings)
     }
 
     /// Analysis, preview and maps, the previewed improvements noted in the history.
     ///
     /// # Errors
-    /// When the choice is out of range.
-    pub fn view(&mut self, choice: Choice) -> Result<View> {
-        let previewed = self.previewed(choice);
-        let view = self.layers.view(self.session.hardware(), previewed)?;
+    /// When the settings are out of range.
+    pub fn view(&mut self, settings: PruneSettings) -> Result<View> {
+        let previewed = self.preview_settings(settings);
+        let view = self.layers.view(self.trainer.hardware(), previewed)?;
         let energy = &view.preview.energy;
-        self.session.note_improvement(energy.paper.improvement, energy.lossless.improvement);
+        self.trainer.note_improvement(energy.paper.improvement, energy.lossless.improvement);
         Ok(view)
     }
 
     /// One tile's cells.
     ///
     /// # Errors
-    /// When the choice is out of range, or there is no such tile.
-    pub fn tile(&mut self, at: (usize, usize), choice: Choice) -> Result<TileDetail> {
-        let previewed = self.previewed(choice);
-        self.layers.tile(self.session.hardware(), at, previewed)
+    /// When the settings are out of range, or there is no such tile.
+    pub fn tile(&mut self, at: (usize, usize), settings: PruneSettings) -> Result<TileDetail> {
+        let previewed = self.preview_settings(settings);
+        self.layers.tile(self.trainer.hardware(), at, previewed)
     }
 
     /// What each tile's converters need: of the layers pruned as previewed, or as they are once they
     /// are pruned.
     ///
     /// # Errors
-    /// When the choice is out of range.
-    pub fn adc_plan(&mut self, choice: Choice) -> Result<AdcPlan> {
-        let previewed = self.previewed(choice);
-        let hardware = self.session.hardware();
-        Ok(adc_plan(self.layers.chosen(hardware, previewed)?, hardware))
+    /// When the settings are out of range.
+    pub fn adc_plan(&mut self, settings: PruneSettings) -> Result<AdcPlan> {
+        let previewed = self.preview_settings(settings);
+        let hardware = self.trainer.hardware();
+        Ok(adc_plan(self.layers.pruned_or_current(hardware, previewed)?, hardware))
     }
 
     /// Masks of the same layers: 0 where a weight is zero, 1 where it stays.
     ///
     /// # Errors
-    /// When the choice is out of range, or the device fails.
-    pub async fn masks(&mut self, choice: Choice) -> Result<Weights> {
-        let previewed = self.previewed(choice);
-        let pruned = self.layers.chosen(self.session.hardware(), previewed)?.to_vec();
-        Ok(self.session.weights().await?.with_layers(pruned).masks())
+    /// When the settings are out of range, or the device fails.
+    pub async fn masks(&mut self, settings: PruneSettings) -> Result<Weights> {
+        let previewed = self.preview_settings(settings);
+        let pruned = self.layers.pruned_or_current(self.trainer.hardware(), previewed)?.to_vec();
+        Ok(self.trainer.weights().await?.with_layers(pruned).masks())
     }
 
     /// Accuracy on at most `images` held-out images if pruned so, without doing it.
     ///
     /// # Errors
-    /// When the choice is out of range, or the device fails.
-    pub async fn try_out(&mut self, choice: Choice, images: usize) -> Result<Evaluation> {
-        self.refresh().await?;
-        let (pruned, _) = self.layers.pruned(self.session.hardware(), choice)?;
-        let weights = self.session.weights().await?.with_layers(pruned.to_vec());
-        self.session.evaluate_with(&weights, images).await
+    /// When the settings are out of range, or the device fails.
+    pub async fn evaluate_pruned(&mut self, settings: PruneSettings, images: usize) -> Result<Evaluation> {
+        self.sync_weights().await?;
+        let (pruned, _) = self.layers.pruned(self.trainer.hardware(), settings)?;
+        let weights = self.trainer.weights().await?.with_layers(pruned.to_vec());
+        self.trainer.evaluate_with(&weights, images).await
     }
 
     /// Prunes: measures before and after on at most `images` held-out images, and from here on
     /// keeps what is zero at zero. Training goes on as fine-tuning.
     ///
     /// # Errors
-    /// When it is pruned already, the choice is out of range, or the device fails. The run is then
+    /// When it is pruned already, the settings is out of range, or the device fails. The run is then
     /// as it was.
-    pub async fn prune(&mut self, choice: Choice, images: usize) -> Result<()> {
-        if self.earlier.is_some() {
+    pub async fn prune(&mut self, settings: PruneSettings, images: usize) -> Result<()> {
+        if self.completed.is_some() {
             return Err(Error::invalid_state("pruning", "the network is pruned already: undo that first"));
         }
-        self.refresh().await?;
-        let hardware = self.session.hardware().clone();
-        let before = self.session.weights().await?;
-        let (pruned, outcome) = self.layers.pruned(&hardware, choice)?;
+        self.sync_weights().await?;
+        let hardware = self.trainer.hardware().clone();
+        let before = self.trainer.weights().await?;
+        let (pruned, outcome) = self.layers.pruned(&hardware, settings)?;
         let pruned = pruned.to_vec();
         let weights = before.clone().with_layers(pruned.clone());
-        let trained = self.session.evaluate_with(&before, images).await?;
-        let after = self.session.evaluate_with(&weights, images).await?;
+        let trained = self.trainer.evaluate_with(&before, images).await?;
+        let after = self.trainer.evaluate_with(&weights, images).await?;
         let trained = Stage {
-            steps: self.session.step_number(),
-            spec: Some(self.session.spec().clone()),
-            ..Stage::of(Kind::Train, self.layers.present(), &hardware).measured(&trained)
+            steps: self.trainer.step_number(),
+            spec: Some(self.trainer.spec().clone()),
+            ..Stage::new(StageKind::Train, self.layers.current(), &hardware).measured(&trained)
         };
         let stage = Stage {
-            pruning: Some(choice),
+            pruning: Some(settings),
             outcome: Some(outcome),
-            ..Stage::of(Kind::Prune, &pruned, &hardware).measured(&after)
+            ..Stage::new(StageKind::Prune, &pruned, &hardware).measured(&after)
         };
-        let earlier = CompletedStages {
+        let completed = CompletedStages {
             stages: vec![trained, stage],
-            spec: self.session.spec().clone(),
-            history: self.session.history().to_vec(),
-            epochs: self.session.epochs_done(),
-            trained: self.session.checkpoint().await?,
+            spec: self.trainer.spec().clone(),
+            history: self.trainer.history().to_vec(),
+            epochs: self.trainer.epochs_done(),
+            trained: self.trainer.checkpoint().await?,
         };
-        self.session.begin_phase(earlier.spec.for_finetuning(), &weights)?;
-        self.session.set_masks(&weights.masks()).await?;
-        self.earlier = Some(earlier);
-        self.refresh().await
+        self.trainer.begin_phase(completed.spec.for_finetuning(), &weights)?;
+        self.trainer.set_masks(&weights.masks()).await?;
+        self.completed = Some(completed);
+        self.sync_weights().await
     }
 
     /// Begins fine-tuning, with the authors' settings but for these fields; steps then follow. What
-    /// was fine-tuned before stays, as an earlier stage.
+    /// was fine-tuned before stays, as an completed stage.
     ///
     /// # Errors
     /// When the network is not pruned, a field can't be had, or the device fails.
     pub async fn finetune(&mut self, fields: &Map<String, Value>) -> Result<()> {
-        let Some(earlier) = &self.earlier else {
+        let Some(completed) = &self.completed else {
             return Err(Error::invalid_state("fine-tuning", "the network is not pruned yet"));
         };
-        let (spec, _) = apply(&earlier.spec.for_finetuning(), self.session.hardware(), fields)?;
-        let weights = self.session.weights().await?;
-        let done = (self.session.step_number() > 0).then(|| self.present_stage());
-        let (history, epochs) = (self.history(), self.session.epochs_done());
-        self.session.begin_phase(spec, &weights)?;
-        self.session.set_masks(&weights.masks()).await?;
-        if let (Some(earlier), Some(stage)) = (&mut self.earlier, done) {
-            earlier.stages.push(stage);
-            earlier.history = history;
-            earlier.epochs += epochs;
+        let (spec, _) = apply(&completed.spec.for_finetuning(), self.trainer.hardware(), fields)?;
+        let weights = self.trainer.weights().await?;
+        let done = (self.trainer.step_number() > 0).then(|| self.current_stage());
+        let (history, epochs) = (self.history(), self.trainer.epochs_done());
+        self.trainer.begin_phase(spec, &weights)?;
+        self.trainer.set_masks(&weights.masks()).await?;
+        if let (Some(completed), Some(stage)) = (&mut self.completed, done) {
+            completed.stages.push(stage);
+            completed.history = history;
+            completed.epochs += epochs;
         }
         Ok(())
     }
@@ -279,40 +280,41 @@ impl InteractiveRun {
     /// # Errors
     /// When nothing is pruned.
     pub async fn undo(&mut self) -> Result<()> {
-        let Some(earlier) = &self.earlier else {
+        let Some(completed) = &self.completed else {
             return Err(Error::invalid_state("undoing", "nothing is pruned"));
         };
-        Checkpoint::read(&earlier.trained)?.restore(&mut self.session)?;
-        self.earlier = None;
-        self.refresh().await
+        Checkpoint::read(&completed.trained)?.restore(&mut self.trainer)?;
+        self.completed = None;
+        self.sync_weights().await
     }
 
     /// One entry a step over all phases.
     fn history(&self) -> Vec<HistoryEntry> {
         let before = self.steps_before();
-        let mut history = self.earlier.as_ref().map_or_else(Vec::new, |earlier| earlier.history.clone());
-        let own = self.session.history().iter();
+        let mut history =
+            self.completed.as_ref().map_or_else(Vec::new, |completed| completed.history.clone());
+        let own = self.trainer.history().iter();
         history.extend(own.map(|entry| HistoryEntry { step: before + entry.step, ..entry.clone() }));
         history
     }
 
     /// The stage the run is in.
-    fn present_stage(&self) -> Stage {
-        let kind = if self.earlier.is_some() { Kind::Finetune } else { Kind::Train };
-        let measured = self.session.history().iter().rev().find_map(|entry| entry.accuracy);
+    fn current_stage(&self) -> Stage {
+        let kind = if self.completed.is_some() { StageKind::Finetune } else { StageKind::Train };
+        let measured = self.trainer.history().iter().rev().find_map(|entry| entry.accuracy);
         Stage {
-            steps: self.session.step_number(),
+            steps: self.trainer.step_number(),
             accuracy: measured,
-            spec: Some(self.session.spec().clone()),
-            ..Stage::of(kind, self.layers.present(), self.session.hardware())
+            spec: Some(self.trainer.spec().clone()),
+            ..Stage::new(kind, self.layers.current(), self.trainer.hardware())
         }
     }
 
-    /// The stages done, and the present one once it has taken a step.
+    /// The stages done, and the current one once it has taken a step.
     pub fn stages(&self) -> Vec<Stage> {
-        let mut stages = self.earlier.as_ref().map_or_else(Vec::new, |earlier| earlier.stages.clone());
-        if self.earlier.is_none() || self.session.step_number() > 0 {
-            stages.push(self.present_stage());
+        let mut stages = self.completed.as_ref().map_or_else(Vec::new, |completed| completed.stages.clone());
+        if self.completed.is_none() || self.trainer.step_number() > 0 {
+            stages.push(self.current_stage());
         }
         stages
     }
@@ -320,11 +322,11 @@ impl InteractiveRun {
     /// The run's report: its specification as it was set up, its history over all phases.
     pub fn report(&self) -> InteractiveReport {
         let stages = self.stages();
-        let mut whole = workflow::report(&self.session, self.layers.present());
-        if let Some(earlier) = &self.earlier {
-            whole.spec = earlier.spec.clone();
+        let mut whole = workflow::report(&self.trainer, self.layers.current());
+        if let Some(completed) = &self.completed {
+            whole.spec = completed.spec.clone();
             whole.training.step += self.steps_before();
-            whole.training.epoch += earlier.epochs;
+            whole.training.epoch += completed.epochs;
             whole.training.history = self.history();
             whole.training.loss = whole.training.history.last().map(|entry| entry.loss);
             whole.training.accuracy = stages.iter().rev().find_map(|stage| stage.accuracy);

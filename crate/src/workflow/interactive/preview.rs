@@ -1,4 +1,4 @@
-//! How to prune, chosen by one number, and the layers it is tried on before anything is committed.
+//! How to prune, chosen by one number, and the layers it is preview on before anything is committed.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::report::{Inference, InferenceConfig, TileDetail, View, inference, til
 
 /// How the whole network is pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Choice {
+pub struct PruneSettings {
     /// The rule.
     pub rule: Rule,
     /// Share of each layer's weights that counts as almost zero, in percent.
@@ -20,7 +20,7 @@ pub struct Choice {
     pub target: f64,
 }
 
-impl Choice {
+impl PruneSettings {
     /// Prunes the layers in place.
     ///
     /// # Errors
@@ -34,100 +34,108 @@ impl Choice {
     }
 }
 
-/// A network's crossbar layers and what the last choice would leave of them.
-pub struct Layers {
-    present: Vec<Matrix>,
-    tried: Option<Tried>,
+/// A network's crossbar layers and what the last settings would leave of them.
+pub struct LayerCache {
+    current: Vec<Matrix>,
+    preview: Option<PrunePreview>,
 }
 
 /// What pruning left, and all that it depended on besides the layers.
-struct Tried {
-    choice: Choice,
+struct PrunePreview {
+    settings: PruneSettings,
     hardware: HardwareConfig,
     pruned: Vec<Matrix>,
     outcome: PruneStats,
 }
 
-impl Layers {
+impl LayerCache {
     /// Takes up layers.
-    pub fn new(present: Vec<Matrix>) -> Self {
-        Self { present, tried: None }
+    pub fn new(current: Vec<Matrix>) -> Self {
+        Self { current, preview: None }
     }
 
     /// The layers as they are.
-    pub fn present(&self) -> &[Matrix] {
-        &self.present
+    pub fn current(&self) -> &[Matrix] {
+        &self.current
     }
 
-    /// The layers pruned, on a copy that is kept until choice or hardware change.
+    /// The layers pruned, on a copy that is kept until settings or hardware change.
     ///
     /// # Errors
-    /// When the choice is out of range.
-    pub fn pruned(&mut self, hardware: &HardwareConfig, choice: Choice) -> Result<(&[Matrix], PruneStats)> {
-        let tried = match self.tried.take() {
-            Some(tried) if tried.choice == choice && tried.hardware == *hardware => tried,
+    /// When the settings are out of range.
+    pub fn pruned(
+        &mut self,
+        hardware: &HardwareConfig,
+        settings: PruneSettings,
+    ) -> Result<(&[Matrix], PruneStats)> {
+        let preview = match self.preview.take() {
+            Some(preview) if preview.settings == settings && preview.hardware == *hardware => preview,
             _ => {
-                let mut pruned = self.present.clone();
-                let outcome = choice.apply(&mut pruned, hardware)?;
-                Tried { choice, hardware: hardware.clone(), pruned, outcome }
+                let mut pruned = self.current.clone();
+                let outcome = settings.apply(&mut pruned, hardware)?;
+                PrunePreview { settings, hardware: hardware.clone(), pruned, outcome }
             }
         };
-        let tried = self.tried.insert(tried);
-        Ok((&tried.pruned, tried.outcome))
+        let preview = self.preview.insert(preview);
+        Ok((&preview.pruned, preview.outcome))
     }
 
-    /// The layers as this choice leaves them; without one they are pruned already.
+    /// The layers as these settings leave them; without settings they are pruned already.
     ///
     /// # Errors
-    /// When the choice is out of range.
-    pub fn chosen(&mut self, hardware: &HardwareConfig, choice: Option<Choice>) -> Result<&[Matrix]> {
-        match choice {
-            Some(choice) => Ok(self.pruned(hardware, choice)?.0),
-            None => Ok(&self.present),
+    /// When the settings are out of range.
+    pub fn pruned_or_current(
+        &mut self,
+        hardware: &HardwareConfig,
+        settings: Option<PruneSettings>,
+    ) -> Result<&[Matrix]> {
+        match settings {
+            Some(settings) => Ok(self.pruned(hardware, settings)?.0),
+            None => Ok(&self.current),
         }
     }
 
-    /// What the page draws; without a choice the layers are pruned already.
+    /// What the page draws; without settings the layers are pruned already.
     ///
     /// # Errors
-    /// When the choice is out of range.
-    pub fn view(&mut self, hardware: &HardwareConfig, choice: Option<Choice>) -> Result<View> {
-        let Some(choice) = choice else { return Ok(view(&self.present, &self.present, hardware)) };
-        self.pruned(hardware, choice)?;
-        let pruned = self.tried.as_ref().map_or(&self.present, |tried| &tried.pruned);
-        Ok(view(&self.present, pruned, hardware))
+    /// When the settings are out of range.
+    pub fn view(&mut self, hardware: &HardwareConfig, settings: Option<PruneSettings>) -> Result<View> {
+        let Some(settings) = settings else { return Ok(view(&self.current, &self.current, hardware)) };
+        self.pruned(hardware, settings)?;
+        let pruned = self.preview.as_ref().map_or(&self.current, |preview| &preview.pruned);
+        Ok(view(&self.current, pruned, hardware))
     }
 
     /// Energy of an inference by every model and policy, in the same way; `positions` where the
     /// network is known.
     ///
     /// # Errors
-    /// When the choice is out of range, or the positions don't fit the layers.
+    /// When the settings are out of range, or the positions don't fit the layers.
     pub fn inference(
         &mut self,
         hardware: &HardwareConfig,
-        choice: Option<Choice>,
+        settings: Option<PruneSettings>,
         positions: Option<Vec<u64>>,
     ) -> Result<Inference> {
-        let layers = self.chosen(hardware, choice)?;
+        let layers = self.pruned_or_current(hardware, settings)?;
         inference(layers, hardware, &InferenceConfig::all(positions)?)
     }
 
     /// One tile's cells, in the same way.
     ///
     /// # Errors
-    /// When the choice is out of range, or there is no such tile.
+    /// When the settings are out of range, or there is no such tile.
     pub fn tile(
         &mut self,
         hardware: &HardwareConfig,
         at: (usize, usize),
-        choice: Option<Choice>,
+        settings: Option<PruneSettings>,
     ) -> Result<TileDetail> {
-        if let Some(choice) = choice {
-            self.pruned(hardware, choice)?;
+        if let Some(settings) = settings {
+            self.pruned(hardware, settings)?;
         }
-        let tried = self.tried.as_ref().filter(|_| choice.is_some());
-        let pruned = tried.map_or(&self.present, |tried| &tried.pruned);
-        tile_detail(&self.present, pruned, hardware, at)
+        let preview = self.preview.as_ref().filter(|_| settings.is_some());
+        let pruned = preview.map_or(&self.current, |preview| &preview.pruned);
+        tile_detail(&self.current, pruned, hardware, at)
     }
 }

@@ -6,37 +6,38 @@ use crate::report::Inference;
 use crate::simulate::column_trace::ColumnExample;
 use crate::simulate::options::SimulationConfig;
 use crate::simulate::report::SimulationReport;
-use crate::workflow::interactive::preview::Choice;
-use crate::workflow::interactive::simulator::Live;
+use crate::workflow::interactive::incremental_simulation::IncrementalSimulation;
+use crate::workflow::interactive::preview::PruneSettings;
 
 impl InteractiveRun {
     /// Energy of an inference by every model and policy: of the layers pruned as previewed, or as
     /// they are once they are pruned.
     ///
     /// # Errors
-    /// When the choice is out of range.
-    pub fn inference(&mut self, choice: Choice) -> Result<Inference> {
-        let previewed = self.previewed(choice);
-        let positions = self.session.plan().positions().into_iter().map(|(name, _, count)| (name, count));
+    /// When the settings are out of range.
+    pub fn inference(&mut self, settings: PruneSettings) -> Result<Inference> {
+        let previewed = self.preview_settings(settings);
+        let positions = self.trainer.plan().positions().into_iter().map(|(name, _, count)| (name, count));
         let positions: std::collections::HashMap<String, u64> = positions.collect();
         let of = |name: &str| positions.get(name).copied();
-        let positions = self.layers.present().iter().map(|layer| of(&layer.name)).collect();
-        self.layers.inference(self.session.hardware(), previewed, positions)
+        let positions = self.layers.current().iter().map(|layer| of(&layer.name)).collect();
+        self.layers.inference(self.trainer.hardware(), previewed, positions)
     }
 
     /// Puts the network on simulated crossbars, pruned as previewed or as it is once it is pruned,
-    /// on the present hardware. It stays so, whatever the run does meanwhile.
+    /// on the current hardware. It stays so, whatever the run does meanwhile.
     ///
     /// # Errors
-    /// When the choice is out of range, or the device fails.
-    pub async fn open_proof(&mut self, choice: Choice) -> Result<()> {
-        self.refresh().await?;
-        let mut weights = self.session.weights().await?;
-        if let Some(choice) = self.previewed(choice) {
-            let (pruned, _) = self.layers.pruned(self.session.hardware(), choice)?;
+    /// When the settings are out of range, or the device fails.
+    pub async fn start_simulation(&mut self, settings: PruneSettings) -> Result<()> {
+        self.sync_weights().await?;
+        let mut weights = self.trainer.weights().await?;
+        if let Some(settings) = self.preview_settings(settings) {
+            let (pruned, _) = self.layers.pruned(self.trainer.hardware(), settings)?;
             weights = weights.with_layers(pruned.to_vec());
         }
-        self.proof = Some(Live::open(&self.session, &weights, &SimulationConfig::default())?);
+        self.simulation =
+            Some(IncrementalSimulation::new(&self.trainer, &weights, &SimulationConfig::default())?);
         Ok(())
     }
 
@@ -44,9 +45,9 @@ impl InteractiveRun {
     ///
     /// # Errors
     /// When no simulation is open, or the device fails.
-    pub async fn advance_proof(&mut self, count: usize) -> Result<SimulationReport> {
-        match &mut self.proof {
-            Some(live) => live.advance(&self.session, count).await,
+    pub async fn simulate_next(&mut self, count: usize) -> Result<SimulationReport> {
+        match &mut self.simulation {
+            Some(live) => live.simulate_next(&self.trainer, count).await,
             None => Err(not_open()),
         }
     }
@@ -60,8 +61,8 @@ impl InteractiveRun {
         at: (usize, usize, usize),
         (image, position): (usize, usize),
     ) -> Result<ColumnExample> {
-        let live = self.proof.as_ref().ok_or_else(not_open)?;
-        live.column_example(&self.session, at, (image, position))
+        let live = self.simulation.as_ref().ok_or_else(not_open)?;
+        live.column_example(&self.trainer, at, (image, position))
     }
 }
 

@@ -7,25 +7,14 @@ use crate::matrix::Matrix;
 use crate::prune::PruneStats;
 use crate::report::{AdcEnergies, analyze};
 use crate::train::evaluate::Evaluation;
-use crate::workflow::interactive::preview::Choice;
-
-/// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Trained.
-    Train,
-    /// Cut to discrete levels.
-    Prune,
-    /// Trained on with what is pruned kept at zero.
-    Finetune,
-}
+use crate::workflow::interactive::preview::PruneSettings;
+use crate::workflow::stage::StageKind;
 
 /// A stage; the names are those of a recipe's report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
     /// What was done.
-    pub kind: Kind,
+    pub kind: StageKind,
     /// Steps of training that it took.
     pub steps: u64,
     /// Accuracy after it on the first held-out images, in percent, when measured.
@@ -43,7 +32,7 @@ pub struct Stage {
     /// The run, where it trained.
     pub spec: Option<TrainConfig>,
     /// How it was pruned.
-    pub pruning: Option<Choice>,
+    pub pruning: Option<PruneSettings>,
     /// What pruning did to the tiles.
     #[serde(flatten)]
     pub outcome: Option<PruneStats>,
@@ -51,7 +40,7 @@ pub struct Stage {
 
 impl Stage {
     /// A stage that left these layers.
-    pub fn of(kind: Kind, layers: &[Matrix], hardware: &HardwareConfig) -> Self {
+    pub fn new(kind: StageKind, layers: &[Matrix], hardware: &HardwareConfig) -> Self {
         let analysis = analyze(layers, hardware);
         Self {
             kind,

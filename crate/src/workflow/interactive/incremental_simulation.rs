@@ -17,44 +17,44 @@ use crate::train::evaluate::evaluate;
 use crate::train::trainer::Trainer;
 
 /// A network on simulated crossbars. It keeps its weights, whatever the session does meanwhile.
-pub struct Live {
+pub struct IncrementalSimulation {
     simulator: Simulator,
     network: Network,
     images: usize,
-    digital_right: f64,
+    digital_correct: f64,
 }
 
-impl Live {
-    /// Prepares weights of the session's network (its present ones, or a pruned copy of them) on the
+impl IncrementalSimulation {
+    /// Prepares weights of the session's network (its current ones, or a pruned copy of them) on the
     /// session's hardware.
     ///
     /// # Errors
     /// When a field is out of range, the weights are another network's or not finite, or the images
     /// don't lie in memory.
-    pub fn open(session: &Trainer, weights: &Weights, spec: &SimulationConfig) -> Result<Self> {
+    pub fn new(session: &Trainer, weights: &Weights, spec: &SimulationConfig) -> Result<Self> {
         let (plan, hardware) = (session.plan(), session.hardware());
         let train = &split(session)?.train;
         let calibration = images(train, 0..spec.calibration.min(train.len()));
         let simulator = Simulator::new(plan, weights, hardware, spec, &calibration)?;
         let network = import(Network::new(plan, &session.compute().device), plan, weights)?;
-        Ok(Self { simulator, network, images: 0, digital_right: 0.0 })
+        Ok(Self { simulator, network, images: 0, digital_correct: 0.0 })
     }
 
     /// Simulates the next `count` held-out images, or those that are left, and reports on all so far.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn advance(&mut self, session: &Trainer, count: usize) -> Result<SimulationReport> {
+    pub async fn simulate_next(&mut self, session: &Trainer, count: usize) -> Result<SimulationReport> {
         let test = &split(session)?.test;
         let range = self.images..self.images.saturating_add(count).min(test.len());
         if !range.is_empty() {
             self.simulator.simulate(&images(test, range.clone()), range.start)?;
             let digital = evaluate(&self.network, test, range.clone(), session.compute()).await?;
-            self.digital_right += digital.accuracy * range.len() as f64;
+            self.digital_correct += digital.accuracy * range.len() as f64;
             self.images = range.end;
         }
         let mut report = self.simulator.report();
-        report.digital_accuracy = (self.images > 0).then(|| self.digital_right / self.images as f64);
+        report.digital_accuracy = (self.images > 0).then(|| self.digital_correct / self.images as f64);
         Ok(report)
     }
 
