@@ -1,6 +1,6 @@
 /**
- * What runs in the browser: the same network trained by Crossdub's modules and by TensorFlow.js. Each contender
- * is a function that makes one step and resolves with how many milliseconds it took.
+ * Runs in the browser: trains the same network with Crossdub's modules and with TensorFlow.js. Each contender is a
+ * function that makes one step and resolves with the milliseconds it elapsed.
  */
 
 const WIDTHS = [32, 64, 128];
@@ -15,23 +15,23 @@ async function timed(step) {
 }
 
 /**
- * Steps of one contender, or of several by turns so that all see the same machine. The first steps compile
- * shaders and are left out; after `seconds` no new turn begins, but three are made in any case.
+ * Measures the steps of one contender, or of several in turn, so that all run under the same load. The first turns
+ * compile shaders and are not counted; no new turn starts after `seconds`, except the first three.
  * @param {(() => Promise<number>)[]} contenders
- * @param {{ warmUp: number, most: number, seconds: number }} limits
+ * @param {{ warmUp: number, maxTurns: number, seconds: number }} limits
  * @returns {Promise<number[][]>} milliseconds of each contender's steps
  */
-async function byTurns(contenders, { warmUp, most, seconds }) {
+async function inTurn(contenders, { warmUp, maxTurns, seconds }) {
   const times = contenders.map(() => /** @type {number[]} */ ([]));
-  let begun = performance.now();
-  for (let turn = -warmUp; turn < most; turn += 1) {
-    if (turn === 0) begun = performance.now();
-    if (turn >= 3 && performance.now() - begun > 1000 * seconds) break;
+  let started = performance.now();
+  for (let turn = -warmUp; turn < maxTurns; turn += 1) {
+    if (turn === 0) started = performance.now();
+    if (turn >= 3 && performance.now() - started > 1000 * seconds) break;
     for (const [index, step] of contenders.entries()) {
-      const took = await step();
-      if (turn >= 0) times[index].push(took);
-      // The person at the terminal should see that a slow adapter is alive.
-      if (turn < 0 || took > 1000) console.info(`step ${turn + warmUp + 1}: ${took.toFixed(0)} ms`);
+      const elapsed = await step();
+      if (turn >= 0) times[index].push(elapsed);
+      // Shows that a slow adapter is still running.
+      if (turn < 0 || elapsed > 1000) console.info(`step ${turn + warmUp + 1}: ${elapsed.toFixed(0)} ms`);
     }
   }
   return times;
@@ -39,7 +39,7 @@ async function byTurns(contenders, { warmUp, most, seconds }) {
 
 /**
  * @param {'cpu' | 'webgpu'} device
- * @param {('none' | 'gated')[]} regularizers one run each, by turns
+ * @param {('none' | 'gated')[]} regularizers one run each, in turn
  */
 async function crossdub(device, regularizers, limits) {
   const module = await import(`/pkg/${device}/crossdub.js`);
@@ -60,13 +60,13 @@ async function crossdub(device, regularizers, limits) {
     const trainer = await module.Trainer.open(spec, hardware, []);
     contenders.push(() => timed(() => trainer.step()));
   }
-  return byTurns(contenders, limits);
+  return inTurn(contenders, limits);
 }
 
 /**
- * VGG11 on simulated crossbars of 64 rows, 8-bit weights and inputs, 1-bit cells: milliseconds an image.
- * @param {number} turns the first is left out
- * @param {number} images of each turn
+ * Simulates VGG11 on crossbars of 64 rows with 8-bit weights and inputs and 1-bit cells: milliseconds per image.
+ * @param {number} turns the first is not counted
+ * @param {number} images in each turn
  */
 async function simulation(turns, images) {
   const module = await import('/pkg/cpu/crossdub.js');
@@ -120,7 +120,7 @@ async function tensorflow(backend, limits) {
     await loss.data();
     loss.dispose();
   };
-  return byTurns([() => timed(step)], limits);
+  return inTurn([() => timed(step)], limits);
 }
 
 globalThis.bench = { crossdub, simulation, tensorflow };

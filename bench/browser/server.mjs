@@ -1,4 +1,4 @@
-/** A server of folders on this machine alone, as a static host would serve them. */
+/** Serves folders to this machine only, as a static host would. */
 
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';

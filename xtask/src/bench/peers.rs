@@ -58,8 +58,8 @@ pub fn measure(
     }
     progress.status(format!("measuring {work} in Python"));
     let threads = thread::available_parallelism().map_or(1, usize::from).to_string();
-    let output =
-        Cmd::new(&python).current_dir(&env.root).args(["bench/peers", &threads, work]).run(progress)?;
+    let peers = Cmd::new(&python).current_dir(&env.root).args(["bench/peers", &threads, work]);
+    let output = peers.env("PYTHONDONTWRITEBYTECODE", "1").run(progress)?;
     let time = parse_output(output)?.get(work).and_then(Value::as_f64);
     Ok(time.ok_or_else(|| format!("`{work}` was not measured: `{python_name}` lacks the package for it.")))
 }

@@ -1,0 +1,127 @@
+/**
+ * Measures training steps and the simulation in Chromium:
+ *
+ *     node bench/browser/measure.mjs [--tensorflow DIR] [--only TEXT]
+ *
+ * TEXT is part of a contender's name, such as "Crossdub, WebGPU". DIR contains TensorFlow.js:
+ *
+ *     npm install --prefix DIR --no-save --no-package-lock \
+ *       @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-webgpu@4.22.0
+ *
+ * Prints one JSON object like `cargo xtask bench --json`; progress goes to standard error. The contenders run in
+ * separate pages, one after the other, because each uses all cores.
+ */
+
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import { chromium } from '@playwright/test';
+
+import { launchOptions } from '../../tests/page/browser.js';
+import { runContender, status } from './contender.mjs';
+import { median } from './median.mjs';
+import { serve } from './server.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const CACHE = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+const { tensorflow: TENSORFLOW, only: ONLY } = parseArgs({
+  options: {
+    tensorflow: { type: 'string', default: join(CACHE, 'crossdub', 'bench') },
+    only: { type: 'string', default: '' },
+  },
+}).values;
+
+/** What the regularizer may cost of a step on WebGPU's software adapter. */
+const ALLOWED_PERCENT = 20;
+const FAST = { warmUp: 3, maxTurns: 40, seconds: 15 };
+const SLOW = { warmUp: 2, maxTurns: 15, seconds: 40 };
+const TRAINING = 'training step in Chromium, vgg-small, batch 8';
+
+/** @typedef {{ what: string, ours_ms: number, other?: string, other_ms?: number | null, note?: string }} Row */
+/** @typedef {(title: string, call: [string, ...unknown[]]) => Promise<number[][] | null>} Run */
+
+/**
+ * @param {Run} run
+ * @returns {Promise<Row[]>}
+ */
+async function measureTraining(run) {
+  const cpu = await run('Crossdub, CPU', ['crossdub', 'cpu', ['none'], FAST]);
+  const gpu = existsSync(join(ROOT, 'pkg/webgpu/crossdub.js'))
+    ? await run('Crossdub, WebGPU', ['crossdub', 'webgpu', ['none', 'gated'], { ...SLOW, seconds: 90 }])
+    : null;
+  const tensorflow = existsSync(join(TENSORFLOW, 'node_modules/@tensorflow/tfjs'));
+  /** @type {[string, number | null][]} */
+  const others = [];
+  for (const name of ['WebGL', 'WebGPU', 'CPU']) {
+    const call = /** @type {[string, ...unknown[]]} */ (['tensorflow', name.toLowerCase(), SLOW]);
+    const times = tensorflow ? await run(`TensorFlow.js, ${name}`, call) : null;
+    others.push([`TensorFlow.js ${name}`, times && median(times[0])]);
+  }
+  /** @type {Row[]} */
+  const rows = [];
+  if (cpu) {
+    const ours_ms = median(cpu[0]);
+    for (const [other, other_ms] of others) rows.push({ what: `${TRAINING}, CPU`, ours_ms, other, other_ms });
+  }
+  if (gpu) {
+    const [other, other_ms] = others[1];
+    rows.push({ what: `${TRAINING}, WebGPU`, ours_ms: median(gpu[0]), other, other_ms }, gatedRow(gpu));
+  }
+  return rows;
+}
+
+/**
+ * The cost of the regularizer. The two steps of a pair run within a moment, so other load hardly affects their ratio.
+ * @param {number[][]} times without and with the regularizer
+ * @returns {Row}
+ */
+function gatedRow([without, gated]) {
+  const overhead = 100 * (median(without.map((time, index) => gated[index] / time)) - 1);
+  const sign = overhead < 0 ? '' : '+';
+  const note = `the regularizer costs ${sign}${overhead.toFixed(1)} %; ${ALLOWED_PERCENT} % are allowed`;
+  return { what: `${TRAINING}, WebGPU, gated regularizer`, ours_ms: median(gated), note };
+}
+
+/**
+ * @param {Run} run
+ * @returns {Promise<Row[]>}
+ */
+async function measureSimulation(run) {
+  const times = await run('Crossdub, simulation', ['simulation', 5, 4]);
+  if (!times) return [];
+  const ours_ms = median(times[0]);
+  const note = `${(1000 / ours_ms).toFixed(1)} images a second`;
+  return [{ what: 'simulation in Chromium, VGG11, tile 64, an image', ours_ms, note }];
+}
+
+const server = await serve({
+  '/pkg/': join(ROOT, 'pkg'),
+  '/tensorflow/': join(TENSORFLOW, 'node_modules/@tensorflow'),
+});
+const browser = await chromium.launch(launchOptions);
+try {
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  /** What could not be measured, and why. */
+  const missing = /** @type {string[]} */ ([]);
+  /** @type {Run} */
+  const run = async (title, call) => {
+    if (!title.includes(ONLY)) return null;
+    status(`measuring: ${title}`);
+    try {
+      return await runContender(browser, `http://127.0.0.1:${port}/`, call);
+    } catch (error) {
+      missing.push(`${title}: ${error instanceof Error ? error.message : error}`);
+      status(`  ${missing.at(-1)}`);
+      return null;
+    }
+  };
+  const measurements = [...(await measureTraining(run)), ...(await measureSimulation(run))];
+  process.stdout.write(`${JSON.stringify({ schema_version: 1, measurements, missing })}\n`);
+} finally {
+  await browser.close();
+  server.closeAllConnections();
+  server.close();
+}

@@ -1,0 +1,40 @@
+"""Times in PyTorch, torchvision and aihwkit for the work that `crossdub bench` measures.
+
+    python bench/peers THREADS WORK
+
+WORK is a name below, or images=DIR for the image files in a folder. Prints {WORK: milliseconds}; null if the
+package for it is not installed.
+"""
+
+import json
+import sys
+
+import torch
+
+from analysis import analysis
+from images import images
+from regularizer import loss_resnet18, loss_vgg11
+from simulation import bit_serial_layer, single_pass_layer
+from training import resnet18, training
+
+WORK = [analysis, bit_serial_layer, loss_resnet18, loss_vgg11, resnet18, single_pass_layer, training]
+OPTIONAL_PACKAGES = ("aihwkit", "torchvision")
+
+
+def measure(name, threads):
+    if name.startswith("images="):
+        return images(name.removeprefix("images="), threads)
+    return {work.__name__: work for work in WORK}[name]()
+
+
+if __name__ == "__main__":
+    threads, name = int(sys.argv[1]), sys.argv[2]
+    torch.manual_seed(0)
+    torch.set_num_threads(threads)
+    try:
+        milliseconds = measure(name, threads)
+    except ModuleNotFoundError as missing:
+        if missing.name not in OPTIONAL_PACKAGES:
+            raise
+        milliseconds = None
+    print(json.dumps({name: milliseconds}))
