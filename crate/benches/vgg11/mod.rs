@@ -1,0 +1,20 @@
+//! The weights that the benchmarks work on.
+
+use crossdub::network::Plan;
+use crossdub::network::param_spec::initialize;
+use crossdub::{Checkpoint, Matrix, TrainConfig};
+
+const CLASSES: usize = 10;
+
+/// VGG11's initial weights.
+pub fn checkpoint() -> Checkpoint {
+    let mut config = TrainConfig::default();
+    config.set_model("vgg11").expect("a built-in model");
+    initialize(&Plan::of(&config, CLASSES).expect("a valid network"), 0)
+}
+
+/// The matrices of VGG11's convolutions.
+#[allow(dead_code, reason = "not every benchmark works on matrices")]
+pub fn matrices() -> Vec<Matrix> {
+    checkpoint().matrices(false).expect("convolutions")
+}
