@@ -26,6 +26,7 @@
 //! | --- | --- |
 //! | [`error`], [`parallel`] | the one error type; a map over all cores |
 //! | [`config`] | [`TrainConfig`](config::TrainConfig) and [`HardwareConfig`]: one schema for options, TOML, URL and JSON |
+//! | [`metrics`] | accuracy and probabilities from class scores |
 //! | [`matrix`] | a layer's weights as plain floats |
 //! | [`checkpoint`] | named tensors from safetensors and PyTorch bytes, and to safetensors |
 //! | [`crossbar`] | tiles, sparsity, Hoyer density, levels, bit slices |
@@ -69,10 +70,12 @@ pub mod html;
 #[cfg(feature = "train")]
 pub mod loss;
 pub mod matrix;
+pub mod metrics;
 pub mod network;
 pub mod parallel;
 pub mod prune;
 pub mod report;
+mod rng;
 pub mod simulate;
 #[cfg(feature = "train")]
 pub mod train;
@@ -81,7 +84,7 @@ mod web;
 #[cfg(feature = "train")]
 pub mod workflow;
 
-pub use checkpoint::Weights as Checkpoint;
+pub use checkpoint::Checkpoint;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use cli::main as cli_main;

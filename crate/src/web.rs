@@ -11,15 +11,15 @@ use wasm_bindgen::prelude::*;
 
 use crate::adc::AdcModel;
 use crate::adc::converter::AdcParams;
-use crate::checkpoint::{Weights, safetensors};
+use crate::checkpoint::{self, safetensors};
 use crate::config;
 use crate::config::{DeviceChoice, HardwareConfig, Precision, TrainConfig};
-use crate::data::{Split, open};
+use crate::data::{TrainTest, open};
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::network::Plan;
 use crate::report::{self, TileDetail, adc_plan};
-use crate::train::checkpoint::Checkpoint as Saved;
+use crate::train::checkpoint::TrainingCheckpoint;
 use crate::train::trainer::Trainer;
 use crate::workflow::interactive::preview::LayerCache;
 use crate::workflow::interactive::{CompletedStages, InteractiveRun};
@@ -120,7 +120,7 @@ impl Run {
         files: Array,
         earlier: JsValue,
     ) -> JsResult<Run> {
-        let saved = Saved::read(&checkpoint.to_vec()).map_err(failure)?;
+        let saved = TrainingCheckpoint::read(&checkpoint.to_vec()).map_err(failure)?;
         let data = data(saved.spec(), &files).map_err(failure)?;
         let compute = Compute::open(&BACKEND).await.map_err(failure)?;
         let mut session = saved.resume(data, compute, MEMORY).map_err(failure)?;
@@ -255,7 +255,7 @@ impl Run {
 /// Someone's weights, without their network.
 #[wasm_bindgen]
 pub struct Checkpoint {
-    weights: Weights,
+    weights: checkpoint::Checkpoint,
     layers: LayerCache,
     hardware: HardwareConfig,
 }
@@ -265,7 +265,7 @@ impl Checkpoint {
     /// Reads a safetensors or PyTorch file; `linear` takes its 2-D layers as well.
     pub fn parse(name: &str, bytes: &[u8], linear: bool) -> JsResult<Checkpoint> {
         let unfit = |why: Error| failure(why.with_path(name));
-        let weights = Weights::from_bytes(bytes).map_err(unfit)?;
+        let weights = checkpoint::Checkpoint::from_bytes(bytes).map_err(unfit)?;
         let layers = LayerCache::new(weights.matrices(linear).map_err(unfit)?);
         Ok(Self { weights, layers, hardware: HardwareConfig::default() })
     }
@@ -323,7 +323,7 @@ impl Checkpoint {
     }
 }
 
-fn to_bytes(weights: &Weights) -> JsResult<Uint8Array> {
+fn to_bytes(weights: &checkpoint::Checkpoint) -> JsResult<Uint8Array> {
     let bytes = safetensors::write(weights).map_err(failure)?;
     Ok(Uint8Array::from(bytes.as_slice()))
 }
@@ -335,7 +335,7 @@ fn earlier_from_js(object: &JsValue) -> JsResult<CompletedStages> {
 }
 
 /// The data of a run, from the files at hand.
-fn data(run: &TrainConfig, files: &Array) -> Result<Split> {
+fn data(run: &TrainConfig, files: &Array) -> Result<TrainTest> {
     let part = |file: &JsValue, key: &str| Reflect::get(file, &key.into()).unwrap_or(JsValue::UNDEFINED);
     let named = files.iter().map(|file| {
         let name = part(&file, "name").as_string().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crossdub::checkpoint::{Weights, safetensors};
+use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::config::TrainConfig;
 use crossdub::network::Plan;
 use crossdub::network::param_spec::initialize;
@@ -264,7 +264,7 @@ fn simulate_refuses_by_name() {
     assert_eq!(wrong.status.code(), Some(2));
     let resnet = refusal(&["simulate", &weights, "--plan", "basic 1x4", "--data", "builtin"]);
     assert!(resnet.contains("conv1.weight is missing"), "{resnet}");
-    let mut broken = Weights::from_bytes(&std::fs::read(&weights).expect("readable")).expect("weights");
+    let mut broken = Checkpoint::from_bytes(&std::fs::read(&weights).expect("readable")).expect("weights");
     broken.tensors[1].data[0] = f32::NAN;
     let path = folder.path().join("nan.safetensors");
     std::fs::write(&path, safetensors::write(&broken).expect("writes")).expect("writes");

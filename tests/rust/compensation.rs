@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crossdub::checkpoint::{Weights, safetensors};
+use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::compress::calibration::{Gathering, Inputs};
 use crossdub::compress::pruning::{Importance, Known, PruneSpec};
 use crossdub::config::{DeviceChoice, HardwareConfig};
-use crossdub::data::loader::Source;
+use crossdub::data::loader::DataLoader;
 use crossdub::device::Compute;
 use crossdub::network::parameters::import;
 use crossdub::network::{Network, Plan};
@@ -17,7 +17,7 @@ use pollster::block_on;
 use crate::training::{session, small_data, small_spec};
 
 /// A network that has learned a little, and what its convolutions see.
-fn trained() -> (Weights, Inputs, Compute) {
+fn trained() -> (Checkpoint, Inputs, Compute) {
     let mut session = session(small_spec());
     for _ in 0..60 {
         block_on(session.step()).expect("trains");
@@ -27,13 +27,13 @@ fn trained() -> (Weights, Inputs, Compute) {
     let plan = Plan::of(&small_spec(), 10).expect("valid");
     let network = import(Network::new(&plan, &compute.device), &plan, &weights).expect("fits");
     let asked = Gathering { images: 100, moments: true };
-    let mut source = Source::from(small_data());
+    let mut source = DataLoader::from(small_data());
     let inputs = block_on(Inputs::gather(&network, &plan, &mut source, asked, &compute)).expect("gathers");
     (weights, inputs, compute)
 }
 
 /// How far a layer's outputs are from those of the dense one: `sum d^T C d` over its outputs.
-fn error(name: &str, dense: &Weights, other: &Weights, inputs: &Inputs) -> f64 {
+fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &Inputs) -> f64 {
     let moments = inputs.get(name).and_then(|layer| layer.moments.clone()).expect("gathered").into_data();
     let moments = moments.as_slice::<f32>().expect("float32");
     let (dense, other) = (dense.get(name).expect("a layer"), other.get(name).expect("a layer"));

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crossdub::checkpoint::{Weights, safetensors};
+use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::config::{DeviceChoice, RegularizerKind, TrainConfig, Trainable};
 use crossdub::device::Compute;
 use crossdub::network::Plan;
 use crossdub::network::param_spec::initialize;
-use crossdub::train::checkpoint::Checkpoint;
+use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::trainer::Trainer;
 use proptest::prelude::*;
 
@@ -20,12 +20,12 @@ fn advance(session: &mut Trainer, steps: usize) {
     }
 }
 
-fn weights_of(session: &Trainer) -> Weights {
+fn weights_of(session: &Trainer) -> Checkpoint {
     pollster::block_on(session.weights()).expect("reads")
 }
 
 /// Masks that drop each weight of `weights` where `drop` says so.
-fn masks_where(weights: &Weights, drop: impl Fn(usize) -> bool) -> Weights {
+fn masks_where(weights: &Checkpoint, drop: impl Fn(usize) -> bool) -> Checkpoint {
     let mut masks = weights.masks();
     let cells = masks.tensors.iter_mut().flat_map(|tensor| &mut tensor.data);
     cells.enumerate().for_each(|(at, cell)| *cell = if drop(at) { 0.0 } else { 1.0 });
@@ -33,7 +33,7 @@ fn masks_where(weights: &Weights, drop: impl Fn(usize) -> bool) -> Weights {
 }
 
 /// Whether exactly the masked weights are zero, and with the sign of a plain zero.
-fn zero_where_masked(weights: &Weights, masks: &Weights) -> bool {
+fn zero_where_masked(weights: &Checkpoint, masks: &Checkpoint) -> bool {
     masks.tensors.iter().all(|mask| {
         let tensor = weights.get(&mask.name).expect("a masked layer");
         let pairs = mask.data.iter().zip(&tensor.data);
@@ -67,7 +67,7 @@ proptest! {
         advance(&mut part, stop);
         let bytes = pollster::block_on(part.checkpoint()).expect("writes");
         let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
-        let saved = Checkpoint::read(&bytes).expect("reads");
+        let saved = TrainingCheckpoint::read(&bytes).expect("reads");
         let mut resumed = saved.resume(small_data(), compute, 1 << 32).expect("fits");
         advance(&mut resumed, 6 - stop);
         prop_assert!(weights_of(&whole) == weights_of(&resumed));
@@ -115,7 +115,7 @@ fn a_limit_shortens_the_epoch_and_nothing_else() {
 fn masks_of_another_network_are_refused() {
     let mut session = session(small_spec());
     let good = weights_of(&session).masks();
-    let changed = |change: &dyn Fn(&mut Weights)| {
+    let changed = |change: &dyn Fn(&mut Checkpoint)| {
         let mut masks = good.clone();
         change(&mut masks);
         masks
@@ -126,7 +126,7 @@ fn masks_of_another_network_are_refused() {
         (changed(&|masks| masks.tensors[0].data[0] = 0.5), "0.5"),
         (changed(&|masks| masks.tensors[0].data[0] = f32::NAN), "NaN"),
         (changed(&|masks| drop(masks.tensors.pop())), "no mask"),
-        (Weights::default(), "no mask"),
+        (Checkpoint::default(), "no mask"),
     ] {
         let refused = pollster::block_on(session.set_masks(&masks)).expect_err("refused").to_string();
         assert!(refused.contains(word), "{refused}");

@@ -2,7 +2,7 @@
 //! accuracy of weights that PyTorch trained.
 
 use burn::tensor::{Tensor, TensorData};
-use crossdub::checkpoint::{NamedTensor, Weights};
+use crossdub::checkpoint::{Checkpoint, NamedTensor};
 use crossdub::config::{DataSource, DeviceChoice, HardwareConfig, TrainConfig};
 use crossdub::data::cifar10;
 use crossdub::device::Compute;
@@ -135,7 +135,7 @@ fn another_network_s_weights_are_refused_by_name() {
     let refuse = |change: &dyn Fn(&mut Vec<NamedTensor>), expected: &str| {
         let mut tensors = original.tensors.clone();
         change(&mut tensors);
-        let result = import(Network::new(&plan, &cpu().device), &plan, &Weights::new(tensors));
+        let result = import(Network::new(&plan, &cpu().device), &plan, &Checkpoint::new(tensors));
         let why = result.err().map(|why| why.to_string()).unwrap_or_default();
         assert!(why.contains(expected), "{why}");
     };

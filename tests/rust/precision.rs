@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use burn::tensor::Tensor;
-use crossdub::checkpoint::Weights;
+use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{DeviceChoice, Precision, RegularizerKind, TrainConfig};
 use crossdub::device::Compute;
 use crossdub::train::trainer::Trainer;
@@ -19,7 +19,7 @@ fn losses(session: &mut Trainer, steps: usize) -> Vec<f64> {
     (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
 }
 
-fn weights(session: &Trainer) -> Weights {
+fn weights(session: &Trainer) -> Checkpoint {
     pollster::block_on(session.weights()).expect("reads")
 }
 
@@ -67,7 +67,7 @@ fn small_steps_are_not_lost() {
     losses(&mut mixed, 1);
     let after = weights(&mixed);
     let name = "features.0.weight";
-    let values = |weights: &Weights| weights.get(name).expect("is there").data.clone();
+    let values = |weights: &Checkpoint| weights.get(name).expect("is there").data.clone();
     let (before, after) = (values(&before), values(&after));
     let changed = before.iter().zip(&after).filter(|(a, b)| a != b).count();
     assert!(changed > before.len() / 2, "{changed} of {} changed", before.len());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crossdub::checkpoint::{NamedTensor, Weights, safetensors};
+use crossdub::checkpoint::{Checkpoint, NamedTensor, safetensors};
 use serde_json::Value;
 
 use crate::recipes::write_recipe;
@@ -28,7 +28,8 @@ fn refusal(arguments: &[&str]) -> String {
 /// Weights of one layer under this name, all of this value.
 fn write_layer(path: &Path, name: &str, value: f32) -> String {
     let tensor = NamedTensor { name: name.to_owned(), shape: vec![4, 4, 3, 3], data: vec![value; 144] };
-    std::fs::write(path, safetensors::write(&Weights::new(vec![tensor])).expect("writes")).expect("writes");
+    std::fs::write(path, safetensors::write(&Checkpoint::new(vec![tensor])).expect("writes"))
+        .expect("writes");
     path.display().to_string()
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossdub::config::DeviceChoice;
 use crossdub::device::Compute;
-use crossdub::train::checkpoint::Checkpoint;
+use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::trainer::Trainer;
 
 use crate::training::{session, small_data, small_spec};
@@ -28,8 +28,10 @@ fn a_checkpoint_goes_on_to_the_same_bits() {
     let bytes = pollster::block_on(part.checkpoint()).expect("writes");
     drop(part);
     let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let mut resumed =
-        Checkpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32).expect("fits");
+    let mut resumed = TrainingCheckpoint::read(&bytes)
+        .expect("reads")
+        .resume(small_data(), compute, 1 << 32)
+        .expect("fits");
     advance(&mut resumed, 5);
     let weights = |session: &Trainer| pollster::block_on(session.weights()).expect("reads");
     assert!(weights(&whole) == weights(&resumed));
@@ -42,7 +44,7 @@ fn a_damaged_checkpoint_is_refused() {
     advance(&mut session, 1);
     let bytes = pollster::block_on(session.checkpoint()).expect("writes");
     for end in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
-        assert!(Checkpoint::read(&bytes[..end]).is_err(), "cut at {end}");
+        assert!(TrainingCheckpoint::read(&bytes[..end]).is_err(), "cut at {end}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sensitivity: what is measured from kept activations is what the whole pruned network does.
 
-use crossdub::checkpoint::{Weights, safetensors};
+use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::compress::sensitivity::{Point, Sensitivity, SensitivitySpec, sensitivity};
 use crossdub::config::{DeviceChoice, TrainConfig};
 use crossdub::crossbar::quantile::quantile;
@@ -21,12 +21,12 @@ fn cpu() -> Compute {
     pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU")
 }
 
-fn network(plan: &Plan, weights: &Weights) -> Network {
+fn network(plan: &Plan, weights: &Checkpoint) -> Network {
     import(Network::new(plan, &cpu().device), plan, weights).expect("fits")
 }
 
 /// Weights that tell the built-in images apart, so that pruning costs something.
-fn trained(spec: TrainConfig, steps: usize) -> Weights {
+fn trained(spec: TrainConfig, steps: usize) -> Checkpoint {
     let mut session = session(spec);
     for _ in 0..steps {
         pollster::block_on(session.step()).expect("trains");
@@ -38,7 +38,7 @@ fn images() -> Dataset {
     crossdub::data::synthetic::generate(9, 10, IMAGES).test
 }
 
-fn measure(plan: &Plan, weights: &Weights, spec: &SensitivitySpec) -> Sensitivity {
+fn measure(plan: &Plan, weights: &Checkpoint, spec: &SensitivitySpec) -> Sensitivity {
     let (network, images) = (network(plan, weights), images());
     let mut last = (0, 0);
     let mut progress = |passed, total| last = (passed, total);
@@ -49,7 +49,7 @@ fn measure(plan: &Plan, weights: &Weights, spec: &SensitivitySpec) -> Sensitivit
 }
 
 /// Accuracy of the whole network with these layers pruned, on a path of its own.
-fn pruned_accuracy(plan: &Plan, weights: &Weights, cuts: &[(&str, f64)]) -> f64 {
+fn pruned_accuracy(plan: &Plan, weights: &Checkpoint, cuts: &[(&str, f64)]) -> f64 {
     let mut weights = weights.clone();
     for (name, ratio) in cuts.iter().filter(|(_, ratio)| *ratio > 0.0) {
         let layer = weights.tensors.iter_mut().find(|tensor| tensor.name == *name).expect("a layer");
@@ -114,7 +114,7 @@ fn the_command_s_proposal_can_be_pasted_and_refusals_are_one_line() {
     let spec =
         TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };
     let mut weights = initialize(&Plan::of(&spec, 10).expect("valid"), 1);
-    let write = |name: &str, weights: &Weights| {
+    let write = |name: &str, weights: &Checkpoint| {
         std::fs::write(path(name), safetensors::write(weights).expect("writes")).expect("writes");
         path(name)
     };

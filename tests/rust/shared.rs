@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crossdub::checkpoint::{NamedTensor, Weights};
+use crossdub::checkpoint::{Checkpoint, NamedTensor};
 use crossdub::matrix::Matrix;
 use crossdub::network::Plan;
 use crossdub::network::param_spec::initialize;
@@ -25,9 +25,9 @@ pub fn repository() -> &'static Path {
 }
 
 /// Reads weights.
-pub fn weights(path: &Path) -> Weights {
+pub fn weights(path: &Path) -> Checkpoint {
     let bytes = std::fs::read(path).expect("readable");
-    Weights::from_bytes(&bytes).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+    Checkpoint::from_bytes(&bytes).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
 }
 
 /// The crossbar layers of a weight file.
@@ -54,7 +54,7 @@ pub fn relative_difference(got: &[f32], expected: &[f32]) -> f64 {
 }
 
 /// The weights that the reference networks were given; the formula stands in `resnet18.json`.
-pub fn by_formula(plan: &Plan) -> Weights {
+pub fn by_formula(plan: &Plan) -> Checkpoint {
     let tensors = initialize(plan, 0).tensors.into_iter().map(|tensor| {
         let fan_in = tensor.shape[1..].iter().product::<usize>();
         let name = tensor
@@ -79,5 +79,5 @@ pub fn by_formula(plan: &Plan) -> Weights {
         };
         NamedTensor { data: (0..tensor.data.len()).map(value).collect(), ..tensor }
     });
-    Weights::new(tensors.collect())
+    Checkpoint::new(tensors.collect())
 }

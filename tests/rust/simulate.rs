@@ -5,7 +5,7 @@ use crossdub::config::{Granularity, HardwareConfig, Resolution, Subtraction, Wei
 use crossdub::matrix::Matrix;
 use crossdub::simulate::bit_serial::{self, Output};
 use crossdub::simulate::crossbars::Crossbars;
-use crossdub::simulate::non_idealities::{Programmed, Reading, Spans};
+use crossdub::simulate::non_idealities::{AdcRanges, NonIdealLayer, ProgrammedCells};
 use crossdub::simulate::options::SimulationConfig;
 use crossdub::simulate::reference;
 use proptest::prelude::*;
@@ -204,10 +204,10 @@ proptest! {
         case.hardware.dac_bits = case.hardware.dac_bits.min(4);
         let crossbars = Crossbars::new(&case.matrix(), &case.hardware);
         let spec = SimulationConfig::default();
-        let programmed = Programmed::new(&crossbars, &spec, 0);
-        let spans = Spans::Granular;
+        let programmed = ProgrammedCells::new(&crossbars, &spec, 0);
+        let adc_ranges = AdcRanges::Granular;
         let reading =
-            Reading { crossbars: &crossbars, programmed: &programmed, spans: &spans, spec: &spec, place: (0, 0) };
+            NonIdealLayer { crossbars: &crossbars, programmed: &programmed, adc_ranges: &adc_ranges, spec: &spec, place: (0, 0) };
         prop_assert_eq!(reading.simulate(&case.windows, case.zero), case.simulate());
     }
 }

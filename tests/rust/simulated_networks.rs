@@ -3,19 +3,19 @@
 
 use std::ops::Range;
 
-use crossdub::checkpoint::Weights;
+use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{
     DataSource, DeviceChoice, Granularity, HardwareConfig, Resolution, Subtraction, TrainConfig,
 };
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::batch::{Batch, evaluation_batch};
-use crossdub::data::{Dataset, IMAGE, Split, cifar10, synthetic};
+use crossdub::data::{Dataset, IMAGE, TrainTest, cifar10, synthetic};
 use crossdub::device::Compute;
 use crossdub::network::param_spec::initialize;
 use crossdub::network::parameters::import;
 use crossdub::network::{Network, Plan};
 use crossdub::prune::{Rule, Threshold, prune};
-use crossdub::simulate::activations::Trail;
+use crossdub::simulate::activations::Activations;
 use crossdub::simulate::network::layers;
 use crossdub::simulate::options::{AdcRange, SimulationConfig};
 use crossdub::simulate::report::SimulationReport;
@@ -45,10 +45,10 @@ fn small_network() -> Plan {
 /// Simulates the first images of a data set's test split.
 fn simulated(
     plan: &Plan,
-    weights: &Weights,
+    weights: &Checkpoint,
     hardware: &HardwareConfig,
     spec: &SimulationConfig,
-    (data, images): (&Split, usize),
+    (data, images): (&TrainTest, usize),
 ) -> SimulationReport {
     let calibration = batch(&data.train, 0..spec.calibration.min(data.train.len()));
     let mut simulator = Simulator::new(plan, weights, hardware, spec, &calibration).expect("fits");
@@ -107,15 +107,15 @@ fn other_network(text: &str) -> Plan {
 }
 
 /// The layers as they are simulated, in floats.
-fn in_floats(plan: &Plan, weights: &Weights, image: &[f32]) -> Vec<f32> {
+fn in_floats(plan: &Plan, weights: &Checkpoint, image: &[f32]) -> Vec<f32> {
     let layers = layers(plan, weights, false).expect("fits");
-    let mut trail = Trail::new(layers.iter(), image.to_vec());
+    let mut activations = Activations::new(layers.iter(), image.to_vec());
     for layer in &layers {
-        let (input, added) = trail.wanted(layer);
+        let (input, added) = activations.inputs_of(layer);
         let given = layer.forward(input, added.map(Vec::as_slice));
-        trail.push(given);
+        activations.push(given);
     }
-    trail.into_last().expect("scores")
+    activations.into_output().expect("scores")
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn one_column_can_be_worked_through() {
             Simulator::new(&plan, &weights, &hardware, &SimulationConfig::default(), &calibration)
                 .expect("fits");
         let pixels = batch(&data.test, 1..2).images;
-        let work_through = |at, position| simulator.column_example(at, (&pixels, 1), position);
+        let work_through = |at, position| simulator.trace_column(at, (&pixels, 1), position);
         let example = work_through((1, 2, 3), 40).expect("there");
         assert_eq!(
             (example.layer.as_str(), example.output, example.inputs),
@@ -314,7 +314,7 @@ fn a_pruned_network_is_exact() {
         return;
     };
     let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
-    let data = Split { train: images.clone(), test: images };
+    let data = TrainTest { train: images.clone(), test: images };
     let (plan, mut weights) = (network(|_| {}), weights(&file));
     let hardware = HardwareConfig::default();
     let mut layers = weights.matrices(false).expect("layers");

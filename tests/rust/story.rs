@@ -1,11 +1,11 @@
 //! The page's trainer, taken through its run: looking commits nothing, pruned stays pruned, and
 //! undoing leads back to the same bits.
 
-use crossdub::checkpoint::Weights;
+use crossdub::checkpoint::TrainingCheckpoint;
 use crossdub::config::{DeviceChoice, HardwareConfig, Resolution};
 use crossdub::device::Compute;
 use crossdub::prune::Rule;
-use crossdub::train::checkpoint::Checkpoint;
+use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::workflow::interactive::preview::PruneSettings;
 use crossdub::workflow::interactive::{CompletedStages, InteractiveRun};
 use crossdub::workflow::stage::StageKind;
@@ -28,7 +28,7 @@ fn advance(run: &mut InteractiveRun, steps: usize) {
     }
 }
 
-fn weights(run: &InteractiveRun) -> Weights {
+fn weights(run: &InteractiveRun) -> Checkpoint {
     block_on(run.trainer().weights()).expect("reads")
 }
 
@@ -117,7 +117,7 @@ fn a_kept_story_goes_on_and_can_still_be_undone() {
     let earlier = CompletedStages { trained: earlier.trained.clone(), ..read };
 
     let compute = block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let session = Checkpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32);
+    let session = TrainingCheckpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32);
     let mut resumed = block_on(InteractiveRun::new(session.expect("fits"), Some(earlier))).expect("reads");
     advance(&mut run, 2);
     advance(&mut resumed, 2);

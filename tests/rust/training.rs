@@ -3,7 +3,7 @@
 use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crossdub::crossbar::hoyer::tile_densities;
 use crossdub::crossbar::tiling::TileShape;
-use crossdub::data::{Split, synthetic};
+use crossdub::data::{TrainTest, synthetic};
 use crossdub::device::Compute;
 use crossdub::error::ErrorKind;
 use crossdub::train::trainer::Trainer;
@@ -24,7 +24,7 @@ pub fn small_spec() -> TrainConfig {
 }
 
 /// Little data: 24 steps of 16 an epoch.
-pub fn small_data() -> Split {
+pub fn small_data() -> TrainTest {
     synthetic::generate(5, 384, 200)
 }
 

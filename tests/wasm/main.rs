@@ -5,7 +5,7 @@
 use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
 use crossdub::data::synthetic;
 use crossdub::device::Compute;
-use crossdub::train::checkpoint::Checkpoint;
+use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::self_test;
 use crossdub::train::trainer::Trainer;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -50,7 +50,7 @@ async fn steps_train_and_a_checkpoint_goes_on() {
     assert_eq!(evaluation.images, 16);
 
     let bytes = session.checkpoint().await.expect("writes");
-    let checkpoint = Checkpoint::read(&bytes).expect("reads");
+    let checkpoint = TrainingCheckpoint::read(&bytes).expect("reads");
     let mut resumed = checkpoint.resume(data, compute().await, MEMORY).expect("fits");
     let (expected, got) =
         (session.step().await.expect("trains").loss, resumed.step().await.expect("trains").loss);

@@ -23,12 +23,12 @@ pub struct NamedTensor {
 
 /// A checkpoint: tensors in natural order of their names (`features.3` before `features.11`).
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Weights {
+pub struct Checkpoint {
     /// The tensors.
     pub tensors: Vec<NamedTensor>,
 }
 
-impl Weights {
+impl Checkpoint {
     /// The tensors, put in natural order.
     pub fn new(mut tensors: Vec<NamedTensor>) -> Self {
         // Names such as `a.1` and `a.01` are equal but for their text.
@@ -133,7 +133,7 @@ fn plain_names(mut tensors: Vec<NamedTensor>) -> Vec<NamedTensor> {
 }
 
 /// A text of an untrusted file, or about one, fit for an error line: short, without control characters.
-fn brief(text: impl std::fmt::Display) -> String {
+fn sanitize(text: impl std::fmt::Display) -> String {
     let text = text.to_string();
     let mut brief: String = text.chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if brief.len() < text.len() {
@@ -182,7 +182,7 @@ mod tests {
             shape: shape.to_vec(),
             data: vec![0.5; shape.iter().product()],
         };
-        let weights = Weights::new(vec![
+        let weights = Checkpoint::new(vec![
             tensor("0.weight", &[8, 3, 3, 3]),
             tensor("1.weight", &[8]),
             tensor("2.weight", &[8, 1, 3, 3]),

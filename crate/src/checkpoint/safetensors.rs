@@ -7,7 +7,7 @@ use ::safetensors::Dtype;
 use ::safetensors::tensor::Metadata;
 use half::{bf16, f16};
 
-use super::{NamedTensor, Weights, brief, plain_names};
+use super::{Checkpoint, NamedTensor, plain_names, sanitize};
 use crate::error::{Error, Result};
 
 /// Some 150,000 tensors; a parsed header takes many times its bytes.
@@ -18,9 +18,9 @@ const MAX_HEADER: u64 = 16 << 20;
 /// # Errors
 /// When the bytes are no such file, are truncated, or their header contradicts itself or the file's
 /// length.
-pub fn read(bytes: &[u8]) -> Result<Weights> {
+pub fn read(bytes: &[u8]) -> Result<Checkpoint> {
     tensors(bytes)
-        .map(|tensors| Weights::new(plain_names(tensors)))
+        .map(|tensors| Checkpoint::new(plain_names(tensors)))
         .map_err(|why| Error::file("reading safetensors", "", why))
 }
 
@@ -36,7 +36,7 @@ fn tensors(bytes: &[u8]) -> std::result::Result<Vec<NamedTensor>, String> {
         .ok_or("the file is truncated in its header")?;
     // Not `SafeTensors::deserialize`: its check of the file's length can wrap around.
     let header: Metadata =
-        serde_json::from_slice(header).map_err(|why| format!("its header is damaged: {}", brief(why)))?;
+        serde_json::from_slice(header).map_err(|why| format!("its header is damaged: {}", sanitize(why)))?;
     if header.data_len() != data.len() {
         return Err(format!(
             "the file is truncated or damaged: its tensors take {} bytes, {} are there",
@@ -48,7 +48,7 @@ fn tensors(bytes: &[u8]) -> std::result::Result<Vec<NamedTensor>, String> {
     for (name, info) in header.tensors() {
         let raw = data
             .get(info.data_offsets.0..info.data_offsets.1)
-            .ok_or_else(|| format!("its tensor {} reaches beyond the file", brief(&name)))?;
+            .ok_or_else(|| format!("its tensor {} reaches beyond the file", sanitize(&name)))?;
         if let Some(data) = decode(raw, info.dtype) {
             tensors.push(NamedTensor { name, shape: info.shape.clone(), data });
         }
@@ -77,15 +77,15 @@ fn words<const N: usize>(raw: &[u8], from: impl Fn([u8; N]) -> f32) -> Vec<f32> 
 ///
 /// # Errors
 /// When two tensors share a name, or a shape does not fit its data.
-pub fn write(weights: &Weights) -> Result<Vec<u8>> {
-    write_with(weights, &BTreeMap::new())
+pub fn write(weights: &Checkpoint) -> Result<Vec<u8>> {
+    write_with_metadata(weights, &BTreeMap::new())
 }
 
 /// The same with notes in the header's `__metadata__`, where `format: pt` is always said.
 ///
 /// # Errors
 /// As [`write`].
-pub fn write_with(weights: &Weights, notes: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+pub fn write_with_metadata(weights: &Checkpoint, notes: &BTreeMap<String, String>) -> Result<Vec<u8>> {
     let failed = |why: String| Error::file("writing safetensors", "", why);
     let mut notes = notes.clone();
     notes.entry("format".into()).or_insert_with(|| "pt".into());
@@ -94,11 +94,11 @@ pub fn write_with(weights: &Weights, notes: &BTreeMap<String, String>) -> Result
     let mut end = 0;
     for tensor in &weights.tensors {
         if !names.insert(&tensor.name) {
-            return Err(failed(format!("two tensors are named {}", brief(&tensor.name))));
+            return Err(failed(format!("two tensors are named {}", sanitize(&tensor.name))));
         }
         let count = tensor.shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
         if count != Some(tensor.data.len()) {
-            return Err(failed(format!("the shape of {} does not fit it", brief(&tensor.name))));
+            return Err(failed(format!("the shape of {} does not fit it", sanitize(&tensor.name))));
         }
         let start = end;
         end += 4 * tensor.data.len();
@@ -123,13 +123,13 @@ pub fn write_with(weights: &Weights, notes: &BTreeMap<String, String>) -> Result
     Ok(bytes)
 }
 
-/// The notes in a file's header, as [`write_with`] put them.
+/// The notes in a file's header, as [`write_with_metadata`] put them.
 ///
 /// # Errors
 /// When the header is damaged.
-pub fn notes(bytes: &[u8]) -> Result<BTreeMap<String, String>> {
+pub fn metadata(bytes: &[u8]) -> Result<BTreeMap<String, String>> {
     let (_, header) = ::safetensors::SafeTensors::read_metadata(bytes)
-        .map_err(|why| Error::file("reading safetensors", "", brief(why)))?;
+        .map_err(|why| Error::file("reading safetensors", "", sanitize(why)))?;
     Ok(header.metadata().iter().flatten().map(|(key, note)| (key.clone(), note.clone())).collect())
 }
 
@@ -143,15 +143,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let weights = Weights::new(vec![
+        let weights = Checkpoint::new(vec![
             tensor("features.11.weight", &[1, 2, 1, 1], &[0.5, -0.0]),
             tensor("features.3.weight \"ü\"", &[], &[f32::MIN_POSITIVE]),
             tensor("none", &[0, 3], &[]),
         ]);
         let notes = BTreeMap::from([("seed".into(), "1".into()), ("a".into(), "b".into())]);
-        let bytes = write_with(&weights, &notes).expect("writable");
+        let bytes = write_with_metadata(&weights, &notes).expect("writable");
         assert_eq!(read(&bytes), Ok(weights.clone()));
-        assert_eq!(write_with(&weights, &notes), Ok(bytes.clone()));
+        assert_eq!(write_with_metadata(&weights, &notes), Ok(bytes.clone()));
         // The format's own library agrees.
         let theirs = ::safetensors::SafeTensors::deserialize(&bytes).expect("readable");
         let view = theirs.tensor("features.11.weight").expect("there");
@@ -162,10 +162,10 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_not_written() {
         let twice = vec![tensor("a", &[1], &[1.0]), tensor("a", &[1], &[2.0])];
-        assert!(write(&Weights::new(twice)).is_err());
-        assert!(write(&Weights::new(vec![tensor("a", &[2], &[1.0])])).is_err());
-        assert!(write(&Weights::new(vec![tensor("a", &[usize::MAX, 2], &[1.0])])).is_err());
-        assert!(write(&Weights::new(vec![tensor("__metadata__", &[1], &[1.0])])).is_err());
+        assert!(write(&Checkpoint::new(twice)).is_err());
+        assert!(write(&Checkpoint::new(vec![tensor("a", &[2], &[1.0])])).is_err());
+        assert!(write(&Checkpoint::new(vec![tensor("a", &[usize::MAX, 2], &[1.0])])).is_err());
+        assert!(write(&Checkpoint::new(vec![tensor("__metadata__", &[1], &[1.0])])).is_err());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Slice, Tensor, TensorData};
 
-use crate::data::batch::Drawing;
-use crate::data::loader::Source;
+use crate::data::batch::BatchConfig;
+use crate::data::loader::DataLoader;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::network::spec::CHANNELS;
@@ -56,7 +56,7 @@ impl Inputs {
     pub async fn gather(
         network: &Network,
         plan: &Plan,
-        source: &mut Source,
+        source: &mut DataLoader,
         asked: Gathering,
         compute: &Compute,
     ) -> Result<Self> {
@@ -82,7 +82,7 @@ impl Inputs {
             });
         };
         let side = plan.side();
-        let drawing = Drawing { seed: 0, batch: BATCH.min(images), augment: false };
+        let drawing = BatchConfig { seed: 0, batch: BATCH.min(images), augment: false };
         for step in 0..images.div_ceil(drawing.batch) {
             let batch = source.training_batch(drawing, 0, step as u64)?;
             if batch.labels.is_empty() {

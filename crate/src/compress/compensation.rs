@@ -9,7 +9,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::checkpoint::{NamedTensor, Weights};
+use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::compress::calibration::{Inputs, LayerInputs};
 use crate::device::Compute;
 use crate::error::{Error, Result};
@@ -28,11 +28,11 @@ const ENOUGH: f32 = 1e-7;
 /// # Errors
 /// When the inputs are another network's, or the device fails.
 pub async fn compensate(
-    dense: &Weights,
-    mut pruned: Weights,
+    dense: &Checkpoint,
+    mut pruned: Checkpoint,
     inputs: &Inputs,
     compute: &Compute,
-) -> Result<Weights> {
+) -> Result<Checkpoint> {
     for tensor in pruned.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
         let (Some(before), Some(inputs)) = (dense.get(&tensor.name), inputs.get(&tensor.name)) else {
             let why = "its inputs are not known";
@@ -124,7 +124,7 @@ mod tests {
         };
         let weights = |data: &[f32]| {
             let tensor = NamedTensor { name: "w".to_owned(), shape: vec![3, 2, 1, 1], data: data.to_vec() };
-            Weights::new(vec![tensor])
+            Checkpoint::new(vec![tensor])
         };
         // The second output lost nothing, the third everything.
         let dense = weights(&[1.0, 2.0, 3.0, -1.0, 1.0, 1.0]);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::adc::AdcModel;
 use crate::adc::converter::{AdcParams, Converter, MAX_BITS, ModelSource};
 use crate::adc::models::lossless::{bits_for, signed_bits_for};
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::compress::calibration::{Gathering, Inputs};
 use crate::compress::compensation::compensate;
 use crate::config::{HardwareConfig, Subtraction};
@@ -134,11 +134,11 @@ impl PruneSpec {
     /// is not known that is needed.
     pub async fn prune(
         &self,
-        dense: &Weights,
+        dense: &Checkpoint,
         hardware: &HardwareConfig,
         known: Known<'_>,
         compute: Option<&Compute>,
-    ) -> Result<(Weights, PruneStats)> {
+    ) -> Result<(Checkpoint, PruneStats)> {
         let mut layers = dense.matrices(false)?;
         let outcome = self.apply(&mut layers, hardware, known)?;
         let pruned = dense.clone().with_layers(layers);

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::natural_order;
 use crate::config::SCHEMA_VERSION;
 use crate::crossbar::quantile::quantile;
-use crate::data::loader::Labelled;
+use crate::data::loader::LabeledDataset;
 use crate::device::Compute;
 use crate::error::{Error, Result};
+use crate::metrics::correct_predictions;
 use crate::network::{Network, Plan};
-use crate::train::evaluate::{check_classes, correct_predictions, images_at_once, read, to_tensor};
+use crate::train::evaluate::{check_classes, images_at_once, read, to_tensor};
 
 /// A floor is a difference of percentages; what stands on it may differ from it in the last bits.
 const ROUNDING: f64 = 1e-9;
@@ -122,7 +123,7 @@ pub struct Sensitivity {
 pub async fn sensitivity(
     network: &Network,
     plan: &Plan,
-    (data, range): (&dyn Labelled, Range<usize>),
+    (data, range): (&dyn LabeledDataset, Range<usize>),
     spec: &SensitivitySpec,
     compute: &Compute,
     progress: &mut dyn FnMut(u64, u64),
@@ -242,7 +243,7 @@ impl ModuleMapper for Cut {
 struct Walk<'a> {
     network: Network,
     layers: Vec<Layer>,
-    data: &'a dyn Labelled,
+    data: &'a dyn LabeledDataset,
     range: Range<usize>,
     compute: &'a Compute,
 }

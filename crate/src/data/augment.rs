@@ -2,7 +2,8 @@
 
 use rand::Rng;
 
-use super::{IMAGE, PIXELS, SIDE, below};
+use super::{IMAGE, PIXELS, SIDE};
+use crate::rng::uniform_below;
 
 /// Zeros around an image before a crop of its old size is taken.
 const PAD: usize = 4;
@@ -43,8 +44,8 @@ impl Augmentation {
     /// Draws one.
     pub fn draw(random: &mut impl Rng) -> Self {
         let places = 2 * PAD as u32 + 1;
-        let (dx, dy) = (below(random, places) as usize, below(random, places) as usize);
-        Self { dx, dy, flip: below(random, 2) == 1 }
+        let (dx, dy) = (uniform_below(random, places) as usize, uniform_below(random, places) as usize);
+        Self { dx, dy, flip: uniform_below(random, 2) == 1 }
     }
 
     /// Pads an image with zeros, crops and flips it.

@@ -6,8 +6,9 @@
 use std::ops::Range;
 
 use super::augment::{Augmentation, standardize};
-use super::{Dataset, IMAGE, below, stream};
+use super::{Dataset, IMAGE};
 use crate::parallel;
+use crate::rng::{rng_for, uniform_below};
 
 /// The purposes of the random streams.
 const SHUFFLE: u64 = u64::from_le_bytes(*b"shuffle\0");
@@ -24,7 +25,7 @@ pub struct Batch {
 
 /// What decides a training batch, beside its epoch and step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drawing {
+pub struct BatchConfig {
     /// Seed of order and augmentation.
     pub seed: u64,
     /// Images a batch.
@@ -35,19 +36,19 @@ pub struct Drawing {
 
 /// The order of the training images in one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub struct EpochOrder {
     seed: u64,
     epoch: u64,
     indices: Vec<u32>,
 }
 
-impl Order {
+impl EpochOrder {
     /// Shuffles `len` images.
     pub fn new(len: usize, seed: u64, epoch: u64) -> Self {
-        let mut random = stream(seed, SHUFFLE, epoch, 0);
+        let mut random = rng_for(seed, SHUFFLE, epoch, 0);
         let mut indices: Vec<u32> = (0..len as u32).collect();
         for last in (1..len).rev() {
-            indices.swap(last, below(&mut random, last as u32 + 1) as usize);
+            indices.swap(last, uniform_below(&mut random, last as u32 + 1) as usize);
         }
         Self { seed, epoch, indices }
     }
@@ -71,7 +72,7 @@ pub fn steps_per_epoch(images: usize, batch: usize) -> usize {
 /// Fills `images` with step `step`'s standardized pixels `[batch, 3, 32, 32]`, and `labels`.
 pub fn training_batch(
     data: &Dataset,
-    order: &Order,
+    order: &EpochOrder,
     step: usize,
     batch: usize,
     augment: bool,
@@ -84,7 +85,7 @@ pub fn training_batch(
         let image = data.image(order.indices[place] as usize);
         let mut out = vec![0.0; IMAGE];
         if augment {
-            let mut random = stream(order.seed, AUGMENT, order.epoch, place as u64);
+            let mut random = rng_for(order.seed, AUGMENT, order.epoch, place as u64);
             let mut moved = [0; IMAGE];
             Augmentation::draw(&mut random).apply(image, &mut moved);
             standardize(&moved, &mut out);
@@ -117,13 +118,13 @@ mod tests {
 
     #[test]
     fn an_epoch_takes_every_image_once_in_an_order_of_its_own() {
-        let first = Order::new(1000, 3, 0);
+        let first = EpochOrder::new(1000, 3, 0);
         let mut sorted = first.indices.clone();
         sorted.sort_unstable();
         assert!(sorted.into_iter().eq(0..1000));
-        assert_eq!(first, Order::new(1000, 3, 0));
-        assert_ne!(first.indices, Order::new(1000, 3, 1).indices);
-        assert_ne!(first.indices, Order::new(1000, 4, 0).indices);
+        assert_eq!(first, EpochOrder::new(1000, 3, 0));
+        assert_ne!(first.indices, EpochOrder::new(1000, 3, 1).indices);
+        assert_ne!(first.indices, EpochOrder::new(1000, 4, 0).indices);
     }
 
     #[test]
@@ -131,14 +132,14 @@ mod tests {
         assert_eq!([steps_per_epoch(100, 32), steps_per_epoch(96, 32), steps_per_epoch(5, 32)], [3, 3, 1]);
         let data = synthetic::generate(0, 5, 1).train;
         let (mut images, mut labels) = (Vec::new(), Vec::new());
-        training_batch(&data, &Order::new(5, 0, 0), 0, 32, true, &mut images, &mut labels);
+        training_batch(&data, &EpochOrder::new(5, 0, 0), 0, 32, true, &mut images, &mut labels);
         assert_eq!((images.len(), labels.len()), (5 * IMAGE, 5));
     }
 
     #[test]
     fn a_batch_depends_on_its_place_alone() {
         let data = synthetic::generate(0, 64, 1).train;
-        let order = Order::new(64, 7, 2);
+        let order = EpochOrder::new(64, 7, 2);
         let batch = |step, augment| {
             let (mut images, mut labels) = (vec![1.0; 3], vec![9]);
             training_batch(&data, &order, step, 16, augment, &mut images, &mut labels);

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use super::{Dataset, IMAGE, Split};
+use super::{Dataset, IMAGE, TrainTest};
 use crate::error::{Error, Result};
 
 /// Names of the classes, by label.
@@ -74,7 +74,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Dataset> {
 ///
 /// # Errors
 /// When a file is damaged, unknown, there twice, or missing.
-pub fn from_files(files: &[(String, Vec<u8>)], holdout: usize) -> Result<Split> {
+pub fn from_files(files: &[(String, Vec<u8>)], holdout: usize) -> Result<TrainTest> {
     let mut unpacked = Vec::new();
     for (name, bytes) in files.iter().filter(|(name, _)| is_archive(name)) {
         unpacked.extend(read_archive(name, bytes.as_slice())?);
@@ -103,12 +103,12 @@ pub fn from_files(files: &[(String, Vec<u8>)], holdout: usize) -> Result<Split> 
             return Err(Error::field("holdout", holdout, why));
         }
         let test = train.split_off(holdout);
-        return Ok(Split { train, test });
+        return Ok(TrainTest { train, test });
     }
     let (name, bytes) = test.ok_or_else(|| {
         fail("test_batch.bin", "it is missing; a holdout of training images can take its place")
     })?;
-    Ok(Split { train, test: parse(name, bytes)? })
+    Ok(TrainTest { train, test: parse(name, bytes)? })
 }
 
 fn join(files: &[(u32, &String, &Vec<u8>)]) -> Result<Dataset> {

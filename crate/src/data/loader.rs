@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::batch::{Batch, Drawing, Order, evaluation_batch, training_batch};
+use super::batch::{Batch, BatchConfig, EpochOrder, evaluation_batch, training_batch};
 #[cfg(feature = "cli")]
 use super::imagenet::ImageNet;
-use super::{Dataset, SIDE, Split};
+use super::{Dataset, SIDE, TrainTest};
 use crate::error::Result;
 
 /// Labelled images to evaluate on, in order.
-pub trait Labelled {
+pub trait LabeledDataset {
     /// Number of images.
     fn len(&self) -> usize;
 
@@ -31,7 +31,7 @@ pub trait Labelled {
     fn batches(&self, range: Range<usize>, size: usize) -> Box<dyn Iterator<Item = Result<Batch>> + '_>;
 }
 
-impl Labelled for Dataset {
+impl LabeledDataset for Dataset {
     fn len(&self) -> usize {
         Self::len(self)
     }
@@ -56,30 +56,30 @@ impl Labelled for Dataset {
 }
 
 /// Where images come from.
-pub enum Source {
+pub enum DataLoader {
     /// All of them lie in memory.
-    Memory(Split, Option<(u64, Order)>),
+    Memory(TrainTest, Option<(u64, EpochOrder)>),
     /// They are read, decoded and transformed as they are needed.
     #[cfg(feature = "cli")]
     Files(Box<ImageNet>),
 }
 
-impl From<Split> for Source {
-    fn from(split: Split) -> Self {
+impl From<TrainTest> for DataLoader {
+    fn from(split: TrainTest) -> Self {
         Self::Memory(split, None)
     }
 }
 
 #[cfg(feature = "cli")]
-impl From<ImageNet> for Source {
+impl From<ImageNet> for DataLoader {
     fn from(files: ImageNet) -> Self {
         Self::Files(Box::new(files))
     }
 }
 
-impl Source {
+impl DataLoader {
     /// The images, where all of them lie in memory.
-    pub fn memory(&self) -> Option<&Split> {
+    pub fn memory(&self) -> Option<&TrainTest> {
         match self {
             Self::Memory(split, _) => Some(split),
             #[cfg(feature = "cli")]
@@ -97,7 +97,7 @@ impl Source {
     }
 
     /// Images to evaluate on.
-    pub fn test(&self) -> &dyn Labelled {
+    pub fn test(&self) -> &dyn LabeledDataset {
         match self {
             Self::Memory(split, _) => &split.test,
             #[cfg(feature = "cli")]
@@ -110,21 +110,21 @@ impl Source {
         self.test().classes()
     }
 
-    /// The batch of a step; the same for the same drawing, epoch and step.
+    /// The batch of a step; the same for the same config, epoch and step.
     ///
     /// # Errors
     /// When too many files can't be read.
-    pub fn training_batch(&mut self, drawing: Drawing, epoch: u64, step: u64) -> Result<Batch> {
+    pub fn training_batch(&mut self, config: BatchConfig, epoch: u64, step: u64) -> Result<Batch> {
         match self {
             Self::Memory(split, order) => {
                 let train = &split.train;
-                let fits = |(of, order): &(u64, Order)| *of == epoch && order.is_of(drawing.seed);
+                let fits = |(of, order): &(u64, EpochOrder)| *of == epoch && order.is_of(config.seed);
                 let (_, order) = match order.take().filter(fits) {
                     Some(known) => order.insert(known),
-                    None => order.insert((epoch, Order::new(train.len(), drawing.seed, epoch))),
+                    None => order.insert((epoch, EpochOrder::new(train.len(), config.seed, epoch))),
                 };
                 let mut batch = Batch::default();
-                let Drawing { batch: size, augment, .. } = drawing;
+                let BatchConfig { batch: size, augment, .. } = config;
                 training_batch(
                     train,
                     order,
@@ -137,7 +137,7 @@ impl Source {
                 Ok(batch)
             }
             #[cfg(feature = "cli")]
-            Self::Files(files) => files.training_batch(drawing, epoch, step),
+            Self::Files(files) => files.training_batch(config, epoch, step),
         }
     }
 
@@ -157,7 +157,9 @@ impl Source {
                 Ok(batch)
             }
             #[cfg(feature = "cli")]
-            Self::Files(files) => files.training_batch(Drawing { seed, batch: count, augment: false }, 0, 0),
+            Self::Files(files) => {
+                files.training_batch(BatchConfig { seed, batch: count, augment: false }, 0, 0)
+            }
         }
     }
 

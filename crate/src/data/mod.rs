@@ -11,9 +11,6 @@ pub mod synthetic;
 use crate::config::{DataSource, TrainConfig};
 use crate::error::{Error, Result};
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-
 /// Pixels of one channel of an image, 32 x 32.
 pub const PIXELS: usize = 32 * 32;
 /// Values of one image: the planes red, green, blue.
@@ -62,29 +59,11 @@ impl Dataset {
 
 /// What a run trains on and what it is judged by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
+pub struct TrainTest {
     /// Images to train on.
     pub train: Dataset,
     /// Images to evaluate on, never trained on.
     pub test: Dataset,
-}
-
-/// A random stream of its own for every (seed, purpose, index, index): whoever draws from one never moves another, so that
-/// image 7 or epoch 7 is the same however many came before it. The four numbers are the key itself, because a key
-/// is a stable format while the seeding helpers of libraries change.
-pub(crate) fn stream(seed: u64, purpose: u64, first: u64, second: u64) -> ChaCha8Rng {
-    let mut key = [0_u8; 32];
-    for (bytes, number) in key.chunks_exact_mut(8).zip([seed, purpose, first, second]) {
-        bytes.copy_from_slice(&number.to_le_bytes());
-    }
-    ChaCha8Rng::from_seed(key)
-}
-
-/// A whole number under `limit`, from 32 random bits in every case: the same natively and in the browser, where `usize`
-/// is narrower. For the small limits here its bias is far below one in a million.
-pub(crate) fn below(rng: &mut impl rand::Rng, limit: u32) -> u32 {
-    let scaled = (u64::from(rng.next_u32()) * u64::from(limit)) >> 32;
-    scaled as u32
 }
 
 /// The data of a run: generated, or from the files at hand; of the training images at most
@@ -92,7 +71,7 @@ pub(crate) fn below(rng: &mut impl rand::Rng, limit: u32) -> u32 {
 ///
 /// # Errors
 /// When files are damaged or missing, or a holdout takes all images.
-pub fn open(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<Split> {
+pub fn open(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
     let mut split = whole(spec, files)?;
     if spec.limit > 0 {
         drop(split.train.split_off(split.train.len().saturating_sub(spec.limit)));
@@ -101,7 +80,7 @@ pub fn open(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<Split> {
 }
 
 /// The data of a run without its limit.
-fn whole(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<Split> {
+fn whole(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
     match spec.data {
         DataSource::ImageNet => {
             let why = "image files are read by the command line, not into memory";
@@ -121,7 +100,7 @@ fn whole(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<Split> {
             }
             let mut train = synthetic::generate(spec.seed, synthetic::TRAIN_IMAGES, 0).train;
             let test = train.split_off(spec.holdout);
-            Ok(Split { train, test })
+            Ok(TrainTest { train, test })
         }
     }
 }

@@ -12,7 +12,8 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Dataset, IMAGE, PIXELS, SIDE, Split, below, stream};
+use super::{Dataset, IMAGE, PIXELS, SIDE, TrainTest};
+use crate::rng::{rng_for, uniform_below};
 
 /// Names of the classes, by label.
 pub const CLASSES: [&str; 10] = [
@@ -56,8 +57,8 @@ const KNOTS: usize = 17;
 
 /// Draws `train` + `test` images. Image `i` of either part depends on the seed and `i` alone, and every ten
 /// consecutive images hold each class once.
-pub fn generate(seed: u64, train: usize, test: usize) -> Split {
-    Split { train: part(seed, TRAIN, train), test: part(seed, TEST, test) }
+pub fn generate(seed: u64, train: usize, test: usize) -> TrainTest {
+    TrainTest { train: part(seed, TRAIN, train), test: part(seed, TEST, test) }
 }
 
 /// Draws one part.
@@ -66,7 +67,7 @@ fn part(seed: u64, purpose: u64, count: usize) -> Dataset {
     let mut labels = Vec::with_capacity(count);
     for (index, image) in images.chunks_exact_mut(IMAGE).enumerate() {
         let label = label(seed, purpose, index);
-        draw(&mut stream(seed, purpose, index as u64, 0), label, image);
+        draw(&mut rng_for(seed, purpose, index as u64, 0), label, image);
         labels.push(label);
     }
     Dataset { classes: CLASSES.iter().map(|&name| name.to_owned()).collect(), images, labels }
@@ -74,10 +75,10 @@ fn part(seed: u64, purpose: u64, count: usize) -> Dataset {
 
 /// The label of an image: its place in a shuffle of the ten labels that its ten neighbours share.
 fn label(seed: u64, purpose: u64, index: usize) -> u8 {
-    let mut rng = stream(seed, LABELS, purpose, index as u64 / 10);
+    let mut rng = rng_for(seed, LABELS, purpose, index as u64 / 10);
     let mut labels: [u8; 10] = std::array::from_fn(|label| label as u8);
     for last in (1..10).rev() {
-        labels.swap(last, below(&mut rng, last as u32 + 1) as usize);
+        labels.swap(last, uniform_below(&mut rng, last as u32 + 1) as usize);
     }
     labels[index % 10]
 }
@@ -350,7 +351,7 @@ mod tests {
     /// Mirroring changes no label: what a texture draws, mirrored, another draw of its class would have drawn.
     #[test]
     fn textures_lean_both_ways() {
-        let draws: Vec<Texture> = (0..64).map(|at| Texture::draw(&mut stream(0, TRAIN, at, 0), 2)).collect();
+        let draws: Vec<Texture> = (0..64).map(|at| Texture::draw(&mut rng_for(0, TRAIN, at, 0), 2)).collect();
         assert!(
             draws.iter().any(|texture| texture.lean > 0.0) && draws.iter().any(|texture| texture.lean < 0.0)
         );

@@ -78,7 +78,7 @@ impl Replica {
 
     /// Its weights, under PyTorch's names.
     #[cfg(test)]
-    pub fn weights(&self, plan: &crate::network::Plan) -> crate::checkpoint::Weights {
+    pub fn weights(&self, plan: &crate::network::Plan) -> crate::checkpoint::Checkpoint {
         use crate::network::parameters::{Which, export};
         pollster::block_on(export(&self.network, plan, Which::Values)).expect("reads")
     }

@@ -98,9 +98,9 @@ pub(crate) mod tests {
     use burn::tensor::{Tensor, TensorData};
 
     use super::*;
-    use crate::checkpoint::{NamedTensor, Weights};
+    use crate::checkpoint::{Checkpoint, NamedTensor};
     use crate::config::{HardwareConfig, Trainable};
-    use crate::data::batch::Drawing;
+    use crate::data::batch::BatchConfig;
     use crate::data::synthetic;
     use crate::distributed::all_reduce::Sum;
 
@@ -143,7 +143,7 @@ pub(crate) mod tests {
         Trainer::new(spec.clone(), HardwareConfig::default(), data, compute, 1 << 32, None).expect("valid")
     }
 
-    fn weights(session: &Trainer) -> Weights {
+    fn weights(session: &Trainer) -> Checkpoint {
         pollster::block_on(session.weights()).expect("reads")
     }
 
@@ -153,7 +153,7 @@ pub(crate) mod tests {
         let (epoch, at) =
             (session.step / session.steps_per_epoch(), session.step % session.steps_per_epoch());
         let batch =
-            session.data.training_batch(Drawing { seed, batch, augment }, epoch, at).expect("a batch");
+            session.data.training_batch(BatchConfig { seed, batch, augment }, epoch, at).expect("a batch");
         let (side, random) = (session.plan.side(), session.dropout_stream());
         let pass = Pass { batch: &batch, side, trainable, precision, random };
         let replicas = &mut session.others.replicas;
@@ -166,13 +166,13 @@ pub(crate) mod tests {
     }
 
     /// Every second weight of the convolutions.
-    fn masks(of: &Weights) -> Weights {
+    fn masks(of: &Checkpoint) -> Checkpoint {
         let convolutions = of.tensors.iter().filter(|tensor| tensor.shape.len() == 4);
         let mask = |tensor: &NamedTensor| NamedTensor {
             data: (0..tensor.data.len()).map(|at| (at % 2) as f32).collect(),
             ..tensor.clone()
         };
-        Weights::new(convolutions.map(mask).collect())
+        Checkpoint::new(convolutions.map(mask).collect())
     }
 
     #[test]

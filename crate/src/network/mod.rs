@@ -19,7 +19,7 @@ use self::resnet::ResNet;
 use self::resnet_spec::ResNetPlan;
 use self::spec::VggPlan;
 use self::vgg::Vgg;
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
@@ -145,7 +145,7 @@ impl Plan {
 }
 
 /// Classes that weights tell apart: outputs of their last fully connected layer.
-pub fn classes_of(weights: &Weights) -> Option<usize> {
+pub fn classes_of(weights: &Checkpoint) -> Option<usize> {
     let is_head = |name: &str| name.starts_with("classifier.") || name.starts_with("fc.");
     let mut layers = weights.tensors.iter().filter(|t| t.shape.len() == 2 && is_head(&t.name));
     layers.next_back().map(|layer| layer.shape[0])

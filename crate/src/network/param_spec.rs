@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::checkpoint::{NamedTensor, Weights};
+use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::network::Plan;
 
 /// A parameter that has no values yet.
@@ -51,9 +51,9 @@ impl Blank {
 /// Draws a network's weights: convolutions Kaiming-normal (fan-out), biases zero, normalizations the
 /// identity; fully connected layers N(0, 0.01) in a VGG, the recipe of the reference run, and uniform
 /// by their fan-in in a ResNet, as torchvision draws them.
-pub fn initialize(plan: &Plan, seed: u64) -> Weights {
+pub fn initialize(plan: &Plan, seed: u64) -> Checkpoint {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    Weights::new(plan.blanks().into_iter().map(|blank| draw(blank, &mut random)).collect())
+    Checkpoint::new(plan.blanks().into_iter().map(|blank| draw(blank, &mut random)).collect())
 }
 
 fn draw(blank: Blank, random: &mut ChaCha8Rng) -> NamedTensor {

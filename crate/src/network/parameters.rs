@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::checkpoint::{NamedTensor, Weights};
+use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};
 use crate::network::{Network, Plan};
 
@@ -21,13 +21,13 @@ pub enum Which<'a> {
 ///
 /// # Errors
 /// When the device fails.
-pub async fn export(network: &Network, plan: &Plan, which: Which<'_>) -> Result<Weights> {
+pub async fn export(network: &Network, plan: &Plan, which: Which<'_>) -> Result<Checkpoint> {
     let mut visitor = Exporter { path: Vec::new(), plan, which, found: Vec::new() };
     // Running statistics are gathered for each thread; `valid` brings them together.
     network.valid().visit(&mut visitor);
     let (places, flat): (Vec<_>, Vec<_>) = visitor.found.into_iter().unzip();
     if flat.is_empty() {
-        return Ok(Weights::default());
+        return Ok(Checkpoint::default());
     }
     let read = Tensor::cat(flat, 0).into_data_async().await;
     let read = read.map_err(|why| Error::device("training device", format!("{why:?}")))?;
@@ -38,14 +38,14 @@ pub async fn export(network: &Network, plan: &Plan, which: Which<'_>) -> Result<
         tensors.push(to_torch(name, shape, own));
         values = rest;
     }
-    Ok(Weights::new(tensors))
+    Ok(Checkpoint::new(tensors))
 }
 
 /// Puts weights into a network of the same plan.
 ///
 /// # Errors
 /// When a parameter is missing, superfluous, of another shape or not finite.
-pub fn import(network: Network, plan: &Plan, weights: &Weights) -> Result<Network> {
+pub fn import(network: Network, plan: &Plan, weights: &Checkpoint) -> Result<Network> {
     let mut mapper = Importer { path: Vec::new(), plan, weights, taken: 0, failure: None };
     let network = network.map(&mut mapper);
     if let Some(failure) = mapper.failure {
@@ -67,7 +67,7 @@ pub fn import(network: Network, plan: &Plan, weights: &Weights) -> Result<Networ
 ///
 /// # Errors
 /// When one has another shape than its parameter.
-pub fn import_held(network: &Network, plan: &Plan, weights: &Weights) -> Result<GradientsParams> {
+pub fn import_held(network: &Network, plan: &Plan, weights: &Checkpoint) -> Result<GradientsParams> {
     let mut visitor =
         HeldImporter { path: Vec::new(), plan, weights, held: GradientsParams::new(), failure: None };
     network.visit(&mut visitor);
@@ -150,7 +150,7 @@ impl ModuleVisitor for Exporter<'_> {
 struct Importer<'a> {
     path: Vec<String>,
     plan: &'a Plan,
-    weights: &'a Weights,
+    weights: &'a Checkpoint,
     taken: usize,
     failure: Option<Error>,
 }
@@ -187,7 +187,7 @@ impl ModuleMapper for Importer<'_> {
 struct HeldImporter<'a> {
     path: Vec<String>,
     plan: &'a Plan,
-    weights: &'a Weights,
+    weights: &'a Checkpoint,
     held: GradientsParams,
     failure: Option<Error>,
 }

@@ -5,13 +5,13 @@ use super::layer::Layer;
 
 /// The values of a network on their way, by place (see [`Layer`]).
 #[derive(Debug)]
-pub struct Trail<T> {
+pub struct Activations<T> {
     places: Vec<Option<T>>,
     /// The last layer that wants each place.
     last: Vec<usize>,
 }
 
-impl<T> Trail<T> {
+impl<T> Activations<T> {
     /// Starts with the images.
     pub fn new<'a>(layers: impl ExactSizeIterator<Item = &'a Layer>, images: T) -> Self {
         let mut last: Vec<usize> = (0..=layers.len()).collect();
@@ -25,7 +25,7 @@ impl<T> Trail<T> {
     ///
     /// # Panics
     /// When the layers before it have not been gone through in order.
-    pub fn wanted(&self, layer: &Layer) -> (&T, Option<&T>) {
+    pub fn inputs_of(&self, layer: &Layer) -> (&T, Option<&T>) {
         let of = |place: usize| self.places[place].as_ref().expect("kept for its last layer");
         (of(layer.input), layer.add.map(of))
     }
@@ -42,7 +42,7 @@ impl<T> Trail<T> {
     }
 
     /// What the last layer gave.
-    pub fn into_last(mut self) -> Option<T> {
+    pub fn into_output(mut self) -> Option<T> {
         self.places.pop().flatten()
     }
 }

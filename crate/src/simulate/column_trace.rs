@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::simulator::{Mapped, Simulator};
+use super::simulator::{CrossbarLayer, Simulator};
 use crate::config::Subtraction;
 use crate::error::{Error, Result};
 
@@ -31,7 +31,7 @@ pub struct Conversion {
 
 /// One column of one tile under one window of one image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ColumnExample {
+pub struct ColumnTrace {
     /// The weight's name.
     pub layer: String,
     /// The tile, in tile order.
@@ -65,12 +65,12 @@ impl Simulator {
     ///
     /// # Errors
     /// When one of these is beyond what there is; its name says which.
-    pub fn column_example(
+    pub fn trace_column(
         &self,
         (layer, tile, column): (usize, usize, usize),
         image: (&[f32], usize),
         position: usize,
-    ) -> Result<ColumnExample> {
+    ) -> Result<ColumnTrace> {
         let layers = self.layers.iter().enumerate();
         let mut layers = layers.filter_map(|(at, p)| Some((at, &p.layer, p.mapped.as_ref()?)));
         let (at, own, mapped) = layers.nth(layer).ok_or_else(|| beyond("layer", layer))?;
@@ -93,13 +93,13 @@ pub(crate) fn beyond(field: &str, value: usize) -> Error {
 }
 
 fn work_through(
-    mapped: &Mapped,
+    mapped: &CrossbarLayer,
     layer: String,
     tile: usize,
     column: usize,
     output: usize,
     applied: Vec<u16>,
-) -> ColumnExample {
+) -> ColumnTrace {
     let layout = &mapped.crossbars.layout;
     let place = layout.tiling.tile(tile);
     let weights = mapped.crossbars.weights.row(output)[place.inputs.clone()].to_vec();
@@ -109,7 +109,7 @@ fn work_through(
     let cells = (0..layout.slicing.crossbars()).map(|crossbar| {
         weights.iter().map(|&weight| layout.slicing.cell(weight, crossbar)).collect::<Vec<_>>()
     });
-    let mut example = ColumnExample {
+    let mut example = ColumnTrace {
         layer,
         tile,
         column,
@@ -131,7 +131,7 @@ fn work_through(
 }
 
 /// Every conversion of the column, in the order of rows, slices, polarities and chunks.
-fn convert(mapped: &Mapped, example: &mut ColumnExample) {
+fn convert(mapped: &CrossbarLayer, example: &mut ColumnTrace) {
     let layout = &mapped.crossbars.layout;
     let polarities = layout.slicing.polarities();
     let start = example.inputs.0;

@@ -4,7 +4,7 @@
 //! vanishes in the weights: `w' = w * g`, `b' = (b - mean) * g + beta`, `g = gamma / sqrt(variance + 1e-5)`.
 //! Zero weights stay zero.
 
-use crate::checkpoint::{NamedTensor, Weights};
+use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
@@ -12,14 +12,14 @@ use crate::matrix::Matrix;
 const EPSILON: f64 = 1e-5;
 
 /// A checkpoint of which every parameter must be used.
-pub struct Checkpoint<'a> {
-    weights: &'a Weights,
+pub struct ParameterReader<'a> {
+    weights: &'a Checkpoint,
     taken: Vec<String>,
 }
 
-impl<'a> Checkpoint<'a> {
+impl<'a> ParameterReader<'a> {
     /// Reads from these weights.
-    pub fn new(weights: &'a Weights) -> Self {
+    pub fn new(weights: &'a Checkpoint) -> Self {
         Self { weights, taken: Vec::new() }
     }
 

@@ -9,7 +9,7 @@
 //! With enough bits `y` is the integer product `sum w * u`, exactly: `lossless` and `lossless-sliced` prove
 //! it. With fewer, what saturates and what accuracy it costs is counted.
 
-pub mod activation;
+pub mod activation_quantizer;
 pub mod activations;
 pub mod bit_serial;
 pub mod column_trace;

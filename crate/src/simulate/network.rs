@@ -1,12 +1,12 @@
 //! The network that is simulated: layers of plain numbers, batch normalizations folded in. Biases
 //! are added digitally.
 
-use super::fold_batch_norm::Checkpoint;
+use super::fold_batch_norm::ParameterReader;
 use super::im2col::Window;
 use super::layer::Layer;
 use super::pool::Pool;
 use super::residual;
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::network::Plan;
 use crate::network::spec::VggPlan;
@@ -15,8 +15,8 @@ use crate::network::spec::VggPlan;
 ///
 /// # Errors
 /// When a parameter is missing, superfluous, of another shape or not finite.
-pub fn layers(plan: &Plan, weights: &Weights, linear: bool) -> Result<Vec<Layer>> {
-    let mut source = Checkpoint::new(weights);
+pub fn layers(plan: &Plan, weights: &Checkpoint, linear: bool) -> Result<Vec<Layer>> {
+    let mut source = ParameterReader::new(weights);
     let layers = match plan {
         Plan::Vgg(plan) => vgg(plan, &mut source, linear)?,
         Plan::ResNet(plan) => residual::layers(plan, &mut source, linear)?,
@@ -25,7 +25,7 @@ pub fn layers(plan: &Plan, weights: &Weights, linear: bool) -> Result<Vec<Layer>
     Ok(layers)
 }
 
-fn vgg(plan: &VggPlan, source: &mut Checkpoint<'_>, linear: bool) -> Result<Vec<Layer>> {
+fn vgg(plan: &VggPlan, source: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
     let mut layers: Vec<Layer> = Vec::new();
     for stage in &plan.stages {
         let shape = [stage.outputs, stage.inputs, 3, 3];
@@ -119,7 +119,7 @@ mod tests {
         let refuse = |change: &dyn Fn(&mut Vec<NamedTensor>)| {
             let mut tensors = whole.tensors.clone();
             change(&mut tensors);
-            let refused = layers(&plan(false), &Weights::new(tensors), false);
+            let refused = layers(&plan(false), &Checkpoint::new(tensors), false);
             refused.err().map(|why| why.to_string()).unwrap_or_default()
         };
         assert!(refuse(&|t| drop(t.remove(0))).contains("classifier.0.bias is missing"));

@@ -21,8 +21,8 @@ use super::bit_serial::{Output, without_shifts};
 use super::crossbars::{Crossbars, Layout};
 use super::options::SimulationConfig;
 use crate::config::Subtraction;
-use crate::data::stream;
 use crate::parallel;
+use crate::rng::rng_for;
 
 /// The purposes of the random streams.
 const CELLS: u64 = u64::from_le_bytes(*b"cells\0\0\0");
@@ -30,16 +30,16 @@ const READING: u64 = u64::from_le_bytes(*b"reading\0");
 
 /// A layer's cells as they came out of programming.
 #[derive(Debug, Clone)]
-pub struct Programmed {
+pub struct ProgrammedCells {
     /// `[output][crossbar][input]` conductances, in units of one level.
     cells: Vec<f32>,
 }
 
-impl Programmed {
+impl ProgrammedCells {
     /// Programs the cells of layer `layer`, the same for the same seed.
     pub fn new(crossbars: &Crossbars, spec: &SimulationConfig, layer: usize) -> Self {
         let columns = parallel::map(crossbars.weights.rows, |output| {
-            let mut random = stream(spec.noise_seed, CELLS, layer as u64, output as u64);
+            let mut random = rng_for(spec.noise_seed, CELLS, layer as u64, output as u64);
             let weights = crossbars.weights.row(output);
             let slicing = crossbars.layout.slicing;
             let cell = |crossbar, random: &mut ChaCha8Rng| -> Vec<f32> {
@@ -75,7 +75,7 @@ fn program(level: u32, top: u32, spec: &SimulationConfig, random: &mut ChaCha8Rn
 
 /// The sums that a layer's converters span, by slice; none where a step is one unit.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Spans {
+pub enum AdcRanges {
     /// A step is one unit.
     Granular,
     /// The largest sum of a group's rows.
@@ -86,24 +86,24 @@ pub enum Spans {
 
 /// One reading of a layer: its cells, its converters, its random numbers.
 #[derive(Debug, Clone, Copy)]
-pub struct Reading<'a> {
+pub struct NonIdealLayer<'a> {
     /// The crossbars, for their layout and resolutions.
     pub crossbars: &'a Crossbars,
     /// Their cells.
-    pub programmed: &'a Programmed,
+    pub programmed: &'a ProgrammedCells,
     /// What the converters' codes span.
-    pub spans: &'a Spans,
+    pub adc_ranges: &'a AdcRanges,
     /// The options.
     pub spec: &'a SimulationConfig,
     /// Which image and which layer this is, for the random numbers.
     pub place: (u64, u64),
 }
 
-impl Reading<'_> {
+impl NonIdealLayer<'_> {
     /// Runs all windows of an input through the layer, as [`super::bit_serial::simulate`] does.
     pub fn simulate(self, patches: &[u16], zero: u16) -> Output {
         let (layout, weights) = (&self.crossbars.layout, &self.crossbars.weights);
-        let chunks = Chunks::of(layout, patches, weights.cols);
+        let chunks = Chunks::new(layout, patches, weights.cols);
         let mut saturated = vec![0; layout.tiling.len()];
         let sums = parallel::vectorized(
             #[inline(always)]
@@ -112,7 +112,7 @@ impl Reading<'_> {
                 for output in 0..weights.rows {
                     let (image, layer) = self.place;
                     let mut random =
-                        stream(self.spec.noise_seed, READING, image, (layer << 32) | output as u64);
+                        rng_for(self.spec.noise_seed, READING, image, (layer << 32) | output as u64);
                     for window in 0..chunks.windows {
                         let sum = self.output(output, window, &chunks, &mut random, &mut saturated);
                         sums.push(sum.round() as i64 as u64);
@@ -189,13 +189,13 @@ impl Reading<'_> {
 
     /// The largest sum that the codes reach, or none.
     fn span(self, slice: usize, rows: usize) -> Option<f64> {
-        match self.spans {
-            Spans::Granular => None,
-            Spans::Max => {
+        match self.adc_ranges {
+            AdcRanges::Granular => None,
+            AdcRanges::Max => {
                 let top_input = (1_u64 << self.crossbars.layout.dac_bits) - 1;
                 Some(rows as f64 * top_input as f64 * f64::from(self.crossbars.layout.top_level()))
             }
-            Spans::Calibrated(spans) => spans.get(slice).copied(),
+            AdcRanges::Calibrated(adc_ranges) => adc_ranges.get(slice).copied(),
         }
     }
 }
@@ -222,7 +222,7 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn of(layout: &Layout, patches: &[u16], inputs: usize) -> Self {
+    fn new(layout: &Layout, patches: &[u16], inputs: usize) -> Self {
         let mask = ((1_u32 << layout.dac_bits) - 1) as u16;
         let chunk = |at: usize| patches.iter().map(move |u| f32::from((u >> (at * layout.dac_bits)) & mask));
         let values = (0..layout.chunks()).flat_map(chunk).collect();
@@ -261,16 +261,21 @@ impl Converter {
 }
 
 /// A percentile of the ideal column sums of each slice, over the windows of calibration images.
-pub fn calibrated_spans(crossbars: &Crossbars, patches: &[u16], percentile: f64) -> Vec<f64> {
+pub fn calibrate_adc_ranges(crossbars: &Crossbars, patches: &[u16], percentile: f64) -> Vec<f64> {
     let layout = &crossbars.layout;
-    let chunks = Chunks::of(layout, patches, crossbars.weights.cols);
-    let ideal = Programmed::new(crossbars, &SimulationConfig::default(), 0);
+    let chunks = Chunks::new(layout, patches, crossbars.weights.cols);
+    let ideal = ProgrammedCells::new(crossbars, &SimulationConfig::default(), 0);
     let spec = SimulationConfig::default();
-    let reading =
-        Reading { crossbars, programmed: &ideal, spans: &Spans::Granular, spec: &spec, place: (0, 0) };
+    let reading = NonIdealLayer {
+        crossbars,
+        programmed: &ideal,
+        adc_ranges: &AdcRanges::Granular,
+        spec: &spec,
+        place: (0, 0),
+    };
     let polarities = layout.slicing.polarities();
     parallel::map(layout.slicing.slices(), |slice| {
-        let mut random = stream(0, READING, 0, 0);
+        let mut random = rng_for(0, READING, 0, 0);
         let mut sums = Vec::new();
         for (output, rows) in
             (0..crossbars.weights.rows).flat_map(|o| layout.groups.iter().map(move |g| (o, g)))

@@ -92,23 +92,23 @@ pub struct SimulationReport {
 }
 
 impl SimulationReport {
-    /// From what the layers did; `right` images of the simulated and the quantized network.
+    /// From what the layers did; `correct` counts correctly classified images of the simulated and the quantized network.
     pub fn new(
         images: usize,
-        (right, quantized_right): (usize, usize),
+        (correct, quantized_correct): (usize, usize),
         layers: Vec<LayerReport>,
         hardware: &HardwareConfig,
         simulation: &SimulationConfig,
     ) -> Self {
-        let share = |right: usize| (images > 0).then(|| 100.0 * right as f64 / images as f64);
+        let share = |correct: usize| (images > 0).then(|| 100.0 * correct as f64 / images as f64);
         let total = |count: fn(&LayerReport) -> u64| layers.iter().map(count).sum();
         let mismatched_outputs = total(|layer| layer.mismatched_outputs);
         Self {
             schema_version: SCHEMA_VERSION,
             images,
-            accuracy: share(right),
+            accuracy: share(correct),
             digital_accuracy: None,
-            quantized_accuracy: share(quantized_right),
+            quantized_accuracy: share(quantized_correct),
             conversions: total(|layer| layer.conversions),
             saturated_conversions: total(|layer| layer.saturated_conversions),
             mismatched_outputs,

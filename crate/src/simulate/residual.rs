@@ -4,7 +4,7 @@
 //! Where a convolution stands on the way around, it comes last and adds what the others gave, so
 //! that layers stand in the order of their names.
 
-use super::fold_batch_norm::Checkpoint;
+use super::fold_batch_norm::ParameterReader;
 use super::im2col::Window;
 use super::layer::Layer;
 use super::pool::Pool;
@@ -16,7 +16,7 @@ use crate::network::resnet_spec::{BlockPlan, ConvPlan, ResNetPlan};
 ///
 /// # Errors
 /// When a parameter is missing, of another shape or not finite.
-pub fn layers(plan: &ResNetPlan, source: &mut Checkpoint<'_>, linear: bool) -> Result<Vec<Layer>> {
+pub fn layers(plan: &ResNetPlan, source: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
     let mut stem = convolution(&plan.stem, ("conv1", "bn1"), source)?;
     stem.pools.push(Pool::STEM);
     let mut layers = vec![stem];
@@ -45,7 +45,7 @@ pub fn layers(plan: &ResNetPlan, source: &mut Checkpoint<'_>, linear: bool) -> R
 fn add_block(
     plan: &BlockPlan,
     name: &str,
-    source: &mut Checkpoint<'_>,
+    source: &mut ParameterReader<'_>,
     layers: &mut Vec<Layer>,
 ) -> Result<()> {
     let entry = layers.len();
@@ -69,7 +69,11 @@ fn add_block(
 }
 
 /// A convolution with its normalization and a ReLU, on the images.
-fn convolution(plan: &ConvPlan, (conv, norm): (&str, &str), source: &mut Checkpoint<'_>) -> Result<Layer> {
+fn convolution(
+    plan: &ConvPlan,
+    (conv, norm): (&str, &str),
+    source: &mut ParameterReader<'_>,
+) -> Result<Layer> {
     let &ConvPlan { inputs, outputs, kernel, stride, before, .. } = plan;
     let (mut matrix, mut bias) = source.layer(conv, &[outputs, inputs, kernel, kernel], false)?;
     source.fold(norm, &mut matrix, &mut bias)?;

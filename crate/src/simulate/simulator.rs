@@ -1,24 +1,24 @@
 //! The simulation of a whole network, a few images at a time: prepare once, then simulate ranges of
 //! images and read the report between them.
 
-use super::activation::Activation;
-use super::activations::Trail;
+use super::activation_quantizer::ActivationQuantizer;
+use super::activations::Activations;
 use super::bit_serial::{self, Output};
 use super::crossbars::Crossbars;
 use super::layer::Layer;
 use super::network::layers;
-use super::non_idealities::{Programmed, Reading, Spans, calibrated_spans};
+use super::non_idealities::{AdcRanges, NonIdealLayer, ProgrammedCells, calibrate_adc_ranges};
 use super::options::{AdcRange, SimulationConfig};
 use super::reference;
 use super::report::{LayerReport, SimulationReport};
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::config::HardwareConfig;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
+use crate::metrics::correct_predictions;
 use crate::network::Plan;
 use crate::network::spec::CHANNELS;
 use crate::parallel;
-use crate::train::evaluate::correct_predictions;
 
 /// Images whose sums choose the span of a calibrated converter; a few give millions of sums.
 const SPAN_IMAGES: usize = 2;
@@ -26,30 +26,30 @@ const SPAN_IMAGES: usize = 2;
 /// A network on simulated crossbars.
 #[derive(Debug, Clone)]
 pub struct Simulator {
-    pub(super) layers: Vec<Prepared>,
+    pub(super) layers: Vec<LayerState>,
     /// Values of an image.
     image: usize,
     hardware: HardwareConfig,
     spec: SimulationConfig,
     images: usize,
-    right: usize,
-    quantized_right: usize,
+    correct: usize,
+    quantized_correct: usize,
 }
 
 /// A layer, ready to be simulated.
 #[derive(Debug, Clone)]
-pub(super) struct Prepared {
+pub(super) struct LayerState {
     pub(super) layer: Layer,
     /// None where it is computed digitally.
-    pub(super) mapped: Option<Mapped>,
+    pub(super) mapped: Option<CrossbarLayer>,
 }
 
 /// A layer on crossbars, and what they did so far.
 #[derive(Debug, Clone)]
-pub(super) struct Mapped {
-    pub(super) activation: Activation,
+pub(super) struct CrossbarLayer {
+    pub(super) activation: ActivationQuantizer,
     pub(super) crossbars: Crossbars,
-    spans: Spans,
+    adc_ranges: AdcRanges,
     tally: Tally,
 }
 
@@ -97,7 +97,7 @@ impl Simulator {
     /// calibrate on or it is of another size than the network's.
     pub fn new(
         plan: &Plan,
-        weights: &Weights,
+        weights: &Checkpoint,
         hardware: &HardwareConfig,
         spec: &SimulationConfig,
         calibration: &Batch,
@@ -111,19 +111,24 @@ impl Simulator {
         let image = CHANNELS * plan.side().pow(2);
         let ranges = calibrate(&layers, &each(calibration, image)?)?;
         let prepared = layers.into_iter().zip(ranges).map(|(layer, range)| {
-            let mapped = layer.mapped.then(|| Mapped {
-                activation: Activation::of(range, hardware.input_bits),
+            let mapped = layer.mapped.then(|| CrossbarLayer {
+                activation: ActivationQuantizer::new(range, hardware.input_bits),
                 crossbars: Crossbars::new(&layer.matrix, hardware),
-                spans: if spec.adc_range == AdcRange::Max { Spans::Max } else { Spans::Granular },
+                adc_ranges: if spec.adc_range == AdcRange::Max {
+                    AdcRanges::Max
+                } else {
+                    AdcRanges::Granular
+                },
                 tally: Tally::default(),
             });
-            Prepared { layer, mapped }
+            LayerState { layer, mapped }
         });
         let (hardware, spec) = (hardware.clone(), spec.clone());
         let layers = prepared.collect();
-        let mut simulator = Self { layers, image, hardware, spec, images: 0, right: 0, quantized_right: 0 };
+        let mut simulator =
+            Self { layers, image, hardware, spec, images: 0, correct: 0, quantized_correct: 0 };
         if simulator.spec.adc_range == AdcRange::Calibrated {
-            simulator.calibrate_spans(&each(calibration, image)?);
+            simulator.calibrate_adc_ranges(&each(calibration, image)?);
         }
         Ok(simulator)
     }
@@ -131,7 +136,7 @@ impl Simulator {
     /// Forgets all images, and draws non-idealities from another seed.
     pub fn restart(&mut self, seed: u64) {
         self.spec.noise_seed = seed;
-        (self.images, self.right, self.quantized_right) = (0, 0, 0);
+        (self.images, self.correct, self.quantized_correct) = (0, 0, 0);
         for mapped in self.layers.iter_mut().filter_map(|layer| layer.mapped.as_mut()) {
             mapped.tally = Tally::default();
         }
@@ -143,33 +148,38 @@ impl Simulator {
     /// # Errors
     /// When the images are of another size than the network's.
     pub fn simulate(&mut self, images: &Batch, first: usize) -> Result<()> {
-        let mut trail = self.trail(each(images, self.image)?);
+        let mut activations = self.activations(each(images, self.image)?);
         for at in 0..self.layers.len() {
-            let (next, tallies): (Vec<_>, Vec<_>) = self.advance(at, first, &trail).into_iter().unzip();
-            trail.push(next);
+            let (next, tallies): (Vec<_>, Vec<_>) = self.advance(at, first, &activations).into_iter().unzip();
+            activations.push(next);
             if let Some(mapped) = &mut self.layers[at].mapped {
                 tallies.into_iter().for_each(|tally| mapped.tally.add(tally));
             }
         }
-        for (values, &label) in trail.into_last().iter().flatten().zip(&images.labels) {
-            let right = |scores: &[f32]| correct_predictions(scores, scores.len(), &[label]);
-            self.right += right(values.simulated());
-            self.quantized_right += right(&values.exact);
+        for (values, &label) in activations.into_output().iter().flatten().zip(&images.labels) {
+            let correct = |scores: &[f32]| correct_predictions(scores, scores.len(), &[label]);
+            self.correct += correct(values.simulated());
+            self.quantized_correct += correct(&values.exact);
         }
         self.images += images.labels.len();
         Ok(())
     }
 
     /// Images at the beginning of the network.
-    fn trail(&self, images: Vec<&[f32]>) -> Trail<Vec<Values>> {
+    fn activations(&self, images: Vec<&[f32]>) -> Activations<Vec<Values>> {
         let values = images.into_iter().map(|image| Values { exact: image.to_vec(), simulated: None });
-        Trail::new(self.layers.iter().map(|prepared| &prepared.layer), values.collect())
+        Activations::new(self.layers.iter().map(|prepared| &prepared.layer), values.collect())
     }
 
     /// All images' values after layer `at`; `first` is the first image's place in the data set.
-    fn advance(&self, at: usize, first: usize, trail: &Trail<Vec<Values>>) -> Vec<(Values, Tally)> {
-        let Prepared { layer, mapped } = &self.layers[at];
-        let (values, added) = trail.wanted(layer);
+    fn advance(
+        &self,
+        at: usize,
+        first: usize,
+        activations: &Activations<Vec<Values>>,
+    ) -> Vec<(Values, Tally)> {
+        let LayerState { layer, mapped } = &self.layers[at];
+        let (values, added) = activations.inputs_of(layer);
         let added = |image: usize| added.map(|added: &Vec<Values>| &added[image]);
         let Some(mapped) = mapped else {
             return parallel::map(values.len(), |image| {
@@ -184,16 +194,16 @@ impl Simulator {
     }
 
     /// The cells of a layer, where its sums are not plain counts.
-    fn programmed(&self, at: usize, mapped: &Mapped) -> Option<Programmed> {
-        let counts = self.spec.is_ideal() && mapped.spans == Spans::Granular;
-        (!counts).then(|| Programmed::new(&mapped.crossbars, &self.spec, at))
+    fn programmed(&self, at: usize, mapped: &CrossbarLayer) -> Option<ProgrammedCells> {
+        let counts = self.spec.is_ideal() && mapped.adc_ranges == AdcRanges::Granular;
+        (!counts).then(|| ProgrammedCells::new(&mapped.crossbars, &self.spec, at))
     }
 
     /// One image through one layer's crossbars.
     fn read(
         &self,
-        mapped: &Mapped,
-        programmed: Option<&Programmed>,
+        mapped: &CrossbarLayer,
+        programmed: Option<&ProgrammedCells>,
         (image, at): (usize, usize),
         patches: &[u16],
     ) -> Output {
@@ -201,9 +211,9 @@ impl Simulator {
         match programmed {
             None => bit_serial::simulate(crossbars, patches, zero),
             Some(programmed) => {
-                let (spans, spec) = (&mapped.spans, &self.spec);
+                let (adc_ranges, spec) = (&mapped.adc_ranges, &self.spec);
                 let place = (image as u64, at as u64);
-                Reading { crossbars, programmed, spans, spec, place }.simulate(patches, zero)
+                NonIdealLayer { crossbars, programmed, adc_ranges, spec, place }.simulate(patches, zero)
             }
         }
     }
@@ -214,32 +224,35 @@ impl Simulator {
     /// # Errors
     /// When the image is of another size than the network's.
     pub(super) fn patches(&self, (image, place): (&[f32], usize), at: usize) -> Result<Vec<u16>> {
-        let mut trail = self.trail(sized(image, self.image)?);
+        let mut activations = self.activations(sized(image, self.image)?);
         for before in 0..at {
-            trail.push(self.advance(before, place, &trail).into_iter().map(|(values, _)| values).collect());
+            activations.push(
+                self.advance(before, place, &activations).into_iter().map(|(values, _)| values).collect(),
+            );
         }
-        Ok(self.windows(at, &trail))
+        Ok(self.windows(at, &activations))
     }
 
     /// All images' integer inputs of a layer on crossbars, as windows.
-    fn windows(&self, at: usize, trail: &Trail<Vec<Values>>) -> Vec<u16> {
-        let Prepared { layer, mapped: Some(mapped) } = &self.layers[at] else { return Vec::new() };
-        let Activation { zero, .. } = mapped.activation;
+    fn windows(&self, at: usize, activations: &Activations<Vec<Values>>) -> Vec<u16> {
+        let LayerState { layer, mapped: Some(mapped) } = &self.layers[at] else { return Vec::new() };
+        let ActivationQuantizer { zero, .. } = mapped.activation;
         let integers = |values: &Values| mapped.activation.integers(values.simulated()).0;
-        let images = trail.wanted(layer).0.iter();
+        let images = activations.inputs_of(layer).0.iter();
         images.flat_map(|values| layer.window.patches(&integers(values), zero)).collect()
     }
 
     /// Chooses the span of each layer's converters behind those of the layers before it.
-    fn calibrate_spans(&mut self, images: &[&[f32]]) {
-        let mut trail = self.trail(images.iter().copied().take(SPAN_IMAGES).collect());
+    fn calibrate_adc_ranges(&mut self, images: &[&[f32]]) {
+        let mut activations = self.activations(images.iter().copied().take(SPAN_IMAGES).collect());
         for at in 0..self.layers.len() {
-            let windows = self.windows(at, &trail);
+            let windows = self.windows(at, &activations);
             if let Some(mapped) = &mut self.layers[at].mapped {
-                let spans = calibrated_spans(&mapped.crossbars, &windows, self.spec.percentile);
-                mapped.spans = Spans::Calibrated(spans);
+                let adc_ranges = calibrate_adc_ranges(&mapped.crossbars, &windows, self.spec.percentile);
+                mapped.adc_ranges = AdcRanges::Calibrated(adc_ranges);
             }
-            trail.push(self.advance(at, 0, &trail).into_iter().map(|(values, _)| values).collect());
+            activations
+                .push(self.advance(at, 0, &activations).into_iter().map(|(values, _)| values).collect());
         }
     }
 
@@ -249,13 +262,13 @@ impl Simulator {
             let mapped = prepared.mapped.as_ref()?;
             Some(layer_report(&prepared.layer, mapped, self.images))
         });
-        let right = (self.right, self.quantized_right);
-        SimulationReport::new(self.images, right, layers.collect(), &self.hardware, &self.spec)
+        let correct = (self.correct, self.quantized_correct);
+        SimulationReport::new(self.images, correct, layers.collect(), &self.hardware, &self.spec)
     }
 }
 
-fn layer_report(layer: &Layer, mapped: &Mapped, images: usize) -> LayerReport {
-    let Mapped { crossbars, tally, .. } = mapped;
+fn layer_report(layer: &Layer, mapped: &CrossbarLayer, images: usize) -> LayerReport {
+    let CrossbarLayer { crossbars, tally, .. } = mapped;
     let tiling = crossbars.layout.tiling;
     let mut saturated_by_tile = tally.saturated.clone();
     saturated_by_tile.resize(tiling.len(), 0);
@@ -284,12 +297,12 @@ fn digitally(layer: &Layer, values: &Values, added: Option<&Values>) -> Values {
 /// One image through one layer, both ways.
 fn step(
     layer: &Layer,
-    mapped: &Mapped,
+    mapped: &CrossbarLayer,
     values: &Values,
     added: Option<&Values>,
     read: impl Fn(&[u16]) -> Output,
 ) -> (Values, Tally) {
-    let Mapped { activation, crossbars, .. } = mapped;
+    let CrossbarLayer { activation, crossbars, .. } = mapped;
     let patches = |values: &[f32]| {
         let (integers, clipped) = activation.integers(values);
         (layer.window.patches(&integers, activation.zero), clipped)
@@ -313,8 +326,8 @@ fn step(
 }
 
 /// Integer sums as the numbers they stand for, the bias added.
-fn requantized(layer: &Layer, mapped: &Mapped, sums: &[i64]) -> Vec<f32> {
-    let Mapped { activation, crossbars, .. } = mapped;
+fn requantized(layer: &Layer, mapped: &CrossbarLayer, sums: &[i64]) -> Vec<f32> {
+    let CrossbarLayer { activation, crossbars, .. } = mapped;
     let rows = sums.chunks_exact(layer.window.positions());
     let channels = rows.zip(&crossbars.weights.scales).zip(&layer.bias);
     let number = |((row, &scale), &bias): ((&[i64], &f64), &f32)| -> Vec<f32> {
@@ -346,10 +359,10 @@ fn sized(images: &[f32], size: usize) -> Result<Vec<&[f32]>> {
 /// The range of each layer's inputs in the float network, over these images.
 fn calibrate(layers: &[Layer], images: &[&[f32]]) -> Result<Vec<(f32, f32)>> {
     let ranges = parallel::map(images.len(), |image| {
-        let mut trail = Trail::new(layers.iter(), images[image].to_vec());
+        let mut activations = Activations::new(layers.iter(), images[image].to_vec());
         let mut ranges = Vec::with_capacity(layers.len());
         for layer in layers {
-            let (values, added) = trail.wanted(layer);
+            let (values, added) = activations.inputs_of(layer);
             let first = (f32::INFINITY, f32::NEG_INFINITY);
             ranges.push(values.iter().fold(first, |(low, high), &v| (low.min(v), high.max(v))));
             // `min` and `max` pass over NaN.
@@ -358,7 +371,7 @@ fn calibrate(layers: &[Layer], images: &[&[f32]]) -> Result<Vec<(f32, f32)>> {
                 return Err(Error::layer("calibrating a layer", &*layer.matrix.name, why));
             }
             let next = layer.forward(values, added.map(Vec::as_slice));
-            trail.push(next);
+            activations.push(next);
         }
         Ok(ranges)
     });

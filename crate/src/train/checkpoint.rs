@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{NamedTensor, Weights, safetensors};
+use crate::checkpoint::{Checkpoint, NamedTensor, safetensors};
 use crate::config::{HardwareConfig, TrainConfig};
-use crate::data::loader::Source;
+use crate::data::loader::DataLoader;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::network::parameters::{Which, export, import_held};
@@ -35,12 +35,12 @@ struct State {
 const HISTORY: &str = "history";
 
 /// A checkpoint that was read and checked for form, before its data is at hand.
-pub struct Checkpoint {
+pub struct TrainingCheckpoint {
     state: State,
     history: Vec<HistoryEntry>,
-    weights: Weights,
-    velocities: Weights,
-    masks: Weights,
+    weights: Checkpoint,
+    velocities: Checkpoint,
+    masks: Checkpoint,
 }
 
 impl Trainer {
@@ -58,23 +58,23 @@ impl Trainer {
             step: self.step,
             watch: self.watch,
         };
-        let masks = self.masks.as_ref().map_or_else(Weights::default, |masks| masks.stored().clone());
+        let masks = self.masks.as_ref().map_or_else(Checkpoint::default, |masks| masks.stored().clone());
         let tensors = prefixed("weight/", weights).chain(prefixed("velocity/", velocities));
         let tensors = tensors.chain(prefixed("mask/", masks));
         let tensors = tensors.chain([history_to_tensor(&self.history)]);
         let state = serde_json::to_string(&state).map_err(|why| unusable(why.to_string()))?;
         let metadata = BTreeMap::from([(KEY.to_owned(), state)]);
-        safetensors::write_with(&Weights::new(tensors.collect()), &metadata)
+        safetensors::write_with_metadata(&Checkpoint::new(tensors.collect()), &metadata)
     }
 }
 
-impl Checkpoint {
+impl TrainingCheckpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
     /// When the bytes are not a whole checkpoint of this format.
     pub fn read(bytes: &[u8]) -> Result<Self> {
-        let notes = safetensors::notes(bytes)?;
+        let notes = safetensors::metadata(bytes)?;
         let tensors = safetensors::read(bytes)?;
         let state = notes.get(KEY).ok_or_else(|| unusable("it holds no training state"))?;
         let state: State = serde_json::from_str(state).map_err(|why| unusable(why.to_string()))?;
@@ -86,7 +86,7 @@ impl Checkpoint {
                 let name = tensor.name.strip_prefix(prefix)?.to_owned();
                 Some(NamedTensor { name, ..tensor.clone() })
             });
-            Weights::new(own.collect())
+            Checkpoint::new(own.collect())
         };
         let history = tensors.get(HISTORY).map_or_else(Vec::new, history_from_tensor);
         let (weights, velocities, masks) = (part("weight/"), part("velocity/"), part("mask/"));
@@ -120,7 +120,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When data and specification don't fit the weights.
-    pub fn resume(self, data: impl Into<Source>, compute: Compute, memory: u64) -> Result<Trainer> {
+    pub fn resume(self, data: impl Into<DataLoader>, compute: Compute, memory: u64) -> Result<Trainer> {
         let State { spec, hardware, .. } = &self.state;
         let mut session =
             Trainer::new(spec.clone(), hardware.clone(), data, compute, memory, Some(&self.weights))?;
@@ -154,7 +154,7 @@ impl Checkpoint {
     }
 }
 
-fn prefixed(prefix: &str, weights: Weights) -> impl Iterator<Item = NamedTensor> {
+fn prefixed(prefix: &str, weights: Checkpoint) -> impl Iterator<Item = NamedTensor> {
     weights
         .tensors
         .into_iter()

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::SIDE;
 use crate::data::batch::Batch;
-use crate::data::loader::Labelled;
+use crate::data::loader::LabeledDataset;
 use crate::device::Compute;
 use crate::error::{Error, Result};
+use crate::metrics::{log_sum_exp, rank_of};
 use crate::network::Network;
 use crate::network::spec::CHANNELS;
 
@@ -39,7 +40,7 @@ pub struct Evaluation {
 /// fails.
 pub async fn evaluate(
     network: &Network,
-    data: &dyn Labelled,
+    data: &dyn LabeledDataset,
     range: Range<usize>,
     compute: &Compute,
 ) -> Result<Evaluation> {
@@ -77,7 +78,7 @@ pub async fn evaluate(
 /// When an image can't be read, or the device fails.
 pub async fn scores(
     network: &Network,
-    data: &dyn Labelled,
+    data: &dyn LabeledDataset,
     range: Range<usize>,
     compute: &Compute,
 ) -> Result<Vec<f32>> {
@@ -125,49 +126,4 @@ pub(crate) fn check_classes(network: usize, data: usize) -> Result<()> {
     }
     let why = format!("the network tells {network} classes apart and the data has {data}");
     Err(Error::field("data", format!("{data} classes"), why))
-}
-
-/// How many of a batch's labels have the highest score.
-pub fn correct_predictions(logits: &[f32], classes: usize, labels: &[i32]) -> usize {
-    let rows = logits.chunks_exact(classes).zip(labels);
-    rows.filter(|(row, label)| rank_of(row, **label as usize) == 0).count()
-}
-
-/// How many classes score higher than `label`; of equal scores the lower class goes first.
-fn rank_of(logits: &[f32], label: usize) -> usize {
-    let own = logits[label];
-    let before = |(at, &score): (usize, &f32)| score > own || (score == own && at < label);
-    // A score that is no number never counts as right.
-    if own.is_nan() { logits.len() } else { logits.iter().enumerate().filter(|&pair| before(pair)).count() }
-}
-
-fn log_sum_exp(logits: &[f32]) -> f64 {
-    let highest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    highest + logits.iter().map(|&score| (f64::from(score) - highest).exp()).sum::<f64>().ln()
-}
-
-/// Probabilities of class scores, highest first, with their classes.
-pub fn ranked_probabilities(logits: &[f32]) -> Vec<(usize, f64)> {
-    let total = log_sum_exp(logits);
-    let mut ranked: Vec<(usize, f64)> =
-        logits.iter().map(|&score| (f64::from(score) - total).exp()).enumerate().collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    ranked
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranks_and_probabilities() {
-        let logits = [1.0, 3.0, 3.0, f32::NAN];
-        assert_eq!(
-            [rank_of(&logits, 0), rank_of(&logits, 1), rank_of(&logits, 2), rank_of(&logits, 3)],
-            [2, 0, 1, 4]
-        );
-        let ranked = ranked_probabilities(&[0.0, 2.0, 1.0]);
-        assert_eq!(ranked.iter().map(|r| r.0).collect::<Vec<_>>(), [1, 2, 0]);
-        assert!((ranked.iter().map(|r| r.1).sum::<f64>() - 1.0).abs() < 1e-12);
-    }
 }

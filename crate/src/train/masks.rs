@@ -12,14 +12,14 @@ use burn::tensor::Tensor;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::distributed::all_reduce::held_on;
 
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::network::parameters::import_held;
 use crate::network::{Network, Plan};
 
 /// The masks of a network: for every convolution 1 where a weight stays and 0 where it is pruned.
 pub struct Masks {
-    stored: Weights,
+    stored: Checkpoint,
     held: GradientsParams,
 }
 
@@ -28,14 +28,14 @@ impl Masks {
     ///
     /// # Errors
     /// When they are another network's, or hold anything but 0 and 1.
-    pub fn new(masks: &Weights, weights: &Weights, network: &Network, plan: &Plan) -> Result<Self> {
+    pub fn new(masks: &Checkpoint, weights: &Checkpoint, network: &Network, plan: &Plan) -> Result<Self> {
         check(masks, weights)?;
         let held = import_held(network, plan, masks)?;
         Ok(Self { stored: masks.clone(), held })
     }
 
     /// The masks under PyTorch's names, in the weights' shapes.
-    pub fn stored(&self) -> &Weights {
+    pub fn stored(&self) -> &Checkpoint {
         &self.stored
     }
 
@@ -52,7 +52,7 @@ impl Masks {
 }
 
 /// Masks fit when they name each 4-D weight, and nothing else, in its shape.
-fn check(masks: &Weights, weights: &Weights) -> Result<()> {
+fn check(masks: &Checkpoint, weights: &Checkpoint) -> Result<()> {
     let refuse = |why: String| Err(Error::file("reading masks", "", why));
     let convolutions = || weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4);
     for mask in &masks.tensors {

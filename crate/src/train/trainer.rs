@@ -6,22 +6,23 @@ use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::config::{HardwareConfig, TrainConfig};
 use crate::crossbar::tiling::TileShape;
-use crate::data::batch::{Batch, Drawing, steps_per_epoch};
-use crate::data::loader::Source;
+use crate::data::batch::{Batch, BatchConfig, steps_per_epoch};
+use crate::data::loader::DataLoader;
 use crate::device::Compute;
 use crate::distributed::group::Others;
 use crate::error::{Error, Result};
 use crate::loss::Regularizer;
 use crate::matrix::Matrix;
+use crate::metrics::correct_predictions;
 use crate::network::param_spec::initialize;
 use crate::network::parameters::{Which, export, import};
 use crate::network::spec::CHANNELS;
 use crate::network::{Network, Plan};
 use crate::train::divergence::Watch;
-use crate::train::evaluate::{Evaluation, correct_predictions, evaluate};
+use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::forward_backward::{Pass, Passed};
 use crate::train::masks::Masks;
 use crate::train::optimizer_step::Update;
@@ -42,7 +43,7 @@ pub struct Trainer {
     pub(crate) step: u64,
     pub(crate) history: Vec<HistoryEntry>,
     pub(crate) watch: Watch,
-    pub(crate) data: Source,
+    pub(crate) data: DataLoader,
     pub(crate) compute: Compute,
     device: Device,
     pub(crate) others: Others,
@@ -60,10 +61,10 @@ impl Trainer {
     pub fn new(
         spec: TrainConfig,
         hardware: HardwareConfig,
-        data: impl Into<Source>,
+        data: impl Into<DataLoader>,
         compute: Compute,
         memory: u64,
-        weights: Option<&Weights>,
+        weights: Option<&Checkpoint>,
     ) -> Result<Self> {
         spec.validate()?;
         hardware.validate()?;
@@ -135,7 +136,7 @@ impl Trainer {
     ///
     /// # Errors
     /// When a field is out of range, or the phase would be of another network or other data.
-    pub fn begin_phase(&mut self, spec: TrainConfig, weights: &Weights) -> Result<()> {
+    pub fn begin_phase(&mut self, spec: TrainConfig, weights: &Checkpoint) -> Result<()> {
         spec.validate()?;
         if Plan::of(&spec, self.plan.classes())? != self.plan {
             return Err(Error::field("plan", spec.plan, "can't change within a run"));
@@ -158,13 +159,13 @@ impl Trainer {
     ///
     /// # Errors
     /// When the masks are another network's, or the device fails.
-    pub async fn set_masks(&mut self, masks: &Weights) -> Result<()> {
+    pub async fn set_masks(&mut self, masks: &Checkpoint) -> Result<()> {
         let weights = self.weights().await?;
         self.keep(masks, &weights)
     }
 
     /// The same where the present weights are at hand.
-    pub(crate) fn keep(&mut self, masks: &Weights, weights: &Weights) -> Result<()> {
+    pub(crate) fn keep(&mut self, masks: &Checkpoint, weights: &Checkpoint) -> Result<()> {
         let masks = Masks::new(masks, weights, &self.network, &self.plan)?;
         self.network = masks.apply(self.network.clone());
         self.masks = Some(masks);
@@ -216,7 +217,7 @@ impl Trainer {
     }
 
     /// Where its images come from.
-    pub fn data(&self) -> &Source {
+    pub fn data(&self) -> &DataLoader {
         &self.data
     }
 
@@ -240,7 +241,7 @@ impl Trainer {
         let per_epoch = self.steps_per_epoch();
         let epoch = (self.step / per_epoch) as usize;
         let TrainConfig { seed, batch, augment, .. } = self.spec;
-        let drawing = Drawing { seed, batch, augment };
+        let drawing = BatchConfig { seed, batch, augment };
         let batch = self.data.training_batch(drawing, epoch as u64, self.step % per_epoch)?;
         self.speed.loaded();
 
@@ -360,7 +361,7 @@ impl Trainer {
     ///
     /// # Errors
     /// When they are another network's, or the device fails.
-    pub async fn evaluate_with(&self, weights: &Weights, images: usize) -> Result<Evaluation> {
+    pub async fn evaluate_with(&self, weights: &Checkpoint, images: usize) -> Result<Evaluation> {
         let network = import(self.network.clone(), &self.plan, weights)?;
         let count = images.min(self.data.test().len());
         evaluate(&network, self.data.test(), 0..count, &self.compute).await
@@ -370,7 +371,7 @@ impl Trainer {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn weights(&self) -> Result<Weights> {
+    pub async fn weights(&self) -> Result<Checkpoint> {
         export(&self.network, &self.plan, Which::Values).await
     }
 

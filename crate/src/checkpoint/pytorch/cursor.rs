@@ -1,21 +1,21 @@
 //! A cursor over untrusted bytes: what is not there is an error, whatever length was claimed.
 
 /// A result whose error is the reason alone; the door of the format adds what was being read.
-pub(super) type Why<T> = Result<T, String>;
+pub(super) type ParseResult<T> = Result<T, String>;
 
-/// Bytes and a place in them.
+/// Cursor and a place in them.
 #[derive(Debug, Clone)]
-pub(super) struct Bytes<'a> {
+pub(super) struct Cursor<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Bytes<'a> {
+impl<'a> Cursor<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// The next bytes, exactly as many.
-    pub fn take(&mut self, count: u64) -> Why<&'a [u8]> {
+    pub fn take(&mut self, count: u64) -> ParseResult<&'a [u8]> {
         let (head, rest) = usize::try_from(count)
             .ok()
             .and_then(|count| self.rest.split_at_checked(count))
@@ -24,18 +24,18 @@ impl<'a> Bytes<'a> {
         Ok(head)
     }
 
-    pub fn array<const N: usize>(&mut self) -> Why<[u8; N]> {
+    pub fn array<const N: usize>(&mut self) -> ParseResult<[u8; N]> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or("the file is truncated")?;
         self.rest = rest;
         Ok(*head)
     }
 
-    pub fn u8(&mut self) -> Why<u8> {
+    pub fn u8(&mut self) -> ParseResult<u8> {
         self.array::<1>().map(|[byte]| byte)
     }
 
     /// The bytes up to the next newline, without it.
-    pub fn line(&mut self) -> Why<&'a [u8]> {
+    pub fn line(&mut self) -> ParseResult<&'a [u8]> {
         let end = self.rest.iter().position(|&b| b == b'\n').ok_or("the file is truncated")?;
         let line = &self.rest[..end];
         self.rest = &self.rest[end + 1..];

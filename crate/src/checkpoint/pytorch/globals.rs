@@ -12,7 +12,7 @@ pub(super) enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of one element.
+    /// Cursor of one element.
     pub fn size(self) -> u64 {
         match self {
             Self::F16 | Self::BF16 => 2,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::checkpoint::pytorch::cursor::{Bytes, Why};
+use crate::checkpoint::pytorch::cursor::{Cursor, ParseResult};
 use crate::checkpoint::pytorch::object::{Pickle, Value};
 
 /// 0x1950a86a20f9469cfc6c as a pickled integer: its length, then its bytes.
@@ -17,12 +17,12 @@ pub(super) struct Legacy<'a> {
 }
 
 impl<'a> Legacy<'a> {
-    pub fn read(bytes: &'a [u8]) -> Why<Self> {
+    pub fn read(bytes: &'a [u8]) -> ParseResult<Self> {
         let head = bytes.get(..32.min(bytes.len())).unwrap_or(bytes);
         if !head.windows(MAGIC.len()).any(|window| window == MAGIC) {
             return Err("it is a pickle, but not one that torch.save wrote".into());
         }
-        let mut input = Bytes::new(bytes);
+        let mut input = Cursor::new(bytes);
         Pickle::read(&mut input)?;
         let version = Pickle::read(&mut input)?;
         if version.size(version.root) != Some(PROTOCOL) {
@@ -36,7 +36,7 @@ impl<'a> Legacy<'a> {
     }
 }
 
-fn refuse_big_endian(system: &Pickle<'_>) -> Why<()> {
+fn refuse_big_endian(system: &Pickle<'_>) -> ParseResult<()> {
     let Value::Map(map) = system.value(system.root) else { return Ok(()) };
     for &(key, value) in &map.items {
         if system.text(key) == Some("little_endian") && matches!(system.value(value), Value::Bool(false)) {
@@ -47,10 +47,10 @@ fn refuse_big_endian(system: &Pickle<'_>) -> Why<()> {
 }
 
 fn storages<'a>(
-    input: &mut Bytes<'a>,
+    input: &mut Cursor<'a>,
     object: &Pickle<'a>,
     keys: &Pickle<'a>,
-) -> Why<HashMap<&'a str, &'a [u8]>> {
+) -> ParseResult<HashMap<&'a str, &'a [u8]>> {
     let mut sizes = HashMap::new();
     for value in &object.values {
         if let Value::Storage(storage) = value {

@@ -22,12 +22,12 @@ use std::collections::HashMap;
 
 use half::{bf16, f16};
 
-use crate::checkpoint::pytorch::cursor::{Bytes, Why};
+use crate::checkpoint::pytorch::cursor::{Cursor, ParseResult};
 use crate::checkpoint::pytorch::globals::Dtype;
 use crate::checkpoint::pytorch::legacy::Legacy;
 use crate::checkpoint::pytorch::object::{Id, Pickle, Tensor};
 use crate::checkpoint::pytorch::zip::Archive;
-use crate::checkpoint::{NamedTensor, Weights, brief, plain_names};
+use crate::checkpoint::{Checkpoint, NamedTensor, plain_names, sanitize};
 use crate::error::{Error, Result};
 
 /// PyTorch itself stops at 64 dimensions.
@@ -49,24 +49,24 @@ pub fn looks_like(bytes: &[u8]) -> bool {
 /// # Errors
 /// When the bytes are no checkpoint, are damaged or truncated, claim more than they hold, or hold
 /// no tensor.
-pub fn read(bytes: &[u8]) -> Result<Weights> {
+pub fn read(bytes: &[u8]) -> Result<Checkpoint> {
     let tensors = if bytes.starts_with(b"PK") { read_zip(bytes) } else { read_legacy(bytes) };
     tensors
-        .map(|tensors| Weights::new(plain_names(tensors)))
+        .map(|tensors| Checkpoint::new(plain_names(tensors)))
         .map_err(|why| Error::file("reading a PyTorch checkpoint", "", why))
 }
 
-fn read_zip(bytes: &[u8]) -> Why<Vec<NamedTensor>> {
+fn read_zip(bytes: &[u8]) -> ParseResult<Vec<NamedTensor>> {
     let mut archive = Archive::open(bytes)?;
     let program = archive.read("data.pkl")?;
-    let pickle = Pickle::read(&mut Bytes::new(&program))?;
+    let pickle = Pickle::read(&mut Cursor::new(&program))?;
     let big_endian = archive.big_endian()?;
-    materialise(&pickle, &mut Elements::Zip(archive), bytes.len(), big_endian)
+    load_tensors(&pickle, &mut Elements::Zip(archive), bytes.len(), big_endian)
 }
 
-fn read_legacy(bytes: &[u8]) -> Why<Vec<NamedTensor>> {
+fn read_legacy(bytes: &[u8]) -> ParseResult<Vec<NamedTensor>> {
     let Legacy { object, storages } = Legacy::read(bytes)?;
-    materialise(&object, &mut Elements::Legacy(storages), bytes.len(), false)
+    load_tensors(&object, &mut Elements::Legacy(storages), bytes.len(), false)
 }
 
 /// Where the bytes of a storage are.
@@ -76,7 +76,7 @@ enum Elements<'a> {
 }
 
 impl Elements<'_> {
-    fn get(&mut self, key: &str) -> Why<&[u8]> {
+    fn get(&mut self, key: &str) -> ParseResult<&[u8]> {
         match self {
             Self::Zip(archive) => archive.storage(key),
             Self::Legacy(all) => all.get(key).copied().ok_or_else(|| "it lacks a storage".into()),
@@ -84,12 +84,12 @@ impl Elements<'_> {
     }
 }
 
-fn materialise(
+fn load_tensors(
     pickle: &Pickle<'_>,
     elements: &mut Elements<'_>,
     file_bytes: usize,
     big_endian: bool,
-) -> Why<Vec<NamedTensor>> {
+) -> ParseResult<Vec<NamedTensor>> {
     let found = state_dict::tensors(pickle)?;
     let some = !found.is_empty();
     let mut budget = MAX_REPEATS.saturating_mul(file_bytes as u64).saturating_add(SPARE_ELEMENTS);
@@ -98,7 +98,7 @@ fn materialise(
         if matches!(tensor.storage.dtype, Dtype::Other(_)) {
             continue;
         }
-        let mut build = || -> Why<NamedTensor> {
+        let mut build = || -> ParseResult<NamedTensor> {
             let layout = Layout::new(pickle, tensor)?;
             let cost = layout.count.saturating_add(layout.shape.len() as u64);
             budget = budget.checked_sub(cost).ok_or("with it the tensors are far larger than the file")?;
@@ -107,7 +107,7 @@ fn materialise(
             let data = decode(raw, &layout, tensor.storage.dtype, big_endian)?;
             Ok(NamedTensor { name: name.clone(), shape: layout.shape, data })
         };
-        let tensor = build().map_err(|why| format!("its tensor {}: {why}", brief(&name)))?;
+        let tensor = build().map_err(|why| format!("its tensor {}: {why}", sanitize(&name)))?;
         tensors.push(tensor);
     }
     match (tensors.is_empty(), some) {
@@ -130,7 +130,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(pickle: &Pickle<'_>, tensor: &Tensor<'_>) -> Why<Self> {
+    fn new(pickle: &Pickle<'_>, tensor: &Tensor<'_>) -> ParseResult<Self> {
         let shape = sizes(pickle, tensor.shape).ok_or("its shape is not understood")?;
         let strides = sizes(pickle, tensor.stride).ok_or("its strides are not understood")?;
         if shape.len() != strides.len() {
@@ -189,7 +189,7 @@ fn sizes(pickle: &Pickle<'_>, id: Id) -> Option<Vec<usize>> {
     ids.iter().map(|&id| usize::try_from(pickle.size(id)?).ok()).collect()
 }
 
-fn decode(raw: &[u8], layout: &Layout, dtype: Dtype, big_endian: bool) -> Why<Vec<f32>> {
+fn decode(raw: &[u8], layout: &Layout, dtype: Dtype, big_endian: bool) -> ParseResult<Vec<f32>> {
     if layout.end > raw.len() as u64 / dtype.size().max(1) {
         return Err("it reaches beyond its storage".into());
     }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::checkpoint::pytorch::cursor::{Bytes, Why};
+use crate::checkpoint::pytorch::cursor::{Cursor, ParseResult};
 use crate::checkpoint::pytorch::globals::{Dtype, Global, global};
 use crate::checkpoint::pytorch::object::{Id, Map, Pickle, Storage, Tensor, Value};
 
@@ -15,7 +15,7 @@ const MAX_STEPS: usize = 1 << 21;
 
 impl<'a> Pickle<'a> {
     /// Reads one pickle from its first byte to its STOP; `input` then stands behind it.
-    pub fn read(input: &mut Bytes<'a>) -> Why<Self> {
+    pub fn read(input: &mut Cursor<'a>) -> ParseResult<Self> {
         let mut machine = Machine {
             input,
             values: vec![Value::Opaque],
@@ -25,7 +25,7 @@ impl<'a> Pickle<'a> {
             steps: 0,
         };
         loop {
-            machine.spend(1)?;
+            machine.count_step(1)?;
             let op = machine.input.u8()?;
             if op == b'.' {
                 let root = machine.pop()?;
@@ -37,7 +37,7 @@ impl<'a> Pickle<'a> {
 }
 
 struct Machine<'a, 'i> {
-    input: &'i mut Bytes<'a>,
+    input: &'i mut Cursor<'a>,
     values: Vec<Value<'a>>,
     stack: Vec<Id>,
     /// Heights of the stack at open MARKs.
@@ -47,7 +47,7 @@ struct Machine<'a, 'i> {
 }
 
 impl<'a> Machine<'a, '_> {
-    fn spend(&mut self, steps: usize) -> Why<()> {
+    fn count_step(&mut self, steps: usize) -> ParseResult<()> {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_STEPS { Err("its pickle takes too many steps".into()) } else { Ok(()) }
     }
@@ -63,7 +63,7 @@ impl<'a> Machine<'a, '_> {
         self.stack.push(id);
     }
 
-    fn pop(&mut self) -> Why<Id> {
+    fn pop(&mut self) -> ParseResult<Id> {
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor {
             return Err("its pickle takes a value that is not there".into());
@@ -71,40 +71,40 @@ impl<'a> Machine<'a, '_> {
         self.stack.pop().ok_or_else(|| "its pickle is empty".into())
     }
 
-    fn top(&mut self) -> Why<&mut Value<'a>> {
+    fn top(&mut self) -> ParseResult<&mut Value<'a>> {
         let id = self.pop()?;
         self.stack.push(id);
         self.values.get_mut(id as usize).ok_or_else(|| "its pickle is damaged".into())
     }
 
-    fn pop_mark(&mut self) -> Why<Vec<Id>> {
+    fn pop_mark(&mut self) -> ParseResult<Vec<Id>> {
         let mark = self.marks.pop().ok_or("its pickle closes what was not opened")?;
         Ok(self.stack.split_off(mark.min(self.stack.len())))
     }
 
-    fn step(&mut self, op: u8) -> Why<()> {
+    fn step(&mut self, op: u8) -> ParseResult<()> {
         match op {
             0x80 => self.protocol(),
             0x95 => self.input.take(8).map(drop), // FRAME: its length is not needed
             b'N' | b'G' | b'I'..=b'M' | 0x88..=0x8b => self.number(op),
             b'X' | b'U' | b'T' | b'B' | b'C' | 0x8c..=0x8e | 0x96 => self.string(op),
-            b'(' | b'0' | b'1' | b'2' => self.shuffle(op),
-            b'h' | b'j' | b'q' | b'r' | 0x94 => self.remember(op),
-            b'}' | b']' | b')' | 0x8f | b't' | b'l' | b'd' | 0x85..=0x87 | 0x91 => self.build(op),
-            b's' | b'u' | b'a' | b'e' | 0x90 | b'b' => self.fill(op),
+            b'(' | b'0' | b'1' | b'2' => self.stack_op(op),
+            b'h' | b'j' | b'q' | b'r' | 0x94 => self.memo_op(op),
+            b'}' | b']' | b')' | 0x8f | b't' | b'l' | b'd' | 0x85..=0x87 | 0x91 => self.construct(op),
+            b's' | b'u' | b'a' | b'e' | 0x90 | b'b' => self.append(op),
             b'c' | 0x93 | b'R' | b'o' | 0x81 | 0x92 | b'Q' => self.apply(op),
             _ => Err(format!("its pickle has the instruction {op:#04x}, which no checkpoint needs")),
         }
     }
 
-    fn protocol(&mut self) -> Why<()> {
+    fn protocol(&mut self) -> ParseResult<()> {
         match self.input.u8()? {
             2..=5 => Ok(()),
             other => Err(format!("pickle protocol {other} is unknown")),
         }
     }
 
-    fn number(&mut self, op: u8) -> Why<()> {
+    fn number(&mut self, op: u8) -> ParseResult<()> {
         let value = match op {
             b'N' => Value::Opaque,
             b'G' => self.input.take(8).map(|_| Value::Opaque)?,
@@ -127,7 +127,7 @@ impl<'a> Machine<'a, '_> {
         Ok(())
     }
 
-    fn string(&mut self, op: u8) -> Why<()> {
+    fn string(&mut self, op: u8) -> ParseResult<()> {
         let len = match op {
             b'U' | b'C' | 0x8c => u64::from(self.input.u8()?),
             b'X' | b'T' | b'B' => u64::from(u32::from_le_bytes(self.input.array()?)),
@@ -141,7 +141,7 @@ impl<'a> Machine<'a, '_> {
         Ok(())
     }
 
-    fn shuffle(&mut self, op: u8) -> Why<()> {
+    fn stack_op(&mut self, op: u8) -> ParseResult<()> {
         match op {
             b'(' => self.marks.push(self.stack.len()),
             b'1' => drop(self.pop_mark()?),
@@ -156,7 +156,7 @@ impl<'a> Machine<'a, '_> {
         Ok(())
     }
 
-    fn remember(&mut self, op: u8) -> Why<()> {
+    fn memo_op(&mut self, op: u8) -> ParseResult<()> {
         let key = match op {
             b'h' | b'q' => u32::from(self.input.u8()?),
             b'j' | b'r' => u32::from_le_bytes(self.input.array()?),
@@ -173,7 +173,7 @@ impl<'a> Machine<'a, '_> {
         Ok(())
     }
 
-    fn build(&mut self, op: u8) -> Why<()> {
+    fn construct(&mut self, op: u8) -> ParseResult<()> {
         let value = match op {
             b'}' => Value::Map(Box::default()),
             b']' => Value::List(Vec::new()),
@@ -197,7 +197,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// Puts items into the container on top; what goes into an opaque one is dropped.
-    fn fill(&mut self, op: u8) -> Why<()> {
+    fn append(&mut self, op: u8) -> ParseResult<()> {
         let items = match op {
             b'u' | b'e' | 0x90 => self.pop_mark()?,
             b's' => {
@@ -216,7 +216,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// Instructions that in Python import or call something.
-    fn apply(&mut self, op: u8) -> Why<()> {
+    fn apply(&mut self, op: u8) -> ParseResult<()> {
         let id = match op {
             b'c' => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
@@ -260,7 +260,7 @@ impl<'a> Machine<'a, '_> {
         if let Value::Tuple(items) = self.value(id) { items } else { &[] }
     }
 
-    fn call(&mut self, function: Id, arguments: Id) -> Why<Id> {
+    fn call(&mut self, function: Id, arguments: Id) -> ParseResult<Id> {
         let (mut function, mut arguments) = (function, arguments);
         if let (Value::Global(Global::FromType), &[inner, _, inner_arguments, ..]) =
             (self.value(function), self.arguments(arguments))
@@ -282,7 +282,7 @@ impl<'a> Machine<'a, '_> {
             (Value::Global(Global::Dict), &[first]) => {
                 let items = self.listed_pairs(first);
                 // Copied from a list that may be used again and again.
-                self.spend(items.len())?;
+                self.count_step(items.len())?;
                 Value::Map(Box::new(Map { items, state: None }))
             }
             _ => Value::Map(Box::default()),
@@ -303,7 +303,7 @@ impl<'a> Machine<'a, '_> {
             .collect()
     }
 
-    fn tensor(&self, storage: Id, view: [Id; 3], dtype: Option<Id>) -> Why<Value<'a>> {
+    fn tensor(&self, storage: Id, view: [Id; 3], dtype: Option<Id>) -> ParseResult<Value<'a>> {
         let [offset, shape, stride] = view;
         let (Value::Storage(storage), Value::Int(offset)) = (self.value(storage), self.value(offset)) else {
             return Err("a tensor is described in an unknown way".into());
@@ -320,7 +320,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     /// `('storage', type, key, device, elements[, view])`; in old files also `('module', class, ...)`.
-    fn persistent(&self, id: Id) -> Why<Value<'a>> {
+    fn persistent(&self, id: Id) -> ParseResult<Value<'a>> {
         let (kind, class, key, view) = match *self.arguments(id) {
             [kind, class, key, _, _] => (kind, class, key, 0),
             [kind, class, key, _, _, view] => (kind, class, key, view),

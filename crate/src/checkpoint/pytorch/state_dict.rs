@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::checkpoint::pytorch::cursor::Why;
+use crate::checkpoint::pytorch::cursor::ParseResult;
 use crate::checkpoint::pytorch::object::{Id, Map, Pickle, Tensor, Value};
 
 /// Keys under which training scripts put the network beside optimizer, epoch and the like; the
@@ -28,7 +28,7 @@ const MAX_ITEMS: usize = 1 << 23;
 const MAX_NAME_BYTES: usize = 1 << 26;
 
 /// The tensors of the network, by name.
-pub(super) fn tensors<'p, 'a>(pickle: &'p Pickle<'a>) -> Why<BTreeMap<String, &'p Tensor<'a>>> {
+pub(super) fn tensors<'p, 'a>(pickle: &'p Pickle<'a>) -> ParseResult<BTreeMap<String, &'p Tensor<'a>>> {
     let mut root = pickle.root;
     let mut found = collect(pickle, root)?;
     // A wrapper may hold a wrapper: { "model": { "state_dict": ... } }.
@@ -41,7 +41,7 @@ pub(super) fn tensors<'p, 'a>(pickle: &'p Pickle<'a>) -> Why<BTreeMap<String, &'
 
 type Found<'p, 'a> = BTreeMap<String, &'p Tensor<'a>>;
 
-fn unwrap<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> Why<Option<(Id, Found<'p, 'a>)>> {
+fn unwrap<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> ParseResult<Option<(Id, Found<'p, 'a>)>> {
     let Value::Map(map) = pickle.value(root) else { return Ok(None) };
     for wrapper in WRAPPERS {
         let item = map.items.iter().rev().find(|(key, _)| pickle.text(*key) == Some(wrapper));
@@ -65,7 +65,7 @@ struct Visit {
 }
 
 /// All tensors below a value, their names joined by dots.
-fn collect<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> Why<Found<'p, 'a>> {
+fn collect<'p, 'a>(pickle: &'p Pickle<'a>, root: Id) -> ParseResult<Found<'p, 'a>> {
     let mut found = BTreeMap::new();
     let mut visits = vec![Visit { id: root, name: String::new(), parent: None, depth: 0 }];
     let (mut name_bytes, mut items) = (0, 0);

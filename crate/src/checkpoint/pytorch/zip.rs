@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{Cursor, Read as _};
+use std::io::{self, Read as _};
 
 use flate2::Crc;
 use zip::read::ZipReadOptions;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::brief;
-use crate::checkpoint::pytorch::cursor::Why;
+use super::sanitize;
+use crate::checkpoint::pytorch::cursor::ParseResult;
 
 /// Deflated entries may grow to so many times the file, and this more; PyTorch itself never deflates.
 const MAX_INFLATION: u64 = 8;
@@ -18,19 +18,19 @@ const SPARE: u64 = 1 << 20;
 /// An archive in memory.
 pub(super) struct Archive<'a> {
     bytes: &'a [u8],
-    zip: ZipArchive<Cursor<&'a [u8]>>,
+    zip: ZipArchive<io::Cursor<&'a [u8]>>,
     /// The folder of `data.pkl`, empty or with its slash.
     folder: String,
     /// Entries read so far, whole.
     entries: HashMap<String, Cow<'a, [u8]>>,
-    /// Bytes that deflated entries may still take.
+    /// Cursor that deflated entries may still take.
     inflatable: u64,
 }
 
 impl<'a> Archive<'a> {
-    pub fn open(bytes: &'a [u8]) -> Why<Self> {
-        let zip = ZipArchive::new(Cursor::new(bytes))
-            .map_err(|why| format!("the zip archive is truncated or damaged: {}", brief(why)))?;
+    pub fn open(bytes: &'a [u8]) -> ParseResult<Self> {
+        let zip = ZipArchive::new(io::Cursor::new(bytes))
+            .map_err(|why| format!("the zip archive is truncated or damaged: {}", sanitize(why)))?;
         if zip.has_duplicate_names() {
             return Err("the zip archive holds two entries of one name".into());
         }
@@ -46,7 +46,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Whether the elements are big-endian.
-    pub fn big_endian(&mut self) -> Why<bool> {
+    pub fn big_endian(&mut self) -> ParseResult<bool> {
         if self.index("byteorder").is_none() {
             return Ok(false);
         }
@@ -58,10 +58,11 @@ impl<'a> Archive<'a> {
     }
 
     /// An entry of the archive; what is stored uncompressed is not copied.
-    pub fn read(&mut self, name: &str) -> Why<Cow<'a, [u8]>> {
-        let index = self.index(name).ok_or_else(|| format!("it has no entry {}", brief(name)))?;
-        let damaged =
-            |why: &dyn std::fmt::Display| format!("its entry {} is damaged: {}", brief(name), brief(why));
+    pub fn read(&mut self, name: &str) -> ParseResult<Cow<'a, [u8]>> {
+        let index = self.index(name).ok_or_else(|| format!("it has no entry {}", sanitize(name)))?;
+        let damaged = |why: &dyn std::fmt::Display| {
+            format!("its entry {} is damaged: {}", sanitize(name), sanitize(why))
+        };
         let (method, crc, range) = {
             let file = self.zip.by_index_raw(index).map_err(|why| damaged(&why))?;
             if file.encrypted() {
@@ -92,7 +93,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The elements of a storage; read once, however many tensors share them.
-    pub fn storage(&mut self, key: &str) -> Why<&[u8]> {
+    pub fn storage(&mut self, key: &str) -> ParseResult<&[u8]> {
         let bytes = match self.entries.remove(key) {
             Some(bytes) => bytes,
             None => self.read(&format!("data/{key}"))?,

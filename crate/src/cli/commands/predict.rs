@@ -7,7 +7,7 @@ use image::RgbImage;
 use image::imageops::FilterType;
 use serde::Serialize;
 
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::cli::files;
 use crate::cli::files::image_files;
 use crate::cli::format;
@@ -16,14 +16,15 @@ use crate::cli::options::shared::ModelOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::load_network;
 use crate::config::{DataSource, SCHEMA_VERSION, TrainConfig};
-use crate::data::imagenet::Reading;
+use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::decode::{Rgb, decode};
-use crate::data::loader::{Labelled, Source};
-use crate::data::{Dataset, IMAGE, PIXELS, SIDE, Split, cifar10};
+use crate::data::loader::{DataLoader, LabeledDataset};
+use crate::data::{Dataset, IMAGE, PIXELS, SIDE, TrainTest, cifar10};
 use crate::device::Compute;
 use crate::error::{Error, Result};
+use crate::metrics::ranked_probabilities;
 use crate::network::classes_of;
-use crate::train::evaluate::{ranked_probabilities, scores};
+use crate::train::evaluate::scores;
 
 /// Classes shown for each image.
 const TOP: usize = 5;
@@ -101,7 +102,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
 
 /// What is looked at.
 struct Pictures {
-    source: Source,
+    source: DataLoader,
     /// Whether it is the images to train on.
     train: bool,
     /// The files; none for a data set.
@@ -109,9 +110,9 @@ struct Pictures {
 }
 
 impl Pictures {
-    fn images(&self) -> &dyn Labelled {
+    fn images(&self) -> &dyn LabeledDataset {
         match &self.source {
-            Source::Memory(split, _) if self.train => &split.train,
+            DataLoader::Memory(split, _) if self.train => &split.train,
             source => source.test(),
         }
     }
@@ -120,16 +121,16 @@ impl Pictures {
         let part = if self.train { "train" } else { "test" };
         match (self.paths.get(at), &self.source) {
             (Some(path), _) => path.clone(),
-            (None, Source::Files(files)) => files.index().val.place(at).name.to_owned(),
-            (None, Source::Memory(..)) => format!("{part}:{at}"),
+            (None, DataLoader::Files(files)) => files.index().val.place(at).name.to_owned(),
+            (None, DataLoader::Memory(..)) => format!("{part}:{at}"),
         }
     }
 
     fn label(&self, at: usize) -> Option<usize> {
         match &self.source {
             _ if !self.paths.is_empty() => None,
-            Source::Files(files) => Some(files.index().val.label(at)),
-            Source::Memory(split, _) => {
+            DataLoader::Files(files) => Some(files.index().val.label(at)),
+            DataLoader::Memory(split, _) => {
                 let data = if self.train { &split.train } else { &split.test };
                 data.labels.get(at).map(|&label| usize::from(label))
             }
@@ -137,12 +138,14 @@ impl Pictures {
     }
 }
 
-fn open(args: &PredictArgs, weights: &Weights) -> Result<(TrainConfig, Pictures)> {
+fn open(args: &PredictArgs, weights: &Checkpoint) -> Result<(TrainConfig, Pictures)> {
     let mut spec = args.model.spec()?;
     spec.holdout = args.holdout;
     let train = args.data.is_some() && args.split == "train";
-    let source: Source = match &args.data {
-        Some(path) => files::open_dataset(path, &mut spec, Reading { max_bad: 0.0, ..Reading::default() })?,
+    let source: DataLoader = match &args.data {
+        Some(path) => {
+            files::open_dataset(path, &mut spec, LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() })?
+        }
         None if spec.is_for_imagenet() || spec.plan.starts_with('b') => {
             spec.data = DataSource::ImageNet;
             let classes = classes_of(weights).unwrap_or(1000);
@@ -151,7 +154,7 @@ fn open(args: &PredictArgs, weights: &Weights) -> Result<(TrainConfig, Pictures)
         }
         None => {
             let test = pictures(&args.images)?;
-            Split { train: test.clone(), test }.into()
+            TrainTest { train: test.clone(), test }.into()
         }
     };
     let paths = args.images.iter().map(|path| files::display_path(path)).collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::checkpoint::{Weights, safetensors};
+use crate::checkpoint::{Checkpoint, safetensors};
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::options::converter::ConversionOptions;
@@ -189,7 +189,7 @@ impl PruneArgs {
     fn inputs(
         &self,
         spec: &PruneSpec,
-        weights: &Weights,
+        weights: &Checkpoint,
         compute: Option<&Compute>,
     ) -> Result<Option<Inputs>> {
         let (Some(asked), Some(data), Some(compute)) = (spec.gathering(), &self.data, compute) else {

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use serde::Serialize;
 
-use crate::checkpoint::{NamedTensor, Weights, safetensors};
+use crate::checkpoint::{Checkpoint, NamedTensor, safetensors};
 use crate::cli::files;
 use crate::cli::options::shared::HardwareOptions;
 use crate::cli::output;
@@ -77,7 +77,7 @@ pub fn run(args: &RegularizeArgs) -> Result<()> {
         gradients.push(gradient);
     }
     if let Some(path) = &args.grad {
-        let bytes = safetensors::write(&Weights::new(gradients))?;
+        let bytes = safetensors::write(&Checkpoint::new(gradients))?;
         files::write("writing gradients", path, &bytes)?;
     }
     let result = RegularizeOutput { schema_version: SCHEMA_VERSION, kind: regularizer.kind, loss, tiles };

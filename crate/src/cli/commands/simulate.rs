@@ -18,7 +18,7 @@ use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::cli::system;
 use crate::config::{DeviceChoice, Granularity, HardwareConfig, Resolution};
 use crate::data::SIDE;
-use crate::data::loader::Labelled;
+use crate::data::loader::LabeledDataset;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::network::Plan;
@@ -124,7 +124,7 @@ fn images(args: &SimulateArgs, there: usize) -> Result<Range<usize>> {
 
 fn simulate(
     simulator: &mut Simulator,
-    data: &dyn Labelled,
+    data: &dyn LabeledDataset,
     range: &Range<usize>,
     bar: &ProgressBar,
 ) -> Result<SimulationReport> {

@@ -233,8 +233,8 @@ mod tests {
     use crate::cli::files::image_files;
     use crate::data::imagenet::archive::tar_of;
     use crate::data::imagenet::devkit::meta_of;
-    use crate::data::imagenet::{Reading, index::Place};
-    use crate::data::loader::Labelled;
+    use crate::data::imagenet::{LoaderConfig, index::ImageRef};
+    use crate::data::loader::LabeledDataset;
 
     fn picture(shade: u8) -> Vec<u8> {
         let mut bytes = std::io::Cursor::new(Vec::new());
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn labels_and_shades(root: &Path) -> Vec<(i32, f32)> {
-        let images = image_files::open(root, 8, Reading::default()).expect("opens");
+        let images = image_files::open(root, 8, LoaderConfig::default()).expect("opens");
         let batches = images.batches(0..images.len(), 1).map(|batch| batch.expect("reads"));
         batches.map(|batch| (batch.labels[0], batch.images[0])).collect()
     }
@@ -288,7 +288,7 @@ mod tests {
         let unpacked = image_files::build_index(&out).expect("lists");
         assert_eq!((unpacked.train.len(), unpacked.val.len()), (3, 2));
         assert_eq!(labels_and_shades(&out), packed);
-        let whole = Place { container: "train/n01", name: "n01_1.JPEG", span: None, label: 0 };
+        let whole = ImageRef { container: "train/n01", name: "n01_1.JPEG", span: None, label: 0 };
         assert_eq!(unpacked.train.place(0), whole);
     }
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::cli::files::image_files;
 use crate::cli::files::io::{display_path, read};
 use crate::config::{DataSource, TrainConfig};
-use crate::data::imagenet::Reading;
-use crate::data::loader::Source;
-use crate::data::{self, Split};
+use crate::data::imagenet::LoaderConfig;
+use crate::data::loader::DataLoader;
+use crate::data::{self, TrainTest};
 use crate::error::{Error, Result};
 
 /// Opens the data of a run: `builtin`, a folder of CIFAR-10 binary files or their archive, or images
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// When files are missing or damaged.
-pub fn open_dataset(path: &Path, spec: &mut TrainConfig, reading: Reading) -> Result<Source> {
+pub fn open_dataset(path: &Path, spec: &mut TrainConfig, reading: LoaderConfig) -> Result<DataLoader> {
     if !path.is_dir() || holds_cifar10(path) || !image_files::is_image_folder(path) {
         if ![0, data::SIDE].contains(&spec.side) {
             let why = "this data's images have 32; another side is for ImageNet's";
@@ -48,7 +48,7 @@ fn holds_cifar10(path: &Path) -> bool {
 ///
 /// # Errors
 /// When files are missing or damaged.
-pub fn open_in_memory(path: &Path, spec: &mut TrainConfig) -> Result<Split> {
+pub fn open_in_memory(path: &Path, spec: &mut TrainConfig) -> Result<TrainTest> {
     if path.as_os_str() == "builtin" {
         spec.data = DataSource::Builtin;
         return data::open(spec, &[]);

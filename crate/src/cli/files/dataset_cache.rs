@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::files::dataset::open_dataset;
 use crate::config::TrainConfig;
-use crate::data::imagenet::Reading;
+use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::index::Index;
-use crate::data::loader::Source;
-use crate::data::{Dataset, Split};
+use crate::data::loader::DataLoader;
+use crate::data::{Dataset, TrainTest};
 use crate::error::Result;
 use crate::workflow::recipe::Recipe;
 use crate::workflow::report::DataDescription;
@@ -26,9 +26,9 @@ pub struct CachedDataset {
 /// Where images are kept between stages.
 enum Storage {
     /// In memory; each session has a copy.
-    Memory(Split),
+    Memory(TrainTest),
     /// In files, opened anew for each session.
-    Files { path: PathBuf, spec: Box<TrainConfig>, reading: Reading },
+    Files { path: PathBuf, spec: Box<TrainConfig>, reading: LoaderConfig },
 }
 
 impl CachedDataset {
@@ -36,7 +36,7 @@ impl CachedDataset {
     ///
     /// # Errors
     /// When files can't be opened any more.
-    pub fn open(&self) -> Result<Source> {
+    pub fn open(&self) -> Result<DataLoader> {
         match &self.storage {
             Storage::Memory(split) => Ok(split.clone().into()),
             Storage::Files { path, spec, reading } => {
@@ -48,13 +48,13 @@ impl CachedDataset {
 
 /// Opens images, and keeps the last ones: the runs of a sweep mostly share them.
 pub struct DatasetCache {
-    reading: Reading,
+    reading: LoaderConfig,
     last: Mutex<Option<(String, Arc<CachedDataset>)>>,
 }
 
 impl DatasetCache {
     /// Reads image files in this way.
-    pub fn new(reading: Reading) -> Self {
+    pub fn new(reading: LoaderConfig) -> Self {
         Self { reading, last: Mutex::new(None) }
     }
 
@@ -85,7 +85,7 @@ fn key(path: &str, spec: &TrainConfig) -> String {
     format!("{path}\n{} {} {} {seed}", spec.holdout, spec.limit, spec.side)
 }
 
-fn open(path: &str, mut spec: TrainConfig, reading: Reading) -> Result<CachedDataset> {
+fn open(path: &str, mut spec: TrainConfig, reading: LoaderConfig) -> Result<CachedDataset> {
     let path = Path::new(path);
     let source = open_dataset(path, &mut spec, reading)?;
     let name = serde_json::to_value(spec.data).ok();
@@ -97,11 +97,11 @@ fn open(path: &str, mut spec: TrainConfig, reading: Reading) -> Result<CachedDat
         sha256: String::new(),
     };
     let storage = match source {
-        Source::Memory(split, _) => {
+        DataLoader::Memory(split, _) => {
             description.sha256 = content_fingerprint(&[&split.train, &split.test]);
             Storage::Memory(split)
         }
-        Source::Files(files) => {
+        DataLoader::Files(files) => {
             description.sha256 = index_fingerprint(files.index());
             Storage::Files { path: path.to_owned(), spec: Box::new(spec), reading }
         }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn the_fingerprint_is_of_the_content() {
         let split = synthetic::generate(3, 6, 4);
-        let of = |split: &Split| content_fingerprint(&[&split.train, &split.test]);
+        let of = |split: &TrainTest| content_fingerprint(&[&split.train, &split.test]);
         assert_eq!(of(&split), of(&synthetic::generate(3, 6, 4)));
         assert_ne!(of(&split), of(&synthetic::generate(4, 6, 4)));
         let mut moved = split.clone();

@@ -10,10 +10,10 @@ use crate::cli::files::archives;
 use crate::cli::files::io;
 use crate::cli::output;
 use crate::data::imagenet::archive::is_image;
-use crate::data::imagenet::index::{Index, Listing, Place};
+use crate::data::imagenet::index::{ImageRef, Index, Listing};
 use crate::data::imagenet::labels;
 use crate::data::imagenet::webdataset::list_shard;
-use crate::data::imagenet::{Fetch, ImageNet, Reading};
+use crate::data::imagenet::{ImageNet, LoaderConfig, ReadImage};
 use crate::error::{Error, Result};
 
 /// The index that `crossdub data imagenet` writes.
@@ -36,12 +36,12 @@ pub fn is_image_folder(root: &Path) -> bool {
 ///
 /// # Errors
 /// When the folder has none of the layouts, or its files are damaged.
-pub fn open(root: &Path, side: usize, reading: Reading) -> Result<ImageNet> {
+pub fn open(root: &Path, side: usize, reading: LoaderConfig) -> Result<ImageNet> {
     ImageNet::new(load_index(root)?, disk_reader(root), side, reading)
 }
 
 /// Reads the images of a folder.
-pub fn disk_reader(root: &Path) -> Box<dyn Fetch> {
+pub fn disk_reader(root: &Path) -> Box<dyn ReadImage> {
     Box::new(DiskReader::new(root))
 }
 
@@ -56,9 +56,9 @@ pub fn open_single_images(paths: &[PathBuf], side: usize, classes: Vec<String>) 
         let name = path.file_name().map(|name| name.to_string_lossy());
         let name =
             name.ok_or_else(|| Error::file("reading an image", io::display_path(path), "it is no file"))?;
-        index.val.push(Place { container: &folder, name: &name, span: None, label: 0 })?;
+        index.val.push(ImageRef { container: &folder, name: &name, span: None, label: 0 })?;
     }
-    let reading = Reading { max_bad: 0.0, ..Reading::default() };
+    let reading = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
     ImageNet::new(index.check()?, disk_reader(Path::new("")), side, reading)
 }
 
@@ -150,7 +150,7 @@ fn list_flat_validation(root: &Path, classes: &[String], listing: &mut Listing) 
             let why = format!("{image} has no label");
             Error::file("reading labels", io::display_path(&path), why)
         })?;
-        listing.push(Place { container: "val", name: &image, span: None, label })?;
+        listing.push(ImageRef { container: "val", name: &image, span: None, label })?;
     }
     Ok(())
 }
@@ -164,7 +164,7 @@ fn list_classes(root: &Path, part: &str, classes: &[String], listing: &mut Listi
             continue;
         }
         for name in image_names(&folder)? {
-            listing.push(Place { container: &container, name: &name, span: None, label })?;
+            listing.push(ImageRef { container: &container, name: &name, span: None, label })?;
         }
     }
     Ok(())
@@ -264,8 +264,8 @@ impl DiskReader {
     }
 }
 
-impl Fetch for DiskReader {
-    fn fetch(&self, place: Place<'_>) -> std::result::Result<Vec<u8>, String> {
+impl ReadImage for DiskReader {
+    fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
         let Some((offset, length)) = place.span else {
             let path = self.root.join(place.container).join(place.name);
             let size = fs::metadata(&path).map_err(|why| why.to_string())?.len();

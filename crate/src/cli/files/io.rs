@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::config::HardwareConfig;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
@@ -54,9 +54,9 @@ pub fn open(path: &Path) -> Result<fs::File> {
 ///
 /// # Errors
 /// When the file can't be read or holds no weights.
-pub fn read_weights(path: &Path) -> Result<Weights> {
+pub fn read_weights(path: &Path) -> Result<Checkpoint> {
     let bytes = read("reading weights", path)?;
-    Weights::from_bytes(&bytes).map_err(|error| error.with_path(&display_path(path)))
+    Checkpoint::from_bytes(&bytes).map_err(|error| error.with_path(&display_path(path)))
 }
 
 /// Checks that no two outputs are the same file, where one would be lost.

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::adc::converter::{Converter, EnergyUnit};
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::cli::options::converter::{ConverterOptions, converter};
 use crate::cli::options::shared::ModelOptions;
 use crate::config::{DataSource, Granularity, Resolution};
@@ -54,7 +54,7 @@ impl InferenceOptions {
     pub fn question(
         &self,
         adc: Option<&str>,
-        weights: &Weights,
+        weights: &Checkpoint,
         layers: &[Matrix],
     ) -> Result<Option<InferenceConfig>> {
         let settings = self.converter.settings()?;
@@ -103,7 +103,7 @@ impl InferenceOptions {
     }
 
     /// Output positions of each layer: as given, or as the network has them.
-    fn positions(&self, weights: &Weights, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
+    fn positions(&self, weights: &Checkpoint, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
         if self.positions.is_some() {
             return Ok(self.positions.clone());
         }

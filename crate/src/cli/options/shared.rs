@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::config::{self, DataSource, HardwareConfig, TrainConfig};
-use crate::data::imagenet::Reading;
+use crate::data::imagenet::LoaderConfig;
 use crate::error::{Error, Result};
 
 /// The crossbar.
@@ -121,7 +121,7 @@ pub struct ReadingOptions {
     pub max_bad: Option<f64>,
 }
 
-impl From<ReadingOptions> for Reading {
+impl From<ReadingOptions> for LoaderConfig {
     fn from(options: ReadingOptions) -> Self {
         let default = Self::default();
         let threads = options.workers.map_or(default.threads, usize::from);

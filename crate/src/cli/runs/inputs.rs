@@ -1,11 +1,11 @@
 //! What a command starts from: a network with its weights, and images.
 
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::cli::files;
 use crate::cli::options::shared::{DataOptions, ModelOptions};
 use crate::cli::system;
 use crate::config::TrainConfig;
-use crate::data::loader::Source;
+use crate::data::loader::DataLoader;
 use crate::device::Compute;
 use crate::error::Result;
 use crate::network::parameters::import;
@@ -15,7 +15,7 @@ use crate::network::{Network, Plan};
 ///
 /// # Errors
 /// If an option is invalid or a file can't be read.
-pub fn open_model_and_data(model: &ModelOptions, data: &DataOptions) -> Result<(TrainConfig, Source)> {
+pub fn open_model_and_data(model: &ModelOptions, data: &DataOptions) -> Result<(TrainConfig, DataLoader)> {
     let mut spec = model.spec()?;
     spec.holdout = data.holdout;
     spec.seed = data.seed;
@@ -31,7 +31,7 @@ pub fn open_model_and_data(model: &ModelOptions, data: &DataOptions) -> Result<(
 pub fn load_network(
     spec: &TrainConfig,
     classes: usize,
-    weights: &Weights,
+    weights: &Checkpoint,
     compute: &Compute,
 ) -> Result<Network> {
     let plan = Plan::of(spec, classes)?;

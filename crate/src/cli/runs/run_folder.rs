@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::cli::files;
 use crate::cli::runs::tensorboard;
 use crate::error::{Error, Result};
-use crate::train::checkpoint::Checkpoint;
+use crate::train::checkpoint::TrainingCheckpoint;
 
 /// Checkpoints kept: the newest, and one more in case it is damaged.
 pub const DEFAULT_CHECKPOINTS_KEPT: u16 = 2;
@@ -203,9 +203,10 @@ impl RunFolder {
     ///
     /// # Errors
     /// When the folder can't be listed.
-    pub fn newest_checkpoint(&self) -> Result<Option<Checkpoint>> {
+    pub fn newest_checkpoint(&self) -> Result<Option<TrainingCheckpoint>> {
         for (_, path) in self.checkpoints()?.into_iter().rev() {
-            let read = files::read("reading a checkpoint", &path).and_then(|bytes| Checkpoint::read(&bytes));
+            let read =
+                files::read("reading a checkpoint", &path).and_then(|bytes| TrainingCheckpoint::read(&bytes));
             match read {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
                 Err(error) => tracing::warn!("passed over: {}", error.with_path(&files::display_path(&path))),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{Weights, safetensors};
+use crate::checkpoint::{Checkpoint, safetensors};
 use crate::cli::files;
 use crate::cli::files::dataset_cache::hex;
 use crate::error::{Error, Result};
@@ -91,7 +91,7 @@ impl StageFolder {
     ///
     /// # Errors
     /// When the disk is full.
-    pub fn complete(&self, weights: &Weights, result: &StageResult) -> Result<()> {
+    pub fn complete(&self, weights: &Checkpoint, result: &StageResult) -> Result<()> {
         self.write("weights.safetensors", &safetensors::write(weights)?)?;
         let text = serde_json::to_vec(result)
             .map_err(|why| Error::file("writing a stage's result", "result.json", &why).with_source(why))?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::MultiProgress;
 use serde_json::{Value, json};
 
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::cli::files;
 use crate::cli::files::dataset_cache::CachedDataset;
 use crate::cli::output;
@@ -66,7 +66,7 @@ pub enum RunOutcome {
 /// The weights that a stage starts with, and their identity.
 struct Start {
     id: Value,
-    weights: Option<Weights>,
+    weights: Option<Checkpoint>,
 }
 
 impl StageRunner<'_> {
@@ -117,7 +117,7 @@ impl StageRunner<'_> {
         &self,
         stage: &Stage,
         folder: &StageFolder,
-        start: Option<&Weights>,
+        start: Option<&Checkpoint>,
     ) -> Result<Option<StageResult>> {
         let mut monitor = LeaseMonitor::default();
         let mut said = false;
@@ -150,7 +150,7 @@ impl StageRunner<'_> {
         &self,
         stage: &Stage,
         folder: &StageFolder,
-        start: Option<&Weights>,
+        start: Option<&Checkpoint>,
         lease: &Lease,
     ) -> Result<StageResult> {
         let at = self.recipe.stages.iter().position(|other| other.name == stage.name).map_or(0, |at| at + 1);
@@ -176,9 +176,9 @@ impl StageRunner<'_> {
         stage: &Stage,
         spec: &TrainConfig,
         folder: &StageFolder,
-        start: Option<&Weights>,
+        start: Option<&Checkpoint>,
         lease: &Lease,
-    ) -> Result<(Weights, StageResult)> {
+    ) -> Result<(Checkpoint, StageResult)> {
         let mut run = RunFolder::open(folder.path())?;
         let mut session = self.session(stage, spec, &mut run, start)?;
         let halt = || {
@@ -211,7 +211,7 @@ impl StageRunner<'_> {
         stage: &Stage,
         spec: &TrainConfig,
         run: &mut RunFolder,
-        start: Option<&Weights>,
+        start: Option<&Checkpoint>,
     ) -> Result<Trainer> {
         let (data, compute, memory) = (self.images.open()?, self.compute.clone(), system::available_memory());
         if let Some(checkpoint) = run.newest_checkpoint()? {
@@ -228,7 +228,7 @@ impl StageRunner<'_> {
         Ok(session)
     }
 
-    fn prune(&self, spec: &PruneSpec, start: &Weights) -> Result<(Weights, StageResult)> {
+    fn prune(&self, spec: &PruneSpec, start: &Checkpoint) -> Result<(Checkpoint, StageResult)> {
         let began = Instant::now();
         let hardware = &self.recipe.hardware;
         let mut source = self.images.open()?;
@@ -276,6 +276,6 @@ impl StageRunner<'_> {
 /// Weights that a recipe names.
 fn read_start(file: &str) -> Result<Start> {
     let bytes = files::read("reading weights", Path::new(file))?;
-    let weights = Weights::from_bytes(&bytes).map_err(|error| error.with_path(file))?;
+    let weights = Checkpoint::from_bytes(&bytes).map_err(|error| error.with_path(file))?;
     Ok(Start { id: Value::from(content_hash(&bytes)), weights: Some(weights) })
 }

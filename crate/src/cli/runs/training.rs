@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::checkpoint::{Weights, safetensors};
+use crate::checkpoint::{Checkpoint, safetensors};
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::options::shared::{ReadingOptions, put};
@@ -19,7 +19,7 @@ use crate::cli::runs::dry_run;
 use crate::cli::runs::run_folder::{DEFAULT_CHECKPOINTS_KEPT, RunFolder};
 use crate::cli::system;
 use crate::config::{HardwareConfig, TrainConfig, apply};
-use crate::data::imagenet::Reading;
+use crate::data::imagenet::LoaderConfig;
 use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::train::evaluate::Evaluation;
@@ -190,7 +190,7 @@ fn fields_alone(fields: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// How the run's images are read: as this command says, or as the run was begun.
-fn reading(args: &RunFolderArgs, fields: &Map<String, Value>) -> Reading {
+fn reading(args: &RunFolderArgs, fields: &Map<String, Value>) -> LoaderConfig {
     let kept = fields.get(MAX_BAD).and_then(Value::as_f64);
     ReadingOptions { max_bad: args.reading.max_bad.or(kept), ..args.reading }.into()
 }
@@ -217,7 +217,10 @@ fn open(base: &TrainConfig, fields: &Map<String, Value>, args: &RunFolderArgs) -
 }
 
 /// The masks that flat fields name, and where they came from.
-fn read_masks(fields: &Map<String, Value>, weights: Option<&Weights>) -> Result<Option<(Weights, String)>> {
+fn read_masks(
+    fields: &Map<String, Value>,
+    weights: Option<&Checkpoint>,
+) -> Result<Option<(Checkpoint, String)>> {
     let Some(path) = path_of(fields, MASKS) else { return Ok(None) };
     let name = files::display_path(&path);
     if name == FROM_ZEROS {

@@ -4,7 +4,7 @@ use std::io::{Read, Result as IoResult, Seek, SeekFrom};
 
 use tar::Archive;
 
-use super::index::{Listing, Place};
+use super::index::{ImageRef, Listing};
 use crate::error::{Error, Result};
 
 /// A file within a tar file.
@@ -145,7 +145,7 @@ pub fn list_training<R: Read + Seek>(
             let length =
                 length.map_err(|_| Error::file("listing images", &*member.path, "it is too large"))?;
             let span = Some((tar.offset + member.offset, length));
-            listing.push(Place { container, name: member.name(), span, label })
+            listing.push(ImageRef { container, name: member.name(), span, label })
         });
         listed.map_err(|error| error.with_path(&format!("{container}, {class}.tar")))?;
     }
@@ -177,7 +177,12 @@ pub fn list_validation(
     for (member, &label) in images.iter().zip(labels) {
         let length = u32::try_from(member.length);
         let length = length.map_err(|_| Error::file("listing images", &*member.path, "it is too large"))?;
-        listing.push(Place { container, name: member.name(), span: Some((member.offset, length)), label })?;
+        listing.push(ImageRef {
+            container,
+            name: member.name(),
+            span: Some((member.offset, length)),
+            label,
+        })?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ const MAX_CLASSES: usize = 1 << 16;
 
 /// Where one image lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct ImageRef<'a> {
     /// The folder or tar file, relative to the data's root.
     pub container: &'a str,
     /// The file's name in it.
@@ -59,9 +59,9 @@ impl Listing {
     }
 
     /// Where image `index` lies.
-    pub fn place(&self, index: usize) -> Place<'_> {
+    pub fn place(&self, index: usize) -> ImageRef<'_> {
         let entry = &self.entries[index];
-        Place {
+        ImageRef {
             container: &self.containers[entry.container as usize],
             name: &self.names[entry.name_at as usize..][..usize::from(entry.name_length)],
             span: (entry.length != WHOLE).then_some((entry.offset, entry.length)),
@@ -78,7 +78,7 @@ impl Listing {
     ///
     /// # Errors
     /// When there are more than fit: 4 GiB of names, 65,536 classes.
-    pub fn push(&mut self, place: Place<'_>) -> Result<()> {
+    pub fn push(&mut self, place: ImageRef<'_>) -> Result<()> {
         let refuse = |why: &str| Error::file("listing images", place.name, why);
         let name_at = u32::try_from(self.names.len()).map_err(|_| refuse("too many names"))?;
         let name_length = u16::try_from(place.name.len()).map_err(|_| refuse("the name is too long"))?;
@@ -176,7 +176,7 @@ impl Index {
         }
         for (part, listing) in [("train", &self.train), ("val", &self.val)] {
             for at in 0..listing.len() {
-                let Place { container, name, span, label } = listing.place(at);
+                let ImageRef { container, name, span, label } = listing.place(at);
                 let span = span.map_or_else(|| "-\t-".to_owned(), |(at, length)| format!("{at}\t{length}"));
                 writeln!(out, "{part}\t{label}\t{span}\t{container}\t{name}")?;
             }
@@ -229,7 +229,7 @@ impl Index {
         let Some(label) = label.parse().ok().filter(|label| *label < self.classes.len()) else {
             return Ok(false);
         };
-        listing.push(Place { container, name, span, label })?;
+        listing.push(ImageRef { container, name, span, label })?;
         Ok(true)
     }
 }
@@ -285,8 +285,8 @@ mod tests {
     #[test]
     fn an_index_comes_back_as_it_was_written() {
         let mut index = Index { classes: vec!["n1".to_owned(), "n2".to_owned()], ..Index::default() };
-        let whole = Place { container: "train/n1", name: "a b.JPEG", span: None, label: 0 };
-        let within = Place { container: "val.tar", name: "c.JPEG", span: Some((1 << 40, 7)), label: 1 };
+        let whole = ImageRef { container: "train/n1", name: "a b.JPEG", span: None, label: 0 };
+        let within = ImageRef { container: "val.tar", name: "c.JPEG", span: Some((1 << 40, 7)), label: 1 };
         index.train.push(whole).expect("fits");
         index.val.push(within).expect("fits");
         let mut text = Vec::new();

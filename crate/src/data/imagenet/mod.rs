@@ -1,5 +1,5 @@
 //! ImageNet and data sets like it: an index of image files, decoded and transformed on all cores
-//! while the device computes. Files are opened by whoever implements [`Fetch`].
+//! while the device computes. Files are opened by whoever implements [`ReadImage`].
 
 pub mod archive;
 pub mod decode;
@@ -16,30 +16,30 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::batch::{Batch, Drawing, Order, steps_per_epoch};
-use super::loader::Labelled;
-use super::stream;
+use super::batch::{Batch, BatchConfig, EpochOrder, steps_per_epoch};
+use super::loader::LabeledDataset;
 use crate::error::{Error, Result};
+use crate::rng::rng_for;
 use decode::Rgb;
-use index::{Index, Listing, Place};
-use prefetch::{Prefetch, Recipe};
+use index::{ImageRef, Index, Listing};
+use prefetch::{BatchPipeline, Prefetch};
 use skipped::Skipped;
 
 /// Purpose of the random stream that crops and mirrors.
 const AUGMENT: u64 = u64::from_le_bytes(*b"imagenet");
 
 /// Gets the bytes of image files.
-pub trait Fetch: Send + Sync {
+pub trait ReadImage: Send + Sync {
     /// Reads one file, or says why it can't be read.
     ///
     /// # Errors
     /// When it is missing or unreadable.
-    fn fetch(&self, place: Place<'_>) -> std::result::Result<Vec<u8>, String>;
+    fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String>;
 }
 
 /// How images are read, apart from what decides their pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
+pub struct LoaderConfig {
     /// Threads that decode.
     pub threads: usize,
     /// Batches that are made ahead.
@@ -48,7 +48,7 @@ pub struct Reading {
     pub max_bad: f64,
 }
 
-impl Default for Reading {
+impl Default for LoaderConfig {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self { threads, ahead: 3, max_bad: 0.1 }
@@ -58,15 +58,15 @@ impl Default for Reading {
 /// Images of a run, from files.
 pub struct ImageNet {
     files: Arc<Files>,
-    training: Option<(Drawing, Prefetch<Training>)>,
+    training: Option<(BatchConfig, Prefetch<Training>)>,
 }
 
 /// What all workers share.
 struct Files {
     index: Index,
-    fetch: Box<dyn Fetch>,
+    fetch: Box<dyn ReadImage>,
     side: usize,
-    reading: Reading,
+    reading: LoaderConfig,
     skipped: Skipped,
 }
 
@@ -75,7 +75,7 @@ impl ImageNet {
     ///
     /// # Errors
     /// When a setting is out of range.
-    pub fn new(index: Index, fetch: Box<dyn Fetch>, side: usize, reading: Reading) -> Result<Self> {
+    pub fn new(index: Index, fetch: Box<dyn ReadImage>, side: usize, reading: LoaderConfig) -> Result<Self> {
         if !(reading.max_bad.is_finite() && (0.0..=100.0).contains(&reading.max_bad)) {
             return Err(Error::field("max_bad", reading.max_bad, "takes 0 to 100 %"));
         }
@@ -102,16 +102,17 @@ impl ImageNet {
     ///
     /// # Errors
     /// When too many files are bad.
-    pub fn training_batch(&mut self, drawing: Drawing, epoch: u64, step: u64) -> Result<Batch> {
-        let number = epoch * self.steps(drawing.batch) + step;
-        let fits = |(of, made): &(Drawing, Prefetch<Training>)| *of == drawing && made.next_batch() == number;
+    pub fn training_batch(&mut self, config: BatchConfig, epoch: u64, step: u64) -> Result<Batch> {
+        let number = epoch * self.steps(config.batch) + step;
+        let fits =
+            |(of, made): &(BatchConfig, Prefetch<Training>)| *of == config && made.next_batch() == number;
         if !self.training.as_ref().is_some_and(fits) {
             // Workers of another place leave before new ones come.
             self.training = None;
-            let Reading { threads, ahead, .. } = self.files.reading;
+            let LoaderConfig { threads, ahead, .. } = self.files.reading;
             let files = Arc::clone(&self.files);
-            let recipe = Training { files, drawing, orders: Mutex::default() };
-            self.training = Some((drawing, Prefetch::start(recipe, number, threads, ahead)));
+            let pipeline = Training { files, config, orders: Mutex::default() };
+            self.training = Some((config, Prefetch::start(pipeline, number, threads, ahead)));
         }
         let batch = self.training.as_mut().and_then(|(_, made)| made.take());
         let batch = batch.ok_or_else(|| Error::file("reading images", "", "the readers stopped"))?;
@@ -123,7 +124,7 @@ impl ImageNet {
     }
 }
 
-impl Labelled for ImageNet {
+impl LabeledDataset for ImageNet {
     fn len(&self) -> usize {
         self.files.index.val.len()
     }
@@ -137,9 +138,9 @@ impl Labelled for ImageNet {
     }
 
     fn batches(&self, range: Range<usize>, size: usize) -> Box<dyn Iterator<Item = Result<Batch>> + '_> {
-        let Reading { threads, ahead, .. } = self.files.reading;
-        let recipe = Evaluating { files: Arc::clone(&self.files), range, size };
-        let mut made = Prefetch::start(recipe, 0, threads, ahead);
+        let LoaderConfig { threads, ahead, .. } = self.files.reading;
+        let pipeline = Evaluating { files: Arc::clone(&self.files), range, size };
+        let mut made = Prefetch::start(pipeline, 0, threads, ahead);
         Box::new(std::iter::from_fn(move || Some(self.files.checked(made.take()?))))
     }
 }
@@ -157,7 +158,7 @@ impl Files {
     ) -> Item {
         let place = listing.place(index);
         let made = catch_unwind(AssertUnwindSafe(|| {
-            let bytes = self.fetch.fetch(place)?;
+            let bytes = self.fetch.read_image(place)?;
             transform(&decode::decode(&bytes)?)
         }));
         match made.unwrap_or_else(|_| Err("reading it failed".to_owned())) {
@@ -187,18 +188,18 @@ impl Files {
 /// Makes training batches, numbered through all epochs.
 struct Training {
     files: Arc<Files>,
-    drawing: Drawing,
+    config: BatchConfig,
     /// The last epochs' orders: workers at an epoch's end are in two of them.
-    orders: Mutex<VecDeque<(u64, Arc<Order>)>>,
+    orders: Mutex<VecDeque<(u64, Arc<EpochOrder>)>>,
 }
 
 impl Training {
-    fn order(&self, epoch: u64) -> Arc<Order> {
+    fn order(&self, epoch: u64) -> Arc<EpochOrder> {
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, order)) = orders.iter().find(|(of, _)| *of == epoch) {
             return Arc::clone(order);
         }
-        let order = Arc::new(Order::new(self.files.index.train.len(), self.drawing.seed, epoch));
+        let order = Arc::new(EpochOrder::new(self.files.index.train.len(), self.config.seed, epoch));
         orders.push_back((epoch, Arc::clone(&order)));
         while orders.len() > 2 {
             orders.pop_front();
@@ -208,30 +209,30 @@ impl Training {
 
     /// Epoch and step of a batch.
     fn place(&self, batch: u64) -> (u64, usize) {
-        let steps = steps_per_epoch(self.files.index.train.len(), self.drawing.batch) as u64;
+        let steps = steps_per_epoch(self.files.index.train.len(), self.config.batch) as u64;
         (batch / steps, (batch % steps) as usize)
     }
 }
 
-impl Recipe for Training {
+impl BatchPipeline for Training {
     type Item = Item;
     type Batch = Batch;
 
     fn items(&self, _: u64) -> Option<usize> {
         // Only a data set smaller than a batch has a smaller batch.
-        Some(self.drawing.batch.min(self.files.index.train.len()))
+        Some(self.config.batch.min(self.files.index.train.len()))
     }
 
     fn item(&self, batch: u64, at: usize) -> Item {
         let (epoch, step) = self.place(batch);
-        let place = step * self.drawing.batch + at;
+        let place = step * self.config.batch + at;
         let index = self.order(epoch).image(place);
         let side = self.files.side;
         self.files.item(&self.files.index.train, index, |image| {
-            if !self.drawing.augment {
+            if !self.config.augment {
                 return transform::evaluation(image, side);
             }
-            let mut random = stream(self.drawing.seed, AUGMENT, epoch, place as u64);
+            let mut random = rng_for(self.config.seed, AUGMENT, epoch, place as u64);
             transform::training(image, side, &mut random)
         })
     }
@@ -248,7 +249,7 @@ struct Evaluating {
     size: usize,
 }
 
-impl Recipe for Evaluating {
+impl BatchPipeline for Evaluating {
     type Item = Item;
     type Batch = Batch;
 

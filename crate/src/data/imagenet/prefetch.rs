@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// How batches are made.
-pub trait Recipe: Send + Sync + 'static {
+pub trait BatchPipeline: Send + Sync + 'static {
     /// What a worker makes of one place.
     type Item: Send;
     /// A whole batch.
@@ -24,14 +24,14 @@ pub trait Recipe: Send + Sync + 'static {
 }
 
 /// Batches in order, some of them made ahead.
-pub struct Prefetch<R: Recipe> {
+pub struct Prefetch<R: BatchPipeline> {
     shared: Arc<Shared<R>>,
     workers: Vec<JoinHandle<()>>,
     next: u64,
 }
 
-struct Shared<R: Recipe> {
-    recipe: R,
+struct Shared<R: BatchPipeline> {
+    pipeline: R,
     state: Mutex<State<R>>,
     /// There is room to work ahead, or nothing more to do.
     room: Condvar,
@@ -40,7 +40,7 @@ struct Shared<R: Recipe> {
     ahead: u64,
 }
 
-struct State<R: Recipe> {
+struct State<R: BatchPipeline> {
     /// The next item that no worker has taken.
     batch: u64,
     place: usize,
@@ -52,10 +52,10 @@ struct State<R: Recipe> {
     stop: bool,
 }
 
-impl<R: Recipe> Prefetch<R> {
+impl<R: BatchPipeline> Prefetch<R> {
     /// Starts `threads` workers at batch `first`; they make at most `ahead` batches that nobody has
     /// asked for.
-    pub fn start(recipe: R, first: u64, threads: usize, ahead: usize) -> Self {
+    pub fn start(pipeline: R, first: u64, threads: usize, ahead: usize) -> Self {
         let state = State {
             batch: first,
             place: 0,
@@ -65,7 +65,7 @@ impl<R: Recipe> Prefetch<R> {
             stop: false,
         };
         let shared = Arc::new(Shared {
-            recipe,
+            pipeline,
             state: Mutex::new(state),
             room: Condvar::new(),
             ready: Condvar::new(),
@@ -94,7 +94,7 @@ impl<R: Recipe> Prefetch<R> {
                 self.shared.room.notify_all();
                 return Some(batch);
             }
-            let ended = self.shared.recipe.items(self.next).is_none();
+            let ended = self.shared.pipeline.items(self.next).is_none();
             if ended || self.workers.iter().all(JoinHandle::is_finished) {
                 return None;
             }
@@ -105,7 +105,7 @@ impl<R: Recipe> Prefetch<R> {
     }
 }
 
-impl<R: Recipe> Drop for Prefetch<R> {
+impl<R: BatchPipeline> Drop for Prefetch<R> {
     fn drop(&mut self) {
         self.shared.state().stop = true;
         self.shared.room.notify_all();
@@ -116,7 +116,7 @@ impl<R: Recipe> Drop for Prefetch<R> {
     }
 }
 
-impl<R: Recipe> Shared<R> {
+impl<R: BatchPipeline> Shared<R> {
     fn state(&self) -> MutexGuard<'_, State<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,7 +124,7 @@ impl<R: Recipe> Shared<R> {
     /// A worker's life.
     fn work(&self) {
         while let Some((batch, place)) = self.ticket() {
-            let item = self.recipe.item(batch, place);
+            let item = self.pipeline.item(batch, place);
             let mut state = self.state();
             let Some(items) = state.open.get_mut(&batch) else { return };
             items[place] = Some(item);
@@ -133,7 +133,7 @@ impl<R: Recipe> Shared<R> {
             }
             let items = state.open.remove(&batch).unwrap_or_default();
             drop(state);
-            let made = self.recipe.batch(items.into_iter().flatten().collect());
+            let made = self.pipeline.batch(items.into_iter().flatten().collect());
             self.state().made.insert(batch, made);
             self.ready.notify_all();
         }
@@ -146,7 +146,7 @@ impl<R: Recipe> Shared<R> {
             if state.stop {
                 return None;
             }
-            let count = self.recipe.items(state.batch)?;
+            let count = self.pipeline.items(state.batch)?;
             if state.batch < state.taken + self.ahead {
                 let ticket = (state.batch, state.place);
                 state.open.entry(ticket.0).or_insert_with(|| (0..count).map(|_| None).collect());
@@ -171,7 +171,7 @@ mod tests {
         made: Arc<AtomicU64>,
     }
 
-    impl Recipe for Squares {
+    impl BatchPipeline for Squares {
         type Item = u64;
         type Batch = Vec<u64>;
 

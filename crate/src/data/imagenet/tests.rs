@@ -10,8 +10,8 @@ struct Pictures {
     read: Arc<AtomicUsize>,
 }
 
-impl Fetch for Pictures {
-    fn fetch(&self, place: Place<'_>) -> std::result::Result<Vec<u8>, String> {
+impl ReadImage for Pictures {
+    fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
         self.read.fetch_add(1, Ordering::Relaxed);
         let number: usize = place.name.parse().map_err(|_| "no such picture".to_owned())?;
         if self.damaged && number % 50 == 49 {
@@ -30,7 +30,7 @@ fn data(threads: usize, damaged: bool, max_bad: f64) -> (ImageNet, Arc<AtomicUsi
     let mut index = Index { classes: ["a", "b", "c"].map(str::to_owned).to_vec(), ..Index::default() };
     for number in 0..100 {
         let name = number.to_string();
-        let place = Place { container: "pictures", name: &name, span: None, label: number % 3 };
+        let place = ImageRef { container: "pictures", name: &name, span: None, label: number % 3 };
         index.train.push(place).expect("fits");
         if number < 55 {
             index.val.push(place).expect("fits");
@@ -38,14 +38,14 @@ fn data(threads: usize, damaged: bool, max_bad: f64) -> (ImageNet, Arc<AtomicUsi
     }
     let read = Arc::new(AtomicUsize::new(0));
     let fetch = Box::new(Pictures { damaged, read: Arc::clone(&read) });
-    let reading = Reading { threads, ahead: 2, max_bad };
+    let reading = LoaderConfig { threads, ahead: 2, max_bad };
     (ImageNet::new(index, fetch, 32, reading).expect("valid"), read)
 }
 
-const DRAWING: Drawing = Drawing { seed: 5, batch: 30, augment: true };
+const CONFIG: BatchConfig = BatchConfig { seed: 5, batch: 30, augment: true };
 
 fn batches(data: &mut ImageNet, from: u64) -> Vec<Batch> {
-    (from..7).map(|at| data.training_batch(DRAWING, at / 3, at % 3).expect("reads")).collect()
+    (from..7).map(|at| data.training_batch(CONFIG, at / 3, at % 3).expect("reads")).collect()
 }
 
 #[test]
@@ -56,10 +56,10 @@ fn pixels_depend_on_seed_and_place_alone() {
     assert!(whole == batches(&mut data(3, false, 0.0).0, 0), "any number of threads");
     assert!(whole[4..] == batches(&mut data(2, false, 0.0).0, 4), "from the middle of an epoch");
     let mut other = data(2, false, 0.0).0;
-    let seeded = Drawing { seed: 6, ..DRAWING };
+    let seeded = BatchConfig { seed: 6, ..CONFIG };
     assert_ne!(other.training_batch(seeded, 0, 0).expect("reads"), whole[0]);
     // Asked for something else, the same reader begins anew.
-    assert!(other.training_batch(DRAWING, 1, 1).expect("reads") == whole[4]);
+    assert!(other.training_batch(CONFIG, 1, 1).expect("reads") == whole[4]);
 }
 
 #[test]
@@ -78,8 +78,7 @@ fn evaluation_sees_every_image_once_in_order() {
 #[test]
 fn bad_files_are_left_out_and_named_until_they_are_too_many() {
     let (mut few, _) = data(2, true, 2.0);
-    let images: usize =
-        (0..3).map(|at| few.training_batch(DRAWING, 0, at).expect("reads").labels.len()).sum();
+    let images: usize = (0..3).map(|at| few.training_batch(CONFIG, 0, at).expect("reads").labels.len()).sum();
     let seen = few.batches(0..55, 55).map(|batch| batch.expect("reads").labels.len()).sum::<usize>();
     assert!((88..=90).contains(&images) && seen == 54, "{images} {seen}");
     assert!(few.skipped().iter().any(|(file, why)| file == "pictures/49" && why.contains("cut off")));
@@ -91,7 +90,7 @@ fn bad_files_are_left_out_and_named_until_they_are_too_many() {
 #[test]
 fn only_a_few_batches_are_read_ahead() {
     let (mut data, read) = data(2, false, 0.0);
-    data.training_batch(DRAWING, 0, 0).expect("reads");
+    data.training_batch(CONFIG, 0, 0).expect("reads");
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert!(read.load(Ordering::Relaxed) <= 3 * 30, "one handed out, two ahead");
 }

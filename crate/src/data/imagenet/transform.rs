@@ -9,6 +9,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use rand::Rng;
 
 use super::decode::Rgb;
+use crate::rng::uniform_below;
 
 /// Share of the image's area that a crop takes.
 const SCALE: (f64, f64) = (0.08, 1.0);
@@ -75,7 +76,7 @@ fn uniform(random: &mut impl Rng, low: f64, high: f64) -> f64 {
 
 /// A whole number under `limit`.
 fn whole(random: &mut impl Rng, limit: usize) -> usize {
-    crate::data::below(random, limit as u32) as usize
+    uniform_below(random, limit as u32) as usize
 }
 
 /// A training image: `side * side * 3` bytes.
@@ -177,7 +178,7 @@ pub fn normalize(images: &[Vec<u8>], side: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::stream;
+    use crate::rng::rng_for;
 
     fn image(width: usize, height: usize) -> Rgb {
         let pixels = (0..width * height * 3).map(|at| (at * 31 % 251) as u8).collect();
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn crops_lie_in_the_image_and_have_an_allowed_shape() {
-        let mut random = stream(3, 1, 0, 0);
+        let mut random = rng_for(3, 1, 0, 0);
         for (width, height) in [(500, 375), (224, 224), (1, 1), (3, 900), (900, 3)] {
             for _ in 0..200 {
                 let crop = Crop::draw(width, height, &mut random);
@@ -204,7 +205,7 @@ mod tests {
     /// Uniform area: its mean is (0.08 + 1) / 2, less what sticks out and is drawn again.
     #[test]
     fn crops_cover_half_of_a_square_image_on_average() {
-        let mut random = stream(3, 2, 0, 0);
+        let mut random = rng_for(3, 2, 0, 0);
         let area = |crop: Crop| (crop.width * crop.height) as f64 / 1e6;
         let mean = (0..4000).map(|_| area(Crop::draw(1000, 1000, &mut random))).sum::<f64>() / 4000.0;
         assert!((0.46..0.54).contains(&mean), "{mean}");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{Read, Seek};
 
 use super::archive::{is_image, members};
-use super::index::{Listing, Place};
+use super::index::{ImageRef, Listing};
 use crate::error::{Error, Result};
 
 /// The most bytes of a class number.
@@ -36,7 +36,12 @@ pub fn list_shard(shard: impl Read + Seek, container: &str, listing: &mut Listin
     for (key, member) in images {
         let &label = labels.get(&key).ok_or_else(|| fail(&key, "it has no .cls"))?;
         let length = u32::try_from(member.length).map_err(|_| fail(&key, "it is too large"))?;
-        listing.push(Place { container, name: member.name(), span: Some((member.offset, length)), label })?;
+        listing.push(ImageRef {
+            container,
+            name: member.name(),
+            span: Some((member.offset, length)),
+            label,
+        })?;
         largest = largest.max(Some(label));
     }
     Ok(largest)

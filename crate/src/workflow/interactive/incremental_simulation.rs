@@ -3,13 +3,13 @@
 
 use std::ops::Range;
 
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::data::batch::{Batch, evaluation_batch};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, TrainTest};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::network::parameters::import;
-use crate::simulate::column_trace::{ColumnExample, beyond};
+use crate::simulate::column_trace::{ColumnTrace, beyond};
 use crate::simulate::options::SimulationConfig;
 use crate::simulate::report::SimulationReport;
 use crate::simulate::simulator::Simulator;
@@ -31,7 +31,7 @@ impl IncrementalSimulation {
     /// # Errors
     /// When a field is out of range, the weights are another network's or not finite, or the images
     /// don't lie in memory.
-    pub fn new(session: &Trainer, weights: &Weights, spec: &SimulationConfig) -> Result<Self> {
+    pub fn new(session: &Trainer, weights: &Checkpoint, spec: &SimulationConfig) -> Result<Self> {
         let (plan, hardware) = (session.plan(), session.hardware());
         let train = &split(session)?.train;
         let calibration = images(train, 0..spec.calibration.min(train.len()));
@@ -66,7 +66,7 @@ impl IncrementalSimulation {
         Ok(split(session)?.test.len() - self.images)
     }
 
-    /// One column worked through by hand, see [`Simulator::column_example`].
+    /// One column worked through by hand, see [`Simulator::trace_column`].
     ///
     /// # Errors
     /// When the layer, tile, column, image or position is beyond what there is.
@@ -75,13 +75,13 @@ impl IncrementalSimulation {
         session: &Trainer,
         at: (usize, usize, usize),
         (image, position): (usize, usize),
-    ) -> Result<ColumnExample> {
+    ) -> Result<ColumnTrace> {
         let test = &split(session)?.test;
         if image >= test.len() {
             return Err(beyond("image", image));
         }
         let pixels = images(test, image..image + 1).images;
-        self.simulator.column_example(at, (&pixels, image), position)
+        self.simulator.trace_column(at, (&pixels, image), position)
     }
 }
 
@@ -91,7 +91,7 @@ fn images(data: &Dataset, range: Range<usize>) -> Batch {
     batch
 }
 
-fn split(session: &Trainer) -> Result<&Split> {
+fn split(session: &Trainer) -> Result<&TrainTest> {
     let why = "simulated are images in memory";
     session.data().memory().ok_or_else(|| Error::field("data", "image files", why))
 }

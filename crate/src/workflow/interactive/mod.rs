@@ -11,11 +11,11 @@ use serde_json::{Map, Value};
 
 use self::preview::{LayerCache, PruneSettings};
 use self::stage::Stage;
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::error::{Error, Result};
 use crate::report::{AdcPlan, TileDetail, View, adc_plan};
-use crate::train::checkpoint::Checkpoint;
+use crate::train::checkpoint::TrainingCheckpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::{HistoryEntry, Progress};
 use crate::train::trainer::Trainer;
@@ -194,7 +194,7 @@ impl InteractiveRun {
     ///
     /// # Errors
     /// When the settings are out of range, or the device fails.
-    pub async fn masks(&mut self, settings: PruneSettings) -> Result<Weights> {
+    pub async fn masks(&mut self, settings: PruneSettings) -> Result<Checkpoint> {
         let previewed = self.preview_settings(settings);
         let pruned = self.layers.pruned_or_current(self.trainer.hardware(), previewed)?.to_vec();
         Ok(self.trainer.weights().await?.with_layers(pruned).masks())
@@ -283,7 +283,7 @@ impl InteractiveRun {
         let Some(completed) = &self.completed else {
             return Err(Error::invalid_state("undoing", "nothing is pruned"));
         };
-        Checkpoint::read(&completed.trained)?.restore(&mut self.trainer)?;
+        TrainingCheckpoint::read(&completed.trained)?.restore(&mut self.trainer)?;
         self.completed = None;
         self.sync_weights().await
     }

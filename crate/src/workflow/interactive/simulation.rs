@@ -3,7 +3,7 @@
 use super::InteractiveRun;
 use crate::error::{Error, Result};
 use crate::report::Inference;
-use crate::simulate::column_trace::ColumnExample;
+use crate::simulate::column_trace::ColumnTrace;
 use crate::simulate::options::SimulationConfig;
 use crate::simulate::report::SimulationReport;
 use crate::workflow::interactive::incremental_simulation::IncrementalSimulation;
@@ -60,7 +60,7 @@ impl InteractiveRun {
         &self,
         at: (usize, usize, usize),
         (image, position): (usize, usize),
-    ) -> Result<ColumnExample> {
+    ) -> Result<ColumnTrace> {
         let live = self.simulation.as_ref().ok_or_else(not_open)?;
         live.column_example(&self.trainer, at, (image, position))
     }

@@ -1,7 +1,7 @@
 //! Files made to break a reader: each ends in one line, or in tensors, never in a panic.
 
 use crate::checkpoint::pytorch::fixtures::{Program, floats, legacy, zip};
-use crate::checkpoint::{NamedTensor, Weights, safetensors};
+use crate::checkpoint::{Checkpoint, NamedTensor, safetensors};
 
 /// A network that each format below holds.
 fn network() -> Program {
@@ -26,14 +26,14 @@ fn storages() -> Vec<(&'static str, Vec<u8>)> {
 fn files() -> Vec<Vec<u8>> {
     let (pickle, storages) = (network().stop(), storages());
     let plain = zip(&pickle, &storages, false);
-    let weights = Weights::from_bytes(&plain).expect("readable");
+    let weights = Checkpoint::from_bytes(&plain).expect("readable");
     let safe = safetensors::write(&weights).expect("writable");
     vec![plain, zip(&pickle, &storages, true), legacy(&pickle, &storages), safe]
 }
 
 /// The one line that refuses a file.
 fn refusal(bytes: &[u8]) -> String {
-    let line = Weights::from_bytes(bytes).expect_err("refused").to_string();
+    let line = Checkpoint::from_bytes(bytes).expect_err("refused").to_string();
     assert!(!line.contains('\n') && line.len() < 400, "{line}");
     line
 }
@@ -51,12 +51,12 @@ fn single(offset: i64, shape: &[i64], stride: &[i64]) -> Vec<u8> {
 
 #[test]
 fn all_formats_agree() {
-    let expected = Weights::new(vec![
+    let expected = Checkpoint::new(vec![
         NamedTensor { name: "conv.bias".into(), shape: vec![2], data: vec![5.0, 6.0] },
         NamedTensor { name: "conv.weight".into(), shape: vec![2, 1, 1, 2], data: vec![1.0, 3.0, 2.0, 4.0] },
     ]);
     for file in files() {
-        assert_eq!(Weights::from_bytes(&file), Ok(expected.clone()));
+        assert_eq!(Checkpoint::from_bytes(&file), Ok(expected.clone()));
     }
 }
 
@@ -86,7 +86,7 @@ fn flipped_bits() {
                 let at = random() % file.len();
                 file[at] = if random() % 2 == 0 { random() as u8 } else { file[at] ^ (1 << (random() % 8)) };
             }
-            if let Err(error) = Weights::from_bytes(&file) {
+            if let Err(error) = Checkpoint::from_bytes(&file) {
                 assert!(!error.to_string().contains('\n'));
             }
         }
@@ -101,8 +101,8 @@ fn flipped_pickles() {
         for byte in 0..=255 {
             let mut pickle = pickle.clone();
             pickle[at] = byte;
-            let _ = Weights::from_bytes(&zip(&pickle, &storages(), false));
-            let _ = Weights::from_bytes(&legacy(&pickle, &storages()));
+            let _ = Checkpoint::from_bytes(&zip(&pickle, &storages(), false));
+            let _ = Checkpoint::from_bytes(&legacy(&pickle, &storages()));
         }
     }
 }
@@ -184,7 +184,7 @@ fn safetensors_headers_that_lie() {
     let tensor = |shape: &str, from: u64, to: u64| {
         format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":[{from},{to}]}}}}")
     };
-    assert!(Weights::from_bytes(&headed(&tensor("[2]", 0, 8), 8)).is_ok());
+    assert!(Checkpoint::from_bytes(&headed(&tensor("[2]", 0, 8), 8)).is_ok());
     check(&headed(&tensor("[2]", 0, 8), 7), "take 8 bytes, 7 are there");
     check(&headed(&tensor("[2]", 0, 8), 9), "take 8 bytes, 9 are there");
     check(&headed(&tensor("[2]", 0, 4), 4), "damaged");

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::Row;
 use crate::cli::files;
 use crate::cli::files::image_files;
-use crate::data::batch::Drawing;
-use crate::data::imagenet::{ImageNet, Reading, index::Index};
+use crate::data::batch::BatchConfig;
+use crate::data::imagenet::{ImageNet, LoaderConfig, index::Index};
 use crate::error::Result;
 
 /// Images of a batch.
@@ -27,10 +27,10 @@ pub(super) fn measure(folders: &[PathBuf]) -> Result<Vec<Row>> {
 }
 
 fn measure_folder(folder: &Path) -> Result<Row> {
-    let reading = Reading { ahead: 2, ..Reading::default() };
+    let reading = LoaderConfig { ahead: 2, ..LoaderConfig::default() };
     let index = repeated(image_files::load_index(folder)?)?;
     let mut images = ImageNet::new(index, image_files::disk_reader(folder), 224, reading)?;
-    let drawing = Drawing { seed: 0, batch: BATCH, augment: true };
+    let drawing = BatchConfig { seed: 0, batch: BATCH, augment: true };
     for step in 0..WARM_UP {
         images.training_batch(drawing, 0, step)?;
     }

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::Row;
 use super::timing::{median_time, timed};
-use crate::checkpoint::Weights;
+use crate::checkpoint::Checkpoint;
 use crate::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crate::crossbar::tiling::TileShape;
 use crate::device::Compute;
@@ -91,7 +91,7 @@ fn regularizer_on(model: &str, tile: usize) -> Result<Row> {
 }
 
 /// A network's initial weights.
-fn weights(model: &str) -> Result<Weights> {
+fn weights(model: &str) -> Result<Checkpoint> {
     let mut config = TrainConfig::default();
     config.set_model(model)?;
     Ok(initialize(&Plan::of(&config, CLASSES)?, 0))

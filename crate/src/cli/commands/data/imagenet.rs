@@ -13,7 +13,7 @@ use crate::cli::files::archives;
 use crate::cli::files::image_files;
 use crate::cli::output;
 use crate::config::SCHEMA_VERSION;
-use crate::data::imagenet::index::{Index, Listing, Place};
+use crate::data::imagenet::index::{ImageRef, Index, Listing};
 use crate::error::{Error, Result};
 
 /// Lists or unpacks ImageNet's archives, and checks that no image is missing
@@ -102,7 +102,7 @@ fn moved(index: Index, from: &Path) -> Result<Index> {
         for at in 0..old.len() {
             let place = old.place(at);
             let container = files::display_path(&from.join(place.container));
-            new.push(Place { container: &container, ..place })?;
+            new.push(ImageRef { container: &container, ..place })?;
         }
         Ok(new)
     };

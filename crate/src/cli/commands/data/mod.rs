@@ -12,9 +12,9 @@ use crate::cli::format;
 use crate::cli::output;
 use crate::config::{SCHEMA_VERSION, TrainConfig};
 use crate::data::Dataset;
-use crate::data::imagenet::Reading;
+use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::index::Listing;
-use crate::data::loader::Source;
+use crate::data::loader::DataLoader;
 use crate::error::Result;
 
 /// Looks at data sets
@@ -83,12 +83,12 @@ pub fn run(args: &DataArgs) -> Result<()> {
     };
     let mut spec = TrainConfig { holdout, seed, ..TrainConfig::default() };
     spec.validate()?;
-    let (classes, train, test) = match files::open_dataset(path, &mut spec, Reading::default())? {
-        Source::Memory(split, _) => {
+    let (classes, train, test) = match files::open_dataset(path, &mut spec, LoaderConfig::default())? {
+        DataLoader::Memory(split, _) => {
             let (train, test) = (Part::of(&split.train), Part::of(&split.test));
             (split.train.classes, train, test)
         }
-        Source::Files(files) => {
+        DataLoader::Files(files) => {
             let index = files.index();
             let part = |listing| Part::listed(listing, index.classes.len());
             (index.classes.clone(), part(&index.train), part(&index.val))

@@ -11,7 +11,7 @@
 
 /// How activations of one layer become integers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Activation {
+pub struct ActivationQuantizer {
     low: f32,
     high: f32,
     /// What one step stands for.
@@ -21,9 +21,9 @@ pub struct Activation {
     top: u16,
 }
 
-impl Activation {
+impl ActivationQuantizer {
     /// Integers of `bits` bits (at most 16) for activations of a finite range.
-    pub fn of((low, high): (f32, f32), bits: u32) -> Self {
+    pub fn new((low, high): (f32, f32), bits: u32) -> Self {
         let (low, high) = (low.min(0.0), high.max(0.0));
         let top = ((1_u32 << bits) - 1) as u16;
         let span = f64::from(high) - f64::from(low);
@@ -52,15 +52,15 @@ mod tests {
 
     #[test]
     fn zero_is_exact_and_the_range_fills_the_integers() {
-        let relu = Activation::of((0.0, 2.0), 8);
+        let relu = ActivationQuantizer::new((0.0, 2.0), 8);
         assert_eq!([0.0, 1.0, 2.0, 5.0, -1.0].map(|x| relu.integer(x)), [0, 128, 255, 255, 0]);
-        let signed = Activation::of((-1.0, 3.0), 8);
+        let signed = ActivationQuantizer::new((-1.0, 3.0), 8);
         assert_eq!(signed.zero, 64);
         assert_eq!([-1.0, 0.0, 3.0].map(|x| signed.integer(x)), [0, 64, 255]);
         assert_eq!(signed.integers(&[-1.5, 0.0, 3.0, 3.5]), (vec![0, 64, 255, 255], 2));
-        let one_bit = Activation::of((-1.0, 1.0), 1);
+        let one_bit = ActivationQuantizer::new((-1.0, 1.0), 1);
         assert_eq!([-1.0, -0.4, 0.0, 1.0].map(|x| one_bit.integer(x)), [0, 1, 1, 1]);
-        assert_eq!(Activation::of((0.0, 0.0), 8).integers(&[0.0, 1.0]), (vec![0, 1], 1));
-        assert_eq!(Activation::of((0.0, 1.0), 16).integer(1.0), 65_535);
+        assert_eq!(ActivationQuantizer::new((0.0, 0.0), 8).integers(&[0.0, 1.0]), (vec![0, 1], 1));
+        assert_eq!(ActivationQuantizer::new((0.0, 1.0), 16).integer(1.0), 65_535);
     }
 }
