@@ -1,7 +1,7 @@
 //! The page's trainer, taken through its run: looking commits nothing, pruned stays pruned, and
 //! undoing leads back to the same bits.
 
-use crossdub::checkpoint::TrainingCheckpoint;
+use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{DeviceChoice, HardwareConfig, Resolution};
 use crossdub::device::Compute;
 use crossdub::prune::Rule;
