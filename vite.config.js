@@ -1,5 +1,5 @@
 import { createReadStream, existsSync, statSync } from 'node:fs';
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { defineConfig } from 'vite';
 
@@ -71,6 +71,22 @@ function wasmModules() {
 }
 
 /**
+ * Keeps the page readable where it is opened as a file: its classic script is copied, and its style sheet is
+ * asked for without CORS, which browsers refuse between files.
+ * @returns {import('vite').Plugin}
+ */
+function openedAsFile() {
+  const script = 'web/start/not-started.js';
+  return {
+    name: 'crossdub-opened-as-file',
+    async generateBundle() {
+      this.emitFile({ type: 'asset', fileName: script, source: await readFile(path.join(root, script)) });
+    },
+    transformIndexHtml: { order: 'post', handler: (html) => html.replaceAll(' crossorigin ', ' ') },
+  };
+}
+
+/**
  * With CROSSDUB_DATA=DIR the page finds CIFAR-10's official binary files beside it.
  * @returns {import('vite').Plugin}
  */
@@ -95,5 +111,5 @@ export default defineConfig({
   // Named, so that the first visit while developing is not interrupted by finding the worker's.
   optimizeDeps: { include: ['@observablehq/plot', 'comlink', 'idb-keyval'] },
   server: { watch: { ignored: ['**/target/**', '**/pkg/**', '**/crate/**'] } },
-  plugins: [wasmModules(), cifar10()],
+  plugins: [wasmModules(), openedAsFile(), cifar10()],
 });

@@ -23,6 +23,7 @@ import { saves } from './ui/saves.js';
 import { drawStatus } from './ui/status.js';
 import { Tile } from './ui/tile.js';
 import { trends } from './ui/trends.js';
+import { explainInsecureContext } from './start/insecure-context.js';
 import { Tour } from './tour/tour.js';
 
 /** Curves are redrawn at most this often; steps may come much faster. */
@@ -156,6 +157,7 @@ ready.then(
     controls.follow(session.spec());
     redraw({ energies: true });
     byId('version').textContent = `Crossdub ${session.state.version}`;
+    explainInsecureContext(session.spec().device);
     if (!embedding()) void offerLastRun(session);
   },
   () => undefined,

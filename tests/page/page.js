@@ -2,12 +2,20 @@
 
 import { expect, test as base } from '@playwright/test';
 
+/** Errors that a test may find logged: by default none. @typedef {{ expectedErrors: RegExp | null }} Options */
+
 /**
  * A test fails when the page throws, logs an error, or asks another host for anything.
- * @type {typeof base}
+ * @type {import('@playwright/test').TestType<
+ *   import('@playwright/test').PlaywrightTestArgs &
+ *     import('@playwright/test').PlaywrightTestOptions &
+ *     Options,
+ *   import('@playwright/test').PlaywrightWorkerArgs & import('@playwright/test').PlaywrightWorkerOptions
+ * >}
  */
 export const test = base.extend({
-  page: async ({ page, baseURL }, use) => {
+  expectedErrors: [/** @type {RegExp | null} */ (null), { option: true }],
+  page: async ({ page, baseURL, expectedErrors }, use) => {
     /** @type {string[]} */
     const wrong = [];
     const own = new URL(baseURL ?? '').host;
@@ -15,7 +23,8 @@ export const test = base.extend({
     page.on('console', (message) => {
       // A file that may be absent is asked for; the browser notes it as an error of its own.
       const absent = /Failed to load resource.*404/.test(message.text());
-      if (message.type() === 'error' && !absent) wrong.push(`logged: ${message.text()}`);
+      const expected = absent || expectedErrors?.test(message.text());
+      if (message.type() === 'error' && !expected) wrong.push(`logged: ${message.text()}`);
     });
     page.on('request', (request) => {
       const { protocol, host } = new URL(request.url());

@@ -18,7 +18,9 @@ function device({ opened, spec, webgpu }) {
     spec?.device !== 'auto'
       ? ''
       : webgpu.state === 'none'
-        ? ' (this browser offers no WebGPU)'
+        ? isSecureContext
+          ? ' (this browser offers no WebGPU)'
+          : ' (WebGPU needs https or localhost)'
         : webgpu.software
           ? ' (WebGPU here is a slower software adapter)'
           : webgpu.state === 'failed'

@@ -125,7 +125,8 @@ export class WebGpu {
   async #look() {
     const adapter = await findAdapter();
     if (!adapter) {
-      this.#say({ state: 'none', why: 'this browser offers no WebGPU adapter' });
+      const why = isSecureContext ? 'this browser offers no WebGPU adapter' : 'it needs https or localhost';
+      this.#say({ state: 'none', why });
       return;
     }
     const { name, software } = describe(adapter);
