@@ -8,10 +8,12 @@
 //! | [`setup`] | installs what a step needs |
 //! | [`modules`] | the two WebAssembly modules |
 //! | [`demo`], [`test`], [`build`], [`bench`], [`fuzz`] | the tasks |
+//! | [`api`] | the recorded public API |
 //! | [`checks`] | the checks of `test` and `check` |
 //! | [`notices`] | licences of what the site ships |
 #![expect(clippy::print_stdout, reason = "this program reports to the terminal")]
 
+mod api;
 mod bench;
 mod build;
 mod checks;
@@ -78,6 +80,12 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Compare the crate's public API with the recorded one
+    Api {
+        /// Record the current API instead
+        #[arg(long)]
+        accept: bool,
+    },
     /// Feed random input to everything that reads untrusted bytes
     Fuzz {
         /// Run only this target [default: all of them]
@@ -97,6 +105,7 @@ fn main() -> ExitCode {
         Task::Check => test::check(&mut env),
         Task::Build { optimize } => build::run(&mut env, optimize),
         Task::Bench { only, json } => bench::run(&mut env, only, json),
+        Task::Api { accept } => api::run(&mut env, accept),
         Task::Fuzz { target, seconds } => fuzz::run(&mut env, target, seconds),
     });
     processes::stop_descendants();

@@ -1,5 +1,6 @@
 //! `cargo xtask test` and `cargo xtask check`: every check as a step, cheapest first.
 
+use crate::api;
 use crate::build;
 use crate::checks;
 use crate::env::BuildEnv;
@@ -21,7 +22,7 @@ pub fn run(env: &mut BuildEnv, quick: bool) -> Result<bool> {
     steps.extend(javascript_checks());
     steps.push(checks::dependencies().skip_if(quick, QUICK));
     steps.extend([checks::without_burn(), checks::without_burn_wasm()]);
-    steps.extend([checks::clippy(), checks::documentation(), checks::package()]);
+    steps.extend([checks::clippy(), checks::documentation(), checks::package(), api::step(false)]);
     steps.push(checks::wasm_clippy(Module::Cpu));
     steps.push(checks::wasm_clippy(Module::WebGpu).skip_if(quick, QUICK));
     steps.extend([checks::tests(), checks::examples()]);
