@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// A device that is ready, and what to call it.
 #[derive(Debug, Clone)]
-pub struct Compute {
+pub struct ComputeDevice {
     /// Burn's device, without autodiff.
     pub device: Device,
     /// `cpu`, `webgpu`, `cuda`, `tch` or `remote`.
@@ -27,7 +27,7 @@ pub const BACKENDS: [(&str, &str, bool); 5] = [
     ("remote", "remote", cfg!(feature = "remote")),
 ];
 
-impl Compute {
+impl ComputeDevice {
     /// Gets the device asked for ready. `auto` takes WebGPU where this build has it and there is an
     /// adapter, else the CPU.
     ///
@@ -51,8 +51,8 @@ impl Compute {
     /// run is not begun without them.
     ///
     /// # Errors
-    /// As [`Compute::open`].
-    pub async fn of(spec: &TrainConfig) -> Result<Self> {
+    /// As [`ComputeDevice::open`].
+    pub async fn from_config(spec: &TrainConfig) -> Result<Self> {
         let mut first = None;
         for choice in spec.device_choices()? {
             let opened = Self::open(&choice).await?;
@@ -75,24 +75,24 @@ impl Compute {
 }
 
 /// What a panic says of the device that was used: a backend panics when its device is gone.
-pub fn lost(panic: &(dyn std::any::Any + Send)) -> Error {
+pub fn device_error(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let why = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it stopped");
     Error::device("last used", why)
 }
 
 /// Whether a device was opened that may be lost at any moment.
-static LOSABLE: AtomicBool = AtomicBool::new(false);
+static DEVICE_MAY_DISCONNECT: AtomicBool = AtomicBool::new(false);
 
 /// Whether a device of another machine, or a graphics processor, is in use: it may be lost, and then a panic says so.
-pub fn may_be_lost() -> bool {
-    LOSABLE.load(Ordering::Relaxed)
+pub fn may_disconnect() -> bool {
+    DEVICE_MAY_DISCONNECT.load(Ordering::Relaxed)
 }
 
 /// The panics of a lost device become one line each (`lost`); the default hook would say them, thread by thread.
 #[cfg(all(not(target_arch = "wasm32"), any(feature = "webgpu", feature = "cuda", feature = "remote")))]
-fn expect_loss() {
-    if !LOSABLE.swap(true, Ordering::Relaxed) && std::env::var_os("RUST_BACKTRACE").is_none() {
+fn silence_panics() {
+    if !DEVICE_MAY_DISCONNECT.swap(true, Ordering::Relaxed) && std::env::var_os("RUST_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|_| {}));
     }
 }
@@ -105,25 +105,25 @@ fn missing(kind: &str) -> Error {
 
 #[cfg(feature = "cpu")]
 #[expect(clippy::unnecessary_wraps, reason = "a build without the backend fails")]
-fn cpu() -> Result<Compute> {
+fn cpu() -> Result<ComputeDevice> {
     let adapter = if cfg!(target_arch = "wasm32") { "CPU (WebAssembly SIMD)" } else { "CPU" };
-    Ok(Compute { device: Device::flex(), kind: "cpu", adapter: adapter.to_owned() })
+    Ok(ComputeDevice { device: Device::flex(), kind: "cpu", adapter: adapter.to_owned() })
 }
 
 #[cfg(not(feature = "cpu"))]
-fn cpu() -> Result<Compute> {
+fn cpu() -> Result<ComputeDevice> {
     Err(missing("cpu"))
 }
 
 #[cfg(feature = "webgpu")]
-async fn webgpu(index: Option<usize>) -> Result<Compute> {
+async fn webgpu(index: Option<usize>) -> Result<ComputeDevice> {
     use std::cell::RefCell;
     use std::collections::HashMap;
 
     use burn::tensor::DeviceKind;
     thread_local! {
         /// A runtime can be initialized once; later runs share it.
-        static OPEN: RefCell<HashMap<Option<usize>, Compute>> = RefCell::default();
+        static OPEN: RefCell<HashMap<Option<usize>, ComputeDevice>> = RefCell::default();
     }
     if let Some(open) = OPEN.with_borrow(|open| open.get(&index).cloned()) {
         return Ok(open);
@@ -138,51 +138,51 @@ async fn webgpu(index: Option<usize>) -> Result<Compute> {
     let info = setup.adapter.get_info();
     let adapter = if info.name.is_empty() { "WebGPU adapter".to_owned() } else { info.name };
     #[cfg(not(target_arch = "wasm32"))]
-    expect_loss();
-    let compute = Compute { device, kind: "webgpu", adapter };
+    silence_panics();
+    let compute = ComputeDevice { device, kind: "webgpu", adapter };
     OPEN.with_borrow_mut(|open| open.insert(index, compute.clone()));
     Ok(compute)
 }
 
 #[cfg(not(feature = "webgpu"))]
 #[expect(clippy::unused_async, reason = "the build with the backend awaits its adapter")]
-async fn webgpu(_index: Option<usize>) -> Result<Compute> {
+async fn webgpu(_index: Option<usize>) -> Result<ComputeDevice> {
     Err(missing("webgpu"))
 }
 
 /// Where there is no NVIDIA driver there are no devices.
 #[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Result<Compute> {
+fn cuda(index: usize) -> Result<ComputeDevice> {
     let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec();
     let count = found.len();
     let device = found.into_iter().nth(index).ok_or_else(|| {
         let why = format!("there are {count} CUDA devices here");
         Error::device(DeviceChoice::Cuda(index).to_string(), why)
     })?;
-    expect_loss();
+    silence_panics();
     let adapter = device.identity().map_or_else(|| format!("CUDA device {index}"), |identity| identity.name);
-    Ok(Compute { device, kind: "cuda", adapter })
+    Ok(ComputeDevice { device, kind: "cuda", adapter })
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(_index: usize) -> Result<Compute> {
+fn cuda(_index: usize) -> Result<ComputeDevice> {
     Err(missing("cuda"))
 }
 
 #[cfg(feature = "tch")]
 #[expect(clippy::unnecessary_wraps, reason = "a build without the backend fails")]
-fn tch() -> Result<Compute> {
-    Ok(Compute { device: Device::libtorch(), kind: "tch", adapter: "CPU (libtorch)".to_owned() })
+fn tch() -> Result<ComputeDevice> {
+    Ok(ComputeDevice { device: Device::libtorch(), kind: "tch", adapter: "CPU (libtorch)".to_owned() })
 }
 
 #[cfg(not(feature = "tch"))]
-fn tch() -> Result<Compute> {
+fn tch() -> Result<ComputeDevice> {
     Err(missing("tch"))
 }
 
 /// A worker's device. Its token is read from the environment, so that no file and no process list shows it.
 #[cfg(feature = "remote")]
-fn remote(address: &str) -> Result<Compute> {
+fn remote(address: &str) -> Result<ComputeDevice> {
     use burn::remote::RemoteHost;
     let host = RemoteHost::websocket(address);
     let host = match std::env::var("CROSSDUB_TOKEN") {
@@ -191,11 +191,11 @@ fn remote(address: &str) -> Result<Compute> {
     };
     let opened = Device::remote_options(&host).init();
     let device = opened.map_err(|why| Error::device(format!("remote:{address}"), why.to_string()))?;
-    expect_loss();
-    Ok(Compute { device, kind: "remote", adapter: address.to_owned() })
+    silence_panics();
+    Ok(ComputeDevice { device, kind: "remote", adapter: address.to_owned() })
 }
 
 #[cfg(not(feature = "remote"))]
-fn remote(_address: &str) -> Result<Compute> {
+fn remote(_address: &str) -> Result<ComputeDevice> {
     Err(missing("remote"))
 }

@@ -15,9 +15,9 @@ use crate::checkpoint::{self, safetensors};
 use crate::config;
 use crate::config::{DeviceChoice, HardwareConfig, Precision, TrainConfig};
 use crate::data::{TrainTest, open};
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::network::Plan;
+use crate::network::NetworkSpec;
 use crate::report::{self, TileDetail, adc_plan};
 use crate::train::checkpoint::TrainingCheckpoint;
 use crate::train::trainer::Trainer;
@@ -71,7 +71,7 @@ pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsVal
         return Err(failure(Error::field("precision", "bf16", "the page takes f32")));
     }
     AdcModel::from_id(&hardware.adc).map_err(failure)?;
-    Plan::of(&run, 10).map_err(failure)?;
+    NetworkSpec::from_config(&run, 10).map_err(failure)?;
     both_to_js(&run, &hardware)
 }
 
@@ -91,7 +91,7 @@ pub fn converters() -> JsResult<JsValue> {
 /// The gradient of a fixed small network on this module's device.
 #[wasm_bindgen]
 pub async fn self_test() -> JsResult<Float32Array> {
-    let compute = Compute::open(&BACKEND).await.map_err(failure)?;
+    let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
     let gradient = crate::train::self_test::gradient(&compute).await.map_err(failure)?;
     Ok(Float32Array::from(gradient.as_slice()))
 }
@@ -108,7 +108,7 @@ impl Run {
     pub async fn open(run: JsValue, hardware: JsValue, files: Array) -> JsResult<Run> {
         let (run, hardware): (TrainConfig, HardwareConfig) = (from_js(run)?, from_js(hardware)?);
         let data = data(&run, &files).map_err(failure)?;
-        let compute = Compute::open(&BACKEND).await.map_err(failure)?;
+        let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
         let session = Trainer::new(run, hardware, data, compute, MEMORY, None).map_err(failure)?;
         Ok(Self { story: InteractiveRun::new(session, None).await.map_err(failure)? })
     }
@@ -122,7 +122,7 @@ impl Run {
     ) -> JsResult<Run> {
         let saved = TrainingCheckpoint::read(&checkpoint.to_vec()).map_err(failure)?;
         let data = data(saved.spec(), &files).map_err(failure)?;
-        let compute = Compute::open(&BACKEND).await.map_err(failure)?;
+        let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
         let mut session = saved.resume(data, compute, MEMORY).map_err(failure)?;
         session.set_hardware(from_js(hardware)?).map_err(failure)?;
         let earlier = if earlier.is_falsy() { None } else { Some(earlier_from_js(&earlier)?) };

@@ -5,8 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::config::TrainConfig;
-use crossdub::network::Plan;
-use crossdub::network::param_spec::initialize;
+use crossdub::network::NetworkSpec;
+use crossdub::network::spec::initialize;
 use serde_json::Value;
 
 use crate::shared::{json, repository, shared};
@@ -203,7 +203,7 @@ fn small_network() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let spec =
         TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };
-    let weights = initialize(&Plan::of(&spec, 10).expect("valid"), 1);
+    let weights = initialize(&NetworkSpec::from_config(&spec, 10).expect("valid"), 1);
     let path = folder.path().join("w.safetensors");
     std::fs::write(&path, safetensors::write(&weights).expect("writes")).expect("writes");
     (folder, path.display().to_string())

@@ -4,36 +4,37 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crossdub::checkpoint::{Checkpoint, safetensors};
-use crossdub::compress::calibration::{Gathering, Inputs};
-use crossdub::compress::pruning::{Importance, Known, PruneSpec};
+use crossdub::compress::calibration::{ActivationStats, CalibrationConfig};
+use crossdub::compress::pruning::{Importance, PruneContext, PruneSpec};
 use crossdub::config::{DeviceChoice, HardwareConfig};
 use crossdub::data::loader::DataLoader;
-use crossdub::device::Compute;
+use crossdub::device::ComputeDevice;
 use crossdub::network::parameters::import;
-use crossdub::network::{Network, Plan};
+use crossdub::network::{Network, NetworkSpec};
 use crossdub::prune::Rule;
 use pollster::block_on;
 
 use crate::training::{session, small_data, small_spec};
 
 /// A network that has learned a little, and what its convolutions see.
-fn trained() -> (Checkpoint, Inputs, Compute) {
+fn trained() -> (Checkpoint, ActivationStats, ComputeDevice) {
     let mut session = session(small_spec());
     for _ in 0..60 {
         block_on(session.step()).expect("trains");
     }
     let weights = block_on(session.weights()).expect("reads");
-    let compute = block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let plan = Plan::of(&small_spec(), 10).expect("valid");
+    let compute = block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let plan = NetworkSpec::from_config(&small_spec(), 10).expect("valid");
     let network = import(Network::new(&plan, &compute.device), &plan, &weights).expect("fits");
-    let asked = Gathering { images: 100, moments: true };
+    let asked = CalibrationConfig { images: 100, moments: true };
     let mut source = DataLoader::from(small_data());
-    let inputs = block_on(Inputs::gather(&network, &plan, &mut source, asked, &compute)).expect("gathers");
+    let inputs =
+        block_on(ActivationStats::collect(&network, &plan, &mut source, asked, &compute)).expect("gathers");
     (weights, inputs, compute)
 }
 
 /// How far a layer's outputs are from those of the dense one: `sum d^T C d` over its outputs.
-fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &Inputs) -> f64 {
+fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &ActivationStats) -> f64 {
     let moments = inputs.get(name).and_then(|layer| layer.moments.clone()).expect("gathered").into_data();
     let moments = moments.as_slice::<f32>().expect("float32");
     let (dense, other) = (dense.get(name).expect("a layer"), other.get(name).expect("a layer"));
@@ -51,7 +52,7 @@ fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &Inputs) ->
 fn compensation_lowers_every_layer_s_error_and_moves_no_zero() {
     let (dense, inputs, compute) = trained();
     let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
-    let known = Known { positions: None, inputs: Some(&inputs) };
+    let known = PruneContext { positions: None, inputs: Some(&inputs) };
     for spec in [
         PruneSpec { rule: Rule::Exact, ratios: vec![60.0, 80.0, 80.0], ..PruneSpec::default() },
         PruneSpec { rule: Rule::Budget, target: Some(2.0), ..PruneSpec::default() },

@@ -6,8 +6,8 @@ use std::process::Command;
 use burn::tensor::{Tensor, TensorData};
 use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind};
 use crossdub::crossbar::tiling::TileShape;
-use crossdub::device::Compute;
-use crossdub::loss::Regularizer;
+use crossdub::device::ComputeDevice;
+use crossdub::loss::{Lambdas, Regularizer};
 use crossdub::prune::{Rule, Threshold, prune};
 use crossdub::report::analyze;
 use serde_json::Value;
@@ -62,27 +62,24 @@ const KINDS: [(RegularizerKind, &str); 7] = [
 
 #[test]
 fn regularizers_and_their_gradients_agree() {
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     for case in cases() {
         let (inputs, expected) = (weights(&case.weights), weights(&case.expected));
         for (kind, name) in KINDS {
             let name = name.replace('-', "_");
             let number = |key: &str| case.record[key].as_f64().expect("a number");
-            let regularizer = Regularizer {
-                kind,
-                lambda: number("lambda_variance"),
-                lambda_mean: number("lambda_mean"),
-                shape: TileShape::from(&case.hardware()),
-            };
+            let weights = Lambdas { main: number("lambda_variance"), mean: number("lambda_mean") };
+            let tile = TileShape::from(&case.hardware());
+            let regularizer = Regularizer::new(kind, weights, tile).expect("not none");
             let mut loss = 0.0;
             for tensor in &inputs.tensors {
                 let shape: [usize; 4] = tensor.shape.clone().try_into().expect("4-D");
                 let weight = Tensor::from_data(TensorData::new(tensor.data.clone(), shape), &compute.device);
-                let term = regularizer.evaluate(weight).expect("a term");
-                loss += f64::from(term.loss.into_data().as_slice::<f32>().expect("float32")[0]);
+                let penalty = regularizer.evaluate(weight);
+                loss += f64::from(penalty.loss.into_data().as_slice::<f32>().expect("float32")[0]);
                 let key = format!("grad_{name}.{}", tensor.name);
                 let golden = expected.get(&key).unwrap_or_else(|| panic!("{}: {key}", case.name()));
-                let gradient = term.gradient.into_data();
+                let gradient = penalty.gradient.into_data();
                 let difference = relative_difference(gradient.as_slice().expect("float32"), &golden.data);
                 assert!(difference < 1e-4, "{} {key}: {difference:e}", case.name());
             }

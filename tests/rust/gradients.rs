@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, TensorData};
 use crossdub::config::{DeviceChoice, RegularizerKind};
 use crossdub::crossbar::hoyer::tile_densities;
 use crossdub::crossbar::tiling::TileShape;
-use crossdub::device::Compute;
-use crossdub::loss::Regularizer;
+use crossdub::device::ComputeDevice;
+use crossdub::loss::{Lambdas, Regularizer};
 use crossdub::matrix::Matrix;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -26,16 +26,17 @@ fn random_weights(seed: u64) -> Vec<f32> {
 }
 
 fn evaluate(kind: RegularizerKind, weights: &[f32]) -> (f64, Vec<f32>) {
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let regularizer = Regularizer { kind, lambda: 0.7, lambda_mean: 0.3, shape: TILE };
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let lambdas = Lambdas { main: 0.7, mean: 0.3 };
+    let regularizer = Regularizer::new(kind, lambdas, TILE).expect("not none");
     let weight = Tensor::from_data(TensorData::new(weights.to_vec(), SHAPE), &compute.device);
-    let term = regularizer.evaluate(weight).expect("a term");
-    let loss = term.loss.into_data().as_slice::<f32>().expect("float32")[0];
-    (f64::from(loss), term.gradient.into_data().as_slice().expect("float32").to_vec())
+    let penalty = regularizer.evaluate(weight);
+    let loss = penalty.loss.into_data().as_slice::<f32>().expect("float32")[0];
+    (f64::from(loss), penalty.gradient.into_data().as_slice().expect("float32").to_vec())
 }
 
 #[test]
-fn ungated_gradients_are_those_of_their_losses() {
+fn ungated_gradients_match_finite_differences() {
     use RegularizerKind::{GroupLassoColumn, GroupLassoRow, GroupLassoTile, MeanAndVariance, Ungated};
     for kind in [Ungated, MeanAndVariance, GroupLassoTile, GroupLassoRow, GroupLassoColumn] {
         let weights = random_weights(1);
@@ -56,14 +57,14 @@ fn ungated_gradients_are_those_of_their_losses() {
 }
 
 #[test]
-fn the_gate_pushes_dense_columns_only_and_reports_the_full_variance() {
+fn the_gate_drops_sparse_columns_gradients_but_keeps_the_loss() {
     let weights = random_weights(2);
     let (ungated_loss, ungated) = evaluate(RegularizerKind::Ungated, &weights);
     let (gated_loss, gated) = evaluate(RegularizerKind::Gated, &weights);
     assert!((gated_loss - ungated_loss).abs() < 1e-6 * ungated_loss);
     let same = gated.iter().zip(&ungated).filter(|(g, u)| g == u).count();
     let stopped = gated.iter().filter(|g| **g == 0.0).count();
-    assert_eq!(same + stopped, gated.len(), "each weight is pushed as without the gate, or not at all");
+    assert_eq!(same + stopped, gated.len(), "each weight has the gradient it has without the gate, or none");
     assert!(same > 0 && stopped > 0);
 }
 
@@ -75,9 +76,9 @@ fn an_all_zero_weight_has_a_finite_gradient() {
     }
 }
 
-/// The maps' densities are the regularizer's: two writings of one formula.
+/// The maps and the regularizer each implement the Hoyer density: they must agree.
 #[test]
-fn the_maps_show_the_variance_that_the_regularizer_lowers() {
+fn maps_show_the_variance_the_regularizer_minimizes() {
     let weights = random_weights(3);
     let (loss, _) = evaluate(RegularizerKind::Ungated, &weights);
     let matrix = Matrix::new("w", SHAPE[0], SHAPE[1] * 9, weights).expect("fits");

@@ -5,9 +5,9 @@ use std::process::{Command, Output, Stdio};
 
 use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::config::{DeviceChoice, RegularizerKind, TrainConfig, Trainable};
-use crossdub::device::Compute;
-use crossdub::network::Plan;
-use crossdub::network::param_spec::initialize;
+use crossdub::device::ComputeDevice;
+use crossdub::network::NetworkSpec;
+use crossdub::network::spec::initialize;
 use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::trainer::Trainer;
 use proptest::prelude::*;
@@ -66,7 +66,7 @@ proptest! {
         let mut part = masked();
         advance(&mut part, stop);
         let bytes = pollster::block_on(part.checkpoint()).expect("writes");
-        let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+        let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
         let saved = TrainingCheckpoint::read(&bytes).expect("reads");
         let mut resumed = saved.resume(small_data(), compute, 1 << 32).expect("fits");
         advance(&mut resumed, 6 - stop);
@@ -135,7 +135,8 @@ fn masks_of_another_network_are_refused() {
 
 /// Weights of the small network, pruned by hand: every third weight of a convolution is zero.
 fn pruned_file(folder: &Path) -> String {
-    let plan = Plan::of(&TrainConfig { plan: "4 M 8 M 8 M".to_owned(), ..small_spec() }, 10).expect("valid");
+    let plan = NetworkSpec::from_config(&TrainConfig { plan: "4 M 8 M 8 M".to_owned(), ..small_spec() }, 10)
+        .expect("valid");
     let mut weights = initialize(&plan, 3);
     for tensor in weights.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
         tensor.data.iter_mut().step_by(3).for_each(|weight| *weight = 0.0);

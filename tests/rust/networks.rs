@@ -5,17 +5,17 @@ use burn::tensor::{Tensor, TensorData};
 use crossdub::checkpoint::{Checkpoint, NamedTensor};
 use crossdub::config::{DataSource, DeviceChoice, HardwareConfig, TrainConfig};
 use crossdub::data::cifar10;
-use crossdub::device::Compute;
-use crossdub::network::param_spec::initialize;
-use crossdub::network::parameters::{Which, export, import};
-use crossdub::network::{Network, Plan};
+use crossdub::device::ComputeDevice;
+use crossdub::network::parameters::{ExportKind, export, import};
+use crossdub::network::spec::initialize;
+use crossdub::network::{Network, NetworkSpec};
 use crossdub::report::analyze;
 use crossdub::train::evaluate::{evaluate, scores};
 
 use crate::shared::{by_formula, json, numbers, relative_difference, shared, weights};
 
-fn cpu() -> Compute {
-    pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU")
+fn cpu() -> ComputeDevice {
+    pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU")
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn class_scores_agree_with_pytorch() {
         let Some(file) = shared(&format!("golden/models/{name}.json")) else { return };
         let mut spec = TrainConfig::default();
         spec.set_model(name).expect("known");
-        let plan = Plan::of(&spec, 10).expect("valid");
+        let plan = NetworkSpec::from_config(&spec, 10).expect("valid");
         let compute = cpu();
         let network = import(Network::new(&plan, &compute.device), &plan, &by_formula(&plan)).expect("fits");
         let got = pollster::block_on(scores(&network, &images, 0..8, &compute)).expect("computes");
@@ -38,10 +38,10 @@ fn class_scores_agree_with_pytorch() {
     }
 }
 
-fn resnet18() -> Plan {
+fn resnet18() -> NetworkSpec {
     let mut spec = TrainConfig { side: 224, data: DataSource::ImageNet, ..TrainConfig::default() };
     spec.set_model("resnet18").expect("known");
-    Plan::of(&spec, 1000).expect("valid")
+    NetworkSpec::from_config(&spec, 1000).expect("valid")
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn weights_trained_by_pytorch_are_as_accurate_here() {
         return;
     };
     let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
-    let plan = Plan::of(&TrainConfig::default(), 10).expect("valid");
+    let plan = NetworkSpec::from_config(&TrainConfig::default(), 10).expect("valid");
     let compute = cpu();
     let network = import(Network::new(&plan, &compute.device), &plan, &weights(&file)).expect("fits");
     let evaluation = pollster::block_on(evaluate(&network, &images, 0..1000, &compute)).expect("computes");
@@ -113,7 +113,7 @@ fn parameters_come_back_under_their_names() {
     ] {
         let (text, classifier) = (text.to_owned(), classifier.to_owned());
         let spec = TrainConfig { plan: text, classifier, batch_norm: true, ..TrainConfig::default() };
-        let plan = Plan::of(&spec, 10).expect("valid");
+        let plan = NetworkSpec::from_config(&spec, 10).expect("valid");
         let original = by_formula(&plan);
         assert!(names.iter().all(|name| original.get(name).is_some()));
         for device in [cpu().device, cpu().device.autodiff()] {
@@ -122,7 +122,7 @@ fn parameters_come_back_under_their_names() {
             let counted = names[0].replace("running_var", count).replace(running, count);
             read.tensors.push(NamedTensor { name: counted, shape: vec![], data: vec![3.0] });
             let network = import(Network::new(&plan, &device), &plan, &read).expect("fits");
-            let back = pollster::block_on(export(&network, &plan, Which::Values)).expect("reads");
+            let back = pollster::block_on(export(&network, &plan, ExportKind::Weights)).expect("reads");
             assert!(back == original, "{names:?}");
         }
     }
@@ -130,7 +130,7 @@ fn parameters_come_back_under_their_names() {
 
 #[test]
 fn another_network_s_weights_are_refused_by_name() {
-    let plan = Plan::of(&TrainConfig::default(), 10).expect("valid");
+    let plan = NetworkSpec::from_config(&TrainConfig::default(), 10).expect("valid");
     let original = by_formula(&plan);
     let refuse = |change: &dyn Fn(&mut Vec<NamedTensor>), expected: &str| {
         let mut tensors = original.tensors.clone();

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use burn::tensor::Tensor;
 use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{DeviceChoice, Precision, RegularizerKind, TrainConfig};
-use crossdub::device::Compute;
+use crossdub::device::ComputeDevice;
 use crossdub::train::trainer::Trainer;
 
 use crate::training::{session, small_spec};
@@ -108,7 +108,7 @@ fn running_statistics_follow_the_batches() {
 
 #[test]
 fn the_cpu_has_bf16() {
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     compute.check(Precision::Bf16).expect("Burn's CPU backend has it");
     let one = Tensor::<1>::ones([1], &compute.device).cast(burn::tensor::FloatDType::BF16);
     assert_eq!(one.dtype(), burn::tensor::DType::BF16);

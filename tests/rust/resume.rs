@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crossdub::config::DeviceChoice;
-use crossdub::device::Compute;
+use crossdub::device::ComputeDevice;
 use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::trainer::Trainer;
 
@@ -27,7 +27,7 @@ fn a_checkpoint_goes_on_to_the_same_bits() {
     advance(&mut part, 29 - 24 + 20);
     let bytes = pollster::block_on(part.checkpoint()).expect("writes");
     drop(part);
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     let mut resumed = TrainingCheckpoint::read(&bytes)
         .expect("reads")
         .resume(small_data(), compute, 1 << 32)

@@ -1,14 +1,14 @@
 //! Sensitivity: what is measured from kept activations is what the whole pruned network does.
 
 use crossdub::checkpoint::{Checkpoint, safetensors};
-use crossdub::compress::sensitivity::{Point, Sensitivity, SensitivitySpec, sensitivity};
+use crossdub::compress::sensitivity::{Sensitivity, SensitivityConfig, SensitivityPoint, sensitivity};
 use crossdub::config::{DeviceChoice, TrainConfig};
 use crossdub::crossbar::quantile::quantile;
 use crossdub::data::Dataset;
-use crossdub::device::Compute;
-use crossdub::network::param_spec::initialize;
+use crossdub::device::ComputeDevice;
 use crossdub::network::parameters::import;
-use crossdub::network::{Network, Plan};
+use crossdub::network::spec::initialize;
+use crossdub::network::{Network, NetworkSpec};
 use crossdub::train::evaluate::evaluate;
 
 use crate::command_line::{answer, refusal};
@@ -17,11 +17,11 @@ use crate::training::{session, small_data, small_spec};
 /// More than one batch, the last one smaller.
 const IMAGES: usize = 290;
 
-fn cpu() -> Compute {
-    pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU")
+fn cpu() -> ComputeDevice {
+    pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU")
 }
 
-fn network(plan: &Plan, weights: &Checkpoint) -> Network {
+fn network(plan: &NetworkSpec, weights: &Checkpoint) -> Network {
     import(Network::new(plan, &cpu().device), plan, weights).expect("fits")
 }
 
@@ -38,7 +38,7 @@ fn images() -> Dataset {
     crossdub::data::synthetic::generate(9, 10, IMAGES).test
 }
 
-fn measure(plan: &Plan, weights: &Checkpoint, spec: &SensitivitySpec) -> Sensitivity {
+fn measure(plan: &NetworkSpec, weights: &Checkpoint, spec: &SensitivityConfig) -> Sensitivity {
     let (network, images) = (network(plan, weights), images());
     let mut last = (0, 0);
     let mut progress = |passed, total| last = (passed, total);
@@ -49,7 +49,7 @@ fn measure(plan: &Plan, weights: &Checkpoint, spec: &SensitivitySpec) -> Sensiti
 }
 
 /// Accuracy of the whole network with these layers pruned, on a path of its own.
-fn pruned_accuracy(plan: &Plan, weights: &Checkpoint, cuts: &[(&str, f64)]) -> f64 {
+fn pruned_accuracy(plan: &NetworkSpec, weights: &Checkpoint, cuts: &[(&str, f64)]) -> f64 {
     let mut weights = weights.clone();
     for (name, ratio) in cuts.iter().filter(|(_, ratio)| *ratio > 0.0) {
         let layer = weights.tensors.iter_mut().find(|tensor| tensor.name == *name).expect("a layer");
@@ -63,9 +63,9 @@ fn pruned_accuracy(plan: &Plan, weights: &Checkpoint, cuts: &[(&str, f64)]) -> f
 }
 
 fn check(spec: &TrainConfig, steps: usize) {
-    let plan = Plan::of(spec, small_data().test.classes.len()).expect("valid");
+    let plan = NetworkSpec::from_config(spec, small_data().test.classes.len()).expect("valid");
     let weights = trained(spec.clone(), steps);
-    let what = SensitivitySpec { ratios: vec![97.5, 40.0, 0.0, 80.0, 100.0, 80.0], drop: 4.0 };
+    let what = SensitivityConfig { ratios: vec![97.5, 40.0, 0.0, 80.0, 100.0, 80.0], drop: 4.0 };
     let found = measure(&plan, &weights, &what);
     let baseline = pruned_accuracy(&plan, &weights, &[]);
     assert!(baseline > 25.0, "{baseline} % of ten classes");
@@ -86,7 +86,7 @@ fn check(spec: &TrainConfig, steps: usize) {
         let whole = pruned_accuracy(&plan, &weights, &[(&layer.name, layer.proposed)]);
         assert_eq!(layer.proposed_accuracy, whole, "{} at its proposal", layer.name);
         assert!(whole >= baseline - 4.0 - 1e-9, "{} costs more than the drop", layer.name);
-        let within = |point: &&Point| point.accuracy >= baseline - 4.0;
+        let within = |point: &&SensitivityPoint| point.accuracy >= baseline - 4.0;
         let largest = layer.points.iter().rfind(within).expect("the unpruned one");
         assert!(layer.proposed >= largest.ratio, "{}: {} is within the drop", layer.name, largest.ratio);
     }
@@ -113,7 +113,7 @@ fn the_command_s_proposal_can_be_pasted_and_refusals_are_one_line() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let spec =
         TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };
-    let mut weights = initialize(&Plan::of(&spec, 10).expect("valid"), 1);
+    let mut weights = initialize(&NetworkSpec::from_config(&spec, 10).expect("valid"), 1);
     let write = |name: &str, weights: &Checkpoint| {
         std::fs::write(path(name), safetensors::write(weights).expect("writes")).expect("writes");
         path(name)

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crossdub::checkpoint::{Checkpoint, NamedTensor};
 use crossdub::matrix::Matrix;
-use crossdub::network::Plan;
-use crossdub::network::param_spec::initialize;
+use crossdub::network::NetworkSpec;
+use crossdub::network::spec::initialize;
 
 /// A file or folder of the shared data; none, said aloud, when it is not there.
 pub fn shared(relative: &str) -> Option<PathBuf> {
@@ -54,7 +54,7 @@ pub fn relative_difference(got: &[f32], expected: &[f32]) -> f64 {
 }
 
 /// The weights that the reference networks were given; the formula stands in `resnet18.json`.
-pub fn by_formula(plan: &Plan) -> Checkpoint {
+pub fn by_formula(plan: &NetworkSpec) -> Checkpoint {
     let tensors = initialize(plan, 0).tensors.into_iter().map(|tensor| {
         let fan_in = tensor.shape[1..].iter().product::<usize>();
         let name = tensor

@@ -10,10 +10,10 @@ use crossdub::config::{
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::batch::{Batch, evaluation_batch};
 use crossdub::data::{Dataset, IMAGE, TrainTest, cifar10, synthetic};
-use crossdub::device::Compute;
-use crossdub::network::param_spec::initialize;
+use crossdub::device::ComputeDevice;
 use crossdub::network::parameters::import;
-use crossdub::network::{Network, Plan};
+use crossdub::network::spec::initialize;
+use crossdub::network::{Network, NetworkSpec};
 use crossdub::prune::{Rule, Threshold, prune};
 use crossdub::simulate::activations::Activations;
 use crossdub::simulate::network::layers;
@@ -26,17 +26,17 @@ use crossdub::workflow::interactive::incremental_simulation::IncrementalSimulati
 
 use crate::shared::{by_formula, relative_difference, shared, weights};
 
-fn cpu() -> Compute {
-    pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU")
+fn cpu() -> ComputeDevice {
+    pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU")
 }
 
-fn network(change: impl FnOnce(&mut TrainConfig)) -> Plan {
+fn network(change: impl FnOnce(&mut TrainConfig)) -> NetworkSpec {
     let mut spec = TrainConfig::default();
     change(&mut spec);
-    Plan::of(&spec, 10).expect("valid")
+    NetworkSpec::from_config(&spec, 10).expect("valid")
 }
 
-fn small_network() -> Plan {
+fn small_network() -> NetworkSpec {
     network(|spec| {
         (spec.plan, spec.classifier, spec.batch_norm) = ("6 M 8 M".to_owned(), "7".to_owned(), true);
     })
@@ -44,7 +44,7 @@ fn small_network() -> Plan {
 
 /// Simulates the first images of a data set's test split.
 fn simulated(
-    plan: &Plan,
+    plan: &NetworkSpec,
     weights: &Checkpoint,
     hardware: &HardwareConfig,
     spec: &SimulationConfig,
@@ -100,14 +100,14 @@ fn small_networks_are_exact_and_paper_resolutions_are_not() {
     assert!(paper.saturated_conversions <= paper.conversions);
 }
 
-fn other_network(text: &str) -> Plan {
+fn other_network(text: &str) -> NetworkSpec {
     network(|spec| {
         (spec.plan, spec.classifier, spec.batch_norm) = (text.to_owned(), String::new(), !text.contains('x'));
     })
 }
 
 /// The layers as they are simulated, in floats.
-fn in_floats(plan: &Plan, weights: &Checkpoint, image: &[f32]) -> Vec<f32> {
+fn in_floats(plan: &NetworkSpec, weights: &Checkpoint, image: &[f32]) -> Vec<f32> {
     let layers = layers(plan, weights, false).expect("fits");
     let mut activations = Activations::new(layers.iter(), image.to_vec());
     for layer in &layers {
@@ -141,7 +141,7 @@ fn simulated_layers_of_resnet18_agree_with_torchvision() {
     let tensor = |name: &str| &golden.get(name).expect("stored").data;
     let mut spec = TrainConfig { side: 224, data: DataSource::ImageNet, ..TrainConfig::default() };
     spec.set_model("resnet18").expect("known");
-    let plan = Plan::of(&spec, 1000).expect("valid");
+    let plan = NetworkSpec::from_config(&spec, 1000).expect("valid");
     let got = in_floats(&plan, &by_formula(&plan), &tensor("input")[..3 * 224 * 224]);
     let difference = relative_difference(&got, &tensor("logits")[..1000]);
     assert!(difference < 2e-2, "{difference:e}");
@@ -164,7 +164,7 @@ fn residual_blocks_are_exact_and_paper_resolutions_are_not() {
             assert!(report.exact && report.saturated_conversions == 0, "{text} {resolution}");
             let names: Vec<&str> = report.layers.iter().map(|layer| layer.name.as_str()).collect();
             assert_eq!(names.len(), layers, "{names:?}");
-            let known: Vec<String> = plan.positions().into_iter().map(|(name, ..)| name).collect();
+            let known: Vec<String> = plan.conv_shapes().into_iter().map(|conv| conv.name).collect();
             assert_eq!(names, known, "in the order of every other report");
         }
         let coarse = report(Resolution::Bits(1));

@@ -3,7 +3,7 @@
 
 use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{DeviceChoice, HardwareConfig, Resolution};
-use crossdub::device::Compute;
+use crossdub::device::ComputeDevice;
 use crossdub::prune::Rule;
 use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::workflow::interactive::preview::PruneSettings;
@@ -116,7 +116,7 @@ fn a_kept_story_goes_on_and_can_still_be_undone() {
     let read: CompletedStages = serde_json::from_str(&text).expect("reads");
     let earlier = CompletedStages { trained: earlier.trained.clone(), ..read };
 
-    let compute = block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let compute = block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     let session = TrainingCheckpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32);
     let mut resumed = block_on(InteractiveRun::new(session.expect("fits"), Some(earlier))).expect("reads");
     advance(&mut run, 2);

@@ -4,7 +4,7 @@ use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfi
 use crossdub::crossbar::hoyer::tile_densities;
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::{TrainTest, synthetic};
-use crossdub::device::Compute;
+use crossdub::device::ComputeDevice;
 use crossdub::error::ErrorKind;
 use crossdub::train::trainer::Trainer;
 
@@ -29,7 +29,7 @@ pub fn small_data() -> TrainTest {
 }
 
 pub fn session(spec: TrainConfig) -> Trainer {
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     Trainer::new(spec, HardwareConfig::default(), small_data(), compute, 1 << 32, None).expect("valid")
 }
 
@@ -75,7 +75,7 @@ fn divergence_is_noticed_and_said() {
 
 #[test]
 fn a_network_that_does_not_fit_is_refused_before_it_is_built() {
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     let spec = TrainConfig { plan: "16384 16384 16384".to_owned(), ..small_spec() };
     let result = Trainer::new(spec, HardwareConfig::default(), small_data(), compute, 1 << 32, None);
     assert!(result.err().and_then(|error| error.field_name().map(str::to_owned)).as_deref() == Some("plan"));

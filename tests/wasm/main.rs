@@ -4,7 +4,7 @@
 
 use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
 use crossdub::data::synthetic;
-use crossdub::device::Compute;
+use crossdub::device::ComputeDevice;
 use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::self_test;
 use crossdub::train::trainer::Trainer;
@@ -27,8 +27,8 @@ fn spec() -> TrainConfig {
     }
 }
 
-async fn compute() -> Compute {
-    Compute::open(&DEVICE).await.expect("the module's device")
+async fn compute() -> ComputeDevice {
+    ComputeDevice::open(&DEVICE).await.expect("the module's device")
 }
 
 #[wasm_bindgen_test]

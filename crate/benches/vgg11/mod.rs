@@ -1,7 +1,7 @@
 //! The weights that the benchmarks work on.
 
-use crossdub::network::Plan;
-use crossdub::network::param_spec::initialize;
+use crossdub::network::NetworkSpec;
+use crossdub::network::spec::initialize;
 use crossdub::{Checkpoint, Matrix, TrainConfig};
 
 const CLASSES: usize = 10;
@@ -10,7 +10,7 @@ const CLASSES: usize = 10;
 pub fn checkpoint() -> Checkpoint {
     let mut config = TrainConfig::default();
     config.set_model("vgg11").expect("a built-in model");
-    initialize(&Plan::of(&config, CLASSES).expect("a valid network"), 0)
+    initialize(&NetworkSpec::from_config(&config, CLASSES).expect("a valid network"), 0)
 }
 
 /// The matrices of VGG11's convolutions.

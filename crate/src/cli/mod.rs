@@ -79,8 +79,8 @@ pub fn main() -> ExitCode {
             output::print_error(&error);
             ExitCode::FAILURE
         }
-        Err(panic) if crate::device::may_be_lost() => {
-            output::print_error(&crate::device::lost(&*panic));
+        Err(panic) if crate::device::may_disconnect() => {
+            output::print_error(&crate::device::device_error(&*panic));
             ExitCode::FAILURE
         }
         // A bug, which the panic itself has said where it is.

@@ -10,17 +10,17 @@ use burn::tensor::{Slice, Tensor, TensorData};
 
 use crate::data::batch::BatchConfig;
 use crate::data::loader::DataLoader;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::network::spec::CHANNELS;
-use crate::network::{Network, Plan};
+use crate::network::{Network, NetworkSpec};
 
 /// Images of one forward pass: the windows of a wide layer take 9 times its input.
 const BATCH: usize = 32;
 
 /// Which images to pass through the network, and what to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gathering {
+pub struct CalibrationConfig {
     /// Training images; of fewer, all.
     pub images: usize,
     /// Whether moments are wanted and not the mean squares alone.
@@ -28,13 +28,13 @@ pub struct Gathering {
 }
 
 /// The inputs of all convolutions.
-pub struct Inputs {
+pub struct ActivationStats {
     /// Each convolution's, in the network's order.
-    pub layers: Vec<LayerInputs>,
+    pub layers: Vec<LayerStats>,
 }
 
 /// The inputs of one convolution; `inputs` is in * kh * kw, in the order of the weight's row.
-pub struct LayerInputs {
+pub struct LayerStats {
     /// The weight's name.
     pub name: String,
     /// Mean square of each input.
@@ -43,9 +43,9 @@ pub struct LayerInputs {
     pub moments: Option<Tensor<2>>,
 }
 
-impl Inputs {
+impl ActivationStats {
     /// The inputs of a weight.
-    pub fn get(&self, name: &str) -> Option<&LayerInputs> {
+    pub fn get(&self, name: &str) -> Option<&LayerStats> {
         self.layers.iter().find(|layer| layer.name == name)
     }
 
@@ -53,12 +53,12 @@ impl Inputs {
     ///
     /// # Errors
     /// When `images` is 0, an image can't be read, or the device fails.
-    pub async fn gather(
+    pub async fn collect(
         network: &Network,
-        plan: &Plan,
+        plan: &NetworkSpec,
         source: &mut DataLoader,
-        asked: Gathering,
-        compute: &Compute,
+        asked: CalibrationConfig,
+        compute: &ComputeDevice,
     ) -> Result<Self> {
         let images = asked.images.min(source.train_len());
         if images == 0 {
@@ -90,23 +90,23 @@ impl Inputs {
             }
             let shape = [batch.labels.len(), CHANNELS, side, side];
             let images = Tensor::from_data(TensorData::new(batch.images, shape), &compute.device);
-            let last = network.parts().into_iter().max().unwrap_or(0);
-            (0..=last).fold(images, |x, part| network.watch(part, x, &mut look));
+            let last = network.segments().into_iter().max().unwrap_or(0);
+            (0..=last).fold(images, |x, segment| network.forward_with_hook(segment, x, &mut look));
         }
-        let names = plan.positions().into_iter().map(|(name, ..)| name);
+        let names = plan.conv_shapes().into_iter().map(|conv| conv.name);
         let mut layers = Vec::with_capacity(ids.len());
         for (name, sum) in names.zip(sums) {
             if let Some((sum, count)) = sum {
-                layers.push(LayerInputs::new(name, sum.div_scalar(count as f64), compute).await?);
+                layers.push(LayerStats::new(name, sum.div_scalar(count as f64), compute).await?);
             }
         }
         Ok(Self { layers })
     }
 }
 
-impl LayerInputs {
+impl LayerStats {
     /// From moments, or from one column of mean squares.
-    async fn new(name: String, mean: Tensor<2>, compute: &Compute) -> Result<Self> {
+    async fn new(name: String, mean: Tensor<2>, compute: &ComputeDevice) -> Result<Self> {
         let [inputs, columns] = mean.dims();
         // The diagonal, as every (inputs + 1)th value; of one column every value.
         let flat: Tensor<1> = mean.clone().reshape([inputs * columns]);

@@ -10,8 +10,8 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::checkpoint::{Checkpoint, NamedTensor};
-use crate::compress::calibration::{Inputs, LayerInputs};
-use crate::device::Compute;
+use crate::compress::calibration::{ActivationStats, LayerStats};
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 
 /// Added to the diagonal, as a share of its mean.
@@ -30,8 +30,8 @@ const ENOUGH: f32 = 1e-7;
 pub async fn compensate(
     dense: &Checkpoint,
     mut pruned: Checkpoint,
-    inputs: &Inputs,
-    compute: &Compute,
+    inputs: &ActivationStats,
+    compute: &ComputeDevice,
 ) -> Result<Checkpoint> {
     for tensor in pruned.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
         let (Some(before), Some(inputs)) = (dense.get(&tensor.name), inputs.get(&tensor.name)) else {
@@ -47,8 +47,8 @@ pub async fn compensate(
 async fn layer(
     dense: &NamedTensor,
     pruned: &NamedTensor,
-    inputs: &LayerInputs,
-    compute: &Compute,
+    inputs: &LayerStats,
+    compute: &ComputeDevice,
 ) -> Result<Vec<f32>> {
     let fail = |why: String| Error::device(&*compute.adapter, why);
     let outputs = pruned.shape[0];
@@ -115,9 +115,9 @@ mod tests {
     /// Two inputs that correlate by 0.5: the first makes up for half of what the second gave.
     #[test]
     fn an_input_takes_over_what_it_shares_with_another() {
-        let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+        let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
         let moments = TensorData::new(vec![1.0_f32, 0.5, 0.5, 1.0], [2, 2]);
-        let inputs = LayerInputs {
+        let inputs = LayerStats {
             name: "w".to_owned(),
             mean_square: vec![1.0, 1.0],
             moments: Some(Tensor::from_data(moments, &compute.device)),
@@ -129,14 +129,14 @@ mod tests {
         // The second output lost nothing, the third everything.
         let dense = weights(&[1.0, 2.0, 3.0, -1.0, 1.0, 1.0]);
         let pruned = weights(&[1.0, 0.0, 3.0, -1.0, 0.0, 0.0]);
-        let inputs = Inputs { layers: vec![inputs] };
+        let inputs = ActivationStats { layers: vec![inputs] };
         let answer = pollster::block_on(compensate(&dense, pruned, &inputs, &compute)).expect("solves");
         let got = &answer.tensors[0].data;
         assert!((got[0] - 2.0).abs() < 5e-3, "{got:?}");
         assert!((got[2] - 3.0).abs() < 1e-4 && (got[3] + 1.0).abs() < 1e-4, "{got:?}");
         assert!(got[1] == 0.0 && got[4] == 0.0 && got[5] == 0.0, "{got:?}");
 
-        let other = Inputs { layers: Vec::new() };
+        let other = ActivationStats { layers: Vec::new() };
         assert!(pollster::block_on(compensate(&dense, dense.clone(), &other, &compute)).is_err());
     }
 }

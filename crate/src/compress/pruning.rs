@@ -6,12 +6,12 @@ use crate::adc::AdcModel;
 use crate::adc::converter::{AdcParams, Converter, MAX_BITS, ModelSource};
 use crate::adc::models::lossless::{bits_for, signed_bits_for};
 use crate::checkpoint::Checkpoint;
-use crate::compress::calibration::{Gathering, Inputs};
+use crate::compress::calibration::{ActivationStats, CalibrationConfig};
 use crate::compress::compensation::compensate;
 use crate::config::{HardwareConfig, Subtraction};
 use crate::crossbar::levels::Levels;
 use crate::crossbar::tiling::TileShape;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::prune::budget::{self, Budget};
@@ -78,11 +78,11 @@ impl Default for PruneSpec {
 
 /// What is known of a network besides its weights.
 #[derive(Clone, Copy, Default)]
-pub struct Known<'a> {
+pub struct PruneContext<'a> {
     /// Output positions of each layer.
     pub positions: Option<&'a [u64]>,
     /// What its convolutions see; gathered when [`PruneSpec::gathering`] asks for it.
-    pub inputs: Option<&'a Inputs>,
+    pub inputs: Option<&'a ActivationStats>,
 }
 
 impl PruneSpec {
@@ -105,7 +105,7 @@ impl PruneSpec {
     /// Names the field that is missing or out of range.
     pub fn validate(&self, hardware: &HardwareConfig, layers: Option<usize>) -> Result<()> {
         self.threshold(hardware)?.validate(layers.unwrap_or(self.ratios.len()))?;
-        if self.gathering().is_some_and(|gathering| gathering.images == 0) {
+        if self.calibration().is_some_and(|gathering| gathering.images == 0) {
             return Err(Error::field("images", 0, "takes 1 or more images to measure inputs on"));
         }
         Ok(())
@@ -122,9 +122,9 @@ impl PruneSpec {
     }
 
     /// What has to be gathered of the network's inputs; none when the weights are enough.
-    pub fn gathering(&self) -> Option<Gathering> {
+    pub fn calibration(&self) -> Option<CalibrationConfig> {
         let needed = self.compensate || self.by_input();
-        needed.then_some(Gathering { images: self.images, moments: self.compensate })
+        needed.then_some(CalibrationConfig { images: self.images, moments: self.compensate })
     }
 
     /// The checkpoint pruned, and compensated where that is asked for; what pruning did to the tiles.
@@ -136,8 +136,8 @@ impl PruneSpec {
         &self,
         dense: &Checkpoint,
         hardware: &HardwareConfig,
-        known: Known<'_>,
-        compute: Option<&Compute>,
+        known: PruneContext<'_>,
+        compute: Option<&ComputeDevice>,
     ) -> Result<(Checkpoint, PruneStats)> {
         let mut layers = dense.matrices(false)?;
         let outcome = self.apply(&mut layers, hardware, known)?;
@@ -158,7 +158,7 @@ impl PruneSpec {
         &self,
         layers: &mut [Matrix],
         hardware: &HardwareConfig,
-        known: Known<'_>,
+        known: PruneContext<'_>,
     ) -> Result<PruneStats> {
         let shape = TileShape::from(hardware);
         let threshold = self.threshold(hardware)?;
@@ -193,7 +193,7 @@ impl PruneSpec {
 const NEEDS_DATA: &str = "needs the network and training images: name them with --model and --data";
 
 /// Squared weights times the mean squares of their inputs, over each layer's sum.
-fn by_input(layers: &[Matrix], inputs: &Inputs) -> Result<Vec<Vec<f32>>> {
+fn by_input(layers: &[Matrix], inputs: &ActivationStats) -> Result<Vec<Vec<f32>>> {
     let of_layer = |layer: &Matrix| {
         let inputs = inputs.get(&layer.name).filter(|inputs| inputs.mean_square.len() == layer.cols);
         let missing = || Error::layer("weighing a layer's weights", &*layer.name, "its inputs are not known");
@@ -271,7 +271,7 @@ mod tests {
         for adc in ["paper", "lossless"] {
             let hardware = HardwareConfig { tile: 16, adc: adc.to_owned(), ..HardwareConfig::default() };
             let mut pruned = layers();
-            budget(2.0).apply(&mut pruned, &hardware, Known::default()).expect("can be met");
+            budget(2.0).apply(&mut pruned, &hardware, PruneContext::default()).expect("can be met");
             let energy = analyze(&pruned, &hardware).energy;
             let reached = if adc == "paper" { energy.paper } else { energy.lossless };
             let improvement = reached.improvement.expect("something converts");
@@ -284,9 +284,9 @@ mod tests {
         let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
         let spec = PruneSpec { weighting: Weighting::PerInference, ..budget(2.0) };
         let mut pruned = layers();
-        assert!(spec.apply(&mut pruned, &hardware, Known::default()).is_err());
+        assert!(spec.apply(&mut pruned, &hardware, PruneContext::default()).is_err());
         // All conversions happen in the first layer: the second has nothing to give.
-        let known = Known { positions: Some(&[1_000_000, 0]), inputs: None };
+        let known = PruneContext { positions: Some(&[1_000_000, 0]), inputs: None };
         spec.apply(&mut pruned, &hardware, known).expect("can be met");
         assert_eq!(pruned[1], layers()[1]);
         assert!(pruned[0].data.iter().filter(|w| **w == 0.0).count() > 32 * 64 / 2);
@@ -296,7 +296,7 @@ mod tests {
     fn what_a_budget_lacks_is_named() {
         let hardware = HardwareConfig::default();
         let refused = |spec: &PruneSpec, hardware: &HardwareConfig| {
-            spec.apply(&mut layers(), hardware, Known::default()).expect_err("refused").to_string()
+            spec.apply(&mut layers(), hardware, PruneContext::default()).expect_err("refused").to_string()
         };
         assert!(refused(&PruneSpec { target: None, ..budget(2.0) }, &hardware).contains("target"));
         let sliced = HardwareConfig { adc: "lossless-sliced".to_owned(), ..HardwareConfig::default() };

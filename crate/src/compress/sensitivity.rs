@@ -15,10 +15,10 @@ use crate::checkpoint::natural_order;
 use crate::config::SCHEMA_VERSION;
 use crate::crossbar::quantile::quantile;
 use crate::data::loader::LabeledDataset;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::metrics::correct_predictions;
-use crate::network::{Network, Plan};
+use crate::network::{Network, NetworkSpec};
 use crate::train::evaluate::{check_classes, images_at_once, read, to_tensor};
 
 /// A floor is a difference of percentages; what stands on it may differ from it in the last bits.
@@ -26,21 +26,21 @@ const ROUNDING: f64 = 1e-9;
 
 /// What to measure.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SensitivitySpec {
+pub struct SensitivityConfig {
     /// Prune ratios, in percent of a layer's weights.
     pub ratios: Vec<f64>,
     /// What a layer's proposed ratio may cost, in points of accuracy.
     pub drop: f64,
 }
 
-impl Default for SensitivitySpec {
+impl Default for SensitivityConfig {
     fn default() -> Self {
         let tens = (0..10).map(|ten| f64::from(10 * ten));
         Self { ratios: tens.chain([95.0, 98.0]).collect(), drop: 1.0 }
     }
 }
 
-impl SensitivitySpec {
+impl SensitivityConfig {
     /// Checks the ranges.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl SensitivitySpec {
 
 /// Accuracy with one layer pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Point {
+pub struct SensitivityPoint {
     /// Percent of the layer's weights: those of a magnitude up to this percentile are zero. At 0 none
     /// is pruned.
     pub ratio: f64,
@@ -84,7 +84,7 @@ pub struct LayerSensitivity {
     /// The weight's name.
     pub name: String,
     /// The curve, by ascending ratio; it begins with the unpruned layer.
-    pub points: Vec<Point>,
+    pub points: Vec<SensitivityPoint>,
     /// The proposed ratio, in percent.
     pub proposed: f64,
     /// Accuracy with this layer alone pruned by it, in percent; measured, as every point is.
@@ -122,15 +122,16 @@ pub struct Sensitivity {
 /// images can't be read, or the device fails.
 pub async fn sensitivity(
     network: &Network,
-    plan: &Plan,
+    plan: &NetworkSpec,
     (data, range): (&dyn LabeledDataset, Range<usize>),
-    spec: &SensitivitySpec,
-    compute: &Compute,
+    spec: &SensitivityConfig,
+    compute: &ComputeDevice,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Sensitivity> {
     spec.validate()?;
     let network = network.valid();
-    let mut walk = Walk { layers: layers(&network, plan, compute).await?, network, data, range, compute };
+    let mut walk =
+        SensitivityRun { layers: layers(&network, plan, compute).await?, network, data, range, compute };
     let ratios = spec.ascending();
     let curves =
         walk.measure(&walk.network.clone(), &vec![ratios.clone(); walk.layers.len()], progress).await?;
@@ -139,9 +140,9 @@ pub async fn sensitivity(
     let mut between = Vec::new();
     let mut layers = Vec::new();
     for (layer, accuracies) in walk.layers.iter().zip(curves.cut) {
-        let mut points = vec![Point { ratio: 0.0, accuracy: baseline }];
+        let mut points = vec![SensitivityPoint { ratio: 0.0, accuracy: baseline }];
         let pairs = ratios.iter().zip(accuracies);
-        points.extend(pairs.map(|(&ratio, accuracy)| Point { ratio, accuracy }));
+        points.extend(pairs.map(|(&ratio, accuracy)| SensitivityPoint { ratio, accuracy }));
         let (best, crossing) = propose(&points, floor);
         between.push(Vec::from_iter(crossing));
         let (proposed, proposed_accuracy) = (best.ratio, best.accuracy);
@@ -171,7 +172,7 @@ pub async fn sensitivity(
 
 /// The point of the largest ratio at or above the floor, and a ratio between it and the next where the
 /// line between them crosses the floor. The first point is the unpruned layer, which is above it.
-fn propose(points: &[Point], floor: f64) -> (Point, Option<f64>) {
+fn propose(points: &[SensitivityPoint], floor: f64) -> (SensitivityPoint, Option<f64>) {
     let at = points.iter().rposition(|point| point.accuracy >= floor).unwrap_or(0);
     let best = points[at];
     let crossing = points.get(at + 1).map(|next| {
@@ -184,29 +185,29 @@ fn propose(points: &[Point], floor: f64) -> (Point, Option<f64>) {
 /// A convolution that is pruned.
 struct Layer {
     name: String,
-    /// The part of the network that it stands in.
-    part: usize,
+    /// The segment of the network it belongs to.
+    segment: usize,
     id: ParamId,
     /// Its weights' magnitudes, in any order.
     magnitudes: Vec<f32>,
 }
 
-async fn layers(network: &Network, plan: &Plan, compute: &Compute) -> Result<Vec<Layer>> {
+async fn layers(network: &Network, plan: &NetworkSpec, compute: &ComputeDevice) -> Result<Vec<Layer>> {
     let mut layers = Vec::new();
-    let places = plan.positions().into_iter().zip(network.parts());
-    for (convolution, ((name, ..), part)) in network.convolutions().into_iter().zip(places) {
+    let places = plan.conv_shapes().into_iter().zip(network.segments());
+    for (convolution, (shape, segment)) in network.convolutions().into_iter().zip(places) {
         let weight = &convolution.weight;
         let magnitudes = read(weight.val().abs(), compute).await?;
-        layers.push(Layer { name, part, id: weight.id, magnitudes });
+        layers.push(Layer { name: shape.name, segment, id: weight.id, magnitudes });
     }
     Ok(layers)
 }
 
 impl Layer {
     /// Cuts off what a ratio (percent) prunes.
-    fn cut(&mut self, ratio: f64) -> Cut {
+    fn cut(&mut self, ratio: f64) -> LayerMask {
         let limit = quantile(&mut self.magnitudes, ratio / 100.0).filter(|_| ratio > 0.0);
-        Cut { id: self.id, limit: limit.map(float_below) }
+        LayerMask { id: self.id, limit: limit.map(float_below) }
     }
 }
 
@@ -218,18 +219,18 @@ fn float_below(value: f64) -> f32 {
 
 /// Sets one parameter's values of magnitudes up to a limit to zero; without a limit none.
 #[derive(Clone, Copy)]
-struct Cut {
+struct LayerMask {
     id: ParamId,
     limit: Option<f32>,
 }
 
-impl Cut {
+impl LayerMask {
     fn of(mut self, network: Network) -> Network {
         network.map(&mut self)
     }
 }
 
-impl ModuleMapper for Cut {
+impl ModuleMapper for LayerMask {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(limit) = self.limit.filter(|_| param.id == self.id) else { return param };
         param.map(|weight| {
@@ -240,12 +241,12 @@ impl ModuleMapper for Cut {
 }
 
 /// What goes up the network.
-struct Walk<'a> {
+struct SensitivityRun<'a> {
     network: Network,
     layers: Vec<Layer>,
     data: &'a dyn LabeledDataset,
     range: Range<usize>,
-    compute: &'a Compute,
+    compute: &'a ComputeDevice,
 }
 
 /// Accuracies in percent.
@@ -257,7 +258,7 @@ struct Measured {
     cut: Vec<Vec<f64>>,
 }
 
-impl Walk<'_> {
+impl SensitivityRun<'_> {
     /// Evaluates a `whole` network, and this one with each layer cut by each of its ratios (above 0),
     /// of which `ratios` has one list a layer, or none at all.
     async fn measure(
@@ -283,16 +284,16 @@ impl Walk<'_> {
                 progress(passed, total);
             };
             let mut x = to_tensor(&batch, side, self.compute);
-            whole_right += self.right(whole.forward_from(0, x.clone()), &batch.labels).await?;
+            whole_right += self.right(whole.forward_from_segment(0, x.clone()), &batch.labels).await?;
             pass(batch.labels.len());
             let mut at = 0;
             for ((layer, cuts), right) in self.layers.iter().zip(&cuts).zip(&mut right) {
-                while at < layer.part {
-                    x = self.network.through(at, x);
+                while at < layer.segment {
+                    x = self.network.forward_segment(at, x);
                     at += 1;
                 }
                 for (cut, right) in cuts.iter().zip(right) {
-                    let scores = cut.of(self.network.clone()).forward_from(at, x.clone());
+                    let scores = cut.of(self.network.clone()).forward_from_segment(at, x.clone());
                     *right += self.right(scores, &batch.labels).await?;
                     pass(batch.labels.len());
                 }
@@ -319,8 +320,8 @@ impl Walk<'_> {
 mod tests {
     use super::*;
 
-    fn points(pairs: &[(f64, f64)]) -> Vec<Point> {
-        pairs.iter().map(|&(ratio, accuracy)| Point { ratio, accuracy }).collect()
+    fn points(pairs: &[(f64, f64)]) -> Vec<SensitivityPoint> {
+        pairs.iter().map(|&(ratio, accuracy)| SensitivityPoint { ratio, accuracy }).collect()
     }
 
     #[test]
@@ -345,9 +346,9 @@ mod tests {
 
     #[test]
     fn ratios_and_drop_have_ranges() {
-        let spec = |ratios: &[f64], drop| SensitivitySpec { ratios: ratios.to_vec(), drop };
-        assert!(SensitivitySpec::default().validate().is_ok());
-        assert_eq!(SensitivitySpec::default().ascending().len(), 11);
+        let spec = |ratios: &[f64], drop| SensitivityConfig { ratios: ratios.to_vec(), drop };
+        assert!(SensitivityConfig::default().validate().is_ok());
+        assert_eq!(SensitivityConfig::default().ascending().len(), 11);
         assert_eq!(spec(&[30.0, -0.0, 10.0, 30.0], 0.0).ascending(), [10.0, 30.0]);
         for (ratios, drop) in [
             (&[101.0][..], 1.0),

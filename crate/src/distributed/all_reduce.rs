@@ -12,13 +12,13 @@ use burn::tensor::distributed::{ReduceOperation, all_reduce};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{DeviceChoice, Trainable};
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::distributed::gather::{attached, failed, guarded, parts};
 use crate::error::Result;
 use crate::network::Network;
-use crate::train::forward_backward::{Pass, Passed};
+use crate::train::forward_backward::{StepInput, StepOutput};
 use crate::train::masks::Masks;
-use crate::train::optimizer_step::Update;
+use crate::train::optimizer_step::OptimizerStep;
 
 /// Whether these devices can reduce among themselves: several CUDA devices, each named once.
 pub(crate) fn can_reduce(choices: &[DeviceChoice]) -> bool {
@@ -28,7 +28,7 @@ pub(crate) fn can_reduce(choices: &[DeviceChoice]) -> bool {
 }
 
 /// A sum over all devices. Each of them calls it for the same tensors in the same order, and waits for the others.
-pub(crate) trait Sum: Sync {
+pub(crate) trait Reduce: Sync {
     fn sum<const D: usize>(&self, own: Tensor<D>) -> Tensor<D>;
 }
 
@@ -38,12 +38,12 @@ pub(crate) struct AllReduce {
 }
 
 impl AllReduce {
-    pub fn between(all: &[Compute]) -> Self {
+    pub fn between(all: &[ComputeDevice]) -> Self {
         Self { devices: all.iter().map(|compute| compute.device.clone()).collect() }
     }
 }
 
-impl Sum for AllReduce {
+impl Reduce for AllReduce {
     fn sum<const D: usize>(&self, own: Tensor<D>) -> Tensor<D> {
         all_reduce(own, ReduceOperation::Sum, self.devices.clone()).resolve()
     }
@@ -51,7 +51,7 @@ impl Sum for AllReduce {
 
 /// What a further device holds: the same as the first one, after every step.
 pub(crate) struct Replica {
-    compute: Compute,
+    compute: ComputeDevice,
     network: Network,
     velocities: GradientsParams,
     masks: Option<Masks>,
@@ -65,7 +65,7 @@ impl Replica {
         network: &Network,
         velocities: &GradientsParams,
         masks: Option<&Masks>,
-        compute: Compute,
+        compute: ComputeDevice,
     ) -> Self {
         Self {
             network: attached(network.valid(), &compute),
@@ -78,19 +78,19 @@ impl Replica {
 
     /// Its weights, under PyTorch's names.
     #[cfg(test)]
-    pub fn weights(&self, plan: &crate::network::Plan) -> crate::checkpoint::Checkpoint {
-        use crate::network::parameters::{Which, export};
-        pollster::block_on(export(&self.network, plan, Which::Values)).expect("reads")
+    pub fn weights(&self, plan: &crate::network::NetworkSpec) -> crate::checkpoint::Checkpoint {
+        use crate::network::parameters::{ExportKind, export};
+        pollster::block_on(export(&self.network, plan, ExportKind::Weights)).expect("reads")
     }
 
     /// Takes the first device's step.
-    pub fn follow(&mut self, update: &Update) {
+    pub fn follow(&mut self, update: &OptimizerStep) {
         let gradients = take(&mut self.gradients);
         update.apply(&mut self.network, gradients, &mut self.velocities, self.masks.as_ref());
     }
 }
 
-impl Pass<'_> {
+impl StepInput<'_> {
     /// The batch in parts: the first on `main`, which holds `network`, the others on the replicas, which keep their
     /// gradients.
     ///
@@ -100,19 +100,19 @@ impl Pass<'_> {
     pub fn together(
         &self,
         network: &Network,
-        main: &Compute,
+        main: &ComputeDevice,
         replicas: &mut [Replica],
-        sum: &impl Sum,
-    ) -> Result<Passed> {
+        sum: &impl Reduce,
+    ) -> Result<StepOutput> {
         // A device without an image gives zeros: the others wait for it.
         let mut parts = parts(self.batch.labels.len(), 1 + replicas.len());
         parts.resize(1 + replicas.len(), 0..0);
-        let work = |rows: std::ops::Range<usize>, network: &Network, compute: &Compute| {
+        let work = |rows: std::ops::Range<usize>, network: &Network, compute: &ComputeDevice| {
             guarded(compute, || {
                 let passed =
                     (!rows.is_empty()).then(|| self.part(network, &compute.device.clone().autodiff(), rows));
                 let (gradients, rest) = match passed {
-                    Some(Passed { loss, logits, gradients }) => (gradients, Some((loss, logits))),
+                    Some(StepOutput { loss, logits, gradients }) => (gradients, Some((loss, logits))),
                     None => (GradientsParams::new(), None),
                 };
                 (summed(network, self.trainable, gradients, sum), rest)
@@ -142,7 +142,7 @@ impl Pass<'_> {
             let (gradients, rest) = own?;
             // The first part is never empty.
             let (loss, logits) = rest.expect("a batch has an image");
-            Ok(Passed { loss, logits, gradients }.with_parts(others.into_iter().flatten().collect()))
+            Ok(StepOutput { loss, logits, gradients }.with_parts(others.into_iter().flatten().collect()))
         })
     }
 }
@@ -152,16 +152,16 @@ fn summed(
     network: &Network,
     trainable: Trainable,
     gradients: GradientsParams,
-    sum: &impl Sum,
+    sum: &impl Reduce,
 ) -> GradientsParams {
     let convolutions: HashSet<ParamId> = network.convolutions().iter().map(|layer| layer.weight.id).collect();
     let only = (trainable == Trainable::Convolutions).then_some(convolutions);
-    let mut visitor = Summing { sum, only, gradients, done: GradientsParams::new() };
+    let mut visitor = ReduceGradients { sum, only, gradients, done: GradientsParams::new() };
     network.visit(&mut visitor);
     visitor.done
 }
 
-struct Summing<'a, S> {
+struct ReduceGradients<'a, S> {
     sum: &'a S,
     /// The parameters that are trained; none for all.
     only: Option<HashSet<ParamId>>,
@@ -169,7 +169,7 @@ struct Summing<'a, S> {
     done: GradientsParams,
 }
 
-impl<S: Sum> ModuleVisitor for Summing<'_, S> {
+impl<S: Reduce> ModuleVisitor for ReduceGradients<'_, S> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val();
         // Running statistics have no gradient.
@@ -183,18 +183,18 @@ impl<S: Sum> ModuleVisitor for Summing<'_, S> {
 
 /// What is held for a network's parameters, copied to another device.
 pub(crate) fn held_on(device: &Device, network: &Network, held: &GradientsParams) -> GradientsParams {
-    let mut visitor = Copying { device, held, copies: GradientsParams::new() };
+    let mut visitor = CopyToDevice { device, held, copies: GradientsParams::new() };
     network.visit(&mut visitor);
     visitor.copies
 }
 
-struct Copying<'a> {
+struct CopyToDevice<'a> {
     device: &'a Device,
     held: &'a GradientsParams,
     copies: GradientsParams,
 }
 
-impl ModuleVisitor for Copying<'_> {
+impl ModuleVisitor for CopyToDevice<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(tensor) = self.held.get::<D>(param.id) {
             self.copies.register(param.id, tensor.to_device(self.device));

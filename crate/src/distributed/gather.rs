@@ -10,20 +10,25 @@ use burn::module::Module;
 use burn::optim::GradientsAccumulator;
 use burn::tensor::Tensor;
 
-use crate::device::{Compute, lost};
+use crate::device::{ComputeDevice, device_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::network::Network;
-use crate::train::forward_backward::{Pass, Passed};
+use crate::train::forward_backward::{StepInput, StepOutput};
 
-impl Pass<'_> {
+impl StepInput<'_> {
     /// The batch in parts: the first on `main`, which holds the network, the others on the further devices.
     ///
     /// # Errors
     /// When a device fails.
-    pub fn spread(&self, network: &Network, main: &Compute, others: &[Compute]) -> Result<Passed> {
+    pub fn spread(
+        &self,
+        network: &Network,
+        main: &ComputeDevice,
+        others: &[ComputeDevice],
+    ) -> Result<StepOutput> {
         let mut parts = parts(self.batch.labels.len(), 1 + others.len()).into_iter();
         let first = parts.next().unwrap_or(0..0);
-        let passed: Vec<Result<Passed>> = thread::scope(|scope| {
+        let passed: Vec<Result<StepOutput>> = thread::scope(|scope| {
             let further: Vec<_> = parts
                 .zip(others)
                 .map(|(rows, compute)| {
@@ -49,8 +54,8 @@ impl Pass<'_> {
     }
 }
 
-impl Passed {
-    fn moved(self, main: &Compute, network: &Network) -> Self {
+impl StepOutput {
+    fn moved(self, main: &ComputeDevice, network: &Network) -> Self {
         Self {
             loss: self.loss.to_device(&main.device),
             logits: self.logits.to_device(&main.device),
@@ -71,7 +76,7 @@ impl Passed {
 
 /// A copy on another device, to train there, of what a network's `valid` gave: the same parameters' ids, and running
 /// statistics of its own. A mere clone shares those, and threads would change them at once.
-pub(crate) fn attached(detached: Network, compute: &Compute) -> Network {
+pub(crate) fn attached(detached: Network, compute: &ComputeDevice) -> Network {
     detached.fork(&compute.device).train()
 }
 
@@ -83,7 +88,7 @@ pub(crate) fn parts(batch: usize, devices: usize) -> Vec<Range<usize>> {
 }
 
 /// The parts' sums; there is at least one part.
-fn sum(network: &Network, parts: Vec<Passed>) -> Result<Passed> {
+fn sum(network: &Network, parts: Vec<StepOutput>) -> Result<StepOutput> {
     let mut gradients = GradientsAccumulator::<Network>::new();
     let mut rest = Vec::new();
     for part in parts {
@@ -94,16 +99,16 @@ fn sum(network: &Network, parts: Vec<Passed>) -> Result<Passed> {
         return Err(Error::device("of the run", "the batch is empty"));
     }
     let (loss, logits) = rest.remove(0);
-    Ok(Passed { loss, logits, gradients: gradients.grads() }.with_parts(rest))
+    Ok(StepOutput { loss, logits, gradients: gradients.grads() }.with_parts(rest))
 }
 
 /// A backend says by a panic that its device is gone.
-pub(crate) fn guarded<T>(compute: &Compute, work: impl FnOnce() -> T) -> Result<T> {
+pub(crate) fn guarded<T>(compute: &ComputeDevice, work: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| failed(compute, &*panic))
 }
 
-pub(crate) fn failed(compute: &Compute, panic: &(dyn Any + Send)) -> Error {
-    let error = lost(panic);
+pub(crate) fn failed(compute: &ComputeDevice, panic: &(dyn Any + Send)) -> Error {
+    let error = device_error(panic);
     match error.kind() {
         ErrorKind::Device { reason, .. } => Error::device(&*compute.adapter, reason),
         _ => error,

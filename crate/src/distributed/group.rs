@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::config::{DeviceChoice, TrainConfig};
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::distributed::all_reduce::{AllReduce, Replica, can_reduce};
-use crate::distributed::self_check::{Heard, rehearse};
+use crate::distributed::self_check::{CheckResult, check_all_reduce};
 use crate::error::{Error, Result};
-use crate::train::forward_backward::{Pass, Passed};
-use crate::train::optimizer_step::Update;
+use crate::train::forward_backward::{StepInput, StepOutput};
+use crate::train::optimizer_step::OptimizerStep;
 use crate::train::trainer::Trainer;
 
 /// How long devices may take to find one another; NCCL takes seconds.
@@ -16,17 +16,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The further devices of a run; opened with its first step.
 #[derive(Default)]
-pub(crate) struct Others {
-    computes: Vec<Compute>,
+pub(crate) struct DeviceGroup {
+    computes: Vec<ComputeDevice>,
     /// One for each, where the devices reduce gradients among themselves; else none.
     pub(crate) replicas: Vec<Replica>,
     /// Whether they were found to sum between them; none before they were asked.
     reduce: Option<bool>,
 }
 
-impl Others {
+impl DeviceGroup {
     /// Takes the first device's step on every device that holds the network.
-    pub fn follow(&mut self, update: &Update) {
+    pub fn follow(&mut self, update: &OptimizerStep) {
         for replica in &mut self.replicas {
             replica.follow(update);
         }
@@ -40,10 +40,10 @@ impl Others {
 
 impl Trainer {
     /// One batch over all devices.
-    pub(crate) async fn shared_pass(&mut self, pass: &Pass<'_>) -> Result<Passed> {
+    pub(crate) async fn shared_pass(&mut self, pass: &StepInput<'_>) -> Result<StepOutput> {
         let choices = self.spec.device_choices()?;
         for choice in choices.iter().skip(1 + self.others.computes.len()) {
-            let compute = Compute::open(choice).await?;
+            let compute = ComputeDevice::open(choice).await?;
             compute.check(self.spec.precision)?;
             self.others.computes.push(compute);
         }
@@ -70,22 +70,22 @@ impl Trainer {
         }
         let mut all = vec![self.compute.clone()];
         all.extend_from_slice(&self.others.computes);
-        let heard = rehearse(AllReduce::between(&all), &all, PATIENCE);
+        let heard = check_all_reduce(AllReduce::between(&all), &all, PATIENCE);
         match &heard {
-            Heard::Right => {}
-            Heard::Wrong(why) => tracing::warn!(
+            CheckResult::Ok => {}
+            CheckResult::Mismatch(why) => tracing::warn!(
                 "{devices} can't sum gradients between them ({why}): they are gathered on the first device"
             ),
-            Heard::Nothing => {
+            CheckResult::Timeout => {
                 let why = "they don't answer each other; with --gather gradients are summed on the first one";
                 return Err(Error::device(devices, why));
             }
         }
-        Ok(*self.others.reduce.insert(heard == Heard::Right))
+        Ok(*self.others.reduce.insert(heard == CheckResult::Ok))
     }
 
     /// Copies what the session holds to these devices.
-    pub(crate) fn replicate(&mut self, computes: Vec<Compute>) {
+    pub(crate) fn replicate(&mut self, computes: Vec<ComputeDevice>) {
         let replica = |compute| Replica::of(&self.network, &self.velocities, self.masks.as_ref(), compute);
         self.others.replicas = computes.into_iter().map(replica).collect();
     }
@@ -102,21 +102,21 @@ pub(crate) mod tests {
     use crate::config::{HardwareConfig, Trainable};
     use crate::data::batch::BatchConfig;
     use crate::data::synthetic;
-    use crate::distributed::all_reduce::Sum;
+    use crate::distributed::all_reduce::Reduce;
 
     /// A sum in memory, in the place of CUDA's.
-    pub struct Meeting {
+    pub struct InMemoryAllReduce {
         everyone: Barrier,
         sum: Mutex<Option<Vec<f32>>>,
     }
 
-    impl Meeting {
-        pub fn of(devices: usize) -> Self {
+    impl InMemoryAllReduce {
+        pub fn new(devices: usize) -> Self {
             Self { everyone: Barrier::new(devices), sum: Mutex::new(None) }
         }
     }
 
-    impl Sum for Meeting {
+    impl Reduce for InMemoryAllReduce {
         fn sum<const D: usize>(&self, own: Tensor<D>) -> Tensor<D> {
             let (device, shape) = (own.device(), own.dims());
             let values: Vec<f32> = own.into_data().try_to_vec().expect("float32");
@@ -138,7 +138,7 @@ pub(crate) mod tests {
     }
 
     fn session(spec: &TrainConfig) -> Trainer {
-        let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+        let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
         let data = synthetic::generate(5, 100, 50);
         Trainer::new(spec.clone(), HardwareConfig::default(), data, compute, 1 << 32, None).expect("valid")
     }
@@ -148,14 +148,14 @@ pub(crate) mod tests {
     }
 
     /// A step over the replicas; the loss.
-    fn step(session: &mut Trainer, sum: &Meeting) -> f32 {
+    fn step(session: &mut Trainer, sum: &InMemoryAllReduce) -> f32 {
         let TrainConfig { seed, batch, augment, trainable, precision, .. } = *session.spec();
         let (epoch, at) =
             (session.step / session.steps_per_epoch(), session.step % session.steps_per_epoch());
         let batch =
             session.data.training_batch(BatchConfig { seed, batch, augment }, epoch, at).expect("a batch");
         let (side, random) = (session.plan.side(), session.dropout_stream());
-        let pass = Pass { batch: &batch, side, trainable, precision, random };
+        let pass = StepInput { batch: &batch, side, trainable, precision, random };
         let replicas = &mut session.others.replicas;
         let passed = pass.together(&session.network, &session.compute, replicas, sum).expect("passes");
         assert_eq!(passed.logits.dims()[0], batch.labels.len());
@@ -198,7 +198,7 @@ pub(crate) mod tests {
             }
             let computes = vec![one.compute().clone(); 2];
             several.replicate(computes.clone());
-            let sum = Meeting::of(3);
+            let sum = InMemoryAllReduce::new(3);
             for at in 0..8 {
                 let expected = pollster::block_on(one.step()).expect("trains").loss;
                 let loss = f64::from(step(&mut several, &sum));

@@ -9,25 +9,29 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::device::Compute;
-use crate::distributed::all_reduce::Sum;
+use crate::device::ComputeDevice;
+use crate::distributed::all_reduce::Reduce;
 
 /// What a rehearsal found.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum CheckResult {
     /// Every device got the right sums.
-    Right,
+    Ok,
     /// Every device answered, and this one not with the sums.
-    Wrong(String),
+    Mismatch(String),
     /// Some devices did not answer; they may be waiting for one another for ever.
-    Nothing,
+    Timeout,
 }
 
 /// Two shapes, so that an order that is mixed up shows.
 const SHAPES: [[usize; 2]; 2] = [[1, 1000], [7, 3]];
 
 /// Lets every device sum known numbers with the others, for as long as `patience`. Threads that don't answer are left behind.
-pub(crate) fn rehearse<S: Sum + Send + 'static>(sum: S, computes: &[Compute], patience: Duration) -> Heard {
+pub(crate) fn check_all_reduce<S: Reduce + Send + 'static>(
+    sum: S,
+    computes: &[ComputeDevice],
+    patience: Duration,
+) -> CheckResult {
     let (sum, (send, answers), until) = (Arc::new(sum), channel(), Instant::now() + patience);
     for (at, compute) in computes.iter().cloned().enumerate() {
         let (sum, send, devices) = (Arc::clone(&sum), send.clone(), computes.len());
@@ -36,7 +40,7 @@ pub(crate) fn rehearse<S: Sum + Send + 'static>(sum: S, computes: &[Compute], pa
             let answer = match done {
                 Ok(true) => None,
                 Ok(false) => Some(format!("{} got wrong sums", compute.adapter)),
-                Err(panic) => Some(crate::device::lost(&*panic).to_string()),
+                Err(panic) => Some(crate::device::device_error(&*panic).to_string()),
             };
             // Nobody listens any more when the time is over.
             drop(send.send(answer));
@@ -48,14 +52,14 @@ pub(crate) fn rehearse<S: Sum + Send + 'static>(sum: S, computes: &[Compute], pa
         match answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(None) => {}
             Ok(Some(why)) => wrong = wrong.or(Some(why)),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Heard::Nothing,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return CheckResult::Timeout,
         }
     }
-    wrong.map_or(Heard::Right, Heard::Wrong)
+    wrong.map_or(CheckResult::Ok, CheckResult::Mismatch)
 }
 
 /// Whether one device gets the sums of what all devices have: `device + 1` times small integers, which are exact in f32.
-fn sums(sum: &impl Sum, compute: &Compute, device: usize, devices: usize) -> bool {
+fn sums(sum: &impl Reduce, compute: &ComputeDevice, device: usize, devices: usize) -> bool {
     SHAPES.iter().all(|&shape| {
         let pattern =
             |times: usize| (0..shape[0] * shape[1]).map(|at| (times * (at % 97)) as f32).collect::<Vec<_>>();
@@ -69,10 +73,10 @@ fn sums(sum: &impl Sum, compute: &Compute, device: usize, devices: usize) -> boo
 mod tests {
     use super::*;
     use crate::config::DeviceChoice;
-    use crate::distributed::group::tests::Meeting;
+    use crate::distributed::group::tests::InMemoryAllReduce;
 
-    fn computes(count: usize) -> Vec<Compute> {
-        let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu)).expect("a CPU");
+    fn computes(count: usize) -> Vec<ComputeDevice> {
+        let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
         vec![compute; count]
     }
 
@@ -80,13 +84,13 @@ mod tests {
 
     #[test]
     fn devices_that_sum_are_heard() {
-        assert_eq!(rehearse(Meeting::of(3), &computes(3), LONG), Heard::Right);
+        assert_eq!(check_all_reduce(InMemoryAllReduce::new(3), &computes(3), LONG), CheckResult::Ok);
     }
 
     /// What NCCL gives when each device thinks that it is alone.
     struct Alone;
 
-    impl Sum for Alone {
+    impl Reduce for Alone {
         fn sum<const D: usize>(&self, own: Tensor<D>) -> Tensor<D> {
             own
         }
@@ -95,7 +99,7 @@ mod tests {
     /// Where it is not installed.
     struct Missing;
 
-    impl Sum for Missing {
+    impl Reduce for Missing {
         fn sum<const D: usize>(&self, _: Tensor<D>) -> Tensor<D> {
             panic!("no collective here")
         }
@@ -103,11 +107,18 @@ mod tests {
 
     #[test]
     fn wrong_sums_and_failures_are_told_from_silence() {
-        let Heard::Wrong(why) = rehearse(Alone, &computes(2), LONG) else { panic!("it is wrong") };
+        let CheckResult::Mismatch(why) = check_all_reduce(Alone, &computes(2), LONG) else {
+            panic!("it is wrong")
+        };
         assert!(why.contains("wrong sums"), "{why}");
-        let Heard::Wrong(why) = rehearse(Missing, &computes(2), LONG) else { panic!("it fails") };
+        let CheckResult::Mismatch(why) = check_all_reduce(Missing, &computes(2), LONG) else {
+            panic!("it fails")
+        };
         assert!(why.contains("no collective here"), "{why}");
         // One of the three never comes.
-        assert_eq!(rehearse(Meeting::of(3), &computes(2), Duration::from_millis(50)), Heard::Nothing);
+        assert_eq!(
+            check_all_reduce(InMemoryAllReduce::new(3), &computes(2), Duration::from_millis(50)),
+            CheckResult::Timeout
+        );
     }
 }

@@ -1,15 +1,26 @@
-//! Group lasso on crossbars, the paper's structured baselines: the sum of L2 norms of groups.
+//! Group lasso on crossbars, the structured baselines of the paper: the sum of L2 norms of groups.
 //!
-//! Source: arXiv 2403.13082, compared methods; Yuan and Lin 2006. `loss = lambda * sum_g ||w_g||`,
-//! a group being a tile, a row across the tile's columns, or a column. The gradient
-//! `lambda * w / ||w_g||` is 0 at an all-zero group, where the authors' is infinite.
+//! A group is a tile, a row across the tile's columns, or a column:
+//!
+//! ```text
+//! loss    = lambda * sum_g ||w_g||
+//! dloss/dw = lambda * w / ||w_g||
+//! ```
+//!
+//! The gradient of an all-zero group is 0 here; in the authors' code it is infinite.
+//!
+//! Sources: Yuan and Lin, "Model selection and estimation in regression with grouped variables", 2006; arXiv
+//! 2403.13082, compared methods.
 
-use super::Term;
-use super::tiles::Blocks;
+use burn::tensor::Tensor;
 
-/// What makes a group.
+use super::penalty::Penalty;
+use super::tiles::TiledWeight;
+use crate::crossbar::tiling::TileShape;
+
+/// The weights whose norm is taken together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
+pub enum LassoGroup {
     /// A whole tile.
     Tile,
     /// A crossbar row across the tile's columns.
@@ -18,21 +29,35 @@ pub enum Group {
     Column,
 }
 
-/// Value and gradient.
-///
-/// # Shapes
-/// - `blocks.weight`: `[output blocks, columns, input blocks, rows]`
-pub fn evaluate(lambda: f64, group: Group, blocks: &Blocks) -> Term {
-    let weight = blocks.weight.clone();
-    let squares = weight.clone().square();
-    let squares = match group {
-        Group::Tile => squares.sum_dim(3).sum_dim(1),
-        Group::Row => squares.sum_dim(1),
-        Group::Column => squares.sum_dim(3),
-    };
-    let norm = squares.sqrt();
-    let loss = norm.clone().sum().mul_scalar(lambda);
-    // The smallest normal float32: an all-zero group has the gradient 0 / tiny = 0.
-    let gradient = weight * norm.clamp_min(f64::from(f32::MIN_POSITIVE)).recip().mul_scalar(lambda);
-    Term { loss, gradient: blocks.restore(gradient) }
+/// The sum of L2 norms of groups.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GroupLasso {
+    /// Weight of the sum.
+    pub lambda: f64,
+    /// What a group is.
+    pub group: LassoGroup,
+    /// Shape of the crossbar's tiles.
+    pub tile: TileShape,
+}
+
+impl GroupLasso {
+    /// Value and gradient.
+    ///
+    /// # Shapes
+    /// - `weight`: `[out, in, kh, kw]`, without autodiff
+    pub fn evaluate(&self, weight: Tensor<4>) -> Penalty {
+        let tiled = TiledWeight::new(weight, self.tile);
+        let weight = tiled.weight.clone();
+        let squares = weight.clone().square();
+        let squares = match self.group {
+            LassoGroup::Tile => squares.sum_dim(3).sum_dim(1),
+            LassoGroup::Row => squares.sum_dim(1),
+            LassoGroup::Column => squares.sum_dim(3),
+        };
+        let norm = squares.sqrt();
+        let loss = norm.clone().sum().mul_scalar(self.lambda);
+        // The smallest normal float32: an all-zero group has the gradient 0 / tiny = 0.
+        let gradient = weight * norm.clamp_min(f64::from(f32::MIN_POSITIVE)).recip().mul_scalar(self.lambda);
+        Penalty { loss, gradient: tiled.untile(gradient) }
+    }
 }

@@ -1,5 +1,7 @@
-//! The random numbers of a training step's dropout, drawn on the host for the whole batch, so that every device, and
-//! any split of the batch over devices, trains the same network.
+//! Dropout masks that depend on the step alone, not on devices.
+//!
+//! The random numbers are drawn on the host for the whole batch, so that every device, and every split of the batch
+//! over devices, trains the same network (Srivastava et al. 2014).
 
 use std::ops::Range;
 
@@ -7,32 +9,32 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// A stream of random numbers, and which images of a batch it is used for.
+/// A step's random numbers for dropout, and the images that use them.
 #[derive(Debug, Clone)]
-pub struct Dropout {
-    /// The stream; a layer takes as many numbers as the whole batch has outputs there.
-    pub random: ChaCha8Rng,
-    /// The images, as places in the batch.
+pub struct DropoutRng {
+    /// The generator. Each layer draws one number for every output of the whole batch.
+    pub rng: ChaCha8Rng,
+    /// The images, as positions in the batch.
     pub rows: Range<usize>,
-    /// Images of the whole batch.
+    /// Number of images in the whole batch.
     pub batch: usize,
 }
 
-impl Dropout {
-    /// The next layer's mask for these images: 0 with the probability `share`, else what keeps the mean.
+impl DropoutRng {
+    /// The next layer's mask for these images: 0 with `probability`, else `1 / (1 - probability)`, which keeps the mean.
     ///
     /// # Shapes
     /// - output: `[rows, width]`
-    pub fn mask(&mut self, share: f64, width: usize, device: &Device) -> Tensor<2> {
-        let keep = 1.0 - share;
-        let below = (keep * f64::from(u32::MAX)) as u32;
+    pub fn mask(&mut self, probability: f64, width: usize, device: &Device) -> Tensor<2> {
+        let keep = 1.0 - probability;
+        let limit = (keep * f64::from(u32::MAX)) as u32;
         let scale = (1.0 / keep) as f32;
         let own = self.rows.start * width..self.rows.end * width;
         let mut mask = Vec::with_capacity(own.len());
         for at in 0..self.batch * width {
-            let drawn = self.random.next_u32();
+            let drawn = self.rng.next_u32();
             if own.contains(&at) {
-                mask.push(if drawn <= below { scale } else { 0.0 });
+                mask.push(if drawn <= limit { scale } else { 0.0 });
             }
         }
         Tensor::from_data(TensorData::new(mask, [self.rows.len(), width]), device)
@@ -45,10 +47,10 @@ mod tests {
     use rand::SeedableRng;
 
     #[test]
-    fn parts_of_a_batch_have_the_masks_of_the_whole() {
+    fn masks_do_not_depend_on_the_split_of_the_batch() {
         let device = Device::flex();
         let masks = |rows: Range<usize>| -> Vec<Vec<f32>> {
-            let mut dropout = Dropout { random: ChaCha8Rng::seed_from_u64(3), rows, batch: 7 };
+            let mut dropout = DropoutRng { rng: ChaCha8Rng::seed_from_u64(3), rows, batch: 7 };
             // Two layers, one after the other.
             [5, 4]
                 .map(|width| dropout.mask(0.4, width, &device).into_data().try_to_vec().expect("float32"))

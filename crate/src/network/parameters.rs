@@ -1,29 +1,31 @@
-//! A network's parameters under PyTorch's names: out of Burn and back, in PyTorch's layouts.
+//! A network's parameters as named tensors: under PyTorch's names and in PyTorch's layouts.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
+use super::module::Network;
+use super::spec::{NetworkSpec, ParamSpec};
 use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};
-use crate::network::{Network, Plan};
 
-/// What is read of each parameter.
+/// What [`export`] reads of each parameter.
 #[derive(Clone, Copy)]
-pub enum Which<'a> {
+#[non_exhaustive]
+pub enum ExportKind<'a> {
     /// Its value.
-    Values,
-    /// What a container holds under its id; parameters without an entry are left out.
-    Held(&'a GradientsParams),
+    Weights,
+    /// What is kept for it under its id, such as its momentum or gradient; parameters without an entry are left out.
+    ParamState(&'a GradientsParams),
 }
 
 /// Reads a network's parameters, or something kept for each, in one transfer from the device.
 ///
 /// # Errors
 /// When the device fails.
-pub async fn export(network: &Network, plan: &Plan, which: Which<'_>) -> Result<Checkpoint> {
-    let mut visitor = Exporter { path: Vec::new(), plan, which, found: Vec::new() };
-    // Running statistics are gathered for each thread; `valid` brings them together.
+pub async fn export(network: &Network, spec: &NetworkSpec, kind: ExportKind<'_>) -> Result<Checkpoint> {
+    let mut visitor = Exporter { path: Vec::new(), spec, kind, found: Vec::new() };
+    // Running statistics are kept per thread; `valid` merges them.
     network.valid().visit(&mut visitor);
     let (places, flat): (Vec<_>, Vec<_>) = visitor.found.into_iter().unzip();
     if flat.is_empty() {
@@ -33,7 +35,7 @@ pub async fn export(network: &Network, plan: &Plan, which: Which<'_>) -> Result<
     let read = read.map_err(|why| Error::device("training device", format!("{why:?}")))?;
     let mut values = read.as_slice::<f32>().map_err(|why| mismatch(&format!("{why:?}")))?;
     let mut tensors = Vec::with_capacity(places.len());
-    for (name, shape) in places {
+    for Place { name, shape } in places {
         let (own, rest) = values.split_at(shape.iter().product());
         tensors.push(to_torch(name, shape, own));
         values = rest;
@@ -41,46 +43,45 @@ pub async fn export(network: &Network, plan: &Plan, which: Which<'_>) -> Result<
     Ok(Checkpoint::new(tensors))
 }
 
-/// Puts weights into a network of the same plan.
+/// Loads weights into a network built from the same `spec`. PyTorch's `num_batches_tracked` is ignored.
 ///
 /// # Errors
-/// When a parameter is missing, superfluous, of another shape or not finite.
-pub fn import(network: Network, plan: &Plan, weights: &Checkpoint) -> Result<Network> {
-    let mut mapper = Importer { path: Vec::new(), plan, weights, taken: 0, failure: None };
+/// When a parameter is missing, unknown, of another shape or not finite.
+pub fn import(network: Network, spec: &NetworkSpec, weights: &Checkpoint) -> Result<Network> {
+    let mut mapper = Importer { path: Vec::new(), spec, weights, imported: 0, error: None };
     let network = network.map(&mut mapper);
-    if let Some(failure) = mapper.failure {
-        return Err(failure);
+    if let Some(error) = mapper.error {
+        return Err(error);
     }
     // PyTorch counts batches for normalizations without a momentum; ours have one.
-    let mut meant = weights.tensors.iter().filter(|tensor| !tensor.name.ends_with(".num_batches_tracked"));
-    if mapper.taken < meant.clone().count() {
-        let known = parameter_names(plan);
-        let extra = meant.find(|tensor| !known.contains(&tensor.name));
-        let name = extra.map_or("?", |tensor| &tensor.name);
+    let mut expected = weights.tensors.iter().filter(|tensor| !tensor.name.ends_with(".num_batches_tracked"));
+    if mapper.imported < expected.clone().count() {
+        let known: Vec<ParamSpec> = spec.param_specs();
+        let unknown = expected.find(|tensor| known.iter().all(|param| param.name != tensor.name));
+        let name = unknown.map_or("?", |tensor| &tensor.name);
         return Err(mismatch(&format!("the network has no parameter {name}")));
     }
     Ok(network)
 }
 
-/// Puts tensors into a container under the ids of a network's parameters, as [`export`] of
-/// [`Which::Held`] gave them.
+/// Puts tensors into a container under the ids of a network's parameters: the inverse of [`export`] with
+/// [`ExportKind::ParamState`].
 ///
 /// # Errors
-/// When one has another shape than its parameter.
-pub fn import_held(network: &Network, plan: &Plan, weights: &Checkpoint) -> Result<GradientsParams> {
-    let mut visitor =
-        HeldImporter { path: Vec::new(), plan, weights, held: GradientsParams::new(), failure: None };
+/// When a tensor has another shape than its parameter.
+pub fn import_param_state(
+    network: &Network,
+    spec: &NetworkSpec,
+    tensors: &Checkpoint,
+) -> Result<GradientsParams> {
+    let state = GradientsParams::new();
+    let mut visitor = StateImporter { path: Vec::new(), spec, tensors, state, error: None };
     network.visit(&mut visitor);
-    visitor.failure.map_or(Ok(visitor.held), Err)
+    visitor.error.map_or(Ok(visitor.state), Err)
 }
 
-/// Names of all parameters of a plan's network.
-fn parameter_names(plan: &Plan) -> Vec<String> {
-    plan.blanks().into_iter().map(|blank| blank.name).collect()
-}
-
-fn mismatch(why: &str) -> Error {
-    Error::file("loading weights", "", why)
+fn mismatch(reason: &str) -> Error {
+    Error::file("loading weights", "", reason)
 }
 
 /// Burn keeps a fully connected weight as `[in, out]`, PyTorch as `[out, in]`.
@@ -93,12 +94,12 @@ fn to_torch(name: String, shape: Vec<usize>, values: &[f32]) -> NamedTensor {
     }
 }
 
-/// The row-major matrix `rows x columns` turned into `columns x rows`.
+/// The transpose of a row-major `rows x columns` matrix.
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
 }
 
-/// The tensor for a parameter of our `shape`, checked.
+/// The data for a parameter of Burn's `shape`, checked.
 fn from_torch<const D: usize>(tensor: &NamedTensor, shape: [usize; D]) -> Result<TensorData> {
     let (expected, data) = match shape.as_slice() {
         &[inputs, outputs] if tensor.shape == [outputs, inputs] => {
@@ -108,8 +109,8 @@ fn from_torch<const D: usize>(tensor: &NamedTensor, shape: [usize; D]) -> Result
         other => (other.to_vec(), tensor.data.clone()),
     };
     if tensor.shape != expected {
-        let why = format!("{} is {:?} and the network wants {expected:?}", tensor.name, tensor.shape);
-        return Err(mismatch(&why));
+        let reason = format!("{} is {:?}, but the network wants {expected:?}", tensor.name, tensor.shape);
+        return Err(mismatch(&reason));
     }
     if let Some(bad) = data.iter().find(|value| !value.is_finite()) {
         return Err(mismatch(&format!("{} holds {bad}", tensor.name)));
@@ -117,12 +118,18 @@ fn from_torch<const D: usize>(tensor: &NamedTensor, shape: [usize; D]) -> Result
     Ok(TensorData::new(data, shape))
 }
 
+/// PyTorch's name of a parameter, and Burn's shape.
+struct Place {
+    name: String,
+    shape: Vec<usize>,
+}
+
 struct Exporter<'a> {
     path: Vec<String>,
-    plan: &'a Plan,
-    which: Which<'a>,
-    /// Name, our shape, and values as one row.
-    found: Vec<((String, Vec<usize>), Tensor<1>)>,
+    spec: &'a NetworkSpec,
+    kind: ExportKind<'a>,
+    /// Each with its values as one row.
+    found: Vec<(Place, Tensor<1>)>,
 }
 
 impl ModuleVisitor for Exporter<'_> {
@@ -135,13 +142,13 @@ impl ModuleVisitor for Exporter<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let tensor = match self.which {
-            Which::Values => Some(param.val().inner()),
-            Which::Held(container) => container.get::<D>(param.id),
+        let tensor = match self.kind {
+            ExportKind::Weights => Some(param.val().inner()),
+            ExportKind::ParamState(state) => state.get::<D>(param.id),
         };
         if let Some(tensor) = tensor {
-            let place = (self.plan.torch_name(&self.path), tensor.dims().to_vec());
-            let count = place.1.iter().product::<usize>();
+            let place = Place { name: self.spec.torch_name(&self.path), shape: tensor.dims().to_vec() };
+            let count = place.shape.iter().product::<usize>();
             self.found.push((place, tensor.reshape([count])));
         }
     }
@@ -149,10 +156,10 @@ impl ModuleVisitor for Exporter<'_> {
 
 struct Importer<'a> {
     path: Vec<String>,
-    plan: &'a Plan,
+    spec: &'a NetworkSpec,
     weights: &'a Checkpoint,
-    taken: usize,
-    failure: Option<Error>,
+    imported: usize,
+    error: Option<Error>,
 }
 
 impl ModuleMapper for Importer<'_> {
@@ -165,34 +172,34 @@ impl ModuleMapper for Importer<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.plan.torch_name(&self.path);
+        let name = self.spec.torch_name(&self.path);
         let Some(tensor) = self.weights.get(&name) else {
-            self.failure.get_or_insert_with(|| mismatch(&format!("parameter {name} is missing")));
+            self.error.get_or_insert_with(|| mismatch(&format!("parameter {name} is missing")));
             return param;
         };
-        self.taken += 1;
+        self.imported += 1;
         match from_torch(tensor, param.val().dims()) {
             Ok(data) => param.map(|old| {
                 let new = Tensor::from_data(data, &old.device());
                 if old.is_require_grad() { new.require_grad() } else { new }
             }),
-            Err(why) => {
-                self.failure.get_or_insert(why);
+            Err(error) => {
+                self.error.get_or_insert(error);
                 param
             }
         }
     }
 }
 
-struct HeldImporter<'a> {
+struct StateImporter<'a> {
     path: Vec<String>,
-    plan: &'a Plan,
-    weights: &'a Checkpoint,
-    held: GradientsParams,
-    failure: Option<Error>,
+    spec: &'a NetworkSpec,
+    tensors: &'a Checkpoint,
+    state: GradientsParams,
+    error: Option<Error>,
 }
 
-impl ModuleVisitor for HeldImporter<'_> {
+impl ModuleVisitor for StateImporter<'_> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.push(name.to_owned());
     }
@@ -202,15 +209,15 @@ impl ModuleVisitor for HeldImporter<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(tensor) = self.weights.get(&self.plan.torch_name(&self.path)) else { return };
+        let Some(tensor) = self.tensors.get(&self.spec.torch_name(&self.path)) else { return };
         let value = param.val();
         match from_torch(tensor, value.dims()) {
             Ok(data) => {
                 let device = value.device().without_autodiff();
-                self.held.register::<D>(param.id, Tensor::from_data(data, &device));
+                self.state.register::<D>(param.id, Tensor::from_data(data, &device));
             }
-            Err(why) => {
-                self.failure.get_or_insert(why);
+            Err(error) => {
+                self.error.get_or_insert(error);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! ResNet (He et al. 2016) as torchvision builds it, from a plan.
+//! ResNet (He et al. 2016) as torchvision builds it, as a Burn module.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -7,9 +7,9 @@ use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, Pa
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use super::precision::in_f32;
-use super::resnet_spec::{BlockPlan, ConvPlan, ResNetPlan};
-use crate::network::Look;
+use super::hook::{ConvHook, no_hook};
+use super::precision::with_f32;
+use super::spec::{ConvSpec, ResNetSpec, ResidualBlockSpec};
 
 /// A convolution without bias and its normalization.
 #[derive(Module, Debug)]
@@ -19,59 +19,59 @@ struct ConvNorm {
 }
 
 impl ConvNorm {
-    fn new(plan: &ConvPlan, device: &Device) -> Self {
-        let pad = plan.kernel / 2;
-        let conv = Conv2dConfig::new([plan.inputs, plan.outputs], [plan.kernel; 2])
-            .with_stride([plan.stride; 2])
+    fn new(spec: &ConvSpec, device: &Device) -> Self {
+        let pad = spec.kernel / 2;
+        let conv = Conv2dConfig::new([spec.inputs, spec.outputs], [spec.kernel; 2])
+            .with_stride([spec.stride; 2])
             .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
             .with_bias(false)
             .with_initializer(Initializer::Zeros)
             .init(device);
-        Self { conv, norm: BatchNormConfig::new(plan.outputs).init(device) }
+        Self { conv, norm: BatchNormConfig::new(spec.outputs).init(device) }
     }
 
-    fn forward(&self, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
-        look(&self.conv, &x);
-        in_f32(self.conv.forward(x), |x| self.norm.forward(x))
+    fn forward(&self, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
+        hook(&self.conv, &x);
+        with_f32(self.conv.forward(x), |x| self.norm.forward(x))
     }
 }
 
-/// Convolutions and the way around them.
+/// A residual block.
 #[derive(Module, Debug)]
-struct Block {
-    convolutions: Vec<ConvNorm>,
+struct ResidualBlock {
+    convs: Vec<ConvNorm>,
     downsample: Option<ConvNorm>,
 }
 
-impl Block {
-    fn new(plan: &BlockPlan, device: &Device) -> Self {
+impl ResidualBlock {
+    fn new(spec: &ResidualBlockSpec, device: &Device) -> Self {
         Self {
-            convolutions: plan.convolutions.iter().map(|plan| ConvNorm::new(plan, device)).collect(),
-            downsample: plan.downsample.as_ref().map(|plan| ConvNorm::new(plan, device)),
+            convs: spec.convs.iter().map(|conv| ConvNorm::new(conv, device)).collect(),
+            downsample: spec.downsample.as_ref().map(|conv| ConvNorm::new(conv, device)),
         }
     }
 
-    fn forward(&self, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
-        let around = match &self.downsample {
-            Some(downsample) => downsample.forward(x.clone(), look),
+    fn forward(&self, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
+        let skip = match &self.downsample {
+            Some(downsample) => downsample.forward(x.clone(), hook),
             None => x.clone(),
         };
-        let last = self.convolutions.len() - 1;
-        let through = self.convolutions.iter().enumerate().fold(x, |x, (at, convolution)| {
-            let x = convolution.forward(x, look);
+        let last = self.convs.len() - 1;
+        let residual = self.convs.iter().enumerate().fold(x, |x, (at, conv)| {
+            let x = conv.forward(x, hook);
             if at < last { relu(x) } else { x }
         });
-        relu(through + around)
+        relu(residual + skip)
     }
 }
 
 /// Blocks of one width.
 #[derive(Module, Debug)]
 struct Stage {
-    blocks: Vec<Block>,
+    blocks: Vec<ResidualBlock>,
 }
 
-/// The network. Weights are zero until they are initialized or loaded.
+/// A ResNet. Its weights are zero until they are initialized or loaded.
 #[derive(Module, Debug)]
 pub struct ResNet {
     stem: ConvNorm,
@@ -81,67 +81,66 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// Builds the network of a plan.
-    pub fn new(plan: &ResNetPlan, device: &Device) -> Self {
-        let stage = |blocks: &Vec<BlockPlan>| Stage {
-            blocks: blocks.iter().map(|block| Block::new(block, device)).collect(),
+    /// Builds the network with zero weights.
+    pub fn new(spec: &ResNetSpec, device: &Device) -> Self {
+        let stage = |blocks: &Vec<ResidualBlockSpec>| Stage {
+            blocks: blocks.iter().map(|block| ResidualBlock::new(block, device)).collect(),
         };
-        let fc = LinearConfig::new(plan.features(), plan.classes).with_initializer(Initializer::Zeros);
+        let fc = LinearConfig::new(spec.features(), spec.classes).with_initializer(Initializer::Zeros);
         Self {
-            stem: ConvNorm::new(&plan.stem, device),
+            stem: ConvNorm::new(&spec.stem, device),
             pool: MaxPool2dConfig::new([3, 3])
                 .with_strides([2, 2])
                 .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
                 .init(),
-            stages: plan.stages.iter().map(stage).collect(),
+            stages: spec.stages.iter().map(stage).collect(),
             fc: fc.init(device),
         }
     }
 
-    /// Class scores.
+    /// Class scores (logits).
     ///
     /// # Shapes
     /// - `images`: `[batch, 3, side, side]`
     /// - output: `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.forward_from(0, images)
+        self.forward_from_segment(0, images)
     }
 
-    /// Class scores from the activations that enter a part: part 0 is what stands before the blocks,
-    /// each block is one.
-    pub(super) fn forward_from(&self, part: usize, x: Tensor<4>) -> Tensor<2> {
-        let nothing: &mut Look<'_> = &mut |_, _| {};
-        let x = if part == 0 { self.through(0, x, nothing) } else { x };
-        let x = self.blocks().skip(part.saturating_sub(1)).fold(x, |x, block| block.forward(x, nothing));
+    /// Class scores from the input of a segment: segment 0 is the stem, every block is one.
+    pub(super) fn forward_from_segment(&self, segment: usize, x: Tensor<4>) -> Tensor<2> {
+        let x = if segment == 0 { self.forward_segment(0, x, &mut no_hook) } else { x };
+        let blocks = self.blocks().skip(segment.saturating_sub(1));
+        let x = blocks.fold(x, |x, block| block.forward(x, &mut no_hook));
         let x: Tensor<3> = x.flatten(2, 3);
-        let x: Tensor<2> = in_f32(x, |x| x.mean_dim(2).squeeze_dim(2));
+        let x: Tensor<2> = with_f32(x, |x| x.mean_dim(2).squeeze_dim(2));
         self.fc.forward(x)
     }
 
-    /// The activations that leave a part, from those that enter it.
-    pub(super) fn through(&self, part: usize, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
-        match part.checked_sub(1).and_then(|block| self.blocks().nth(block)) {
-            Some(block) => block.forward(x, look),
-            None => self.pool.forward(relu(self.stem.forward(x, look))),
+    /// The output of a segment.
+    pub(super) fn forward_segment(&self, segment: usize, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
+        match segment.checked_sub(1).and_then(|block| self.blocks().nth(block)) {
+            Some(block) => block.forward(x, hook),
+            None => self.pool.forward(relu(self.stem.forward(x, hook))),
         }
     }
 
-    /// The part that each convolution stands in, in the convolutions' order.
-    pub(super) fn parts(&self) -> Vec<usize> {
-        let parts = self.blocks().enumerate().flat_map(|(at, block)| {
-            let count = block.convolutions.len() + usize::from(block.downsample.is_some());
+    /// The segment of each convolution, in the order of [`ResNet::convolutions`].
+    pub(super) fn segments(&self) -> Vec<usize> {
+        let blocks = self.blocks().enumerate().flat_map(|(at, block)| {
+            let count = block.convs.len() + usize::from(block.downsample.is_some());
             vec![at + 1; count]
         });
-        [0].into_iter().chain(parts).collect()
+        [0].into_iter().chain(blocks).collect()
     }
 
-    /// The convolutions, each block's way around it last: the layers that lie on crossbars.
+    /// The convolutions, which are the layers on crossbars; in a block, the skip connection's comes last.
     pub fn convolutions(&self) -> Vec<&Conv2d> {
-        let blocks = self.blocks().flat_map(|block| block.convolutions.iter().chain(&block.downsample));
-        [&self.stem].into_iter().chain(blocks).map(|part| &part.conv).collect()
+        let blocks = self.blocks().flat_map(|block| block.convs.iter().chain(&block.downsample));
+        [&self.stem].into_iter().chain(blocks).map(|layer| &layer.conv).collect()
     }
 
-    fn blocks(&self) -> impl Iterator<Item = &Block> {
+    fn blocks(&self) -> impl Iterator<Item = &ResidualBlock> {
         self.stages.iter().flat_map(|stage| &stage.blocks)
     }
 }

@@ -1,4 +1,4 @@
-//! VGG (Simonyan and Zisserman 2015), from a plan.
+//! VGG (Simonyan and Zisserman 2015) as a Burn module.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -7,12 +7,12 @@ use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, Pa
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use super::dropout::Dropout;
-use super::precision::in_f32;
-use super::spec::VggPlan;
-use crate::network::Look;
+use super::dropout::DropoutRng;
+use super::hook::{ConvHook, no_hook};
+use super::precision::with_f32;
+use super::spec::{VggConvSpec, VggSpec};
 
-/// A convolution with its normalization and pooling.
+/// A convolution with its normalization, ReLU and pooling: one segment.
 #[derive(Module, Debug)]
 struct Block {
     conv: Conv2d,
@@ -20,7 +20,7 @@ struct Block {
     pool: Option<MaxPool2d>,
 }
 
-/// The network. Weights are zero until they are initialized or loaded.
+/// A VGG. Its weights are zero until they are initialized or loaded.
 #[derive(Module, Debug)]
 pub struct Vgg {
     features: Vec<Block>,
@@ -30,11 +30,22 @@ pub struct Vgg {
 }
 
 impl Block {
-    fn forward(&self, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
-        look(&self.conv, &x);
+    fn new(VggConvSpec { conv, pool, .. }: &VggConvSpec, batch_norm: bool, device: &Device) -> Self {
+        Self {
+            conv: Conv2dConfig::new([conv.inputs, conv.outputs], [3, 3])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .with_initializer(Initializer::Zeros)
+                .init(device),
+            norm: batch_norm.then(|| BatchNormConfig::new(conv.outputs).init(device)),
+            pool: pool.then(|| MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init()),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
+        hook(&self.conv, &x);
         let mut x = self.conv.forward(x);
         if let Some(norm) = &self.norm {
-            x = in_f32(x, |x| norm.forward(x));
+            x = with_f32(x, |x| norm.forward(x));
         }
         x = relu(x);
         match &self.pool {
@@ -45,44 +56,39 @@ impl Block {
 }
 
 impl Vgg {
-    /// Builds the network of a plan.
-    pub fn new(plan: &VggPlan, device: &Device) -> Self {
-        let features = plan.stages.iter().map(|stage| Block {
-            conv: Conv2dConfig::new([stage.inputs, stage.outputs], [3, 3])
-                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-                .with_initializer(Initializer::Zeros)
-                .init(device),
-            norm: plan.batch_norm.then(|| BatchNormConfig::new(stage.outputs).init(device)),
-            pool: stage.pool.then(|| MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init()),
-        });
+    /// Builds the network with zero weights.
+    pub fn new(spec: &VggSpec, device: &Device) -> Self {
         let linear = |(inputs, outputs)| {
             LinearConfig::new(inputs, outputs).with_initializer(Initializer::Zeros).init(device)
         };
         Self {
-            features: features.collect(),
-            average: plan.average.map(|side| AdaptiveAvgPool2dConfig::new([side; 2]).init()),
-            classifier: plan.linear_layers().into_iter().map(linear).collect(),
-            dropout: plan.dropout,
+            features: spec.convs.iter().map(|conv| Block::new(conv, spec.batch_norm, device)).collect(),
+            average: spec.average.map(|side| AdaptiveAvgPool2dConfig::new([side; 2]).init()),
+            classifier: spec.linear_layers().into_iter().map(linear).collect(),
+            dropout: spec.dropout,
         }
     }
 
-    /// Class scores.
-    ///
-    /// `dropout` gives the random stream while training; without it the network is deterministic.
+    /// Class scores (logits). `dropout` is for training; without it the result is deterministic.
     ///
     /// # Shapes
     /// - `images`: `[batch, 3, side, side]`
     /// - output: `[batch, classes]`
-    pub fn forward(&self, images: Tensor<4>, dropout: Option<Dropout>) -> Tensor<2> {
-        self.forward_from(0, images, dropout)
+    pub fn forward(&self, images: Tensor<4>, dropout: Option<DropoutRng>) -> Tensor<2> {
+        self.forward_from_segment(0, images, dropout)
     }
 
-    /// Class scores from the activations that enter a block: a convolution with what follows it.
-    pub(super) fn forward_from(&self, block: usize, x: Tensor<4>, mut dropout: Option<Dropout>) -> Tensor<2> {
-        let mut x = self.features.iter().skip(block).fold(x, |x, block| block.forward(x, &mut |_, _| {}));
-        // At the size it was made for, the average would change nothing.
+    /// Class scores from the input of a segment.
+    pub(super) fn forward_from_segment(
+        &self,
+        segment: usize,
+        x: Tensor<4>,
+        mut dropout: Option<DropoutRng>,
+    ) -> Tensor<2> {
+        let mut x = self.features.iter().skip(segment).fold(x, |x, block| block.forward(x, &mut no_hook));
+        // Averaging to the size it already has would change nothing.
         if let Some(average) = self.average.as_ref().filter(|a| x.dims()[2..] != a.output_size) {
-            x = in_f32(x, |x| average.forward(x));
+            x = with_f32(x, |x| average.forward(x));
         }
         let mut x: Tensor<2> = x.flatten(1, 3);
         let last = self.classifier.len() - 1;
@@ -90,30 +96,30 @@ impl Vgg {
             x = layer.forward(x);
             if at < last {
                 x = relu(x);
-                if let Some(random) = &mut dropout {
-                    x = self.drop(x, random);
+                if let Some(rng) = &mut dropout {
+                    x = self.apply_dropout(x, rng);
                 }
             }
         }
         x
     }
 
-    /// The activations that leave a block, from those that enter it.
-    pub(super) fn through(&self, block: usize, x: Tensor<4>, look: &mut Look<'_>) -> Tensor<4> {
-        self.features[block].forward(x, look)
+    /// The output of a segment.
+    pub(super) fn forward_segment(&self, segment: usize, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
+        self.features[segment].forward(x, hook)
     }
 
-    /// The convolutions, in order: the layers that lie on crossbars.
+    /// The convolutions, which are the layers on crossbars, in order.
     pub fn convolutions(&self) -> impl Iterator<Item = &Conv2d> {
         self.features.iter().map(|block| &block.conv)
     }
 
-    /// Zeroes each value with the probability `dropout`.
-    fn drop(&self, x: Tensor<2>, dropout: &mut Dropout) -> Tensor<2> {
+    /// Sets each value to zero with the probability `dropout`.
+    fn apply_dropout(&self, x: Tensor<2>, rng: &mut DropoutRng) -> Tensor<2> {
         if self.dropout == 0.0 {
             return x;
         }
-        let mask = dropout.mask(self.dropout, x.dims()[1], &x.device());
+        let mask = rng.mask(self.dropout, x.dims()[1], &x.device());
         let mask = mask.cast(x.dtype());
         x * mask
     }

@@ -8,32 +8,32 @@ use super::pool::Pool;
 use super::residual;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
-use crate::network::Plan;
-use crate::network::spec::VggPlan;
+use crate::network::NetworkSpec;
+use crate::network::spec::{VggConvSpec, VggSpec};
 
 /// The layers of a network, in order; with `linear` the fully connected ones lie on crossbars too.
 ///
 /// # Errors
 /// When a parameter is missing, superfluous, of another shape or not finite.
-pub fn layers(plan: &Plan, weights: &Checkpoint, linear: bool) -> Result<Vec<Layer>> {
+pub fn layers(plan: &NetworkSpec, weights: &Checkpoint, linear: bool) -> Result<Vec<Layer>> {
     let mut source = ParameterReader::new(weights);
     let layers = match plan {
-        Plan::Vgg(plan) => vgg(plan, &mut source, linear)?,
-        Plan::ResNet(plan) => residual::layers(plan, &mut source, linear)?,
+        NetworkSpec::Vgg(plan) => vgg(plan, &mut source, linear)?,
+        NetworkSpec::ResNet(plan) => residual::layers(plan, &mut source, linear)?,
     };
     source.finish()?;
     Ok(layers)
 }
 
-fn vgg(plan: &VggPlan, source: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
+fn vgg(plan: &VggSpec, source: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
     let mut layers: Vec<Layer> = Vec::new();
-    for stage in &plan.stages {
-        let shape = [stage.outputs, stage.inputs, 3, 3];
-        let (mut matrix, mut bias) = source.layer(&format!("features.{}", stage.index), &shape, true)?;
+    for VggConvSpec { conv, pool, index } in &plan.convs {
+        let shape = [conv.outputs, conv.inputs, 3, 3];
+        let (mut matrix, mut bias) = source.layer(&format!("features.{index}"), &shape, true)?;
         if plan.batch_norm {
-            source.fold(&format!("features.{}", stage.index + 1), &mut matrix, &mut bias)?;
+            source.fold(&format!("features.{}", index + 1), &mut matrix, &mut bias)?;
         }
-        let (channels, side) = (stage.inputs, stage.side);
+        let (channels, side) = (conv.inputs, conv.input_side);
         layers.push(Layer {
             matrix,
             bias,
@@ -41,7 +41,7 @@ fn vgg(plan: &VggPlan, source: &mut ParameterReader<'_>, linear: bool) -> Result
             input: layers.len(),
             add: None,
             relu: true,
-            pools: stage.pool.then_some(Pool::HALF).into_iter().collect(),
+            pools: pool.then_some(Pool::HALF).into_iter().collect(),
             mapped: true,
         });
     }
@@ -70,11 +70,12 @@ mod tests {
     use super::*;
     use crate::checkpoint::NamedTensor;
     use crate::config::TrainConfig;
-    use crate::network::param_spec::initialize;
+    use crate::network::spec::initialize;
 
-    fn plan(batch_norm: bool) -> Plan {
+    fn plan(batch_norm: bool) -> NetworkSpec {
         let (plan, classifier) = ("4 M 6".to_owned(), "5".to_owned());
-        Plan::of(&TrainConfig { plan, classifier, batch_norm, ..TrainConfig::default() }, 3).expect("valid")
+        NetworkSpec::from_config(&TrainConfig { plan, classifier, batch_norm, ..TrainConfig::default() }, 3)
+            .expect("valid")
     }
 
     #[test]

@@ -9,14 +9,14 @@ use super::im2col::Window;
 use super::layer::Layer;
 use super::pool::Pool;
 use crate::error::Result;
-use crate::network::resnet_spec::{BlockPlan, ConvPlan, ResNetPlan};
+use crate::network::spec::{ConvSpec, ResNetSpec, ResidualBlockSpec};
 
 /// The layers of a ResNet in order, the fully connected one among them, `linear` where it is on
 /// crossbars.
 ///
 /// # Errors
 /// When a parameter is missing, of another shape or not finite.
-pub fn layers(plan: &ResNetPlan, source: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
+pub fn layers(plan: &ResNetSpec, source: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
     let mut stem = convolution(&plan.stem, ("conv1", "bn1"), source)?;
     stem.pools.push(Pool::STEM);
     let mut layers = vec![stem];
@@ -43,13 +43,13 @@ pub fn layers(plan: &ResNetPlan, source: &mut ParameterReader<'_>, linear: bool)
 }
 
 fn add_block(
-    plan: &BlockPlan,
+    plan: &ResidualBlockSpec,
     name: &str,
     source: &mut ParameterReader<'_>,
     layers: &mut Vec<Layer>,
 ) -> Result<()> {
     let entry = layers.len();
-    for (at, own) in plan.convolutions.iter().enumerate() {
+    for (at, own) in plan.convs.iter().enumerate() {
         let names = (format!("{name}.conv{}", at + 1), format!("{name}.bn{}", at + 1));
         let layer = convolution(own, (&names.0, &names.1), source)?;
         layers.push(Layer { input: layers.len(), ..layer });
@@ -70,17 +70,17 @@ fn add_block(
 
 /// A convolution with its normalization and a ReLU, on the images.
 fn convolution(
-    plan: &ConvPlan,
+    plan: &ConvSpec,
     (conv, norm): (&str, &str),
     source: &mut ParameterReader<'_>,
 ) -> Result<Layer> {
-    let &ConvPlan { inputs, outputs, kernel, stride, before, .. } = plan;
+    let &ConvSpec { inputs, outputs, kernel, stride, input_side, .. } = plan;
     let (mut matrix, mut bias) = source.layer(conv, &[outputs, inputs, kernel, kernel], false)?;
     source.fold(norm, &mut matrix, &mut bias)?;
     Ok(Layer {
         matrix,
         bias,
-        window: Window { channels: inputs, side: before, kernel, padding: kernel / 2, stride },
+        window: Window { channels: inputs, side: input_side, kernel, padding: kernel / 2, stride },
         input: 0,
         add: None,
         relu: true,

@@ -16,7 +16,7 @@ use crate::config::HardwareConfig;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
 use crate::metrics::correct_predictions;
-use crate::network::Plan;
+use crate::network::NetworkSpec;
 use crate::network::spec::CHANNELS;
 use crate::parallel;
 
@@ -96,7 +96,7 @@ impl Simulator {
     /// When a field is out of range, a parameter is missing or not finite, or there is no image to
     /// calibrate on or it is of another size than the network's.
     pub fn new(
-        plan: &Plan,
+        plan: &NetworkSpec,
         weights: &Checkpoint,
         hardware: &HardwareConfig,
         spec: &SimulationConfig,

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Checkpoint, NamedTensor, safetensors};
 use crate::config::{HardwareConfig, TrainConfig};
 use crate::data::loader::DataLoader;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::network::parameters::{Which, export, import_held};
-use crate::train::divergence::Watch;
+use crate::network::parameters::{ExportKind, export, import_param_state};
+use crate::train::divergence::DivergenceDetector;
 use crate::train::progress::HistoryEntry;
 use crate::train::trainer::Trainer;
 
@@ -28,7 +28,7 @@ struct State {
     spec: TrainConfig,
     hardware: HardwareConfig,
     step: u64,
-    watch: Watch,
+    watch: DivergenceDetector,
 }
 
 /// Name of the tensor that holds the history, one row a step.
@@ -50,7 +50,7 @@ impl Trainer {
     /// When the device fails.
     pub async fn checkpoint(&self) -> Result<Vec<u8>> {
         let weights = self.weights().await?;
-        let velocities = export(&self.network, &self.plan, Which::Held(&self.velocities)).await?;
+        let velocities = export(&self.network, &self.plan, ExportKind::ParamState(&self.velocities)).await?;
         let state = State {
             version: VERSION,
             spec: self.spec.clone(),
@@ -120,7 +120,7 @@ impl TrainingCheckpoint {
     ///
     /// # Errors
     /// When data and specification don't fit the weights.
-    pub fn resume(self, data: impl Into<DataLoader>, compute: Compute, memory: u64) -> Result<Trainer> {
+    pub fn resume(self, data: impl Into<DataLoader>, compute: ComputeDevice, memory: u64) -> Result<Trainer> {
         let State { spec, hardware, .. } = &self.state;
         let mut session =
             Trainer::new(spec.clone(), hardware.clone(), data, compute, memory, Some(&self.weights))?;
@@ -133,14 +133,14 @@ impl TrainingCheckpoint {
     /// # Errors
     /// When it is of another network or other data.
     pub fn restore(self, session: &mut Trainer) -> Result<()> {
-        session.begin_phase(self.state.spec.clone(), &self.weights)?;
+        session.start_stage(self.state.spec.clone(), &self.weights)?;
         self.place(session)
     }
 
     /// Momentum, masks, position and history, after the weights.
     fn place(self, session: &mut Trainer) -> Result<()> {
         let State { step, watch, .. } = self.state;
-        session.velocities = import_held(&session.network, &session.plan, &self.velocities)?;
+        session.velocities = import_param_state(&session.network, &session.plan, &self.velocities)?;
         if !self.masks.tensors.is_empty() {
             session.keep(&self.masks, &self.weights)?;
         }

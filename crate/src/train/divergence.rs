@@ -6,11 +6,11 @@ use crate::error::{Error, Result};
 
 /// What was reached so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Watch {
+pub struct DivergenceDetector {
     best_accuracy: f64,
 }
 
-impl Watch {
+impl DivergenceDetector {
     /// Looks at a step's loss.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn chance_is_divergence_only_after_learning() {
-        let mut watch = Watch::default();
+        let mut watch = DivergenceDetector::default();
         assert!(watch.accuracy(1, 10.0, 10).is_ok(), "not yet learned");
         assert!(watch.accuracy(2, 45.0, 10).is_ok());
         assert!(watch.accuracy(3, 30.0, 10).is_ok(), "worse, but learning");

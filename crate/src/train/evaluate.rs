@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::SIDE;
 use crate::data::batch::Batch;
 use crate::data::loader::LabeledDataset;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::metrics::{log_sum_exp, rank_of};
 use crate::network::Network;
@@ -42,7 +42,7 @@ pub async fn evaluate(
     network: &Network,
     data: &dyn LabeledDataset,
     range: Range<usize>,
-    compute: &Compute,
+    compute: &ComputeDevice,
 ) -> Result<Evaluation> {
     let (mut right, mut among_five, mut loss, mut count) = (0, 0, 0.0, 0);
     let network = network.valid();
@@ -80,7 +80,7 @@ pub async fn scores(
     network: &Network,
     data: &dyn LabeledDataset,
     range: Range<usize>,
-    compute: &Compute,
+    compute: &ComputeDevice,
 ) -> Result<Vec<f32>> {
     let network = network.valid();
     let mut all = Vec::new();
@@ -102,18 +102,18 @@ pub(crate) fn images_at_once(side: usize) -> usize {
     (BATCH * SIDE * SIDE / (side * side)).clamp(LEAST, BATCH)
 }
 
-async fn forward(network: &Network, batch: &Batch, side: usize, compute: &Compute) -> Result<Vec<f32>> {
+async fn forward(network: &Network, batch: &Batch, side: usize, compute: &ComputeDevice) -> Result<Vec<f32>> {
     read(network.forward(to_tensor(batch, side, compute), None), compute).await
 }
 
 /// A batch's images on the device: `[batch, 3, side, side]`.
-pub(crate) fn to_tensor(batch: &Batch, side: usize, compute: &Compute) -> Tensor<4> {
+pub(crate) fn to_tensor(batch: &Batch, side: usize, compute: &ComputeDevice) -> Tensor<4> {
     let shape = [batch.labels.len(), CHANNELS, side, side];
     Tensor::from_data(TensorData::new(batch.images.clone(), shape), &compute.device)
 }
 
 /// A tensor's values from the device, row-major.
-pub(crate) async fn read<const D: usize>(tensor: Tensor<D>, compute: &Compute) -> Result<Vec<f32>> {
+pub(crate) async fn read<const D: usize>(tensor: Tensor<D>, compute: &ComputeDevice) -> Result<Vec<f32>> {
     let fail = |why: String| Error::device(&*compute.adapter, why);
     let read = tensor.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
     Ok(read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec())

@@ -13,12 +13,11 @@ use crate::config::{Precision, Trainable};
 use crate::data::batch::Batch;
 use crate::loss::cross_entropy::cross_entropy;
 use crate::network::Network;
-use crate::network::dropout::Dropout;
-use crate::network::precision::forward;
+use crate::network::dropout::DropoutRng;
 use crate::network::spec::CHANNELS;
 
 /// What a batch gave, all on the device that holds the network.
-pub(crate) struct Passed {
+pub(crate) struct StepOutput {
     /// Mean cross-entropy, one element.
     pub loss: Tensor<1>,
     /// `[batch, classes]`.
@@ -28,7 +27,7 @@ pub(crate) struct Passed {
 }
 
 /// A batch and what is asked of it.
-pub(crate) struct Pass<'a> {
+pub(crate) struct StepInput<'a> {
     pub batch: &'a Batch,
     /// Width and height of its images.
     pub side: usize,
@@ -38,21 +37,26 @@ pub(crate) struct Pass<'a> {
     pub random: ChaCha8Rng,
 }
 
-impl Pass<'_> {
+impl StepInput<'_> {
     /// The whole batch on one device, `device` with autodiff.
-    pub fn whole(&self, network: &Network, device: &Device) -> Passed {
+    pub fn whole(&self, network: &Network, device: &Device) -> StepOutput {
         self.part(network, device, 0..self.batch.labels.len())
     }
 
     /// The images of these `rows` alone.
-    pub(crate) fn part(&self, network: &Network, device: &Device, rows: std::ops::Range<usize>) -> Passed {
+    pub(crate) fn part(
+        &self,
+        network: &Network,
+        device: &Device,
+        rows: std::ops::Range<usize>,
+    ) -> StepOutput {
         let (count, side, batch) = (rows.len(), self.side, self.batch.labels.len());
         let pixels = CHANNELS * side * side;
         let images = self.batch.images[rows.start * pixels..rows.end * pixels].to_vec();
         let images = Tensor::from_data(TensorData::new(images, [count, CHANNELS, side, side]), device);
         let labels = &self.batch.labels[rows.clone()];
-        let dropout = Dropout { random: self.random.clone(), rows, batch };
-        let logits = forward(network, images, dropout, self.precision);
+        let dropout = DropoutRng { rng: self.random.clone(), rows, batch };
+        let logits = network.forward_in(images, dropout, self.precision);
         let loss = cross_entropy(logits.clone(), labels);
         // The mean over the batch, not over the part.
         let loss = if count == batch { loss } else { loss * (count as f64 / batch as f64) };
@@ -64,6 +68,6 @@ impl Pass<'_> {
                 GradientsParams::from_params(&mut all, network, &ids)
             }
         };
-        Passed { loss: loss.inner(), logits: logits.inner(), gradients }
+        StepOutput { loss: loss.inner(), logits: logits.inner(), gradients }
     }
 }

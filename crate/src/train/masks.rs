@@ -14,8 +14,8 @@ use crate::distributed::all_reduce::held_on;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::network::parameters::import_held;
-use crate::network::{Network, Plan};
+use crate::network::parameters::import_param_state;
+use crate::network::{Network, NetworkSpec};
 
 /// The masks of a network: for every convolution 1 where a weight stays and 0 where it is pruned.
 pub struct Masks {
@@ -28,9 +28,14 @@ impl Masks {
     ///
     /// # Errors
     /// When they are another network's, or hold anything but 0 and 1.
-    pub fn new(masks: &Checkpoint, weights: &Checkpoint, network: &Network, plan: &Plan) -> Result<Self> {
+    pub fn new(
+        masks: &Checkpoint,
+        weights: &Checkpoint,
+        network: &Network,
+        plan: &NetworkSpec,
+    ) -> Result<Self> {
         check(masks, weights)?;
-        let held = import_held(network, plan, masks)?;
+        let held = import_param_state(network, plan, masks)?;
         Ok(Self { stored: masks.clone(), held })
     }
 

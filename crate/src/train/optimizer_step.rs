@@ -10,13 +10,13 @@ use crate::train::sgd::Sgd;
 
 /// How a step is taken.
 #[derive(Clone, Copy)]
-pub(crate) struct Update {
+pub(crate) struct OptimizerStep {
     pub sgd: Sgd,
     /// None when it is off.
     pub regularizer: Option<Regularizer>,
 }
 
-impl Update {
+impl OptimizerStep {
     /// Moves the weights; the regularizer's value before the step.
     pub fn apply(
         &self,
@@ -39,13 +39,13 @@ impl Update {
         let mut total: Option<Tensor<1>> = None;
         for convolution in network.convolutions() {
             let weight = &convolution.weight;
-            let term = regularizer.evaluate(weight.val().inner())?;
+            let penalty = regularizer.evaluate(weight.val().inner());
             if let Some(gradient) = gradients.remove::<4>(weight.id) {
-                gradients.register(weight.id, gradient + term.gradient);
+                gradients.register(weight.id, gradient + penalty.gradient);
             }
             total = Some(match total {
-                Some(sum) => sum + term.loss,
-                None => term.loss,
+                Some(sum) => sum + penalty.loss,
+                None => penalty.loss,
             });
         }
         total

@@ -8,13 +8,13 @@ use burn::tensor::{Tensor, TensorData};
 use crate::config::TrainConfig;
 use crate::data::batch::evaluation_batch;
 use crate::data::{SIDE, synthetic};
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::Result;
 use crate::loss::cross_entropy::cross_entropy;
-use crate::network::param_spec::initialize;
-use crate::network::parameters::{Which, export, import};
+use crate::network::parameters::{ExportKind, export, import};
 use crate::network::spec::CHANNELS;
-use crate::network::{Network, Plan};
+use crate::network::spec::initialize;
+use crate::network::{Network, NetworkSpec};
 
 /// Images of the batch.
 const IMAGES: usize = 4;
@@ -23,11 +23,11 @@ const IMAGES: usize = 4;
 ///
 /// # Errors
 /// When the device fails.
-pub async fn gradient(compute: &Compute) -> Result<Vec<f32>> {
+pub async fn gradient(compute: &ComputeDevice) -> Result<Vec<f32>> {
     let spec =
         TrainConfig { plan: "8 M 16 M".to_owned(), classifier: "16".to_owned(), ..TrainConfig::default() };
     let data = synthetic::generate(1, IMAGES, 1).train;
-    let plan = Plan::of(&spec, data.classes.len())?;
+    let plan = NetworkSpec::from_config(&spec, data.classes.len())?;
     let device = compute.device.clone().autodiff();
     let network = import(Network::new(&plan, &device), &plan, &initialize(&plan, 1))?;
 
@@ -36,6 +36,6 @@ pub async fn gradient(compute: &Compute) -> Result<Vec<f32>> {
     let images = Tensor::<4>::from_data(TensorData::new(images, [IMAGES, CHANNELS, SIDE, SIDE]), &device);
     let loss = cross_entropy(network.forward(images, None), &labels);
     let gradients = GradientsParams::from_grads(loss.backward(), &network);
-    let read = export(&network.valid(), &plan, Which::Held(&gradients)).await?;
+    let read = export(&network.valid(), &plan, ExportKind::ParamState(&gradients)).await?;
     Ok(read.tensors.into_iter().flat_map(|tensor| tensor.data).collect())
 }

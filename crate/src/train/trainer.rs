@@ -11,21 +11,21 @@ use crate::config::{HardwareConfig, TrainConfig};
 use crate::crossbar::tiling::TileShape;
 use crate::data::batch::{Batch, BatchConfig, steps_per_epoch};
 use crate::data::loader::DataLoader;
-use crate::device::Compute;
-use crate::distributed::group::Others;
+use crate::device::ComputeDevice;
+use crate::distributed::group::DeviceGroup;
 use crate::error::{Error, Result};
 use crate::loss::Regularizer;
 use crate::matrix::Matrix;
 use crate::metrics::correct_predictions;
-use crate::network::param_spec::initialize;
-use crate::network::parameters::{Which, export, import};
+use crate::network::parameters::{ExportKind, export, import};
 use crate::network::spec::CHANNELS;
-use crate::network::{Network, Plan};
-use crate::train::divergence::Watch;
+use crate::network::spec::initialize;
+use crate::network::{Network, NetworkSpec};
+use crate::train::divergence::DivergenceDetector;
 use crate::train::evaluate::{Evaluation, evaluate};
-use crate::train::forward_backward::{Pass, Passed};
+use crate::train::forward_backward::{StepInput, StepOutput};
 use crate::train::masks::Masks;
-use crate::train::optimizer_step::Update;
+use crate::train::optimizer_step::OptimizerStep;
 use crate::train::progress::{HistoryEntry, Progress, Speed};
 use crate::train::sgd::Sgd;
 
@@ -36,17 +36,17 @@ const DROPOUT_STREAM: u64 = 0xd0;
 pub struct Trainer {
     pub(crate) spec: TrainConfig,
     pub(crate) hardware: HardwareConfig,
-    pub(crate) plan: Plan,
+    pub(crate) plan: NetworkSpec,
     pub(crate) network: Network,
     pub(crate) velocities: GradientsParams,
     pub(crate) masks: Option<Masks>,
     pub(crate) step: u64,
     pub(crate) history: Vec<HistoryEntry>,
-    pub(crate) watch: Watch,
+    pub(crate) watch: DivergenceDetector,
     pub(crate) data: DataLoader,
-    pub(crate) compute: Compute,
+    pub(crate) compute: ComputeDevice,
     device: Device,
-    pub(crate) others: Others,
+    pub(crate) others: DeviceGroup,
     speed: Speed,
 }
 
@@ -62,7 +62,7 @@ impl Trainer {
         spec: TrainConfig,
         hardware: HardwareConfig,
         data: impl Into<DataLoader>,
-        compute: Compute,
+        compute: ComputeDevice,
         memory: u64,
         weights: Option<&Checkpoint>,
     ) -> Result<Self> {
@@ -72,7 +72,7 @@ impl Trainer {
         if data.train_len() == 0 || data.test().is_empty() {
             return Err(Error::field("data", spec.holdout, "leaves no images to train or to evaluate on"));
         }
-        let plan = Plan::of(&spec, data.classes().len())?;
+        let plan = NetworkSpec::from_config(&spec, data.classes().len())?;
         if plan.side() != data.test().side() {
             let why = format!("the images have {}", data.test().side());
             return Err(Error::field("side", plan.side(), why));
@@ -97,11 +97,11 @@ impl Trainer {
             masks: None,
             step: 0,
             history: Vec::new(),
-            watch: Watch::default(),
+            watch: DivergenceDetector::default(),
             data,
             compute,
             device,
-            others: Others::default(),
+            others: DeviceGroup::default(),
             speed: Speed::default(),
         })
     }
@@ -112,7 +112,7 @@ impl Trainer {
     }
 
     /// The network's plan.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &NetworkSpec {
         &self.plan
     }
 
@@ -136,9 +136,9 @@ impl Trainer {
     ///
     /// # Errors
     /// When a field is out of range, or the phase would be of another network or other data.
-    pub fn begin_phase(&mut self, spec: TrainConfig, weights: &Checkpoint) -> Result<()> {
+    pub fn start_stage(&mut self, spec: TrainConfig, weights: &Checkpoint) -> Result<()> {
         spec.validate()?;
-        if Plan::of(&spec, self.plan.classes())? != self.plan {
+        if NetworkSpec::from_config(&spec, self.plan.classes())? != self.plan {
             return Err(Error::field("plan", spec.plan, "can't change within a run"));
         }
         self.compute.check(spec.precision)?;
@@ -149,7 +149,7 @@ impl Trainer {
         self.network = import(self.network.clone(), &self.plan, weights)?;
         (self.velocities, self.masks) = (GradientsParams::new(), None);
         self.others.forget();
-        (self.step, self.watch) = (0, Watch::default());
+        (self.step, self.watch) = (0, DivergenceDetector::default());
         self.history.clear();
         self.spec = spec;
         Ok(())
@@ -174,7 +174,7 @@ impl Trainer {
     }
 
     /// The device it computes on.
-    pub fn compute(&self) -> &Compute {
+    pub fn compute(&self) -> &ComputeDevice {
         &self.compute
     }
 
@@ -209,7 +209,7 @@ impl Trainer {
     }
 
     /// Notes the previewed improvements at the last step.
-    pub fn note_improvement(&mut self, paper: Option<f64>, lossless: Option<f64>) {
+    pub fn record_improvement(&mut self, paper: Option<f64>, lossless: Option<f64>) {
         if let Some(entry) = self.history.last_mut() {
             entry.improvement_paper = paper;
             entry.improvement_lossless = lossless;
@@ -245,7 +245,7 @@ impl Trainer {
         let batch = self.data.training_batch(drawing, epoch as u64, self.step % per_epoch)?;
         self.speed.loaded();
 
-        let Passed { loss, logits, gradients } = self.pass(&batch).await?;
+        let StepOutput { loss, logits, gradients } = self.pass(&batch).await?;
         let labels = batch.labels;
         let learning_rate = self.learning_rate(epoch);
         let penalty = self.take_step(gradients, learning_rate);
@@ -267,11 +267,11 @@ impl Trainer {
     }
 
     /// The batch forward and backward, on all the run's devices.
-    async fn pass(&mut self, batch: &Batch) -> Result<Passed> {
+    async fn pass(&mut self, batch: &Batch) -> Result<StepOutput> {
         let TrainConfig { trainable, precision, .. } = self.spec;
         let side = self.plan.side();
         debug_assert_eq!(batch.images.len(), batch.labels.len() * CHANNELS * side * side);
-        let pass = Pass { batch, side, trainable, precision, random: self.dropout_stream() };
+        let pass = StepInput { batch, side, trainable, precision, random: self.dropout_stream() };
         if self.spec.device_choices()?.len() > 1 {
             return self.shared_pass(&pass).await;
         }
@@ -281,9 +281,9 @@ impl Trainer {
     /// Moves the weights, everywhere that they are held; the regularizer's value before.
     pub(crate) fn take_step(&mut self, gradients: GradientsParams, learning_rate: f64) -> Option<Tensor<1>> {
         let TrainConfig { momentum, weight_decay, .. } = self.spec;
-        let update = Update {
+        let update = OptimizerStep {
             sgd: Sgd { learning_rate, momentum, weight_decay },
-            regularizer: Regularizer::of(&self.spec, TileShape::from(&self.hardware)),
+            regularizer: Regularizer::from_config(&self.spec, TileShape::from(&self.hardware)),
         };
         self.others.follow(&update);
         update.apply(&mut self.network, gradients, &mut self.velocities, self.masks.as_ref())
@@ -372,7 +372,7 @@ impl Trainer {
     /// # Errors
     /// When the device fails.
     pub async fn weights(&self) -> Result<Checkpoint> {
-        export(&self.network, &self.plan, Which::Values).await
+        export(&self.network, &self.plan, ExportKind::Weights).await
     }
 
     /// The present crossbar layers.

@@ -10,7 +10,7 @@ use crate::compress::pruning::PruneSpec;
 use crate::config::{HardwareConfig, Resolution, SCHEMA_VERSION, TrainConfig};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::network::Plan;
+use crate::network::NetworkSpec;
 use crate::prune::PruneStats;
 use crate::report::{AdcEnergies, Analysis, InferenceConfig, LayerMap, analyze, inference, view};
 use crate::train::evaluate::Evaluation;
@@ -229,8 +229,9 @@ impl RecipeReport {
 
 /// Output positions of each layer, for one image.
 fn positions(spec: &TrainConfig, classes: usize, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
-    let known = Plan::of(spec, classes)?.positions();
-    let of = |layer: &Matrix| known.iter().find(|(name, ..)| *name == layer.name).map(|known| known.2);
+    let known = NetworkSpec::from_config(spec, classes)?.conv_shapes();
+    let of =
+        |layer: &Matrix| known.iter().find(|conv| conv.name == layer.name).map(|conv| conv.output_positions);
     Ok(layers.iter().map(of).collect())
 }
 

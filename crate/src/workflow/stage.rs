@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::compress::pruning::PruneSpec;
 use crate::config::{DataSource, DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig, apply};
 use crate::error::{Error, Result};
-use crate::network::Plan;
+use crate::network::NetworkSpec;
 use crate::prune::Rule;
 
 /// Run fields that hold for a whole recipe: the network and the data can't change between its
@@ -104,7 +104,7 @@ fn pruning_inputs(spec: &PruneSpec, hardware: &HardwareConfig) -> Value {
     } else if spec.ratios.is_empty() {
         inputs["tol"] = json!(hardware.tol);
     }
-    if let Some(gathering) = spec.gathering() {
+    if let Some(gathering) = spec.calibration() {
         inputs["images"] = json!([gathering.images, gathering.moments]);
     }
     inputs
@@ -296,5 +296,5 @@ fn crossbar_layers(network: &TrainConfig) -> Option<usize> {
         network.data = DataSource::ImageNet;
     }
     // The number of classes is the data's, and changes no convolution.
-    Plan::of(&network, 10).ok().map(|plan| plan.positions().len())
+    NetworkSpec::from_config(&network, 10).ok().map(|plan| plan.conv_shapes().len())
 }

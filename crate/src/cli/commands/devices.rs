@@ -9,7 +9,7 @@ use crate::cli::format;
 use crate::cli::output;
 use crate::cli::system;
 use crate::config::{DeviceChoice, MOST_DEVICES, SCHEMA_VERSION};
-use crate::device::{BACKENDS, Compute};
+use crate::device::{BACKENDS, ComputeDevice};
 use crate::error::Result;
 
 /// Lists the devices that this build can compute on
@@ -76,7 +76,7 @@ fn found() -> Vec<Found> {
 
 /// A device that can be opened; what it lacks is only known by trying.
 fn opened(choice: &DeviceChoice) -> Option<Found> {
-    let compute = pollster::block_on(Compute::open(choice)).ok()?;
+    let compute = pollster::block_on(ComputeDevice::open(choice)).ok()?;
     let memory = match choice {
         DeviceChoice::Cuda(index) => cuda_memory(*index),
         _ => None,

@@ -10,7 +10,7 @@ use crate::cli::options::shared::{DataOptions, ModelOptions};
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::config::SCHEMA_VERSION;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::Result;
 use crate::train::evaluate::{Evaluation, evaluate};
 
@@ -45,7 +45,7 @@ struct EvaluateOutput {
 pub fn run(args: &EvaluateArgs) -> Result<()> {
     let (spec, data) = open_model_and_data(&args.model, &args.data)?;
     let weights = files::read_weights(&args.weights)?;
-    let compute = pollster::block_on(Compute::open(&args.device.parse()?))?;
+    let compute = pollster::block_on(ComputeDevice::open(&args.device.parse()?))?;
     let test = data.test();
     let network = load_network(&spec, test.classes().len(), &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;

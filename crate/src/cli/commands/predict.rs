@@ -20,10 +20,10 @@ use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::decode::{Rgb, decode};
 use crate::data::loader::{DataLoader, LabeledDataset};
 use crate::data::{Dataset, IMAGE, PIXELS, SIDE, TrainTest, cifar10};
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::metrics::ranked_probabilities;
-use crate::network::classes_of;
+use crate::network::spec::infer_classes;
 use crate::train::evaluate::scores;
 
 /// Classes shown for each image.
@@ -89,8 +89,8 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let weights = files::read_weights(&args.weights)?;
     let (spec, pictures) = open(args, &weights)?;
     let range = parse_range(args.range.as_deref(), pictures.images().len())?;
-    let compute = pollster::block_on(Compute::open(&args.device.parse()?))?;
-    let classes = classes_of(&weights).unwrap_or_else(|| pictures.images().classes().len());
+    let compute = pollster::block_on(ComputeDevice::open(&args.device.parse()?))?;
+    let classes = infer_classes(&weights).unwrap_or_else(|| pictures.images().classes().len());
     let network = load_network(&spec, classes, &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let scores = pollster::block_on(scores(&network, pictures.images(), range.clone(), &compute))?;
@@ -148,7 +148,7 @@ fn open(args: &PredictArgs, weights: &Checkpoint) -> Result<(TrainConfig, Pictur
         }
         None if spec.is_for_imagenet() || spec.plan.starts_with('b') => {
             spec.data = DataSource::ImageNet;
-            let classes = classes_of(weights).unwrap_or(1000);
+            let classes = infer_classes(weights).unwrap_or(1000);
             let names = (0..classes).map(|class| class.to_string()).collect();
             image_files::open_single_images(&args.images, spec.input_side(), names)?.into()
         }

@@ -12,13 +12,13 @@ use crate::cli::options::converter::ConversionOptions;
 use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions, ReadingOptions};
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
-use crate::compress::calibration::Inputs;
-use crate::compress::pruning::{Known, PruneSpec};
+use crate::compress::calibration::ActivationStats;
+use crate::compress::pruning::{PruneContext, PruneSpec};
 use crate::config::{DeviceChoice, HardwareConfig, SCHEMA_VERSION};
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::network::Plan;
+use crate::network::NetworkSpec;
 use crate::prune::{PruneStats, Rule};
 use crate::report::{AdcEnergies, Analysis, analyze};
 
@@ -147,12 +147,12 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let positions = args.positions(&layers)?;
     let before = analyze(&layers, &hardware);
-    let compute = match spec.gathering() {
-        Some(_) => Some(pollster::block_on(Compute::open(&DeviceChoice::Auto))?),
+    let compute = match spec.calibration() {
+        Some(_) => Some(pollster::block_on(ComputeDevice::open(&DeviceChoice::Auto))?),
         None => None,
     };
     let inputs = args.inputs(&spec, &weights, compute.as_ref())?;
-    let known = Known { positions: positions.as_deref(), inputs: inputs.as_ref() };
+    let known = PruneContext { positions: positions.as_deref(), inputs: inputs.as_ref() };
     let pruned = pollster::block_on(spec.prune(&weights, &hardware, known, compute.as_ref()));
     let (pruned, outcome) = pruned?;
     let after = analyze(&pruned.matrices(false)?, &hardware);
@@ -190,18 +190,18 @@ impl PruneArgs {
         &self,
         spec: &PruneSpec,
         weights: &Checkpoint,
-        compute: Option<&Compute>,
-    ) -> Result<Option<Inputs>> {
-        let (Some(asked), Some(data), Some(compute)) = (spec.gathering(), &self.data, compute) else {
+        compute: Option<&ComputeDevice>,
+    ) -> Result<Option<ActivationStats>> {
+        let (Some(asked), Some(data), Some(compute)) = (spec.calibration(), &self.data, compute) else {
             return Ok(None);
         };
         let (holdout, seed, reading) = (self.holdout, self.seed, self.reading);
         let data = DataOptions { data: data.clone(), holdout, seed, reading };
         let (run, mut source) = open_model_and_data(&self.model, &data)?;
-        let plan = Plan::of(&run, source.classes().len())?;
+        let plan = NetworkSpec::from_config(&run, source.classes().len())?;
         let network = load_network(&run, source.classes().len(), weights, compute)
             .map_err(|error| error.with_path(&files::display_path(&self.weights)))?;
-        pollster::block_on(Inputs::gather(&network, &plan, &mut source, asked, compute)).map(Some)
+        pollster::block_on(ActivationStats::collect(&network, &plan, &mut source, asked, compute)).map(Some)
     }
 
     /// Output positions, where the network is named.
@@ -209,7 +209,7 @@ impl PruneArgs {
         if self.model.model.is_none() && self.model.plan.is_none() {
             return Ok(None);
         }
-        Plan::of(&self.model.spec()?, CLASSES)?.positions_of(layers).map(Some)
+        NetworkSpec::from_config(&self.model.spec()?, CLASSES)?.output_positions(layers).map(Some)
     }
 }
 

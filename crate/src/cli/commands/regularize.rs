@@ -12,9 +12,9 @@ use crate::cli::options::shared::HardwareOptions;
 use crate::cli::output;
 use crate::config::{DeviceChoice, RegularizerKind, SCHEMA_VERSION};
 use crate::crossbar::tiling::{TileShape, Tiling};
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::loss::Regularizer;
+use crate::loss::{Lambdas, Regularizer};
 
 /// Evaluates a regularizer on weights once
 #[derive(Debug, Args)]
@@ -54,15 +54,13 @@ struct RegularizeOutput {
 /// Runs the command.
 pub fn run(args: &RegularizeArgs) -> Result<()> {
     let hardware = args.hardware.spec()?;
-    let regularizer = Regularizer {
-        kind: kind(&args.kind)?,
-        lambda: finite("lambda", args.lambda)?,
-        lambda_mean: finite("lambda_mean", args.lambda_mean)?,
-        shape: TileShape::from(&hardware),
-    };
+    let (kind, tile) = (kind(&args.kind)?, TileShape::from(&hardware));
+    let lambdas =
+        Lambdas { main: finite("lambda", args.lambda)?, mean: finite("lambda_mean", args.lambda_mean)? };
+    let regularizer = Regularizer::new(kind, lambdas, tile).ok_or_else(|| unknown_kind(&args.kind))?;
     let weights = files::read_weights(&args.weights)?;
     weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let (mut loss, mut tiles, mut gradients) = (0.0, 0, Vec::new());
     for tensor in weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4 && !tensor.data.is_empty()) {
         let (value, gradient) = evaluate(&regularizer, tensor, &compute)?;
@@ -72,28 +70,25 @@ pub fn run(args: &RegularizeArgs) -> Result<()> {
             return Err(Error::file("computing the regularizer", place, why));
         }
         loss += value;
-        tiles +=
-            Tiling::with_size(regularizer.shape, tensor.shape[0], tensor.shape[1..].iter().product()).len();
+        tiles += Tiling::with_size(tile, tensor.shape[0], tensor.shape[1..].iter().product()).len();
         gradients.push(gradient);
     }
     if let Some(path) = &args.grad {
         let bytes = safetensors::write(&Checkpoint::new(gradients))?;
         files::write("writing gradients", path, &bytes)?;
     }
-    let result = RegularizeOutput { schema_version: SCHEMA_VERSION, kind: regularizer.kind, loss, tiles };
+    let result = RegularizeOutput { schema_version: SCHEMA_VERSION, kind, loss, tiles };
     output::print_result(args.json, &result, || format!("{}: {loss} over {tiles} tiles\n", args.kind))
 }
 
 fn kind(name: &str) -> Result<RegularizerKind> {
-    let known = serde_json::from_value(serde_json::Value::from(name));
-    match known {
-        Ok(RegularizerKind::None) | Err(_) => Err(Error::field(
-            "kind",
-            name,
-            "takes gated, ungated, mean-and-variance, mean-and-gated-variance or group-lasso-tile, -row, -column",
-        )),
-        Ok(kind) => Ok(kind),
-    }
+    serde_json::from_value(serde_json::Value::from(name)).map_err(|_| unknown_kind(name))
+}
+
+fn unknown_kind(name: &str) -> Error {
+    let known =
+        "gated, ungated, mean-and-variance, mean-and-gated-variance or group-lasso-tile, -row, -column";
+    Error::field("kind", name, format!("takes {known}"))
 }
 
 fn finite(field: &str, value: f64) -> Result<f64> {
@@ -107,14 +102,12 @@ fn finite(field: &str, value: f64) -> Result<f64> {
 fn evaluate(
     regularizer: &Regularizer,
     tensor: &NamedTensor,
-    compute: &Compute,
+    compute: &ComputeDevice,
 ) -> Result<(f64, NamedTensor)> {
     let shape = [tensor.shape[0], tensor.shape[1], tensor.shape[2], tensor.shape[3]];
     let data = TensorData::new(tensor.data.clone(), shape);
     let fail = |why: String| Error::device(&*compute.adapter, why);
-    let term = regularizer
-        .evaluate(Tensor::from_data(data, &compute.device))
-        .ok_or_else(|| Error::field("kind", "none", "has no value"))?;
+    let term = regularizer.evaluate(Tensor::from_data(data, &compute.device));
     let read = pollster::block_on(term.gradient.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
     let gradient = read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec();
     let loss = pollster::block_on(term.loss.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;

@@ -14,7 +14,7 @@ use crate::cli::runs::dry_run_recipe;
 use crate::cli::runs::results::{check_weights_exist, save_results};
 use crate::cli::runs::stages::{RunOutcome, StageRunner};
 use crate::cli::runs::training::stop_flag;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::workflow::recipe::Recipe;
 use crate::workflow::report::RecipeReport;
@@ -61,7 +61,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     check_weights_exist([&recipe])?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
     let images = DatasetCache::new(args.shared.reading.into()).open(&recipe)?;
-    let compute = pollster::block_on(Compute::of(&recipe.spec))?;
+    let compute = pollster::block_on(ComputeDevice::from_config(&recipe.spec))?;
     if args.dry_run {
         return dry_run_recipe::run(&recipe, &images, &compute, args.json);
     }

@@ -11,10 +11,10 @@ use crate::cli::format;
 use crate::cli::options::shared::{DataOptions, ModelOptions};
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
-use crate::compress::sensitivity::{Sensitivity, SensitivitySpec, sensitivity};
-use crate::device::Compute;
+use crate::compress::sensitivity::{Sensitivity, SensitivityConfig, sensitivity};
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::network::Plan;
+use crate::network::NetworkSpec;
 
 /// Prunes one layer at a time and proposes a ratio for each
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub struct SensitivityArgs {
     #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
     ratios: Option<Vec<f64>>,
     /// Points of accuracy that the proposed ratio of a layer may cost
-    #[arg(long, value_name = "POINTS", default_value_t = SensitivitySpec::default().drop)]
+    #[arg(long, value_name = "POINTS", default_value_t = SensitivityConfig::default().drop)]
     drop: f64,
     /// auto, cpu, or another that crossdub devices lists
     #[arg(long, default_value = "auto")]
@@ -49,8 +49,8 @@ pub struct SensitivityArgs {
 
 /// Runs the command.
 pub fn run(args: &SensitivityArgs) -> Result<()> {
-    let ratios = args.ratios.clone().unwrap_or_else(|| SensitivitySpec::default().ratios);
-    let what = SensitivitySpec { ratios, drop: args.drop };
+    let ratios = args.ratios.clone().unwrap_or_else(|| SensitivityConfig::default().ratios);
+    let what = SensitivityConfig { ratios, drop: args.drop };
     what.validate()?;
     let (spec, data) = open_model_and_data(&args.model, &args.data)?;
     let test = data.test();
@@ -59,11 +59,11 @@ pub fn run(args: &SensitivityArgs) -> Result<()> {
         return Err(Error::field("images", images, format!("takes 1 to {}", test.len())));
     }
     let weights = files::read_weights(&args.weights)?;
-    let compute = pollster::block_on(Compute::open(&args.device.parse()?))?;
+    let compute = pollster::block_on(ComputeDevice::open(&args.device.parse()?))?;
     let classes = test.classes().len();
     let network = load_network(&spec, classes, &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let plan = Plan::of(&spec, classes)?;
+    let plan = NetworkSpec::from_config(&spec, classes)?;
     let bar = progress_bar();
     let mut progress = |passed, total| {
         bar.set_length(total);

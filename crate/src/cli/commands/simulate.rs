@@ -19,9 +19,9 @@ use crate::cli::system;
 use crate::config::{DeviceChoice, Granularity, HardwareConfig, Resolution};
 use crate::data::SIDE;
 use crate::data::loader::LabeledDataset;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::network::Plan;
+use crate::network::NetworkSpec;
 use crate::simulate::report::{SeedReport, SimulationReport};
 use crate::simulate::simulator::Simulator;
 use crate::train::evaluate::evaluate;
@@ -90,7 +90,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let weights = files::read_weights(&args.weights)?;
     let in_file = |error: Error| error.with_path(&files::display_path(&args.weights));
     let classes = source.classes().len();
-    let plan = Plan::of(&spec, classes)?;
+    let plan = NetworkSpec::from_config(&spec, classes)?;
     plan.check_memory(1, system::available_memory())?;
     let range = images(args, source.test().len())?;
     let calibration = source.calibration(simulation.calibration, spec.seed)?;
@@ -106,7 +106,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     }
     bar.finish_and_clear();
     report.seeds = (args.seeds > 1).then(|| SeedReport::new(accuracies));
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let network = load_network(&spec, classes, &weights, &compute).map_err(in_file)?;
     let digital = pollster::block_on(evaluate(&network, test, range, &compute))?;
     report.digital_accuracy = Some(digital.accuracy);

@@ -22,7 +22,7 @@ use crate::cli::runs::results::{check_weights_exist, save_results};
 use crate::cli::runs::stages::{RunOutcome, StageRunner};
 use crate::cli::runs::training::stop_flag;
 use crate::config::SCHEMA_VERSION;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::workflow::recipe::{Change, Recipe};
 use crate::workflow::report::RecipeReport;
@@ -285,7 +285,7 @@ impl<'a> Sweep<'a> {
 
     /// Does one run; none when another process works on its next stage.
     fn one(&self, run: &Run) -> Result<Option<RecipeReport>> {
-        let compute = &pollster::block_on(Compute::of(&run.recipe.spec))?;
+        let compute = &pollster::block_on(ComputeDevice::from_config(&run.recipe.spec))?;
         let images = self.datasets.open(&run.recipe)?;
         let runner = StageRunner {
             recipe: &run.recipe,

@@ -6,7 +6,7 @@ use burn::server::{RemoteServer, TokenAuthorizer, WebSocketTransport};
 use clap::Args;
 
 use crate::cli::output;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 
 /// Environment variable that holds the token, here and where a run uses the worker.
@@ -37,7 +37,7 @@ pub struct WorkerArgs {
 
 /// Runs the command.
 pub fn run(args: &WorkerArgs) -> Result<()> {
-    let compute = pollster::block_on(Compute::open(&args.device.parse()?))?;
+    let compute = pollster::block_on(ComputeDevice::open(&args.device.parse()?))?;
     let at = format!("{}:{}", args.listen, args.port);
     let fail = |why: String| Error::operation("listening", &*at, why);
     let listener = TcpListener::bind((args.listen, args.port)).map_err(|why| fail(why.to_string()))?;

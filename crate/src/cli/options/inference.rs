@@ -9,7 +9,8 @@ use crate::cli::options::shared::ModelOptions;
 use crate::config::{DataSource, Granularity, Resolution};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::network::Plan;
+use crate::network::NetworkSpec;
+use crate::network::spec::ConvShape;
 use crate::report::InferenceConfig;
 
 /// Classes of a named network; they change no convolution.
@@ -114,8 +115,8 @@ impl InferenceOptions {
         }
         spec.side = self.model.side.unwrap_or(spec.side);
         spec.validate()?;
-        let known = Plan::of(&spec, CLASSES)?.positions();
-        let by_name = layers.iter().any(|layer| known.iter().any(|(known, _, _)| *known == layer.name));
+        let known = NetworkSpec::from_config(&spec, CLASSES)?.conv_shapes();
+        let by_name = layers.iter().any(|layer| known.iter().any(|conv| conv.name == layer.name));
         let mut next = 0;
         let mut positions = Vec::new();
         for layer in layers {
@@ -125,12 +126,12 @@ impl InferenceOptions {
                 continue;
             }
             // Under other names the layers must stand in the network's order.
-            let same = |(at, known): &(usize, &(String, Vec<usize>, u64))| {
-                if by_name { known.0 == layer.name } else { *at == next }
+            let same = |(at, conv): &(usize, &ConvShape)| {
+                if by_name { conv.name == layer.name } else { *at == next }
             };
             let fits = |shape: &[usize]| (shape[0], shape[1..].iter().product()) == (layer.rows, layer.cols);
             match known.iter().enumerate().find(same) {
-                Some((_, (_, shape, count))) if fits(shape) => positions.push(*count),
+                Some((_, conv)) if fits(&conv.shape) => positions.push(conv.output_positions),
                 _ => {
                     let why = format!("it has no {} of {} x {}", layer.name, layer.rows, layer.cols);
                     return Err(Error::field("model", name, why));

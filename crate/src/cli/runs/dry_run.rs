@@ -83,7 +83,7 @@ pub async fn measure(session: &mut Trainer, keep: usize) -> Result<Estimate> {
     let evaluated = session.evaluate(EVALUATED_IMAGES).await?.images;
     let whole = session.data().test().len() as f64 / evaluated as f64;
     let evaluation_seconds = began.elapsed().as_secs_f64() * whole;
-    let parameters = session.plan().parameters();
+    let parameters = session.plan().num_params();
     let steps = session.total_steps();
     let copies = if spec.momentum == 0.0 { 1 } else { 2 };
     let checkpoint = 4 * parameters * copies + HISTORY_BYTES_PER_STEP * steps;

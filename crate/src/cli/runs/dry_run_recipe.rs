@@ -11,7 +11,7 @@ use crate::cli::runs::dry_run::{Estimate, measure};
 use crate::cli::runs::run_folder::DEFAULT_CHECKPOINTS_KEPT;
 use crate::cli::system;
 use crate::config::{SCHEMA_VERSION, TrainConfig};
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::Result;
 use crate::train::trainer::Trainer;
 use crate::workflow::recipe::Recipe;
@@ -47,7 +47,7 @@ struct StageEstimate {
 ///
 /// # Errors
 /// When a stage can't begin, as it could not in the run.
-pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &Compute, json: bool) -> Result<()> {
+pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, json: bool) -> Result<()> {
     let mut measured: Vec<(Value, Estimate)> = Vec::new();
     let mut stages = Vec::new();
     for stage in &recipe.stages {
@@ -76,7 +76,7 @@ fn stage_estimate(
     recipe: &Recipe,
     stage: &Stage,
     spec: &TrainConfig,
-    (images, compute): (&CachedDataset, &Compute),
+    (images, compute): (&CachedDataset, &ComputeDevice),
     measured: &mut Vec<(Value, Estimate)>,
 ) -> Result<Estimate> {
     let weights = stage.weights.as_ref().map(|file| files::read_weights(file.as_ref())).transpose()?;

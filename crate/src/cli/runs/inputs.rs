@@ -6,10 +6,10 @@ use crate::cli::options::shared::{DataOptions, ModelOptions};
 use crate::cli::system;
 use crate::config::TrainConfig;
 use crate::data::loader::DataLoader;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::Result;
 use crate::network::parameters::import;
-use crate::network::{Network, Plan};
+use crate::network::{Network, NetworkSpec};
 
 /// The configuration of the network and the images that the options name.
 ///
@@ -32,9 +32,9 @@ pub fn load_network(
     spec: &TrainConfig,
     classes: usize,
     weights: &Checkpoint,
-    compute: &Compute,
+    compute: &ComputeDevice,
 ) -> Result<Network> {
-    let plan = Plan::of(spec, classes)?;
+    let plan = NetworkSpec::from_config(spec, classes)?;
     plan.check_memory(1, system::available_memory())?;
     import(Network::new(&plan, &compute.device), &plan, weights)
 }

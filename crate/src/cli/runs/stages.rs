@@ -18,12 +18,12 @@ use crate::cli::runs::run_folder::RunFolder;
 use crate::cli::runs::stage_folder::{StageFolder, content_hash, stage_id};
 use crate::cli::runs::training::{TrainLoop, train_to_end};
 use crate::cli::system;
-use crate::compress::calibration::Inputs;
-use crate::compress::pruning::{Known, PruneSpec};
+use crate::compress::calibration::ActivationStats;
+use crate::compress::pruning::{PruneContext, PruneSpec};
 use crate::config::{SCHEMA_VERSION, TrainConfig};
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::network::Plan;
+use crate::network::NetworkSpec;
 use crate::train::evaluate::Evaluation;
 use crate::train::trainer::Trainer;
 use crate::workflow::recipe::Recipe;
@@ -40,7 +40,7 @@ pub struct StageRunner<'a> {
     /// Its images.
     pub images: &'a CachedDataset,
     /// The device.
-    pub compute: &'a Compute,
+    pub compute: &'a ComputeDevice,
     /// Folder of the stages' folders.
     pub store: &'a Path,
     /// Set when the user wants to leave.
@@ -233,17 +233,17 @@ impl StageRunner<'_> {
         let hardware = &self.recipe.hardware;
         let mut source = self.images.open()?;
         let classes = source.classes().len();
-        let plan = Plan::of(&self.recipe.spec, classes)?;
-        let positions = plan.positions_of(&start.matrices(false)?)?;
-        let inputs = match spec.gathering() {
+        let plan = NetworkSpec::from_config(&self.recipe.spec, classes)?;
+        let positions = plan.output_positions(&start.matrices(false)?)?;
+        let inputs = match spec.calibration() {
             Some(asked) => {
                 let network = load_network(&self.recipe.spec, classes, start, self.compute)?;
-                let gathered = Inputs::gather(&network, &plan, &mut source, asked, self.compute);
+                let gathered = ActivationStats::collect(&network, &plan, &mut source, asked, self.compute);
                 Some(pollster::block_on(gathered)?)
             }
             None => None,
         };
-        let known = Known { positions: Some(&positions), inputs: inputs.as_ref() };
+        let known = PruneContext { positions: Some(&positions), inputs: inputs.as_ref() };
         let pruned = spec.prune(start, hardware, known, Some(self.compute));
         let (pruned, outcome) = pollster::block_on(pruned)?;
         let test = source.test();

@@ -20,7 +20,7 @@ use crate::cli::runs::run_folder::{DEFAULT_CHECKPOINTS_KEPT, RunFolder};
 use crate::cli::system;
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::data::imagenet::LoaderConfig;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::Progress;
@@ -149,7 +149,7 @@ fn resume(
     let checkpoint = checkpoint.moved(&moved);
     let mut spec = checkpoint.spec().clone();
     let data = files::open_dataset(&path, &mut spec, reading(args, &fields))?;
-    let compute = pollster::block_on(Compute::of(&spec))?;
+    let compute = pollster::block_on(ComputeDevice::from_config(&spec))?;
     checkpoint.resume(data, compute, system::available_memory())
 }
 
@@ -203,7 +203,7 @@ fn open(base: &TrainConfig, fields: &Map<String, Value>, args: &RunFolderArgs) -
     let path = path_of(fields, WEIGHTS);
     let weights = path.as_deref().map(files::read_weights).transpose()?;
     let masks = read_masks(fields, weights.as_ref())?;
-    let compute = pollster::block_on(Compute::of(&spec))?;
+    let compute = pollster::block_on(ComputeDevice::from_config(&spec))?;
     let memory = system::available_memory();
     let session = Trainer::new(spec, hardware, data, compute, memory, weights.as_ref());
     let mut session = session.map_err(|error| match &path {
@@ -326,7 +326,7 @@ async fn after_epoch(session: &mut Trainer, epoch: usize) -> Result<EpochLine> {
     let evaluation = session.evaluate(usize::MAX).await?;
     let layers = session.matrices().await?;
     let energy = workflow::report(session, &layers).analysis.energy;
-    session.note_improvement(energy.paper.improvement, energy.lossless.improvement);
+    session.record_improvement(energy.paper.improvement, energy.lossless.improvement);
     Ok(EpochLine {
         step: session.step_number(),
         epoch,

@@ -1,22 +1,21 @@
-//! The Hoyer variance on Burn's CPU backend: the formula of [`crate::loss::hoyer_variance`] in two passes over a band of tiles
-//! that stays in the cache, instead of a dozen passes over the whole weight.
+//! The Hoyer variance on Burn's CPU backend: the same formula in two passes over a band of tiles that stays in the
+//! cache, instead of a dozen passes over the whole weight.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::HoyerVariance;
 use crate::crossbar::hoyer::EPSILON;
-use crate::crossbar::tiling::TileShape;
-use crate::loss::Term;
-use crate::loss::hoyer_variance::HoyerVariance;
+use crate::loss::penalty::Penalty;
 use crate::parallel;
 
-/// Sums that are carried side by side, so that the vector unit can be used.
+/// Partial sums kept side by side, so that the compiler can use the vector unit.
 const LANES: usize = 16;
 
-/// Value and gradient; none on other devices.
+/// Value and gradient; `None` on other devices.
 ///
 /// # Shapes
 /// - `weight`: `[out, in, kh, kw]`
-pub(crate) fn evaluate(variance: &HoyerVariance, weight: &Tensor<4>, shape: TileShape) -> Option<Term> {
+pub(super) fn evaluate(variance: &HoyerVariance, weight: &Tensor<4>) -> Option<Penalty> {
     let device = weight.device();
     if device != Device::flex() {
         return None;
@@ -26,69 +25,65 @@ pub(crate) fn evaluate(variance: &HoyerVariance, weight: &Tensor<4>, shape: Tile
     let data = weight.clone().into_data();
     let weights = data.as_slice::<f32>().ok().filter(|weights| !weights.is_empty())?;
     let mut gradient = vec![0.0_f32; weights.len()];
-    let band = shape.columns * inputs;
+    let band = variance.tile.columns * inputs;
     let losses = parallel::map_chunks(&mut gradient, band, |index, gradient| {
         let weights = &weights[index * band..][..gradient.len()];
         parallel::vectorized(
             #[inline(always)]
-            || evaluate_band(variance, weights, inputs, shape, gradient),
+            || evaluate_band(variance, weights, inputs, gradient),
         )
     });
     let loss = losses.iter().sum::<f64>() as f32;
-    Some(Term {
+    Some(Penalty {
         loss: Tensor::from_data(TensorData::new(vec![loss], [1]), &device),
         gradient: Tensor::from_data(TensorData::new(gradient, dims), &device),
     })
 }
 
-/// A band of tiles: up to `shape.columns` outputs, each of `inputs` weights. Its loss; writes its gradient.
+/// The loss of a band of tiles: up to `tile.columns` outputs of `inputs` weights each. Writes their gradient.
 #[inline(always)]
-fn evaluate_band(
-    variance: &HoyerVariance,
-    weights: &[f32],
-    inputs: usize,
-    shape: TileShape,
-    gradient: &mut [f32],
-) -> f64 {
+fn evaluate_band(variance: &HoyerVariance, weights: &[f32], inputs: usize, gradient: &mut [f32]) -> f64 {
+    let shape = variance.tile;
     let columns = shape.columns as f64;
     let mut loss = 0.0;
-    let mut found: Vec<(f64, f64)> = Vec::with_capacity(shape.columns);
+    let mut densities: Vec<(f64, f64)> = Vec::with_capacity(shape.columns);
     for start in (0..inputs).step_by(shape.rows) {
         let rows = start..(start + shape.rows).min(inputs);
-        found.clear();
-        found.extend(weights.chunks_exact(inputs).map(|column| {
+        densities.clear();
+        densities.extend(weights.chunks_exact(inputs).map(|column| {
             let (sum, squares) = sums(&column[rows.clone()]);
             let ratio = sum / (squares + EPSILON);
             (sum * ratio, ratio)
         }));
-        // A tile at the edge has columns without a weight: their density is 0, and they count.
-        let missing = columns - found.len() as f64;
-        let mean = found.iter().map(|(density, _)| density).sum::<f64>() / columns;
-        let squared =
-            found.iter().map(|(density, _)| (density - mean).powi(2)).sum::<f64>() + missing * mean * mean;
+        // A tile at the edge has padding columns: their density is 0, and they count.
+        let padding = columns - densities.len() as f64;
+        let mean = densities.iter().map(|(density, _)| density).sum::<f64>() / columns;
+        let squared = densities.iter().map(|(density, _)| (density - mean).powi(2)).sum::<f64>()
+            + padding * mean * mean;
         loss += squared * variance.lambda / (columns - 1.0);
         if variance.lambda_mean != 0.0 {
             loss += (mean - 1.0) * variance.lambda_mean;
         }
         for (&(density, ratio), (column, out)) in
-            found.iter().zip(weights.chunks_exact(inputs).zip(gradient.chunks_exact_mut(inputs)))
+            densities.iter().zip(weights.chunks_exact(inputs).zip(gradient.chunks_exact_mut(inputs)))
         {
-            let above = if variance.gated { (density - mean).max(0.0) } else { density - mean };
-            let mut push = above * 4.0 * variance.lambda / (columns - 1.0);
+            let gated = if variance.gated { (density - mean).max(0.0) } else { density - mean };
+            let mut d_loss_d_density = gated * 4.0 * variance.lambda / (columns - 1.0);
             if variance.lambda_mean != 0.0 {
-                push += 2.0 * variance.lambda_mean / columns;
+                d_loss_d_density += 2.0 * variance.lambda_mean / columns;
             }
-            let (along_sign, along_weight) = ((push * ratio) as f32, (push * ratio * ratio) as f32);
+            let sign_term = (d_loss_d_density * ratio) as f32;
+            let weight_term = (d_loss_d_density * ratio * ratio) as f32;
             for (&weight, out) in column[rows.clone()].iter().zip(&mut out[rows.clone()]) {
-                let sign = if weight == 0.0 { 0.0 } else { along_sign.copysign(weight * along_sign) };
-                *out = sign - weight * along_weight;
+                let sign = if weight == 0.0 { 0.0 } else { sign_term.copysign(weight * sign_term) };
+                *out = sign - weight * weight_term;
             }
         }
     }
     loss
 }
 
-/// Sum of magnitudes and of squares.
+/// The sums of magnitudes and of squares.
 #[inline(always)]
 fn sums(column: &[f32]) -> (f64, f64) {
     let (mut sum, mut squares) = ([0.0_f32; LANES], [0.0_f32; LANES]);

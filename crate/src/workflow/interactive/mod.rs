@@ -166,7 +166,7 @@ impl InteractiveRun {
         let previewed = self.preview_settings(settings);
         let view = self.layers.view(self.trainer.hardware(), previewed)?;
         let energy = &view.preview.energy;
-        self.trainer.note_improvement(energy.paper.improvement, energy.lossless.improvement);
+        self.trainer.record_improvement(energy.paper.improvement, energy.lossless.improvement);
         Ok(view)
     }
 
@@ -246,7 +246,7 @@ impl InteractiveRun {
             epochs: self.trainer.epochs_done(),
             trained: self.trainer.checkpoint().await?,
         };
-        self.trainer.begin_phase(completed.spec.for_finetuning(), &weights)?;
+        self.trainer.start_stage(completed.spec.for_finetuning(), &weights)?;
         self.trainer.set_masks(&weights.masks()).await?;
         self.completed = Some(completed);
         self.sync_weights().await
@@ -265,7 +265,7 @@ impl InteractiveRun {
         let weights = self.trainer.weights().await?;
         let done = (self.trainer.step_number() > 0).then(|| self.current_stage());
         let (history, epochs) = (self.history(), self.trainer.epochs_done());
-        self.trainer.begin_phase(spec, &weights)?;
+        self.trainer.start_stage(spec, &weights)?;
         self.trainer.set_masks(&weights.masks()).await?;
         if let (Some(completed), Some(stage)) = (&mut self.completed, done) {
             completed.stages.push(stage);

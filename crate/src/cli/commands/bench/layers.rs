@@ -7,12 +7,12 @@ use super::timing::{median_time, timed};
 use crate::checkpoint::Checkpoint;
 use crate::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crate::crossbar::tiling::TileShape;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::loss::Regularizer;
 use crate::matrix::Matrix;
-use crate::network::Plan;
-use crate::network::param_spec::initialize;
+use crate::network::NetworkSpec;
+use crate::network::spec::initialize;
 use crate::prune::{Rule, Threshold, prune};
 use crate::report::analyze;
 
@@ -70,10 +70,10 @@ pub(super) fn regularizer() -> Result<Vec<Row>> {
 }
 
 fn regularizer_on(model: &str, tile: usize) -> Result<Row> {
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let hardware = HardwareConfig { tile, ..HardwareConfig::default() };
     let config = TrainConfig { regularizer: RegularizerKind::Gated, ..TrainConfig::default() };
-    let regularizer = Regularizer::of(&config, TileShape::from(&hardware));
+    let regularizer = Regularizer::from_config(&config, TileShape::from(&hardware));
     let regularizer = regularizer.ok_or_else(|| Error::field("lambda", config.lambda, "is off"))?;
     let weights = weights(model)?.tensors.into_iter().filter(|tensor| tensor.shape.len() == 4);
     let layers: Vec<Tensor<4>> = weights
@@ -81,8 +81,8 @@ fn regularizer_on(model: &str, tile: usize) -> Result<Row> {
         .collect();
     let time = median_time(|| {
         let evaluate = || {
-            let terms = layers.iter().filter_map(|layer| regularizer.evaluate(layer.clone()));
-            terms.map(|term| (term.loss.into_data(), term.gradient)).collect::<Vec<_>>()
+            let penalties = layers.iter().map(|layer| regularizer.evaluate(layer.clone()));
+            penalties.map(|penalty| (penalty.loss.into_data(), penalty.gradient)).collect::<Vec<_>>()
         };
         Ok(timed(evaluate).1)
     })?;
@@ -94,5 +94,5 @@ fn regularizer_on(model: &str, tile: usize) -> Result<Row> {
 fn weights(model: &str) -> Result<Checkpoint> {
     let mut config = TrainConfig::default();
     config.set_model(model)?;
-    Ok(initialize(&Plan::of(&config, CLASSES)?, 0))
+    Ok(initialize(&NetworkSpec::from_config(&config, CLASSES)?, 0))
 }

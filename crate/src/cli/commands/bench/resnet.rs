@@ -8,13 +8,13 @@ use super::timing::{median, timed};
 use crate::cli::system;
 use crate::config::{DataSource, DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crate::crossbar::tiling::TileShape;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::loss::Regularizer;
 use crate::loss::cross_entropy::cross_entropy;
-use crate::network::param_spec::initialize;
 use crate::network::parameters::import;
-use crate::network::{Network, Plan};
+use crate::network::spec::initialize;
+use crate::network::{Network, NetworkSpec};
 use crate::train::sgd::Sgd;
 
 /// Images of a step; few, because a CPU takes most of a second for them.
@@ -36,14 +36,14 @@ pub(super) fn measure() -> Result<Vec<Row>> {
         ..TrainConfig::default()
     };
     config.set_model("resnet18")?;
-    let plan = Plan::of(&config, CLASSES)?;
+    let plan = NetworkSpec::from_config(&config, CLASSES)?;
     plan.check_memory(BATCH, system::available_memory())?;
-    let compute = pollster::block_on(Compute::open(&DeviceChoice::Cpu))?;
+    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let device = compute.device.clone().autodiff();
     let mut network = import(Network::new(&plan, &device), &plan, &initialize(&plan, 0))?;
     let hardware = HardwareConfig { tile: 64, ..HardwareConfig::default() };
     let off = || Error::field("lambda", config.lambda, "is off");
-    let regularizer = Regularizer::of(&config, TileShape::from(&hardware)).ok_or_else(off)?;
+    let regularizer = Regularizer::from_config(&config, TileShape::from(&hardware)).ok_or_else(off)?;
     let side = plan.side();
     let values = (0..BATCH * 3 * side * side).map(|at| (at % 251) as f32 / 125.0 - 1.0).collect();
     let images = Tensor::<4>::from_data(TensorData::new::<f32, _>(values, [BATCH, 3, side, side]), &device);
@@ -57,9 +57,9 @@ pub(super) fn measure() -> Result<Vec<Row>> {
         let ((), penalty) = timed(|| {
             for convolution in network.convolutions() {
                 let weight = &convolution.weight;
-                let term = regularizer.evaluate(weight.val().inner());
-                if let (Some(term), Some(gradient)) = (term, gradients.remove::<4>(weight.id)) {
-                    gradients.register(weight.id, gradient + term.gradient);
+                let penalty = regularizer.evaluate(weight.val().inner());
+                if let Some(gradient) = gradients.remove::<4>(weight.id) {
+                    gradients.register(weight.id, gradient + penalty.gradient);
                 }
             }
         });

@@ -6,7 +6,7 @@ use super::Row;
 use super::timing::{another_run, median, timed};
 use crate::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crate::data::synthetic;
-use crate::device::Compute;
+use crate::device::ComputeDevice;
 use crate::error::Result;
 use crate::train::trainer::Trainer;
 
@@ -62,7 +62,7 @@ fn trainer(regularizer: RegularizerKind) -> Result<Trainer> {
         ..TrainConfig::default()
     };
     let data = synthetic::generate(config.seed, 16 * BATCH, BATCH);
-    let compute = pollster::block_on(Compute::of(&config))?;
+    let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
     Trainer::new(config, HardwareConfig::default(), data, compute, u64::MAX, None)
 }
 

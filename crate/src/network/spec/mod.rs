@@ -1,0 +1,19 @@
+//! Network descriptions: layers, shapes, parameter names and memory, checked before anything is allocated. No Burn.
+//!
+//! [`NetworkSpec`] is read from a [`TrainConfig`](crate::config::TrainConfig). `param` describes single parameters and
+//! how each is initialized, `conv` a convolution; `vgg` and `resnet` build the two architectures from them;
+//! `initialize` draws weights.
+
+mod conv;
+mod initialize;
+mod network;
+mod param;
+mod resnet;
+mod vgg;
+
+pub use conv::{CHANNELS, ConvSpec};
+pub use initialize::initialize;
+pub use network::{ConvShape, NetworkSpec, infer_classes};
+pub use param::{Init, ParamSpec};
+pub use resnet::{BlockKind, ResNetSpec, ResidualBlockSpec};
+pub use vgg::{VggConvSpec, VggSpec};
