@@ -3,7 +3,7 @@
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use crossdub::HardwareConfig;
 use crossdub::crossbar::tiling::TileShape;
-use crossdub::prune::{Rule, Threshold, prune};
+use crossdub::prune::{Cutoff, PruneMethod, prune};
 
 mod vgg11;
 
@@ -15,20 +15,20 @@ const IMPROVEMENT: f64 = 3.0;
 fn pruning(criterion: &mut Criterion) {
     let layers = vgg11::matrices();
     let shape = TileShape::from(&HardwareConfig::default());
-    let percent = Threshold::uniform(PERCENT, layers.len());
+    let percent = Cutoff::uniform(PERCENT, layers.len());
     let methods = [
-        (Rule::Exact, percent.clone()),
-        (Rule::Paper, percent),
-        (Rule::Budget, Threshold::Target(IMPROVEMENT)),
+        PruneMethod::Exact(percent.clone()),
+        PruneMethod::Percentile(percent),
+        PruneMethod::Budget { target: IMPROVEMENT },
     ];
     let mut group = criterion.benchmark_group("prune");
     group.sample_size(20);
-    for (rule, threshold) in methods {
+    for method in methods {
         let run = |mut layers: Vec<_>| {
-            prune(&mut layers, shape, rule, &threshold).expect("a valid method");
+            prune(&mut layers, shape, &method).expect("a valid method");
             layers
         };
-        group.bench_function(rule.id(), |bencher| {
+        group.bench_function(method.rule().id(), |bencher| {
             bencher.iter_batched(|| layers.clone(), run, BatchSize::LargeInput);
         });
     }

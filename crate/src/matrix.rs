@@ -1,23 +1,34 @@
-//! The hinge between networks and crossbars: a named matrix of plain floats, no Burn type.
+//! [`Matrix`]: a layer's weights as plain floats, the type that networks and crossbars share.
 
 use crate::error::{Error, Result};
 
 /// A layer's weights as a matrix.
 ///
 /// A matrix **row** is an output channel and a matrix **column** an input, as in PyTorch's weight
-/// `[out, in * kh * kw]` (row-major). On a crossbar it lies the other way: a crossbar *column*
+/// `[out, in * kh * kw]` (row-major). On a crossbar it is the other way round: a crossbar *column*
 /// (bit line) is an output, a crossbar *row* (word line) an input.
+///
+/// ```
+/// use crossdub::matrix::Matrix;
+///
+/// // Two output channels of three inputs.
+/// let layer = Matrix::new("conv1.weight", 2, 3, vec![0.5, 0.0, -1.0, 0.0, 0.25, 0.0])?;
+/// assert_eq!(layer.row(1), [0.0, 0.25, 0.0]);
+/// let error = Matrix::new("conv1.weight", 2, 3, vec![0.5]).unwrap_err();
+/// assert!(error.to_string().ends_with("1 values do not fill 2 x 3"));
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
     /// The parameter's name, `features.3.weight`.
     pub name: String,
-    /// Outputs.
+    /// Output channels.
     pub rows: usize,
-    /// Inputs of one output.
+    /// Inputs of each output.
     pub cols: usize,
-    /// Groups of consecutive outputs with inputs of their own, as in a grouped convolution; 1 for one.
+    /// Groups of consecutive outputs, each with its own inputs, as in a grouped convolution; usually 1.
     pub groups: usize,
-    /// `rows * cols` weights, row after row.
+    /// `rows * cols` weights, row by row.
     pub data: Vec<f32>,
 }
 
@@ -25,7 +36,7 @@ impl Matrix {
     /// A matrix of `rows * cols` finite weights.
     ///
     /// # Errors
-    /// When the length does not fit the shape, or a weight is NaN or infinite.
+    /// If the length does not match the shape, or a weight is NaN or infinite.
     pub fn new(name: impl Into<String>, rows: usize, cols: usize, data: Vec<f32>) -> Result<Self> {
         let name = name.into();
         if rows.checked_mul(cols) != Some(data.len()) {
@@ -39,10 +50,10 @@ impl Matrix {
         Ok(Self { name, rows, cols, groups: 1, data })
     }
 
-    /// The same weights with their outputs in `groups` groups, as many of them in each.
+    /// The same weights with the outputs divided into `groups` equal groups.
     ///
     /// # Errors
-    /// When the outputs can't be divided so.
+    /// If the number of outputs is not a multiple of `groups`, or `groups` is 0.
     pub fn grouped(self, groups: usize) -> Result<Self> {
         if groups == 0 || !self.rows.is_multiple_of(groups) {
             let why = format!("{} outputs do not fall into {groups} groups", self.rows);
@@ -51,12 +62,12 @@ impl Matrix {
         Ok(Self { groups, ..self })
     }
 
-    /// The inputs' weights of one output.
+    /// The weights of one output: `cols` values.
     pub fn row(&self, output: usize) -> &[f32] {
         &self.data[output * self.cols..(output + 1) * self.cols]
     }
 
-    /// The same, to change.
+    /// The weights of one output, mutable.
     pub fn row_mut(&mut self, output: usize) -> &mut [f32] {
         &mut self.data[output * self.cols..(output + 1) * self.cols]
     }

@@ -1,7 +1,11 @@
-//! Two helpers: the same map on all cores natively and on the only one in the browser, and loops
-//! compiled for the widest vector unit of the machine they run on.
+//! Maps that run on all cores natively and on the one core of the browser, and loops compiled for the
+//! widest vector unit of the machine they run on.
 
 /// `f(0), f(1), ... f(count - 1)`, in that order.
+///
+/// ```
+/// assert_eq!(crossdub::parallel::map(4, |n| n * n), [0, 1, 4, 9]);
+/// ```
 #[cfg(not(target_arch = "wasm32"))]
 pub fn map<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     use rayon::prelude::*;
@@ -14,7 +18,7 @@ pub fn map<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T
     (0..count).map(f).collect()
 }
 
-/// The same over chunks of a slice, each of `size` elements but the last.
+/// Maps over chunks of a slice, each of `size` elements except the last, in order.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn map_chunks<T: Send, R: Send>(
     data: &mut [T],
@@ -25,8 +29,8 @@ pub fn map_chunks<T: Send, R: Send>(
     data.par_chunks_mut(size.max(1)).enumerate().map(|(index, chunk)| f(index, chunk)).collect()
 }
 
-/// Runs `work`, its loops compiled for the vector unit at hand: AVX-512 or AVX2 with a population
-/// count, which the baseline of x86-64 lacks. What it calls must be inlined into it.
+/// Runs `work` with its loops compiled for the machine's vector unit: AVX-512 or AVX2 with a
+/// population count, which baseline x86-64 lacks. Functions that `work` calls must be inlined into it.
 #[cfg(target_arch = "x86_64")]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     use pulp::x86::{V3, V4};
@@ -49,7 +53,7 @@ pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Runs `work`: elsewhere the compiler's baseline has a vector unit.
+/// Runs `work`: on other architectures the compiler's baseline has a vector unit.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     work()

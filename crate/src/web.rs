@@ -9,8 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
-use crate::adc::AdcModel;
-use crate::adc::converter::AdcParams;
+use crate::adc::AdcParams;
 use crate::checkpoint::{self, safetensors};
 use crate::config;
 use crate::config::{DeviceChoice, HardwareConfig, Precision, TrainConfig};
@@ -70,7 +69,6 @@ pub fn apply(run: JsValue, hardware: JsValue, fields: JsValue) -> JsResult<JsVal
     if run.precision != Precision::F32 {
         return Err(failure(Error::field("precision", "bf16", "the page takes f32")));
     }
-    AdcModel::from_id(&hardware.adc).map_err(failure)?;
     NetworkSpec::from_config(&run, 10).map_err(failure)?;
     both_to_js(&run, &hardware)
 }

@@ -11,7 +11,7 @@ use crossdub::data::loader::DataLoader;
 use crossdub::device::ComputeDevice;
 use crossdub::network::parameters::import;
 use crossdub::network::{Network, NetworkSpec};
-use crossdub::prune::Rule;
+use crossdub::prune::PruneRule;
 use pollster::block_on;
 
 use crate::training::{session, small_data, small_spec};
@@ -54,8 +54,8 @@ fn compensation_lowers_every_layer_s_error_and_moves_no_zero() {
     let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
     let known = PruneContext { positions: None, inputs: Some(&inputs) };
     for spec in [
-        PruneSpec { rule: Rule::Exact, ratios: vec![60.0, 80.0, 80.0], ..PruneSpec::default() },
-        PruneSpec { rule: Rule::Budget, target: Some(2.0), ..PruneSpec::default() },
+        PruneSpec { rule: PruneRule::Exact, ratios: vec![60.0, 80.0, 80.0], ..PruneSpec::default() },
+        PruneSpec { rule: PruneRule::Budget, target: Some(2.0), ..PruneSpec::default() },
     ] {
         let compensated = PruneSpec { importance: Importance::Input, compensate: true, ..spec.clone() };
         let spec = PruneSpec { importance: Importance::Input, ..spec };

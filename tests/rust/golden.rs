@@ -8,7 +8,7 @@ use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::device::ComputeDevice;
 use crossdub::loss::{Lambdas, Regularizer};
-use crossdub::prune::{Rule, Threshold, prune};
+use crossdub::prune::{Cutoff, PruneMethod, prune};
 use crossdub::report::analyze;
 use serde_json::Value;
 
@@ -150,12 +150,12 @@ fn analysis_counts_the_same_tiles() {
 fn the_paper_rule_prunes_the_same_weights() {
     for case in cases() {
         let hardware = case.hardware();
-        let threshold = match case.record.get("prune_ratios_percent") {
-            Some(ratios) => Threshold::Ratios(numbers(ratios)),
-            None => Threshold::Tolerance(hardware.tol),
+        let cutoff = match case.record.get("prune_ratios_percent") {
+            Some(ratios) => Cutoff::Ratios(numbers(ratios)),
+            None => Cutoff::Tolerance(hardware.tol),
         };
         let mut layers = layers(&case.weights);
-        prune(&mut layers, TileShape::from(&hardware), Rule::Paper, &threshold).expect("valid");
+        prune(&mut layers, TileShape::from(&hardware), &PruneMethod::Percentile(cutoff)).expect("valid");
         let expected = weights(&case.expected);
         for layer in &layers {
             let golden = expected.get(&format!("pruned.{}", layer.name)).expect("a golden layer");

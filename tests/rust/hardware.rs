@@ -7,7 +7,7 @@ use crossdub::config::{Granularity, HardwareConfig, Resolution, TrainConfig};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::matrix::Matrix;
 use crossdub::network::NetworkSpec;
-use crossdub::prune::{Rule, Threshold, prune};
+use crossdub::prune::{Cutoff, PruneMethod, prune};
 use crossdub::report::{InferenceConfig, inference};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -47,7 +47,8 @@ fn slices_save_bits_on_the_reference_networks() {
     check(&layers(&clean), [1.00, 1.71, 2.53]);
     let mut pruned = layers(&dub);
     let shape = TileShape { rows: 32, columns: 32 };
-    prune(&mut pruned, shape, Rule::Paper, &Threshold::Ratios(vec![20.0, 80.0, 95.0])).expect("prunes");
+    let method = PruneMethod::Percentile(Cutoff::Ratios(vec![20.0, 80.0, 95.0]));
+    prune(&mut pruned, shape, &method).expect("prunes");
     check(&pruned, [1.77, 2.61, 5.82]);
 }
 

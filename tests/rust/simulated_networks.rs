@@ -14,7 +14,7 @@ use crossdub::device::ComputeDevice;
 use crossdub::network::parameters::import;
 use crossdub::network::spec::initialize;
 use crossdub::network::{Network, NetworkSpec};
-use crossdub::prune::{Rule, Threshold, prune};
+use crossdub::prune::{Cutoff, PruneMethod, prune};
 use crossdub::simulate::activations::Activations;
 use crossdub::simulate::network::layers;
 use crossdub::simulate::options::{AdcRange, SimulationConfig};
@@ -318,8 +318,8 @@ fn a_pruned_network_is_exact() {
     let (plan, mut weights) = (network(|_| {}), weights(&file));
     let hardware = HardwareConfig::default();
     let mut layers = weights.matrices(false).expect("layers");
-    let ratios = Threshold::Ratios(vec![10.0, 70.0, 90.0]);
-    prune(&mut layers, TileShape::from(&hardware), Rule::Exact, &ratios).expect("in range");
+    let method = PruneMethod::Exact(Cutoff::Ratios(vec![10.0, 70.0, 90.0]));
+    prune(&mut layers, TileShape::from(&hardware), &method).expect("in range");
     for layer in layers {
         let tensor = weights.tensors.iter_mut().find(|tensor| tensor.name == layer.name);
         tensor.expect("the same names").data = layer.data;

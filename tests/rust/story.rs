@@ -4,7 +4,7 @@
 use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{DeviceChoice, HardwareConfig, Resolution};
 use crossdub::device::ComputeDevice;
-use crossdub::prune::Rule;
+use crossdub::prune::PruneRule;
 use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::workflow::interactive::preview::PruneSettings;
 use crossdub::workflow::interactive::{CompletedStages, InteractiveRun};
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::training::{session, small_data, small_spec};
 
-const SETTINGS: PruneSettings = PruneSettings { rule: Rule::Exact, strength: 80.0, target: 2.0 };
+const SETTINGS: PruneSettings = PruneSettings { rule: PruneRule::Exact, strength: 80.0, target: 2.0 };
 
 fn trained(steps: usize) -> InteractiveRun {
     let mut run = block_on(InteractiveRun::new(session(small_spec()), None)).expect("reads");

@@ -1,35 +1,36 @@
-//! All conversions of a layer, tallied by their bits.
+//! All conversions of a layer, counted by their bits.
 //!
-//! One output position and one input slice convert every column of every crossbar once, a crossbar
-//! being one tile of one weight slice and polarity; with fewer rows active at once than the tile
-//! has, once for each group of rows. What such a tally costs is a sum over bits, so one pass over
-//! the weights serves every model.
+//! For one output position and one input slice, every column of every crossbar is converted once,
+//! where a crossbar is one tile of one weight slice and polarity; with fewer rows active at once than
+//! the tile has, once for each group of rows. The cost of such a histogram is a sum over bits, so one
+//! pass over the weights serves every model.
 
-use crate::adc::resolution::{ColumnOccupancy, Policy, row_groups, rows_at_once};
-use crate::config::{HardwareConfig, Resolution, Subtraction};
+use crate::adc::resolution::{ColumnOccupancy, Readout, row_groups};
+use crate::config::{Granularity, HardwareConfig, Resolution, Subtraction};
 use crate::crossbar::bit_slicing::{BitSlicing, CellCount, count_cells};
 use crate::crossbar::quantize::QuantizedMatrix;
 use crate::crossbar::tiling::{Tile, TileShape, Tiling};
 use crate::matrix::Matrix;
 use crate::parallel;
 
-/// Bits run from 0 to 64, the most that sums of machine words can need.
+/// Conversions have 0 to 64 bits, the most that sums of machine words can need.
 pub const BITS: usize = 65;
 
-/// Time of a conversion by its bits, ns; infinite where there is none.
+/// Time of a conversion by its bits, ns; infinite where the model has none.
 pub type LatencyTable = [f64; BITS];
 
-/// Conversions by bits. Those of 0 bits don't happen.
+/// Conversions by bits. Conversions of 0 bits do not happen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConversionHistogram {
     /// Conversions of one output position and input slice.
     pub conversions: [u64; BITS],
-    /// The paper's view: every crossbar counts once, its columns in equal shares.
+    /// Crossbars by bits, as the paper counts: every crossbar counts once, divided equally among its
+    /// columns.
     pub crossbars: [f64; BITS],
-    /// Crossbars by the bits that their converters must have.
+    /// Crossbars by the bits that their converters need.
     pub converters: [u64; BITS],
-    /// By each of the given [`LatencyTable`]: what the slowest crossbar takes for one output position and
-    /// input slice, ns. All crossbars of a layer convert at the same time.
+    /// For each [`LatencyTable`], the time of the slowest crossbar for one output position and input
+    /// slice, ns. All crossbars of a layer convert at the same time.
     pub slowest_ns: Vec<f64>,
 }
 
@@ -43,7 +44,7 @@ impl ConversionHistogram {
         }
     }
 
-    /// Conversions that happen.
+    /// Number of conversions, without those of 0 bits.
     pub fn total(&self) -> u64 {
         self.conversions[1..].iter().sum()
     }
@@ -55,7 +56,7 @@ impl ConversionHistogram {
             most = most.max(bits);
         }
         for group in groups {
-            // Counted before it is divided, so that a tile of one resolution counts exactly 1.
+            // Counted before dividing, so that a tile with a single resolution counts exactly 1.
             let mut counts = [0_u32; BITS];
             group.iter().for_each(|&bits| counts[(bits as usize).min(BITS - 1)] += 1);
             for (share, &count) in self.crossbars.iter_mut().zip(&counts).filter(|(_, count)| **count > 0) {
@@ -80,7 +81,7 @@ impl ConversionHistogram {
     }
 }
 
-/// Columns go round the crossbar's converters; group after group.
+/// Columns take turns on the crossbar's converters, one group of rows after another.
 fn time_of_crossbar(groups: &[Vec<u32>], times: &LatencyTable, adcs: usize) -> f64 {
     let mut of_adc = vec![0.0; adcs];
     let mut sum = 0.0;
@@ -94,51 +95,51 @@ fn time_of_crossbar(groups: &[Vec<u32>], times: &LatencyTable, adcs: usize) -> f
     sum
 }
 
-/// A layer's conversions by each policy.
+/// A layer's conversions by each bit rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerConversions {
-    /// The same converter, that of a full crossbar, at every column: before any pruning.
+    /// Before any pruning: the converter of a full crossbar at every column.
     pub dense: Vec<ConversionHistogram>,
-    /// By the weights.
+    /// With the actual weights.
     pub actual: Vec<ConversionHistogram>,
     /// Crossbars that the layer takes.
     pub crossbars: u64,
-    /// Those of tiles that have a weight.
+    /// Crossbars of tiles with a non-zero weight.
     pub crossbars_pruned: u64,
-    /// Those that have a set cell themselves.
+    /// Crossbars with a set cell.
     pub crossbars_set: u64,
 }
 
-/// What is tallied, apart from the weights.
+/// What to count.
 #[derive(Debug, Clone)]
 pub struct TallyConfig<'a> {
     /// The crossbars.
     pub hardware: &'a HardwareConfig,
-    /// Resolutions to compare.
-    pub policies: &'a [Policy],
+    /// Bit rules to compare.
+    pub rules: &'a [(Resolution, Granularity)],
     /// Conversion times to compare.
     pub times: &'a [LatencyTable],
-    /// Converters of one crossbar.
+    /// Converters per crossbar.
     pub adcs_per_tile: usize,
-    /// Whether a column without an active row is passed over even where its tile shares bits.
+    /// Whether columns without an active row are skipped even where their tile shares bits.
     pub skip_zero_columns: bool,
 }
 
-/// What the columns of a tile hold, in one group of rows.
+/// The columns of a tile within one group of rows.
 struct Group {
     rows: usize,
-    /// Weights of each column that are not zero, before and after quantization.
+    /// Non-zero weights of each column, before and after quantization.
     active: Vec<(usize, usize)>,
-    /// Cells, column after column.
+    /// Cells, column by column.
     cells: Vec<CellCount>,
 }
 
-/// One tile, counted once for all policies.
+/// One tile, counted once for all bit rules.
 pub(crate) struct TileCells {
     groups: Vec<Group>,
     columns: usize,
     slicing: BitSlicing,
-    subtraction: Subtraction,
+    readout: Readout,
 }
 
 impl TileCells {
@@ -166,13 +167,13 @@ impl TileCells {
             groups: row_groups(hardware, tile.rows()).map(group).collect(),
             columns: tile.columns(),
             slicing,
-            subtraction: hardware.subtraction,
+            readout: Readout::new(hardware),
         }
     }
 
-    /// Crossbars with converters of their own; a pair that is subtracted in analog shares them.
+    /// Crossbars with their own converters; a pair subtracted in analog shares them.
     pub(crate) fn converted(&self) -> usize {
-        match self.subtraction {
+        match self.readout.subtraction {
             Subtraction::Analog => self.slicing.slices(),
             Subtraction::Digital | Subtraction::Offset => self.slicing.crossbars(),
         }
@@ -180,7 +181,7 @@ impl TileCells {
 
     /// Whether no weight is left before quantization. An offset mapping has no empty cells.
     fn is_empty(&self) -> bool {
-        self.subtraction != Subtraction::Offset
+        self.readout.subtraction != Subtraction::Offset
             && self.groups.iter().all(|group| group.active.iter().all(|(before, _)| *before == 0))
     }
 
@@ -195,7 +196,7 @@ impl TileCells {
         (0..self.slicing.crossbars()).filter(|&crossbar| set(crossbar)).count()
     }
 
-    fn seen(
+    fn occupancy(
         &self,
         group: &Group,
         column: usize,
@@ -203,7 +204,7 @@ impl TileCells {
         resolution: Resolution,
     ) -> ColumnOccupancy {
         let cells = &group.cells[column * self.slicing.crossbars()..];
-        let set = match self.subtraction {
+        let set = match self.readout.subtraction {
             Subtraction::Analog => cells[2 * converted].set.max(cells[2 * converted + 1].set),
             Subtraction::Digital | Subtraction::Offset => cells[converted].set,
         };
@@ -213,20 +214,26 @@ impl TileCells {
         ColumnOccupancy { rows: group.rows, active, set }
     }
 
-    /// Bits of one crossbar's conversions: for each group of rows, each column.
-    pub(crate) fn bits(&self, policy: &Policy, converted: usize, skip_zero_columns: bool) -> Vec<Vec<u32>> {
+    /// Bits of one crossbar's conversions: for each group of rows, of each column.
+    pub(crate) fn bits(
+        &self,
+        (resolution, granularity): (Resolution, Granularity),
+        converted: usize,
+        skip_zero_columns: bool,
+    ) -> Vec<Vec<u32>> {
         if self.is_empty() {
             return self.groups.iter().map(|_| vec![0; self.columns]).collect();
         }
         let of_group = |group: &Group| {
-            let seen = |column| self.seen(group, column, converted, policy.resolution);
-            let mut bits: Vec<u32> = (0..self.columns).map(|column| policy.bits(seen(column))).collect();
-            policy.share_across_tile(&mut bits);
-            if skip_zero_columns && self.subtraction != Subtraction::Offset {
+            let occupancy = |column| self.occupancy(group, column, converted, resolution);
+            let mut bits: Vec<u32> =
+                (0..self.columns).map(|column| resolution.bits(&self.readout, occupancy(column))).collect();
+            granularity.share_across_tile(&mut bits);
+            if skip_zero_columns && self.readout.subtraction != Subtraction::Offset {
                 for (column, bits) in bits.iter_mut().enumerate() {
-                    let seen = seen(column);
-                    let sliced = policy.resolution == Resolution::LosslessSliced;
-                    if if sliced { seen.set } else { seen.active } == 0 {
+                    let occupancy = occupancy(column);
+                    let sliced = resolution == Resolution::LosslessSliced;
+                    if if sliced { occupancy.set } else { occupancy.active } == 0 {
                         *bits = 0;
                     }
                 }
@@ -237,42 +244,42 @@ impl TileCells {
     }
 }
 
-/// Tallies a layer. Bands of tiles go to all cores.
-pub fn tally(matrix: &Matrix, question: &TallyConfig<'_>) -> LayerConversions {
-    let weights = QuantizedMatrix::new(matrix, question.hardware);
-    let tiling = Tiling::new(matrix, TileShape::from(question.hardware));
-    let bands = parallel::map(tiling.output_blocks(), |down| {
-        let first = down * tiling.input_blocks();
+/// Counts a layer's conversions, on all cores.
+pub fn tally(matrix: &Matrix, config: &TallyConfig<'_>) -> LayerConversions {
+    let weights = QuantizedMatrix::new(matrix, config.hardware);
+    let tiling = Tiling::new(matrix, TileShape::from(config.hardware));
+    let bands = parallel::map(tiling.output_blocks(), |block| {
+        let first = block * tiling.input_blocks();
         let tiles = (first..first + tiling.input_blocks()).map(|index| tiling.tile(index));
-        let mut band = LayerConversions::new(question);
+        let mut band = LayerConversions::new(config);
         for tile in tiles {
-            band.add_tile(&TileCells::count(matrix, &weights, &tile, question.hardware), question);
+            band.add_tile(&TileCells::count(matrix, &weights, &tile, config.hardware), config);
         }
         band
     });
-    let mut whole = LayerConversions::new(question);
+    let mut whole = LayerConversions::new(config);
     bands.iter().for_each(|band| whole.merge(band));
     whole
 }
 
 impl LayerConversions {
-    fn new(question: &TallyConfig<'_>) -> Self {
-        let empty = vec![ConversionHistogram::new(question.times.len()); question.policies.len()];
+    fn new(config: &TallyConfig<'_>) -> Self {
+        let empty = vec![ConversionHistogram::new(config.times.len()); config.rules.len()];
         Self { dense: empty.clone(), actual: empty, crossbars: 0, crossbars_pruned: 0, crossbars_set: 0 }
     }
 
-    fn add_tile(&mut self, tile: &TileCells, question: &TallyConfig<'_>) {
+    fn add_tile(&mut self, tile: &TileCells, config: &TallyConfig<'_>) {
         let crossbars = tile.slicing.crossbars() as u64;
         self.crossbars += crossbars;
         self.crossbars_pruned += if tile.is_empty() { 0 } else { crossbars };
         self.crossbars_set += tile.set_crossbars() as u64;
-        for (at, policy) in question.policies.iter().enumerate() {
-            let full = policy.dense_bits(rows_at_once(question.hardware));
+        for (at, &rule) in config.rules.iter().enumerate() {
+            let full = rule.0.dense_bits(&tile.readout);
             let dense = vec![vec![full; tile.columns]; tile.groups.len()];
             for converted in 0..tile.converted() {
-                self.dense[at].add_crossbar(&dense, question.times, question.adcs_per_tile);
-                let bits = tile.bits(policy, converted, question.skip_zero_columns);
-                self.actual[at].add_crossbar(&bits, question.times, question.adcs_per_tile);
+                self.dense[at].add_crossbar(&dense, config.times, config.adcs_per_tile);
+                let bits = tile.bits(rule, converted, config.skip_zero_columns);
+                self.actual[at].add_crossbar(&bits, config.times, config.adcs_per_tile);
             }
         }
     }
@@ -289,7 +296,6 @@ impl LayerConversions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Granularity;
 
     /// Two outputs of four inputs; 2-bit weights have one slice, so cells are signs.
     fn matrix() -> Matrix {
@@ -305,14 +311,14 @@ mod tests {
     ) -> LayerConversions {
         let mut times = [f64::INFINITY; BITS];
         (0..=16).for_each(|bits| times[bits] = bits as f64);
-        let question = TallyConfig {
+        let config = TallyConfig {
             hardware,
-            policies: &[Policy::new(hardware, resolution, per)],
+            rules: &[(resolution, per)],
             times: &[times],
             adcs_per_tile: adcs,
             skip_zero_columns: skip,
         };
-        tally(&matrix(), &question)
+        tally(&matrix(), &config)
     }
 
     fn small() -> HardwareConfig {
@@ -325,7 +331,7 @@ mod tests {
 
     /// By hand: the positive crossbar has 3 and 0 set cells, the negative one 1 and 1; rows 4 and 1.
     #[test]
-    fn conversions_are_counted_by_hand() {
+    fn counts_conversions_as_by_hand() {
         let case = |resolution, per, skip| counts(&of(&small(), resolution, per, skip, 1).actual[0]);
         assert_eq!(case(Resolution::Lossless, Granularity::Tile, false), [(3, 4)]);
         assert_eq!(case(Resolution::Lossless, Granularity::Column, false), [(1, 2), (3, 2)]);
@@ -353,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_rows_at_once_are_more_conversions() {
+    fn fewer_rows_at_once_need_more_conversions() {
         let hardware = HardwareConfig { active_rows: 2, ..small() };
         let tally = of(&hardware, Resolution::LosslessSliced, Granularity::Column, false, 1);
         // Positive: (2, 0) then (1, 0); negative: (0, 1) then (1, 0).
@@ -362,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slowest_crossbar_sets_the_time() {
+    fn latency_is_that_of_the_slowest_crossbar() {
         let time = |adcs| {
             of(&small(), Resolution::Lossless, Granularity::Column, false, adcs).actual[0].slowest_ns[0]
         };
@@ -372,18 +378,18 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_tile_needs_nothing_but_an_offset_mapping_has_none() {
+    fn empty_tiles_need_no_conversion_except_in_an_offset_mapping() {
         let empty = Matrix::new("w", 2, 4, vec![0.0; 8]).expect("fits");
         for (subtraction, expected) in [(Subtraction::Digital, 0), (Subtraction::Offset, 2)] {
             let hardware = HardwareConfig { subtraction, ..small() };
-            let question = TallyConfig {
+            let config = TallyConfig {
                 hardware: &hardware,
-                policies: &[Policy::new(&hardware, Resolution::Bits(4), Granularity::Tile)],
+                rules: &[(Resolution::Bits(4), Granularity::Tile)],
                 times: &[],
                 adcs_per_tile: 1,
                 skip_zero_columns: false,
             };
-            let tally = tally(&empty, &question);
+            let tally = tally(&empty, &config);
             assert_eq!(tally.crossbars_pruned, expected, "{subtraction:?}");
             assert_eq!(tally.actual[0].total() > 0, expected > 0, "{subtraction:?}");
         }

@@ -2,21 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::AdcModel;
-use super::models::{lossless, paper};
-use crate::config::Resolution;
+use crate::config::{AdcModel, Resolution};
 use crate::crossbar::levels::Levels;
 use crate::crossbar::sparsity::TileCount;
 use crate::error::{Error, Result};
 
-/// ADC energy before and after pruning.
+/// ADC energy before and after pruning, in one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AdcEnergy {
     /// With all rows active.
     pub dense: f64,
-    /// At each tile's own level.
+    /// With each tile at its own level.
     pub actual: f64,
-    /// `dense / actual`; none when nothing is left to convert.
+    /// `dense / actual`; `None` if nothing is left to convert.
     pub improvement: Option<f64>,
 }
 
@@ -26,69 +24,64 @@ impl AdcEnergy {
         Self { dense, actual, improvement: (actual > 0.0).then(|| dense / actual) }
     }
 
-    /// Of counted tiles of a crossbar with `tile` rows, by a unitless model.
+    /// From counted tiles of a crossbar with `rows` rows, in bits, at the model's own resolution.
     pub fn from_tiles<'a>(
         model: AdcModel,
-        tile: usize,
+        rows: usize,
         counts: impl IntoIterator<Item = &'a TileCount>,
     ) -> Self {
+        let resolution = model.resolution();
         let (mut dense, mut actual) = (0_u64, 0_u64);
         for count in counts {
-            dense += u64::from(model.bits_of_dense_tile(tile, count));
-            actual += u64::from(model.bits_of_tile(tile, count));
+            dense += u64::from(resolution.dense_bits_of_tile(rows, count));
+            actual += u64::from(resolution.bits_of_tile(rows, count));
         }
         Self::new(dense as f64, actual as f64)
     }
 
-    /// Of a histogram of levels, as published runs state it, by a unitless model.
+    /// From a histogram of levels, as published runs state it, in bits, at the model's own resolution.
     ///
     /// # Errors
-    /// When the histogram has not one bin a level of that tile.
-    pub fn from_histogram(model: AdcModel, tile: usize, histogram: &[u64]) -> Result<Self> {
-        Self::from_levels(model.resolution(), tile, histogram, |bits| Ok(f64::from(bits)))
+    /// If the histogram does not have one number per level of a crossbar with `rows` rows, or the model
+    /// needs more than levels.
+    ///
+    /// ```
+    /// use crossdub::adc::{AdcEnergy, AdcModel};
+    ///
+    /// // VGG11 on CIFAR-10, tile 32: the paper's 7.1x, and what is left of it without losing sums.
+    /// let histogram = [61, 646, 827, 86, 767, 5481, 1134];
+    /// let paper = AdcEnergy::from_histogram(AdcModel::Paper, 32, &histogram)?;
+    /// let lossless = AdcEnergy::from_histogram(AdcModel::Lossless, 32, &histogram)?;
+    /// assert!((paper.improvement.unwrap() - 7.134).abs() < 1e-3);
+    /// assert!((lossless.improvement.unwrap() - 3.810).abs() < 1e-3);
+    /// # Ok::<(), crossdub::error::Error>(())
+    /// ```
+    pub fn from_histogram(model: AdcModel, rows: usize, histogram: &[u64]) -> Result<Self> {
+        Self::from_levels(model.resolution(), rows, histogram, |bits| Ok(f64::from(bits)))
     }
 
-    /// Of a histogram of levels, where `cost` is the energy of a conversion of that many bits.
+    /// From a histogram of levels, where `cost` is the energy of a conversion of that many bits.
     ///
     /// # Errors
-    /// When the histogram has not one bin a level of that tile, the resolution needs more than
-    /// levels, or `cost` refuses.
+    /// If the histogram does not have one number per level of a crossbar with `rows` rows, the
+    /// resolution needs more than levels, or `cost` fails.
     pub fn from_levels(
         resolution: Resolution,
-        tile: usize,
+        rows: usize,
         histogram: &[u64],
         cost: impl Fn(u32) -> Result<f64>,
     ) -> Result<Self> {
-        let bins = Levels::new(tile).bins();
-        if histogram.len() != bins {
-            let why = format!("tile {tile} has {bins} levels");
+        let levels = Levels::new(rows).count();
+        if histogram.len() != levels {
+            let why = format!("tile {rows} has {levels} levels");
             return Err(Error::field("histogram", format!("{} values", histogram.len()), why));
         }
         let (mut tiles, mut actual) = (0.0, 0.0);
-        for (bin, &count) in histogram.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for (level, &count) in histogram.iter().enumerate().filter(|(_, count)| **count > 0) {
             tiles += count as f64;
-            actual += count as f64 * cost(bits_of_level(resolution, tile, bin)?)?;
+            actual += count as f64 * cost(resolution.bits_of_level(rows, level)?)?;
         }
-        Ok(Self::new(tiles * cost(bits_of_level(resolution, tile, 0)?)?, actual))
-    }
-}
-
-/// Bits of a tile at level `bin` of a histogram, where only the level is known.
-///
-/// # Errors
-/// For `lossless-sliced`: a level does not tell which cells of a weight slice are set.
-pub fn bits_of_level(resolution: Resolution, tile: usize, bin: usize) -> Result<u32> {
-    let levels = Levels::new(tile);
-    let empty = bin == levels.empty();
-    match resolution {
-        Resolution::Paper => Ok(paper::bits(levels, bin)),
-        Resolution::Lossless => Ok(lossless::bits(if empty { 0 } else { tile >> bin })),
-        Resolution::Bits(bits) => Ok(if empty { 0 } else { bits }),
-        Resolution::LosslessSliced => {
-            let why =
-                "a histogram of levels does not tell a weight slice's cells; give the weights to analyze";
-            Err(Error::field("resolution", resolution, why))
-        }
+        Ok(Self::new(tiles * cost(resolution.bits_of_level(rows, 0)?)?, actual))
     }
 }
 
@@ -98,7 +91,7 @@ mod tests {
 
     /// The paper's two headlines, from the authors' histograms.
     #[test]
-    fn the_headlines_come_out() {
+    fn reproduces_the_headlines() {
         let check = |tile, histogram: &[u64], model, expected: f64| {
             let energy = AdcEnergy::from_histogram(model, tile, histogram).expect("fits");
             let improvement = energy.improvement.expect("something converts");
@@ -111,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_left_to_convert_has_no_ratio() {
+    fn no_conversion_left_has_no_ratio() {
         let energy = AdcEnergy::from_histogram(AdcModel::Paper, 4, &[0, 0, 0, 3]).expect("fits");
         assert_eq!((energy.dense, energy.actual, energy.improvement), (6.0, 0.0, None));
         assert!(AdcEnergy::from_histogram(AdcModel::Paper, 4, &[1, 2]).is_err());

@@ -2,20 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::adc::AdcModel;
-use crate::adc::converter::{AdcParams, Converter, MAX_BITS, ModelSource};
-use crate::adc::models::lossless::{bits_for, signed_bits_for};
+use crate::adc::TileEnergy;
 use crate::checkpoint::Checkpoint;
 use crate::compress::calibration::{ActivationStats, CalibrationConfig};
 use crate::compress::compensation::compensate;
-use crate::config::{HardwareConfig, Subtraction};
-use crate::crossbar::levels::Levels;
+use crate::config::HardwareConfig;
 use crate::crossbar::tiling::TileShape;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::prune::budget::{self, Budget};
-use crate::prune::{PruneStats, Rule, Threshold, prune};
+use crate::prune::{Cutoff, PruneMethod, PruneRule, PruneStats, prune};
 
 /// What a budget counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -47,7 +44,7 @@ pub enum Importance {
 #[serde(default, deny_unknown_fields)]
 pub struct PruneSpec {
     /// How tiles are brought to their levels.
-    pub rule: Rule,
+    pub rule: PruneRule,
     /// One prune ratio a layer, in percent; empty to count by the hardware's `tol`.
     pub ratios: Vec<f64>,
     /// The improvement of ADC energy that a budget reaches, by the hardware's `adc`.
@@ -65,7 +62,7 @@ pub struct PruneSpec {
 impl Default for PruneSpec {
     fn default() -> Self {
         Self {
-            rule: Rule::Exact,
+            rule: PruneRule::Exact,
             ratios: Vec::new(),
             target: None,
             weighting: Weighting::PerTile,
@@ -86,17 +83,17 @@ pub struct PruneContext<'a> {
 }
 
 impl PruneSpec {
-    /// What counts as almost zero, or the target.
+    /// The method that the fields name.
     ///
     /// # Errors
-    /// When a budget has no target.
-    pub fn threshold(&self, hardware: &HardwareConfig) -> Result<Threshold> {
-        match (self.rule, self.target) {
-            (Rule::Budget, Some(target)) => Ok(Threshold::Target(target)),
-            (Rule::Budget, None) => Err(Error::field("target", "none", "the rule budget needs one")),
-            _ if self.ratios.is_empty() => Ok(Threshold::Tolerance(hardware.tol)),
-            _ => Ok(Threshold::Ratios(self.ratios.clone())),
-        }
+    /// If a budget has no target.
+    pub fn method(&self, hardware: &HardwareConfig) -> Result<PruneMethod> {
+        let cutoff = if self.ratios.is_empty() {
+            Cutoff::Tolerance(hardware.tol)
+        } else {
+            Cutoff::Ratios(self.ratios.clone())
+        };
+        PruneMethod::from_fields(self.rule, cutoff, self.target)
     }
 
     /// Checks what can be known before there are weights, for so many crossbar layers where that is known.
@@ -104,7 +101,7 @@ impl PruneSpec {
     /// # Errors
     /// Names the field that is missing or out of range.
     pub fn validate(&self, hardware: &HardwareConfig, layers: Option<usize>) -> Result<()> {
-        self.threshold(hardware)?.validate(layers.unwrap_or(self.ratios.len()))?;
+        self.method(hardware)?.validate(layers.unwrap_or(self.ratios.len()))?;
         if self.calibration().is_some_and(|gathering| gathering.images == 0) {
             return Err(Error::field("images", 0, "takes 1 or more images to measure inputs on"));
         }
@@ -113,7 +110,7 @@ impl PruneSpec {
 
     /// Whether a budget's importance asks for inputs.
     fn by_input(&self) -> bool {
-        self.rule == Rule::Budget
+        self.rule == PruneRule::Budget
             && match self.importance {
                 Importance::Auto => self.compensate,
                 Importance::Magnitude => false,
@@ -161,10 +158,9 @@ impl PruneSpec {
         known: PruneContext<'_>,
     ) -> Result<PruneStats> {
         let shape = TileShape::from(hardware);
-        let threshold = self.threshold(hardware)?;
-        let Threshold::Target(target) = threshold else { return prune(layers, shape, self.rule, &threshold) };
-        let energy = EnergyOfRows::of(hardware)?;
-        let energy = |active, rows| energy.at(active, rows);
+        let method = self.method(hardware)?;
+        let PruneMethod::Budget { target } = method else { return prune(layers, shape, &method) };
+        let energy = TileEnergy::new(hardware)?;
         let weights = self.weights(layers.len(), known.positions)?;
         let budget = Budget { target, energy: &energy, weights: weights.as_deref() };
         let importance = match known.inputs {
@@ -202,54 +198,10 @@ fn by_input(layers: &[Matrix], inputs: &ActivationStats) -> Result<Vec<Vec<f32>>
     layers.iter().map(of_layer).collect()
 }
 
-/// What a converter's conversion costs by a tile's active rows.
-enum EnergyOfRows {
-    /// A level saves a bit.
-    Paper(Levels),
-    /// By the bits that tell all sums apart.
-    Lossless { hardware: HardwareConfig, costs: Vec<f64> },
-}
-
-impl EnergyOfRows {
-    fn of(hardware: &HardwareConfig) -> Result<Self> {
-        let costs = match AdcModel::from_id(&hardware.adc)? {
-            AdcModel::Paper => return Ok(Self::Paper(Levels::new(hardware.tile))),
-            AdcModel::LosslessSliced => {
-                let why = "counts set cells, and a budget knows active rows: take paper, lossless or a model";
-                return Err(Error::field("adc", &hardware.adc, why));
-            }
-            AdcModel::Lossless => (0..=MAX_BITS).map(f64::from).collect(),
-            model => {
-                // Levels beyond a model's range must be comparable with the others.
-                let converter =
-                    Converter::new(ModelSource::Published(model), AdcParams::default())?.extrapolating();
-                (0..=MAX_BITS)
-                    .map(|bits| converter.cost(bits).map(|cost| cost.energy))
-                    .collect::<Result<_>>()?
-            }
-        };
-        Ok(Self::Lossless { hardware: hardware.clone(), costs })
-    }
-
-    fn at(&self, active: usize, rows: usize) -> f64 {
-        match self {
-            Self::Paper(levels) => levels.conversion_bits(active, rows),
-            Self::Lossless { hardware, costs } => {
-                let at_once = if hardware.active_rows == 0 { rows } else { hardware.active_rows };
-                let bits = match hardware.subtraction {
-                    Subtraction::Analog => signed_bits_for,
-                    Subtraction::Digital | Subtraction::Offset => bits_for,
-                };
-                let bits = bits(active.min(at_once), hardware.dac_bits, hardware.cell_bits);
-                costs.get(bits as usize).or(costs.last()).copied().unwrap_or(0.0)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AdcModel;
     use crate::report::analyze;
 
     fn layers() -> Vec<Matrix> {
@@ -263,17 +215,17 @@ mod tests {
     }
 
     fn budget(target: f64) -> PruneSpec {
-        PruneSpec { rule: Rule::Budget, target: Some(target), ..PruneSpec::default() }
+        PruneSpec { rule: PruneRule::Budget, target: Some(target), ..PruneSpec::default() }
     }
 
     #[test]
     fn a_budget_reaches_its_target_by_the_model_it_names() {
-        for adc in ["paper", "lossless"] {
-            let hardware = HardwareConfig { tile: 16, adc: adc.to_owned(), ..HardwareConfig::default() };
+        for adc in [AdcModel::Paper, AdcModel::Lossless] {
+            let hardware = HardwareConfig { tile: 16, adc, ..HardwareConfig::default() };
             let mut pruned = layers();
             budget(2.0).apply(&mut pruned, &hardware, PruneContext::default()).expect("can be met");
             let energy = analyze(&pruned, &hardware).energy;
-            let reached = if adc == "paper" { energy.paper } else { energy.lossless };
+            let reached = if adc == AdcModel::Paper { energy.paper } else { energy.lossless };
             let improvement = reached.improvement.expect("something converts");
             assert!((2.0..2.2).contains(&improvement), "{adc}: {improvement}");
         }
@@ -299,10 +251,8 @@ mod tests {
             spec.apply(&mut layers(), hardware, PruneContext::default()).expect_err("refused").to_string()
         };
         assert!(refused(&PruneSpec { target: None, ..budget(2.0) }, &hardware).contains("target"));
-        let sliced = HardwareConfig { adc: "lossless-sliced".to_owned(), ..HardwareConfig::default() };
+        let sliced = HardwareConfig { adc: AdcModel::LosslessSliced, ..HardwareConfig::default() };
         assert!(refused(&budget(2.0), &sliced).contains("adc"));
-        let unknown = HardwareConfig { adc: "x".to_owned(), ..HardwareConfig::default() };
-        assert!(refused(&budget(2.0), &unknown).contains("adc"));
         let by_input = PruneSpec { importance: Importance::Input, ..budget(2.0) };
         assert!(refused(&by_input, &hardware).contains("--data"));
     }

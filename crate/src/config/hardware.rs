@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::AdcModel;
 use crate::error::{Error, Result};
 
 /// How many bits a conversion has.
@@ -120,8 +121,8 @@ pub struct HardwareConfig {
     pub weight_bits: usize,
     /// Weights of at most this magnitude count as "almost zero".
     pub tol: f64,
-    /// Energy model of the converter, by its id.
-    pub adc: String,
+    /// Energy model of the converter.
+    pub adc: AdcModel,
     /// How many bits a conversion has.
     pub resolution: Resolution,
     /// What shares one resolution.
@@ -149,7 +150,7 @@ impl Default for HardwareConfig {
             columns: 0,
             weight_bits: 1,
             tol: 1e-3,
-            adc: "paper".to_owned(),
+            adc: AdcModel::Paper,
             resolution: Resolution::Paper,
             per: Granularity::Tile,
             weight_precision: 8,
@@ -169,7 +170,7 @@ const MAX_TILE: usize = 4096;
 const MAX_BITS: u32 = 16;
 
 impl HardwareConfig {
-    /// Checks every field's range. The name of the energy model is checked where the models are.
+    /// Checks every field's range.
     ///
     /// # Errors
     /// Names the first field that is out of range.

@@ -3,11 +3,13 @@
 //! One schema for the command line's options, `config.toml`, recipes, the page's URL and JSON: the
 //! field names here are those names. Every field has a default, so that a partial object is enough.
 
+mod adc_model;
 mod device;
 mod hardware;
 mod precision;
 mod train;
 
+pub use adc_model::AdcModel;
 pub use device::{DeviceChoice, MOST_DEVICES};
 pub use hardware::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
 pub use precision::Precision;

@@ -1,22 +1,35 @@
-//! Slices: how a quantized weight lies in cells, and how many cells of a column are set.
+//! Bit slicing: how a quantized weight is spread over cells, and how many cells of a column are set.
 //!
 //! A weight of `P` bits is a sign and `P - 1` magnitude bits. A cell holds `c` of them, so there are
-//! `ceil((P-1)/c)` slices, the lowest bits first, and each slice and polarity is a crossbar of its
-//! own. An offset mapping has one polarity and shifts every weight by `2^(P-1)`: `ceil(P/c)` slices,
-//! and a weight of 0 sets a cell.
+//! `ceil((P-1)/c)` slices, the lowest bits first; each slice and polarity has its own crossbar. An
+//! offset mapping has one polarity and adds `2^(P-1)` to every weight: `ceil(P/c)` slices, and a
+//! weight of 0 sets a cell.
 
 use std::ops::Range;
 
 use super::quantize::QuantizedMatrix;
 use crate::config::{HardwareConfig, Subtraction};
 
-/// How weights lie in cells.
+/// How weights are spread over cells.
+///
+/// ```
+/// use crossdub::config::HardwareConfig;
+/// use crossdub::crossbar::bit_slicing::BitSlicing;
+///
+/// // A sign and 3 magnitude bits, 1 bit a cell: 3 slices, each for positive and negative weights.
+/// let hardware = HardwareConfig { weight_precision: 4, cell_bits: 1, ..HardwareConfig::default() };
+/// let slicing = BitSlicing::from(&hardware);
+/// assert_eq!((slicing.slices(), slicing.polarities(), slicing.crossbars()), (3, 2, 6));
+/// // 5 = 101: cells of the positive crossbars 0, 2 and 4, the lowest slice first.
+/// assert_eq!([0, 2, 4].map(|crossbar| slicing.cell(5, crossbar)), [1, 0, 1]);
+/// assert_eq!([1, 3, 5].map(|crossbar| slicing.cell(5, crossbar)), [0, 0, 0]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BitSlicing {
-    /// Bits of a weight that lie in cells.
+    /// Bits of a weight that are stored in cells.
     bits: u32,
     cell_bits: u32,
-    /// What is added to every weight.
+    /// Added to every weight.
     offset: i32,
 }
 
@@ -36,52 +49,52 @@ impl BitSlicing {
         self.bits.div_ceil(self.cell_bits) as usize
     }
 
-    /// Crossbars that hold one slice: one for each sign, or one in all with an offset.
+    /// Crossbars that hold one slice: one for each sign, or a single one with an offset.
     pub fn polarities(self) -> usize {
         if self.offset == 0 { 2 } else { 1 }
     }
 
     /// Crossbars of one tile. Crossbar `slice * polarities + polarity` holds that slice of the
-    /// positive weights (polarity 0) or of the negative ones (1).
+    /// positive (polarity 0) or negative weights (polarity 1).
     pub fn crossbars(self) -> usize {
         self.slices() * self.polarities()
     }
 
-    /// What is added to every weight before it is cut into slices.
+    /// The offset added to every weight before it is cut into slices; 0 without an offset mapping.
     pub fn offset(self) -> i32 {
         self.offset
     }
 
-    /// The bit of a weight's magnitude that a cell of `slice` counts as 1.
+    /// The lowest magnitude bit in `slice`: its cells count in units of `2^shift`.
     pub fn shift(self, slice: usize) -> u32 {
         slice as u32 * self.cell_bits
     }
 
-    /// The magnitude that lies on the crossbars of a polarity.
+    /// The part of a weight's magnitude that the crossbars of a polarity hold.
     pub fn magnitude(self, weight: i16, polarity: usize) -> u32 {
         let weight = i32::from(weight) + self.offset;
         let own = if polarity == 0 { weight } else { -weight };
         own.max(0).unsigned_abs()
     }
 
-    /// The level of a weight's cell on a crossbar.
+    /// The level of a weight's cell on a crossbar, 0 to `2^cell_bits - 1`.
     pub fn cell(self, weight: i16, crossbar: usize) -> u32 {
         let (slice, polarity) = (crossbar / self.polarities(), crossbar % self.polarities());
         (self.magnitude(weight, polarity) >> self.shift(slice)) & ((1 << self.cell_bits) - 1)
     }
 }
 
-/// What one column of one crossbar holds within a range of rows.
+/// The cells of one column of one crossbar within a range of rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CellCount {
     /// Cells that are not at level 0.
     pub set: usize,
-    /// Sum of the levels; with 1-bit cells the same.
+    /// Sum of their levels; equal to `set` with 1-bit cells.
     pub sum: usize,
 }
 
-/// Counts the cells of columns `outputs` within rows `inputs` (a tile, or the rows of it that are
-/// active at once): `outputs.len() * crossbars` counts, column after column.
+/// Counts the cells of the crossbar columns `outputs` within the crossbar rows `inputs` (a tile, or
+/// those of its rows that are active at once): `outputs.len() * crossbars` counts, column by column.
 pub fn count_cells(
     weights: &QuantizedMatrix,
     outputs: Range<usize>,
@@ -92,7 +105,7 @@ pub fn count_cells(
     let mut counts = vec![CellCount::default(); outputs.len() * crossbars];
     for (output, counts) in outputs.zip(counts.chunks_exact_mut(crossbars)) {
         for &weight in &weights.row(output)[inputs.clone()] {
-            // An empty cell counts nowhere, and most cells of a pruned network are.
+            // Empty cells count nowhere, and most cells of a pruned network are empty.
             if weight == 0 && slicing.offset == 0 {
                 continue;
             }
@@ -114,7 +127,7 @@ mod tests {
         HardwareConfig { weight_precision, cell_bits, subtraction, ..HardwareConfig::default() }
     }
 
-    /// The cells of every weight give it back, whatever its bits, cells and mapping.
+    /// The weight can be recovered from its cells with any precision, cell size and mapping.
     #[test]
     fn cells_add_up_to_the_weight() {
         for precision in 2..=9_u32 {

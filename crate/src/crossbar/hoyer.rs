@@ -1,16 +1,22 @@
 //! Hoyer density: a column's effective number of active rows, which the regularizer lowers and
-//! balances.
+//! balances over the columns of a tile.
 
 use super::tiling::{Tile, TileShape, Tiling};
 use crate::matrix::Matrix;
 use crate::parallel;
 
-/// Keeps the density of an all-zero column finite; the authors' value.
+/// Keeps the density of an all-zero column finite; the value of the paper's authors.
 pub const EPSILON: f64 = 1e-6;
 
-/// Hoyer-square of a column, `(sum |w|)^2 / (sum w^2 + 1e-6)`: 1 with one active row, `n` with
-/// `n` equal ones.
-pub fn hoyer(column: &[f32]) -> f64 {
+/// Hoyer-square of a column, `(sum |w|)^2 / (sum w^2 + 1e-6)`: 1 with one active row, `n` with `n`
+/// rows of equal magnitude.
+///
+/// ```
+/// use crossdub::crossbar::hoyer::hoyer_square;
+///
+/// assert!((hoyer_square(&[0.5, 0.0, -0.5, 0.0]) - 2.0).abs() < 1e-5);
+/// ```
+pub fn hoyer_square(column: &[f32]) -> f64 {
     let (mut sum, mut squares) = (0.0_f32, 0.0_f32);
     for &weight in column {
         sum += weight.abs();
@@ -19,23 +25,23 @@ pub fn hoyer(column: &[f32]) -> f64 {
     f64::from(sum).powi(2) / (f64::from(squares) + EPSILON)
 }
 
-/// How dense and how balanced a tile is.
+/// How dense a tile is and how balanced its columns are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TileDensity {
     /// Mean Hoyer density of the tile's columns over its rows, 0 to about 1.
     pub density: f64,
     /// Standard deviation of the columns' Hoyer densities, in effective rows.
     pub imbalance: f64,
-    /// The regularizer's term of this tile: unbiased variance over `shape.columns` columns, the
-    /// unused ones counting as 0.
+    /// The regularizer's term for this tile: unbiased variance over the columns of a full tile,
+    /// unused columns counting as 0.
     pub variance: f64,
 }
 
-/// Densities of one tile; `full` is the number of columns of a full tile.
+/// Density of one tile; `full` is the number of columns of a full tile.
 pub fn tile_density(matrix: &Matrix, tile: &Tile, full: usize) -> TileDensity {
     let (mut sum, mut squares) = (0.0, 0.0);
     for column in tile.columns_of(matrix) {
-        let density = hoyer(column);
+        let density = hoyer_square(column);
         sum += density;
         squares += density * density;
     }
@@ -50,6 +56,20 @@ pub fn tile_density(matrix: &Matrix, tile: &Tile, full: usize) -> TileDensity {
 }
 
 /// Densities of all tiles of a matrix, in tile order.
+///
+/// ```
+/// use crossdub::crossbar::hoyer::tile_densities;
+/// use crossdub::crossbar::tiling::TileShape;
+/// use crossdub::matrix::Matrix;
+///
+/// // One tile of two columns: one row active in the first, both in the second.
+/// let layer = Matrix::new("w", 2, 2, vec![1.0, 0.0, 1.0, 1.0])?;
+/// let tile = tile_densities(&layer, TileShape { rows: 2, columns: 2 })[0];
+/// assert!((tile.density - 0.75).abs() < 1e-5);
+/// assert!((tile.imbalance - 0.5).abs() < 1e-5);
+/// assert!((tile.variance - 0.5).abs() < 1e-5);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn tile_densities(matrix: &Matrix, shape: TileShape) -> Vec<TileDensity> {
     let tiling = Tiling::new(matrix, shape);
     parallel::map(tiling.len(), |index| tile_density(matrix, &tiling.tile(index), shape.columns))
@@ -61,9 +81,9 @@ mod tests {
 
     #[test]
     fn hoyer_counts_effective_rows() {
-        assert!((hoyer(&[0.0, 3.0, 0.0, 0.0]) - 1.0).abs() < 1e-6);
-        assert!((hoyer(&[-2.0; 8]) - 8.0).abs() < 1e-5);
-        assert!(hoyer(&[0.0; 8]).abs() < 1e-12);
+        assert!((hoyer_square(&[0.0, 3.0, 0.0, 0.0]) - 1.0).abs() < 1e-6);
+        assert!((hoyer_square(&[-2.0; 8]) - 8.0).abs() < 1e-5);
+        assert!(hoyer_square(&[0.0; 8]).abs() < 1e-12);
     }
 
     #[test]

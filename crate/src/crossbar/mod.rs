@@ -1,5 +1,16 @@
-//! Crossbars: how a matrix is cut into tiles, how sparse and balanced their columns are, the
-//! discrete levels, pruning to them, and the cells that quantized weights set. Plain Rust on plain floats; never Burn.
+//! Crossbars: how a matrix is cut into tiles, how sparse and balanced the tiles' columns are, the
+//! discrete levels of sparsity, and the cells that quantized weights set. Plain Rust on plain floats;
+//! never Burn.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`tiling`] | which weights lie in which tile |
+//! | [`sparsity`] | zeros and near zeros of a tile, and its level |
+//! | [`levels`] | the discrete levels |
+//! | [`hoyer`] | Hoyer density and balance, which the regularizer acts on |
+//! | [`quantile`] | percentiles, as numpy computes them |
+//! | [`quantize`] | weights as integers |
+//! | [`bit_slicing`] | integers as cells of several crossbars |
 
 pub mod bit_slicing;
 pub mod hoyer;

@@ -1,9 +1,16 @@
 //! Percentiles of magnitudes with linear interpolation between order statistics, numpy's default.
 
-/// The `quantile` (0 to 1) of `values`, which are put in another order. `None` when there are none.
+/// The `quantile` (0 to 1) of `values`, or `None` if there are no values. Reorders `values`.
 ///
 /// Follows numpy step for step, its rounding included: the difference of the two neighbours is
 /// taken in float32, the interpolation in float64, from whichever neighbour is nearer.
+///
+/// ```
+/// use crossdub::crossbar::quantile::quantile;
+///
+/// assert_eq!(quantile(&mut [4.0, 1.0, 3.0, 2.0], 0.25), Some(1.75));
+/// assert_eq!(quantile(&mut [], 0.25), None);
+/// ```
 pub fn quantile(values: &mut [f32], quantile: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
     let position = last as f64 * quantile.clamp(0.0, 1.0);

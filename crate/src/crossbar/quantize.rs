@@ -1,31 +1,45 @@
 //! Symmetric quantization of weights: a sign and `P - 1` magnitude bits.
 //!
 //! `q = round(w / s)`, `s = max |w| / (2^(P-1) - 1)`, half away from zero, so that `|q|` is at most
-//! `2^(P-1) - 1` and a weight of 0 stays 0: a pruned cell stays empty. The scale `s` is one for the
-//! layer or one for each output channel.
+//! `2^(P-1) - 1` and a weight of 0 stays 0: a pruned cell stays empty. The layer has one scale `s`,
+//! or each output channel its own.
 
 use crate::config::{HardwareConfig, WeightScale};
 use crate::matrix::Matrix;
 
 /// A layer's weights as integers, in the layout of [`Matrix`].
+///
+/// ```
+/// use crossdub::config::HardwareConfig;
+/// use crossdub::crossbar::quantize::QuantizedMatrix;
+/// use crossdub::matrix::Matrix;
+///
+/// let layer = Matrix::new("w", 1, 3, vec![1.0, -0.5, 0.0])?;
+/// // A sign and 3 magnitude bits: integers from -7 to 7.
+/// let hardware = HardwareConfig { weight_precision: 4, ..HardwareConfig::default() };
+/// let quantized = QuantizedMatrix::new(&layer, &hardware);
+/// assert_eq!(quantized.row(0), [7, -4, 0]);
+/// assert_eq!(quantized.scales, [1.0 / 7.0]);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizedMatrix {
-    /// Outputs.
+    /// Output channels.
     pub rows: usize,
-    /// Inputs of one output.
+    /// Inputs of each output.
     pub cols: usize,
-    /// `rows * cols` integers, row after row.
+    /// `rows * cols` integers, row by row.
     pub data: Vec<i16>,
-    /// What an integer of each output stands for: `rows` scales.
+    /// The scale of each output, `rows` values: a weight is its integer times the scale.
     pub scales: Vec<f64>,
 }
 
 impl QuantizedMatrix {
-    /// Quantizes finite weights to the hardware's bits.
+    /// Quantizes the weights to `weight_precision` bits, with the hardware's `weight_scale`.
     pub fn new(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
         let levels = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
         let largest = |weights: &[f32]| weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
-        // Weights that are all 0 have any scale.
+        // If all weights are 0, any scale will do.
         let scale = |most: f32| if most == 0.0 { 1.0 } else { f64::from(most) / levels };
         let scales: Vec<f64> = match hardware.weight_scale {
             WeightScale::Layer => vec![scale(largest(&matrix.data)); matrix.rows],
@@ -38,7 +52,7 @@ impl QuantizedMatrix {
         Self { rows: matrix.rows, cols: matrix.cols, data, scales }
     }
 
-    /// The inputs' weights of one output.
+    /// The weights of one output: `cols` integers.
     pub fn row(&self, output: usize) -> &[i16] {
         &self.data[output * self.cols..(output + 1) * self.cols]
     }
@@ -70,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_next_to_nothing_have_integers_too() {
+    fn zeros_and_subnormal_weights_quantize() {
         let zero = quantized(&[0.0; 4], |h| h.weight_scale = WeightScale::Channel);
         assert_eq!((zero.data, zero.scales), (vec![0; 4], vec![1.0; 2]));
         let tiny = quantized(&[f32::from_bits(1), 0.0, 0.0, -f32::from_bits(1)], |_| {});

@@ -1,31 +1,32 @@
-//! Counted sparsity: exact zeros and "almost zeros" of every tile and its least sparse column.
+//! Sparsity counts: exact zeros and *near zeros* (magnitudes up to a tolerance) of every tile and of
+//! its least sparse column. JSON and tables call near zeros "almost zeros".
 
 use super::levels::Levels;
 use super::tiling::{Tile, TileShape, Tiling};
 use crate::matrix::Matrix;
 use crate::parallel;
 
-/// What a tile holds. Its level is that of its least sparse column, because one ADC resolution
+/// Counts of one tile. Its level is that of its least sparse column, because one ADC resolution
 /// serves the whole tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TileCount {
-    /// Rows the tile really uses.
+    /// Crossbar rows (inputs) that the tile uses.
     pub rows: usize,
-    /// Columns the tile really uses.
+    /// Crossbar columns (outputs) that the tile uses.
     pub columns: usize,
     /// Exact zeros.
     pub zeros: usize,
-    /// Weights of magnitude at most the tolerance, exact zeros among them.
+    /// Weights of a magnitude up to the tolerance, exact zeros included.
     pub near_zeros: usize,
-    /// Active rows of the densest column, when only exact zeros are inactive.
+    /// Active rows of the densest column, where only exact zeros are inactive.
     pub active: usize,
-    /// Active rows of the densest column, when almost zeros are inactive too.
+    /// Active rows of the densest column, where near zeros are inactive as well.
     pub near_active: usize,
 }
 
 impl TileCount {
-    /// A tile of which no column is counted yet.
-    fn of(tile: &Tile) -> Self {
+    /// The counts of a tile before its first column.
+    fn new(tile: &Tile) -> Self {
         Self {
             rows: tile.rows(),
             columns: tile.columns(),
@@ -36,14 +37,14 @@ impl TileCount {
         }
     }
 
-    /// Counts one of its columns.
+    /// Adds one of its columns.
     #[inline(always)]
     fn add(&mut self, column: &[f32], tol: f32) {
-        let (zeros, almost) = count_column(column, tol);
+        let (zeros, near) = count_column(column, tol);
         self.zeros += zeros;
-        self.near_zeros += almost;
+        self.near_zeros += near;
         self.active = self.active.max(self.rows - zeros);
-        self.near_active = self.near_active.max(self.rows - almost);
+        self.near_active = self.near_active.max(self.rows - near);
     }
 
     /// Sparsity of the least sparse column.
@@ -51,58 +52,72 @@ impl TileCount {
         1.0 - self.active as f64 / self.rows as f64
     }
 
-    /// The same, almost zeros counted.
+    /// Sparsity of the least sparse column, near zeros counted as zeros.
     pub fn near_zero_sparsity(&self) -> f64 {
         1.0 - self.near_active as f64 / self.rows as f64
     }
 
-    /// The tile's level.
+    /// The tile's level, by exact zeros.
     pub fn level(&self, levels: Levels) -> usize {
         levels.level_of(self.active, self.rows)
     }
 
-    /// The tile's level, almost zeros counted.
+    /// The tile's level, near zeros counted as zeros.
     pub fn near_zero_level(&self, levels: Levels) -> usize {
         levels.level_of(self.near_active, self.rows)
     }
 }
 
-/// Counts one tile.
+/// Counts one tile; magnitudes up to `tol` are near zeros.
 #[inline(always)]
 pub fn count_tile(matrix: &Matrix, tile: &Tile, tol: f32) -> TileCount {
-    let mut count = TileCount::of(tile);
+    let mut count = TileCount::new(tile);
     for column in tile.columns_of(matrix) {
         count.add(column, tol);
     }
     count
 }
 
-/// Exact zeros and almost zeros of a column. A tile has at most 4096 rows, and 32-bit lanes let
+/// Exact zeros and near zeros of a column. A tile has at most 4096 rows, and 32-bit lanes let
 /// the compiler use the vector unit.
 #[inline(always)]
 fn count_column(column: &[f32], tol: f32) -> (usize, usize) {
-    let (mut zeros, mut almost) = (0_u32, 0_u32);
+    let (mut zeros, mut near) = (0_u32, 0_u32);
     for &weight in column {
         zeros += u32::from(weight == 0.0);
-        almost += u32::from(weight.abs() <= tol);
+        near += u32::from(weight.abs() <= tol);
     }
-    (zeros as usize, almost as usize)
+    (zeros as usize, near as usize)
 }
 
-/// Counts all tiles of a matrix, in tile order.
+/// Counts all tiles of a matrix, in tile order; magnitudes up to `tol` are near zeros.
+///
+/// ```
+/// use crossdub::crossbar::levels::Levels;
+/// use crossdub::crossbar::sparsity::count_tiles;
+/// use crossdub::crossbar::tiling::TileShape;
+/// use crossdub::matrix::Matrix;
+///
+/// // One column of four rows: a zero, a near zero and two active rows.
+/// let layer = Matrix::new("w", 1, 4, vec![0.0, 0.001, 0.5, -0.75])?;
+/// let count = count_tiles(&layer, TileShape { rows: 4, columns: 4 }, 0.01)[0];
+/// assert_eq!((count.zeros, count.near_zeros), (1, 2));
+/// assert_eq!((count.active, count.near_active), (3, 2));
+/// assert_eq!((count.level(Levels::new(4)), count.near_zero_level(Levels::new(4))), (0, 1));
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn count_tiles(matrix: &Matrix, shape: TileShape, tol: f32) -> Vec<TileCount> {
     let tiling = Tiling::new(matrix, shape);
-    // A band of tiles a task: one tile is too little work to hand to another core.
-    let bands = parallel::map(tiling.output_blocks(), |down| {
-        let first = down * tiling.input_blocks();
+    // One task per band of tiles: a single tile is too little work for another core.
+    let bands = parallel::map(tiling.output_blocks(), |block| {
+        let first = block * tiling.input_blocks();
         let tiles: Vec<_> = (first..first + tiling.input_blocks()).map(|index| tiling.tile(index)).collect();
-        let mut counts: Vec<_> = tiles.iter().map(TileCount::of).collect();
+        let mut counts: Vec<_> = tiles.iter().map(TileCount::new).collect();
         let outputs = tiles.first().map_or(0..0, |tile| tile.outputs.clone());
         parallel::vectorized(
             #[inline(always)]
             || {
-                // Output by output: the weights are read as they lie in memory, which is all that
-                // takes time here.
+                // Output by output: reading the weights in memory order is what takes time here.
                 for output in outputs {
                     for (count, column) in counts.iter_mut().zip(matrix.row(output).chunks(shape.rows)) {
                         count.add(column, tol);

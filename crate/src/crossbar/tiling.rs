@@ -1,16 +1,16 @@
-//! The mapping: which weights lie in which tile.
+//! Tiling: which weights lie in which tile.
 
 use std::ops::Range;
 
 use crate::config::HardwareConfig;
 use crate::matrix::Matrix;
 
-/// The shape of a full tile, counted in weights.
+/// The shape of a full tile, in weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TileShape {
     /// Rows (word lines): inputs.
     pub rows: usize,
-    /// Columns of weights: outputs, `columns / weight_bits`.
+    /// Columns (bit lines) of weights: outputs; the crossbar's columns over `weight_bits`.
     pub columns: usize,
 }
 
@@ -20,14 +20,28 @@ impl From<&HardwareConfig> for TileShape {
     }
 }
 
-/// A matrix cut into tiles; tiles at the right and bottom edge are narrower. A grouped layer is cut
-/// group by group: outputs of different groups have different inputs and can't share word lines.
+/// A matrix cut into tiles; the tiles of the last output and input blocks can be smaller. A grouped
+/// layer is cut group by group: outputs of different groups have different inputs and can't share
+/// word lines.
 ///
-/// Order of tiles: output block, then input block.
+/// Tiles are in order of output blocks, within these of input blocks.
+///
+/// ```
+/// use crossdub::crossbar::tiling::{TileShape, Tiling};
+/// use crossdub::matrix::Matrix;
+///
+/// // 6 outputs of 10 inputs on crossbars with 4 rows (inputs) and 4 columns (outputs).
+/// let layer = Matrix::new("w", 6, 10, vec![0.5; 60])?;
+/// let tiling = Tiling::new(&layer, TileShape { rows: 4, columns: 4 });
+/// assert_eq!((tiling.output_blocks(), tiling.input_blocks(), tiling.len()), (2, 3, 6));
+/// let last = tiling.tile(5);
+/// assert_eq!((last.outputs.clone(), last.inputs.clone()), (4..6, 8..10));
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tiling {
     shape: TileShape,
-    /// Outputs of one group.
+    /// Outputs of each group.
     outputs: usize,
     inputs: usize,
     groups: usize,
@@ -43,17 +57,17 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// Rows the tile really uses.
+    /// Crossbar rows that the tile uses.
     pub fn rows(&self) -> usize {
         self.inputs.len()
     }
 
-    /// Columns the tile really uses.
+    /// Crossbar columns that the tile uses.
     pub fn columns(&self) -> usize {
         self.outputs.len()
     }
 
-    /// The tile's columns, each a slice over its rows.
+    /// The tile's crossbar columns, each the weights of one output over the tile's inputs.
     pub fn columns_of<'a>(&self, matrix: &'a Matrix) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let inputs = self.inputs.clone();
         self.outputs.clone().map(move |output| &matrix.row(output)[inputs.clone()])
@@ -61,7 +75,7 @@ impl Tile {
 }
 
 impl Tiling {
-    /// Cuts a matrix of `outputs` x `inputs`.
+    /// Cuts an ungrouped matrix of `outputs` x `inputs`.
     pub fn with_size(shape: TileShape, outputs: usize, inputs: usize) -> Self {
         Self { shape, outputs, inputs, groups: 1 }
     }
@@ -72,12 +86,12 @@ impl Tiling {
         Self { shape, outputs: matrix.rows / groups, inputs: matrix.cols, groups }
     }
 
-    /// Tiles side by side along the inputs.
+    /// Blocks along the inputs.
     pub fn input_blocks(&self) -> usize {
         self.inputs.div_ceil(self.shape.rows)
     }
 
-    /// Tiles below one another along the outputs.
+    /// Blocks along the outputs, of all groups.
     pub fn output_blocks(&self) -> usize {
         self.groups * self.output_blocks_of_group()
     }
@@ -96,16 +110,17 @@ impl Tiling {
         self.len() == 0
     }
 
-    /// Tile `index`, below [`Tiling::len`].
+    /// The tile of this index, which is less than [`len`](Self::len).
     pub fn tile(&self, index: usize) -> Tile {
-        let (down, across) = (index / self.input_blocks(), index % self.input_blocks());
+        let (output_block, input_block) = (index / self.input_blocks(), index % self.input_blocks());
         let block = |at: usize, size: usize, end: usize| at * size..((at + 1) * size).min(end);
-        let (group, down) = (down / self.output_blocks_of_group(), down % self.output_blocks_of_group());
-        let outputs = block(down, self.shape.columns, self.outputs);
+        let in_group = self.output_blocks_of_group();
+        let (group, output_block) = (output_block / in_group, output_block % in_group);
+        let outputs = block(output_block, self.shape.columns, self.outputs);
         let first = group * self.outputs;
         Tile {
             outputs: first + outputs.start..first + outputs.end,
-            inputs: block(across, self.shape.rows, self.inputs),
+            inputs: block(input_block, self.shape.rows, self.inputs),
         }
     }
 
@@ -122,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_weight_lies_in_exactly_one_tile(
+        fn every_weight_is_in_exactly_one_tile(
             in_group in 1_usize..70, groups in 1_usize..5, inputs in 1_usize..90,
             rows in 2_usize..40, columns in 2_usize..40,
         ) {

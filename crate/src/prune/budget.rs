@@ -1,18 +1,19 @@
 //! The rule `budget`: every tile gets the level that loses least for the energy it saves, until the
-//! energy of all tiles is a given share of the dense one. Ours.
+//! energy of all tiles is a given fraction of the dense one. (This rule is new here.)
 //!
-//! A tile's choices are the numbers of active rows at which a conversion gets cheaper, the largest at
-//! each energy: by the paper's count `floor(n * 2^-k)`, its levels, and where all sums are told apart
-//! `2^b - 1`. Each column keeps that many of its most important weights. A choice's *cost* is the sum
-//! of importance of what it drops, its *energy* what the converter says of the tile's densest column.
-//! For each tile only the lower convex hull of cost over energy matters; the hulls' steps, taken by
-//! their slope (importance lost for energy saved), give for every reached energy the least total
-//! cost, which is separable: optimal up to the last tile's step. (The argument is Lagrange's; for rate
-//! and distortion Shoham and Gersho 1988.)
+//! A tile's options are the numbers of active rows at which a conversion gets cheaper, the largest at
+//! each energy: in the paper's count `floor(n * 2^-k)`, its levels, and where all sums are told apart
+//! `2^b - 1`. Each column keeps that many of its most important weights. An option's *cost* is the
+//! importance of what it drops, its *energy* that of converting the tile's densest column. Only the
+//! lower convex hull of a tile's cost over energy matters. Taking the steps of all hulls by their slope
+//! (importance lost for energy saved) gives the least total cost for every energy reached, since the
+//! cost is separable: optimal up to the last tile's step. (The argument is Lagrange's; for rate and
+//! distortion see Shoham and Gersho 1988.)
 //!
-//! One number instead of a hand-made ratio for every layer.
+//! One number replaces a hand-made ratio for every layer.
 
 use super::PruneStats;
+use crate::adc::TileEnergy;
 use crate::crossbar::levels::Levels;
 use crate::crossbar::sparsity::count_tiles;
 use crate::crossbar::tiling::{Tile, TileShape, Tiling};
@@ -20,41 +21,47 @@ use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::parallel;
 
-/// Energy of one conversion, from a tile's active rows and its rows.
-pub type ConversionEnergy<'a> = dyn Fn(usize, usize) -> f64 + Sync + 'a;
-
-/// What is to be reached.
+/// What a budget is to reach and how it counts.
 pub struct Budget<'a> {
-    /// Energy of all tiles dense over their energy pruned.
+    /// Energy of all tiles dense over their energy pruned, 1 or more.
     pub target: f64,
-    /// Energy of a conversion, from a tile's active rows and its rows; rises with the active rows, and
-    /// is 0 without one.
-    pub energy: &'a ConversionEnergy<'a>,
-    /// For each layer how much a column's conversion counts, for example its output positions; none
-    /// where every tile counts once, as the paper counts.
+    /// Energy of a tile's conversion by its active rows.
+    pub energy: &'a TileEnergy,
+    /// How much a column's conversion counts in each layer, for example its output positions; `None`
+    /// if every tile counts once, as in the paper.
     pub weights: Option<&'a [f64]>,
 }
 
-/// Squared weights over each layer's sum: the importance when no data is at hand.
+/// Squared weights divided by their layer's sum: the importance without data. One value per weight.
+///
+/// ```
+/// use crossdub::matrix::Matrix;
+/// use crossdub::prune::budget::magnitude_importance;
+///
+/// let layer = Matrix::new("w", 1, 3, vec![1.0, -2.0, 0.0])?;
+/// assert_eq!(magnitude_importance(&[layer]), [[0.2, 0.8, 0.0]]);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn magnitude_importance(layers: &[Matrix]) -> Vec<Vec<f32>> {
     layers.iter().map(|layer| weighted_importance(layer, &vec![1.0; layer.cols])).collect()
 }
 
-/// Squared weights times a factor for each input, over the layer's sum.
+/// Squared weights times a factor for each input, divided by the layer's sum. `factors` has one value
+/// per matrix column.
 pub fn weighted_importance(layer: &Matrix, factors: &[f32]) -> Vec<f32> {
     let of_output = |output: usize| {
         let pairs = layer.row(output).iter().zip(factors);
         pairs.map(|(&w, &factor)| w * w * factor).collect::<Vec<f32>>()
     };
     let mut all = parallel::map(layer.rows, of_output).concat();
-    // Sum after sum, so that millions of small shares are not lost in one large float32.
+    // In parts, so that millions of small values are not lost in one large float32.
     let sum: f64 = all.chunks(4096).map(|part| f64::from(part.iter().sum::<f32>())).sum();
     let scale = if sum > 0.0 { (1.0 / sum) as f32 } else { 0.0 };
     all.iter_mut().for_each(|value| *value *= scale);
     all
 }
 
-/// One tile's choice: what it keeps in each column, and what that means.
+/// One option of a tile: what it keeps in each column, and what that costs and saves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Tradeoff {
     keep: usize,
@@ -71,10 +78,29 @@ struct Step {
     saved: f64,
 }
 
-/// Prunes the layers in place; `importance` has a value for each weight of each layer.
+/// Prunes the layers in place; `importance` has a value per weight of each layer, in its layout.
 ///
 /// # Errors
-/// When the target is below 1 or can't be met with something left to convert in every layer.
+/// If the target is below 1, or can't be met with something left to convert in every layer.
+///
+/// ```
+/// use crossdub::adc::TileEnergy;
+/// use crossdub::config::{AdcModel, HardwareConfig};
+/// use crossdub::crossbar::tiling::TileShape;
+/// use crossdub::matrix::Matrix;
+/// use crossdub::prune::budget::{Budget, magnitude_importance, prune};
+///
+/// // Two tiles of 4 rows and 1 column, the second with small weights.
+/// let mut layers = [Matrix::new("w", 1, 8, vec![0.9, 0.8, 0.7, 0.6, 0.1, 0.2, 0.1, 0.1])?];
+/// let hardware = HardwareConfig { tile: 4, adc: AdcModel::Lossless, ..HardwareConfig::default() };
+/// let importance = magnitude_importance(&layers);
+/// let energy = TileEnergy::new(&hardware)?;
+/// let budget = Budget { target: 1.5, energy: &energy, weights: None };
+/// prune(&mut layers, TileShape { rows: 4, columns: 1 }, &importance, &budget)?;
+/// // 3 + 3 bits become 3 + 1: one row is left in the second tile.
+/// assert_eq!(layers[0].data, [0.9, 0.8, 0.7, 0.6, 0.0, 0.2, 0.0, 0.0]);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn prune(
     layers: &mut [Matrix],
     shape: TileShape,
@@ -110,12 +136,12 @@ fn weight(budget: &Budget<'_>, layer: usize, tile: &Tile) -> f64 {
 fn dense_energy(layers: &[Matrix], shape: TileShape, budget: &Budget<'_>) -> f64 {
     let of_layer = |(at, layer): (usize, &Matrix)| -> f64 {
         let tiles = Tiling::new(layer, shape).tiles();
-        tiles.map(|tile| weight(budget, at, &tile) * (budget.energy)(tile.rows(), tile.rows())).sum()
+        tiles.map(|tile| weight(budget, at, &tile) * budget.energy.at(tile.rows(), tile.rows())).sum()
     };
     layers.iter().enumerate().map(of_layer).sum()
 }
 
-/// The hull of every tile of a layer, from its present state to nothing.
+/// The hull of every tile of a layer, from its current state to an empty tile.
 fn hulls_of(
     layer: &Matrix,
     importance: &[f32],
@@ -128,7 +154,7 @@ fn hulls_of(
         let tile = tiling.tile(index);
         tradeoff_points(layer, importance, &tile, weight(budget, at, &tile), budget.energy)
     });
-    // A layer of zeros is no network: its most important tile keeps a row.
+    // No layer may become all zero: its most important tile keeps a row.
     let most = |points: &Vec<Tradeoff>| points.last().map_or(0.0, |least| least.cost);
     if let Some(points) = choices.iter_mut().max_by(|a, b| most(a).total_cmp(&most(b))) {
         points.retain(|point| point.keep > 0);
@@ -136,13 +162,13 @@ fn hulls_of(
     choices.into_iter().map(hull).collect()
 }
 
-/// A tile's choices by falling energy: as it is, then the most active rows at each lower energy.
+/// A tile's options by falling energy: as it is, then the most active rows at each lower energy.
 fn tradeoff_points(
     layer: &Matrix,
     importance: &[f32],
     tile: &Tile,
     weight: f64,
-    energy: &ConversionEnergy<'_>,
+    energy: &TileEnergy,
 ) -> Vec<Tradeoff> {
     let rows = tile.rows();
     // lost[keep]: importance lost over all columns when each keeps that many.
@@ -154,7 +180,7 @@ fn tradeoff_points(
         let start = output * layer.cols;
         let own = &importance[start + tile.inputs.start..start + tile.inputs.end];
         sorted.clear();
-        // The bits of floats that are not negative sort as they do, in half the time.
+        // The bit patterns of non-negative floats sort like the floats, in half the time.
         sorted.extend(own.iter().map(|value| value.to_bits()));
         sorted.sort_unstable();
         let mut sum = 0.0;
@@ -163,9 +189,9 @@ fn tradeoff_points(
             lost[rows - 1 - dropped] += sum;
         }
     }
-    let mut points = vec![Tradeoff { keep: rows, energy: weight * energy(active, rows), cost: 0.0 }];
+    let mut points = vec![Tradeoff { keep: rows, energy: weight * energy.at(active, rows), cost: 0.0 }];
     for keep in (0..active).rev() {
-        let energy = weight * energy(keep, rows);
+        let energy = weight * energy.at(keep, rows);
         if points.last().is_some_and(|last| energy < last.energy) {
             points.push(Tradeoff { keep, energy, cost: lost[keep] });
         }
@@ -210,7 +236,7 @@ fn select_levels(hulls: &[Vec<Vec<Tradeoff>>], dense: f64, target: f64) -> Resul
         energy -= step.saved;
         chosen[step.layer][step.tile] = step.to.keep;
     }
-    // Sums of many steps carry a rounding.
+    // Sums of many steps have rounding errors.
     if energy <= dense / target * (1.0 + 1e-9) && energy > 1e-9 * dense {
         return Ok(chosen);
     }
@@ -238,14 +264,14 @@ fn steps(hulls: &[Vec<Vec<Tradeoff>>]) -> Vec<Step> {
     steps
 }
 
-/// Zeroes all but the `keep` most important weights of every column; of equal ones those with the
-/// lower index stay.
+/// Zeroes all but the `keep[tile]` most important weights of every column of a tile; among equal ones
+/// those with the lower index stay.
 fn keep_most_important(layer: &mut Matrix, importance: &[f32], shape: TileShape, keep: &[usize]) {
     let tiling = Tiling::new(layer, shape);
     let cols = layer.cols;
     let source = &*layer;
-    let bands = parallel::map(tiling.output_blocks(), |down| {
-        let first = down * tiling.input_blocks();
+    let bands = parallel::map(tiling.output_blocks(), |block| {
+        let first = block * tiling.input_blocks();
         let outputs = tiling.tile(first).outputs;
         let start = outputs.start * cols;
         let mut band = source.data[start..outputs.end * cols].to_vec();
@@ -287,22 +313,21 @@ fn keep_top_k(column: &mut [f32], importance: &[f32], keep: usize, order: &mut V
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
+    use crate::config::{AdcModel, HardwareConfig};
     use proptest::prelude::*;
 
     const SHAPE: TileShape = TileShape { rows: 4, columns: 2 };
 
-    fn bits(active: usize, rows: usize) -> f64 {
-        Levels::new(4).conversion_bits(active, rows)
+    /// The paper's bits, and `ceil(log2(n + 1))`, with which one active row costs a bit.
+    fn energies() -> [TileEnergy; 2] {
+        let adc = AdcModel::Lossless;
+        let lossless = TileEnergy::new(&HardwareConfig { tile: 4, adc, ..HardwareConfig::default() });
+        [TileEnergy::paper(4), lossless.expect("counts rows")]
     }
 
-    /// Bits that lose nothing, ceil(log2(n + 1)): what one active row costs is not nothing.
-    fn lossless(active: usize, _: usize) -> f64 {
-        f64::from((active + 1).next_power_of_two().trailing_zeros())
-    }
-
-    fn total(layers: &[Matrix], energy: &dyn Fn(usize, usize) -> f64) -> f64 {
+    fn total(layers: &[Matrix], energy: &TileEnergy) -> f64 {
         let counts = layers.iter().flat_map(|layer| count_tiles(layer, SHAPE, 0.0));
-        counts.map(|count| energy(count.active, count.rows)).sum()
+        counts.map(|count| energy.at(count.active, count.rows)).sum()
     }
 
     fn cost(layers: &[Matrix], importance: &[Vec<f32>]) -> f64 {
@@ -312,18 +337,19 @@ mod tests {
         layers.iter().zip(importance).map(of_layer).sum()
     }
 
-    fn prune_to(layers: &mut [Matrix], target: f64, energy: &ConversionEnergy<'_>) -> Result<PruneStats> {
+    fn prune_to(layers: &mut [Matrix], target: f64, energy: &TileEnergy) -> Result<PruneStats> {
         let importance = magnitude_importance(layers);
         prune(layers, SHAPE, &importance, &Budget { target, energy, weights: None })
     }
 
     #[test]
-    fn the_least_important_tile_goes_first() {
+    fn the_least_important_tile_is_pruned_first() {
         // Two tiles of 4 rows x 2 columns: the second is tiny.
         let data =
             vec![1.0, 0.9, 0.8, 0.7, 0.01, 0.02, 0.03, 0.04, 0.5, 0.6, 0.7, 0.8, 0.04, 0.03, 0.02, 0.01];
         let mut layers = [Matrix::new("w", 2, 8, data.clone()).expect("fits")];
-        prune_to(&mut layers, 4.0 / 3.0, &bits).expect("can be met");
+        let [paper, lossless] = energies();
+        prune_to(&mut layers, 4.0 / 3.0, &paper).expect("can be met");
         assert_eq!(layers[0].row(0), [1.0, 0.9, 0.8, 0.7, 0.0, 0.0, 0.03, 0.04], "one level down");
         let mut layers = [Matrix::new("w", 2, 8, data).expect("fits")];
         let stats = prune_to(&mut layers, 2.0, &lossless).expect("can be met");
@@ -334,7 +360,8 @@ mod tests {
     }
 
     #[test]
-    fn a_target_out_of_reach_names_the_nearest() {
+    fn an_unreachable_target_names_the_largest_reachable_one() {
+        let [_, lossless] = energies();
         let full = || [Matrix::new("w", 2, 8, (1..17).map(|v| v as f32).collect()).expect("fits")];
         // Dense 2 tiles x 3 bits; at most one tile with one row, 1 bit: 6x.
         let error = prune_to(&mut full(), 7.0, &lossless).expect_err("out of reach").to_string();
@@ -351,7 +378,8 @@ mod tests {
         fn no_other_choice_of_levels_loses_less(
             data in prop::collection::vec(0.01_f32..1.0, 2 * 16), target in 1.0_f64..4.0, by_paper in any::<bool>(),
         ) {
-            let energy: &ConversionEnergy<'_> = if by_paper { &bits } else { &lossless };
+            let [paper, lossless] = energies();
+            let energy = if by_paper { &paper } else { &lossless };
             let before = [Matrix::new("w", 2, 16, data).expect("fits")];
             let importance = magnitude_importance(&before);
             let dense = total(&before, energy);

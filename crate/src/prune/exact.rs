@@ -1,6 +1,6 @@
 //! The rule `exact`: each column keeps exactly its share of largest magnitudes.
 
-/// Zeroes all but the `keep` largest magnitudes; of equal ones those with the lower index stay.
+/// Zeroes all but the `keep` largest magnitudes; among equal ones those with the lower index stay.
 pub(super) fn keep_largest(column: &mut [f32], keep: usize, scratch: &mut Vec<f32>) {
     if keep >= column.len() {
         return;

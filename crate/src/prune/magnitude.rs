@@ -1,20 +1,21 @@
-//! The rules `magnitude` and `tiles`: what D.U.B. is compared with. Small weights go wherever they
-//! lie, or whole tiles go.
+//! The rules `magnitude` and `tiles`, baselines for D.U.B.: small weights are removed wherever they
+//! lie, or whole tiles are.
 
-use super::{PruneStats, Threshold, below, layer_percentile, zero_up_to};
+use super::levels::below;
+use super::percentile::{layer_percentile, zero_up_to};
+use super::{Cutoff, PruneStats};
 use crate::crossbar::levels::Levels;
-use crate::crossbar::sparsity::{TileCount, count_tiles};
+use crate::crossbar::sparsity::count_tiles;
 use crate::crossbar::tiling::{Tile, TileShape, Tiling};
 use crate::matrix::Matrix;
 
-/// Zeroes magnitudes up to the tolerance, or up to each layer's ratio-percentile.
-pub(super) fn prune(layers: &mut [Matrix], shape: TileShape, threshold: &Threshold) -> PruneStats {
+/// Zeroes magnitudes up to the tolerance, or up to each layer's percentile.
+pub(super) fn prune(layers: &mut [Matrix], shape: TileShape, cutoff: &Cutoff) -> PruneStats {
     let mut stats = PruneStats::default();
     for (at, layer) in layers.iter_mut().enumerate() {
-        let limit = match threshold {
-            Threshold::Ratios(ratios) => layer_percentile(layer, ratios[at]),
-            Threshold::Tolerance(tol) => *tol,
-            Threshold::Target(_) => continue,
+        let limit = match cutoff {
+            Cutoff::Ratios(ratios) => layer_percentile(layer, ratios[at]),
+            Cutoff::Tolerance(tol) => *tol,
         };
         let before = count_tiles(layer, shape, 0.0);
         zero_up_to(&mut layer.data, limit);
@@ -23,20 +24,19 @@ pub(super) fn prune(layers: &mut [Matrix], shape: TileShape, threshold: &Thresho
     stats
 }
 
-/// Zeroes tiles that hold nothing above the tolerance, or of each layer the given percentage of
-/// tiles, those of the smallest norm per weight first.
-pub(super) fn prune_tiles(layers: &mut [Matrix], shape: TileShape, threshold: &Threshold) -> PruneStats {
+/// Zeroes tiles without a magnitude above the tolerance, or the given percentage of each layer's
+/// tiles, those of the smallest norm per weight.
+pub(super) fn prune_tiles(layers: &mut [Matrix], shape: TileShape, cutoff: &Cutoff) -> PruneStats {
     let mut stats = PruneStats::default();
     for (at, layer) in layers.iter_mut().enumerate() {
         let tiling = Tiling::new(layer, shape);
         let before = count_tiles(layer, shape, 0.0);
-        let chosen: Vec<usize> = match threshold {
-            Threshold::Tolerance(tol) => {
+        let chosen: Vec<usize> = match cutoff {
+            Cutoff::Tolerance(tol) => {
                 let counts = count_tiles(layer, shape, below(*tol));
                 (0..tiling.len()).filter(|&tile| counts[tile].near_active == 0).collect()
             }
-            Threshold::Ratios(ratios) => smallest(layer, &tiling, ratios[at]),
-            Threshold::Target(_) => continue,
+            Cutoff::Ratios(ratios) => smallest(layer, &tiling, ratios[at]),
         };
         for index in chosen {
             clear(layer, &tiling.tile(index));
@@ -46,7 +46,7 @@ pub(super) fn prune_tiles(layers: &mut [Matrix], shape: TileShape, threshold: &T
     stats
 }
 
-/// The `percent` of a layer's tiles with the least mean square; of equal ones the first.
+/// The `percent` of a layer's tiles with the smallest mean square; among equal ones the first.
 fn smallest(layer: &Matrix, tiling: &Tiling, percent: f64) -> Vec<usize> {
     let mean_square = |index: usize| {
         let tile = tiling.tile(index);
@@ -66,25 +66,11 @@ fn clear(layer: &mut Matrix, tile: &Tile) {
     }
 }
 
-impl PruneStats {
-    /// Counts tiles by what pruning made of them.
-    pub(super) fn count(&mut self, before: &[TileCount], after: &[TileCount], levels: Levels) {
-        for (before, after) in before.iter().zip(after) {
-            if after.active == 0 {
-                self.emptied += 1;
-            } else if after.level(levels) > before.level(levels) {
-                self.promoted += 1;
-            } else {
-                self.kept_level += 1;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Rule, prune};
     use super::*;
+
+    const SHAPE: TileShape = TileShape { rows: 2, columns: 2 };
 
     fn layer() -> [Matrix; 1] {
         // Two tiles of 2 x 2 side by side: the right one is smaller.
@@ -92,22 +78,20 @@ mod tests {
     }
 
     #[test]
-    fn magnitudes_go_wherever_they_lie() {
+    fn small_magnitudes_are_removed_in_any_tile() {
         let mut layers = layer();
-        let shape = TileShape { rows: 2, columns: 2 };
-        prune(&mut layers, shape, Rule::Magnitude, &Threshold::Tolerance(0.25)).expect("in range");
+        prune(&mut layers, SHAPE, &Cutoff::Tolerance(0.25));
         assert_eq!(layers[0].data, [0.9, 0.0, 0.3, 0.0, -0.8, 0.0, 0.0, 0.0]);
     }
 
     #[test]
-    fn the_smaller_tile_goes_as_a_whole() {
+    fn the_smaller_tile_is_removed_as_a_whole() {
         let mut layers = layer();
-        let shape = TileShape { rows: 2, columns: 2 };
-        let stats = prune(&mut layers, shape, Rule::Tiles, &Threshold::Ratios(vec![50.0])).expect("in range");
+        let stats = prune_tiles(&mut layers, SHAPE, &Cutoff::Ratios(vec![50.0]));
         assert_eq!(layers[0].data, [0.9, 0.1, 0.0, 0.0, -0.8, 0.0, 0.0, 0.0]);
         assert_eq!((stats.emptied, stats.promoted, stats.kept_level), (1, 0, 1));
         let mut layers = layer();
-        prune(&mut layers, shape, Rule::Tiles, &Threshold::Tolerance(0.35)).expect("in range");
+        prune_tiles(&mut layers, SHAPE, &Cutoff::Tolerance(0.35));
         assert_eq!(layers[0].data[2..4], [0.0, 0.0]);
         assert_eq!(layers[0].data[0], 0.9);
     }

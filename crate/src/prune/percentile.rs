@@ -1,9 +1,10 @@
-//! The rule `paper`: the authors' percentile of each column, numpy's interpolation included.
-//! Where a percentile falls below its order statistic a column can miss its level.
+//! The rule `paper`: the authors' percentile of each column, numpy's interpolation included. A column
+//! can miss its level where interpolation falls below the order statistic.
 
 use crate::crossbar::quantile::quantile;
+use crate::matrix::Matrix;
 
-/// Zeroes magnitudes of at most `limit`.
+/// Zeroes magnitudes up to `limit`.
 pub(super) fn zero_up_to(column: &mut [f32], limit: f64) {
     for weight in column {
         if f64::from(weight.abs()) <= limit {
@@ -12,7 +13,7 @@ pub(super) fn zero_up_to(column: &mut [f32], limit: f64) {
     }
 }
 
-/// The authors' rule: zeroes up to the `level * 100`th percentile of the column's magnitudes.
+/// Zeroes magnitudes up to the column's percentile for `level`, the `100 * (1 - 2^-level)`th.
 pub(super) fn cut_at_percentile(column: &mut [f32], level: usize, scratch: &mut Vec<f32>) {
     scratch.clear();
     scratch.extend(column.iter().map(|w| w.abs()));
@@ -20,4 +21,10 @@ pub(super) fn cut_at_percentile(column: &mut [f32], level: usize, scratch: &mut 
     if let Some(limit) = quantile(scratch, sparsity) {
         zero_up_to(column, limit);
     }
+}
+
+/// The magnitude below which `percent` of a layer's weights lie.
+pub(super) fn layer_percentile(layer: &Matrix, percent: f64) -> f64 {
+    let mut magnitudes: Vec<f32> = layer.data.iter().map(|w| w.abs()).collect();
+    quantile(&mut magnitudes, percent / 100.0).unwrap_or(0.0)
 }

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::adc::conversions::TileCells;
-use crate::adc::resolution::Policy;
 use crate::config::{Granularity, HardwareConfig, Resolution, SCHEMA_VERSION};
 use crate::crossbar::levels::Levels;
 use crate::crossbar::quantize::QuantizedMatrix;
@@ -62,8 +61,12 @@ fn plan_layer(layer: &Matrix, hardware: &HardwareConfig) -> Vec<PlannedTile> {
         let tile = tiling.tile(index);
         let cells = TileCells::count(layer, &weights, &tile, hardware);
         let most = |resolution, crossbar| {
-            let policy = Policy::new(hardware, resolution, Granularity::Tile);
-            cells.bits(&policy, crossbar, false).into_iter().flatten().max().unwrap_or(0)
+            cells
+                .bits((resolution, Granularity::Tile), crossbar, false)
+                .into_iter()
+                .flatten()
+                .max()
+                .unwrap_or(0)
         };
         let bits_of_crossbars: Vec<u32> =
             (0..cells.converted()).map(|crossbar| most(Resolution::LosslessSliced, crossbar)).collect();

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::adc::converter::{AdcParams, Converter, EnergyUnit};
+use crate::adc::converter::Converter;
+use crate::adc::{AdcParams, EnergyUnit};
 use crate::config::SCHEMA_VERSION;
 use crate::error::Result;
 

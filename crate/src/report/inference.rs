@@ -10,11 +10,10 @@
 use serde::Serialize;
 
 use super::inference_row::{CostTable, RowInputs};
-use crate::adc::AdcEnergy;
 use crate::adc::accelerator::AdcFraction;
 use crate::adc::conversions::{LatencyTable, LayerConversions, TallyConfig, tally};
-use crate::adc::converter::{AdcParams, Converter, EnergyUnit};
-use crate::adc::resolution::Policy;
+use crate::adc::converter::Converter;
+use crate::adc::{AdcEnergy, AdcParams, EnergyUnit};
 use crate::config::{Granularity, HardwareConfig, Resolution};
 use crate::crossbar::bit_slicing::BitSlicing;
 use crate::error::{Error, Result};
@@ -163,17 +162,17 @@ pub fn inference(
     config: &InferenceConfig,
 ) -> Result<Inference> {
     check(layers, config)?;
-    let policies: Vec<Policy> = config
+    let granularities = &config.granularities;
+    let rules: Vec<(Resolution, Granularity)> = config
         .resolutions
         .iter()
-        .flat_map(|&resolution| config.granularities.iter().map(move |&per| (resolution, per)))
-        .map(|(resolution, per)| Policy::new(hardware, resolution, per))
+        .flat_map(|&resolution| granularities.iter().map(move |&granularity| (resolution, granularity)))
         .collect();
     let costs: Vec<CostTable> = config.converters.iter().map(CostTable::new).collect();
     let times: Vec<LatencyTable> = costs.iter().filter_map(|costs| costs.time_ns).collect();
     let tally_config = TallyConfig {
         hardware,
-        policies: &policies,
+        rules: &rules,
         times: &times,
         adcs_per_tile: config.adcs_per_tile,
         skip_zero_columns: config.skip_zero_columns,
@@ -182,20 +181,21 @@ pub fn inference(
     let input_slices = hardware.input_bits.div_ceil(hardware.dac_bits);
     let slicing = BitSlicing::from(hardware);
     let mut table = Vec::new();
-    for (policy_index, &policy) in policies.iter().enumerate() {
+    for (rule_index, &(resolution, granularity)) in rules.iter().enumerate() {
         let mut with_times = 0;
         for (converter, costs) in config.converters.iter().zip(&costs) {
             let latency_index = costs.time_ns.map(|_| with_times);
             with_times += usize::from(costs.time_ns.is_some());
-            if converter.is_shown_at(policy.resolution) {
+            if converter.is_shown_at(resolution) {
                 table.push(InferenceRow::new(&RowInputs {
                     config,
                     converter,
                     costs,
                     latency_index,
                     input_slices,
-                    policy,
-                    policy_index,
+                    resolution,
+                    granularity,
+                    rule_index,
                     layers,
                     tallies: &tallies,
                 }));

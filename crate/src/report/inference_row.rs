@@ -1,14 +1,15 @@
-//! One row of the table of an inference: tallied conversions, weighed by what one model says of
-//! each number of bits.
+//! One row of the inference table: tallied conversions, weighed with one model's cost for each number
+//! of bits.
 
 use super::inference::{DenseAndActual, InferenceConfig, InferenceRow, LayerInference};
 use crate::adc::AdcEnergy;
+use crate::adc::EnergyUnit;
 use crate::adc::conversions::{BITS, ConversionHistogram, LatencyTable, LayerConversions};
-use crate::adc::converter::{Converter, EnergyUnit};
-use crate::adc::resolution::Policy;
+use crate::adc::converter::Converter;
+use crate::config::{Granularity, Resolution};
 use crate::matrix::Matrix;
 
-/// What a converter costs at each number of bits; infinite where it has no answer.
+/// What a converter costs at each number of bits; infinite where the model has no value.
 pub(super) struct CostTable {
     energy: [f64; BITS],
     area_um2: Option<[f64; BITS]>,
@@ -40,7 +41,7 @@ impl CostTable {
     }
 }
 
-/// Adds up `counts * value`, or nothing where a needed value is missing.
+/// The sum of counts times values; `None` if a needed value is missing.
 fn weigh<T: Copy + Into<f64>>(counts: &[T; BITS], values: &[f64; BITS]) -> Option<f64> {
     let terms = counts.iter().zip(values).map(|(&count, &value)| (count.into(), value));
     let sum: f64 =
@@ -61,9 +62,10 @@ pub(super) struct RowInputs<'a> {
     /// Index of the model's latencies in the tallies; `None` if its source has no times.
     pub(super) latency_index: Option<usize>,
     pub(super) input_slices: u32,
-    pub(super) policy: Policy,
-    /// Index of `policy` in the tallies.
-    pub(super) policy_index: usize,
+    pub(super) resolution: Resolution,
+    pub(super) granularity: Granularity,
+    /// Index of this resolution and granularity in the tallies.
+    pub(super) rule_index: usize,
     pub(super) layers: &'a [Matrix],
     /// The conversions of each layer.
     pub(super) tallies: &'a [LayerConversions],
@@ -72,7 +74,7 @@ pub(super) struct RowInputs<'a> {
 impl InferenceRow {
     /// Weighs the tallied conversions with the model's costs.
     pub(super) fn new(inputs: &RowInputs<'_>) -> Self {
-        let RowInputs { config, converter, policy, policy_index: at, layers, tallies, .. } = *inputs;
+        let RowInputs { config, converter, rule_index: at, layers, tallies, .. } = *inputs;
         let mut rows: Vec<LayerInference> = Vec::new();
         for (index, (layer, tally)) in layers.iter().zip(tallies).enumerate() {
             let positions = config.positions.as_ref().map(|positions| positions[index]);
@@ -85,14 +87,11 @@ impl InferenceRow {
             let own = row.per_inference.or(row.per_tile);
             row.share = own.filter(|_| all > 0.0).map(|own| own.actual / all);
         }
-        let improved = per_inference.or(per_tile);
-        let whole = |share: f64, energy: AdcEnergy| {
-            energy.dense / ((1.0 - share) * energy.dense + share * energy.actual)
-        };
+        let whole_energy = per_inference.or(per_tile);
         Self {
             model: converter.id().to_owned(),
-            resolution: policy.resolution,
-            per: policy.per,
+            resolution: inputs.resolution,
+            per: inputs.granularity,
             unit: converter.unit(),
             extrapolated: tallies
                 .iter()
@@ -101,9 +100,8 @@ impl InferenceRow {
             per_inference,
             whole_improvement: config
                 .adc_share
-                .zip(improved)
-                .map(|(share, energy)| whole(share.fraction, energy))
-                .filter(|ratio| ratio.is_finite()),
+                .zip(whole_energy)
+                .and_then(|(fraction, energy)| fraction.whole_improvement(&energy)),
             conversions: sum(rows.iter().map(|row| row.conversions)),
             area_um2: sum(rows.iter().map(|row| row.area_um2)),
             latency_ns: sum(rows.iter().map(|row| row.latency_ns)),
@@ -154,7 +152,7 @@ impl RowInputs<'_> {
     }
 }
 
-/// The sum over layers; none where one is missing.
+/// The sum over layers; `None` if one is missing.
 fn energy_of(layers: impl Iterator<Item = Option<AdcEnergy>>) -> Option<AdcEnergy> {
     let all: Option<Vec<AdcEnergy>> = layers.collect();
     all.map(|all| AdcEnergy::new(all.iter().map(|e| e.dense).sum(), all.iter().map(|e| e.actual).sum()))

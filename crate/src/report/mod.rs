@@ -220,7 +220,8 @@ fn map_of(layer: &Matrix, pruned: &[TileCount], hardware: &HardwareConfig) -> La
     let levels = Levels::new(hardware.tile);
     let tiling = Tiling::new(layer, shape);
     let densities = tile_densities(layer, shape);
-    let bits = |model: AdcModel| pruned.iter().map(|c| model.bits_of_tile(hardware.tile, c)).collect();
+    let bits =
+        |resolution: Resolution| pruned.iter().map(|c| resolution.bits_of_tile(hardware.tile, c)).collect();
     LayerMap {
         name: layer.name.clone(),
         across: tiling.input_blocks(),
@@ -228,8 +229,8 @@ fn map_of(layer: &Matrix, pruned: &[TileCount], hardware: &HardwareConfig) -> La
         density: densities.iter().map(|d| d.density).collect(),
         imbalance: densities.iter().map(|d| d.imbalance).collect(),
         level: pruned.iter().map(|count| count.level(levels)).collect(),
-        bits_paper: bits(AdcModel::Paper),
-        bits_lossless: bits(AdcModel::Lossless),
+        bits_paper: bits(Resolution::Paper),
+        bits_lossless: bits(Resolution::Lossless),
         bits_lossless_sliced: Vec::new(),
     }
 }
@@ -292,7 +293,7 @@ pub fn tile_detail(
         first_input: place.inputs.start,
         values: place.columns_of(matrix).flatten().copied().collect(),
         kept: place.columns_of(pruned).flatten().map(|&w| w != 0.0).collect(),
-        hoyer: place.columns_of(matrix).map(crate::crossbar::hoyer::hoyer).collect(),
+        hoyer: place.columns_of(matrix).map(crate::crossbar::hoyer::hoyer_square).collect(),
         counted: place.columns_of(matrix).map(|c| c.iter().filter(|w| w.abs() > tol).count()).collect(),
         level: count.level(Levels::new(hardware.tile)),
     })

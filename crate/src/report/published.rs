@@ -7,8 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::adc::AdcEnergy;
-use crate::adc::converter::{AdcParams, Converter, EnergyUnit};
+use crate::adc::converter::Converter;
+use crate::adc::{AdcEnergy, AdcParams, EnergyUnit};
 use crate::config::{Resolution, SCHEMA_VERSION};
 use crate::error::{Error, Result};
 

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::adc::conversions::TileCells;
-use crate::adc::resolution::{Policy, row_groups};
+use crate::adc::resolution::row_groups;
 use crate::config::{HardwareConfig, Subtraction};
 use crate::crossbar::bit_slicing::BitSlicing;
 use crate::crossbar::quantize::QuantizedMatrix;
@@ -127,11 +127,11 @@ impl Crossbars {
 
     /// Puts the bits of every tile's conversions where they belong.
     fn resolve(&mut self, matrix: &Matrix, hardware: &HardwareConfig) {
-        let policy = Policy::of(hardware);
+        let rule = (hardware.resolution, hardware.per);
         let (tiling, converted) = (self.layout.tiling, self.layout.converted_crossbars());
         let tiles = parallel::map(tiling.len(), |index| {
             let cells = TileCells::count(matrix, &self.weights, &tiling.tile(index), hardware);
-            (0..converted).map(|conversion| cells.bits(&policy, conversion, false)).collect::<Vec<_>>()
+            (0..converted).map(|conversion| cells.bits(rule, conversion, false)).collect::<Vec<_>>()
         });
         for (index, conversions) in tiles.into_iter().enumerate() {
             let across = index % tiling.input_blocks();

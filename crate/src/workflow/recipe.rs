@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::stage::{FieldScope, Stage, StageConfig, scope_of, text};
-use crate::adc::AdcModel;
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::error::{Error, Result};
 
@@ -85,7 +84,6 @@ impl Recipe {
             }
         }
         let (spec, hardware) = apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)?;
-        AdcModel::from_id(&hardware.adc)?;
         let stages = resolve(stages, &spec, &hardware)?;
         Ok(Self { name, description, data, spec, hardware, stages })
     }

@@ -11,7 +11,7 @@ use crate::compress::pruning::PruneSpec;
 use crate::config::{DataSource, DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig, apply};
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
-use crate::prune::Rule;
+use crate::prune::PruneRule;
 
 /// Run fields that hold for a whole recipe: the network and the data can't change between its
 /// stages, and neither can the seed, which draws the built-in images.
@@ -91,7 +91,7 @@ pub enum StageConfig {
 /// The fields that a pruning's rule uses.
 fn pruning_inputs(spec: &PruneSpec, hardware: &HardwareConfig) -> Value {
     let mut inputs = json!({ "rule": spec.rule, "ratios": spec.ratios, "shape": shape(hardware) });
-    if spec.rule == Rule::Budget {
+    if spec.rule == PruneRule::Budget {
         inputs["target"] = json!([spec.target, spec.weighting]);
         inputs["importance"] = json!(spec.importance);
         inputs["converter"] = json!([

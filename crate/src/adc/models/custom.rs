@@ -1,8 +1,8 @@
-//! A model of the user's own, from TOML: a table, a line or an exponential.
+//! A custom model from TOML: a table, a line or an exponential.
 //!
 //! ```toml
 //! name = "sar-28nm"      # optional
-//! [[table]]              # one for each resolution; straight on a logarithmic axis between them
+//! [[table]]              # one per number of bits; interpolated on a logarithmic axis
 //! bits = 4
 //! energy_pj = 0.8
 //! area_um2 = 350.0       # optional, as is time_ns
@@ -12,20 +12,35 @@
 //! ```
 //!
 //! or `[linear]` with `base_pj` and `per_bit_pj`: `E = base_pj + per_bit_pj * b`; or `[exponential]`
-//! with `base_pj` and `per_code_pj`: `E = base_pj + per_code_pj * 2^b`. Both take `bits = [low, high]`,
-//! the range they are made for (1 to 16 without), `area_um2` and `time_ns`.
+//! with `base_pj` and `per_code_pj`: `E = base_pj + per_code_pj * 2^b`. Both accept `bits = [low, high]`,
+//! the range they are made for (default 1 to 16), `area_um2` and `time_ns`.
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::adc::converter::{MAX_BITS, ModelEstimate};
+use crate::adc::estimate::{MAX_BITS, ModelEstimate};
 use crate::adc::models::table::{LogTable, TablePoint};
 use crate::error::{Error, Result};
 
-/// A checked model.
+/// A checked custom model.
+///
+/// ```
+/// use crossdub::adc::AdcParams;
+/// use crossdub::adc::converter::{Converter, ModelSource};
+/// use crossdub::adc::models::custom::CustomModel;
+///
+/// let toml = "name = 'sar-28nm'\n[linear]\nbase_pj = 0.5\nper_bit_pj = 0.25\nbits = [4, 10]\n";
+/// let model = CustomModel::from_toml(toml, "unnamed")?;
+/// let converter = Converter::new(ModelSource::Custom(model), AdcParams::default())?;
+/// assert_eq!((converter.id(), converter.cost(8)?.energy), ("sar-28nm", 2.5));
+///
+/// let error = CustomModel::from_toml("[linear]\nbase_pj = 1\nper_bit_pj = -2\n", "x").unwrap_err();
+/// assert!(error.to_string().contains("line 3: the factor is -2"));
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct CustomModel {
-    /// Its name, for reports.
+    /// The model's name in reports.
     pub name: String,
     shape: Shape,
 }
@@ -49,7 +64,7 @@ struct Formula {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct ModelToml {
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
@@ -88,15 +103,15 @@ struct ExponentialToml {
 }
 
 impl CustomModel {
-    /// Reads a model; `default_name` is for one that names itself not.
+    /// Parses a model. `default_name` is used if the file has no `name`.
     ///
     /// # Errors
-    /// Names the line that can't be used.
+    /// Names the line that is wrong.
     pub fn from_toml(text: &str, default_name: &str) -> Result<Self> {
         let source = Source { text };
-        let document: Document = toml::from_str(text).map_err(|why| {
+        let document: ModelToml = toml::from_str(text).map_err(|why| {
             let at = why.span().map_or(0, |span| span.start);
-            source.refuse(at, why.message())
+            source.error(at, why.message())
         })?;
         let name = document.name.clone().unwrap_or_else(|| default_name.to_owned());
         let shape = match (&document.table[..], &document.linear, &document.exponential) {
@@ -117,7 +132,7 @@ impl CustomModel {
                     [w.area_um2.as_ref(), w.time_ns.as_ref()],
                 )?)
             }
-            _ => return Err(source.refuse(0, "takes one of [[table]], [linear] and [exponential]")),
+            _ => return Err(source.error(0, "takes one of [[table]], [linear] and [exponential]")),
         };
         Ok(Self { name, shape })
     }
@@ -141,24 +156,24 @@ impl CustomModel {
     }
 }
 
-/// The text, to turn places into lines.
+/// The text, to turn offsets into line numbers.
 struct Source<'a> {
     text: &'a str,
 }
 
 impl Source<'_> {
-    fn refuse(&self, at: usize, why: &str) -> Error {
+    fn error(&self, at: usize, why: &str) -> Error {
         let line = 1 + self.text.bytes().take(at).filter(|&byte| byte == b'\n').count();
         Error::file("reading a converter's model", "", format!("line {line}: {why}"))
     }
 
-    /// A number above 0 that makes sense in its unit.
+    /// A number above 0 and at most 1e12.
     fn positive(&self, field: &str, value: &Spanned<f64>) -> Result<f64> {
         match *value.get_ref() {
             number if number > 0.0 && number <= 1e12 => Ok(number),
             number => {
                 let why = format!("{field} is {number}, it takes more than 0 and at most 1e12");
-                Err(self.refuse(value.span().start, &why))
+                Err(self.error(value.span().start, &why))
             }
         }
     }
@@ -170,7 +185,7 @@ impl Source<'_> {
     fn bits(&self, at: usize, bits: i64) -> Result<u32> {
         match u32::try_from(bits) {
             Ok(bits) if (1..=MAX_BITS).contains(&bits) => Ok(bits),
-            _ => Err(self.refuse(at, &format!("bits is {bits}, it takes 1 to {MAX_BITS}"))),
+            _ => Err(self.error(at, &format!("bits is {bits}, it takes 1 to {MAX_BITS}"))),
         }
     }
 
@@ -180,9 +195,10 @@ impl Source<'_> {
             let row = spanned.get_ref();
             let bits = self.bits(row.bits.span().start, *row.bits.get_ref())?;
             if rows.last().is_some_and(|last| last.bits >= bits) {
-                return Err(
-                    self.refuse(row.bits.span().start, &format!("{bits} bits don't follow in rising order"))
-                );
+                return Err(self.error(
+                    row.bits.span().start,
+                    &format!("{bits} bits must be more than those of the table before"),
+                ));
             }
             rows.push(TablePoint {
                 bits,
@@ -204,7 +220,7 @@ impl Source<'_> {
             number if (0.0..=1e12).contains(&number) => Ok(number),
             number => {
                 let why = format!("{field} is {number}, it takes 0 to 1e12");
-                Err(self.refuse(value.span().start, &why))
+                Err(self.error(value.span().start, &why))
             }
         };
         let (low, high) = match bits {
@@ -230,41 +246,41 @@ impl Source<'_> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<CustomModel> {
+    fn parse(text: &str) -> Result<CustomModel> {
         CustomModel::from_toml(text, "mine")
     }
 
     #[test]
-    fn the_three_shapes_are_read() {
+    fn parses_the_three_shapes() {
         let table = "name = 'sar'\n[[table]]\nbits = 4\nenergy_pj = 1.0\ntime_ns = 5\n[[table]]\nbits = 6\nenergy_pj = 4.0\n";
-        let table = read(table).expect("valid");
+        let table = parse(table).expect("valid");
         assert_eq!(table.name, "sar");
         assert!((table.estimate(5).energy - 2.0).abs() < 1e-12);
         assert_eq!(table.estimate(5).time_ns, Some(5.0));
         assert!(table.estimate(7).out_of_range.is_some() && table.estimate(4).out_of_range.is_none());
-        let line = read("[linear]\nbase_pj = 0.5\nper_bit_pj = 0.25\nbits = [4, 8]\narea_um2 = 900\n")
+        let line = parse("[linear]\nbase_pj = 0.5\nper_bit_pj = 0.25\nbits = [4, 8]\narea_um2 = 900\n")
             .expect("valid");
         assert_eq!((line.name.as_str(), line.estimate(8).energy), ("mine", 2.5));
         assert_eq!((line.estimate(8).area_um2, line.estimate(9).out_of_range.is_some()), (Some(900.0), true));
-        let curve = read("exponential = { base_pj = 0.0, per_code_pj = 0.001 }").expect("valid");
+        let curve = parse("exponential = { base_pj = 0.0, per_code_pj = 0.001 }").expect("valid");
         assert!((curve.estimate(10).energy - 1.024).abs() < 1e-12);
     }
 
     #[test]
-    fn a_refusal_names_the_line() {
+    fn errors_name_the_line() {
         for (text, line, word) in [
             ("[linear]\nbase_pj = 1\n", 1, "per_bit_pj"),
             ("[linear]\nbase_pj = 1\nper_bit_pj = -2\n", 3, "-2"),
             ("[linear]\nbase_pj = 1\nper_bit_pj = 'x'\n", 3, "f64"),
             ("\n[[table]]\nbits = 17\nenergy_pj = 1\n", 3, "17"),
             ("[[table]]\nbits = 4\nenergy_pj = nan\n", 3, "NaN"),
-            ("[[table]]\nbits = 4\nenergy_pj = 1\n[[table]]\nbits = 4\nenergy_pj = 2\n", 5, "rising"),
+            ("[[table]]\nbits = 4\nenergy_pj = 1\n[[table]]\nbits = 4\nenergy_pj = 2\n", 5, "more than"),
             ("[[table]]\nbits = 4\nenergy = 1\n", 3, "energy"),
             ("name = 'x'\n", 1, "[linear]"),
             ("name = 'x'\nbits = = 3\n", 2, ""),
         ] {
-            let said = read(text).expect_err(text).to_string();
-            assert!(said.contains(&format!("line {line}:")) && said.contains(word), "{text:?}: {said}");
+            let error = parse(text).expect_err(text).to_string();
+            assert!(error.contains(&format!("line {line}:")) && error.contains(word), "{text:?}: {error}");
         }
     }
 }

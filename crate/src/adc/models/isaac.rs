@@ -2,10 +2,10 @@
 //!
 //! Source: Accelergy-Project/accelergy-library-plug-in, `library/isaac/isaac_adc.csv`: an 8-bit SAR
 //! converter at 1.2 GS/s (L. Kull et al., ISSCC 2013), other resolutions scaled after M. Saberi et
-//! al., 2011. A table of pJ a conversion and um2 at 4 to 10 bits; beyond it, the ratio of its last
-//! two steps goes on.
+//! al., 2011. A table of pJ a conversion and um2 at 4 to 10 bits, extrapolated by the ratio of
+//! its outermost two rows.
 
-use crate::adc::converter::ModelEstimate;
+use crate::adc::estimate::ModelEstimate;
 use crate::adc::models::table::{LogTable, TablePoint};
 
 /// Bits, pJ, um2.
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_read_and_goes_on() {
+    fn the_table_is_exact_and_extrapolates() {
         for (bits, energy, area) in ROWS {
             let got = estimate(bits);
             assert!((got.energy / energy - 1.0).abs() < 1e-12, "{bits} bits");

@@ -1,14 +1,14 @@
-//! MNSIM's list of converters, each of its own resolution.
+//! MNSIM's list of converters, each with its own number of bits.
 //!
 //! Source: thu-nics/MNSIM-2.0, `MNSIM/Hardware_Model/ADC.py`, which takes each from a publication:
 //! power, clock and area; a conversion of `b` bits takes `b + 2` cycles, so
 //! `t = (b + 2) / rate` and `E = P (b + 2) / rate`. Number 6 is its default. Fewer bits than a
-//! converter has are fewer cycles; more than it has are marked as extrapolated.
+//! converter has take fewer cycles; more than it has are marked as extrapolated.
 
-use crate::adc::converter::ModelEstimate;
+use crate::adc::estimate::ModelEstimate;
 use crate::error::{Error, Result};
 
-/// The source's default.
+/// The number of the source's default converter.
 pub const DEFAULT: u32 = 6;
 
 /// One of the source's converters.
@@ -40,7 +40,7 @@ const LISTED: [(u32, f64, f64, f64); 9] = [
 /// A converter by its number.
 ///
 /// # Errors
-/// When the source has none of that number.
+/// If the source has no converter of that number.
 pub fn converter(number: u32) -> Result<MnsimAdc> {
     let index = (number as usize).checked_sub(1);
     match index.and_then(|index| LISTED.get(index)) {
@@ -49,7 +49,7 @@ pub fn converter(number: u32) -> Result<MnsimAdc> {
     }
 }
 
-/// What a conversion costs; a number that was not checked is the default.
+/// What a conversion of converter `number` costs, which is clamped to 1 to 9.
 pub(crate) fn estimate(bits: u32, number: u32) -> ModelEstimate {
     let index = (number as usize).clamp(1, LISTED.len()) - 1;
     let (own_bits, milliwatts, gigahertz, um2) = LISTED[index];

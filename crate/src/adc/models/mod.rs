@@ -1,14 +1,14 @@
-//! Published ADC models, one a file, each with its source, equation, units and range; and a user's own.
+//! Published ADC models, one file each with its source, equation, units and range; and custom ones.
 
-pub(crate) mod accelergy;
+pub mod accelergy;
 pub mod custom;
-pub(crate) mod isaac;
+pub mod isaac;
 pub mod lossless;
-pub(crate) mod mnsim;
-pub(crate) mod murmann;
+pub mod mnsim;
+pub mod murmann;
 pub mod neurosim_flash;
 pub mod neurosim_sar;
 pub mod paper;
-pub(crate) mod puma;
-pub(crate) mod table;
+pub mod puma;
+mod table;
 pub mod walden;

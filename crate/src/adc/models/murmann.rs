@@ -6,7 +6,7 @@
 //! conversion; no area, no time. Here ENOB is taken to be the bits. The notebook draws the envelope
 //! over 10 to 130 dB of SNDR, ENOB 1.4 to 21.3, so 2 to 16 bits are within.
 
-use crate::adc::converter::ModelEstimate;
+use crate::adc::estimate::ModelEstimate;
 
 /// Energy that no published converter undercuts, pJ.
 const FLOOR_PJ: f64 = 0.267;

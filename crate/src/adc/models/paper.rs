@@ -1,11 +1,11 @@
-//! The paper's model: energy proportional to bits, one bit less a level.
+//! The paper's model: energy proportional to bits, one bit less per level.
 //!
 //! Source: arXiv 2403.13082 and the authors' code. `E = b`, `b = N - k` with `N = ceil(log2(rows))`
-//! and level `k`; a tile without an active row needs no conversion. Unitless, every tile counts once.
+//! and level `k`; a tile without an active row needs no conversion. Unitless; every tile counts once.
 //!
-//! It is generous: one active row (`k = N`) costs nothing, though its column still takes two values.
+//! The count is generous: one active row (`k = N`) costs nothing, though its sums take two values.
 
-use crate::adc::converter::ModelEstimate;
+use crate::adc::estimate::ModelEstimate;
 use crate::crossbar::levels::Levels;
 
 /// What a conversion costs: its bits.
@@ -13,9 +13,17 @@ pub(crate) fn estimate(bits: u32) -> ModelEstimate {
     ModelEstimate::from_energy(f64::from(bits))
 }
 
-/// Bits of a tile at level `bin`.
-pub fn bits(levels: Levels, bin: usize) -> u32 {
-    levels.bits().saturating_sub(bin as u32)
+/// Bits of a tile at `level`.
+///
+/// ```
+/// use crossdub::adc::models::paper;
+/// use crossdub::crossbar::levels::Levels;
+///
+/// let levels = Levels::new(32);
+/// assert_eq!([0, 1, 5, 6].map(|level| paper::bits(levels, level)), [5, 4, 0, 0]);
+/// ```
+pub fn bits(levels: Levels, level: usize) -> u32 {
+    levels.dense_bits().saturating_sub(level as u32)
 }
 
 #[cfg(test)]
@@ -25,7 +33,7 @@ mod tests {
     #[test]
     fn each_level_saves_a_bit() {
         let levels = Levels::new(32);
-        let bits: Vec<u32> = (0..levels.bins()).map(|bin| bits(levels, bin)).collect();
+        let bits: Vec<u32> = (0..levels.count()).map(|level| bits(levels, level)).collect();
         assert_eq!(bits, [5, 4, 3, 2, 1, 0, 0]);
     }
 }

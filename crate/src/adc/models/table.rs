@@ -1,8 +1,9 @@
-//! A converter as a table of resolutions, straight on a logarithmic axis between and beyond its rows.
+//! A converter as a table over bits; between and beyond its points values follow straight lines on a
+//! logarithmic axis.
 
-use crate::adc::converter::ModelEstimate;
+use crate::adc::estimate::ModelEstimate;
 
-/// One resolution.
+/// One number of bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TablePoint {
     /// Bits, 1 to 16.
@@ -15,38 +16,38 @@ pub struct TablePoint {
     pub time_ns: Option<f64>,
 }
 
-/// Rows of rising bits.
+/// Points of rising bits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogTable {
-    rows: Vec<TablePoint>,
+    points: Vec<TablePoint>,
 }
 
 impl LogTable {
-    /// A table of at least one row, of rising bits and positive values.
-    pub fn new(rows: Vec<TablePoint>) -> Self {
-        Self { rows }
+    /// A table of at least one point, with rising bits and positive values.
+    pub fn new(points: Vec<TablePoint>) -> Self {
+        Self { points }
     }
 
-    /// What a conversion costs; outside the table's first and last row, marked so.
+    /// What a conversion costs; marked beyond the first and last point.
     pub fn estimate(&self, bits: u32) -> ModelEstimate {
         let column = |value: fn(&TablePoint) -> Option<f64>| {
             let points: Vec<(u32, f64)> =
-                self.rows.iter().filter_map(|row| Some((row.bits, value(row)?))).collect();
+                self.points.iter().filter_map(|point| Some((point.bits, value(point)?))).collect();
             on_log_axis(&points, bits)
         };
         let estimate = ModelEstimate {
-            energy: column(|row| Some(row.energy_pj)).unwrap_or(0.0),
-            area_um2: column(|row| row.area_um2),
-            time_ns: column(|row| row.time_ns),
+            energy: column(|point| Some(point.energy_pj)).unwrap_or(0.0),
+            area_um2: column(|point| point.area_um2),
+            time_ns: column(|point| point.time_ns),
             out_of_range: None,
         };
-        let low = self.rows.first().map_or(0, |row| row.bits);
-        let high = self.rows.last().map_or(0, |row| row.bits);
+        let low = self.points.first().map_or(0, |point| point.bits);
+        let high = self.points.last().map_or(0, |point| point.bits);
         estimate.within_bits(bits, low, high)
     }
 }
 
-/// The value at `bits` on straight lines through the points' logarithms; the outer ones go on.
+/// The value at `bits` on straight lines through the points' logarithms; the outer lines continue.
 fn on_log_axis(points: &[(u32, f64)], bits: u32) -> Option<f64> {
     if let Some(&(_, value)) = points.iter().find(|(at, _)| *at == bits) {
         return Some(value);

@@ -9,11 +9,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::adc::converter::ModelEstimate;
+use crate::adc::estimate::ModelEstimate;
 use crate::error::{Error, Result};
 
-/// Which figure of merit.
+/// Walden's figure of merit of a converter.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub enum WaldenFom {
     /// The best of all converters.
     #[default]
@@ -24,7 +25,7 @@ pub enum WaldenFom {
     BestAt5Gs,
     /// The median.
     Median,
-    /// Of one's own, fJ a conversion step.
+    /// Another one, fJ a conversion step.
     Femtojoules(f64),
 }
 
@@ -41,7 +42,7 @@ impl WaldenFom {
     }
 
     /// # Errors
-    /// When it is no positive, finite number.
+    /// If it is not positive and finite.
     pub(crate) fn validate(self) -> Result<()> {
         match self.femtojoules() {
             fom if fom > 0.0 && fom <= 1e9 => Ok(()),
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_numbers_are_read() {
+    fn names_and_numbers_parse() {
         for text in ["best", "best-1gs", "best-5gs", "median", "12.5"] {
             assert_eq!(text.parse::<WaldenFom>().map(|f| f.to_string()), Ok(text.to_owned()));
         }

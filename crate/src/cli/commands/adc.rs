@@ -40,7 +40,7 @@ pub fn run(args: &AdcArgs) -> Result<()> {
         let mut wide = settings;
         wide.extrapolate = true;
         // A published model is there already.
-        let name = args.model.as_deref().filter(|name| AdcModel::from_id(name).is_err());
+        let name = args.model.as_deref().filter(|name| name.parse::<AdcModel>().is_err());
         let own = name.map(|name| converter(name, wide.clone())).transpose()?;
         let comparison = compare(&bits, &wide, own.as_ref())?;
         return output::print_result(args.json, &comparison, || table(&comparison));

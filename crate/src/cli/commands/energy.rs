@@ -5,7 +5,7 @@ use std::cell::Cell;
 use clap::Args;
 use serde::Serialize;
 
-use crate::adc::converter::EnergyUnit;
+use crate::adc::EnergyUnit;
 use crate::adc::{AdcEnergy, AdcModel};
 use crate::cli::format;
 use crate::cli::options::converter::{ConverterOptions, converter};
@@ -53,7 +53,7 @@ struct EnergyOutput {
 pub fn run(args: &EnergyArgs) -> Result<()> {
     HardwareConfig { tile: args.tile, ..HardwareConfig::default() }.validate()?;
     let converter = converter(&args.adc, args.converter.settings()?)?;
-    let own = || AdcModel::from_id(&args.adc).map_or(Resolution::Paper, AdcModel::resolution);
+    let own = || args.adc.parse::<AdcModel>().map_or(Resolution::Paper, AdcModel::resolution);
     let resolution = args.resolution.unwrap_or_else(own);
     let beyond = Cell::new(false);
     let energy = AdcEnergy::from_levels(resolution, args.tile, &args.histogram, |bits| {

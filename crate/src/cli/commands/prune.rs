@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, safetensors};
@@ -19,7 +19,7 @@ use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
-use crate::prune::{PruneStats, Rule};
+use crate::prune::{PruneRule, PruneStats};
 use crate::report::{AdcEnergies, Analysis, analyze};
 
 /// Classes of the network that is asked for its output positions: they change none.
@@ -39,8 +39,8 @@ pub struct PruneArgs {
     #[command(flatten)]
     hardware: HardwareOptions,
     /// How a column is brought to its tile's level
-    #[arg(long, value_enum, default_value_t = RuleArg::Exact)]
-    rule: RuleArg,
+    #[arg(long, value_enum, default_value_t)]
+    rule: PruneRule,
     /// One prune ratio a layer, in percent: what counts as almost zero, instead of --tol; with the rule
     /// tiles the share of tiles
     #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
@@ -91,37 +91,10 @@ pub struct PruneArgs {
     json: bool,
 }
 
-/// A pruning rule's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum RuleArg {
-    /// Each column keeps exactly its share of largest weights
-    Exact,
-    /// The authors' percentile of each column
-    Paper,
-    /// Every tile gets the level that loses least for the energy it saves, until --target is met
-    Budget,
-    /// Small weights wherever they lie: unstructured, without levels
-    Magnitude,
-    /// Whole tiles, those of the smallest norm
-    Tiles,
-}
-
-impl From<RuleArg> for Rule {
-    fn from(name: RuleArg) -> Self {
-        match name {
-            RuleArg::Exact => Self::Exact,
-            RuleArg::Paper => Self::Paper,
-            RuleArg::Budget => Self::Budget,
-            RuleArg::Magnitude => Self::Magnitude,
-            RuleArg::Tiles => Self::Tiles,
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct PruneOutput {
     schema_version: u32,
-    rule: Rule,
+    rule: PruneRule,
     weights: usize,
     zeros: usize,
     #[serde(flatten)]
@@ -139,7 +112,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         ("adc_plan", args.adc_plan.as_deref()),
     ])?;
     let hardware = args.conversions.apply(&args.hardware.spec()?)?;
-    let hardware = HardwareConfig { adc: args.adc.clone(), ..hardware };
+    let hardware = HardwareConfig { adc: args.adc.parse()?, ..hardware };
     let spec = args.spec()?;
     let rule = spec.rule;
     let weights = files::read_weights(&args.weights)?;
@@ -175,7 +148,7 @@ impl PruneArgs {
             |_| Error::field("importance", &self.importance, "takes auto, magnitude or input");
         let unknown = |_| Error::field("weighting", &self.weighting, "takes per-tile or per-inference");
         Ok(PruneSpec {
-            rule: self.rule.into(),
+            rule: self.rule,
             ratios: self.ratios.clone().unwrap_or_default(),
             target: self.target,
             weighting: weighting.map_err(unknown)?,
@@ -213,7 +186,7 @@ impl PruneArgs {
     }
 }
 
-fn answer(rule: Rule, outcome: PruneStats, before: Analysis, after: Analysis) -> PruneOutput {
+fn answer(rule: PruneRule, outcome: PruneStats, before: Analysis, after: Analysis) -> PruneOutput {
     PruneOutput {
         schema_version: SCHEMA_VERSION,
         rule,

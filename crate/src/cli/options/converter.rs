@@ -6,7 +6,8 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::adc::AdcModel;
-use crate::adc::converter::{AdcParams, Converter, ModelSource};
+use crate::adc::AdcParams;
+use crate::adc::converter::{Converter, ModelSource};
 use crate::adc::models::custom::CustomModel;
 use crate::cli::files;
 use crate::cli::options::shared::put;
@@ -77,7 +78,7 @@ impl ConverterOptions {
 pub fn converter(name: &str, settings: AdcParams) -> Result<Converter> {
     let path = Path::new(name);
     if path.extension().is_none_or(|ending| ending != "toml") {
-        return Converter::new(ModelSource::Published(AdcModel::from_id(name)?), settings);
+        return Converter::new(ModelSource::Published(name.parse::<AdcModel>()?), settings);
     }
     let bytes = files::read("reading a converter's model", path)?;
     let text = String::from_utf8(bytes)

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::adc::converter::{Converter, EnergyUnit};
+use crate::adc::EnergyUnit;
+use crate::adc::converter::Converter;
 use crate::checkpoint::Checkpoint;
 use crate::cli::options::converter::{ConverterOptions, converter};
 use crate::cli::options::shared::ModelOptions;

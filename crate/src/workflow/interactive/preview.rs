@@ -6,14 +6,14 @@ use crate::config::HardwareConfig;
 use crate::crossbar::tiling::TileShape;
 use crate::error::Result;
 use crate::matrix::Matrix;
-use crate::prune::{PruneStats, Rule, Threshold, prune};
+use crate::prune::{Cutoff, PruneMethod, PruneRule, PruneStats, prune};
 use crate::report::{Inference, InferenceConfig, TileDetail, View, inference, tile_detail, view};
 
 /// How the whole network is pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PruneSettings {
     /// The rule.
-    pub rule: Rule,
+    pub rule: PruneRule,
     /// Share of each layer's weights that counts as almost zero, in percent.
     pub strength: f64,
     /// The improvement of ADC energy that a budget goes for.
@@ -26,11 +26,9 @@ impl PruneSettings {
     /// # Errors
     /// When the number that its rule uses is out of range.
     pub fn apply(&self, layers: &mut [Matrix], hardware: &HardwareConfig) -> Result<PruneStats> {
-        let threshold = match self.rule {
-            Rule::Budget => Threshold::Target(self.target),
-            _ => Threshold::uniform(self.strength, layers.len()),
-        };
-        prune(layers, TileShape::from(hardware), self.rule, &threshold)
+        let cutoff = Cutoff::uniform(self.strength, layers.len());
+        let method = PruneMethod::from_fields(self.rule, cutoff, Some(self.target))?;
+        prune(layers, TileShape::from(hardware), &method)
     }
 }
 

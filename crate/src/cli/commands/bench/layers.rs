@@ -13,7 +13,7 @@ use crate::loss::Regularizer;
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
 use crate::network::spec::initialize;
-use crate::prune::{Rule, Threshold, prune};
+use crate::prune::{Cutoff, PruneMethod, prune};
 use crate::report::analyze;
 
 const CLASSES: usize = 10;
@@ -42,23 +42,24 @@ pub(super) fn pruning() -> Result<Vec<Row>> {
     let layers = weights("vgg11")?.matrices(false)?;
     let hardware = HardwareConfig::default();
     let shape = TileShape::from(&hardware);
-    let ratios = Threshold::uniform(PRUNED_PERCENT, layers.len());
-    let rules = [
-        (Rule::Exact, ratios.clone()),
-        (Rule::Paper, ratios),
-        (Rule::Budget, Threshold::Target(PRUNED_IMPROVEMENT)),
+    let ratios = Cutoff::uniform(PRUNED_PERCENT, layers.len());
+    let methods = [
+        PruneMethod::Exact(ratios.clone()),
+        PruneMethod::Percentile(ratios),
+        PruneMethod::Budget { target: PRUNED_IMPROVEMENT },
     ];
-    let measure = |(rule, threshold): (Rule, Threshold)| {
+    let measure = |method: PruneMethod| {
+        let rule = method.rule();
         let time = median_time(|| {
             // Copying is not part of pruning.
             let mut copy: Vec<Matrix> = layers.clone();
-            let (pruned, time) = timed(|| prune(&mut copy, shape, rule, &threshold));
+            let (pruned, time) = timed(|| prune(&mut copy, shape, &method));
             pruned.map(|_| time)
         })?;
         let what = format!("level pruning, VGG11, tile {}, {} rule", hardware.tile, rule.id());
         Ok(Row::new(format!("pruning-{}", rule.id()), what, time))
     };
-    rules.into_iter().map(measure).collect()
+    methods.into_iter().map(measure).collect()
 }
 
 /// The gated regularizer's value and gradient on the convolutions of two networks.
