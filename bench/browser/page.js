@@ -57,8 +57,8 @@ async function crossdub(device, regularizers, limits) {
       augment: false,
       epochs: 100,
     });
-    const trainer = await module.Trainer.open(spec, hardware, []);
-    contenders.push(() => timed(() => trainer.step()));
+    const run = await module.Run.open(spec, hardware, []);
+    contenders.push(() => timed(() => run.step()));
   }
   return inTurn(contenders, limits);
 }
@@ -74,11 +74,11 @@ async function simulation(turns, images) {
   const start = module.defaults();
   const fields = { model: 'vgg11', device: 'cpu', tile: 64, resolution: 'lossless', batch: 4 };
   const { spec, hardware } = module.apply(start.spec, start.hardware, fields);
-  const trainer = await module.Trainer.open(spec, hardware, []);
-  await trainer.open_proof({ rule: 'exact', strength: 0, target: 2 });
+  const run = await module.Run.open(spec, hardware, []);
+  await run.start_simulation({ rule: 'exact', strength: 0, target: 2 });
   const times = [];
   for (let turn = 0; turn < turns; turn += 1)
-    times.push((await timed(() => trainer.advance_proof(images))) / images);
+    times.push((await timed(() => run.simulate_next(images))) / images);
   return [times.slice(1)];
 }
 

@@ -85,8 +85,11 @@ impl Progress {
         self.max_crates = max;
     }
 
-    /// Takes one line of a program's output and counts cargo's `Compiling` and `Checking` lines.
+    /// Takes one line of a program's output, counts cargo's `Compiling` and `Checking` lines, and shows when cargo waits.
     pub fn observe_line(&mut self, line: &str) {
+        if line.trim_start().starts_with("Blocking waiting for file lock") {
+            "waiting for another build to finish".clone_into(&mut self.detail);
+        }
         let mut words = line.split_whitespace();
         if let (Some("Compiling" | "Checking"), Some(name)) = (words.next(), words.next()) {
             self.detail = match self.max_crates {
