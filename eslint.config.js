@@ -23,7 +23,6 @@ export default [
       'object-shorthand': 'error',
       'prefer-const': 'error',
       'prefer-object-has-own': 'error',
-      'prefer-template': 'error',
     },
   },
   {

@@ -189,9 +189,9 @@ test('data that is not there is not chosen', async ({ page }) => {
   await expect(page.locator('.message.error')).toContainText('CIFAR-10');
   await expect(page.locator('select[name=data]')).toHaveValue('builtin');
   // A wrong number stays where it was written, and a refusal elsewhere marks no field that is right.
-  await page.getByLabel('Sparsity push λ').fill('-1');
-  await page.getByLabel('Sparsity push λ').press('Enter');
-  await expect(page.getByLabel('Sparsity push λ')).toHaveAttribute('aria-invalid', 'true');
+  await page.getByLabel('Regularization λ').fill('-1');
+  await page.getByLabel('Regularization λ').press('Enter');
+  await expect(page.getByLabel('Regularization λ')).toHaveAttribute('aria-invalid', 'true');
   await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ batch: 0 }).catch(() => undefined));
   await page.locator('#more').click();
   await expect(page.getByLabel('Batch', { exact: true })).not.toHaveAttribute('aria-invalid', 'true');

@@ -1,12 +1,13 @@
-/** Accuracy on held-out images in percent, a dot for each time it was measured. */
+/** Accuracy on held-out images in percent, one dot for each measurement. */
 
 import * as Plot from '@observablehq/plot';
 
-import { BESIDE_CURVE, behind, frame, lastStep, pruningMark, steps } from './frame.js';
-import { thinned } from './series.js';
+import { lastStep, stepAxis } from './axes.js';
+import { LABEL_MARGIN, comparedCurves, frame, pruningMark } from './frame.js';
+import { downsample } from './series.js';
 
-/** Both data sets have ten classes, equally frequent: percent that guessing gets right. */
-const GUESSING = 10;
+/** Both data sets have ten equally frequent classes: the accuracy of guessing, in percent. */
+const CHANCE = 10;
 const TICKS = [0, 25, 50, 75, 100];
 
 /**
@@ -17,24 +18,24 @@ const TICKS = [0, 25, 50, 75, 100];
 export function accuracyChart(history, size, others = []) {
   const { theme, width } = size;
   const curve = (/** @type {import('../types/types').HistoryEntry[]} */ entries) =>
-    thinned(entries, (point) => point.accuracy, 150);
+    downsample(entries, (point) => point.accuracy, 150);
   const points = curve(history);
   const last = points.at(-1);
   const percent = (/** @type {number} */ value) => `${value.toFixed(1)} %`;
-  // Its label would lie on that of the line for guessing.
-  const nearGuessing = last !== undefined && Math.abs(last.value - GUESSING) < 12;
+  // The label would cover that of the line for guessing.
+  const nearChance = last !== undefined && Math.abs(last.value - CHANCE) < 12;
   const label = last
     ? `Held-out accuracy, ${percent(last.value)} at step ${last.step}`
     : 'Accuracy: not measured yet';
   return frame(size, label, {
-    x: steps(lastStep(history, ...others.map((other) => other.history)), width),
+    x: stepAxis(lastStep(history, ...others.map((other) => other.history)), width),
     y: { domain: [0, 100], label: null, ticks: TICKS, tickFormat: (/** @type {number} */ v) => `${v} %` },
-    marginRight: BESIDE_CURVE,
+    marginRight: LABEL_MARGIN,
     marks: [
       Plot.gridY(TICKS, { stroke: theme.line, strokeOpacity: 1 }),
       Plot.ruleY([0], { stroke: theme.soft }),
-      Plot.ruleY([GUESSING], { stroke: theme.soft, strokeDasharray: '2,3' }),
-      Plot.text([GUESSING], {
+      Plot.ruleY([CHANCE], { stroke: theme.soft, strokeDasharray: '2,3' }),
+      Plot.text([CHANCE], {
         y: (d) => d,
         frameAnchor: 'right',
         text: () => 'guessing',
@@ -44,7 +45,7 @@ export function accuracyChart(history, size, others = []) {
         fontSize: 11,
       }),
       ...pruningMark(size),
-      ...behind(others, curve),
+      ...comparedCurves(others, curve),
       Plot.lineY(points, { x: 'step', y: 'value', stroke: theme.training, strokeWidth: 1.8 }),
       Plot.dot(points, { x: 'step', y: 'value', r: points.length > 40 ? 1.5 : 2.6, fill: theme.training }),
       Plot.text(last ? [last] : [], {
@@ -52,7 +53,7 @@ export function accuracyChart(history, size, others = []) {
         y: 'value',
         text: (p) => percent(p.value),
         dx: 7,
-        dy: nearGuessing ? -13 : 0,
+        dy: nearChance ? -13 : 0,
         textAnchor: 'start',
         fill: theme.ink,
         fontWeight: 600,

@@ -1,4 +1,4 @@
-/** The columns of one tile: effective active rows (Hoyer density) as bars, rows above the tolerance as dots. */
+/** The columns of one tile: bars for effective active rows (Hoyer density), dots for rows above the tolerance. */
 
 import * as Plot from '@observablehq/plot';
 

@@ -1,14 +1,15 @@
-/** Energy of a conversion over its bits, by every model, on a logarithmic axis; the user's resolutions marked. */
+/** Energy per conversion against bits, for every ADC model, with the resolutions of the current tiles marked. */
 
 import * as Plot from '@observablehq/plot';
 
-import { frame, logTicks, short } from './frame.js';
+import { logTicks, shortNumber } from './axes.js';
+import { frame } from './frame.js';
 
 /** @typedef {import('../types/types').Curve} Curve */
 
 /**
  * @param {{ bits: number[], curves: Curve[], chosen: string, used: { bits: number, tiles: number }[] }} data
- *   `used`: how many of the user's tiles have a conversion of so many bits
+ *   `used`: the number of the current network's tiles at each resolution
  * @param {import('./frame.js').Size} size
  */
 export function convertersChart({ bits, curves, chosen, used }, size) {
@@ -26,11 +27,11 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
   const ticks = logTicks(low, high);
   const last = bits.at(-1) ?? 1;
   const solid = points.map((point) => (point.extrapolated ? { ...point, energy: NaN } : point));
-  // Dashed from the last place within the range on.
-  const beyond = (/** @type {number} */ at, /** @type {string} */ model) =>
+  // Dashed beyond the last point inside the model's range.
+  const outside = (/** @type {number} */ at, /** @type {string} */ model) =>
     points[at]?.model === model && points[at]?.extrapolated;
   const dashed = points.map((point, at) =>
-    [at - 1, at, at + 1].some((near) => beyond(near, point.model)) ? point : { ...point, energy: NaN },
+    [at - 1, at, at + 1].some((near) => outside(near, point.model)) ? point : { ...point, energy: NaN },
   );
   const line = (/** @type {typeof points} */ data, /** @type {string | undefined} */ dash) =>
     Plot.line(data, {
@@ -42,7 +43,7 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
       strokeWidth: (point) => (point.model === chosen ? 2.6 : 1.1),
     });
   const name = (
-    /** @type {ReturnType<typeof spread>} */ data,
+    /** @type {ReturnType<typeof spreadLabels>} */ data,
     /** @type {string} */ fill,
     /** @type {number} */ fontWeight,
   ) =>
@@ -56,24 +57,24 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
       fill,
       fontWeight,
     });
-  // Where there is no room for all numbers, that of the widest bar is written.
+  // Without room for all counts, only the widest bar gets one.
   const roomy = (width - 174) / (last - 1) >= 24;
   const most = Math.max(1, ...used.map((entry) => entry.tiles));
   const counted = roomy ? used : used.filter((entry) => entry.tiles === most).slice(0, 1);
-  const named = spread(
+  const named = spreadLabels(
     curves.map(({ model, energy }) => ({ model, energy: energy[bits.length - 1] ?? 1 })),
     low,
     high,
   );
   return frame(
     size,
-    `Energy of a conversion in picojoules over 1 to ${last} bits, by ${curves.length} models; ${chosen} is chosen`,
+    `Energy per conversion in picojoules for 1 to ${last} bits, by ${curves.length} models; ${chosen} is selected`,
     {
       x: {
         domain: [1, last],
         ticks: Math.min(last, Math.round(width / 45)),
         tickFormat: 'd',
-        label: 'bits of a conversion',
+        label: 'bits per conversion',
         labelAnchor: 'center',
         labelArrow: 'none',
         labelOffset: 34,
@@ -83,7 +84,7 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
         type: 'log',
         domain: [low / 1.3, high * 1.3],
         ticks,
-        tickFormat: (/** @type {number} */ v) => `${short(v)} pJ`,
+        tickFormat: (/** @type {number} */ v) => `${shortNumber(v)} pJ`,
         label: null,
       },
       marginLeft: 66,
@@ -126,7 +127,8 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
             stroke: theme.line,
             maxRadius: 24,
             title: (point) =>
-              `${point.model}, ${point.bits} bits\n${short(point.energy)} pJ${point.extrapolated ? ', extrapolated' : ''}`,
+              `${point.model}, ${point.bits} bits\n${shortNumber(point.energy)} pJ` +
+              (point.extrapolated ? ', extrapolated' : ''),
           }),
         ),
       ],
@@ -135,10 +137,10 @@ export function convertersChart({ bits, curves, chosen, used }, size) {
 }
 
 /**
- * Labels that keep their distance on a logarithmic axis, in the order of their values.
+ * Positions of labels on a logarithmic axis, in the order of their values and apart from each other.
  * @param {{ model: string, energy: number }[]} entries @param {number} low @param {number} high
  */
-function spread(entries, low, high) {
+export function spreadLabels(entries, low, high) {
   const gap = (Math.log(high) - Math.log(low)) / 22;
   let free = Infinity;
   return entries

@@ -1,17 +1,18 @@
-/** Previewed improvement of the ADC energy over the steps, by both models. */
+/** Previewed improvement of ADC energy against steps, counted both ways. */
 
 import * as Plot from '@observablehq/plot';
 
-import { beside, frame, grid, pruningMark, steps } from './frame.js';
-import { thinned } from './series.js';
+import { labelSide, stepAxis } from './axes.js';
+import { frame, grid, pruningMark } from './frame.js';
+import { downsample } from './series.js';
 
 /** @typedef {import('../types/messages').Point} Point */
 
 /**
- * Where the previewed pruning changed: values on either side don't compare.
+ * Steps at which the previewed pruning changed: values before and after can't be compared.
  * @param {Point[]} history
  */
-function pruningChanges(history) {
+export function pruningChanges(history) {
   const changes = [];
   let before = /** @type {string | null} */ (null);
   for (const { step, pruning } of history) {
@@ -28,8 +29,8 @@ function pruningChanges(history) {
  */
 export function energyChart(history, size) {
   const { theme, width } = size;
-  const paper = thinned(history, (point) => point.improvement_paper, 200);
-  const lossless = thinned(history, (point) => point.improvement_lossless, 200);
+  const paper = downsample(history, (point) => point.improvement_paper, 200);
+  const lossless = downsample(history, (point) => point.improvement_lossless, 200);
   const values = [...paper, ...lossless].map((point) => point.value);
   const high = Math.max(2, 1.08 * Math.max(0, ...values));
   const times = (/** @type {number} */ v) => `${v.toFixed(v < 10 ? 2 : 1)}×`;
@@ -39,7 +40,7 @@ export function energyChart(history, size) {
     p && l
       ? `Energy improvement at step ${p.step}: paper ${times(p.value)}, lossless ${times(l.value)}`
       : 'Energy improvement: no step yet';
-  // The two labels at the right keep their distance.
+  // Keeps the two labels on the right apart.
   const close = p && l ? Math.abs(p.value - l.value) / (high - 1) < 0.14 : false;
   const line = (
     /** @type {typeof paper} */ data,
@@ -66,7 +67,7 @@ export function energyChart(history, size) {
       fontWeight: 600,
     });
   return frame(size, label, {
-    x: steps(end, width, 'step'),
+    x: stepAxis(end, width, 'step'),
     y: { domain: [1, high], label: null, ticks: 5, tickFormat: (/** @type {number} */ v) => `${v}×` },
     marginRight: 62,
     marginBottom: 36,
@@ -79,7 +80,7 @@ export function energyChart(history, size) {
           x: 'step',
           frameAnchor: 'top',
           text: 'pruning',
-          ...beside(change.step, end),
+          ...labelSide(change.step, end),
           fill: theme.soft,
           fontSize: 11,
         }),

@@ -1,18 +1,27 @@
-/** What all charts over training steps share. */
+/** What the charts share: their frame, grid lines, and marks over training steps. */
 
 import * as Plot from '@observablehq/plot';
 
-/** @typedef {import('../types/messages').Theme} Theme */
-/** @typedef {{ width: number, height: number, theme: Theme, pruned?: number | null }} Size `pruned`: the step after which the network was pruned */
+import { labelSide } from './axes.js';
 
-/** Room for `100 %` and its tick, in the wider fonts that a saved drawing may be read with. */
+/** @typedef {import('../types/messages').Theme} Theme */
+
+/**
+ * @typedef {object} Size
+ * @property {number} width
+ * @property {number} height
+ * @property {Theme} theme
+ * @property {number | null} [pruned] the step after which the network was pruned
+ */
+
+/** Room for `100 %` and its tick, also in the wider fonts of a saved drawing. */
 const MARGIN_LEFT = 52;
-/** Room for a curve's last value, the same in the charts under each other. */
-export const BESIDE_CURVE = 62;
+/** Room for a curve's last value, so that stacked charts line up. */
+export const LABEL_MARGIN = 62;
 
 /**
  * @param {Size} size
- * @param {string} label what a screen reader says of the picture
+ * @param {string} label for screen readers
  * @param {Plot.PlotOptions} options
  * @returns {SVGElement | HTMLElement}
  */
@@ -33,7 +42,7 @@ export function frame({ width, height, theme }, label, options) {
       overflow: 'visible',
     },
   });
-  // The picture is one thing with one label; Plot's labels of its parts mean nothing to a listener.
+  // One image with one label: Plot's labels of its parts mean nothing when read aloud.
   for (const part of node.querySelectorAll('[aria-label]')) part.removeAttribute('aria-label');
   node.setAttribute('role', 'img');
   node.setAttribute('aria-label', label);
@@ -41,31 +50,11 @@ export function frame({ width, height, theme }, label, options) {
 }
 
 /**
- * The axis of steps, from 0 to at least a few.
- * @param {number} last
- * @param {number} width
- * @param {string | null} [label] none where the chart below names the same axis
- * @returns {Plot.ScaleOptions}
- */
-export function steps(last, width, label = null) {
-  const ticks = Math.max(2, Math.round(width / 80));
-  return {
-    domain: [0, Math.max(20, last)],
-    label,
-    labelAnchor: 'center',
-    labelArrow: 'none',
-    labelOffset: 34,
-    ticks,
-    tickSize: 3,
-  };
-}
-
-/**
- * Curves of other runs, behind the present one's.
+ * Curves of the compared runs, drawn behind the current run's.
  * @param {import('../types/messages').OtherCurve[]} others
  * @param {(history: import('../types/types').HistoryEntry[]) => { step: number, value: number }[]} points
  */
-export function behind(others, points) {
+export function comparedCurves(others, points) {
   return others.map(({ history, colour, dash }) =>
     Plot.lineY(points(history), {
       x: 'step',
@@ -78,16 +67,10 @@ export function behind(others, points) {
 }
 
 /**
- * A word beside a line at a step: on its left near the axis's end, where the curves' names stand.
- * @param {number} step @param {number} last the axis's last step
+ * A line at the step where the network was pruned; fine-tuning follows it.
+ * @param {Size} size
+ * @param {number} [last] the last step drawn, where the line gets a label
  */
-export function beside(step, last) {
-  return step > 0.75 * last
-    ? { dx: -4, textAnchor: /** @type {const} */ ('end') }
-    : { dx: 4, textAnchor: /** @type {const} */ ('start') };
-}
-
-/** A line where the network was pruned, and what follows is fine-tuning. @param {Size} size @param {number} [last] the axis's last step, where the line is named */
 export function pruningMark({ pruned = null, theme }, last) {
   if (pruned === null) return [];
   const line = Plot.ruleX([pruned], { stroke: theme.ink, strokeWidth: 1, strokeDasharray: '4,3' });
@@ -98,17 +81,12 @@ export function pruningMark({ pruned = null, theme }, last) {
       x: (step) => step,
       frameAnchor: 'top',
       text: () => 'pruned',
-      ...beside(pruned, last),
+      ...labelSide(pruned, last),
       lineAnchor: 'top',
       fill: theme.soft,
       fontSize: 11,
     }),
   ];
-}
-
-/** The last step of any of these. @param {{ step: number }[][]} histories */
-export function lastStep(...histories) {
-  return Math.max(0, ...histories.map((history) => history.at(-1)?.step ?? 0));
 }
 
 /**
@@ -118,23 +96,4 @@ export function lastStep(...histories) {
  */
 export function grid(theme, ticks) {
   return Plot.gridY({ stroke: theme.line, strokeOpacity: 1, ticks });
-}
-
-/** @param {number} value */
-export function short(value) {
-  if (value === 0) return '0';
-  return Math.abs(value) >= 1000 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
-}
-
-/**
- * Ticks of a logarithmic axis: 1, 2 and 5 times powers of ten, or the powers alone where that is too many.
- * @param {number} low
- * @param {number} high
- */
-export function logTicks(low, high) {
-  const ticks = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
-    for (const factor of high / low > 300 ? [1] : [1, 2, 5]) ticks.push(Number(`${factor}e${power}`));
-  }
-  return ticks.filter((tick) => tick >= low && tick <= high);
 }

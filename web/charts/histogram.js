@@ -1,4 +1,4 @@
-/** How many tiles each level has: bars if pruned now, short lines for the weights as they are. */
+/** Tiles at each level: bars if pruned now, dashes for the current weights. */
 
 import * as Plot from '@observablehq/plot';
 
@@ -6,14 +6,14 @@ import { frame, grid } from './frame.js';
 import { levelScale } from './scales.js';
 
 /**
- * @param {{ previewed: number[], present: number[] }} tiles by level
+ * @param {{ previewed: number[], current: number[] }} tiles at each level
  * @param {import('./frame.js').Size} size
  */
-export function histogramChart({ previewed, present }, size) {
+export function histogramChart({ previewed, current }, size) {
   const { theme } = size;
   const last = previewed.length - 1;
   const colours = levelScale(last, theme);
-  const data = previewed.map((tiles, level) => ({ level, tiles, present: present[level] ?? 0 }));
+  const data = previewed.map((tiles, level) => ({ level, tiles, current: current[level] ?? 0 }));
   const label = `Tiles by level if pruned now: ${data.map((d) => `level ${d.level}: ${d.tiles}`).join(', ')}`;
   const name = (/** @type {number} */ level) =>
     level === 0 ? '0\ndense' : level === last ? `${level}\nempty` : String(level);
@@ -26,24 +26,24 @@ export function histogramChart({ previewed, present }, size) {
       tickFormat: name,
       padding: 0.18,
     },
-    y: { label: null, ticks: 4, nice: true, domain: [0, Math.max(1, ...previewed, ...present) * 1.1] },
+    y: { label: null, ticks: 4, nice: true, domain: [0, Math.max(1, ...previewed, ...current) * 1.1] },
     marginTop: 14,
     marginBottom: 36,
     marks: [
       grid(theme, 4),
       Plot.barY(data, { x: 'level', y: 'tiles', fill: (d) => colours.colour(d.level) }),
       Plot.tickY(
-        data.filter((d) => d.present > 0),
-        { x: 'level', y: 'present', stroke: theme.ink, strokeWidth: 2, strokeDasharray: '3,2' },
+        data.filter((d) => d.current > 0),
+        { x: 'level', y: 'current', stroke: theme.ink, strokeWidth: 2, strokeDasharray: '3,2' },
       ),
-      // Named where there is room: beside a tall bar the name would run into its number.
+      // Labelled only where the label doesn't run into the number of a tall bar.
       Plot.text(
         data
-          .filter((d) => d.present > 0 && d.present > 1.5 * Math.max(d.tiles, previewed[d.level + 1] ?? 0))
+          .filter((d) => d.current > 0 && d.current > 1.5 * Math.max(d.tiles, previewed[d.level + 1] ?? 0))
           .slice(0, 1),
         {
           x: 'level',
-          y: 'present',
+          y: 'current',
           text: () => 'unpruned',
           dy: -8,
           dx: -17,

@@ -1,8 +1,8 @@
-/** One layer's tiles as a canvas: outputs downwards, inputs to the right. */
+/** The tiles of one layer on a canvas: outputs run down, inputs run right. */
 
 /**
  * @typedef {object} LayerMapOptions
- * @property {number} cell width of a tile, gap included, in CSS pixels
+ * @property {number} cell width of a tile in CSS pixels, including the gap
  * @property {import('./scales.js').TileScale} scale
  * @property {import('../types/messages').Theme} theme
  * @property {number | null} pinned
@@ -11,7 +11,7 @@
 
 /**
  * @param {{ across: number, down: number }} shape
- * @param {number[]} values one a tile
+ * @param {number[]} values one per tile
  * @param {LayerMapOptions} options
  * @returns {HTMLCanvasElement}
  */
@@ -35,7 +35,7 @@ export function layerMap({ across, down }, values, { cell, scale, theme, pinned,
     const [x = 0, y = 0] = place(tile);
     context.fillStyle = scale.colour(value);
     context.fillRect(x, y, cell - gap, cell - gap);
-    // Ordered values are also written, not told by colour alone, where there is room.
+    // Where there is room, ordered values are also written: colour alone is not enough.
     if (!scale.ordered || cell < 17) return;
     context.fillStyle = scale.ink(value);
     context.fillText(String(value), x + (cell - gap) / 2, y + (cell - gap) / 2 + 0.5);

@@ -1,14 +1,14 @@
-/** The legend beside the maps: a ramp for continuous colours, numbered swatches for ordered ones. */
+/** The legend of the maps: a ramp for continuous values, numbered swatches for ordered ones. */
 
 /**
  * @param {import('./scales.js').TileScale} scale
- * @param {{ from: string, to: string }} words what the ends mean
+ * @param {{ from: string, to: string }} ends what the two ends mean
  * @returns {Node[]}
  */
-export function legend(scale, words) {
-  const text = (/** @type {string} */ words_) =>
-    Object.assign(document.createElement('span'), { textContent: words_ });
-  return [text(words.from), scale.ordered ? swatches(scale) : ramp(scale), text(words.to)];
+export function legend(scale, ends) {
+  const text = (/** @type {string} */ textContent) =>
+    Object.assign(document.createElement('span'), { textContent });
+  return [text(ends.from), scale.ordered ? swatches(scale) : ramp(scale), text(ends.to)];
 }
 
 /** @param {import('./scales.js').TileScale} scale */

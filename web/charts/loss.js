@@ -1,43 +1,46 @@
-/** Cross-entropy of each step, faint, with its running mean. */
+/** Cross-entropy of each step, faint, and its moving average. */
 
 import * as Plot from '@observablehq/plot';
 
-import { BESIDE_CURVE, behind, frame, grid, lastStep, pruningMark, short, steps } from './frame.js';
-import { smoothed, thinned } from './series.js';
+import { lastStep, shortNumber, stepAxis } from './axes.js';
+import { LABEL_MARGIN, comparedCurves, frame, grid, pruningMark } from './frame.js';
+import { movingAverage, downsample } from './series.js';
 
 /**
  * @param {import('../types/messages').Point[]} history
  * @param {import('./frame.js').Size} size
  * @param {import('../types/messages').OtherCurve[]} others
- * @param {string} empty said while there is no step
+ * @param {string} empty shown before the first step
  */
 export function lossChart(history, size, others, empty) {
   const { theme, width } = size;
   const curve = (/** @type {import('../types/types').HistoryEntry[]} */ entries) =>
-    smoothed(thinned(entries, (point) => point.loss));
+    movingAverage(downsample(entries, (point) => point.loss));
   const curves = others.map((other) => curve(other.history));
-  const raw = thinned(history, (point) => point.loss);
-  const mean = smoothed(raw);
+  const raw = downsample(history, (point) => point.loss);
+  const mean = movingAverage(raw);
   const last = mean.at(-1);
   const top = [raw, ...curves].flat().reduce((most, point) => Math.max(most, point.value), 0);
   const end = lastStep(history, ...curves);
-  const label = last ? `Loss over ${last.step} steps, now about ${short(last.value)}` : 'Loss: no step yet';
+  const label = last
+    ? `Loss over ${last.step} steps, now about ${shortNumber(last.value)}`
+    : 'Loss: no step yet';
   return frame(size, label, {
-    x: steps(end, width),
-    // One outlier must not flatten the rest; the axis covers what the running mean reaches, and half more.
+    x: stepAxis(end, width),
+    // The axis ends at 1.5 times the largest average, so that an outlier doesn't flatten the rest.
     y: {
       domain: [0, Math.min(top, 1.5 * Math.max(0, ...[mean, ...curves].flat().map((p) => p.value))) || 2.5],
       label: null,
       ticks: 5,
       clamp: true,
     },
-    marginRight: BESIDE_CURVE,
+    marginRight: LABEL_MARGIN,
     marks: [
       grid(theme, 5),
       Plot.ruleY([0], { stroke: theme.soft }),
       ...pruningMark(size, end),
-      ...behind(others, curve),
-      // Loss curves fall: the upper right is free of them.
+      ...comparedCurves(others, curve),
+      // Loss curves fall, so the upper right is free.
       Plot.text(last ? [] : [empty], {
         frameAnchor: curves.length > 0 ? 'top-right' : 'middle',
         text: (d) => d,

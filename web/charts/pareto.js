@@ -1,48 +1,48 @@
 /**
- * Accuracy against ADC improvement: the authors' published runs behind, the present run and the compared
- * ones before them. A line joins a run's stages: trained, pruned, fine-tuned. Up and to the right is better.
+ * Accuracy against ADC improvement: the current and the compared runs in front of the authors' published runs.
+ * A line joins the stages of a run: trained, pruned, fine-tuned. Up and to the right is better.
  */
 
 import * as Plot from '@observablehq/plot';
 
 import { frame, grid } from './frame.js';
 
-/** @typedef {'full' | 'structured' | 'diverged'} Kind */
-/** @typedef {{ kind: Kind, tile: number, accuracy: number, improvement: number, label: string }} Background */
-/** @typedef {{ stage: string, accuracy: number, improvement: number }} Stage */
-/** @typedef {{ name: string, colour: string, dash: string, present: boolean, stages: Stage[] }} Path */
+/** @typedef {'full' | 'structured' | 'diverged'} RunKind */
+/** @typedef {{ kind: RunKind, tile: number, accuracy: number, improvement: number, label: string }} PublishedPoint */
+/** @typedef {{ stage: string, accuracy: number, improvement: number }} StagePoint */
+/** @typedef {{ name: string, colour: string, dash: string, current: boolean, stages: StagePoint[] }} RunPath */
 
-/** @type {Record<Kind, Plot.MarkerName | Plot.SymbolType>} */
+/** @type {Record<RunKind, Plot.MarkerName | Plot.SymbolType>} */
 const SYMBOLS = { full: 'circle', structured: 'square', diverged: 'times' };
-/** Accuracy axis: no closer than this many percent points, so that noise stays small. */
-const LEAST_SPAN = 12;
+/** The accuracy axis spans at least this many percentage points, so that noise looks small. */
+const MIN_SPAN = 12;
 
 /**
- * The accuracies that the axis covers. What lies far below the published runs is drawn at its lower edge, as they would be
- * squashed otherwise: what diverged to chance, and runs that have hardly learned.
- * @param {Background[]} published @param {Path[]} paths
+ * The range of the accuracy axis. Runs far below the published ones (diverged, or hardly trained) are drawn at
+ * its lower edge, as the others would be squashed otherwise.
+ * @param {PublishedPoint[]} published @param {RunPath[]} paths
  * @returns {[number, number]}
  */
-function accuracyDomain(published, paths) {
+export function accuracyDomain(published, paths) {
   const known = published.filter((run) => run.kind !== 'diverged').map((run) => run.accuracy);
-  const floor = known.length > 0 ? Math.min(...known) - LEAST_SPAN : 0;
+  const floor = known.length > 0 ? Math.min(...known) - MIN_SPAN : 0;
   const values = [
     ...known,
     ...paths.flatMap((path) => path.stages.map((stage) => Math.max(floor, stage.accuracy))),
   ];
   const [low, high] = [Math.min(100, ...values), Math.max(0, ...values)];
   const top = Math.min(100, Math.ceil(high + 2));
-  return [Math.max(0, Math.min(Math.floor(low - 2), top - LEAST_SPAN)), top];
+  return [Math.max(0, Math.min(Math.floor(low - 2), top - MIN_SPAN)), top];
 }
 
-/** Size of a label, about. */
+/** Approximate size of a label. */
 const LABEL = { width: 130, height: 14 };
 
 /**
- * How far each label moves, in points, so that none lies on another.
- * @param {{ x: number, y: number }[]} places in points, by the order of their weight
+ * How far each label moves up, in pixels, so that none covers another.
+ * @param {{ x: number, y: number }[]} places in pixels; earlier ones keep their place
  */
-function apart(places) {
+export function avoidOverlap(places) {
   /** @type {{ x: number, y: number }[]} */
   const taken = [];
   return places.map(({ x, y }) => {
@@ -56,7 +56,7 @@ function apart(places) {
 }
 
 /**
- * @param {{ published: Background[], paths: Path[], tile: number, model: string }} data
+ * @param {{ published: PublishedPoint[], paths: RunPath[], tile: number, model: string }} data
  * @param {import('./frame.js').Size} size
  */
 export function paretoChart({ published, paths, tile, model }, size) {
@@ -80,15 +80,15 @@ export function paretoChart({ published, paths, tile, model }, size) {
     .flatMap((path) => {
       const last = path.stages.at(-1);
       if (!last) return [];
-      const short = path.name.length > 20 ? `${path.name.slice(0, 19)}…` : path.name;
-      // At the edge the axis does not tell the accuracy.
-      const text = last.accuracy < domain[0] ? `${short}, ${last.accuracy.toFixed(1)} %` : short;
+      const name = path.name.length > 20 ? `${path.name.slice(0, 19)}…` : path.name;
+      // At the edge, the axis doesn't show the accuracy.
+      const text = last.accuracy < domain[0] ? `${name}, ${last.accuracy.toFixed(1)} %` : name;
       return [
-        { ...last, colour: path.colour, text, present: path.present, below: last.accuracy < domain[0] },
+        { ...last, colour: path.colour, text, current: path.current, below: last.accuracy < domain[0] },
       ];
     })
-    .sort((a, b) => Number(b.present) - Number(a.present));
-  const moved = apart(
+    .sort((a, b) => Number(b.current) - Number(a.current));
+  const moved = avoidOverlap(
     named.map(({ improvement, accuracy, below }) => ({
       x: (Math.log(improvement / 0.97) / Math.log(end / 0.97)) * (width - margins.left - margins.right),
       y:
@@ -99,7 +99,7 @@ export function paretoChart({ published, paths, tile, model }, size) {
   );
   return frame(
     size,
-    `Accuracy against ADC improvement (${model}): ${published.length} published runs and ${paths.length} of yours`,
+    `Accuracy against ADC improvement (${model}): ${published.length} published runs, ${paths.length} of your own`,
     {
       x: {
         type: 'log',
@@ -123,31 +123,31 @@ export function paretoChart({ published, paths, tile, model }, size) {
       marks: [
         grid(theme, 5),
         Plot.ruleY([domain[0]], { stroke: theme.soft }),
-        // Filled where the crossbars are as large as the user's.
+        // Filled if the crossbars have the same size as the current ones.
         Plot.dot(published, {
           x: 'improvement',
           y: (run) => at(run.accuracy),
           r: 3.6,
-          symbol: (/** @type {Background} */ run) => SYMBOLS[run.kind],
+          symbol: (/** @type {PublishedPoint} */ run) => SYMBOLS[run.kind],
           stroke: theme.soft,
           strokeWidth: 1.4,
           fill: (run) => (run.tile === tile && run.kind !== 'diverged' ? theme.soft : 'none'),
           fillOpacity: 0.55,
           clip: false,
         }),
-        ...paths.map(({ stages: line, colour, dash, present }) =>
+        ...paths.map(({ stages: line, colour, dash, current }) =>
           Plot.line(line, {
             x: 'improvement',
             y: (stage) => at(stage.accuracy),
             stroke: colour,
-            strokeWidth: present ? 2.2 : 1.6,
+            strokeWidth: current ? 2.2 : 1.6,
             strokeDasharray: dash,
           }),
         ),
         Plot.dot(stages, {
           x: 'improvement',
           y: (stage) => at(stage.accuracy),
-          r: (stage) => (stage.present ? 5 : 4),
+          r: (stage) => (stage.current ? 5 : 4),
           fill: 'colour',
           stroke: theme.ground,
           strokeWidth: 1,

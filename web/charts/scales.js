@@ -1,6 +1,6 @@
 /**
- * Colours of tiles. In both themes more ink against the ground means denser, so that a network that grows
- * sparse fades. All schemes are ColorBrewer's sequential ones, safe for colour-blind readers.
+ * Colours of tiles. In both themes a stronger colour means a denser tile, so that a network fades as it becomes
+ * sparse. All schemes are sequential ones of ColorBrewer, safe for colour-blind readers.
  */
 
 import * as Plot from '@observablehq/plot';
@@ -20,7 +20,7 @@ import * as Plot from '@observablehq/plot';
  */
 function inkOn(colour) {
   const [r = 0, g = 0, b = 0] = (colour.match(/\d+/g) ?? []).map((part) => (Number(part) / 255) ** 2.2);
-  // Relative luminance; at 0.18 both contrasts are the same.
+  // Relative luminance: at 0.18, black and white contrast equally.
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? '#14181b' : '#ffffff';
 }
 
@@ -36,18 +36,18 @@ function scale(scheme, domain, theme, ordered) {
   const colours = Plot.scale({ color: { type: 'linear', domain: [0, 1], scheme } });
   const share = (/** @type {number} */ value) =>
     high === low ? 1 : Math.min(1, Math.max(0, (value - low) / (high - low)));
-  // The schemes' palest end is left out: an empty tile must still be seen on the ground.
+  // Leaves out the palest end, so that an empty tile still stands out from the background.
   const at = (/** @type {number} */ s) => (theme.dark ? 0.97 - 0.9 * s : 0.07 + 0.93 * s);
   const colour = (/** @type {number} */ value) => String(colours.apply(at(share(value))));
   return { colour, ink: (value) => inkOn(colour(value)), domain, ordered };
 }
 
-/** Mean density of a tile's columns, 0 to 1. @param {Theme} theme */
+/** Mean density of the columns of a tile, 0 to 1. @param {Theme} theme */
 export function densityScale(theme) {
   return scale('ylgnbu', [0, 1], theme, false);
 }
 
-/** @param {number} most the largest imbalance seen @param {Theme} theme */
+/** @param {number} most the largest imbalance @param {Theme} theme */
 export function imbalanceScale(most, theme) {
   return scale('bupu', [0, most], theme, false);
 }
@@ -57,7 +57,7 @@ export function saturationScale(most, theme) {
   return scale('reds', [0, most], theme, false);
 }
 
-/** Level 0 is dense, the strongest colour. @param {number} last the last level @param {Theme} theme */
+/** Level 0 is dense and has the strongest colour. @param {number} last the last level @param {Theme} theme */
 export function levelScale(last, theme) {
   return scale('orrd', [last, 0], theme, true);
 }

@@ -1,24 +1,24 @@
-/** Long series made fit to draw: a chart shows a few hundred points, a run has many thousand. */
+/** Series made short and smooth enough to draw: a chart shows hundreds of points, a run has thousands. */
 
 /**
- * At most `most` points: runs of neighbours become one point with their mean.
+ * At most `most` points: neighbours are averaged, at the step of the last of them.
  * @template {{ step: number }} T
  * @param {T[]} points
  * @param {(point: T) => number | null} value
  * @param {number} [most]
- * @returns {{ step: number, value: number }[]} without the points that have no value
+ * @returns {{ step: number, value: number }[]} points without a value are left out
  */
-export function thinned(points, value, most = 300) {
-  const present = [];
+export function downsample(points, value, most = 300) {
+  const known = [];
   for (const point of points) {
     const v = value(point);
-    if (v !== null && Number.isFinite(v)) present.push({ step: point.step, value: v });
+    if (v !== null && Number.isFinite(v)) known.push({ step: point.step, value: v });
   }
-  const size = Math.ceil(present.length / most);
-  if (size <= 1) return present;
+  const size = Math.ceil(known.length / most);
+  if (size <= 1) return known;
   const result = [];
-  for (let start = 0; start < present.length; start += size) {
-    const bin = present.slice(start, start + size);
+  for (let start = 0; start < known.length; start += size) {
+    const bin = known.slice(start, start + size);
     const sum = bin.reduce((total, point) => total + point.value, 0);
     result.push({ step: bin.at(-1)?.step ?? 0, value: sum / bin.length });
   }
@@ -26,16 +26,16 @@ export function thinned(points, value, most = 300) {
 }
 
 /**
- * Exponential moving average, corrected for its start.
+ * Exponential moving average with bias correction, as in Adam.
  * @param {{ step: number, value: number }[]} points
- * @param {number} [keep] share of the past that each point keeps
+ * @param {number} [decay]
  */
-export function smoothed(points, keep = 0.9) {
+export function movingAverage(points, decay = 0.9) {
   let mean = 0;
   let weight = 0;
   return points.map(({ step, value }) => {
-    mean = keep * mean + (1 - keep) * value;
-    weight = keep * weight + (1 - keep);
+    mean = decay * mean + (1 - decay) * value;
+    weight = decay * weight + (1 - decay);
     return { step, value: mean / weight };
   });
 }

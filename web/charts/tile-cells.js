@@ -1,6 +1,6 @@
 /**
- * One tile's cells: columns (outputs, the bit lines) side by side, rows (inputs, the word lines) downwards.
- * A kept weight is a filled cell, the stronger the larger; a pruned one is an empty cell with a small dot.
+ * The cells of one tile: columns (outputs, bit lines) run right, rows (inputs, word lines) run down. A weight is
+ * a filled cell, stronger if it is larger; a pruned weight is a small dot.
  */
 
 /**
@@ -36,7 +36,7 @@ export function tileCells(detail, { side, theme }) {
       const [x, y] = [column * cell, row * cell];
       context.globalAlpha = 1;
       if (kept[index]) {
-        // The square root keeps small weights visible beside large ones.
+        // The square root keeps small weights visible.
         context.globalAlpha = 0.25 + 0.75 * Math.sqrt(Math.abs(value) / largest);
         context.fillStyle = value < 0 ? theme.negative : theme.positive;
         context.fillRect(x, y, cell - gap, cell - gap);

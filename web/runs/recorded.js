@@ -1,4 +1,4 @@
-/** The runs that come with the page, as `crossdub run` reported them. */
+/** The runs that come with the page: reports of `crossdub run`. */
 
 /** @type {Record<string, import('../types/types').Report & { name: string, description: string }>} */
 const files = import.meta.glob('./recorded/*.json', { eager: true, import: 'default' });

@@ -1,31 +1,32 @@
 /**
- * The runs that can be compared: kept in this browser, recorded with the page, or opened from a report.
- * Those that are shown are drawn over the present run, each with a colour and a dash of its own.
+ * The runs to compare: kept in this browser, recorded with the page, or opened from a report. Shown runs are
+ * drawn behind the current one, each with its own colour and dash.
  */
 
-import { all, drop, dropAll, put } from './store.js';
+import { deleteAllRuns, deleteRun, loadRuns, saveRun } from './store.js';
 
 /** @typedef {import('../types/types').Report} Report */
 /** @typedef {import('../types/messages').KeptRun} KeptRun */
 /** @typedef {import('../types/messages').ComparedRun} ComparedRun */
 
-/** As many lines can be told apart. */
-export const MOST_SHOWN = 5;
+/** As many lines as can be told apart. */
+export const MAX_SHOWN = 5;
 
 /** @param {KeptRun} run @param {ComparedRun['source']} source @returns {ComparedRun} */
 function asCompared(run, source) {
   return { ...run, source, slot: null };
 }
 
-/** A name that says what the run is, for a list of a few. @param {Report} report */
+/** A default name: the network, the regularization, the steps. @param {Report} report */
 export function nameOf(report) {
   const { spec, training } = report;
   const network = spec.model === 'custom' ? spec.plan : spec.model;
-  const push = spec.regularizer === 'none' ? 'no push' : `${spec.regularizer} λ ${spec.lambda}`;
-  return `${network}, ${push}, ${training.step} steps`;
+  const regularizer =
+    spec.regularizer === 'none' ? 'not regularized' : `${spec.regularizer} λ ${spec.lambda}`;
+  return `${network}, ${regularizer}, ${training.step} steps`;
 }
 
-/** `crypto.randomUUID` is not there on a page served without TLS. */
+/** Not `crypto.randomUUID`, which a page over plain http doesn't have. */
 function newId() {
   return `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
 }
@@ -33,12 +34,12 @@ function newId() {
 export class Runs extends EventTarget {
   /** @type {ComparedRun[]} recorded ones first, then by age */
   list = [];
-  /** Whether the user has chosen what is shown: then nothing is hidden or shown by itself. */
-  chosen = false;
+  /** Whether the user chose which runs are shown; the page then leaves that alone. */
+  userChose = false;
 
   /** @param {KeptRun[]} recorded */
   async open(recorded) {
-    const kept = await all();
+    const kept = await loadRuns();
     const opened = this.list;
     this.list = [
       ...recorded.map((run) => asCompared(run, 'recorded')),
@@ -48,7 +49,7 @@ export class Runs extends EventTarget {
     this.#changed();
   }
 
-  /** Those drawn over the present run. */
+  /** The runs drawn behind the current one. */
   get shown() {
     return this.list.filter((run) => run.slot !== null);
   }
@@ -59,9 +60,9 @@ export class Runs extends EventTarget {
    */
   async keep(report, name = nameOf(report)) {
     const run = { id: newId(), name, when: Date.now(), report };
-    if (!(await put(run)))
+    if (!(await saveRun(run)))
       throw {
-        message: 'keeping the run: this browser stores nothing here (a private window, or a full disk)',
+        message: 'cannot keep the run: this browser stores nothing here (a private window, or a full disk)',
       };
     this.list.push(asCompared(run, 'kept'));
     this.#changed();
@@ -69,14 +70,14 @@ export class Runs extends EventTarget {
   }
 
   /**
-   * A report from a file: shown at once, gone with the page.
+   * Adds a report from a file: shown at once, gone when the page closes.
    * @param {Report} report
    * @param {string} name
    */
   add(report, name) {
     const run = asCompared({ id: newId(), name, when: Date.now(), report }, 'file');
     this.list.push(run);
-    this.chosen = true;
+    this.userChose = true;
     run.slot = this.#freeSlot();
     this.#changed();
     return run.id;
@@ -84,19 +85,19 @@ export class Runs extends EventTarget {
 
   /** @param {string} id @param {boolean} shown */
   show(id, shown) {
-    const run = this.#of(id);
+    const run = this.#find(id);
     if (shown === (run.slot !== null)) return;
     const slot = shown ? this.#freeSlot() : null;
     if (shown && slot === null)
-      throw { message: `at most ${MOST_SHOWN} runs are drawn over each other: hide one first` };
-    this.chosen = true;
+      throw { message: `at most ${MAX_SHOWN} runs can be drawn together: hide one first` };
+    this.userChose = true;
     run.slot = slot;
     this.#changed();
   }
 
-  /** While nothing is trained, the recorded runs are looked at; the live one then takes over. @param {boolean} shown */
+  /** Shows or hides the recorded runs, which are there until the first step. @param {boolean} shown */
   showRecorded(shown) {
-    if (this.chosen) return;
+    if (this.userChose) return;
     for (const run of this.list) {
       if (run.source === 'recorded') run.slot = shown ? (run.slot ?? this.#freeSlot()) : null;
     }
@@ -105,40 +106,40 @@ export class Runs extends EventTarget {
 
   /** @param {string} id @param {string} name */
   async rename(id, name) {
-    const run = this.#of(id);
+    const run = this.#find(id);
     const text = name.trim();
-    if (text === '' || text.length > 120) throw { message: 'renaming a run: a name has 1 to 120 characters' };
+    if (text === '' || text.length > 120) throw { message: 'a run’s name has 1 to 120 characters' };
     run.name = text;
     const { report, when } = run;
-    if (run.source === 'kept') await put({ id, name: text, when, report });
+    if (run.source === 'kept') await saveRun({ id, name: text, when, report });
     this.#changed();
   }
 
   /** @param {string} id */
   async remove(id) {
-    const run = this.#of(id);
-    if (run.source === 'kept') await drop(id);
+    const run = this.#find(id);
+    if (run.source === 'kept') await deleteRun(id);
     this.list = this.list.filter((other) => other !== run);
     this.#changed();
   }
 
-  /** Forgets all kept and opened runs; what comes with the page stays. */
+  /** Deletes all kept and opened runs; the recorded ones stay. */
   async clear() {
-    await dropAll();
+    await deleteAllRuns();
     this.list = this.list.filter((run) => run.source === 'recorded');
     this.#changed();
   }
 
   /** @param {string} id */
-  #of(id) {
+  #find(id) {
     const run = this.list.find((each) => each.id === id);
-    if (!run) throw { message: `there is no run ${id}` };
+    if (!run) throw { message: `no run has the id ${id}` };
     return run;
   }
 
   #freeSlot() {
     const taken = new Set(this.list.map((run) => run.slot));
-    for (let slot = 0; slot < MOST_SHOWN; slot += 1) if (!taken.has(slot)) return slot;
+    for (let slot = 0; slot < MAX_SHOWN; slot += 1) if (!taken.has(slot)) return slot;
     return null;
   }
 

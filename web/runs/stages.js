@@ -8,7 +8,7 @@
 const WORDS = { train: 'trained', prune: 'pruned', finetune: 'fine-tuned' };
 
 /**
- * Each stage that the report tells of; the last one is the weights as the report has them.
+ * Each stage of the report; the last one describes its final weights.
  * @param {Report} report
  * @returns {StageFacts[]}
  */

@@ -1,4 +1,4 @@
-/** Where kept runs lie: a database of this browser, one entry a run. Nothing else of the page is in it. */
+/** Kept runs in IndexedDB: a database of their own, one entry per run. */
 
 import { clear, createStore, del, get, keys, set } from 'idb-keyval';
 
@@ -11,8 +11,8 @@ function store() {
   return (opened ??= createStore('crossdub-runs', 'reports'));
 }
 
-/** All kept runs, the oldest first. A browser that stores nothing has none. @returns {Promise<KeptRun[]>} */
-export async function all() {
+/** All kept runs, oldest first; none if this browser stores nothing. @returns {Promise<KeptRun[]>} */
+export async function loadRuns() {
   try {
     const runs = await Promise.all((await keys(store())).map((key) => get(key, store())));
     return runs.filter(Boolean).sort((a, b) => a.when - b.when);
@@ -21,8 +21,8 @@ export async function all() {
   }
 }
 
-/** Whether the browser took it: a private window or a full disk does not. @param {KeptRun} run */
-export async function put(run) {
+/** Whether it was stored: not in a private window, or if the disk is full. @param {KeptRun} run */
+export async function saveRun(run) {
   return set(run.id, run, store()).then(
     () => true,
     () => false,
@@ -30,10 +30,10 @@ export async function put(run) {
 }
 
 /** @param {string} id */
-export async function drop(id) {
+export async function deleteRun(id) {
   await del(id, store()).catch(() => undefined);
 }
 
-export async function dropAll() {
+export async function deleteAllRuns() {
   await clear(store()).catch(() => undefined);
 }

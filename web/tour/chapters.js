@@ -1,6 +1,6 @@
 /**
- * The guided tour's five chapters. Each points at a part of the page, says what it is, and has something to
- * try; the tour notices when it was done, but never insists.
+ * The five chapters of the guided tour. Each highlights a part of the page, explains it, and suggests something
+ * to try.
  */
 
 /** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
@@ -8,27 +8,38 @@
 /**
  * @typedef {object} Chapter
  * @property {string} title
- * @property {string} target what is highlighted
- * @property {string[]} text
+ * @property {string} target selector of the highlighted part
+ * @property {string[]} text paragraphs
  * @property {string} task
- * @property {(done: () => void) => () => void} watch tells when the task is done; returns how to stop watching
+ * @property {(done: () => void) => () => void} watch calls `done` once the reader did the task; returns a
+ *   function that stops watching
  */
 
 /**
+ * A task that is done once an event arrives.
  * @param {EventTarget} target @param {string} type
- * @param {(event: Event) => boolean} [counts]
+ * @param {(event: Event) => boolean} [matches]
  * @returns {Chapter['watch']}
  */
-function on(target, type, counts = () => true) {
+function onEvent(target, type, matches = () => true) {
   return (done) => {
-    const listen = (/** @type {Event} */ event) => counts(event) && done();
+    const listen = (/** @type {Event} */ event) => matches(event) && done();
     target.addEventListener(type, listen);
     return () => target.removeEventListener(type, listen);
   };
 }
 
-/** @param {Event} event @param {string} name */
-const named = (event, name) => event.target instanceof HTMLInputElement && event.target.name === name;
+/**
+ * Whether an event comes from the input with this name and, if given, this value.
+ * @param {Event} event @param {string} name @param {string} [value]
+ */
+function isFrom({ target }, name, value) {
+  if (!(target instanceof HTMLInputElement) || target.name !== name) return false;
+  return value === undefined || target.value === value;
+}
+
+/** One paragraph, written over several lines. @param {string[]} lines */
+const paragraph = (...lines) => lines.join(' ');
 
 /** @returns {Chapter[]} */
 export function chapters() {
@@ -37,56 +48,84 @@ export function chapters() {
       title: 'The crossbar',
       target: '#maps',
       text: [
-        'An analog crossbar keeps weights in a grid of cells. Inputs arrive as voltages on its rows, every cell passes a current, and each column adds its currents up: one product of a matrix and a vector, without moving a weight.',
-        'A layer is larger than one crossbar, so it is cut into tiles. Each square here is one tile of a layer; columns are outputs, rows are inputs.',
+        paragraph(
+          'An analog crossbar stores weights in a grid of cells. The inputs are voltages on its rows, every cell',
+          'passes a current, and each column adds up its currents. That multiplies a matrix by a vector without',
+          'moving a single weight.',
+        ),
+        paragraph(
+          'A layer is larger than one crossbar, so it is cut into tiles. Each square here is one tile; its columns',
+          'are outputs, its rows are inputs.',
+        ),
       ],
-      task: 'Choose any square, with the pointer, or with arrow keys and Enter.',
-      watch: on(document, 'crossdub:pinned'),
+      task: 'Select a square, by pointer or with the arrow keys and Enter.',
+      watch: onEvent(document, 'crossdub:pinned'),
     },
     {
       title: 'The converter',
       target: '#tile',
       text: [
-        'A column’s sum is a current, and must become a number: an analog-to-digital converter (ADC) reads it. These converters take most of an accelerator’s energy, and each bit of resolution costs.',
-        'The more rows of a column are active, the more different sums it can give, and the more bits it needs. One resolution serves all columns of a tile, so the densest column decides.',
+        paragraph(
+          'The sum of a column is a current, and an analog-to-digital converter (ADC) turns it into a number. The',
+          'ADCs use most of an accelerator’s energy, and every extra bit of resolution makes them use more.',
+        ),
+        paragraph(
+          'The more rows of a column are active, the more values its sum can take, and the more bits it needs. All',
+          'columns of a tile share one resolution, so the densest column sets it.',
+        ),
       ],
       task: 'Colour the tiles by ADC bits.',
-      watch: on(
-        document,
-        'change',
-        (event) =>
-          named(event, 'map-mode') && /** @type {HTMLInputElement} */ (event.target).value === 'bits',
-      ),
+      watch: onEvent(document, 'change', (event) => isFrom(event, 'map-mode', 'bits')),
     },
     {
       title: 'D.U.B. sparsity',
       target: '.chapter.train',
       text: [
-        'So a network pays for its densest columns. The push added to the training loss makes columns sparse in the way a converter can use: Discrete (each halving of the active rows saves one bit), Unstructured (any row of a column may be zero), Balanced (all columns of a tile alike).',
-        'While it trains, the regularizer falls and a tile’s columns grow alike. Few weights are exactly zero yet: that is what pruning is for.',
+        paragraph(
+          'A network therefore pays for its densest columns. The regularizer in the training loss makes columns',
+          'sparse in a way that saves ADC bits. Discrete: each halving of the active rows saves one bit.',
+          'Unstructured: any row of a column may be zero. Balanced: all columns of a tile are equally sparse.',
+        ),
+        paragraph(
+          'During training the regularizer falls and the columns of a tile become alike. Few weights are exactly',
+          'zero yet: pruning takes care of that.',
+        ),
       ],
-      task: 'Press Start, or Step.',
-      watch: on(document, 'crossdub:progress'),
+      task: 'Press Start or Step.',
+      watch: onEvent(document, 'crossdub:progress'),
     },
     {
       title: 'The energy',
       target: '.chapter.save',
       text: [
-        'Pruning sets each tile to a level: at level k at most one row in 2ᵏ of every column stays. The histogram counts tiles by level, and the two large numbers say how much less energy the converters would need.',
-        'What it costs in accuracy depends on how far you go. Training with the push first, and training on after pruning, is what makes a high level cheap.',
+        paragraph(
+          'Pruning sets each tile to a level: at level k, each column keeps at most one row in 2ᵏ. The histogram',
+          'counts the tiles at each level, and the two large numbers show how much less energy the ADCs need.',
+        ),
+        paragraph(
+          'The more you prune, the more accuracy it costs. Regularized training before pruning, and fine-tuning',
+          'after it, keep that cost low.',
+        ),
       ],
-      task: 'Move the strength and watch both numbers.',
-      watch: on(document, 'input', (event) => named(event, 'strength')),
+      task: 'Move the strength slider and watch both numbers.',
+      watch: onEvent(document, 'input', (event) => isFrom(event, 'strength')),
     },
     {
-      title: 'Honesty',
+      title: 'Two ways to count',
       target: '#pareto',
       text: [
-        'The paper counts N − k bits at level k, so a column with one active row would need no bit at all. To lose nothing, n active rows need ⌈log₂(n + 1)⌉ bits. Both counts are shown throughout; what the paper reports for CIFAR-10, up to 7.13×, is the first count, and by the second the same run saves 3.81×.',
-        'Real converters differ again, as their energy is not a straight line in bits. The dots are the authors’ published runs, those that failed among them.',
+        paragraph(
+          'The paper counts N − k bits at level k, so a column with one active row would need no bits at all. To',
+          'lose nothing, n active rows need ⌈log₂(n + 1)⌉ bits. This page shows both counts. The paper’s best',
+          'result on CIFAR-10, 7.13×, uses the first; by the second, the same run saves 3.81×.',
+        ),
+        paragraph(
+          'Real converters differ from both, as their energy is not linear in bits. The grey marks are the authors’',
+          'published runs, including those that failed.',
+        ),
       ],
       task: 'Switch this chart between the two counts.',
-      watch: on(document, 'change', (event) => named(event, 'pareto-model')),
+      watch: onEvent(document, 'change', (event) => isFrom(event, 'pareto-model')),
     },
   ];
 }

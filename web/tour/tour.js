@@ -3,54 +3,57 @@
 import { byId, make } from '../ui/element.js';
 import { chapters } from './chapters.js';
 
-const calm = matchMedia('(prefers-reduced-motion: reduce)');
+const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
 export class Tour {
   #chapters = chapters();
-  #at = 0;
+  #current = 0;
   #card = byId('tour');
   #opener = byId('start-tour');
   /** @type {() => void} */
   #stopWatching = () => undefined;
 
   constructor() {
-    this.#opener.addEventListener('click', () => (this.#card.hidden ? this.#show(0) : this.#close()));
-    this.#card.addEventListener('keydown', (event) => this.#key(event));
+    this.#opener.addEventListener('click', () => (this.#card.hidden ? this.#open(0) : this.#close()));
+    this.#card.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
+  #onKey(event) {
     const moves = /** @type {Record<string, number>} */ ({
-      ArrowLeft: this.#at - 1,
-      ArrowRight: this.#at + 1,
+      ArrowLeft: this.#current - 1,
+      ArrowRight: this.#current + 1,
     });
     const to = moves[event.key];
     if (event.key === 'Escape') this.#close();
-    else if (to !== undefined && this.#chapters[to]) this.#show(to);
+    else if (to !== undefined && this.#chapters[to]) this.#open(to);
     else return;
     event.preventDefault();
   }
 
-  /** @param {number} at */
-  #show(at) {
+  /** @param {number} index */
+  #open(index) {
     this.#leave();
-    const chapter = this.#chapters[at];
+    const chapter = this.#chapters[index];
     if (!chapter) return;
-    this.#at = at;
+    this.#current = index;
     const target = document.querySelector(chapter.target);
     target?.classList.add('toured');
-    // On a phone the card takes the lower half.
-    const top = innerWidth <= 760 || (target?.clientHeight ?? 0) > innerHeight * 0.6;
-    target?.scrollIntoView({ block: top ? 'start' : 'center', behavior: calm.matches ? 'auto' : 'smooth' });
+    // On a phone, the card covers the lower half.
+    const alignTop = innerWidth <= 760 || (target?.clientHeight ?? 0) > innerHeight * 0.6;
+    target?.scrollIntoView({
+      block: alignTop ? 'start' : 'center',
+      behavior: reducedMotion.matches ? 'auto' : 'smooth',
+    });
     const task = make('p', { className: 'task' }, make('b', { textContent: 'Try: ' }), chapter.task);
     const title = make(
       'h2',
       { id: 'tour-title', tabIndex: -1 },
-      `${at + 1} of ${this.#chapters.length}: ${chapter.title}`,
+      `${index + 1} of ${this.#chapters.length}: ${chapter.title}`,
     );
     const text = chapter.text.map((textContent) => make('p', { textContent }));
-    this.#card.replaceChildren(title, ...text, task, this.#buttons(at));
-    // Never over what it speaks of.
+    this.#card.replaceChildren(title, ...text, task, this.#buttons(index));
+    // The card stays off the part that it explains.
     const box = target?.getBoundingClientRect();
     this.#card.classList.toggle('left', box !== undefined && box.left > innerWidth / 2);
     this.#card.hidden = false;
@@ -64,19 +67,19 @@ export class Tour {
     });
   }
 
-  /** @param {number} at */
-  #buttons(at) {
+  /** @param {number} index */
+  #buttons(index) {
     const button = (/** @type {string} */ textContent, /** @type {() => void} */ act, className = '') => {
-      const it = make('button', { type: 'button', textContent, className });
-      it.addEventListener('click', act);
-      return it;
+      const node = make('button', { type: 'button', textContent, className });
+      node.addEventListener('click', act);
+      return node;
     };
-    const back = button('Back', () => this.#show(at - 1));
-    back.disabled = at === 0;
-    const last = at === this.#chapters.length - 1;
+    const back = button('Back', () => this.#open(index - 1));
+    back.disabled = index === 0;
+    const last = index === this.#chapters.length - 1;
     const next = last
       ? button('Finish', () => this.#close(), 'primary')
-      : button('Next', () => this.#show(at + 1), 'primary');
+      : button('Next', () => this.#open(index + 1), 'primary');
     return make(
       'p',
       { className: 'buttons' },

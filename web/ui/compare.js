@@ -10,7 +10,7 @@ import { addTools } from './figure.js';
 /** @typedef {import('../runs/stages.js').Model} Model */
 /** @typedef {import('../types/types').Published} Published */
 /** @typedef {import('../types/types').PublishedRun} PublishedRun */
-/** @typedef {import('../charts/pareto.js').Path} Path */
+/** @typedef {import('../charts/pareto.js').RunPath} RunPath */
 
 const KINDS = { full: '', structured: 'structured stage only', diverged: 'diverged' };
 
@@ -65,19 +65,19 @@ function drawable(report, model) {
   );
 }
 
-/** @param {Session} session @param {Model} model @returns {Path[]} */
+/** @param {Session} session @param {Model} model @returns {RunPath[]} */
 function paths({ state, runs }, model) {
   const colours = lines();
   const of = (/** @type {number} */ at) => colours[at] ?? { colour: '', dash: '' };
   const others = runs.shown.map(({ name, report, slot }) => ({
     name,
     ...of((slot ?? 0) + 1),
-    present: false,
+    current: false,
     stages: drawable(report, model),
   }));
   const { report } = state;
   if (!report) return others;
-  return [...others, { name: 'this run', ...of(0), present: true, stages: drawable(report, model) }];
+  return [...others, { name: 'this run', ...of(0), current: true, stages: drawable(report, model) }];
 }
 
 /**

@@ -71,7 +71,7 @@ export function energies(session) {
     json: () => state.converters,
   });
   const table = byId('model-table');
-  const followTable = addTools(table, 'Improvement by every model', {
+  const followTable = addTools(table, 'Improvement by model', {
     name: 'improvement',
     columns: [
       'model',
@@ -146,7 +146,7 @@ export function energies(session) {
       if (chosen) line.setAttribute('aria-current', 'true');
       return line;
     });
-    const caption = make('caption', { className: 'unseen', textContent: 'Improvement by every model' });
+    const caption = make('caption', { className: 'unseen', textContent: 'Improvement by model' });
     body.replaceChildren(
       make('table', {}, caption, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...lines)),
     );

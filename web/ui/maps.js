@@ -48,7 +48,7 @@ const MODES = {
   },
   bits: {
     values: (map) => map.bits_lossless,
-    note: 'Bits of its ADC at the chosen resolution.',
+    note: 'ADC bits at the selected resolution.',
     from: 'none',
     to: 'bits',
   },
@@ -314,7 +314,7 @@ export class Maps {
     const place = this.#pointed ?? this.pinned;
     byId('map-readout').textContent = place
       ? this.#words(place)
-      : 'Point at a tile for its numbers; click to look inside.';
+      : 'Point at a tile to see its numbers; click to look inside.';
   }
 
   /** @param {Place | null} place */

@@ -104,7 +104,7 @@ export function preview({ state }) {
     const { view } = state;
     if (!view) return;
     const size = { width: Math.max(240, place(histogram).clientWidth), theme: theme() };
-    const tiles = { previewed: view.preview.histogram, present: view.analysis.histogram };
+    const tiles = { previewed: view.preview.histogram, current: view.analysis.histogram };
     place(histogram).replaceChildren(histogramChart(tiles, { ...size, height: 145 }));
     drawTotals(state, view);
     drawWords(view);
