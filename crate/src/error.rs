@@ -69,6 +69,35 @@ pub enum ErrorKind {
         /// Why it is rejected.
         reason: String,
     },
+    /// An ADC model has no data for this setting, and extrapolation is not allowed.
+    OutsideModelRange {
+        /// The ADC model.
+        model: String,
+        /// The setting that is out of range, for example `bits`.
+        field: String,
+        /// Its value.
+        value: String,
+        /// What the model covers.
+        range: String,
+    },
+    /// More image files are unreadable than allowed.
+    TooManyUnreadable {
+        /// The first unreadable file.
+        file: String,
+        /// Why it can't be read.
+        reason: String,
+        /// How many files are unreadable so far.
+        unreadable: usize,
+        /// How many files there are.
+        images: usize,
+        /// The allowed share in percent, as text.
+        max_percent: String,
+    },
+    /// The devices of a run did not finish a test all-reduce in time.
+    AllReduceTimeout {
+        /// The devices, separated by commas.
+        devices: String,
+    },
     /// The operation is not valid in the current state.
     InvalidState {
         /// The operation, for example `undoing`.
@@ -117,6 +146,9 @@ impl ErrorKind {
             Self::Layer { .. } => "layer",
             Self::NoLayers { .. } => "no-layers",
             Self::InvalidField { .. } => "invalid-field",
+            Self::OutsideModelRange { .. } => "outside-model-range",
+            Self::TooManyUnreadable { .. } => "too-many-unreadable",
+            Self::AllReduceTimeout { .. } => "all-reduce-timeout",
             Self::InvalidState { .. } => "invalid-state",
             Self::Diverged { .. } => "diverged",
             Self::Device { .. } => "device",
@@ -137,6 +169,17 @@ impl Display for ErrorKind {
                 write!(f, "looking for crossbar layers{}: {wanted}", in_parentheses(&[file]))
             }
             Self::InvalidField { field, value, reason } => write!(f, "invalid {field} ({value}): {reason}"),
+            Self::OutsideModelRange { model, field, value, range } => {
+                write!(f, "invalid {field} ({value}): {model} covers {range}")
+            }
+            Self::TooManyUnreadable { file, reason, unreadable, images, max_percent } => write!(
+                f,
+                "reading images ({file}): {reason}; {unreadable} of {images} images are unreadable, \
+                 at most {max_percent} % are allowed"
+            ),
+            Self::AllReduceTimeout { devices } => {
+                write!(f, "using the device ({devices}): the all-reduce between the devices timed out")
+            }
             Self::InvalidState { action, reason } => write!(f, "{action}: {reason}"),
             Self::Diverged { step, reason } => write!(f, "training stopped (step {step}): {reason}"),
             Self::Device { device, reason } => write!(f, "using the device ({device}): {reason}"),
@@ -169,7 +212,9 @@ impl PartialEq for Error {
 impl Eq for Error {}
 
 impl Error {
-    fn new(kind: ErrorKind) -> Self {
+    /// An error of this kind. Line breaks in its parts are kept.
+    #[must_use]
+    pub fn new(kind: ErrorKind) -> Self {
         Self(Box::new(Inner { kind, source: None }))
     }
 
@@ -229,11 +274,11 @@ impl Error {
         self.0.kind.code()
     }
 
-    /// The field that an [`ErrorKind::InvalidField`] is about.
+    /// The field that an [`ErrorKind::InvalidField`] or [`ErrorKind::OutsideModelRange`] is about.
     #[must_use]
     pub fn field_name(&self) -> Option<&str> {
         match &self.0.kind {
-            ErrorKind::InvalidField { field, .. } => Some(field),
+            ErrorKind::InvalidField { field, .. } | ErrorKind::OutsideModelRange { field, .. } => Some(field),
             _ => None,
         }
     }
@@ -268,7 +313,7 @@ impl Error {
     #[must_use]
     pub fn with_stage(mut self, stage: &str) -> Self {
         match &mut self.0.kind {
-            ErrorKind::InvalidField { field, .. } => *field = format!("{stage}.{field}"),
+            ErrorKind::InvalidField { field, .. } | ErrorKind::OutsideModelRange { field, .. } => *field = format!("{stage}.{field}"),
             ErrorKind::Diverged { reason, .. } => *reason = format!("stage {stage}: {reason}"),
             _ => {}
         }

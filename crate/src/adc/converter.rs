@@ -5,7 +5,7 @@ use super::models::custom::CustomModel;
 use super::models::{accelergy, isaac, mnsim, murmann, neurosim_flash, neurosim_sar, paper, puma, walden};
 use super::params::AdcParams;
 use crate::config::{AdcModel, Resolution};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 pub use super::estimate::MAX_BITS;
 
@@ -160,8 +160,12 @@ impl Converter {
         }
         let estimate = self.estimate(bits);
         if let (Some(beyond), false) = (&estimate.out_of_range, self.params.extrapolate) {
-            let why = format!("{} is made for {}; set extrapolate to go beyond", self.id(), beyond.range);
-            return Err(Error::field(beyond.field, beyond.value, why));
+            return Err(Error::new(ErrorKind::OutsideModelRange {
+                model: self.id().to_owned(),
+                field: beyond.field.to_owned(),
+                value: beyond.value.to_string(),
+                range: beyond.range.clone(),
+            }));
         }
         Ok(ConversionCost {
             energy: estimate.energy,

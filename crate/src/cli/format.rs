@@ -1,9 +1,11 @@
-//! Text for people: aligned tables, histograms, ratios.
+//! Results as text: aligned tables, numbers, durations.
+//!
+//! The table is a dozen lines and escapes control characters; a table crate would replace only the padding.
 
 use crate::adc::AdcEnergy;
 use crate::report::AdcEnergies;
 
-/// Rows as aligned columns, the first left-aligned, the others right-aligned.
+/// Aligns rows into columns: the first to the left, the others to the right.
 pub fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| escape_control_chars(cell)).collect()).collect();
@@ -20,7 +22,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// A text that may come from a stranger's file: what would move the cursor or change colours is shown as its code.
+/// Escapes characters that would move the cursor or change colours: names may come from untrusted files.
 fn escape_control_chars(text: &str) -> String {
     let hides = |c: char| {
         c.is_control()
@@ -29,16 +31,16 @@ fn escape_control_chars(text: &str) -> String {
     text.chars().map(|c| if hides(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
-/// Tiles by level, with the sparsity that each level means.
+/// Tiles by level, with the sparsity that each level guarantees.
 pub fn level_table(counts: &[u64], almost: Option<&[u64]>) -> String {
-    let mut rows = vec![vec!["level".to_owned(), "sparsity of at least".to_owned(), "tiles".to_owned()]];
+    let mut rows = vec![vec!["level".to_owned(), "minimum sparsity".to_owned(), "tiles".to_owned()]];
     if almost.is_some() {
         rows[0].push("almost-zero tiles".to_owned());
     }
     for (level, &count) in counts.iter().enumerate() {
         let sparsity = 100.0 * (1.0 - 0.5_f64.powi(level as i32));
         let share =
-            if level + 1 == counts.len() { "no active row".to_owned() } else { format!("{sparsity:.2} %") };
+            if level + 1 == counts.len() { "no active rows".to_owned() } else { format!("{sparsity:.2} %") };
         let mut row = vec![level.to_string(), share, count.to_string()];
         row.extend(almost.and_then(|almost| almost.get(level)).map(u64::to_string));
         rows.push(row);
@@ -46,12 +48,12 @@ pub fn level_table(counts: &[u64], almost: Option<&[u64]>) -> String {
     table(&rows)
 }
 
-/// A ratio, or that nothing is left to convert.
+/// An improvement as a factor; `None` if no conversions are left.
 pub fn improvement(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| "nothing left to convert".to_owned(), |ratio| format!("{ratio:.3}x"))
 }
 
-/// A number to four digits, in powers of ten where it is far from 1.
+/// A number with four significant digits, in scientific notation if it is far from 1.
 pub fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
@@ -68,7 +70,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// ADC energy by each model.
+/// ADC energy by both unitless models.
 pub fn energy_table(energies: &AdcEnergies) -> String {
     let row = |name: &str, energy: &AdcEnergy| {
         vec![
@@ -78,15 +80,15 @@ pub fn energy_table(energies: &AdcEnergies) -> String {
             improvement(energy.improvement),
         ]
     };
-    let head = ["ADC energy, in bits", "dense", "at its levels", "improvement"].map(str::to_owned).to_vec();
+    let head = ["ADC energy, in bits", "dense", "pruned", "improvement"].map(str::to_owned).to_vec();
     table(&[
         head,
-        row("paper (a level saves a bit)", &energies.paper),
-        row("lossless (all sums told apart)", &energies.lossless),
+        row("paper (one bit per level)", &energies.paper),
+        row("lossless (every sum distinct)", &energies.lossless),
     ])
 }
 
-/// Seconds as people say them.
+/// Seconds as `40 s`, `2 min 05 s` or `1 h 30 min`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
@@ -96,7 +98,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A share in percent.
+/// `part` of `whole` in percent.
 pub fn percentage(part: usize, whole: usize) -> String {
     format!("{:.2} %", 100.0 * part as f64 / whole.max(1) as f64)
 }

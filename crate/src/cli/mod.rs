@@ -1,9 +1,13 @@
-//! The command line's door: arguments, files, progress bars. It blocks on the same futures that
-//! the page awaits, and is the only room that opens files.
+//! The command line: arguments, files, progress bars. It blocks on the futures that the page awaits, and
+//! it is the only module that opens files.
 //!
-//! The exit code is decided here: 0 on success, 2 on wrong usage, 1 on anything else, with one
-//! line on stderr.
+//! `commands` uses `runs`, `runs` uses `options` and `files`, and these use `output` and `format`;
+//! nothing goes the other way, and no command uses another.
+//!
+//! Exit codes: 0 on success, 2 on wrong usage (an unknown option, or a value that an option does not
+//! take), 1 on any other error. An error is one line on stderr.
 
+mod advice;
 mod commands;
 mod files;
 mod format;
@@ -15,7 +19,7 @@ mod system;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 #[cfg(feature = "remote")]
 use self::commands::worker;
@@ -23,13 +27,19 @@ use self::commands::{
     adc, analyze, bench, data, devices, energy, evaluate, finetune, predict, prune, published, regularize,
     report, run, sensitivity, simulate, sweep, train,
 };
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
-/// Shows, trains and measures how sparsity makes analog in-memory computing cheaper.
+/// Show, train and measure how sparsity makes analog in-memory computing cheaper
 #[derive(Debug, Parser)]
-#[command(name = "crossdub", version, arg_required_else_help = true)]
-struct Arguments {
-    /// Says more on stderr; twice for Burn's own messages.
+#[command(
+    name = "crossdub",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example: crossdub analyze resnet18.pth --tile 64\n         \
+                  crossdub run recipes/builtin-quick.toml --out quick"
+)]
+struct Cli {
+    /// Log more to stderr; twice, also Burn's messages
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     verbose: u8,
     #[command(subcommand)]
@@ -58,33 +68,49 @@ enum Command {
     Devices(devices::DevicesArgs),
     #[cfg(feature = "remote")]
     Worker(worker::WorkerArgs),
-    /// Prints a completion script for a shell
-    ///
-    /// Example: crossdub completions bash > ~/.local/share/bash-completion/completions/crossdub
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example: crossdub completions bash > ~/.local/share/bash-completion/completions/crossdub"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
 }
 
+/// Exit code of wrong usage, the same as clap's.
+const USAGE: u8 = 2;
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    // clap prints usage errors itself and leaves with 2.
-    let arguments = Arguments::parse();
-    output::init_logging(arguments.verbose);
-    // A lost device is told by a panic, whatever was being done on it.
-    match catch_unwind(AssertUnwindSafe(|| run(arguments.command))) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => {
-            output::print_error(&error);
-            ExitCode::FAILURE
-        }
-        Err(panic) if crate::device::may_disconnect() => {
-            output::print_error(&crate::device::device_error(&*panic));
-            ExitCode::FAILURE
-        }
-        // A bug, which the panic itself has said where it is.
+    // clap prints its own usage errors and exits.
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    output::init_logging(cli.verbose);
+    // Burn reports a lost device by a panic, wherever it happens.
+    let error = match catch_unwind(AssertUnwindSafe(|| run(cli.command))) {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(error)) => error,
+        Err(panic) if crate::device::may_disconnect() => crate::device::device_error(&*panic),
+        // A bug; the panic hook has printed where.
         Err(panic) => resume_unwind(panic),
+    };
+    let name = matches.subcommand_name().unwrap_or_default();
+    output::print_error(&error, advice::advice(&error, |option| has_option(name, option)));
+    exit_code(&error)
+}
+
+/// Whether a command has an option.
+fn has_option(command: &str, option: &str) -> bool {
+    let cli = Cli::command();
+    cli.find_subcommand(command).is_some_and(|found| found.get_arguments().any(|arg| arg.get_id() == option))
+}
+
+/// A bad value of an option is wrong usage; a bad field in a file is a [`ErrorKind::File`] by now.
+fn exit_code(error: &Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::InvalidField { .. } | ErrorKind::OutsideModelRange { .. } => ExitCode::from(USAGE),
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -112,7 +138,7 @@ fn run(command: Command) -> Result<()> {
         Command::Worker(args) => worker::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "crossdub", &mut script);
+            clap_complete::generate(shell, &mut Cli::command(), "crossdub", &mut script);
             output::print(&String::from_utf8_lossy(&script))
         }
     }
@@ -122,21 +148,50 @@ fn run(command: Command) -> Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_arguments_are_consistent() {
-        Arguments::command().debug_assert();
-        // What clap itself checks only in builds with debug assertions, which there are none of.
-        fn check(command: &clap::Command) {
-            let ids: Vec<_> = command.get_arguments().map(clap::Arg::get_id).collect();
-            let once: std::collections::BTreeSet<_> = ids.iter().collect();
-            assert_eq!(
-                once.len(),
-                ids.len(),
-                "an argument of {} is there twice: {ids:?}",
-                command.get_name()
-            );
-            command.get_subcommands().for_each(check);
+    /// All commands and subcommands, by their full names.
+    fn commands() -> Vec<(String, clap::Command)> {
+        fn collect(name: &str, command: &clap::Command, found: &mut Vec<(String, clap::Command)>) {
+            found.push((name.to_owned(), command.clone()));
+            for inner in command.get_subcommands() {
+                collect(&format!("{name} {}", inner.get_name()), inner, found);
+            }
         }
-        check(&Arguments::command());
+        let mut found = Vec::new();
+        collect("crossdub", &Cli::command(), &mut found);
+        found
+    }
+
+    #[test]
+    fn no_command_has_an_argument_twice() {
+        Cli::command().debug_assert();
+        // In release builds clap does not check this itself.
+        for (name, command) in commands() {
+            let ids: Vec<_> = command.get_arguments().map(clap::Arg::get_id).collect();
+            let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+            assert_eq!(distinct.len(), ids.len(), "{name} has an argument twice: {ids:?}");
+        }
+    }
+
+    #[test]
+    fn every_command_s_help_has_an_example() {
+        for (name, mut command) in commands() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains(&format!("Example: {name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn advice_names_options_that_exist() {
+        for (command, option) in [
+            ("analyze", "linear"),
+            ("adc", "extrapolate"),
+            ("train", "max_bad"),
+            ("train", "gather"),
+            ("prune", "model"),
+            ("prune", "data"),
+        ] {
+            assert!(has_option(command, option), "{command} {option}");
+        }
+        assert!(!has_option("regularize", "linear"));
     }
 }

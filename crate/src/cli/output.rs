@@ -1,4 +1,4 @@
-//! What goes to stdout and stderr: results there, everything else here.
+//! Results go to stdout, everything else to stderr.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,16 +8,16 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
-/// Sends log lines to stderr.
+/// Starts logging to stderr; `verbose` counts the `-v` options.
 pub fn init_logging(verbose: u8) {
     let level = match verbose {
         0 => tracing::Level::WARN,
         1 => tracing::Level::INFO,
         _ => tracing::Level::DEBUG,
     };
-    // What Burn warns of ends in an error of ours, said once; a lost connection would otherwise be said for every tensor.
+    // Whatever Burn warns of ends in one error of ours; without this, a lost connection is logged for every tensor.
     let burn = if verbose < 2 { LevelFilter::OFF } else { LevelFilter::DEBUG };
     let shown = Targets::new().with_default(level).with_target("burn", burn);
     let lines = tracing_subscriber::fmt::layer()
@@ -25,25 +25,18 @@ pub fn init_logging(verbose: u8) {
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(false)
         .without_time();
-    // Fails only when a log was already started, as when tests call commands in one process.
+    // Fails only if logging has started already, for example when tests run commands in one process.
     drop(tracing_subscriber::registry().with(lines.with_filter(shown)).try_init());
 }
 
-/// Says on stderr, in one line, why the command failed.
-pub fn print_error(error: &Error) {
-    // Nothing is left to do when even stderr is closed.
-    drop(writeln!(io::stderr(), "error: {error}{}", advice(error)));
+/// Prints why the command failed, on one line, and what to do about it.
+pub fn print_error(error: &Error, advice: Option<&str>) {
+    let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+    // If even stderr is closed, there is nothing left to do.
+    drop(writeln!(io::stderr(), "error: {error}{advice}"));
 }
 
-/// What to try next on the command line: the library's messages know no options.
-fn advice(error: &Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::NoLayers { linear: false, .. } => "; --linear also takes 2-D ones",
-        _ => "",
-    }
-}
-
-/// Tells the user something that is not a result.
+/// Prints a line that is not a result.
 pub fn status(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
@@ -51,7 +44,7 @@ pub fn status(text: &str) {
 /// Prints a result.
 ///
 /// # Errors
-/// When stdout can't be written, except when its reader has gone (`crossdub ... | head`).
+/// If stdout can't be written; a reader that went away (`crossdub ... | head`) is no error.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
@@ -63,10 +56,10 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints one JSON object, or the text for people.
+/// Prints a result, as one JSON object or as text.
 ///
 /// # Errors
-/// When stdout can't be written.
+/// If stdout can't be written.
 pub fn print_result(json: bool, value: &impl Serialize, human: impl FnOnce() -> String) -> Result<()> {
     if json {
         let text = serde_json::to_string(value)

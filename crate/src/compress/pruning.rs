@@ -179,14 +179,14 @@ impl PruneSpec {
                 Ok(Some(known.iter().map(|&count| count as f64).collect()))
             }
             (Weighting::PerInference, _) => {
-                let why = "needs the network's output positions: name it with --model or --plan";
+                let why = "needs the network's output positions";
                 Err(Error::field("weighting", "per-inference", why))
             }
         }
     }
 }
 
-const NEEDS_DATA: &str = "needs the network and training images: name them with --model and --data";
+const NEEDS_DATA: &str = "needs the network and training images";
 
 /// Squared weights times the mean squares of their inputs, over each layer's sum.
 fn by_input(layers: &[Matrix], inputs: &ActivationStats) -> Result<Vec<Vec<f32>>> {
@@ -254,6 +254,6 @@ mod tests {
         let sliced = HardwareConfig { adc: AdcModel::LosslessSliced, ..HardwareConfig::default() };
         assert!(refused(&budget(2.0), &sliced).contains("adc"));
         let by_input = PruneSpec { importance: Importance::Input, ..budget(2.0) };
-        assert!(refused(&by_input, &hardware).contains("--data"));
+        assert!(refused(&by_input, &hardware).contains("training images"));
     }
 }

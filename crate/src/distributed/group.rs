@@ -6,7 +6,7 @@ use crate::config::{DeviceChoice, TrainConfig};
 use crate::device::ComputeDevice;
 use crate::distributed::all_reduce::{AllReduce, Replica, can_reduce};
 use crate::distributed::self_check::{CheckResult, check_all_reduce};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::train::forward_backward::{StepInput, StepOutput};
 use crate::train::optimizer_step::OptimizerStep;
 use crate::train::trainer::Trainer;
@@ -77,8 +77,7 @@ impl Trainer {
                 "{devices} can't sum gradients between them ({why}): they are gathered on the first device"
             ),
             CheckResult::Timeout => {
-                let why = "they don't answer each other; with --gather gradients are summed on the first one";
-                return Err(Error::device(devices, why));
+                return Err(Error::new(ErrorKind::AllReduceTimeout { devices: devices.clone() }));
             }
         }
         Ok(*self.others.reduce.insert(heard == CheckResult::Ok))

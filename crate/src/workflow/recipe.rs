@@ -77,7 +77,7 @@ impl Recipe {
         }
         let data = text(&mut fields, "data")?;
         let data = data
-            .ok_or_else(|| Error::field("data", "", "say builtin or a path, in the recipe or with --data"))?;
+            .ok_or_else(|| Error::field("data", "", "takes builtin or a path"))?;
         for (field, value) in &fields {
             if matches!(scope_of(field), Ok(FieldScope::Pruning)) {
                 return Err(Error::field(field, value, "is a field of stages that prune"));

@@ -1,4 +1,4 @@
-//! `crossdub devices`: what this build can compute on, here.
+//! `crossdub devices`: the devices that this build can use on this machine.
 
 use std::process::Command;
 
@@ -12,28 +12,28 @@ use crate::config::{DeviceChoice, MOST_DEVICES, SCHEMA_VERSION};
 use crate::device::{BACKENDS, ComputeDevice};
 use crate::error::Result;
 
-/// Lists the devices that this build can compute on
+/// List the devices that this build can use
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub devices")]
 pub struct DevicesArgs {
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// A device.
+/// A device that can be used.
 #[derive(Debug, Serialize)]
-struct Found {
-    /// What `--device` takes.
+struct FoundDevice {
+    /// Its name for `--device`.
     device: String,
     name: String,
-    /// In bytes, where it is known.
+    /// In bytes, if known.
     memory: Option<u64>,
 }
 
-/// A kind of device that this build lacks.
+/// A backend that this build lacks.
 #[derive(Debug, Serialize)]
-struct Lacking {
+struct MissingBackend {
     kind: &'static str,
     /// The Cargo feature that adds it.
     feature: &'static str,
@@ -42,57 +42,57 @@ struct Lacking {
 #[derive(Debug, Serialize)]
 struct DevicesOutput {
     schema_version: u32,
-    devices: Vec<Found>,
-    lacking: Vec<Lacking>,
+    devices: Vec<FoundDevice>,
+    lacking: Vec<MissingBackend>,
 }
 
 /// Runs the command.
 pub fn run(args: &DevicesArgs) -> Result<()> {
     let lacking = BACKENDS.iter().filter(|(.., here)| !here);
-    let lacking = lacking.map(|&(kind, feature, _)| Lacking { kind, feature }).collect();
-    let result = DevicesOutput { schema_version: SCHEMA_VERSION, devices: found(), lacking };
+    let lacking = lacking.map(|&(kind, feature, _)| MissingBackend { kind, feature }).collect();
+    let result = DevicesOutput { schema_version: SCHEMA_VERSION, devices: available_devices(), lacking };
     output::print_result(args.json, &result, || describe(&result))
 }
 
-fn found() -> Vec<Found> {
+fn available_devices() -> Vec<FoundDevice> {
     let mut found = Vec::new();
     if cfg!(feature = "cpu") {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let name = system::cpu_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
         let name = format!("{name}, {threads} threads");
-        found.push(Found { device: "cpu".to_owned(), name, memory: system::total_memory() });
+        found.push(FoundDevice { device: "cpu".to_owned(), name, memory: system::total_memory() });
     }
     if cfg!(feature = "webgpu") {
-        found.extend(opened(&DeviceChoice::Webgpu(None)));
+        found.extend(try_open(&DeviceChoice::Webgpu(None)));
     }
     if cfg!(feature = "cuda") {
-        found.extend((0..MOST_DEVICES).map_while(|index| opened(&DeviceChoice::Cuda(index))));
+        found.extend((0..MOST_DEVICES).map_while(|index| try_open(&DeviceChoice::Cuda(index))));
     }
     if cfg!(feature = "tch") {
-        found.extend(opened(&DeviceChoice::Tch));
+        found.extend(try_open(&DeviceChoice::Tch));
     }
     found
 }
 
-/// A device that can be opened; what it lacks is only known by trying.
-fn opened(choice: &DeviceChoice) -> Option<Found> {
+/// The device, if it can be opened: only trying tells.
+fn try_open(choice: &DeviceChoice) -> Option<FoundDevice> {
     let compute = pollster::block_on(ComputeDevice::open(choice)).ok()?;
     let memory = match choice {
         DeviceChoice::Cuda(index) => cuda_memory(*index),
         _ => None,
     };
-    Some(Found { device: choice.to_string(), name: compute.adapter, memory })
+    Some(FoundDevice { device: choice.to_string(), name: compute.adapter, memory })
 }
 
-/// The driver's own tool says how much memory a card has, where it is installed.
+/// The memory of a card in bytes, as reported by the driver's tool if that is installed.
 fn cuda_memory(index: usize) -> Option<u64> {
     let query = ["--query-gpu=memory.total", "--format=csv,noheader,nounits"];
     let output = Command::new("nvidia-smi").args(["-i", &index.to_string()]).args(query).output().ok()?;
-    mebibytes(std::str::from_utf8(&output.stdout).ok()?)
+    parse_mebibytes(std::str::from_utf8(&output.stdout).ok()?)
 }
 
-fn mebibytes(said: &str) -> Option<u64> {
-    said.trim().parse::<u64>().ok()?.checked_mul(1 << 20)
+fn parse_mebibytes(text: &str) -> Option<u64> {
+    text.trim().parse::<u64>().ok()?.checked_mul(1 << 20)
 }
 
 fn describe(result: &DevicesOutput) -> String {
@@ -105,23 +105,24 @@ fn describe(result: &DevicesOutput) -> String {
         vec![found.device.clone(), memory, found.name.clone()]
     });
     let mut text = format::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
-    for Lacking { kind, feature } in &result.lacking {
-        text += &format!("{kind}: not in this build; cargo build --release --features {feature} adds it\n");
+    for MissingBackend { kind, feature } in &result.lacking {
+        text +=
+            &format!("{kind}: not in this build; add it with cargo build --release --features {feature}\n");
     }
     if cfg!(feature = "remote") {
-        text += "remote:ws://HOST:PORT: a device that crossdub worker serves on another machine\n";
+        text += "remote:ws://HOST:PORT: a device on another machine, served there by crossdub worker\n";
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use super::mebibytes;
+    use super::parse_mebibytes;
 
     #[test]
-    fn the_driver_s_answer_is_a_number_or_none() {
-        assert_eq!(mebibytes("81559\n"), Some(81559 << 20));
-        assert_eq!(mebibytes("No devices were found\n"), None);
-        assert_eq!(mebibytes("[N/A]"), None);
+    fn memory_is_parsed_if_it_is_a_number() {
+        assert_eq!(parse_mebibytes("81559\n"), Some(81559 << 20));
+        assert_eq!(parse_mebibytes("No devices were found\n"), None);
+        assert_eq!(parse_mebibytes("[N/A]"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! `crossdub energy`: ADC energy of a published tile histogram.
+//! `crossdub energy`: ADC energy of a histogram of tiles by level.
 
 use std::cell::Cell;
 
@@ -17,22 +17,22 @@ use crate::error::Result;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub energy --histogram 61,646,827,86,767,5481,1134 --tile 32")]
 pub struct EnergyArgs {
-    /// Tiles at each level, from dense to without an active row
+    /// Tiles at each level, from dense to empty
     #[arg(long, value_delimiter = ',', required = true, value_name = "COUNTS")]
     histogram: Vec<u64>,
     /// Rows of a crossbar
     #[arg(long)]
     tile: usize,
-    /// Model of the ADC: any that crossdub adc knows, or a TOML file of your own
+    /// ADC model: one that crossdub adc lists, or a TOML file with your own
     #[arg(long, default_value = "paper", value_name = "MODEL")]
     adc: String,
-    /// Bits of a conversion: paper, lossless or a number; the unitless models bring their own, the
-    /// others follow the paper
+    /// Bits per conversion: paper, lossless or a number [default: the model's own rule if it is unitless,
+    /// otherwise paper]
     #[arg(long, value_name = "RESOLUTION")]
     resolution: Option<Resolution>,
     #[command(flatten)]
     converter: ConverterOptions,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -43,7 +43,7 @@ struct EnergyOutput {
     adc: String,
     resolution: Resolution,
     unit: EnergyUnit,
-    /// Whether a conversion has bits beyond the model's range.
+    /// Whether a conversion's bits are beyond the model's range.
     extrapolated: bool,
     #[serde(flatten)]
     energy: AdcEnergy,
@@ -53,12 +53,12 @@ struct EnergyOutput {
 pub fn run(args: &EnergyArgs) -> Result<()> {
     HardwareConfig { tile: args.tile, ..HardwareConfig::default() }.validate()?;
     let converter = converter(&args.adc, args.converter.settings()?)?;
-    let own = || args.adc.parse::<AdcModel>().map_or(Resolution::Paper, AdcModel::resolution);
-    let resolution = args.resolution.unwrap_or_else(own);
-    let beyond = Cell::new(false);
+    let default_resolution = || args.adc.parse::<AdcModel>().map_or(Resolution::Paper, AdcModel::resolution);
+    let resolution = args.resolution.unwrap_or_else(default_resolution);
+    let extrapolated = Cell::new(false);
     let energy = AdcEnergy::from_levels(resolution, args.tile, &args.histogram, |bits| {
         let cost = converter.cost(bits)?;
-        beyond.set(beyond.get() || cost.extrapolated);
+        extrapolated.set(extrapolated.get() || cost.extrapolated);
         Ok(cost.energy)
     })?;
     let result = EnergyOutput {
@@ -66,13 +66,13 @@ pub fn run(args: &EnergyArgs) -> Result<()> {
         adc: converter.id().to_owned(),
         resolution,
         unit: converter.unit(),
-        extrapolated: beyond.get(),
+        extrapolated: extrapolated.get(),
         energy,
     };
     let mark = if result.extrapolated { " (extrapolated beyond the model's range)" } else { "" };
     output::print_result(args.json, &result, || {
         format!(
-            "{} at resolution {resolution}, in {}: {} dense, {} at its levels: {}{mark}\n",
+            "{} at resolution {resolution}, in {}: {} dense, {} pruned: {}{mark}\n",
             result.adc,
             result.unit,
             format::number(energy.dense),

@@ -14,22 +14,22 @@ use crate::device::ComputeDevice;
 use crate::error::Result;
 use crate::train::evaluate::{Evaluation, evaluate};
 
-/// Evaluates weights on held-out images
+/// Measure the accuracy of weights on held-out images
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: crossdub evaluate run/weights.safetensors --model vgg-small --data cifar-10-batches-bin"
 )]
 pub struct EvaluateArgs {
-    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
     model: ModelOptions,
     #[command(flatten)]
     data: DataOptions,
-    /// auto, cpu, or another that crossdub devices lists
+    /// Device: auto, cpu, or another one that crossdub devices lists
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -53,6 +53,6 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let result = EvaluateOutput { schema_version: SCHEMA_VERSION, evaluation };
     output::print_result(args.json, &result, || {
         let Evaluation { accuracy, top5, loss, images } = evaluation;
-        format!("accuracy {accuracy:.2} % (top five {top5:.2} %), loss {loss:.4}, on {images} images\n")
+        format!("accuracy {accuracy:.2} % (top-5 {top5:.2} %), loss {loss:.4}, on {images} images\n")
     })
 }

@@ -1,4 +1,4 @@
-//! `crossdub finetune`: trains pruned weights on, and what is zero stays zero.
+//! `crossdub finetune`: trains pruned weights further while zeros stay zero.
 
 use std::path::PathBuf;
 
@@ -12,32 +12,32 @@ use crate::cli::runs::training::{self, DATA, FROM_ZEROS, MASKS, RunFolderArgs, W
 use crate::config::TrainConfig;
 use crate::error::Result;
 
-/// Trains pruned weights on; what is zero stays zero
+/// Train pruned weights further; zeros stay zero
 ///
-/// Defaults are the authors': learning rate 0.01, no momentum, no weight decay, no regularizer, the
-/// convolutions' weights alone; 5 epochs. Every option of crossdub train changes them. Without
+/// The defaults are those of the paper's authors: learning rate 0.01, no momentum, no weight decay, no
+/// regularizer, only the convolutions' weights, 5 epochs. The options of crossdub train change them. Without
 /// --model or --plan the network is vgg-small.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: crossdub finetune pruned.safetensors --model vgg-small --data cifar-10-batches-bin --out tuned\n         \
     crossdub finetune --out tuned --resume",
-    mut_arg("regularizer", |arg| arg.help("Term added to the loss [default: none]")),
+    mut_arg("regularizer", |arg| arg.help("Regularizer added to the loss [default: none]")),
     mut_arg("learning_rate", |arg| arg.help("Learning rate [default: 0.01]")),
     mut_arg("momentum", |arg| arg.help("Momentum [default: 0]")),
     mut_arg("weight_decay", |arg| arg.help("Weight decay [default: 0]")),
     mut_arg("epochs", |arg| arg.help("Passes over the training images [default: 5]")),
-    mut_arg("trainable", |arg| arg.help("What is trained: all, or the convolutions' weights alone [default: convolutions]"))
+    mut_arg("trainable", |arg| arg.help("What to train: all, or only the convolutions' weights [default: convolutions]"))
 )]
 pub struct FinetuneArgs {
-    /// Pruned weights: .safetensors, or a PyTorch .pt or .pth state dict
+    /// Pruned weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     #[arg(required_unless_present = "resume")]
     weights: Option<PathBuf>,
     #[command(flatten)]
     model: ModelOptions,
-    /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
+    /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
     #[arg(long, value_name = "PATH", required_unless_present = "resume")]
     data: Option<PathBuf>,
-    /// Masks to keep, 1 where a weight stays [default: the zeros of the weights]
+    /// Masks, 1 where a weight is trained and 0 where it stays zero [default: the zeros of the weights]
     #[arg(long, value_name = "M.safetensors")]
     masks: Option<PathBuf>,
     #[command(flatten)]

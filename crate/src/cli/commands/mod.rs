@@ -1,4 +1,4 @@
-//! One command a file.
+//! One file per command.
 
 pub mod adc;
 pub mod analyze;

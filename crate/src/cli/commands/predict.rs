@@ -26,39 +26,39 @@ use crate::metrics::ranked_probabilities;
 use crate::network::spec::infer_classes;
 use crate::train::evaluate::scores;
 
-/// Classes shown for each image.
+/// Classes listed per image.
 const TOP: usize = 5;
 
-/// Gives the class scores of images
+/// Classify images
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: crossdub predict run/weights.safetensors --model vgg-small cat.png\n         \
     crossdub predict run/weights.safetensors --model vgg-small --data cifar-10-batches-bin --range 0..8 --json"
 )]
 pub struct PredictArgs {
-    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
     model: ModelOptions,
-    /// Images: PNG or JPEG, scaled to 32 x 32, or as ImageNet's for its networks
+    /// Images: PNG or JPEG, scaled to 32 x 32, or as ImageNet's for ImageNet networks
     #[arg(value_name = "IMAGE", required_unless_present = "data")]
     images: Vec<PathBuf>,
-    /// Takes images of a data set: builtin, CIFAR-10's binary files, or a folder of ImageNet's images
+    /// Classify images of a data set: builtin, CIFAR-10's binary files, or a folder of images as in ImageNet
     #[arg(long, value_name = "PATH", conflicts_with = "images")]
     data: Option<PathBuf>,
-    /// test or train
+    /// Split of the data set
     #[arg(long, default_value = "test", value_parser = ["test", "train"])]
     split: String,
-    /// Which images of the data set, the end not included
+    /// Images of the data set, TO excluded [default: all]
     #[arg(long, value_name = "FROM..TO")]
     range: Option<String>,
-    /// Keeps the last N training images for the test split, instead of the test file
+    /// Use the last N training images as the test split, instead of the test file
     #[arg(long, value_name = "N", default_value_t = 0)]
     holdout: usize,
-    /// auto, cpu, or another that crossdub devices lists
+    /// Device: auto, cpu, or another one that crossdub devices lists
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -87,29 +87,29 @@ struct Ranked {
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
     let weights = files::read_weights(&args.weights)?;
-    let (spec, pictures) = open(args, &weights)?;
-    let range = parse_range(args.range.as_deref(), pictures.images().len())?;
+    let (spec, inputs) = open(args, &weights)?;
+    let range = parse_range(args.range.as_deref(), inputs.images().len())?;
     let compute = pollster::block_on(ComputeDevice::open(&args.device.parse()?))?;
-    let classes = infer_classes(&weights).unwrap_or_else(|| pictures.images().classes().len());
+    let classes = infer_classes(&weights).unwrap_or_else(|| inputs.images().classes().len());
     let network = load_network(&spec, classes, &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let scores = pollster::block_on(scores(&network, pictures.images(), range.clone(), &compute))?;
+    let scores = pollster::block_on(scores(&network, inputs.images(), range.clone(), &compute))?;
     let rows = scores.chunks_exact(classes).zip(range);
-    let predictions = rows.map(|(logits, at)| prediction(logits, at, &pictures)).collect();
+    let predictions = rows.map(|(logits, at)| prediction(logits, at, &inputs)).collect();
     let result = PredictOutput { schema_version: SCHEMA_VERSION, predictions };
     output::print_result(args.json, &result, || describe(&result))
 }
 
-/// What is looked at.
-struct Pictures {
+/// The images to classify.
+struct Inputs {
     source: DataLoader,
-    /// Whether it is the images to train on.
+    /// Whether these are the training images.
     train: bool,
-    /// The files; none for a data set.
+    /// The image files; empty for a data set.
     paths: Vec<String>,
 }
 
-impl Pictures {
+impl Inputs {
     fn images(&self) -> &dyn LabeledDataset {
         match &self.source {
             DataLoader::Memory(split, _) if self.train => &split.train,
@@ -138,7 +138,7 @@ impl Pictures {
     }
 }
 
-fn open(args: &PredictArgs, weights: &Checkpoint) -> Result<(TrainConfig, Pictures)> {
+fn open(args: &PredictArgs, weights: &Checkpoint) -> Result<(TrainConfig, Inputs)> {
     let mut spec = args.model.spec()?;
     spec.holdout = args.holdout;
     let train = args.data.is_some() && args.split == "train";
@@ -153,25 +153,25 @@ fn open(args: &PredictArgs, weights: &Checkpoint) -> Result<(TrainConfig, Pictur
             image_files::open_single_images(&args.images, spec.input_side(), names)?.into()
         }
         None => {
-            let test = pictures(&args.images)?;
+            let test = decode_files(&args.images)?;
             TrainTest { train: test.clone(), test }.into()
         }
     };
     let paths = args.images.iter().map(|path| files::display_path(path)).collect();
-    Ok((spec, Pictures { source, train, paths }))
+    Ok((spec, Inputs { source, train, paths }))
 }
 
-fn prediction(logits: &[f32], at: usize, pictures: &Pictures) -> Prediction {
+fn prediction(logits: &[f32], at: usize, inputs: &Inputs) -> Prediction {
     let ranked = ranked_probabilities(logits).into_iter().take(TOP);
-    let name = |class: usize| pictures.images().classes().get(class).cloned();
+    let name = |class: usize| inputs.images().classes().get(class).cloned();
     let top = ranked.map(|(class, probability)| Ranked {
         class,
         name: name(class).unwrap_or_else(|| class.to_string()),
         probability,
     });
     Prediction {
-        image: pictures.name(at),
-        label: pictures.label(at),
+        image: inputs.name(at),
+        label: inputs.label(at),
         logits: logits.to_vec(),
         top: top.collect(),
     }
@@ -191,27 +191,28 @@ fn describe(result: &PredictOutput) -> String {
     format::table(&rows)
 }
 
-/// Decodes picture files into the planes of a data set without labels.
-fn pictures(paths: &[PathBuf]) -> Result<Dataset> {
+/// Decodes image files into a data set without labels.
+fn decode_files(paths: &[PathBuf]) -> Result<Dataset> {
     let mut images = Vec::with_capacity(paths.len() * IMAGE);
     for path in paths {
-        images.extend(picture(path)?);
+        images.extend(decode_file(path)?);
     }
     let classes = cifar10::CLASSES.map(str::to_owned).to_vec();
     Ok(Dataset { classes, images, labels: vec![0; paths.len()] })
 }
 
-/// The pixels of a picture, read as ImageNet's are: that notices a file that is cut off.
-fn decoded(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
+/// Decodes an image with ImageNet's decoder, which also rejects truncated files.
+fn decode_rgb(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
     let Rgb { width, height, pixels } = decode(bytes)?;
     let size = |side: usize| u32::try_from(side).map_err(|why| why.to_string());
-    RgbImage::from_raw(size(width)?, size(height)?, pixels).ok_or_else(|| "it has no pixels".to_owned())
+    RgbImage::from_raw(size(width)?, size(height)?, pixels).ok_or_else(|| "no pixels".to_owned())
 }
 
-fn picture(path: &Path) -> Result<Vec<u8>> {
+/// Decodes an image file, scaled to 32 x 32, into planes of red, green and blue.
+fn decode_file(path: &Path) -> Result<Vec<u8>> {
     let bytes = files::read("reading an image", path)?;
     let decoded =
-        decoded(&bytes).map_err(|why| Error::file("reading an image", files::display_path(path), why))?;
+        decode_rgb(&bytes).map_err(|why| Error::file("reading an image", files::display_path(path), why))?;
     let side = SIDE as u32;
     let scaled = if decoded.dimensions() == (side, side) {
         decoded
@@ -232,14 +233,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_that_is_cut_off_is_refused() {
+    fn truncated_images_are_rejected() {
         let picture = RgbImage::from_fn(40, 40, |x, y| image::Rgb([(x * 6) as u8, (y * 6) as u8, 90]));
         for format in [image::ImageFormat::Jpeg, image::ImageFormat::Png] {
             let mut bytes = std::io::Cursor::new(Vec::new());
             picture.write_to(&mut bytes, format).expect("writes");
             let bytes = bytes.into_inner();
-            assert_eq!(decoded(&bytes).expect("whole").dimensions(), (40, 40), "{format:?}");
-            assert!(decoded(&bytes[..bytes.len() / 2]).is_err(), "{format:?}");
+            assert_eq!(decode_rgb(&bytes).expect("whole").dimensions(), (40, 40), "{format:?}");
+            assert!(decode_rgb(&bytes[..bytes.len() / 2]).is_err(), "{format:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `crossdub prune`: cuts weights to discrete levels.
+//! `crossdub prune`: prunes weights so that every tile reaches a discrete level of sparsity.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, safetensors};
-use crate::cli::files;
+use crate::cli::files::{self, AdcPlanFile};
 use crate::cli::format;
 use crate::cli::options::converter::ConversionOptions;
 use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions, ReadingOptions};
@@ -22,55 +22,55 @@ use crate::network::NetworkSpec;
 use crate::prune::{PruneRule, PruneStats};
 use crate::report::{AdcEnergies, Analysis, analyze};
 
-/// Classes of the network that is asked for its output positions: they change none.
+/// Classes of the network whose output positions are counted; they don't depend on it.
 const CLASSES: usize = 10;
 
-/// Cuts every tile to a discrete level of sparsity
+/// Prune every tile to a discrete level of sparsity
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: crossdub prune run/weights.safetensors --out pruned.safetensors --tile 32 --ratios 20,80,95"
 )]
 pub struct PruneArgs {
-    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
-    /// Writes the pruned weights, all tensors under their names
+    /// Where to write the pruned weights, with all tensors under their names
     #[arg(long, value_name = "P.safetensors")]
     out: PathBuf,
     #[command(flatten)]
     hardware: HardwareOptions,
-    /// How a column is brought to its tile's level
+    /// How to prune
     #[arg(long, value_enum, default_value_t)]
     rule: PruneRule,
-    /// One prune ratio a layer, in percent: what counts as almost zero, instead of --tol; with the rule
-    /// tiles the share of tiles
+    /// One ratio per layer, in percent: the smallest weights that count as almost zero, instead of --tol; with
+    /// the rule tiles, the share of tiles to remove
     #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
     ratios: Option<Vec<f64>>,
-    /// With the rule budget: the improvement of ADC energy to reach
+    /// With the rule budget: the improvement in ADC energy to reach
     #[arg(long, value_name = "X")]
     target: Option<f64>,
-    /// With the rule budget: the converter whose energy is counted
+    /// With the rule budget: the ADC model that counts the energy
     #[arg(long, value_name = "MODEL", default_value = "paper")]
     adc: String,
-    /// With the rule budget: what is counted, per-tile (every tile once) or per-inference (needs the network)
+    /// With the rule budget: what to count, per-tile (each tile once) or per-inference (needs the network)
     #[arg(long, value_name = "WHAT", default_value = "per-tile")]
     weighting: String,
-    /// With the rule budget: what is spared, magnitude or input (a weight times its input; needs the
-    /// network and --data)
+    /// With the rule budget: what makes a weight important, magnitude or input (the weight times its input; needs
+    /// the network and --data)
     #[arg(long, value_name = "WHAT", default_value = "auto")]
     importance: String,
-    /// Changes the weights that are left to make up for those that went (needs the network and --data)
+    /// Adjust the remaining weights to compensate for the pruned ones (needs the network and --data)
     #[arg(long)]
     compensate: bool,
-    /// Training images on which inputs are measured
+    /// Training images to measure inputs on
     #[arg(long, value_name = "N", default_value_t = PruneSpec::default().images)]
     images: usize,
     #[command(flatten)]
     model: ModelOptions,
-    /// Training images: builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of
-    /// ImageNet's images
+    /// Training images: builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in
+    /// ImageNet
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Leaves the last N training images for evaluation
+    /// Leave out the last N training images
     #[arg(long, value_name = "N", default_value_t = 0)]
     holdout: usize,
     /// Seed of the built-in images
@@ -78,15 +78,15 @@ pub struct PruneArgs {
     seed: u64,
     #[command(flatten)]
     reading: ReadingOptions,
-    /// Also writes the masks: 1 where a weight stays
+    /// Also write the masks: 1 where a weight stays, 0 where it is pruned
     #[arg(long, value_name = "M.safetensors")]
     masks: Option<PathBuf>,
-    /// Also writes what each tile's converters need, one line a tile: .csv or .json
+    /// Also write the bits that each tile's converters need, one row per tile (.csv or .json)
     #[arg(long, value_name = "FILE")]
     adc_plan: Option<PathBuf>,
     #[command(flatten)]
     conversions: ConversionOptions,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -111,6 +111,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         ("masks", args.masks.as_deref()),
         ("adc_plan", args.adc_plan.as_deref()),
     ])?;
+    let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
     let hardware = args.conversions.apply(&args.hardware.spec()?)?;
     let hardware = HardwareConfig { adc: args.adc.parse()?, ..hardware };
     let spec = args.spec()?;
@@ -132,8 +133,8 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     if let Some(path) = &args.masks {
         files::write("writing masks", path, &safetensors::write(&pruned.masks())?)?;
     }
-    if let Some(path) = &args.adc_plan {
-        files::write_adc_plan(path, &pruned.matrices(false)?, &hardware)?;
+    if let Some(file) = adc_plan {
+        file.write(&pruned.matrices(false)?, &hardware)?;
     }
     files::write("writing pruned weights", &args.out, &safetensors::write(&pruned)?)?;
     let result = answer(rule, outcome, before, after);
@@ -158,7 +159,7 @@ impl PruneArgs {
         })
     }
 
-    /// What the network's convolutions see, where that is asked for and can be had.
+    /// The inputs of the network's convolutions, if they are needed and the options name images.
     fn inputs(
         &self,
         spec: &PruneSpec,
@@ -177,7 +178,7 @@ impl PruneArgs {
         pollster::block_on(ActivationStats::collect(&network, &plan, &mut source, asked, compute)).map(Some)
     }
 
-    /// Output positions, where the network is named.
+    /// Output positions of each layer, if the options name a network.
     fn positions(&self, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
         if self.model.model.is_none() && self.model.plan.is_none() {
             return Ok(None);
@@ -201,7 +202,7 @@ fn answer(rule: PruneRule, outcome: PruneStats, before: Analysis, after: Analysi
 
 fn describe(result: &PruneOutput) -> String {
     format!(
-        "{} of {} weights are zero; {} tiles forced to the next level, {} kept at theirs, {} set to zero\n\n{}\n{}",
+        "{} of {} weights are zero; {} tiles promoted to the next level, {} kept at their level, {} emptied\n\n{}\n{}",
         format::percentage(result.zeros, result.weights),
         result.weights,
         result.outcome.promoted,

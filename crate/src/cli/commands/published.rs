@@ -1,4 +1,4 @@
-//! `crossdub published`: what the published runs save, by every model.
+//! `crossdub published`: ADC savings of the paper's published runs, by every model.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,14 @@ use crate::cli::output;
 use crate::error::Result;
 use crate::report::{published, published_markdown};
 
-/// What the 69 published runs of the paper save, by every model
+/// ADC savings of the paper's 69 published runs, by every model
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub published --out docs/what-it-saves.md")]
 pub struct PublishedArgs {
-    /// Writes the page (Markdown) instead of printing it
+    /// Write the page (Markdown) to a file instead of printing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }

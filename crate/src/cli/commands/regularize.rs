@@ -1,4 +1,4 @@
-//! `crossdub regularize`: one evaluation of a regularizer, with its gradient.
+//! `crossdub regularize`: evaluates a regularizer and its gradient once.
 
 use std::path::PathBuf;
 
@@ -16,29 +16,29 @@ use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::loss::{Lambdas, Regularizer};
 
-/// Evaluates a regularizer on weights once
+/// Evaluate a regularizer and its gradient on weights, once
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: crossdub regularize vgg.safetensors --kind gated --lambda 1e-3 --grad gradient.safetensors"
 )]
 pub struct RegularizeArgs {
-    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
     hardware: HardwareOptions,
-    /// gated, ungated, mean-and-variance, mean-and-gated-variance, group-lasso-tile, group-lasso-row or group-lasso-column
+    /// Regularizer: gated, ungated, mean-and-variance, mean-and-gated-variance, group-lasso-tile, group-lasso-row or group-lasso-column
     #[arg(long)]
     kind: String,
-    /// Weight of the variance, or of the group norms
+    /// Weight of the variance or of the group norms
     #[arg(long)]
     lambda: f64,
-    /// Weight of the mean, in the kinds that have it
+    /// Weight of the mean, for the kinds that have it
     #[arg(long, default_value_t = 0.0)]
     lambda_mean: f64,
-    /// Writes the gradients under the weights' names
+    /// Write the gradients to a file, under the weights' names
     #[arg(long, value_name = "OUT.safetensors")]
     grad: Option<PathBuf>,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -54,9 +54,9 @@ struct RegularizeOutput {
 /// Runs the command.
 pub fn run(args: &RegularizeArgs) -> Result<()> {
     let hardware = args.hardware.spec()?;
-    let (kind, tile) = (kind(&args.kind)?, TileShape::from(&hardware));
-    let lambdas =
-        Lambdas { main: finite("lambda", args.lambda)?, mean: finite("lambda_mean", args.lambda_mean)? };
+    let (kind, tile) = (parse_kind(&args.kind)?, TileShape::from(&hardware));
+    let main = non_negative("lambda", args.lambda)?;
+    let lambdas = Lambdas { main, mean: non_negative("lambda_mean", args.lambda_mean)? };
     let regularizer = Regularizer::new(kind, lambdas, tile).ok_or_else(|| unknown_kind(&args.kind))?;
     let weights = files::read_weights(&args.weights)?;
     weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
@@ -66,7 +66,8 @@ pub fn run(args: &RegularizeArgs) -> Result<()> {
         let (value, gradient) = evaluate(&regularizer, tensor, &compute)?;
         if !value.is_finite() || gradient.data.iter().any(|part| !part.is_finite()) {
             let place = format!("{}, {}", files::display_path(&args.weights), tensor.name);
-            let why = "its value or gradient is no finite number: the weights or lambda are too large for 32-bit floats";
+            let why =
+                "its value or gradient is not finite: the weights or lambda are too large for 32-bit floats";
             return Err(Error::file("computing the regularizer", place, why));
         }
         loss += value;
@@ -81,7 +82,7 @@ pub fn run(args: &RegularizeArgs) -> Result<()> {
     output::print_result(args.json, &result, || format!("{}: {loss} over {tiles} tiles\n", args.kind))
 }
 
-fn kind(name: &str) -> Result<RegularizerKind> {
+fn parse_kind(name: &str) -> Result<RegularizerKind> {
     serde_json::from_value(serde_json::Value::from(name)).map_err(|_| unknown_kind(name))
 }
 
@@ -91,7 +92,7 @@ fn unknown_kind(name: &str) -> Error {
     Error::field("kind", name, format!("takes {known}"))
 }
 
-fn finite(field: &str, value: f64) -> Result<f64> {
+fn non_negative(field: &str, value: f64) -> Result<f64> {
     if value.is_finite() && value >= 0.0 {
         Ok(value)
     } else {
@@ -99,6 +100,7 @@ fn finite(field: &str, value: f64) -> Result<f64> {
     }
 }
 
+/// The loss and gradient of one layer.
 fn evaluate(
     regularizer: &Regularizer,
     tensor: &NamedTensor,

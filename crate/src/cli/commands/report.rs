@@ -1,4 +1,4 @@
-//! `crossdub report`: finished runs as one page, and as JSON and CSV.
+//! `crossdub report`: finished runs as one HTML page, JSON and CSV.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,29 +15,29 @@ use crate::error::{Error, Result};
 use crate::html::run::Run;
 use crate::html::{self, Group};
 
-/// How deep runs are looked for: a folder of sweeps holds sweeps, which hold runs.
-const DEPTH: usize = 4;
-/// The most runs of a report.
+/// How many folders deep to search for runs: a folder of sweeps holds sweeps, which hold runs.
+const MAX_DEPTH: usize = 4;
+/// The most runs in a report.
 const MAX_RUNS: usize = 2000;
 
-/// Draws finished runs: one HTML page that needs nothing else
+/// Draw finished runs as one self-contained HTML page
 ///
-/// Runs that differ only in their seed become one line with mean and deviation; on CIFAR-10 the runs
-/// published with the paper stand behind.
+/// Runs that differ only in their seed become one line with mean and deviation. On CIFAR-10, the runs that the
+/// paper published are drawn in the background.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub report runs/builtin-quick\n         \
     crossdub report matrix --out matrix.html --csv matrix.csv --json matrix.json")]
 pub struct ReportArgs {
-    /// Folders with a report.json, or with such folders in them
+    /// Folders with a report.json, or folders of such folders
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// The page
+    /// Where to write the page
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     out: PathBuf,
-    /// Also writes the runs and their groups as one JSON object
+    /// Also write the runs and their groups as one JSON object
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also writes a table, one line a stage
+    /// Also write a table (CSV), one row per stage
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Title of the page
@@ -50,11 +50,11 @@ struct ReportOutput<'a> {
     schema_version: u32,
     version: &'static str,
     groups: Vec<Group>,
-    runs: Vec<One<'a>>,
+    runs: Vec<PlacedReport<'a>>,
 }
 
 #[derive(Serialize)]
-struct One<'a> {
+struct PlacedReport<'a> {
     place: &'a str,
     report: &'a Value,
 }
@@ -68,14 +68,14 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     ])?;
     let mut found = Vec::new();
     for folder in &args.folders {
-        find(folder, DEPTH, &mut found)?;
+        find(folder, MAX_DEPTH, &mut found)?;
     }
     found.sort();
     found.dedup();
     if found.is_empty() {
         let folders =
             args.folders.iter().map(|folder| files::display_path(folder)).collect::<Vec<_>>().join(", ");
-        return Err(Error::file("looking for runs", folders, "there is no report.json; finish a run first"));
+        return Err(Error::file("looking for runs", folders, "no report.json found; finish a run first"));
     }
     let runs: Result<Vec<Run>> = found.iter().map(|path| read(path, &args.folders)).collect();
     let runs = runs?;
@@ -85,7 +85,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
             schema_version: SCHEMA_VERSION,
             version: env!("CARGO_PKG_VERSION"),
             groups: groups.clone(),
-            runs: runs.iter().map(|run| One { place: &run.place, report: &run.report }).collect(),
+            runs: runs.iter().map(|run| PlacedReport { place: &run.place, report: &run.report }).collect(),
         };
         let text = serde_json::to_vec(&result).map_err(|why| {
             Error::file("writing the report", files::display_path(path), &why).with_source(why)
@@ -99,7 +99,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     output::print(&describe(&groups, &args.out))
 }
 
-/// Collects the reports in a folder and the folders in it.
+/// Collects the reports in a folder and in the folders inside it.
 fn find(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
     if path.is_file() {
         found.push(path.to_owned());
@@ -112,7 +112,7 @@ fn find(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
     if report.is_file() {
         found.push(report);
         if found.len() > MAX_RUNS {
-            return Err(fail(&format!("there are more than {MAX_RUNS}")));
+            return Err(fail(&format!("more than {MAX_RUNS} runs")));
         }
         return Ok(());
     }
@@ -125,7 +125,7 @@ fn find(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
     inner.iter().filter(|path| path.is_dir()).try_for_each(|path| find(path, depth - 1, found))
 }
 
-/// A run, named by its folder as seen from the folder that was given.
+/// Reads a run; its name is its folder, relative to the folder on the command line.
 fn read(path: &Path, given: &[PathBuf]) -> Result<Run> {
     let bytes = files::read("reading a report", path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -155,5 +155,5 @@ fn describe(groups: &[Group], out: &Path) -> String {
             ratio("lossless"),
         ]);
     }
-    format!("{}\nthe page is {}\n", format::table(&rows), files::display_path(out))
+    format!("{}\npage written to {}\n", format::table(&rows), files::display_path(out))
 }

@@ -1,4 +1,4 @@
-//! `crossdub run`: a recipe from its first stage to its report.
+//! `crossdub run`: runs a recipe from its first stage to its report.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use indicatif::MultiProgress;
 use crate::cli::files;
 use crate::cli::files::dataset_cache::DatasetCache;
 use crate::cli::format;
-use crate::cli::options::recipe::RecipeOptions;
+use crate::cli::options::recipe::{RecipeOptions, attribute};
 use crate::cli::output;
 use crate::cli::runs::dry_run_recipe;
 use crate::cli::runs::results::{check_weights_exist, save_results};
@@ -20,10 +20,10 @@ use crate::workflow::recipe::Recipe;
 use crate::workflow::report::RecipeReport;
 use crate::workflow::sweep;
 
-/// Runs a recipe: trains, prunes, fine-tunes, and reports
+/// Run a recipe: train, prune, fine-tune, report
 ///
-/// Each stage is kept by what it depends on: run again, the recipe goes on where it was stopped, and
-/// does only what a change in it makes necessary.
+/// The results of each stage are kept. An interrupted run resumes where it stopped, and after a change to the
+/// recipe only the stages that depend on it run again.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub run recipes/builtin-quick.toml --out quick\n         \
     crossdub run recipes/vgg-small-cifar10-dub.toml --data cifar-10-batches-bin --set dub.lambda=2e-3")]
@@ -33,19 +33,19 @@ pub struct RunArgs {
     recipe: PathBuf,
     #[command(flatten)]
     shared: RecipeOptions,
-    /// Folder for stages, weights and report.json [default: runs/NAME of the recipe]
+    /// Folder for stages, weights and report.json [default: runs/NAME, by the recipe's name]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Sets a field in all stages that have it, or in one of them; as in the recipe
+    /// Set a field in all stages that have it, or in one stage; overrides the recipe
     #[arg(long, value_name = "[STAGE.]FIELD=VALUE")]
     set: Vec<String>,
-    /// Goes on with a run that was stopped, which is what happens anyway
+    /// Accepted for symmetry; runs always resume
     #[arg(long)]
     resume: bool,
-    /// Says what each stage needs in memory, time (by measured steps) and disk, and does nothing else
+    /// Only estimate the memory, time (from a few measured steps) and disk space of each stage
     #[arg(long)]
     dry_run: bool,
-    /// Prints the report as one JSON object
+    /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -56,18 +56,25 @@ pub fn run(args: &RunArgs) -> Result<()> {
     for set in &args.set {
         changes.push(sweep::parse_change(set)?);
     }
-    let recipe =
-        Recipe::read(&text, &changes).map_err(|error| error.with_path(&files::display_path(&args.recipe)))?;
+    let recipe = Recipe::read(&text, &changes)
+        .map_err(|error| attribute(error, "reading the recipe", &args.recipe, &changes))?;
     check_weights_exist([&recipe])?;
+    run_recipe(args, &recipe).map_err(|error| match error.field_name() {
+        Some(_) => attribute(error, "running the recipe", &args.recipe, &changes),
+        None => error,
+    })
+}
+
+fn run_recipe(args: &RunArgs, recipe: &Recipe) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
-    let images = DatasetCache::new(args.shared.reading.into()).open(&recipe)?;
+    let images = DatasetCache::new(args.shared.reading.into()).open(recipe)?;
     let compute = pollster::block_on(ComputeDevice::from_config(&recipe.spec))?;
     if args.dry_run {
-        return dry_run_recipe::run(&recipe, &images, &compute, args.json);
+        return dry_run_recipe::run(recipe, &images, &compute, args.json);
     }
     let stop = stop_flag()?;
     let runner = StageRunner {
-        recipe: &recipe,
+        recipe,
         images: &images,
         compute: &compute,
         store: &args.shared.store(&out),
@@ -78,7 +85,11 @@ pub fn run(args: &RunArgs) -> Result<()> {
         wait_for_others: true,
     };
     let RunOutcome::Finished(report, weights) = runner.run()? else {
-        return Err(Error::operation("running", files::display_path(&out), "another process works on it"));
+        return Err(Error::operation(
+            "running",
+            files::display_path(&out),
+            "another process is working on it",
+        ));
     };
     save_results(&out, &report, &weights)?;
     output::print_result(args.json, &report, || describe(&report, &out))
@@ -100,7 +111,7 @@ fn describe(report: &RecipeReport, out: &Path) -> String {
         ]);
     }
     format!(
-        "{}\n\nresults in {}; draw them with: crossdub report {}\n",
+        "{}\n\nresults in {}; to draw them: crossdub report {}\n",
         format::table(&rows).trim_end(),
         files::display_path(out),
         files::display_path(out)

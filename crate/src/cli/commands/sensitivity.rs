@@ -1,4 +1,4 @@
-//! `crossdub sensitivity`: what accuracy each layer's pruning costs, and the ratios to prune with.
+//! `crossdub sensitivity`: the accuracy that pruning each layer costs, and a prune ratio for each.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
 
-/// Prunes one layer at a time and proposes a ratio for each
+/// Prune one layer at a time and propose a ratio for each
 #[derive(Debug, Args)]
 #[command(
     allow_negative_numbers = true,
@@ -24,25 +24,25 @@ use crate::network::NetworkSpec;
     --data cifar-10-batches-bin --holdout 10000 --images 1000"
 )]
 pub struct SensitivityArgs {
-    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
     model: ModelOptions,
     #[command(flatten)]
     data: DataOptions,
-    /// The first N evaluation images; all without
+    /// Use the first N evaluation images [default: all]
     #[arg(long, value_name = "N")]
     images: Option<usize>,
-    /// Prune ratios to measure, in percent of a layer's weights [default: 0,10,...,90,95,98]
+    /// Prune ratios to try, in percent of a layer's weights [default: 0,10,...,90,95,98]
     #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
     ratios: Option<Vec<f64>>,
-    /// Points of accuracy that the proposed ratio of a layer may cost
+    /// Percentage points of accuracy that a layer's proposed ratio may cost
     #[arg(long, value_name = "POINTS", default_value_t = SensitivityConfig::default().drop)]
     drop: f64,
-    /// auto, cpu, or another that crossdub devices lists
+    /// Device: auto, cpu, or another one that crossdub devices lists
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -87,7 +87,7 @@ fn progress_bar() -> ProgressBar {
 
 fn describe(found: &Sensitivity) -> String {
     let mut head = vec!["pruned %".to_owned()];
-    // Every layer is measured at the same ratios.
+    // All layers are measured at the same ratios.
     head.extend(
         found.layers.iter().take(1).flat_map(|layer| &layer.points).map(|point| point.ratio.to_string()),
     );
@@ -101,8 +101,8 @@ fn describe(found: &Sensitivity) -> String {
     }
     let ratios: Vec<String> = found.proposed.iter().map(f64::to_string).collect();
     format!(
-        "accuracy {:.2} % unpruned, on {} images; with one layer pruned by magnitude, in percent:\n\n{}\n\
-        each proposed ratio alone costs at most {} of accuracy; all of them together leave {:.2} %, before \
+        "accuracy {:.2} % unpruned, on {} images; accuracy with one layer pruned by magnitude, in percent:\n\n{}\n\
+        each proposed ratio alone costs at most {} points; all of them together leave {:.2} %, before \
         fine-tuning\n\n\
         --ratios {}\n",
         found.baseline_accuracy,

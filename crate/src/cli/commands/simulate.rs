@@ -1,4 +1,4 @@
-//! `crossdub simulate`: runs images through simulated crossbars and converters.
+//! `crossdub simulate`: runs images through simulated crossbars and ADCs.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -26,13 +26,12 @@ use crate::simulate::report::{SeedReport, SimulationReport};
 use crate::simulate::simulator::Simulator;
 use crate::train::evaluate::evaluate;
 
-/// Images of one step, of larger ones as many as there are cores; each layer's cells are programmed
-/// once a step where they are not ideal.
+/// Images per batch; of large images, at most one per core. Non-ideal cells are programmed once per batch.
 const BATCH: usize = 16;
-/// The most seeds.
+/// The largest `--seeds`.
 const MAX_SEEDS: usize = 1000;
 
-/// Runs images through simulated crossbars and converters
+/// Run images through simulated crossbars and ADCs
 #[derive(Debug, Args)]
 #[command(
     allow_negative_numbers = true,
@@ -40,34 +39,34 @@ const MAX_SEEDS: usize = 1000;
     --tile 32 --resolution lossless-sliced --range 0..100"
 )]
 pub struct SimulateArgs {
-    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
     model: ModelOptions,
     #[command(flatten)]
     data: DataOptions,
-    /// Which evaluation images, the end not included; all without
+    /// Evaluation images, TO excluded [default: all]
     #[arg(long, value_name = "FROM..TO")]
     range: Option<String>,
-    /// The first N evaluation images
+    /// Use the first N evaluation images
     #[arg(long, value_name = "N", conflicts_with = "range")]
     images: Option<usize>,
     #[command(flatten)]
     hardware: HardwareOptions,
-    /// Bits of a conversion: paper, lossless, lossless-sliced or a number
+    /// Bits per conversion: paper, lossless, lossless-sliced or a number
     #[arg(long, default_value = "paper", value_name = "RESOLUTION")]
     resolution: Resolution,
-    /// What shares a resolution: tile or column
+    /// What shares one resolution: tile or column
     #[arg(long, default_value = "tile", value_parser = per, value_name = "WHAT")]
     per: Granularity,
     #[command(flatten)]
     conversion: ConversionOptions,
     #[command(flatten)]
     simulation: SimulationOptions,
-    /// Repeats with N seeds of the non-idealities: mean and deviation of the accuracy
+    /// Repeat with N seeds of the non-idealities and report the accuracy's mean and deviation
     #[arg(long, value_name = "N", default_value_t = 1)]
     seeds: usize,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -92,7 +91,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let classes = source.classes().len();
     let plan = NetworkSpec::from_config(&spec, classes)?;
     plan.check_memory(1, system::available_memory())?;
-    let range = images(args, source.test().len())?;
+    let range = image_range(args, source.test().len())?;
     let calibration = source.calibration(simulation.calibration, spec.seed)?;
     let mut simulator =
         Simulator::new(&plan, &weights, &hardware, &simulation, &calibration).map_err(in_file)?;
@@ -113,8 +112,8 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     output::print_result(args.json, &report, || describe(&report))
 }
 
-/// The images that the options name.
-fn images(args: &SimulateArgs, there: usize) -> Result<Range<usize>> {
+/// The images to simulate.
+fn image_range(args: &SimulateArgs, there: usize) -> Result<Range<usize>> {
     match args.images {
         Some(count) if (1..=there).contains(&count) => Ok(0..count),
         Some(count) => Err(Error::field("images", count, format!("takes 1 to {there}"))),
@@ -150,7 +149,7 @@ fn progress_bar(images: u64) -> ProgressBar {
 fn describe(report: &SimulationReport) -> String {
     let percent = |accuracy: Option<f64>| accuracy.map_or("-".to_owned(), |a| format!("{a:.2} %"));
     let mut text = format!(
-        "{} images; accuracy {} on the crossbars, {} quantized, {} in floats\n",
+        "{} images; accuracy {} on the crossbars, {} quantized, {} in floating point\n",
         report.images,
         percent(report.accuracy),
         percent(report.quantized_accuracy),
@@ -162,7 +161,7 @@ fn describe(report: &SimulationReport) -> String {
         text += &format!("over {count} seeds: {:.2} % on average, deviation {deviation:.2}\n", seeds.mean);
     }
     text += if report.exact {
-        "exact: every output integer of every layer is the quantized network's\n"
+        "exact: all output integers of all layers equal the quantized network's\n"
     } else {
         "not exact: some output integers differ from the quantized network's\n"
     };
@@ -196,7 +195,7 @@ fn describe(report: &SimulationReport) -> String {
     text
 }
 
-/// The least and the most bits of a layer's columns, and the mean.
+/// The minimum, maximum and mean bits of a layer's columns.
 fn bits(columns: &[u64]) -> String {
     let used = || columns.iter().enumerate().filter(|(_, count)| **count > 0);
     let (Some((least, _)), Some((most, _))) = (used().next(), used().next_back()) else {

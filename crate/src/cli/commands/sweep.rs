@@ -1,4 +1,4 @@
-//! `crossdub sweep`: a recipe run once for every combination of values, or for a list of them.
+//! `crossdub sweep`: runs a recipe for every combination of values, or for a list of them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::cli::files;
 use crate::cli::files::dataset_cache::{DatasetCache, hex};
 use crate::cli::format;
-use crate::cli::options::recipe::RecipeOptions;
+use crate::cli::options::recipe::{RecipeOptions, attribute, sets};
 use crate::cli::output;
 use crate::cli::runs::results::{check_weights_exist, save_results};
 use crate::cli::runs::stages::{RunOutcome, StageRunner};
@@ -28,15 +28,15 @@ use crate::workflow::recipe::{Change, Recipe};
 use crate::workflow::report::RecipeReport;
 use crate::workflow::sweep::{self, Combination, Parameter};
 
-/// How long a job waits when other processes work on all that is left.
+/// How long a job waits if other processes work on all remaining runs.
 const BUSY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest folder name; longer ones end in a hash.
+/// The longest folder name; longer names are cut and end in a hash.
 const MAX_NAME_BYTES: usize = 120;
 
-/// Runs a recipe for every combination of values
+/// Run a recipe for every combination of values
 ///
-/// Each run has a folder named by its values; stages that several runs share are computed once. A
-/// sweep can be stopped and started again, and started on several machines over a shared folder.
+/// Each run has a folder named after its values; stages that several runs share are computed once. A sweep can
+/// be stopped and restarted, and run on several machines over a shared folder.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: crossdub sweep recipes/vgg-small-cifar10-dub.toml --out sweep \\\n           \
@@ -49,34 +49,34 @@ pub struct SweepArgs {
     recipe: PathBuf,
     #[command(flatten)]
     shared: RecipeOptions,
-    /// A field and its values, in all stages that have it: a list, or numbers FROM..TO without TO
+    /// A field and its values, in all stages that have it: a list, or integers FROM..TO (TO excluded)
     #[arg(long, value_name = "FIELD=VALUE,...")]
     set: Vec<String>,
-    /// The same in one stage
+    /// The same, in one stage
     #[arg(long, value_name = "STAGE.FIELD=VALUE,...")]
     stage: Vec<String>,
-    /// Runs listed in a file, one a line, instead of all combinations: lambda=1e-3 prune.rule=exact
+    /// File with one run per line, instead of all combinations: lambda=1e-3 prune.rule=exact
     #[arg(long, value_name = "FILE", conflicts_with_all = ["set", "stage"])]
     list: Option<PathBuf>,
-    /// Folder for all runs [default: sweeps/NAME of the recipe]
+    /// Folder for all runs [default: sweeps/NAME, by the recipe's name]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Runs at a time
+    /// Runs at the same time
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// Does one run alone, by its number from 0, and waits for stages that others work on
+    /// Do only run number I (from 0), and wait for stages that other processes work on
     #[arg(long, value_name = "I")]
     task: Option<usize>,
-    /// Goes on with a sweep that was stopped, which is what happens anyway
+    /// Accepted for symmetry; sweeps always resume
     #[arg(long)]
     resume: bool,
-    /// Prints how many runs there are
+    /// Print the number of runs
     #[arg(long)]
     count: bool,
-    /// Prints the runs and does none
+    /// Print the runs without running them
     #[arg(long)]
     dry_run: bool,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -90,9 +90,9 @@ struct Run {
     changes: Vec<Change>,
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone, Serialize)]
-struct Line {
+struct RunSummary {
     index: usize,
     name: String,
     changes: Vec<(String, Value)>,
@@ -108,11 +108,11 @@ struct Line {
 struct SweepOutput {
     schema_version: u32,
     recipe: String,
-    runs: Vec<Line>,
+    runs: Vec<RunSummary>,
 }
 
 #[derive(Serialize)]
-struct Count {
+struct CountOutput {
     schema_version: u32,
     count: usize,
 }
@@ -122,14 +122,14 @@ pub fn run(args: &SweepArgs) -> Result<()> {
     let runs = plan(args)?;
     let recipe = runs.first().map(|run| run.recipe.name.clone()).unwrap_or_default();
     if args.count {
-        let result = Count { schema_version: SCHEMA_VERSION, count: runs.len() };
+        let result = CountOutput { schema_version: SCHEMA_VERSION, count: runs.len() };
         return output::print_result(args.json, &result, || format!("{}\n", result.count));
     }
     let lines = if args.dry_run {
         runs.iter().map(|run| line(run, "planned", None, None)).collect()
     } else {
         let out = args.out.clone().unwrap_or_else(|| Path::new("sweeps").join(&recipe));
-        Sweep::new(args, &out)?.all(chosen(args, runs)?)?
+        Sweep::new(args, &out)?.run_all(selected(args, runs)?)?
     };
     let failed = lines.iter().filter(|line| line.state == "failed").count();
     let total = lines.len();
@@ -147,7 +147,7 @@ pub fn run(args: &SweepArgs) -> Result<()> {
     ))
 }
 
-/// All runs, each with its resolved recipe: a mistake in one is said before any begins.
+/// All runs, each with its resolved recipe: a mistake in one is reported before any starts.
 fn plan(args: &SweepArgs) -> Result<Vec<Run>> {
     let (text, changes) = args.shared.read(&args.recipe)?;
     let combinations = match &args.list {
@@ -165,9 +165,13 @@ fn plan(args: &SweepArgs) -> Result<Vec<Run>> {
     let mut names = BTreeSet::new();
     let planned = |(index, combination): (usize, Combination)| {
         let all: Vec<Change> = changes.iter().cloned().chain(combination.changes.iter().cloned()).collect();
-        let recipe =
-            Recipe::read(&text, &all).map_err(|error| error.with_path(&files::display_path(&args.recipe)))?;
-        let mut name = short(combination.name());
+        let recipe = Recipe::read(&text, &all).map_err(|error| match (&args.list, error.field_name()) {
+            (Some(list), Some(field)) if sets(&combination.changes, field) => {
+                Error::file("reading the list", files::display_path(list), &error)
+            }
+            _ => attribute(error, "reading the recipe", &args.recipe, &all),
+        })?;
+        let mut name = folder_name(combination.name());
         if !names.insert(name.clone()) {
             name = format!("{name}-{index}");
             names.insert(name.clone());
@@ -179,17 +183,17 @@ fn plan(args: &SweepArgs) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-/// The run that `--task` chooses, or all.
-fn chosen(args: &SweepArgs, runs: Vec<Run>) -> Result<Vec<Run>> {
+/// The run that `--task` selects, or all.
+fn selected(args: &SweepArgs, runs: Vec<Run>) -> Result<Vec<Run>> {
     let Some(task) = args.task else { return Ok(runs) };
     let count = runs.len();
     let one = runs.into_iter().nth(task);
-    let why = || Error::field("task", task, format!("there are {count} runs, from 0"));
+    let why = || Error::field("task", task, format!("takes 0 to {}", count.saturating_sub(1)));
     Ok(vec![one.ok_or_else(why)?])
 }
 
-/// A name that file systems take.
-fn short(name: String) -> String {
+/// A folder name for a run, short enough for file systems.
+fn folder_name(name: String) -> String {
     if name.len() <= MAX_NAME_BYTES {
         return name;
     }
@@ -222,31 +226,31 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// Does all runs, some at a time.
-    fn all(&self, runs: Vec<Run>) -> Result<Vec<Line>> {
+    /// Does all runs, `--jobs` at a time.
+    fn run_all(&self, runs: Vec<Run>) -> Result<Vec<RunSummary>> {
         let jobs = self.args.jobs.clamp(1, runs.len().max(1));
         let queue = Mutex::new(VecDeque::from(runs));
         let lines = Mutex::new(Vec::new());
         thread::scope(|scope| {
             for _ in 0..jobs {
-                scope.spawn(|| self.job(&queue, &lines));
+                scope.spawn(|| self.worker(&queue, &lines));
             }
         });
         if let Some(error) = locked(&self.ended).take() {
             return Err(error);
         }
         let mut lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
-        lines.sort_by_key(|line: &Line| line.index);
+        lines.sort_by_key(|line: &RunSummary| line.index);
         Ok(lines)
     }
 
-    /// Takes runs until none is left. A run whose next stage someone else works on goes back to the
-    /// end of the queue, so that jobs share a stage without waiting for it.
-    fn job(&self, queue: &Mutex<VecDeque<Run>>, lines: &Mutex<Vec<Line>>) {
+    /// Takes runs from the queue until it is empty. A run whose next stage another job works on goes back to
+    /// the end of the queue, so that jobs can share a stage without waiting for it.
+    fn worker(&self, queue: &Mutex<VecDeque<Run>>, lines: &Mutex<Vec<RunSummary>>) {
         let mut busy = 0;
         while !self.stop.load(Ordering::Relaxed) {
             let Some(run) = locked(queue).pop_front() else { return };
-            match self.one(&run) {
+            match self.run_one(&run) {
                 Ok(Some(report)) => {
                     busy = 0;
                     locked(lines).push(line(&run, "done", Some(&report), None));
@@ -261,7 +265,7 @@ impl<'a> Sweep<'a> {
                         thread::sleep(BUSY_RETRY_INTERVAL);
                     }
                 }
-                // A run that diverged, or a target out of reach, says something about its values; the others go on.
+                // A diverged run or an unreachable target is a result about its values; the other runs continue.
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -272,19 +276,19 @@ impl<'a> Sweep<'a> {
                     locked(lines).push(line(&run, "failed", None, Some(error.to_string())));
                 }
                 Err(error) => {
-                    // First the reason: other jobs see the flag and say that they were interrupted.
+                    // Store the reason first: other jobs see the flag and report only that they were interrupted.
                     locked(&self.ended).get_or_insert(error);
                     self.stop.store(true, Ordering::Relaxed);
                 }
             }
         }
-        let why = "interrupted; the same command goes on";
+        let why = "interrupted; run the same command again to resume";
         locked(&self.ended)
             .get_or_insert_with(|| Error::file("sweeping", files::display_path(&self.out), why));
     }
 
-    /// Does one run; none when another process works on its next stage.
-    fn one(&self, run: &Run) -> Result<Option<RecipeReport>> {
+    /// Does one run; `None` if another process works on its next stage.
+    fn run_one(&self, run: &Run) -> Result<Option<RecipeReport>> {
         let compute = &pollster::block_on(ComputeDevice::from_config(&run.recipe.spec))?;
         let images = self.datasets.open(&run.recipe)?;
         let runner = StageRunner {
@@ -304,14 +308,14 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// What a thread that panicked left behind is whole: only finished values are put in.
+/// Ignores poisoning: only complete values are ever stored, so a panicked thread left nothing half-done.
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn line(run: &Run, state: &'static str, report: Option<&RecipeReport>, error: Option<String>) -> Line {
+fn line(run: &Run, state: &'static str, report: Option<&RecipeReport>, error: Option<String>) -> RunSummary {
     let last = report.and_then(|report| report.stages.last());
-    Line {
+    RunSummary {
         index: run.index,
         name: run.name.clone(),
         changes: run.changes.iter().map(|change| (change.name(), change.value.clone())).collect(),
@@ -346,10 +350,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_names_stay_apart() {
-        let long = |end: &str| short(format!("{}{end}", "x".repeat(300)));
+    fn long_names_stay_distinct() {
+        let long = |end: &str| folder_name(format!("{}{end}", "x".repeat(300)));
         assert_ne!(long("a"), long("b"));
         assert!(long("a").len() < 140);
-        assert_eq!(short("seed=0".to_owned()), "seed=0");
+        assert_eq!(folder_name("seed=0".to_owned()), "seed=0");
     }
 }

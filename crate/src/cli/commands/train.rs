@@ -1,9 +1,9 @@
-//! `crossdub train`: a run in a folder, which can be stopped at any moment and goes on.
+//! `crossdub train`: one training run in a folder; it can be stopped at any moment and resumed.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::cli::files;
 use crate::cli::options::shared::{ModelOptions, put};
@@ -11,9 +11,9 @@ use crate::cli::options::train::RunOptions;
 use crate::cli::runs::run_folder::read_toml;
 use crate::cli::runs::training::{self, DATA, MASKS, RunFolderArgs, WEIGHTS};
 use crate::config::TrainConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Trains a network, with D.U.B. regularization or another
+/// Train a network with D.U.B. or another regularization
 ///
 /// Without --model, --plan or --config the network is vgg-small.
 #[derive(Debug, Args)]
@@ -24,16 +24,16 @@ use crate::error::Result;
 pub struct TrainArgs {
     #[command(flatten)]
     model: ModelOptions,
-    /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
+    /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
     #[arg(long, value_name = "PATH", required_unless_present_any = ["resume", "config"])]
     data: Option<PathBuf>,
-    /// TOML file with fields of the run; options go before it
+    /// TOML file with configuration fields; options override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Starts from these weights instead of random ones
+    /// Start from these weights instead of random ones
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Keeps weights at zero: a file of masks, or from-zeros for the zeros of --weights
+    /// Keep weights at zero: a file of masks, or from-zeros for the zeros of --weights
     #[arg(long, value_name = "M.safetensors|from-zeros")]
     masks: Option<PathBuf>,
     #[command(flatten)]
@@ -44,13 +44,36 @@ pub struct TrainArgs {
 
 /// Runs the command.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    training::run(&args.job, &TrainConfig::default(), args.data.as_deref(), &args.fields.devices(), || {
+    let fields = || {
         let mut fields = args.config.as_deref().map(read_toml).transpose()?.unwrap_or_else(Map::new);
-        args.model.fields(&mut fields);
-        args.fields.put(&mut fields)?;
-        put(&mut fields, DATA, args.data.as_deref().map(files::display_path));
-        put(&mut fields, WEIGHTS, args.weights.as_deref().map(files::display_path));
-        put(&mut fields, MASKS, args.masks.as_deref().map(files::display_path));
+        fields.extend(args.option_fields()?);
         Ok(fields)
-    })
+    };
+    let (data, devices) = (args.data.as_deref(), args.fields.devices());
+    training::run(&args.job, &TrainConfig::default(), data, &devices, fields)
+        .map_err(|error| args.attribute(error))
+}
+
+impl TrainArgs {
+    /// The fields that options set.
+    fn option_fields(&self) -> Result<Map<String, Value>> {
+        let mut fields = Map::new();
+        self.model.fields(&mut fields);
+        self.fields.put(&mut fields)?;
+        put(&mut fields, DATA, self.data.as_deref().map(files::display_path));
+        put(&mut fields, WEIGHTS, self.weights.as_deref().map(files::display_path));
+        put(&mut fields, MASKS, self.masks.as_deref().map(files::display_path));
+        Ok(fields)
+    }
+
+    /// The same error, as one of the configuration file if the invalid field stands there and no option
+    /// overrides it.
+    fn attribute(&self, error: Error) -> Error {
+        let (Some(path), Some(field)) = (&self.config, error.field_name()) else { return error };
+        let in_file = read_toml(path).is_ok_and(|fields| fields.contains_key(field));
+        if in_file && self.option_fields().is_ok_and(|fields| !fields.contains_key(field)) {
+            return Error::file("reading the configuration", files::display_path(path), &error);
+        }
+        error
+    }
 }

@@ -1,4 +1,4 @@
-//! ImageNet's official archives: listed where they are, or unpacked.
+//! ImageNet's official archives: indexed in place, or unpacked.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
@@ -20,20 +20,20 @@ const VALIDATION_ARCHIVE: &str = "ILSVRC2012_img_val.tar";
 const DEVKIT: &str = "ILSVRC2012_devkit_t12";
 const META_FILE: &str = "meta.mat";
 const GROUND_TRUTH_FILE: &str = "ILSVRC2012_validation_ground_truth.txt";
-/// The largest file that is read from the kit.
+/// The largest file to read from the development kit.
 const MAX_DEVKIT_FILE_BYTES: u64 = 64 << 20;
 
-/// The training archive of a folder.
+/// Path of the training archive in a folder.
 pub fn training_archive(root: &Path) -> PathBuf {
     root.join(TRAINING_ARCHIVE)
 }
 
-/// The validation archive of a folder.
+/// Path of the validation archive in a folder.
 pub fn validation_archive(root: &Path) -> PathBuf {
     root.join(VALIDATION_ARCHIVE)
 }
 
-/// Whether a name is an archive's, not a shard's.
+/// Whether a file name is that of an official archive, not of a shard.
 pub fn is_official(name: &str) -> bool {
     name.starts_with("ILSVRC2012_")
 }
@@ -42,15 +42,15 @@ pub fn is_official(name: &str) -> bool {
 pub struct DevKit {
     /// The classes, sorted by WordNet id.
     pub synsets: Vec<Synset>,
-    /// Labels of the validation images by name.
+    /// Labels of the validation images, sorted by file name.
     pub truth: Vec<usize>,
 }
 
 impl DevKit {
-    /// Reads the kit beside the archives, packed or unpacked; none when it isn't there.
+    /// Reads the kit next to the archives, packed or unpacked; `None` if it is absent.
     ///
     /// # Errors
-    /// When it is damaged.
+    /// If it is damaged.
     pub fn open(root: &Path) -> Result<Option<Self>> {
         let (folder, packed) = (root.join(DEVKIT), root.join(format!("{DEVKIT}.tar.gz")));
         let (name, meta, truth) = if folder.is_dir() {
@@ -70,10 +70,10 @@ impl DevKit {
         Ok(Some(Self { truth: truth.map_err(|error| error.with_path(&name))?, synsets }))
     }
 
-    /// Checks that there are as many images of each class as the kit says.
+    /// Checks that each class has as many images as the kit lists.
     ///
     /// # Errors
-    /// Names the first class that has another number.
+    /// Names the first class that has not.
     pub fn check(&self, index: &Index, name: &str) -> Result<()> {
         let fail = |why: String| Error::file("counting images", name, why);
         if !index.train.is_empty() {
@@ -86,7 +86,7 @@ impl DevKit {
             }
         }
         if !index.val.is_empty() && index.val.len() != self.truth.len() {
-            let why = format!("there are {} of {} validation images", index.val.len(), self.truth.len());
+            let why = format!("found {} of {} validation images", index.val.len(), self.truth.len());
             return Err(fail(why));
         }
         Ok(())
@@ -112,10 +112,10 @@ fn read_packed_devkit(path: &Path) -> Result<[Option<Vec<u8>>; 2]> {
     Ok(found)
 }
 
-/// Lists the images of the archives in a folder.
+/// Indexes the images of the archives in a folder.
 ///
 /// # Errors
-/// When an archive is damaged, or the kit says otherwise.
+/// If an archive is damaged or doesn't match the kit.
 pub fn list_images(root: &Path) -> Result<Index> {
     let kit = DevKit::open(root)?;
     let mut index = Index::default();
@@ -130,7 +130,7 @@ pub fn list_images(root: &Path) -> Result<Index> {
             index.classes = known;
         } else if index.classes != known {
             let (found, told) = (index.classes.len(), known.len());
-            let why = format!("its {found} classes are not the {told} of the development kit");
+            let why = format!("its {found} classes differ from the {told} of the development kit");
             return Err(Error::file(
                 "reading the training archive",
                 io::display_path(&training_archive(root)),
@@ -140,8 +140,7 @@ pub fn list_images(root: &Path) -> Result<Index> {
     }
     if validation_archive(root).is_file() {
         let kit = kit.as_ref().ok_or_else(|| {
-            let why =
-                format!("the labels of {VALIDATION_ARCHIVE} are in {DEVKIT}.tar.gz, which is not there");
+            let why = format!("{DEVKIT}.tar.gz with the labels of {VALIDATION_ARCHIVE} is missing");
             Error::file("reading labels", io::display_path(root), why)
         })?;
         list_validation(io::open(&validation_archive(root))?, VALIDATION_ARCHIVE, &kit.truth, &mut index.val)
@@ -160,10 +159,10 @@ fn with_archive_path(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Unpacks the archives into `train/` and `val/`, a folder a class. What was unpacked before is kept.
+/// Unpacks the archives into `train/` and `val/`, one folder per class; keeps what is unpacked already.
 ///
 /// # Errors
-/// When an archive is damaged or the disk is full.
+/// If an archive is damaged or the disk is full.
 pub fn unpack(root: &Path, out: &Path, bar: &ProgressBar) -> Result<()> {
     if training_archive(root).is_file() {
         let archive = io::open(&training_archive(root))?;
@@ -181,7 +180,7 @@ pub fn unpack(root: &Path, out: &Path, bar: &ProgressBar) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks a class, unless its folder is there: it gets its name when it is whole.
+/// Unpacks a class, unless its folder exists: it gets its final name when it is complete.
 fn unpack_class(archive: &Path, tar: &Member, train: &Path, class: &str) -> Result<()> {
     let (done, part) = (train.join(class), train.join(format!(".{class}.part")));
     if done.is_dir() {
@@ -194,7 +193,7 @@ fn unpack_class(archive: &Path, tar: &Member, train: &Path, class: &str) -> Resu
     fs::create_dir_all(&part).map_err(fail)?;
     let section = Section::new(io::open(archive)?, tar.offset, tar.length).map_err(fail)?;
     members(section, |member, content| {
-        // Only the last part of a path, so that nothing lands outside of the folder.
+        // Only the last component of the path, so that nothing is written outside the folder.
         if is_image(member.name()) {
             let mut file = File::create(part.join(member.name())).map_err(fail)?;
             std::io::copy(content, &mut file).map_err(fail)?;
@@ -236,27 +235,27 @@ mod tests {
     use crate::data::imagenet::{LoaderConfig, index::ImageRef};
     use crate::data::loader::LabeledDataset;
 
-    fn picture(shade: u8) -> Vec<u8> {
+    fn jpeg(shade: u8) -> Vec<u8> {
         let mut bytes = std::io::Cursor::new(Vec::new());
-        let picture = image::RgbImage::from_pixel(9, 8, image::Rgb([shade; 3]));
-        picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("encodes");
+        let image = image::RgbImage::from_pixel(9, 8, image::Rgb([shade; 3]));
+        image.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("encodes");
         bytes.into_inner()
     }
 
     /// Archives of two classes: three training images and two validation images.
     fn archives(folder: &Path, truth: &str) {
-        let pictures = [10, 60, 120, 180, 240].map(picture);
+        let images = [10, 60, 120, 180, 240].map(jpeg);
         let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("writes");
-        let second = tar_of(&[("n02_1.JPEG", &pictures[2])]);
-        let first = tar_of(&[("n01_1.JPEG", &pictures[0]), ("n01_2.JPEG", &pictures[1])]);
+        let second = tar_of(&[("n02_1.JPEG", &images[2])]);
+        let first = tar_of(&[("n01_1.JPEG", &images[0]), ("n01_2.JPEG", &images[1])]);
         write(TRAINING_ARCHIVE, &tar_of(&[("n02.tar", &second), ("n01.tar", &first)]));
-        write(VALIDATION_ARCHIVE, &tar_of(&[("val_2.JPEG", &pictures[4]), ("val_1.JPEG", &pictures[3])]));
+        write(VALIDATION_ARCHIVE, &tar_of(&[("val_2.JPEG", &images[4]), ("val_1.JPEG", &images[3])]));
         let meta = meta_of(&[(1, "n02", 0, 1), (2, "n01", 0, 2), (3, "n00", 2, 0)], true);
         let inside = |name: &str| format!("{DEVKIT}/data/{name}");
         let kit = tar_of(&[(&inside(META_FILE), &meta), (&inside(GROUND_TRUTH_FILE), truth.as_bytes())]);
         let mut packed = flate2::read::GzEncoder::new(&*kit, flate2::Compression::fast());
         let mut bytes = Vec::new();
-        packed.read_to_end(&mut bytes).expect("packs");
+        packed.read_to_end(&mut bytes).expect("compresses");
         write(&format!("{DEVKIT}.tar.gz"), &bytes);
     }
 
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_are_read_in_place_and_unpacked() {
+    fn archives_are_read_in_place_or_unpacked() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
         archives(root, "1\n2\n");
@@ -275,16 +274,16 @@ mod tests {
         assert_eq!((index.classes.join(" "), index.train.len()), ("n01 n02".to_owned(), 3));
         let packed = labels_and_shades(root);
         assert_eq!([packed[0].0, packed[1].0], [0, 1], "classes take turns");
-        assert!(packed[0].1 > packed[1].1, "the second file is the lighter one, and of the first WordNet id");
+        assert!(packed[0].1 > packed[1].1, "the second image is lighter and belongs to the first WordNet ID");
 
         let out = root.join("out");
         let bar = ProgressBar::hidden();
         unpack(root, &out, &bar).expect("unpacks");
-        // Stopped in the middle of a class: its folder has another name still.
+        // Interrupted within a class: its folder still has its temporary name.
         fs::rename(out.join("train/n02"), out.join("train/.n02.part")).expect("renames");
         fs::write(out.join("val/n01/.val_2.JPEG.part"), b"half").expect("writes");
         fs::remove_file(out.join("val/n01/val_2.JPEG")).expect("removes");
-        unpack(root, &out, &bar).expect("goes on");
+        unpack(root, &out, &bar).expect("resumes");
         let unpacked = image_files::build_index(&out).expect("lists");
         assert_eq!((unpacked.train.len(), unpacked.val.len()), (3, 2));
         assert_eq!(labels_and_shades(&out), packed);

@@ -11,26 +11,26 @@ use crate::data::loader::DataLoader;
 use crate::data::{self, TrainTest};
 use crate::error::{Error, Result};
 
-/// Opens the data of a run: `builtin`, a folder of CIFAR-10 binary files or their archive, or images
-/// in one of ImageNet's layouts. Sets the specification's `data` accordingly.
+/// Opens the images of a run: `builtin`, CIFAR-10's binary files (a folder or an archive), or images in
+/// one of ImageNet's layouts. Sets `data` in the configuration accordingly.
 ///
 /// # Errors
-/// When files are missing or damaged.
+/// If files are missing or damaged.
 pub fn open_dataset(path: &Path, spec: &mut TrainConfig, reading: LoaderConfig) -> Result<DataLoader> {
     if !path.is_dir() || holds_cifar10(path) || !image_files::is_image_folder(path) {
         if ![0, data::SIDE].contains(&spec.side) {
-            let why = "this data's images have 32; another side is for ImageNet's";
+            let why = "these images are 32 x 32; only ImageNet's can be scaled";
             return Err(Error::field("side", spec.side, why));
         }
         return Ok(open_in_memory(path, spec)?.into());
     }
     spec.data = DataSource::ImageNet;
     if spec.holdout > 0 {
-        let why = "image files come with their own validation images";
+        let why = "image folders have their own validation images";
         return Err(Error::field("holdout", spec.holdout, why));
     }
     if spec.limit > 0 {
-        let why = "of image files all are trained on; index a smaller folder";
+        let why = "image folders are used whole; index a smaller folder";
         return Err(Error::field("limit", spec.limit, why));
     }
     spec.validate()?;
@@ -43,11 +43,11 @@ fn holds_cifar10(path: &Path) -> bool {
     names.into_iter().any(|name| data::cifar10::is_training_file(&name) || data::cifar10::is_test_file(&name))
 }
 
-/// Opens data that lies in memory: `builtin`, a folder of CIFAR-10 binary files, or their archive.
-/// Sets the specification's `data` accordingly.
+/// Opens images that fit in memory: `builtin`, or CIFAR-10's binary files (a folder or an archive). Sets
+/// `data` in the configuration accordingly.
 ///
 /// # Errors
-/// When files are missing or damaged.
+/// If files are missing or damaged.
 pub fn open_in_memory(path: &Path, spec: &mut TrainConfig) -> Result<TrainTest> {
     if path.as_os_str() == "builtin" {
         spec.data = DataSource::Builtin;
@@ -62,7 +62,7 @@ pub fn open_in_memory(path: &Path, spec: &mut TrainConfig) -> Result<TrainTest> 
     data::open(spec, &files)
 }
 
-/// The CIFAR-10 files of a folder; the test file is left out where a holdout takes its place.
+/// Reads the CIFAR-10 files of a folder, without the test file if a holdout replaces it.
 fn read_cifar10_folder(path: &Path, holdout: usize) -> Result<Vec<(String, Vec<u8>)>> {
     let fail = |why: String| Error::file("reading CIFAR-10", display_path(path), why);
     let entries = fs::read_dir(path).map_err(|why| fail(why.to_string()))?;
@@ -74,7 +74,7 @@ fn read_cifar10_folder(path: &Path, holdout: usize) -> Result<Vec<(String, Vec<u
         .collect();
     names.sort();
     if names.is_empty() {
-        let why = "it holds no data_batch_1.bin to data_batch_5.bin (the binary version)";
+        let why = "contains no data_batch_1.bin to data_batch_5.bin (CIFAR-10's binary version)";
         return Err(fail(why.to_owned()));
     }
     let load =

@@ -1,4 +1,4 @@
-//! The images of a recipe: opened once, shared by its stages, and known by their content.
+//! The images of recipes: opened once, shared between stages, identified by their content.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,26 +16,26 @@ use crate::error::Result;
 use crate::workflow::recipe::Recipe;
 use crate::workflow::report::DataDescription;
 
-/// Images and what they are.
+/// The images of a recipe, ready to be opened for each stage.
 pub struct CachedDataset {
     storage: Storage,
-    /// What they are.
+    /// Name, size and hash of the data set.
     pub description: DataDescription,
 }
 
-/// Where images are kept between stages.
+/// Where images stay between stages.
 enum Storage {
-    /// In memory; each session has a copy.
+    /// In memory; each stage gets a copy.
     Memory(TrainTest),
-    /// In files, opened anew for each session.
+    /// In files, opened again for each stage.
     Files { path: PathBuf, spec: Box<TrainConfig>, reading: LoaderConfig },
 }
 
 impl CachedDataset {
-    /// The images, for one session or evaluation.
+    /// Opens the images for one training or evaluation.
     ///
     /// # Errors
-    /// When files can't be opened any more.
+    /// If files can't be opened any more.
     pub fn open(&self) -> Result<DataLoader> {
         match &self.storage {
             Storage::Memory(split) => Ok(split.clone().into()),
@@ -46,14 +46,14 @@ impl CachedDataset {
     }
 }
 
-/// Opens images, and keeps the last ones: the runs of a sweep mostly share them.
+/// Opens data sets and keeps the last one: most runs of a sweep share it.
 pub struct DatasetCache {
     reading: LoaderConfig,
     last: Mutex<Option<(String, Arc<CachedDataset>)>>,
 }
 
 impl DatasetCache {
-    /// Reads image files in this way.
+    /// An empty cache; `reading` says how to read image files.
     pub fn new(reading: LoaderConfig) -> Self {
         Self { reading, last: Mutex::new(None) }
     }
@@ -61,10 +61,10 @@ impl DatasetCache {
     /// The images of a recipe.
     ///
     /// # Errors
-    /// When files are missing or damaged.
+    /// If files are missing or damaged.
     pub fn open(&self, recipe: &Recipe) -> Result<Arc<CachedDataset>> {
         let key = key(&recipe.data, &recipe.spec);
-        // A thread that panicked while it held the lock left what is there whole.
+        // Ignores poisoning: the value is replaced whole.
         let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((of, images)) = &*last
             && *of == key
@@ -78,9 +78,9 @@ impl DatasetCache {
     }
 }
 
-/// What decides which images are opened.
+/// The settings that decide which images are opened.
 fn key(path: &str, spec: &TrainConfig) -> String {
-    // The built-in images are drawn from the seed.
+    // The built-in images depend on the seed.
     let seed = if path == "builtin" { spec.seed } else { 0 };
     format!("{path}\n{} {} {} {seed}", spec.holdout, spec.limit, spec.side)
 }
@@ -109,8 +109,8 @@ fn open(path: &str, mut spec: TrainConfig, reading: LoaderConfig) -> Result<Cach
     Ok(CachedDataset { storage, description })
 }
 
-/// SHA-256 over class names, labels and images, with their lengths between, so that the same data is
-/// the same whatever files it came in.
+/// SHA-256 over class names, labels and images, each prefixed with its length: it does not depend on the
+/// files that the data came in.
 fn content_fingerprint(sets: &[&Dataset]) -> String {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -125,8 +125,8 @@ fn content_fingerprint(sets: &[&Dataset]) -> String {
     hex(&hash.finalize())
 }
 
-/// SHA-256 over class names, and name, label and size of each image file: reading all of ImageNet to
-/// know it would take longer than a first epoch.
+/// SHA-256 over class names and the name, label and size of each image file: hashing the content of all of
+/// ImageNet would take longer than the first epoch.
 fn index_fingerprint(index: &Index) -> String {
     let mut hash = Sha256::new();
     hash.update(index.classes.join("\n"));
@@ -153,7 +153,7 @@ mod tests {
     use crate::data::synthetic;
 
     #[test]
-    fn the_fingerprint_is_of_the_content() {
+    fn the_fingerprint_depends_on_the_content() {
         let split = synthetic::generate(3, 6, 4);
         let of = |split: &TrainTest| content_fingerprint(&[&split.train, &split.test]);
         assert_eq!(of(&split), of(&synthetic::generate(3, 6, 4)));

@@ -1,4 +1,4 @@
-//! Finds the images of ImageNet, or of a data set laid out like it, and reads them one by one.
+//! Finds the images of ImageNet, or of a data set with its layout, and reads them one by one.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -16,14 +16,14 @@ use crate::data::imagenet::webdataset::list_shard;
 use crate::data::imagenet::{ImageNet, LoaderConfig, ReadImage};
 use crate::error::{Error, Result};
 
-/// The index that `crossdub data imagenet` writes.
+/// Name of the index that `crossdub data imagenet` writes.
 pub const INDEX_FILE: &str = "crossdub-index.txt";
-/// The largest image file.
+/// The largest image file to read.
 const MAX_IMAGE_BYTES: u64 = 1 << 28;
-/// Tar files kept open.
+/// How many tar files stay open.
 const MAX_OPEN_ARCHIVES: usize = 256;
 
-/// Whether a folder holds images in one of ImageNet's layouts.
+/// Whether a folder has images in one of ImageNet's layouts.
 pub fn is_image_folder(root: &Path) -> bool {
     root.join(INDEX_FILE).is_file()
         || ["train", "val"].iter().any(|part| root.join(part).is_dir())
@@ -32,40 +32,40 @@ pub fn is_image_folder(root: &Path) -> bool {
         || !class_folders(root).is_empty()
 }
 
-/// Opens the images of a folder, for networks that take images of `side`.
+/// Opens the images of a folder, for networks with inputs of `side` x `side` pixels.
 ///
 /// # Errors
-/// When the folder has none of the layouts, or its files are damaged.
+/// If the folder has none of the layouts, or its files are damaged.
 pub fn open(root: &Path, side: usize, reading: LoaderConfig) -> Result<ImageNet> {
     ImageNet::new(load_index(root)?, disk_reader(root), side, reading)
 }
 
-/// Reads the images of a folder.
+/// A reader for the images below a folder.
 pub fn disk_reader(root: &Path) -> Box<dyn ReadImage> {
     Box::new(DiskReader::new(root))
 }
 
-/// Opens single pictures, to be classified; they have no labels.
+/// Opens single image files without labels.
 ///
 /// # Errors
-/// When a path has no file name.
+/// If a path has no file name.
 pub fn open_single_images(paths: &[PathBuf], side: usize, classes: Vec<String>) -> Result<ImageNet> {
     let mut index = Index { classes, ..Index::default() };
     for path in paths {
         let folder = path.parent().map(io::display_path).unwrap_or_default();
         let name = path.file_name().map(|name| name.to_string_lossy());
         let name =
-            name.ok_or_else(|| Error::file("reading an image", io::display_path(path), "it is no file"))?;
+            name.ok_or_else(|| Error::file("reading an image", io::display_path(path), "not a file"))?;
         index.val.push(ImageRef { container: &folder, name: &name, span: None, label: 0 })?;
     }
     let reading = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
     ImageNet::new(index.check()?, disk_reader(Path::new("")), side, reading)
 }
 
-/// The index of a folder: written before, or made now.
+/// The index of a folder: the stored one, or else a new one.
 ///
 /// # Errors
-/// When the folder has none of the layouts, or its files are damaged.
+/// If the folder has none of the layouts, or its files are damaged.
 pub fn load_index(root: &Path) -> Result<Index> {
     let written = root.join(INDEX_FILE);
     if written.is_file() {
@@ -79,10 +79,10 @@ pub fn load_index(root: &Path) -> Result<Index> {
     build_index(root)
 }
 
-/// Looks at the files of a folder.
+/// Indexes the files of a folder.
 ///
 /// # Errors
-/// When the folder has none of the layouts, or its files are damaged.
+/// If the folder has none of the layouts, or its files are damaged.
 pub fn build_index(root: &Path) -> Result<Index> {
     let (train, val) = (root.join("train"), root.join("val"));
     let index = if !class_folders(&train).is_empty() || !class_folders(&val).is_empty() {
@@ -94,11 +94,12 @@ pub fn build_index(root: &Path) -> Result<Index> {
     } else {
         let classes = class_folders(root);
         if classes.is_empty() {
-            let why = "it has no train/ and val/ with a folder a class, no archives and no shards";
+            let why =
+                "contains no train/ and val/ with one folder per class, no ImageNet archives and no shards";
             return Err(Error::file("looking for images", io::display_path(root), why));
         }
         output::status(&format!(
-            "{}: no train/ and val/, so the same images are trained on and judged by",
+            "{}: no train/ and val/, so training and evaluation use the same images",
             io::display_path(root)
         ));
         let mut train = Listing::default();
@@ -108,7 +109,7 @@ pub fn build_index(root: &Path) -> Result<Index> {
     index.check().map_err(|error| error.with_path(&io::display_path(root)))
 }
 
-/// A folder a class in `train/`, and in `val/` too, or all images there with a file of labels.
+/// One folder per class in `train/`; in `val/` the same, or all images in one folder with a file of labels.
 fn index_folders(root: &Path) -> Result<Index> {
     let val = root.join("val");
     let mut classes = class_folders(&root.join("train"));
@@ -118,8 +119,8 @@ fn index_folders(root: &Path) -> Result<Index> {
     }
     let mut index = Index { classes, ..Index::default() };
     list_classes(root, "train", &index.classes, &mut index.train)?;
-    if let Some(stranger) = by_class.iter().find(|class| !index.classes.contains(class)) {
-        let why = format!("val/{stranger} is no class of train/");
+    if let Some(unknown) = by_class.iter().find(|class| !index.classes.contains(class)) {
+        let why = format!("val/{unknown} is not a class in train/");
         return Err(Error::file("looking for images", io::display_path(root), why));
     }
     if by_class.is_empty() {
@@ -130,7 +131,7 @@ fn index_folders(root: &Path) -> Result<Index> {
     Ok(index)
 }
 
-/// Validation images in one folder.
+/// Lists validation images that lie in one folder.
 fn list_flat_validation(root: &Path, classes: &[String], listing: &mut Listing) -> Result<()> {
     let val = root.join("val");
     let images = image_names(&val)?;
@@ -139,7 +140,7 @@ fn list_flat_validation(root: &Path, classes: &[String], listing: &mut Listing) 
     }
     let places = labels::FILE_NAMES.iter().flat_map(|name| [val.join(name), root.join(name)]);
     let path = places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        let why = format!("its images need labels, in one of {}", labels::FILE_NAMES.join(", "));
+        let why = format!("labels are missing: expected one of {}", labels::FILE_NAMES.join(", "));
         Error::file("reading labels", io::display_path(&val), why)
     })?;
     let text = io::read("reading labels", &path)?;
@@ -147,7 +148,7 @@ fn list_flat_validation(root: &Path, classes: &[String], listing: &mut Listing) 
     let labels = labels.map_err(|error| error.with_path(&io::display_path(&path)))?;
     for image in images {
         let label = labels.get(labels::stem(&image)).copied().ok_or_else(|| {
-            let why = format!("{image} has no label");
+            let why = format!("no label for {image}");
             Error::file("reading labels", io::display_path(&path), why)
         })?;
         listing.push(ImageRef { container: "val", name: &image, span: None, label })?;
@@ -155,7 +156,7 @@ fn list_flat_validation(root: &Path, classes: &[String], listing: &mut Listing) 
     Ok(())
 }
 
-/// Lists the images of class folders below `part`.
+/// Lists the images of the class folders below `part`.
 fn list_classes(root: &Path, part: &str, classes: &[String], listing: &mut Listing) -> Result<()> {
     for (label, class) in classes.iter().enumerate() {
         let container = if part.is_empty() { class.clone() } else { format!("{part}/{class}") };
@@ -170,7 +171,7 @@ fn list_classes(root: &Path, part: &str, classes: &[String], listing: &mut Listi
     Ok(())
 }
 
-/// Folders that hold images, by name: the classes.
+/// The folders that contain images, sorted by name: the classes.
 fn class_folders(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let holds_images = |path: &Path| {
@@ -180,13 +181,13 @@ fn class_folders(folder: &Path) -> Vec<String> {
     let is_class = |entry: &fs::DirEntry| entry.path().is_dir() && holds_images(&entry.path());
     let named = |entry: fs::DirEntry| entry.file_name().into_string().ok();
     let mut classes: Vec<String> = entries.filter(is_class).filter_map(named).collect();
-    // A folder whose name begins with a dot is being unpacked.
+    // A folder whose name starts with a dot is still being unpacked.
     classes.retain(|class| !class.starts_with('.') && !["train", "val"].contains(&class.as_str()));
     classes.sort();
     classes
 }
 
-/// The images of a folder, by name.
+/// The image files of a folder, sorted by name.
 fn image_names(folder: &Path) -> Result<Vec<String>> {
     let fail = |why: std::io::Error| Error::file("listing images", io::display_path(folder), why);
     let mut names = Vec::new();
@@ -200,7 +201,7 @@ fn image_names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Shards of a part, relative to the root: `train/*.tar`, or `*train*.tar` in the root itself.
+/// The shards of a split, relative to the root: `train/*.tar`, or `*train*.tar` in the root itself.
 fn shards(root: &Path, part: &str) -> Vec<String> {
     let tar_files = |folder: &Path| -> Vec<String> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -216,7 +217,7 @@ fn shards(root: &Path, part: &str) -> Vec<String> {
     found
 }
 
-/// WebDataset shards; their classes are numbers, named by `classes.txt` where there is one.
+/// Indexes WebDataset shards; their classes are numbers, named by `classes.txt` if it exists.
 fn index_shards(root: &Path) -> Result<Index> {
     let mut index = Index::default();
     let mut largest = None;
@@ -239,7 +240,7 @@ fn index_shards(root: &Path) -> Result<Index> {
 /// Reads images from the disk.
 struct DiskReader {
     root: PathBuf,
-    /// Tar files that are open, and their lengths.
+    /// Open tar files and their lengths.
     open: Mutex<HashMap<String, Arc<(File, u64)>>>,
 }
 
@@ -270,7 +271,7 @@ impl ReadImage for DiskReader {
             let path = self.root.join(place.container).join(place.name);
             let size = fs::metadata(&path).map_err(|why| why.to_string())?.len();
             if size > MAX_IMAGE_BYTES {
-                return Err(format!("{size} bytes are too many"));
+                return Err(format!("too large ({size} bytes)"));
             }
             return fs::read(path).map_err(|why| why.to_string());
         };
@@ -278,7 +279,7 @@ impl ReadImage for DiskReader {
         if offset.checked_add(u64::from(length)).is_none_or(|end| end > tar.1)
             || u64::from(length) > MAX_IMAGE_BYTES
         {
-            return Err("it lies beyond the end of its tar file".to_owned());
+            return Err("beyond the end of its tar file".to_owned());
         }
         let mut bytes = vec![0; length as usize];
         read_at(&tar.0, &mut bytes, offset).map_err(|why| why.to_string())?;
@@ -286,7 +287,7 @@ impl ReadImage for DiskReader {
     }
 }
 
-/// Reads without moving a place that threads would share.
+/// Reads at an offset without moving the file's cursor, which threads share.
 #[cfg(unix)]
 fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)

@@ -6,38 +6,35 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
-use crate::config::HardwareConfig;
 use crate::error::{Error, Result};
-use crate::matrix::Matrix;
-use crate::report::adc_plan;
 
-/// The largest file that is read into memory.
+/// The largest file to read into memory.
 const MAX_FILE_BYTES: u64 = 8 << 30;
 
-/// A path for messages.
+/// A path as text, for messages.
 pub fn display_path(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Reads a whole file.
+/// Reads a whole file; `what` names the action in errors.
 ///
 /// # Errors
-/// When it is missing, unreadable or absurdly large.
+/// If it is missing, unreadable or larger than 8 GiB.
 pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
     let fail = |why: &dyn std::fmt::Display| Error::file(what, display_path(path), why.to_string());
     let size = fs::metadata(path).map_err(|why| fail(&why))?;
     if size.is_dir() {
-        return Err(fail(&"it is a folder"));
+        return Err(fail(&"is a folder"));
     }
     if size.len() > MAX_FILE_BYTES {
-        return Err(fail(&format!("it has {} bytes, at most {MAX_FILE_BYTES} are read", size.len())));
+        return Err(fail(&format!("has {} bytes; the limit is {MAX_FILE_BYTES}", size.len())));
     }
-    // A device has no size, and may have no end.
+    // Devices and pipes have no size and may never end.
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|why| fail(&why))?;
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|why| fail(&why))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(fail(&format!("it has more than {MAX_FILE_BYTES} bytes, the most that are read")));
+        return Err(fail(&format!("has more than {MAX_FILE_BYTES} bytes, the limit")));
     }
     Ok(bytes)
 }
@@ -50,28 +47,28 @@ pub fn open(path: &Path) -> Result<fs::File> {
     fs::File::open(path).map_err(|why| Error::file("opening", display_path(path), &why).with_source(why))
 }
 
-/// Reads someone's weights.
+/// Reads weights from a safetensors or PyTorch file.
 ///
 /// # Errors
-/// When the file can't be read or holds no weights.
+/// If the file can't be read or holds no weights.
 pub fn read_weights(path: &Path) -> Result<Checkpoint> {
     let bytes = read("reading weights", path)?;
     Checkpoint::from_bytes(&bytes).map_err(|error| error.with_path(&display_path(path)))
 }
 
-/// Checks that no two outputs are the same file, where one would be lost.
+/// Checks that no two outputs are the same file: one would overwrite the other.
 ///
 /// # Errors
-/// Names the second option of the two.
+/// Names the second of the two options.
 pub fn check_distinct_outputs(outputs: &[(&str, Option<&Path>)]) -> Result<()> {
     let mut seen: Vec<(&str, std::path::PathBuf)> = Vec::new();
     for (option, path) in outputs.iter().filter_map(|(option, path)| Some((*option, (*path)?))) {
-        // A file that is not there yet is known by its folder.
+        // The file may not exist yet; its folder does.
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let whole = fs::canonicalize(folder).map(|folder| folder.join(path.file_name().unwrap_or_default()));
         let whole = whole.unwrap_or_else(|_| path.to_owned());
         if let Some((other, _)) = seen.iter().find(|(_, held)| *held == whole) {
-            return Err(Error::field(option, display_path(path), format!("is the file of {other} already")));
+            return Err(Error::field(option, display_path(path), format!("is the same file as {other}")));
         }
         seen.push((option, whole));
     }
@@ -81,16 +78,16 @@ pub fn check_distinct_outputs(outputs: &[(&str, Option<&Path>)]) -> Result<()> {
 /// Writes a whole file, or nothing.
 ///
 /// # Errors
-/// When the disk is full or the folder can't be written.
+/// If the disk is full or the folder can't be written.
 pub fn write(what: &str, path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(what, path, |file| file.write_all(bytes))
 }
 
-/// Writes a whole file piece by piece, or nothing. A link is followed, and a device or pipe is written
-/// to as it stands: neither may be replaced by a file.
+/// Writes a whole file in pieces, or nothing. Follows links, and writes to devices and pipes directly
+/// instead of replacing them.
 ///
 /// # Errors
-/// When the disk is full or the folder can't be written.
+/// If the disk is full or the folder can't be written.
 pub fn write_with(
     what: &str,
     path: &Path,
@@ -100,7 +97,7 @@ pub fn write_with(
     let there = fs::canonicalize(path);
     let target = there.as_deref().unwrap_or(path);
     if target.is_dir() {
-        return Err(Error::file(what, display_path(path), "it is a folder"));
+        return Err(Error::file(what, display_path(path), "is a folder"));
     }
     if fs::metadata(target).is_ok_and(|held| !held.is_file()) {
         let mut file = fs::OpenOptions::new().write(true).open(path).map_err(fail)?;
@@ -109,47 +106,27 @@ pub fn write_with(
     let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
     content(file.as_file_mut()).map_err(fail)?;
-    // Without this a power cut after the rename could leave an empty file.
+    // Without this, a power cut after the rename could leave an empty file.
     file.as_file().sync_all().map_err(fail)?;
     widen_permissions(file.as_file()).map_err(fail)?;
     file.persist(target).map_err(|why| fail(why.error))?;
     Ok(())
 }
 
-/// What the system says, without the temporary name that nobody asked for.
+/// The system's message without the temporary file's name.
 fn strip_temp_path(why: &std::io::Error) -> String {
     let said = why.to_string();
     said.split_once(" at path ").map_or(said.as_str(), |(said, _)| said).to_owned()
 }
 
-/// Writes the ADC plan of layers, as CSV or JSON by the file's ending.
-///
-/// # Errors
-/// When the ending is another, or the file can't be written.
-pub fn write_adc_plan(path: &Path, layers: &[Matrix], hardware: &HardwareConfig) -> Result<()> {
-    let what = "writing the ADC plan";
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let text = match ending {
-        "csv" => adc_plan(layers, hardware).to_csv(),
-        "json" => {
-            let plan = adc_plan(layers, hardware);
-            serde_json::to_string(&plan)
-                .map_err(|why| Error::file(what, display_path(path), &why).with_source(why))?
-                + "\n"
-        }
-        _ => return Err(Error::file(what, display_path(path), "its name must end in .csv or .json")),
-    };
-    write(what, path, text.as_bytes())
-}
-
-/// Temporary files are private; a result is not.
+/// Temporary files are private; results are not.
 #[cfg(unix)]
 fn widen_permissions(file: &fs::File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
-/// Elsewhere temporary files have the folder's permissions.
+/// On other systems temporary files inherit the folder's permissions.
 #[cfg(not(unix))]
 fn widen_permissions(_: &fs::File) -> std::io::Result<()> {
     Ok(())
@@ -167,14 +144,14 @@ mod tests {
         let blocked = folder.path().join("missing").join("weights");
         let said = write("testing", &blocked, b"new").expect_err("blocked").to_string();
         assert!(!said.contains(" at path "), "{said}");
-        assert!(write("testing", folder.path(), b"new").is_err(), "a folder is no file");
+        assert!(write("testing", folder.path(), b"new").is_err(), "a folder is not a file");
         assert_eq!(fs::read(&path).expect("reads"), b"old");
         assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1, "no temporary file stays");
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_link_is_followed_and_a_pipe_is_not_replaced() {
+    fn links_are_followed_and_pipes_are_not_replaced() {
         use std::os::unix::fs::{FileTypeExt, symlink};
         let folder = tempfile::tempdir().expect("a folder");
         let [held, link, pipe] = ["held", "link", "pipe"].map(|name| folder.path().join(name));

@@ -1,4 +1,4 @@
-//! Options of converters and of the conversions they do, for several commands.
+//! Options of converters, and of the conversions they do.
 
 use std::path::Path;
 
@@ -14,32 +14,32 @@ use crate::cli::options::shared::put;
 use crate::config::{self, HardwareConfig, TrainConfig};
 use crate::error::{Error, Result};
 
-/// The converter, apart from its model and bits. A model ignores what it does not use.
+/// The converter, apart from its model and bits. Models ignore the options that they don't use.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Converter")]
 pub struct ConverterOptions {
     /// Feature size, nm (accelergy)
     #[arg(long, default_value_t = 32.0, value_name = "NM")]
     pub tech_nm: f64,
-    /// Conversions a second of all converters together (accelergy)
+    /// Conversions per second, of all converters together (accelergy)
     #[arg(long, default_value_t = 1e9, value_name = "HZ")]
     pub rate: f64,
     /// Converters that share that rate (accelergy)
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub adcs: u32,
-    /// Answers beyond a model's range too, and marks them
+    /// Also extrapolate beyond the model's range, and mark these values
     #[arg(long)]
     pub extrapolate: bool,
-    /// Resistance of a column, ohm; left out, so is its power (neurosim-sar, neurosim-flash)
+    /// Resistance of a column, ohm; without it, the column's power is left out (neurosim-sar, neurosim-flash)
     #[arg(long, value_name = "OHM")]
     pub column_ohm: Option<f64>,
-    /// Figure of merit: best, best-1gs, best-5gs, median, or fJ a conversion step (walden)
+    /// Figure of merit: best, best-1gs, best-5gs, median, or fJ per conversion step (walden)
     #[arg(long, default_value = "best", value_name = "FOM")]
     pub walden_fom: String,
     /// Transistors: lstp or hp (neurosim-sar)
     #[arg(long, default_value = "lstp", value_name = "PROCESS")]
     pub neurosim_process: String,
-    /// Time of a conversion, 1 to 10 ns (neurosim-flash)
+    /// Time per conversion, 1 to 10 ns (neurosim-flash)
     #[arg(long, default_value_t = 1.0, value_name = "NS")]
     pub flash_ns: f64,
     /// Which of the source's converters, 1 to 9 (mnsim)
@@ -48,7 +48,7 @@ pub struct ConverterOptions {
 }
 
 impl ConverterOptions {
-    /// The settings, checked.
+    /// The settings, validated.
     ///
     /// # Errors
     /// Names the option that is out of range.
@@ -71,52 +71,52 @@ impl ConverterOptions {
     }
 }
 
-/// The model that `--adc` or `--model` names: a published one, or a TOML file of one's own.
+/// The model that `--adc` or `--model` names: a published one, or a TOML file with the user's own.
 ///
 /// # Errors
-/// When there is no such model, or the file can't be used.
+/// If there is no such model, or the file is invalid.
 pub fn converter(name: &str, settings: AdcParams) -> Result<Converter> {
     let path = Path::new(name);
     if path.extension().is_none_or(|ending| ending != "toml") {
         return Converter::new(ModelSource::Published(name.parse::<AdcModel>()?), settings);
     }
-    let bytes = files::read("reading a converter's model", path)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Error::file("reading a converter's model", name, "it is not UTF-8 text"))?;
+    let bytes = files::read("reading an ADC model", path)?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Error::file("reading an ADC model", name, "not UTF-8 text"))?;
     let stem = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
     let own = CustomModel::from_toml(&text, &stem).map_err(|error| error.with_path(name))?;
     Converter::new(ModelSource::Custom(own), settings)
 }
 
-/// How weights and inputs meet the converters.
+/// How weights and inputs are quantized and sliced.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Conversions")]
 pub struct ConversionOptions {
-    /// Bits of a quantized weight, its sign among them
+    /// Bits of a quantized weight, including its sign
     #[arg(long, value_name = "BITS")]
     pub weight_precision: Option<u32>,
-    /// What shares one scale of the quantized weights: layer or channel
+    /// What shares one scale of quantized weights: layer or channel
     #[arg(long, value_name = "WHAT")]
     pub weight_scale: Option<String>,
-    /// Bits a cell holds
+    /// Bits per cell
     #[arg(long, value_name = "BITS")]
     pub cell_bits: Option<u32>,
     /// Bits of a quantized input
     #[arg(long, value_name = "BITS")]
     pub input_bits: Option<u32>,
-    /// Input bits that are applied at a time
+    /// Input bits applied at a time
     #[arg(long, value_name = "BITS")]
     pub dac_bits: Option<u32>,
-    /// How negative weights lie on crossbars: digital, analog or offset
+    /// How crossbars represent negative weights: digital, analog or offset
     #[arg(long, value_name = "HOW")]
     pub subtraction: Option<String>,
-    /// Rows that are active at once; 0 for all of a crossbar
+    /// Rows active at the same time; 0 for all of a crossbar
     #[arg(long, value_name = "ROWS")]
     pub active_rows: Option<usize>,
 }
 
 impl ConversionOptions {
-    /// The hardware with these options, checked.
+    /// The hardware with these options, validated.
     ///
     /// # Errors
     /// Names the option that is out of range.

@@ -1,4 +1,4 @@
-//! Options of `crossdub analyze` about the energy of an inference.
+//! Options of `crossdub analyze` about the energy per inference.
 
 use clap::Args;
 
@@ -14,34 +14,34 @@ use crate::network::NetworkSpec;
 use crate::network::spec::ConvShape;
 use crate::report::InferenceConfig;
 
-/// Classes of a named network; they change no convolution.
+/// Classes of a named network; its convolutions don't depend on it.
 const CLASSES: usize = 10;
 
-/// Energy of an inference.
+/// Energy per inference.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Energy of an inference")]
+#[command(next_help_heading = "Energy per inference")]
 pub struct InferenceOptions {
-    /// Counts all conversions of an inference, by every policy
+    /// Count all conversions of an inference, at every resolution
     #[arg(long)]
     pub per_inference: bool,
-    /// Bits of a conversion: paper, lossless, lossless-sliced or a number; several with commas
+    /// Bits per conversion: paper, lossless, lossless-sliced or a number; several separated by commas
     #[arg(long, value_delimiter = ',', value_name = "RESOLUTION")]
     resolution: Vec<Resolution>,
-    /// What shares a resolution: tile or column; both without
+    /// What shares one resolution: tile, column or all [default: all]
     #[arg(long, value_name = "WHAT")]
     per: Option<String>,
-    /// Output positions of each layer (width times height), where --model or --plan don't tell
+    /// Output positions of each layer (width times height), if not given by --model or --plan
     #[arg(long, value_delimiter = ',', value_name = "COUNT,...", conflicts_with_all = ["model", "plan"])]
     positions: Option<Vec<u64>>,
     #[command(flatten)]
     model: ModelOptions,
-    /// Share of the converters in the energy of the whole accelerator before pruning: 0 to 1, or isaac (58 % of its tiles' power)
+    /// Converters' share of the accelerator's energy before pruning: 0 to 1, or isaac (58 % of its tiles' power)
     #[arg(long, value_name = "SHARE")]
     adc_share: Option<String>,
-    /// Converters of one crossbar, for area and latency
+    /// Converters per crossbar, for area and latency
     #[arg(long, default_value_t = 1, value_name = "N")]
     adcs_per_tile: usize,
-    /// Passes over columns without an active row even where their tile shares a resolution
+    /// Skip columns without active rows, even if their tile shares one resolution
     #[arg(long)]
     skip_zero_columns: bool,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub struct InferenceOptions {
 }
 
 impl InferenceOptions {
-    /// What is asked; none when the plain analysis answers. Without `adc`, the unitless models.
+    /// What to compute; `None` if the plain analysis is enough. Without `adc`, the unitless models.
     ///
     /// # Errors
     /// Names the option that can't be used.
@@ -71,11 +71,11 @@ impl InferenceOptions {
             return Ok(None);
         }
         let converters = match (&converters[..], &self.resolution[..]) {
-            // A unitless model at another's resolution is that other.
+            // A unitless model at another's resolution is that other model.
             (all, [_, ..]) if all.iter().all(|converter| converter.unit() == EnergyUnit::Bits) => {
                 let mut named: Vec<Converter> = Vec::new();
                 for converter in self.resolution.iter().copied().map(Converter::unitless) {
-                    // `paper` serves the paper's and every fixed resolution.
+                    // `paper` stands for the paper's and every fixed resolution.
                     if !named.contains(&converter) {
                         named.push(converter);
                     }
@@ -104,7 +104,7 @@ impl InferenceOptions {
         }
     }
 
-    /// Output positions of each layer: as given, or as the network has them.
+    /// Output positions of each layer: as given, or from the network.
     fn positions(&self, weights: &Checkpoint, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
         if self.positions.is_some() {
             return Ok(self.positions.clone());
@@ -126,7 +126,7 @@ impl InferenceOptions {
                 positions.push(1);
                 continue;
             }
-            // Under other names the layers must stand in the network's order.
+            // Layers with other names must be in the network's order.
             let same = |(at, conv): &(usize, &ConvShape)| {
                 if by_name { conv.name == layer.name } else { *at == next }
             };
@@ -134,14 +134,14 @@ impl InferenceOptions {
             match known.iter().enumerate().find(same) {
                 Some((_, conv)) if fits(&conv.shape) => positions.push(conv.output_positions),
                 _ => {
-                    let why = format!("it has no {} of {} x {}", layer.name, layer.rows, layer.cols);
+                    let why = format!("has no layer {} of {} x {}", layer.name, layer.rows, layer.cols);
                     return Err(Error::field("model", name, why));
                 }
             }
             next += 1;
         }
         if next < known.len() {
-            let why = format!("it has {} convolutions, the weights {next}", known.len());
+            let why = format!("has {} convolutions, but the weights have {next}", known.len());
             return Err(Error::field("model", name, why));
         }
         Ok(Some(positions))

@@ -1,4 +1,4 @@
-//! Options that several commands share.
+//! Options that commands share.
 
 pub mod converter;
 pub mod image_range;

@@ -1,5 +1,4 @@
-//! Options of `crossdub simulate` about the simulation itself. Their names are the specification's
-//! field names.
+//! Options of `crossdub simulate` about the simulation itself, named like the configuration's fields.
 
 use clap::{Args, ValueEnum};
 
@@ -10,36 +9,36 @@ use crate::simulate::options::{AdcRange, SimulationConfig};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Simulation")]
 pub struct SimulationOptions {
-    /// Training images that the ranges of the activations are taken from
+    /// Training images that set the ranges of the activations
     #[arg(long, value_name = "N", default_value_t = SimulationConfig::default().calibration)]
     calibration: usize,
-    /// Puts fully connected layers on crossbars too
+    /// Also map fully connected layers to crossbars
     #[arg(long)]
     linear: bool,
-    /// What a converter's codes span
+    /// Range that a converter's codes span
     #[arg(long, value_enum, default_value_t = AdcRangeArg::Granular)]
     adc_range: AdcRangeArg,
-    /// The percentile of the sums that a calibrated range reaches
+    /// Percentile of the sums that a calibrated range covers
     #[arg(long, value_name = "PERCENT", default_value_t = SimulationConfig::default().percentile)]
     percentile: f64,
     #[command(flatten)]
     errors: NonIdealityOptions,
 }
 
-/// What is not ideal, all off by default.
+/// Non-idealities, all off by default.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Non-idealities")]
 struct NonIdealityOptions {
-    /// Current of a cell at its highest level over that at level 0; 0 for none at level 0
+    /// Ratio of a cell's current at its highest level to that at level 0; 0 for no current at level 0
     #[arg(long, value_name = "RATIO", default_value_t = 0.0)]
     on_off_ratio: f64,
-    /// Deviation of a cell's conductance, as a share of it
+    /// Standard deviation of a cell's conductance, relative to the conductance
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     proportional_error: f64,
-    /// Deviation of every cell's conductance, as a share of the highest
+    /// Standard deviation of every cell's conductance, relative to the highest
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     independent_error: f64,
-    /// Deviation of a cell's current from reading to reading, as a share of the highest
+    /// Standard deviation of a cell's current between readings, relative to the highest
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     read_noise: f64,
     /// Share of cells stuck at the highest level
@@ -53,19 +52,19 @@ struct NonIdealityOptions {
     noise_seed: u64,
 }
 
-/// What a converter's codes span.
+/// What range a converter's codes span.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum AdcRangeArg {
-    /// A step is one unit of the sum
+    /// One step is one unit of the sum
     Granular,
-    /// The largest sum that all rows could give
+    /// The largest sum that all rows can give
     Max,
     /// A percentile of the sums on calibration images
     Calibrated,
 }
 
 impl SimulationOptions {
-    /// The specification, checked.
+    /// The configuration, validated.
     ///
     /// # Errors
     /// Names the option that is out of range.

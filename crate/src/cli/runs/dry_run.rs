@@ -1,4 +1,4 @@
-//! What a run will need, from arithmetic and a few measured steps.
+//! Estimates what a run needs, from arithmetic and a few measured steps.
 
 use std::time::Instant;
 
@@ -11,49 +11,49 @@ use crate::config::SCHEMA_VERSION;
 use crate::error::Result;
 use crate::train::trainer::Trainer;
 
-/// Steps before the measured ones: the first allocates, the second finds images read ahead.
+/// Steps before the measured ones: the first allocates, the second still finds images read ahead.
 const WARM_UP_STEPS: usize = 2;
 const MEASURED_STEPS: usize = 3;
-/// Images of the measured evaluation.
+/// Images in the measured evaluation.
 const EVALUATED_IMAGES: usize = 64;
-/// Bytes of a step in the history of a checkpoint, and in the two files of metrics.
+/// Bytes per step in a checkpoint's history, and in the two metrics files.
 const HISTORY_BYTES_PER_STEP: u64 = 24;
 const METRICS_BYTES_PER_STEP: u64 = 700;
 
 #[derive(Debug, Serialize)]
 struct DryRunOutput {
     schema_version: u32,
-    /// The most that this process has taken so far, where the system tells.
+    /// The most memory that this process has used so far, if known.
     peak_memory_bytes: Option<u64>,
     #[serde(flatten)]
     estimate: Estimate,
 }
 
-/// What one training needs.
+/// What one training run needs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Estimate {
-    /// Values of the network.
+    /// Weights of the network.
     pub parameters: u64,
-    /// Batches of all epochs.
+    /// Steps of all epochs.
     pub steps: u64,
-    /// Weights, gradients, momentum and activations of a step, as if all were held at once.
+    /// Weights, gradients, momentum and activations of one step, as if all were kept at once.
     pub memory_bytes: u64,
-    /// A measured step.
+    /// Seconds per step, measured.
     pub step_seconds: f64,
-    /// Of it waiting for images.
+    /// Share of a step spent waiting for images.
     pub data_wait_percent: f64,
-    /// An evaluation on all held-out images, from one of a few.
+    /// Seconds per evaluation on all held-out images, scaled up from a few.
     pub evaluation_seconds: f64,
-    /// All steps, and an evaluation an epoch.
+    /// Seconds for all steps and one evaluation per epoch.
     pub total_seconds: f64,
     /// Checkpoints, weights and metrics.
     pub disk_bytes: u64,
 }
 
-/// Measures and tells.
+/// Measures a few steps and prints the estimate; `keep` is the number of checkpoints kept.
 ///
 /// # Errors
-/// When a step fails, as it would in the run.
+/// If a step fails, as it would in the run.
 pub fn run(mut session: Trainer, keep: usize, json: bool) -> Result<()> {
     let estimate = pollster::block_on(measure(&mut session, keep))?;
     let result =
@@ -61,10 +61,10 @@ pub fn run(mut session: Trainer, keep: usize, json: bool) -> Result<()> {
     output::print_result(json, &result, || describe(&result))
 }
 
-/// A few steps and a small evaluation, and what follows from them.
+/// Estimates from a few steps and a small evaluation.
 ///
 /// # Errors
-/// When a step fails, as it would in the run.
+/// If a step fails, as it would in the run.
 pub async fn measure(session: &mut Trainer, keep: usize) -> Result<Estimate> {
     let spec = session.spec().clone();
     let mut seconds = Vec::new();
@@ -95,22 +95,22 @@ pub async fn measure(session: &mut Trainer, keep: usize) -> Result<Estimate> {
         data_wait_percent,
         evaluation_seconds,
         total_seconds: steps as f64 * step_seconds + spec.epochs as f64 * evaluation_seconds,
-        // A new checkpoint is whole before an old one goes.
+        // A new checkpoint is written before an old one is deleted.
         disk_bytes: (keep as u64 + 1) * checkpoint + 4 * parameters + METRICS_BYTES_PER_STEP * steps,
     })
 }
 
 fn describe(result: &DryRunOutput) -> String {
     let estimate = &result.estimate;
-    let peak = result.peak_memory_bytes.map_or_else(|| "not known".to_owned(), format::mebibytes);
+    let peak = result.peak_memory_bytes.map_or_else(|| "unknown".to_owned(), format::mebibytes);
     let rows = [
         ["parameters".to_owned(), estimate.parameters.to_string()],
         ["memory, estimated".to_owned(), format::mebibytes(estimate.memory_bytes)],
-        ["memory, taken so far".to_owned(), peak],
-        ["a step".to_owned(), format!("{:.3} s", estimate.step_seconds)],
-        ["of it waiting for images".to_owned(), format!("{:.0} %", estimate.data_wait_percent)],
-        ["an evaluation".to_owned(), format::duration(estimate.evaluation_seconds)],
-        [format!("{} steps and evaluations", estimate.steps), format::duration(estimate.total_seconds)],
+        ["memory, used so far".to_owned(), peak],
+        ["time per step".to_owned(), format!("{:.3} s", estimate.step_seconds)],
+        ["of that, waiting for images".to_owned(), format!("{:.0} %", estimate.data_wait_percent)],
+        ["time per evaluation".to_owned(), format::duration(estimate.evaluation_seconds)],
+        [format!("all {} steps, and evaluations", estimate.steps), format::duration(estimate.total_seconds)],
         ["disk, at most".to_owned(), format::mebibytes(estimate.disk_bytes)],
     ];
     let rows: Vec<Vec<String>> =

@@ -1,4 +1,4 @@
-//! What a recipe will need, stage by stage; nothing is written and no stage's result is looked for.
+//! Estimates what a recipe needs, stage by stage. Writes nothing, and ignores finished stages.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -21,13 +21,13 @@ use crate::workflow::stage::{Stage, StageKind};
 struct RecipeDryRunOutput {
     schema_version: u32,
     stages: Vec<StageEstimate>,
-    /// Of the stage that takes most.
+    /// Of the stage that needs the most.
     memory_bytes: u64,
-    /// The most that this process has taken so far, where the system tells.
+    /// The most memory that this process has used so far, if known.
     peak_memory_bytes: Option<u64>,
-    /// Of all stages.
+    /// Seconds for all stages.
     total_seconds: f64,
-    /// Of all stages' results, and one stage's checkpoints.
+    /// For all stages' results, and one stage's checkpoints.
     disk_bytes: u64,
 }
 
@@ -35,18 +35,18 @@ struct RecipeDryRunOutput {
 struct StageEstimate {
     name: String,
     kind: StageKind,
-    /// Of a stage that trains.
+    /// Only of stages that train.
     #[serde(flatten)]
     training: Option<Estimate>,
-    /// An evaluation of what a pruning leaves; the pruning itself is not measured.
+    /// Seconds to evaluate the pruned network; the pruning itself is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pruning_seconds: Option<f64>,
 }
 
-/// Measures and tells.
+/// Measures and prints the estimate.
 ///
 /// # Errors
-/// When a stage can't begin, as it could not in the run.
+/// If a stage can't start, as it could not in the run.
 pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, json: bool) -> Result<()> {
     let mut measured: Vec<(Value, Estimate)> = Vec::new();
     let mut stages = Vec::new();
@@ -62,7 +62,7 @@ pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, jso
             pruning_seconds: None,
         });
     }
-    // What an evaluation takes is known only from a training stage, which may come later.
+    // The time of an evaluation is known only from a training stage, which may come later.
     let evaluation = measured.first().map(|(_, estimate)| estimate.evaluation_seconds);
     for stage in stages.iter_mut().filter(|stage| stage.training.is_none()) {
         stage.pruning_seconds = evaluation;
@@ -71,7 +71,7 @@ pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, jso
     output::print_result(json, &result, || describe(&result))
 }
 
-/// What a stage needs; measured once for all stages whose steps cost the same.
+/// The estimate of a stage; measured once for all stages whose steps cost the same.
 fn stage_estimate(
     recipe: &Recipe,
     stage: &Stage,
@@ -82,7 +82,7 @@ fn stage_estimate(
     let weights = stage.weights.as_ref().map(|file| files::read_weights(file.as_ref())).transpose()?;
     let cost =
         json!([spec.batch, spec.regularizer, spec.trainable, spec.precision, spec.augment, spec.epochs]);
-    let known = measured.iter().find(|(of, _)| *of == cost).map(|(_, estimate)| estimate.clone());
+    let known = measured.iter().find(|(known, _)| *known == cost).map(|(_, estimate)| estimate.clone());
     if let (Some(estimate), None) = (known, &weights) {
         return Ok(estimate);
     }
@@ -106,14 +106,14 @@ fn total(stages: Vec<StageEstimate>) -> RecipeDryRunOutput {
         memory_bytes: most(|estimate| estimate.memory_bytes),
         peak_memory_bytes: system::peak_memory(),
         total_seconds: seconds + stages.iter().filter_map(|stage| stage.pruning_seconds).sum::<f64>(),
-        // A finished stage leaves its weights; metrics of all stages are within the largest stage's share.
+        // A finished stage leaves its weights; the largest stage's share covers the metrics of all.
         disk_bytes: most(|estimate| estimate.disk_bytes) + stages.len() as u64 * weights,
         stages,
     }
 }
 
 fn describe(result: &RecipeDryRunOutput) -> String {
-    let head = ["stage", "kind", "steps", "a step", "waiting", "time", "memory, estimated"];
+    let head = ["stage", "kind", "steps", "time per step", "waiting", "time", "memory, estimated"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for stage in &result.stages {
         let own = [stage.name.clone(), stage.kind.to_string()];
@@ -132,9 +132,9 @@ fn describe(result: &RecipeDryRunOutput) -> String {
         };
         rows.push(own.into_iter().chain(rest).collect());
     }
-    let peak = result.peak_memory_bytes.map_or_else(|| "not known".to_owned(), format::mebibytes);
+    let peak = result.peak_memory_bytes.map_or_else(|| "unknown".to_owned(), format::mebibytes);
     format!(
-        "{}\nall stages: {}, disk at most {}, memory {} by estimate and {peak} taken so far\n",
+        "{}\nall stages: {}; disk at most {}; memory {} estimated, {peak} used so far\n",
         format::table(&rows),
         format::duration(result.total_seconds),
         format::mebibytes(result.disk_bytes),

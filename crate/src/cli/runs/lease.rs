@@ -1,9 +1,9 @@
-//! Who works in a folder: a claim that several processes, and machines over a shared folder, respect.
+//! Leases on folders: at most one process works in a folder, also among machines that share it.
 //!
-//! A claim is a file `claim-N` that only one process can create. Its holder rewrites it every few
-//! seconds. Who finds a claim unchanged for a while takes the folder over by creating `claim-N+1`; a
-//! holder that had only slept then sees the higher number and leaves. A holder that died on this very
-//! machine is known to be dead at once. No clocks are compared, only how long a file stays the same.
+//! A lease is a file `lease-N` that only one process can create and that its owner rewrites every few
+//! seconds (the heartbeat). A process that sees a lease unchanged for long enough takes the folder over by
+//! creating `lease-N+1`; an owner that was merely suspended sees the higher number and stops. An owner that
+//! died on the same host is recognized at once. No clocks are compared, only how long a file stays the same.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -18,25 +18,25 @@ use serde::{Deserialize, Serialize};
 use crate::cli::files;
 use crate::error::{Error, Result};
 
-/// How often a holder shows that it is alive.
+/// How often an owner rewrites its lease.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a claim may stay the same; shared folders can show changes a minute late.
+/// How long a lease may stay unchanged; shared folders can show changes a minute late.
 const EXPIRES_AFTER: Duration = Duration::from_secs(120);
 
-/// What a claim says.
+/// The content of a lease file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct LeaseInfo {
-    /// The machine, as long as it is up.
+    /// Boot ID of the host and its PID namespace.
     host: String,
-    /// Its process.
+    /// Process ID of the owner.
     pid: u32,
-    /// When that process began, since process numbers come again.
+    /// When that process started: process IDs are reused.
     started: String,
-    /// Counts up.
+    /// Increases with every rewrite.
     heartbeat: u64,
 }
 
-/// The right to work in a folder, until it is dropped.
+/// The exclusive right to work in a folder, until dropped.
 pub struct Lease {
     folder: PathBuf,
     number: u64,
@@ -44,37 +44,37 @@ pub struct Lease {
     heartbeat_thread: Option<JoinHandle<()>>,
 }
 
-/// Looks at the claims of one folder from time to time.
+/// Polls the leases of one folder and notices expired ones.
 #[derive(Default)]
 pub struct LeaseMonitor {
     seen: Option<(u64, String, Instant)>,
 }
 
 impl LeaseMonitor {
-    /// Claims the folder, if no one alive has.
+    /// Takes the lease on the folder, if no live process holds it.
     ///
     /// # Errors
-    /// When the folder can't be listed or written.
+    /// If the folder can't be listed or written.
     pub fn try_acquire(&mut self, folder: &Path) -> Result<Option<Lease>> {
         let Some(newest) = newest(folder)? else { return Lease::create(folder, 1) };
-        let said = fs::read_to_string(path(folder, newest)).unwrap_or_default();
+        let content = fs::read_to_string(path(folder, newest)).unwrap_or_default();
         let unchanged = match &self.seen {
-            Some((number, before, since)) if *number == newest && *before == said => since.elapsed(),
+            Some((number, before, since)) if *number == newest && *before == content => since.elapsed(),
             _ => {
-                self.seen = Some((newest, said.clone(), Instant::now()));
+                self.seen = Some((newest, content.clone(), Instant::now()));
                 Duration::ZERO
             }
         };
-        let dead = serde_json::from_str(&said).is_ok_and(|info| is_dead(&info));
+        let dead = serde_json::from_str(&content).is_ok_and(|info| is_dead(&info));
         if dead || unchanged > EXPIRES_AFTER { Lease::create(folder, newest + 1) } else { Ok(None) }
     }
 }
 
 impl Lease {
-    /// Creates the claim of a number; none when another process was faster.
+    /// Creates a lease with this number; `None` if another process was faster.
     fn create(folder: &Path, number: u64) -> Result<Option<Self>> {
         let path = path(folder, number);
-        let fail = |why| Error::file("taking the lease of a folder", files::display_path(&path), why);
+        let fail = |why| Error::file("taking the lease on a folder", files::display_path(&path), why);
         let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
             Err(why) if why.kind() == ErrorKind::AlreadyExists => return Ok(None),
             other => other.map_err(fail)?,
@@ -92,11 +92,11 @@ impl Lease {
             while !stop.load(Ordering::Relaxed) {
                 thread::park_timeout(HEARTBEAT_INTERVAL);
                 info.heartbeat += 1;
-                // Not created anew: a claim that was removed is gone. A beat that fails is only late.
+                // Never recreates the file: a removed lease is gone. A failed heartbeat is merely late.
                 drop(OpenOptions::new().write(true).open(&path).and_then(|mut file| {
-                    let said = to_json(&info);
-                    file.write_all(said.as_bytes())?;
-                    file.set_len(said.len() as u64)
+                    let content = to_json(&info);
+                    file.write_all(content.as_bytes())?;
+                    file.set_len(content.len() as u64)
                 }));
             }
         });
@@ -108,7 +108,7 @@ impl Lease {
         }))
     }
 
-    /// Whether no one has taken the folder over.
+    /// Whether no other process has taken the folder over.
     pub fn is_held(&self) -> bool {
         newest(&self.folder).is_ok_and(|newest| newest == Some(self.number))
     }
@@ -121,7 +121,7 @@ impl Drop for Lease {
             heartbeat_thread.thread().unpark();
             drop(heartbeat_thread.join());
         }
-        // The own claim goes last: while it stands, no one creates a lower one.
+        // Our own lease goes last: while it exists, nobody creates a lower one.
         for number in 1..=self.number {
             drop(fs::remove_file(path(&self.folder, number)));
         }
@@ -132,7 +132,7 @@ fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("lease-{number}"))
 }
 
-/// The highest claim of a folder.
+/// The highest lease number in a folder.
 fn newest(folder: &Path) -> Result<Option<u64>> {
     let entries = fs::read_dir(folder)
         .map_err(|why| Error::file("listing leases", files::display_path(folder), &why).with_source(why))?;
@@ -144,13 +144,13 @@ fn to_json(info: &LeaseInfo) -> String {
     serde_json::to_string(info).unwrap_or_default()
 }
 
-/// Whether a holder is a process of this machine that has ended. Where that can't be told it is not.
+/// Whether the owner is a process of this host that has ended; false if unknown.
 fn is_dead(info: &LeaseInfo) -> bool {
     let here = host_id();
     !here.is_empty() && info.host == here && info.started != process_start(info.pid)
 }
 
-/// This machine since it was started, and its space of process numbers; empty where unknown.
+/// Boot ID and PID namespace of this host; empty if unknown.
 fn host_id() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let space = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string());
@@ -160,14 +160,14 @@ fn host_id() -> String {
     }
 }
 
-/// When a process began, in the system's ticks; empty when there is none.
+/// When a process started, in clock ticks; empty if it doesn't exist.
 fn process_start(pid: u32) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The second field is the program's name in parentheses, and may hold anything.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let mut fields = after_name.split_whitespace();
     let state = fields.next();
-    // A zombie has ended, though its number is still taken.
+    // A zombie has ended, though its process ID is still taken.
     if state == Some("Z") { String::new() } else { fields.nth(18).unwrap_or_default().to_owned() }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_holds_a_folder_at_a_time() {
+    fn a_folder_has_one_owner_at_a_time() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut monitor = LeaseMonitor::default();
         let lease = monitor.try_acquire(folder.path()).expect("writes").expect("free");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_give_one_holder() {
+    fn concurrent_attempts_give_one_lease() {
         let folder = tempfile::tempdir().expect("a folder");
         let held: Vec<Option<Lease>> = thread::scope(|scope| {
             let tries: Vec<_> = (0..8)
@@ -201,23 +201,23 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_dead_are_followed_at_once_and_the_silent_after_a_while() {
+    fn dead_owners_are_replaced_at_once_and_silent_ones_after_a_while() {
         let folder = tempfile::tempdir().expect("a folder");
         let dead = LeaseInfo { host: host_id(), pid: u32::MAX, started: "1".to_owned(), heartbeat: 3 };
         fs::write(path(folder.path(), 4), to_json(&dead)).expect("writes");
         let lease = LeaseMonitor::default().try_acquire(folder.path()).expect("writes").expect("takes over");
         assert_eq!(lease.number, 5);
-        // Another machine's: nothing is known but that it says nothing new.
+        // On another host: all that is known is that the file doesn't change.
         let elsewhere = LeaseInfo { host: "elsewhere".to_owned(), ..dead };
-        let said = to_json(&elsewhere);
-        fs::write(path(folder.path(), 6), &said).expect("writes");
-        assert!(!lease.is_held(), "a sleeper sees that it was taken over");
+        let content = to_json(&elsewhere);
+        fs::write(path(folder.path(), 6), &content).expect("writes");
+        assert!(!lease.is_held(), "a suspended owner sees that it was replaced");
         let mut monitor = LeaseMonitor::default();
         assert!(monitor.try_acquire(folder.path()).expect("reads").is_none());
         let long_ago = Instant::now()
             .checked_sub(EXPIRES_AFTER + HEARTBEAT_INTERVAL)
-            .expect("a clock that started before");
-        monitor.seen = Some((6, said, long_ago));
+            .expect("a monotonic clock that started earlier");
+        monitor.seen = Some((6, content, long_ago));
         assert!(monitor.try_acquire(folder.path()).expect("writes").is_some_and(|lease| lease.number == 7));
     }
 }

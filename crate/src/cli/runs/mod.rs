@@ -1,4 +1,4 @@
-//! Folders of runs: leases, stages, what is written into them.
+//! Runs in folders: training, stages, leases, estimates, and what commands start from.
 
 pub mod dry_run;
 pub mod dry_run_recipe;

@@ -1,4 +1,4 @@
-//! What a recipe reads before its first stage and leaves after its last.
+//! What is checked before a recipe's first stage and written after its last.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,21 +9,27 @@ use crate::error::{Error, Result};
 use crate::workflow::recipe::Recipe;
 use crate::workflow::report::RecipeReport;
 
-/// Whether the weights that stages start from can be read: said before hours of training, not after.
-/// Each file is read once, however many runs of a sweep name it.
+/// Checks that the weights that stages start from can be read: before hours of training, not after. Each
+/// file is read once, even if many runs of a sweep name it.
+///
+/// # Errors
+/// If one can't be read.
 pub fn check_weights_exist<'a>(recipes: impl IntoIterator<Item = &'a Recipe>) -> Result<()> {
     let stages = recipes.into_iter().flat_map(|recipe| &recipe.stages);
     let paths: BTreeSet<&str> = stages.filter_map(|stage| stage.weights.as_deref()).collect();
     paths.into_iter().try_for_each(|path| files::read_weights(Path::new(path)).map(drop))
 }
 
-/// Writes a run's report, and its final weights beside it.
+/// Writes a run's report and its final weights.
+///
+/// # Errors
+/// If the folder can't be written.
 pub fn save_results(out: &Path, report: &RecipeReport, weights: &Path) -> Result<()> {
     fs::create_dir_all(out).map_err(|why| {
         Error::file("making a run's folder", files::display_path(out), &why).with_source(why)
     })?;
     let link = out.join("weights.safetensors");
-    // The stage's file under a second name, where the file system can; a copy elsewhere.
+    // A hard link to the stage's file; a copy if the file system has none.
     drop(fs::remove_file(&link));
     if fs::hard_link(weights, &link).is_err() {
         files::write("writing weights", &link, &files::read("reading weights", weights)?)?;

@@ -1,5 +1,5 @@
 //! A run's folder: `config.toml`, `metrics.jsonl`, `checkpoints/`, `weights.safetensors`,
-//! `report.json`. Every file is whole at every moment.
+//! `report.json`. Every file is complete at any moment.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -14,23 +14,23 @@ use crate::cli::runs::tensorboard;
 use crate::error::{Error, Result};
 use crate::train::checkpoint::TrainingCheckpoint;
 
-/// Checkpoints kept: the newest, and one more in case it is damaged.
+/// Checkpoints kept by default: the newest, and one more in case that is damaged.
 pub const DEFAULT_CHECKPOINTS_KEPT: u16 = 2;
 
-/// The folder.
+/// The folder of a run.
 pub struct RunFolder {
     path: PathBuf,
-    /// Whether the folder was not there before.
+    /// Whether we created the folder.
     created: bool,
     keep: usize,
-    /// Lines not yet written; they go out with the checkpoint that holds their steps.
+    /// Metrics not yet written; they are written with the checkpoint that covers their steps.
     pending: String,
-    /// When this process began, and seconds of work before it.
+    /// When this process started, and the seconds of work before that.
     started: Instant,
     previous_seconds: f64,
 }
 
-/// A line of `metrics.jsonl`, with the seconds of work until then.
+/// A line of `metrics.jsonl`, with the seconds of work so far.
 #[derive(Serialize)]
 struct MetricsLine<'a, T> {
     #[serde(flatten)]
@@ -39,49 +39,49 @@ struct MetricsLine<'a, T> {
 }
 
 impl RunFolder {
-    /// Opens a folder, which is made when missing.
+    /// Opens a folder, creating it if needed.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// If it can't be created.
     pub fn open(path: &Path) -> Result<Self> {
         let checkpoints = path.join("checkpoints");
         let created = !path.exists();
         fs::create_dir_all(&checkpoints).map_err(|why| {
-            Error::file("making a run's folder", files::display_path(&checkpoints), &why).with_source(why)
+            Error::file("creating a run's folder", files::display_path(&checkpoints), &why).with_source(why)
         })?;
         let (path, pending, keep) = (path.to_owned(), String::new(), usize::from(DEFAULT_CHECKPOINTS_KEPT));
         Ok(Self { path, created, keep, pending, started: Instant::now(), previous_seconds: 0.0 })
     }
 
-    /// Leaves no trace of a run that could not begin; what has anything in it stays.
+    /// Removes the folders that are empty, after a run that could not start.
     pub fn remove_if_empty(&self) {
         let own = [self.path.join("checkpoints"), self.path.clone()];
         for empty in own.iter().take(if self.created { 2 } else { 1 }) {
-            // Only an empty folder can be removed so; the rest is none of ours.
+            // Fails if the folder isn't empty; that is intended.
             let _ = fs::remove_dir(empty);
         }
     }
 
-    /// The same, but keeps so many checkpoints.
+    /// The same folder, keeping this many checkpoints.
     #[must_use]
     pub fn with_checkpoints_kept(self, keep: usize) -> Self {
         Self { keep, ..self }
     }
 
-    /// Seconds of work that led to the present state; what a kill lost is not among them.
+    /// Seconds of work that led to the current state, without work lost to a kill.
     pub fn seconds(&self) -> f64 {
         self.previous_seconds + self.started.elapsed().as_secs_f64()
     }
 
-    /// The configuration's path.
+    /// Path of the configuration.
     pub fn config_path(&self) -> PathBuf {
         self.path.join("config.toml")
     }
 
-    /// Writes `config.toml`: the flat fields of the run and where its data and weights came from.
+    /// Writes `config.toml`: the run's configuration and where its data and weights came from.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// If it can't be written.
     pub fn write_config(&self, fields: &Map<String, Value>) -> Result<()> {
         let path = self.config_path();
         let text = toml::to_string(fields).map_err(|why| {
@@ -93,13 +93,13 @@ impl RunFolder {
     /// Reads `config.toml`.
     ///
     /// # Errors
-    /// When it is missing or no TOML.
+    /// If it is missing or not TOML.
     pub fn read_config(&self) -> Result<Map<String, Value>> {
         let path = self.config_path();
         read_toml(&path)
     }
 
-    /// Remembers a line of `metrics.jsonl`.
+    /// Adds a line to `metrics.jsonl`, written with the next checkpoint.
     pub fn log_metrics(&mut self, line: &impl Serialize) {
         let seconds = (1e3 * self.seconds()).round() / 1e3;
         if let Ok(text) = serde_json::to_string(&MetricsLine { line, seconds }) {
@@ -108,26 +108,26 @@ impl RunFolder {
         }
     }
 
-    /// Writes the metrics so far, then a checkpoint, then removes old checkpoints. In that order a full
-    /// disk leaves metrics that a resumed run cuts off and writes again, never a gap.
+    /// Writes the metrics so far, then a checkpoint, then deletes old checkpoints. In this order a full disk
+    /// leaves extra metrics, which a resumed run truncates and writes again, but never a gap.
     ///
     /// # Errors
-    /// When the disk is full; older checkpoints are then untouched.
+    /// If the disk is full; older checkpoints are then untouched.
     pub fn save(&mut self, step: u64, checkpoint: &[u8]) -> Result<()> {
         let path = self.path.join("checkpoints").join(format!("step-{step:09}.safetensors"));
         self.flush_metrics()?;
         files::write("writing a checkpoint", &path, checkpoint)?;
         for (_, old) in self.checkpoints()?.into_iter().rev().skip(self.keep) {
-            // A checkpoint too many does no harm; a later save tries again.
+            // An extra checkpoint does no harm; the next save tries again.
             drop(fs::remove_file(old));
         }
         Ok(())
     }
 
-    /// Lists image files that were passed over, a line each; no file where there is none.
+    /// Lists the skipped image files, one per line; writes no file if there are none.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// If it can't be written.
     pub fn write_skipped(&self, skipped: &[(String, String)]) -> Result<()> {
         if skipped.is_empty() {
             return Ok(());
@@ -136,7 +136,7 @@ impl RunFolder {
         files::write("listing bad images", &self.path.join("skipped-images.txt"), lines.as_bytes())
     }
 
-    /// Writes the metrics so far, of a run that has failed: on a full disk there is nothing more to say.
+    /// Writes the metrics so far of a failed run; ignores errors, since the run has one already.
     pub fn flush_metrics_after_error(&mut self) {
         if !self.pending.is_empty() {
             drop(self.flush_metrics());
@@ -153,7 +153,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// The same numbers for TensorBoard.
+    /// Writes the same metrics for TensorBoard.
     fn append_events(&self) -> Result<()> {
         let path = self.path.join(tensorboard::FILE_NAME);
         let fail = |why| Error::file("writing events", files::display_path(&path), why);
@@ -173,10 +173,10 @@ impl RunFolder {
         files::write("writing events", &path, tensorboard::truncate_after_step(&events, step))
     }
 
-    /// Drops metrics after a step, and a last line that was cut off: a resumed run writes them again.
+    /// Drops the metrics after a step and an incomplete last line: a resumed run writes them again.
     ///
     /// # Errors
-    /// When the file can't be read or written.
+    /// If the file can't be read or written.
     pub fn truncate_metrics(&mut self, step: u64) -> Result<()> {
         self.truncate_events(step)?;
         let path = self.path.join("metrics.jsonl");
@@ -199,17 +199,19 @@ impl RunFolder {
         files::write("writing metrics", &path, kept.as_bytes())
     }
 
-    /// The newest checkpoint that is whole; damaged ones are passed over and named.
+    /// The newest intact checkpoint; damaged ones are skipped with a warning.
     ///
     /// # Errors
-    /// When the folder can't be listed.
+    /// If the folder can't be listed.
     pub fn newest_checkpoint(&self) -> Result<Option<TrainingCheckpoint>> {
         for (_, path) in self.checkpoints()?.into_iter().rev() {
             let read =
                 files::read("reading a checkpoint", &path).and_then(|bytes| TrainingCheckpoint::read(&bytes));
             match read {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(error) => tracing::warn!("passed over: {}", error.with_path(&files::display_path(&path))),
+                Err(error) => {
+                    tracing::warn!("skipped a checkpoint: {}", error.with_path(&files::display_path(&path)))
+                }
             }
         }
         Ok(None)
@@ -236,16 +238,16 @@ impl RunFolder {
     /// Writes a result file.
     ///
     /// # Errors
-    /// When the disk is full.
+    /// If the disk is full.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         files::write("writing a result", &self.path.join(name), bytes)
     }
 }
 
-/// Reads a TOML file of flat fields.
+/// Reads a TOML file of configuration fields.
 ///
 /// # Errors
-/// When it is missing or no TOML.
+/// If it is missing or not TOML.
 pub fn read_toml(path: &Path) -> Result<Map<String, Value>> {
     let bytes = files::read("reading the configuration", path)?;
     let fail = |why: &dyn std::fmt::Display| {

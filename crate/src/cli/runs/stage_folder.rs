@@ -1,5 +1,5 @@
-//! A stage's folder, named by the identity of its inputs: `inputs.json` says what it is,
-//! `weights.safetensors` what came out, and `result.json`, written last, that it is complete.
+//! A stage's folder, named by a hash of its inputs. `inputs.json` holds these inputs,
+//! `weights.safetensors` the result, and `result.json`, written last, marks the stage as complete.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -16,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::train::evaluate::Evaluation;
 use crate::workflow::report::{Epoch, StageResult};
 
-/// Version of what a stage makes of its inputs; raised when the same inputs give other weights.
+/// Version of how stages compute; increased when the same inputs give different weights.
 const FORMAT_VERSION: u32 = 1;
-/// Digits of an identity: 64 bits, far more than any store has stages.
+/// Hex digits of an ID: 64 bits, plenty for the stages of one store.
 const ID_DIGITS: usize = 16;
 
 /// The folder of one stage.
@@ -26,27 +26,27 @@ pub struct StageFolder {
     path: PathBuf,
 }
 
-/// The identity of a stage: equal inputs are the same work.
+/// The ID of a stage: equal inputs are the same work.
 pub fn stage_id(inputs: &Value) -> String {
-    // The keys of a JSON object are sorted, so that equal objects are equal texts.
+    // serde_json sorts the keys of objects, so equal objects are equal text.
     let text = format!("{FORMAT_VERSION}\n{inputs}");
     hex(&Sha256::digest(text.as_bytes()))[..ID_DIGITS].to_owned()
 }
 
-/// The identity of a file's content.
+/// SHA-256 of a file's content.
 pub fn content_hash(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
 impl StageFolder {
-    /// Opens the folder of an identity in a store, which is made when missing.
+    /// Opens the folder of a stage in a store, creating it if needed.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// If it can't be created.
     pub fn open(store: &Path, id: &str, inputs: &Value) -> Result<Self> {
         let path = store.join(id);
         fs::create_dir_all(&path).map_err(|why| {
-            Error::file("making a stage's folder", files::display_path(&path), &why).with_source(why)
+            Error::file("creating a stage's folder", files::display_path(&path), &why).with_source(why)
         })?;
         let folder = Self { path };
         if !folder.file("inputs.json").exists() {
@@ -55,12 +55,12 @@ impl StageFolder {
         Ok(folder)
     }
 
-    /// Where it is.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The weights' file.
+    /// Path of the weights.
     pub fn weights_path(&self) -> PathBuf {
         self.file("weights.safetensors")
     }
@@ -73,10 +73,10 @@ impl StageFolder {
         files::write("writing a stage's result", &self.file(name), bytes)
     }
 
-    /// What the stage measured, once it is complete. A result that can't be read is done again.
+    /// The stage's result, if it is complete. A result that can't be parsed counts as missing.
     ///
     /// # Errors
-    /// When the file is there and can't be opened.
+    /// If the file exists but can't be read.
     pub fn result(&self) -> Result<Option<StageResult>> {
         let path = self.file("result.json");
         if !path.exists() || !self.weights_path().exists() {
@@ -86,11 +86,10 @@ impl StageFolder {
         Ok(serde_json::from_slice(&bytes).ok())
     }
 
-    /// Keeps what came out; the result last, because it says that all is there. Checkpoints are then
-    /// no longer needed.
+    /// Writes the weights and then the result, which marks the stage as complete; deletes the checkpoints.
     ///
     /// # Errors
-    /// When the disk is full.
+    /// If the disk is full.
     pub fn complete(&self, weights: &Checkpoint, result: &StageResult) -> Result<()> {
         self.write("weights.safetensors", &safetensors::write(weights)?)?;
         let text = serde_json::to_vec(result)
@@ -103,7 +102,7 @@ impl StageFolder {
     /// The epochs in `metrics.jsonl`, and the last evaluation.
     ///
     /// # Errors
-    /// When the file can't be read.
+    /// If the file can't be read.
     pub fn epochs(&self) -> Result<(Vec<Epoch>, Option<Evaluation>)> {
         let path = self.file("metrics.jsonl");
         let fail = |why| Error::file("reading metrics", files::display_path(&path), why);
@@ -118,7 +117,7 @@ impl StageFolder {
     }
 }
 
-/// A line of `metrics.jsonl`, of a step or, with an evaluation, of an epoch.
+/// A line of `metrics.jsonl`: of a step or, if it has an evaluation, of an epoch.
 #[derive(Deserialize)]
 struct MetricsLine {
     step: u64,
@@ -130,7 +129,7 @@ struct MetricsLine {
     images: Option<usize>,
 }
 
-/// Epochs as they are put together from lines.
+/// Collects epochs from lines of metrics.
 #[derive(Default)]
 struct EpochCurve {
     epochs: Vec<Epoch>,
@@ -163,7 +162,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_identity_depends_on_values_not_on_their_order() {
+    fn a_stage_id_depends_on_values_not_on_their_order() {
         let one = json!({ "lambda": 1e-3, "seed": 0 });
         let same: Value = serde_json::from_str(r#"{ "seed": 0, "lambda": 0.001 }"#).expect("JSON");
         assert_eq!(stage_id(&one), stage_id(&same));
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_result_is_none() {
+    fn a_damaged_result_counts_as_missing() {
         let store = tempfile::tempdir().expect("a folder");
         let folder = StageFolder::open(store.path(), "1", &json!({})).expect("makes");
         assert!(folder.result().expect("reads").is_none());
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_is_the_mean_of_its_steps() {
+    fn an_epoch_averages_its_steps() {
         let store = tempfile::tempdir().expect("a folder");
         let folder = StageFolder::open(store.path(), "1", &json!({})).expect("makes");
         let lines = [

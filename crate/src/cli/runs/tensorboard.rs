@@ -1,18 +1,17 @@
-//! TensorBoard's event files, for those who watch their runs there.
+//! Writes TensorBoard's event files.
 //!
-//! A record is its length, data and a masked CRC-32C of each (TensorFlow's `record_writer.cc`); the
-//! data is an `Event` message (`event.proto`) with a time, a step and named numbers.
+//! A record consists of a length and data, each followed by a masked CRC-32C (TensorFlow's
+//! `record_writer.cc`); the data is an `Event` message (`event.proto`) with a time, a step and scalars.
 
 use serde_json::Value;
 
-/// The name of a run's event file; TensorBoard looks for `tfevents` in names.
+/// Name of a run's event file; TensorBoard looks for `tfevents`.
 pub const FILE_NAME: &str = "events.out.tfevents.0.crossdub";
 
-/// Fields of a line of `metrics.jsonl` that say where it belongs, or only what is left to do.
+/// Fields in `metrics.jsonl` that locate a line in the run and are no metrics.
 const POSITION_FIELDS: [&str; 5] = ["step", "epoch", "steps_per_epoch", "total_steps", "seconds_left"];
 
-/// Records of the numbers in lines of `metrics.jsonl`: those of a step under `training/`, those measured
-/// after an epoch under `evaluation/`.
+/// Records for lines of `metrics.jsonl`: steps become `training/NAME`, evaluations `evaluation/NAME`.
 pub fn records_from_metrics(lines: &str, time: f64) -> Vec<u8> {
     let mut records = Vec::new();
     for line in lines.lines() {
@@ -28,14 +27,14 @@ pub fn records_from_metrics(lines: &str, time: f64) -> Vec<u8> {
     records
 }
 
-/// The record that begins a file.
+/// The first record of a file.
 pub fn file_header(time: f64) -> Vec<u8> {
     let mut event = wall_time(time);
     bytes_field(3, b"brain.Event:2", &mut event);
     record(&event)
 }
 
-/// A record with the numbers of a step.
+/// A record with the scalars of a step.
 fn scalars_record(time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
     let mut summary = Vec::new();
     for (name, value) in values {
@@ -52,7 +51,7 @@ fn scalars_record(time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
     record(&event)
 }
 
-/// The whole records of a file up to a step: a resumed run writes the others again.
+/// The complete records of a file up to a step: a resumed run writes the others again.
 pub fn truncate_after_step(file: &[u8], step: u64) -> &[u8] {
     let mut end = 0;
     while let Some((data, length)) = first_record(&file[end..]) {
@@ -64,7 +63,7 @@ pub fn truncate_after_step(file: &[u8], step: u64) -> &[u8] {
     &file[..end]
 }
 
-/// Seconds since 1970, the event's first field.
+/// The event's first field, seconds since 1970.
 fn wall_time(time: f64) -> Vec<u8> {
     let mut event = vec![1 << 3 | 1];
     event.extend(time.to_le_bytes());
@@ -94,7 +93,7 @@ fn masked(data: &[u8]) -> [u8; 4] {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
 }
 
-/// The data of the first record and the record's length; none when it is not whole.
+/// The data of the first record and the record's length; `None` if it is incomplete or damaged.
 fn first_record(file: &[u8]) -> Option<(&[u8], usize)> {
     let length = usize::try_from(u64::from_le_bytes(*file.first_chunk()?)).ok()?;
     let whole = length.checked_add(16)?;
@@ -102,7 +101,7 @@ fn first_record(file: &[u8]) -> Option<(&[u8], usize)> {
     (file[whole - 4..whole] == masked(data)).then_some((data, whole))
 }
 
-/// The step of an event that has one.
+/// The step of an event, if it has one.
 fn step_of(event: &[u8]) -> Option<u64> {
     let (&tag, digits) = event.get(9..)?.split_first()?;
     if tag != 2 << 3 {
@@ -124,7 +123,7 @@ mod tests {
 
     /// As `tensorboard` 2.21 for Python writes the same events.
     #[test]
-    fn records_are_tensorboard_s() {
+    fn records_equal_tensorboard_s() {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(
             hex(&scalars_record(0.5, 300, &[("loss", 1.5)])),
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_metrics_become_numbers() {
+    fn metrics_become_scalars() {
         let lines = "{\"step\":3,\"total_steps\":9,\"epoch\":0,\"loss\":0.5,\"finished\":false}\n\
             {\"step\":3,\"epoch\":0,\"accuracy\":40,\"improvement_paper\":null}\nhalf a li";
         let expected = [
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_cut_at_a_step() {
+    fn files_are_truncated_at_a_step() {
         let steps: Vec<Vec<u8>> =
             [1, 2, 300].map(|step| scalars_record(0.5, step, &[("loss", 1.5)])).to_vec();
         let file = [file_header(0.0), steps.concat()].concat();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The files passed over in a run.
 #[derive(Debug)]
@@ -44,9 +44,13 @@ impl Skipped {
         if files.len() as f64 <= self.limit / 100.0 * self.images as f64 {
             return Ok(());
         }
-        let (bad, images, limit) = (files.len(), self.images, self.limit);
-        let why = format!("{why}; {bad} of {images} images can't be read, more than --max-bad {limit} %");
-        Err(Error::file("reading images", file, why))
+        Err(Error::new(ErrorKind::TooManyUnreadable {
+            file: file.clone(),
+            reason: why.clone(),
+            unreadable: files.len(),
+            images: self.images,
+            max_percent: self.limit.to_string(),
+        }))
     }
 }
 

@@ -84,7 +84,7 @@ fn bad_files_are_left_out_and_named_until_they_are_too_many() {
     assert!(few.skipped().iter().any(|(file, why)| file == "pictures/49" && why.contains("cut off")));
     let (many, _) = data(2, true, 0.5);
     let result: Result<Vec<Batch>> = many.batches(0..55, 55).collect();
-    assert!(result.is_err_and(|why| why.to_string().contains("--max-bad 0.5")));
+    assert!(result.is_err_and(|why| why.to_string().contains("at most 0.5 %")));
 }
 
 #[test]

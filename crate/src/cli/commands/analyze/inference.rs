@@ -1,15 +1,15 @@
-//! The energy of an inference as text.
+//! The energy per inference as text.
 
 use crate::adc::AdcEnergy;
 use crate::cli::format;
 use crate::config::Granularity;
 use crate::report::{DenseAndActual, Inference, InferenceRow};
 
-/// The table for people.
+/// The tables of an inference.
 pub fn describe(inference: &Inference) -> String {
     let crossbars = inference.crossbars;
     let mut text = format!(
-        "\n{} crossbars dense ({} weight slices, {} polarities), {} without zero tiles, {} with a set cell; \
+        "\n{} crossbars if dense ({} weight slices, {} polarities), {} without the empty tiles, {} with a set cell; \
          {} input slices\n",
         crossbars.dense,
         inference.weight_slices,
@@ -18,17 +18,18 @@ pub fn describe(inference: &Inference) -> String {
         crossbars.with_set_cells,
         inference.input_slices,
     );
-    text += "dense means whole crossbars here, and weights are quantized: lossless figures differ from those by \
-             rows that are there, above\n";
+    text += "here dense means full crossbars, and weights are quantized, so the lossless figures differ from those above\n";
     if !inference.zero_weight_is_zero_cell {
-        text += "offset mapping: a zero weight is no zero cell, so pruning saves no bits by active rows\n";
+        text += "offset mapping: zero weights are not zero cells, so pruning saves no bits by active rows\n";
     }
     if inference.positions.is_none() {
-        text += "per tile only: --model, --plan or --positions tell the output positions of an inference\n";
+        text +=
+            "per tile only: give --model, --plan or --positions to count the conversions of an inference\n";
     }
     if let Some(share) = inference.adc_share {
         let source = inference.adc_share_source.unwrap_or("as given");
-        text += &format!("share of the converters before pruning: {:.1} %, {source}\n", 100.0 * share);
+        text +=
+            &format!("converters' share of the energy before pruning: {:.1} %, {source}\n", 100.0 * share);
     }
     let mut head = vec!["model", "resolution", "per", "improvement per tile"];
     let known = inference.positions.is_some();
@@ -84,9 +85,9 @@ fn line(row: &InferenceRow, known: bool, whole: bool) -> Vec<String> {
     cells
 }
 
-/// The layers of the first row.
+/// The layers of a row, usually the first.
 fn layers(row: &InferenceRow) -> String {
-    let head = ["layer", "conversions dense", "actual", "improvement", "share of the energy"];
+    let head = ["layer", "dense conversions", "actual", "improvement", "energy share"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for layer in &row.layers {
         let conversions = layer.conversions.unwrap_or(DenseAndActual { dense: 0, actual: 0 });

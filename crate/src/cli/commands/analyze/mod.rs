@@ -1,4 +1,4 @@
-//! `crossdub analyze`: maps a checkpoint to crossbars and counts.
+//! `crossdub analyze`: maps a checkpoint to crossbars and measures sparsity and ADC energy.
 
 mod inference;
 
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::files;
+use crate::cli::files::{self, AdcPlanFile};
 use crate::cli::format;
 use crate::cli::options::converter::ConversionOptions;
 use crate::cli::options::inference::InferenceOptions;
@@ -15,35 +15,36 @@ use crate::cli::output;
 use crate::error::Result;
 use crate::report::{self, Analysis, analyze};
 
-/// Maps weights to crossbars; counts sparsity, levels and ADC energy
+/// Map weights to crossbars; report sparsity, levels and ADC energy
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub analyze resnet18.pth --tile 64 --json\n         \
                         crossdub analyze small.pth --model vgg-small --per-inference --adc all")]
 pub struct AnalyzeArgs {
-    /// Weights: .safetensors, or a PyTorch .pt or .pth state dict
+    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
     hardware: HardwareOptions,
-    /// Model of the ADC: any that crossdub adc knows, a TOML file of your own, or all
+    /// ADC model: one that crossdub adc lists, a TOML file with your own, or all
     #[arg(long, value_name = "MODEL")]
     adc: Option<String>,
-    /// Also writes what each tile's converters need, one line a tile: .csv or .json
+    /// Also write the bits that each tile's converters need, one row per tile (.csv or .json)
     #[arg(long, value_name = "FILE")]
     adc_plan: Option<PathBuf>,
     #[command(flatten)]
     conversions: ConversionOptions,
     #[command(flatten)]
     inference: InferenceOptions,
-    /// Maps fully connected layers (2-D tensors) too
+    /// Also map fully connected layers (2-D tensors)
     #[arg(long)]
     linear: bool,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the command.
 pub fn run(args: &AnalyzeArgs) -> Result<()> {
+    let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
     let hardware = args.conversions.apply(&args.hardware.spec()?)?;
     let weights = files::read_weights(&args.weights)?;
     let layers = weights
@@ -54,8 +55,8 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     if let Some(question) = question {
         analysis.inference = Some(report::inference(&layers, &hardware, &question)?);
     }
-    if let Some(path) = &args.adc_plan {
-        files::write_adc_plan(path, &layers, &hardware)?;
+    if let Some(file) = adc_plan {
+        file.write(&layers, &hardware)?;
     }
     output::print_result(args.json, &analysis, || describe(&analysis, args.adc.as_deref()))
 }
@@ -81,7 +82,7 @@ fn describe(analysis: &Analysis, adc: Option<&str>) -> String {
     };
     let inference = analysis.inference.as_ref().map(inference::describe);
     format!(
-        "{} weights in {} tiles of {} rows; {} exactly zero, {} of magnitude up to {}\n\
+        "{} weights in {} tiles of {} rows; {} are exactly zero, {} are at most {} in magnitude\n\
          ADC energy improvement ({}): {}\n\n{}\n{}\n{}{}",
         analysis.weights,
         analysis.tiles,

@@ -1,5 +1,5 @@
-//! `crossdub data imagenet`: lists or unpacks ImageNet's archives, or lists images that are laid out
-//! otherwise, so that a run finds them at once.
+//! `crossdub data imagenet`: indexes or unpacks ImageNet's archives, or indexes images in another layout,
+//! so that runs start without searching.
 
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -16,24 +16,24 @@ use crate::config::SCHEMA_VERSION;
 use crate::data::imagenet::index::{ImageRef, Index, Listing};
 use crate::error::{Error, Result};
 
-/// Lists or unpacks ImageNet's archives, and checks that no image is missing
+/// Index or unpack ImageNet's archives, and check that no image is missing
 ///
 /// DIR holds ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz; or train/ and val/ with
-/// a folder a class; or WebDataset shards. Listing takes no room and reads only the archives' headers.
+/// one folder per class; or WebDataset shards. Indexing needs almost no disk space and reads only the archives' headers.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub data imagenet /data/imagenet\n         \
     crossdub data imagenet /data/archives --unpack --out /scratch/imagenet")]
 pub struct DataImagenetArgs {
-    /// Folder with the archives, folders or shards
+    /// Folder with the archives, image folders or shards
     #[arg(value_name = "DIR")]
     from: PathBuf,
-    /// Folder for the list or the unpacked images [default: DIR]
+    /// Folder for the index or the unpacked images [default: DIR]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Unpacks the archives into train/ and val/; goes on where it was stopped
+    /// Unpack the archives into train/ and val/; an interrupted unpacking resumes
     #[arg(long)]
     unpack: bool,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -44,7 +44,7 @@ struct DataImagenetOutput {
     classes: usize,
     train: usize,
     val: usize,
-    /// Whether the development kit was there to count against.
+    /// Whether the counts were checked against the development kit.
     checked: bool,
     index: String,
 }
@@ -53,7 +53,7 @@ struct DataImagenetOutput {
 pub fn run(args: &DataImagenetArgs) -> Result<()> {
     let (from, out) = (&args.from, args.out.as_deref().unwrap_or(&args.from));
     if !from.is_dir() {
-        return Err(Error::file("looking for images", files::display_path(from), "it is no folder"));
+        return Err(Error::file("looking for images", files::display_path(from), "not a folder"));
     }
     std::fs::create_dir_all(out)
         .map_err(|why| Error::file("making a folder", files::display_path(out), &why).with_source(why))?;
@@ -73,7 +73,7 @@ pub fn run(args: &DataImagenetArgs) -> Result<()> {
         kit.check(&index, &files::display_path(from))?;
     }
     if !args.unpack && out != from.as_path() {
-        index = moved(index, from)?;
+        index = with_absolute_paths(index, from)?;
     }
     let path = out.join(image_files::INDEX_FILE);
     files::write_with("writing an index", &path, |file| {
@@ -92,8 +92,8 @@ pub fn run(args: &DataImagenetArgs) -> Result<()> {
     output::print_result(args.json, &result, || describe(&result))
 }
 
-/// The same index, for a list that lies elsewhere than the images.
-fn moved(index: Index, from: &Path) -> Result<Index> {
+/// The same index with absolute folders, to be stored elsewhere than the images.
+fn with_absolute_paths(index: Index, from: &Path) -> Result<Index> {
     let from = from
         .canonicalize()
         .map_err(|why| Error::file("finding a folder", files::display_path(from), &why).with_source(why))?;
@@ -111,7 +111,8 @@ fn moved(index: Index, from: &Path) -> Result<Index> {
 }
 
 fn describe(result: &DataImagenetOutput) -> String {
-    let counted = if result.checked { "as the development kit says" } else { "not counted against anything" };
+    let counted =
+        if result.checked { "as in the development kit" } else { "not checked: no development kit" };
     format!(
         "{} classes, {} training and {} validation images ({counted}): {}\n",
         result.classes, result.train, result.val, result.index

@@ -1,4 +1,4 @@
-//! `crossdub data`: what a data set holds, and ImageNet's archives.
+//! `crossdub data`: inspects data sets and prepares ImageNet's archives.
 
 mod imagenet;
 
@@ -17,7 +17,7 @@ use crate::data::imagenet::index::Listing;
 use crate::data::loader::DataLoader;
 use crate::error::Result;
 
-/// Looks at data sets
+/// Inspect data sets, prepare ImageNet
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub data info cifar-10-batches-bin")]
 pub struct DataArgs {
@@ -28,19 +28,18 @@ pub struct DataArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Imagenet(imagenet::DataImagenetArgs),
-    /// Says what a data set holds
-    ///
-    /// Example: crossdub data info cifar-10-batches-bin
+    /// Count the images of a data set by class
+    #[command(after_help = "Example: crossdub data info cifar-10-batches-bin")]
     Info {
-        /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
+        /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
         path: PathBuf,
-        /// Keeps the last N training images for evaluation, instead of the test file
+        /// Hold out the last N training images for evaluation, instead of the test file
         #[arg(long, value_name = "N", default_value_t = 0)]
         holdout: usize,
         /// Seed of the built-in images
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// Prints one JSON object
+        /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
@@ -51,18 +50,18 @@ struct DataOutput {
     schema_version: u32,
     data: crate::config::DataSource,
     classes: Vec<String>,
-    train: Part,
-    test: Part,
+    train: SplitCounts,
+    test: SplitCounts,
 }
 
 #[derive(Serialize)]
-struct Part {
+struct SplitCounts {
     images: usize,
     per_class: Vec<usize>,
 }
 
-impl Part {
-    fn of(data: &Dataset) -> Self {
+impl SplitCounts {
+    fn from_dataset(data: &Dataset) -> Self {
         let mut per_class = vec![0; data.classes.len()];
         for &label in &data.labels {
             per_class[usize::from(label)] += 1;
@@ -70,7 +69,7 @@ impl Part {
         Self { images: data.len(), per_class }
     }
 
-    fn listed(listing: &Listing, classes: usize) -> Self {
+    fn from_listing(listing: &Listing, classes: usize) -> Self {
         Self { images: listing.len(), per_class: listing.per_class(classes) }
     }
 }
@@ -85,12 +84,13 @@ pub fn run(args: &DataArgs) -> Result<()> {
     spec.validate()?;
     let (classes, train, test) = match files::open_dataset(path, &mut spec, LoaderConfig::default())? {
         DataLoader::Memory(split, _) => {
-            let (train, test) = (Part::of(&split.train), Part::of(&split.test));
+            let (train, test) =
+                (SplitCounts::from_dataset(&split.train), SplitCounts::from_dataset(&split.test));
             (split.train.classes, train, test)
         }
         DataLoader::Files(files) => {
             let index = files.index();
-            let part = |listing| Part::listed(listing, index.classes.len());
+            let part = |listing| SplitCounts::from_listing(listing, index.classes.len());
             (index.classes.clone(), part(&index.train), part(&index.val))
         }
     };

@@ -1,0 +1,38 @@
+//! What to do about an error on the command line. The library knows no options, so its messages name
+//! none; the advice is chosen here by the kind of error.
+
+use crate::error::{Error, ErrorKind};
+
+/// Advice to print behind an error. `has_option` tells whether the command has an option, by its id in
+/// clap (`max_bad` for `--max-bad`).
+pub fn advice(error: &Error, has_option: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let (option, advice) = match error.kind() {
+        ErrorKind::NoLayers { linear: false, .. } => ("linear", "--linear also maps fully connected layers"),
+        ErrorKind::OutsideModelRange { .. } => ("extrapolate", "--extrapolate goes beyond the model's range"),
+        ErrorKind::TooManyUnreadable { .. } => ("max_bad", "--max-bad raises the limit"),
+        ErrorKind::AllReduceTimeout { .. } => ("gather", "--gather sums the gradients on the first device"),
+        ErrorKind::InvalidField { field, value, .. } => match (field.as_str(), value.as_str()) {
+            ("weighting", "per-inference") => ("model", "name the network with --model or --plan"),
+            ("importance", "input") | ("compensate", "true") => {
+                ("data", "name them with --model (or --plan) and --data")
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    has_option(option).then_some(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_options_of_the_command_are_named() {
+        let error = Error::no_layers(false);
+        assert!(advice(&error, |option| option == "linear").is_some_and(|text| text.contains("--linear")));
+        assert_eq!(advice(&error, |_| false), None);
+        assert_eq!(advice(&Error::no_layers(true), |_| true), None);
+        assert_eq!(advice(&Error::field("weighting", "often", "takes ..."), |_| true), None);
+    }
+}
