@@ -1,4 +1,4 @@
-//! The binary as a user runs it: exit codes, one-line errors, JSON fields, whole files.
+//! The binary as a user runs it: exit codes, one-line errors, JSON fields, complete files.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -15,30 +15,41 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_crossdub")).args(arguments).stdin(Stdio::null()).output().expect("runs")
 }
 
-/// The JSON object of a command that succeeds.
-pub fn answer(arguments: &[&str]) -> Value {
+/// The JSON object that a command prints.
+pub fn json_output(arguments: &[&str]) -> Value {
     let output = run(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("exactly one JSON object")
 }
 
-/// The line of a command that fails.
-pub fn refusal(arguments: &[&str]) -> String {
+/// The error line of a command that exits with this code and prints nothing else.
+fn error_line(code: i32, arguments: &[&str]) -> String {
     let output = run(arguments);
-    let said = String::from_utf8(output.stderr).expect("text");
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+    let line = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {line}");
     assert!(output.stdout.is_empty(), "{arguments:?}");
-    assert!(said.starts_with("error: ") && said.trim_end().lines().count() == 1, "{arguments:?}: {said}");
-    said
+    assert!(line.starts_with("error: ") && line.trim_end().lines().count() == 1, "{arguments:?}: {line}");
+    line
 }
 
+/// The error line of a command that fails.
+pub fn failure(arguments: &[&str]) -> String {
+    error_line(1, arguments)
+}
+
+/// The error line of a command with an option value that it does not take.
+pub fn usage_error(arguments: &[&str]) -> String {
+    error_line(2, arguments)
+}
+
+/// The small checkpoint of the golden tests.
 pub fn golden_weights() -> String {
     repository().join("tests/golden/small_t16_ratio.weights.safetensors").display().to_string()
 }
 
 #[test]
-fn analyze_prints_the_contract_s_fields() {
-    let analysis = answer(&["analyze", &golden_weights(), "--tile", "16", "--json"]);
+fn analyze_prints_the_documented_fields() {
+    let analysis = json_output(&["analyze", &golden_weights(), "--tile", "16", "--json"]);
     for field in [
         "schema_version",
         "tile",
@@ -73,19 +84,20 @@ fn analyze_prints_the_contract_s_fields() {
         assert_eq!(analysis["energy"][model]["improvement"].as_f64(), Some(1.0), "{model}");
     }
     assert_eq!((analysis["tiles"].as_u64(), analysis["weights"].as_u64()), (Some(58), Some(14_688)));
-    assert!(run(&["analyze", &golden_weights()]).status.success(), "text for people");
+    assert!(run(&["analyze", &golden_weights()]).status.success(), "plain text");
 }
 
 #[test]
-fn energy_reproduces_the_headline_and_knows_null() {
-    let energy = answer(&["energy", "--histogram", "61,646,827,86,767,5481,1134", "--tile", "32", "--json"]);
+fn energy_reproduces_the_paper_s_headline() {
+    let energy =
+        json_output(&["energy", "--histogram", "61,646,827,86,767,5481,1134", "--tile", "32", "--json"]);
     assert_eq!((energy["adc"].as_str(), energy["dense"].as_f64()), (Some("paper"), Some(45_010.0)));
     assert!((energy["improvement"].as_f64().expect("a ratio") - 7.134).abs() < 1e-3);
-    let nothing = answer(&["energy", "--histogram", "0,0,0,7", "--tile", "4", "--json"]);
+    let nothing = json_output(&["energy", "--histogram", "0,0,0,7", "--tile", "4", "--json"]);
     assert!(nothing["improvement"].is_null() && nothing["actual"] == 0.0);
-    refusal(&["energy", "--histogram", "1,2", "--tile", "32"]);
-    refusal(&["energy", "--histogram", "1,2,3", "--tile", "1"]);
-    refusal(&["energy", "--histogram", "0,0,0,7", "--tile", "4", "--adc", "none"]);
+    usage_error(&["energy", "--histogram", "1,2", "--tile", "32"]);
+    usage_error(&["energy", "--histogram", "1,2,3", "--tile", "1"]);
+    usage_error(&["energy", "--histogram", "0,0,0,7", "--tile", "4", "--adc", "none"]);
 }
 
 #[test]
@@ -95,34 +107,30 @@ fn regularize_writes_gradients_under_the_weights_names() {
     let weights = golden_weights();
     let common = ["regularize", &weights, "--tile", "16", "--lambda", "1e-3"];
     let path = gradient.display().to_string();
-    let said = answer(&[&common[..], &["--kind", "gated", "--grad", &path, "--json"]].concat());
+    let output = json_output(&[&common[..], &["--kind", "gated", "--grad", &path, "--json"]].concat());
     let cases = json(&repository().join("tests/golden/cases.json"));
     let golden = cases[0]["loss_gated"].as_f64().expect("a number");
-    assert!((said["loss"].as_f64().expect("a loss") / golden - 1.0).abs() < 1e-5);
-    assert_eq!((said["kind"].as_str(), said["tiles"].as_u64()), (Some("gated"), Some(58)));
+    assert!((output["loss"].as_f64().expect("a loss") / golden - 1.0).abs() < 1e-5);
+    assert_eq!((output["kind"].as_str(), output["tiles"].as_u64()), (Some("gated"), Some(58)));
     let names: Vec<_> = crate::shared::weights(&gradient).tensors.into_iter().map(|t| t.name).collect();
     let expected: Vec<_> =
         crate::shared::weights(Path::new(&weights)).tensors.into_iter().map(|t| t.name).collect();
     assert_eq!(names, expected);
-    refusal(&[&common[..], &["--kind", "gatd"]].concat());
+    usage_error(&[&common[..], &["--kind", "gatd"]].concat());
 }
 
 #[test]
-fn wrong_usage_leaves_with_2() {
+fn wrong_usage_exits_with_2() {
     for arguments in
         [&["analyze"][..], &["train", "--data", "builtin"], &["energy", "--tile", "x"], &["nothing"]]
     {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
-    for command in ["analyze", "energy", "regularize", "train", "finetune", "evaluate", "predict"] {
-        let help = String::from_utf8(run(&[command, "--help"]).stdout).expect("text");
-        assert!(help.contains("Example: crossdub"), "{command}");
-    }
     assert!(!run(&["completions", "bash"]).stdout.is_empty());
 }
 
 #[test]
-fn bad_files_get_one_line_and_leave_nothing_behind() {
+fn bad_files_give_one_error_line_and_leave_nothing_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -131,22 +139,22 @@ fn bad_files_get_one_line_and_leave_nothing_behind() {
     };
     let whole = std::fs::read(golden_weights()).expect("reads");
     assert!(
-        refusal(&["analyze", &file("cut.safetensors", &whole[..whole.len() / 2])])
+        failure(&["analyze", &file("cut.safetensors", &whole[..whole.len() / 2])])
             .contains("cut.safetensors")
     );
-    refusal(&["analyze", &file("empty.pth", b"")]);
-    refusal(&["analyze", &file("text.pth", b"not a checkpoint")]);
-    refusal(&["analyze", "/nowhere/weights.pth"]);
-    refusal(&["analyze", &golden_weights(), "--tile", "16", "--weight-bits", "5"]);
-    refusal(&["data", "info", &file("data_batch_1.bin", &[0; 3072])]);
-    refusal(&["data", "info", &file("cifar-10-binary.tar.gz", &[31, 139, 8, 0, 0])]);
+    failure(&["analyze", &file("empty.pth", b"")]);
+    failure(&["analyze", &file("text.pth", b"not a checkpoint")]);
+    failure(&["analyze", "/nowhere/weights.pth"]);
+    usage_error(&["analyze", &golden_weights(), "--tile", "16", "--weight-bits", "5"]);
+    failure(&["data", "info", &file("data_batch_1.bin", &[0; 3072])]);
+    failure(&["data", "info", &file("cifar-10-binary.tar.gz", &[31, 139, 8, 0, 0])]);
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).expect("makes");
-    refusal(&["data", "info", &empty.display().to_string()]);
+    failure(&["data", "info", &empty.display().to_string()]);
     let out = folder.path().join("run").display().to_string();
-    assert!(refusal(&["train", "--data", "builtin", "--out", &out, "--plan", "M"]).contains("plan"));
-    assert!(!Path::new(&out).join("config.toml").exists(), "a refused run can be begun again");
-    refusal(&["evaluate", &golden_weights(), "--model", "vgg-small", "--data", "builtin"]);
+    assert!(usage_error(&["train", "--data", "builtin", "--out", &out, "--plan", "M"]).contains("plan"));
+    assert!(!Path::new(&out).join("config.toml").exists(), "a run that could not start can be started again");
+    failure(&["evaluate", &golden_weights(), "--model", "vgg-small", "--data", "builtin"]);
 }
 
 #[test]
@@ -157,34 +165,46 @@ fn predict_and_data_read_cifar10() {
         return;
     };
     let (data, weights) = (data.display().to_string(), weights.display().to_string());
-    let info = answer(&["data", "info", &data, "--json"]);
+    let info = json_output(&["data", "info", &data, "--json"]);
     assert_eq!(
         (info["train"]["images"].as_u64(), info["test"]["images"].as_u64()),
         (Some(50_000), Some(1_000))
     );
-    let said =
-        answer(&["predict", &weights, "--model", "vgg-small", "--data", &data, "--range", "0..8", "--json"]);
-    let predictions = said["predictions"].as_array().expect("a list");
+    let output = json_output(&[
+        "predict",
+        &weights,
+        "--model",
+        "vgg-small",
+        "--data",
+        &data,
+        "--range",
+        "0..8",
+        "--json",
+    ]);
+    let predictions = output["predictions"].as_array().expect("a list");
     assert_eq!(predictions.len(), 8);
     assert_eq!(predictions[0]["label"].as_u64(), Some(3), "the first official test image is a cat");
     let right = predictions.iter().filter(|p| p["label"] == p["top"][0]["class"]).count();
     assert!(right >= 5, "{right} of 8 by a network of 82 %");
     assert_eq!(predictions[0]["logits"].as_array().map(Vec::len), Some(10));
-    refusal(&["predict", &weights, "--model", "vgg-small", "--data", &data, "--range", "0..2000"]);
+    usage_error(&["predict", &weights, "--model", "vgg-small", "--data", &data, "--range", "0..2000"]);
 }
 
 #[test]
-fn prune_writes_all_tensors_and_says_what_it_did() {
+fn prune_writes_all_tensors_and_reports_what_it_did() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (weights, out, masks) = (golden_weights(), path("pruned.safetensors"), path("masks.safetensors"));
     let common = ["prune", &weights, "--tile", "16", "--ratios", "30,85", "--out", &out];
-    let said = answer(&[&common[..], &["--rule", "paper", "--masks", &masks, "--json"]].concat());
+    let output = json_output(&[&common[..], &["--rule", "paper", "--masks", &masks, "--json"]].concat());
     let golden = &json(&repository().join("tests/golden/cases.json"))[0];
     for (field, expected) in [("zeros", "zeros_after"), ("histogram", "hist_after"), ("weights", "weights")] {
-        assert_eq!(said[field], golden[expected], "{field}");
+        assert_eq!(output[field], golden[expected], "{field}");
     }
-    assert_eq!(said["forced"].as_u64().expect("a count") + said["loosened"].as_u64().expect("a count"), 58);
+    assert_eq!(
+        output["forced"].as_u64().expect("a count") + output["loosened"].as_u64().expect("a count"),
+        58
+    );
     let (pruned, masks) =
         (crate::shared::weights(Path::new(&out)), crate::shared::weights(Path::new(&masks)));
     for (tensor, mask) in pruned.tensors.iter().zip(&masks.tensors) {
@@ -194,7 +214,7 @@ fn prune_writes_all_tensors_and_says_what_it_did() {
             tensor.name
         );
     }
-    refusal(&["prune", &weights, "--tile", "16", "--ratios", "30", "--out", &path("none.safetensors")]);
+    usage_error(&["prune", &weights, "--tile", "16", "--ratios", "30", "--out", &path("none.safetensors")]);
     assert!(!folder.path().join("none.safetensors").exists());
 }
 
@@ -212,9 +232,10 @@ fn small_network() -> (tempfile::TempDir, String) {
 const SMALL: [&str; 6] = ["--plan", "4 M 6 M", "--data", "builtin", "--tile", "8"];
 
 #[test]
-fn simulate_prints_the_contract_s_fields() {
+fn simulate_prints_the_documented_fields() {
     let (_folder, weights) = small_network();
-    let with = |more: &[&str]| answer(&[&["simulate", &weights][..], &SMALL, more, &["--json"]].concat());
+    let with =
+        |more: &[&str]| json_output(&[&["simulate", &weights][..], &SMALL, more, &["--json"]].concat());
     let report = with(&["--resolution", "lossless-sliced", "--range", "2..8"]);
     assert_eq!((report["images"].as_u64(), report["exact"].as_bool()), (Some(6), Some(true)));
     assert_eq!(report["mismatched_outputs"].as_u64(), Some(0));
@@ -233,11 +254,11 @@ fn simulate_prints_the_contract_s_fields() {
     ] {
         assert!(!report["layers"][0][field].is_null(), "{field}");
     }
-    // The energy of an inference counts the same conversions, on a path of its own.
+    // The energy per inference counts the same conversions with separate code.
     let plan = &SMALL[..2];
     let inference = ["--tile", "8", "--per-inference", "--resolution", "lossless-sliced", "--per", "tile"];
     let analysis =
-        answer(&[&["analyze", &weights][..], plan, &inference, &["--adc", "paper", "--json"]].concat());
+        json_output(&[&["analyze", &weights][..], plan, &inference, &["--adc", "paper", "--json"]].concat());
     let counted = analysis["inference"]["table"][0]["conversions"]["actual"].as_u64();
     assert_eq!(report["conversions"].as_u64(), counted.map(|count| 6 * count));
     let paper = with(&["--resolution", "1", "--images", "3"]);
@@ -250,71 +271,71 @@ fn simulate_prints_the_contract_s_fields() {
 }
 
 #[test]
-fn simulate_refuses_by_name() {
+fn simulate_names_invalid_options() {
     let (folder, weights) = small_network();
-    let refuse = |more: &[&str]| refusal(&[&["simulate", &weights][..], &SMALL, more].concat());
-    assert!(refuse(&["--input-bits", "17"]).contains("input_bits (17)"));
-    assert!(refuse(&["--cell-bits", "8"]).contains("cell_bits (8)"));
-    assert!(refuse(&["--active-rows", "9"]).contains("active_rows (9)"));
-    assert!(refuse(&["--read-noise", "-1"]).contains("read_noise (-1)"));
-    assert!(refuse(&["--calibration", "0"]).contains("calibration (0)"));
-    assert!(refuse(&["--images", "1000000"]).contains("images"));
-    assert!(refuse(&["--range", "5..2"]).contains("range (5..2)"));
+    let rejected = |more: &[&str]| usage_error(&[&["simulate", &weights][..], &SMALL, more].concat());
+    assert!(rejected(&["--input-bits", "17"]).contains("input_bits (17)"));
+    assert!(rejected(&["--cell-bits", "8"]).contains("cell_bits (8)"));
+    assert!(rejected(&["--active-rows", "9"]).contains("active_rows (9)"));
+    assert!(rejected(&["--read-noise", "-1"]).contains("read_noise (-1)"));
+    assert!(rejected(&["--calibration", "0"]).contains("calibration (0)"));
+    assert!(rejected(&["--images", "1000000"]).contains("images"));
+    assert!(rejected(&["--range", "5..2"]).contains("range (5..2)"));
     let wrong = run(&[&["simulate", &weights][..], &SMALL, &["--resolution", "17"]].concat());
     assert_eq!(wrong.status.code(), Some(2));
-    let resnet = refusal(&["simulate", &weights, "--plan", "basic 1x4", "--data", "builtin"]);
+    let resnet = failure(&["simulate", &weights, "--plan", "basic 1x4", "--data", "builtin"]);
     assert!(resnet.contains("conv1.weight is missing"), "{resnet}");
     let mut broken = Checkpoint::from_bytes(&std::fs::read(&weights).expect("readable")).expect("weights");
     broken.tensors[1].data[0] = f32::NAN;
     let path = folder.path().join("nan.safetensors");
     std::fs::write(&path, safetensors::write(&broken).expect("writes")).expect("writes");
     let path = path.display().to_string();
-    let nan = refusal(&[&["simulate", &path][..], &SMALL].concat());
+    let nan = failure(&[&["simulate", &path][..], &SMALL].concat());
     assert!(nan.contains("NaN") && nan.contains(&broken.tensors[1].name), "{nan}");
 }
 
 #[test]
-fn a_budget_is_met_by_every_model_or_refused_with_the_nearest() {
+fn a_budget_is_met_or_rejected_with_the_nearest() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("pruned.safetensors").display().to_string();
     let weights = golden_weights();
     let common = ["prune", &weights, "--tile", "16", "--rule", "budget", "--out", &out];
-    let pruned = |more: &[&str]| answer(&[&common[..], more, &["--json"]].concat());
+    let pruned = |more: &[&str]| json_output(&[&common[..], more, &["--json"]].concat());
     for (adc, target) in [("paper", "2.5"), ("lossless", "1.8")] {
-        let said = pruned(&["--target", target, "--adc", adc]);
-        let reached = said["energy"][adc]["improvement"].as_f64().expect("a ratio");
+        let output = pruned(&["--target", target, "--adc", adc]);
+        let reached = output["energy"][adc]["improvement"].as_f64().expect("a ratio");
         let target: f64 = target.parse().expect("a number");
         assert!((target..1.1 * target).contains(&reached), "{adc}: {reached} for {target}");
-        assert_eq!(said["rule"], "budget");
+        assert_eq!(output["rule"], "budget");
     }
     let physical = pruned(&["--target", "1.2", "--adc", "puma"]);
     let lossless = pruned(&["--target", "1.2", "--adc", "lossless"]);
     assert_eq!(physical["histogram"], lossless["histogram"], "PUMA's energy is linear in bits");
-    let refused = |more: &[&str]| refusal(&[&common[..], more].concat());
-    assert!(refused(&["--target", "1e6", "--adc", "lossless"]).contains("at most"));
-    assert!(refused(&["--target", "0.5"]).contains("1 or more"));
-    assert!(refused(&["--target", "2", "--adc", "magic"]).contains("known are"));
-    assert!(refused(&["--target", "2", "--weighting", "per-inference"]).contains("--model"));
-    assert!(refused(&["--target", "2", "--weighting", "often"]).contains("per-inference"));
+    let rejected = |more: &[&str]| usage_error(&[&common[..], more].concat());
+    assert!(rejected(&["--target", "1e6", "--adc", "lossless"]).contains("at most"));
+    assert!(rejected(&["--target", "0.5"]).contains("1 or more"));
+    assert!(rejected(&["--target", "2", "--adc", "magic"]).contains("known are"));
+    assert!(rejected(&["--target", "2", "--weighting", "per-inference"]).contains("--model"));
+    assert!(rejected(&["--target", "2", "--weighting", "often"]).contains("per-inference"));
     let network = ["--weighting", "per-inference", "--model", "vgg13"];
-    assert!(refused(&[&["--target", "2"][..], &network].concat()).contains("no convolution"));
-    assert!(refused(&[]).contains("target"));
-    assert!(refused(&["--target", "2", "--importance", "input"]).contains("--data"));
-    assert!(refused(&["--target", "2", "--importance", "luck"]).contains("magnitude"));
-    assert!(refused(&["--target", "2", "--compensate"]).contains("--data"));
+    assert!(rejected(&[&["--target", "2"][..], &network].concat()).contains("no convolution"));
+    assert!(rejected(&[]).contains("target"));
+    assert!(rejected(&["--target", "2", "--importance", "input"]).contains("--data"));
+    assert!(rejected(&["--target", "2", "--importance", "luck"]).contains("magnitude"));
+    assert!(rejected(&["--target", "2", "--compensate"]).contains("--data"));
 }
 
 #[test]
-fn the_baselines_prune_what_they_say() {
+fn the_baselines_prune_the_given_share() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("pruned.safetensors").display().to_string();
     let weights = golden_weights();
     let common = ["prune", &weights, "--tile", "16", "--out", &out, "--json"];
-    let magnitude = answer(&[&common[..], &["--rule", "magnitude", "--ratios", "50,50"]].concat());
+    let magnitude = json_output(&[&common[..], &["--rule", "magnitude", "--ratios", "50,50"]].concat());
     let share =
         magnitude["zeros"].as_f64().expect("a count") / magnitude["weights"].as_f64().expect("a count");
     assert!((share - 0.5).abs() < 1e-3, "{share}");
-    let tiles = answer(&[&common[..], &["--rule", "tiles", "--ratios", "25,50"]].concat());
+    let tiles = json_output(&[&common[..], &["--rule", "tiles", "--ratios", "25,50"]].concat());
     assert_eq!(tiles["zeroed_tiles"], tiles["histogram"][5]);
     let zeroed = tiles["zeroed_tiles"].as_f64().expect("a count");
     assert!((0.25 * 58.0..0.5 * 58.0).contains(&zeroed), "{zeroed} of 58");

@@ -12,15 +12,15 @@ use crossdub::report::{InferenceConfig, inference};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::command_line::{answer, golden_weights, refusal};
+use crate::command_line::{failure, golden_weights, json_output, usage_error};
 use crate::shared::{layers, shared};
 
 /// Improvement per tile in bits: lossless by rows, sliced per tile, sliced per column.
 fn saved(layers: &[Matrix]) -> [f64; 3] {
     let question = InferenceConfig::all(None).expect("valid");
-    let answer = inference(layers, &HardwareConfig::default(), &question).expect("counts");
+    let energy = inference(layers, &HardwareConfig::default(), &question).expect("counts");
     let of = |model: &str, per| {
-        let row = answer.table.iter().find(|row| row.model == model && row.per == per).expect("a row");
+        let row = energy.table.iter().find(|row| row.model == model && row.per == per).expect("a row");
         row.per_tile.and_then(|energy| energy.improvement).expect("a ratio")
     };
     [
@@ -54,7 +54,7 @@ fn slices_save_bits_on_the_reference_networks() {
 
 #[test]
 fn one_converter_answers_in_its_fields() {
-    let of = |arguments: &[&str]| answer(&[&["adc", "--json"], arguments].concat());
+    let of = |arguments: &[&str]| json_output(&[&["adc", "--json"], arguments].concat());
     let accelergy = of(&["--model", "accelergy", "--bits", "8"]);
     assert!((accelergy["energy_pj"].as_f64().expect("pJ") - 1.7137).abs() < 1e-4);
     assert!((accelergy["area_um2"].as_f64().expect("um2") - 5971.6).abs() < 0.1);
@@ -75,7 +75,7 @@ fn one_converter_answers_in_its_fields() {
 #[test]
 fn what_a_converter_can_t_be_is_named() {
     let refuse = |field: &str, arguments: &[&str]| {
-        let said = refusal(&[&["adc"], arguments].concat());
+        let said = usage_error(&[&["adc"], arguments].concat());
         assert!(said.contains(field), "{said}");
     };
     refuse("bits", &["--model", "puma", "--bits", "17"]);
@@ -86,7 +86,7 @@ fn what_a_converter_can_t_be_is_named() {
     refuse("tech_nm", &["--model", "accelergy", "--tech-nm", "0"]);
     refuse("neurosim_process", &["--model", "neurosim-sar", "--neurosim-process", "x"]);
     let said =
-        refusal(&["energy", "--histogram", "1,0,0,7", "--tile", "4", "--resolution", "lossless-sliced"]);
+        usage_error(&["energy", "--histogram", "1,0,0,7", "--tile", "4", "--resolution", "lossless-sliced"]);
     assert!(said.contains("resolution"), "{said}");
 }
 
@@ -99,15 +99,15 @@ fn a_model_of_one_s_own_serves_every_command() {
         path.display().to_string()
     };
     let own = file("mine.toml", "[linear]\nbase_pj = 0.5\nper_bit_pj = 0.25\n");
-    let one = answer(&["adc", "--model", &own, "--bits", "6", "--json"]);
+    let one = json_output(&["adc", "--model", &own, "--bits", "6", "--json"]);
     assert_eq!((one["model"].as_str(), one["energy_pj"].as_f64()), (Some("mine"), Some(2.0)));
     let histogram = ["energy", "--histogram", "1,0,0,1", "--tile", "4", "--json", "--resolution", "lossless"];
-    let energy = answer(&[&histogram[..], &["--adc", &own]].concat());
+    let energy = json_output(&[&histogram[..], &["--adc", &own]].concat());
     assert_eq!((energy["dense"].as_f64(), energy["actual"].as_f64()), (Some(2.5), Some(1.25)));
-    let analysis = answer(&["analyze", &golden_weights(), "--tile", "16", "--adc", &own, "--json"]);
+    let analysis = json_output(&["analyze", &golden_weights(), "--tile", "16", "--adc", &own, "--json"]);
     assert_eq!(analysis["inference"]["table"][0]["model"].as_str(), Some("mine"));
     let broken = file("broken.toml", "[linear]\nbase_pj = 0.5\nper_bit_pj = -1\n");
-    let said = refusal(&["adc", "--model", &broken, "--bits", "6"]);
+    let said = failure(&["adc", "--model", &broken, "--bits", "6"]);
     assert!(said.contains("broken.toml") && said.contains("line 3"), "{said}");
 }
 
@@ -121,7 +121,7 @@ fn rows<'a>(analysis: &'a Value, model: &str) -> Vec<&'a Value> {
 fn analyze_tells_the_energy_of_an_inference() {
     let weights = golden_weights();
     let common = ["analyze", &weights, "--tile", "16", "--adc", "all", "--per-inference", "--json"];
-    let analysis = answer(&[&common[..], &["--positions", "100,25", "--adc-share", "0.6"]].concat());
+    let analysis = json_output(&[&common[..], &["--positions", "100,25", "--adc-share", "0.6"]].concat());
     let (paper, puma) = (rows(&analysis, "paper"), rows(&analysis, "puma"));
     assert_eq!((paper.len(), puma.len()), (2, 6), "its own resolution, and three, per tile and column");
     assert_eq!(paper[0]["per_tile"]["improvement"], analysis["energy"]["paper"]["improvement"]);
@@ -131,18 +131,18 @@ fn analyze_tells_the_energy_of_an_inference() {
     let layers = puma[0]["layers"].as_array().expect("layers");
     let share: f64 = layers.iter().map(|layer| layer["share"].as_f64().expect("a share")).sum();
     assert!((share - 1.0).abs() < 1e-9);
-    let isaac = answer(&[&common[..], &["--positions", "100,25", "--adc-share", "isaac"]].concat());
+    let isaac = json_output(&[&common[..], &["--positions", "100,25", "--adc-share", "isaac"]].concat());
     assert_eq!(isaac["inference"]["adc_share"].as_f64(), Some(192.0 / 330.0));
     assert!(
         isaac["inference"]["adc_share_source"].as_str().is_some_and(|source| source.contains("ISCA 2016"))
     );
     assert!(analysis["inference"]["adc_share_source"].is_null());
-    let tiles_only = answer(&common);
+    let tiles_only = json_output(&common);
     assert!(tiles_only["inference"]["positions"].is_null());
     assert!(rows(&tiles_only, "puma")[0]["per_inference"].is_null());
-    assert!(answer(&["analyze", &weights, "--tile", "16", "--json"]).get("inference").is_none());
+    assert!(json_output(&["analyze", &weights, "--tile", "16", "--json"]).get("inference").is_none());
     let few = ["--adc", "lossless", "--resolution", "4,paper,lossless", "--per", "tile"];
-    let few = answer(&[&["analyze", &weights, "--tile", "16", "--json"], &few[..]].concat());
+    let few = json_output(&[&["analyze", &weights, "--tile", "16", "--json"], &few[..]].concat());
     let shown = few["inference"]["table"].as_array().expect("a table").iter();
     let shown: Vec<_> = shown.map(|row| (row["model"].as_str(), row["resolution"].as_str())).collect();
     let expected = [("paper", "4"), ("paper", "paper"), ("lossless", "lossless")];
@@ -154,7 +154,7 @@ fn analyze_tells_the_energy_of_an_inference() {
         (["--per", "row"], "per"),
         (["--active-rows", "17"], "active_rows"),
     ] {
-        let said = refusal(&[&common[..], &bad].concat());
+        let said = usage_error(&[&common[..], &bad].concat());
         assert!(said.contains(word), "{said}");
     }
 }
@@ -164,19 +164,19 @@ fn the_adc_plan_has_one_line_a_tile() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (weights, csv, json) = (golden_weights(), path("plan.csv"), path("plan.json"));
-    answer(&["analyze", &weights, "--tile", "16", "--adc-plan", &csv, "--json"]);
+    json_output(&["analyze", &weights, "--tile", "16", "--adc-plan", &csv, "--json"]);
     let text = std::fs::read_to_string(&csv).expect("written");
     assert_eq!(text.lines().count(), 59, "a head and 58 tiles");
     assert!(text.starts_with("layer,down,across,rows,columns,level,bits_paper,"));
     let (out, common) = (path("pruned.safetensors"), ["--tile", "16", "--ratios", "30,85", "--json"]);
-    answer(&[&["prune", &weights, "--out", &out, "--adc-plan", &json], &common[..]].concat());
+    json_output(&[&["prune", &weights, "--out", &out, "--adc-plan", &json], &common[..]].concat());
     let plan = crate::shared::json(Path::new(&json));
     let tiles = plan["tiles"].as_array().expect("tiles");
     assert_eq!(tiles.len(), 58);
-    let analysis = answer(&["analyze", &out, "--tile", "16", "--json"]);
+    let analysis = json_output(&["analyze", &out, "--tile", "16", "--json"]);
     let bits: u64 = tiles.iter().map(|tile| tile["bits_paper"].as_u64().expect("bits")).sum();
     assert_eq!(Some(bits as f64), analysis["energy"]["paper"]["actual"].as_f64());
-    refusal(&["analyze", &weights, "--tile", "16", "--adc-plan", &path("plan.txt")]);
+    usage_error(&["analyze", &weights, "--tile", "16", "--adc-plan", &path("plan.txt")]);
 }
 
 #[test]
@@ -215,18 +215,18 @@ proptest! {
         let noise = |at: usize| ((at as u64 * 2_654_435_761 + seed) % 1000) as f32 / 1000.0;
         let weights = (0..rows * cols).map(|at| if noise(at) < 0.6 { 0.0 } else { noise(at + 7) - 0.5 });
         let layer = Matrix::new("w", rows, cols, weights.collect()).expect("fits");
-        let answer = inference(&[layer], &hardware, &InferenceConfig::all(Some(vec![3])).expect("valid"))
+        let energy = inference(&[layer], &hardware, &InferenceConfig::all(Some(vec![3])).expect("valid"))
             .expect("counts");
         let at_once = if hardware.active_rows == 0 { tile } else { hardware.active_rows };
         let groups: usize = (0..cols.div_ceil(tile)).map(|at| (cols - at * tile).min(tile).div_ceil(at_once)).sum();
         let slices = (precision - 1).div_ceil(hardware.cell_bits) as usize;
         let expected = 3 * 8_usize.div_ceil(dac as usize) * slices * 2 * rows * groups;
         let bits = |model: &str, per| {
-            let row = answer.table.iter().find(|row| row.model == model && row.per == per).expect("a row");
+            let row = energy.table.iter().find(|row| row.model == model && row.per == per).expect("a row");
             row.per_inference.expect("an energy").actual
         };
         // One row at a time has 0 bits in the paper's count, so nothing to convert.
-        for row in answer.table.iter().filter(|row| row.resolution != Resolution::Paper) {
+        for row in energy.table.iter().filter(|row| row.resolution != Resolution::Paper) {
             prop_assert_eq!(row.conversions.expect("known").dense, expected as u64);
         }
         let (tile, column) = (Granularity::Tile, Granularity::Column);

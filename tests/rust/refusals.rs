@@ -1,4 +1,4 @@
-//! What can't be had is refused in one line, by name, and nothing is lost by asking.
+//! Invalid commands end in one line that names the mistake, and lose nothing.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -14,18 +14,28 @@ fn crossdub(arguments: &[&str]) -> Output {
     command.args(arguments).stdin(Stdio::null()).output().expect("runs")
 }
 
-/// The one line of a refusal.
-fn refusal(arguments: &[&str]) -> String {
+/// The error line of a command that exits with this code; a run prints its progress above it.
+fn error_line(code: i32, arguments: &[&str]) -> String {
     let output = crossdub(arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    let last = said.lines().last().unwrap_or_default().to_owned();
-    assert!(last.starts_with("error: ") && said.matches("error: ").count() == 1, "{said}");
-    assert!(!said.contains('\u{1b}'), "no colours where no terminal is: {said}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    let last = text.lines().last().unwrap_or_default().to_owned();
+    assert!(last.starts_with("error: ") && text.matches("error: ").count() == 1, "{text}");
+    assert!(!text.contains('\u{1b}'), "no colours without a terminal: {text}");
     last
 }
 
-/// Weights of one layer under this name, all of this value.
+/// The error line of a command that fails.
+fn failure(arguments: &[&str]) -> String {
+    error_line(1, arguments)
+}
+
+/// The error line of a command with an option value that it does not take.
+fn usage_error(arguments: &[&str]) -> String {
+    error_line(2, arguments)
+}
+
+/// Writes a checkpoint of one layer with this name, all weights equal to `value`.
 fn write_layer(path: &Path, name: &str, value: f32) -> String {
     let tensor = NamedTensor { name: name.to_owned(), shape: vec![4, 4, 3, 3], data: vec![value; 144] };
     std::fs::write(path, safetensors::write(&Checkpoint::new(vec![tensor])).expect("writes"))
@@ -34,18 +44,18 @@ fn write_layer(path: &Path, name: &str, value: f32) -> String {
 }
 
 #[test]
-fn a_run_goes_on_as_it_was_begun_or_not_at_all() {
+fn a_run_resumes_only_with_its_own_settings() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = folder.path().join("run").display().to_string();
     let begin =
         [&["train", "--out", &run][..], &TINY, &["--device=cpu", "--limit=512", "--batch=128"]].concat();
     assert!(crossdub(&begin).status.success());
     let resume = |more: &[&'static str]| [&["train", "--out", &run, "--resume"][..], more].concat();
-    let said = refusal(&resume(&["--epochs", "6"]));
+    let said = usage_error(&resume(&["--epochs", "6"]));
     assert!(said.contains("epochs (6)") && said.contains("begun with 1"), "{said}");
-    assert!(refusal(&resume(&["--seed", "9"])).contains("seed (9)"));
-    assert!(refusal(&resume(&["--weights", "other.pth"])).contains("weights_path"));
-    // The same again, or other devices, is no change.
+    assert!(usage_error(&resume(&["--seed", "9"])).contains("seed (9)"));
+    assert!(usage_error(&resume(&["--weights", "other.pth"])).contains("weights_path"));
+    // The same settings again, or other devices, are no change.
     let again = resume(&[&TINY[..], &["--limit=512", "--batch=128", "--device=auto"]].concat());
     assert!(crossdub(&again).status.success());
 }
@@ -57,12 +67,12 @@ fn a_diverged_run_keeps_the_curve_that_explains_it() {
     let out = run.display().to_string();
     let rate = ["--learning-rate=900", "--device=cpu", "--batch=128", "--epochs=3"];
     let plan = ["--plan=4 M 8 M 8 M", "--classifier=16", "--data=builtin"];
-    assert!(refusal(&[&["train", "--out", &out][..], &plan, &rate].concat()).contains("diverged"));
+    assert!(failure(&[&["train", "--out", &out][..], &plan, &rate].concat()).contains("diverged"));
     assert!(!losses(&run).is_empty());
 }
 
 #[test]
-fn numbers_beyond_32_bit_floats_are_no_answer() {
+fn overflow_of_32_bit_floats_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let weights = write_layer(&folder.path().join("huge.safetensors"), "conv", 3e38);
     let gradient = folder.path().join("gradient.safetensors");
@@ -76,22 +86,22 @@ fn numbers_beyond_32_bit_floats_are_no_answer() {
         "--grad",
         &gradient.display().to_string(),
     ];
-    assert!(refusal(&arguments).contains("conv"));
+    assert!(failure(&arguments).contains("conv"));
     assert!(!gradient.exists());
 }
 
 #[test]
-fn two_outputs_are_never_one_file() {
+fn two_outputs_are_never_the_same_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let weights = write_layer(&folder.path().join("w.safetensors"), "conv", 1.0);
     let out = folder.path().join("out.safetensors").display().to_string();
     let same = folder.path().join(".").join("out.safetensors").display().to_string();
-    assert!(refusal(&["prune", &weights, "--out", &out, "--masks", &same]).contains("masks"));
+    assert!(usage_error(&["prune", &weights, "--out", &out, "--masks", &same]).contains("masks"));
     assert!(!Path::new(&out).exists());
 }
 
 #[test]
-fn a_stranger_s_name_moves_no_cursor() {
+fn control_characters_in_names_are_escaped() {
     let folder = tempfile::tempdir().expect("a folder");
     let weights = write_layer(&folder.path().join("w.safetensors"), "a\u{1b}[31m\nred\u{202e}", 1.0);
     let output = crossdub(&["analyze", &weights]);
@@ -118,7 +128,7 @@ fn energies_beyond_a_model_s_range_are_marked() {
 }
 
 #[test]
-fn a_sweep_goes_on_past_a_target_out_of_reach() {
+fn a_sweep_continues_after_an_unreachable_target() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = write_recipe(folder.path()).display().to_string();
     let out = folder.path().join("sweep").display().to_string();
@@ -129,7 +139,45 @@ fn a_sweep_goes_on_past_a_target_out_of_reach() {
     let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     let states: Vec<_> = answer["runs"].as_array().expect("runs").iter().map(|run| &run["state"]).collect();
     assert_eq!(states, ["failed", "done"]);
-    // A file that a stage starts from is missed before anything is trained.
+    // A missing weight file is noticed before anything is trained.
     let missing = ["sweep", &recipe, "--out", &out, "--set", "finetune.weights=nowhere.pth", "--json"];
-    assert!(refusal(&missing).contains("nowhere.pth"));
+    assert!(failure(&missing).contains("nowhere.pth"));
+}
+
+#[test]
+fn a_bad_field_in_a_file_is_no_wrong_usage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("writes");
+        path.display().to_string()
+    };
+    let good = std::fs::read_to_string(write_recipe(folder.path())).expect("readable");
+    let bad = write("bad.toml", &format!("tile = 1\n{good}"));
+    let recipe = write("good.toml", &good);
+    let line = failure(&["run", &bad]);
+    assert!(line.contains("bad.toml") && line.contains("tile (1)"), "{line}");
+    failure(&["sweep", &bad, "--count"]);
+    assert!(usage_error(&["run", &recipe, "--set", "tile=1"]).contains("invalid tile (1)"));
+    assert!(usage_error(&["sweep", &recipe, "--set", "tile=1,8"]).contains("invalid tile (1)"));
+    let list = write("list.txt", "tile=1\n");
+    assert!(failure(&["sweep", &recipe, "--list", &list]).contains("list.txt"));
+    let config = write("config.toml", "batch = 0\ndata_path = \"builtin\"\n");
+    let out = folder.path().join("out").display().to_string();
+    let train = ["train", "--config", &config, "--data", "builtin", "--out", &out];
+    assert!(failure(&train).contains("config.toml"));
+    assert!(usage_error(&[&train[..], &["--batch", "0"]].concat()).contains("invalid batch (0)"));
+}
+
+#[test]
+fn errors_end_with_the_option_that_helps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("linear.safetensors");
+    let tensor = NamedTensor { name: "fc".to_owned(), shape: vec![4, 4], data: vec![1.0; 16] };
+    std::fs::write(&path, safetensors::write(&Weights::new(vec![tensor])).expect("writes")).expect("writes");
+    let linear = path.display().to_string();
+    assert!(failure(&["analyze", &linear]).contains("--linear"));
+    let out = folder.path().join("p.safetensors").display().to_string();
+    assert!(!failure(&["prune", &linear, "--out", &out]).contains("--linear"), "prune has no such option");
+    assert!(usage_error(&["adc", "--model", "isaac", "--bits", "11"]).contains("--extrapolate"));
 }

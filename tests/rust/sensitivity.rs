@@ -11,7 +11,7 @@ use crossdub::network::spec::initialize;
 use crossdub::network::{Network, NetworkSpec};
 use crossdub::train::evaluate::evaluate;
 
-use crate::command_line::{answer, refusal};
+use crate::command_line::{failure, json_output, usage_error};
 use crate::training::{session, small_data, small_spec};
 
 /// More than one batch, the last one smaller.
@@ -124,26 +124,28 @@ fn the_command_s_proposal_can_be_pasted_and_refusals_are_one_line() {
         let arguments = ["sensitivity", file].into_iter().chain(common).chain(more.iter().copied());
         arguments.map(str::to_owned).collect::<Vec<_>>()
     };
-    let refuse =
-        |file: &str, more: &[&str]| refusal(&with(file, more).iter().map(String::as_str).collect::<Vec<_>>());
+    let refuse = |file: &str, more: &[&str]| {
+        usage_error(&with(file, more).iter().map(String::as_str).collect::<Vec<_>>())
+    };
     let measured = with(&file, &["--images", "50", "--ratios", "50,90", "--json"]);
-    let found = answer(&measured.iter().map(String::as_str).collect::<Vec<_>>());
+    let found = json_output(&measured.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!((found["schema_version"].as_u64(), found["images"].as_u64()), (Some(1), Some(50)));
     let proposed: Vec<String> =
         found["proposed"].as_array().expect("a list").iter().map(ToString::to_string).collect();
     let out = path("pruned.safetensors");
-    answer(&["prune", &file, "--tile", "8", "--ratios", &proposed.join(","), "--out", &out, "--json"]);
+    json_output(&["prune", &file, "--tile", "8", "--ratios", &proposed.join(","), "--out", &out, "--json"]);
 
     assert!(refuse(&file, &["--ratios", "50,101"]).contains("ratios (101)"));
     assert!(refuse(&file, &["--ratios", "-5"]).contains("ratios (-5)"));
     assert!(refuse(&file, &["--drop", "-1"]).contains("drop (-1)"));
     assert!(refuse(&file, &["--images", "0"]).contains("images (0)"));
     assert!(
-        refusal(&["sensitivity", &file, "--model", "vgg-small", "--data", "builtin"])
+        failure(&["sensitivity", &file, "--model", "vgg-small", "--data", "builtin"])
             .contains("w.safetensors")
     );
     let layer = weights.tensors.iter_mut().find(|tensor| tensor.shape.len() == 4).expect("a layer");
     layer.data[0] = f32::NAN;
-    let nan = refuse(&write("nan.safetensors", &weights), &[]);
+    let nan = with(&write("nan.safetensors", &weights), &[]);
+    let nan = failure(&nan.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(nan.contains("NaN") && nan.contains("features.0.weight"), "{nan}");
 }
