@@ -174,7 +174,8 @@ fn errors_end_with_the_option_that_helps() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("linear.safetensors");
     let tensor = NamedTensor { name: "fc".to_owned(), shape: vec![4, 4], data: vec![1.0; 16] };
-    std::fs::write(&path, safetensors::write(&Weights::new(vec![tensor])).expect("writes")).expect("writes");
+    std::fs::write(&path, safetensors::write(&Checkpoint::new(vec![tensor])).expect("writes"))
+        .expect("writes");
     let linear = path.display().to_string();
     assert!(failure(&["analyze", &linear]).contains("--linear"));
     let out = folder.path().join("p.safetensors").display().to_string();
