@@ -41,7 +41,7 @@ export default [
   },
   {
     // Page tests also hold functions that run in the page.
-    files: ['tests/page/**/*.js', 'bench/browser/**/*.{js,mjs}', '*.config.js'],
+    files: ['tests/page/**/*.js', 'tests/web/**/*.js', 'bench/browser/**/*.{js,mjs}', '*.config.js'],
     languageOptions: { globals: { ...globals.node, ...globals.browser } },
   },
 ];

@@ -1,6 +1,4 @@
 import { defineConfig } from 'vitest/config';
 
-/** Unit tests of what needs no browser: `npm run unit`. They stand beside what they test. */
-export default defineConfig({
-  test: { include: ['web/**/*.test.js', 'tests/page/**/*.test.js'], environment: 'node' },
-});
+/** Unit tests of what needs no browser: `npm run unit`. */
+export default defineConfig({ test: { include: ['**/*.test.js'], environment: 'node' } });

@@ -3,18 +3,18 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 /** Stands for IndexedDB, which Node doesn't have. */
 const stored = new Map();
 let writable = true;
-vi.mock('./store.js', () => ({
+vi.mock('../../web/runs/store.js', () => ({
   loadRuns: async () => [...stored.values()],
   saveRun: async (/** @type {any} */ run) => writable && Boolean(stored.set(run.id, run)),
   deleteRun: async (/** @type {string} */ id) => stored.delete(id),
   deleteAllRuns: async () => stored.clear(),
 }));
 
-const { MAX_SHOWN, Runs, nameOf } = await import('./runs.js');
+const { MAX_SHOWN, Runs, nameOf } = await import('../../web/runs/runs.js');
 
 /** @param {object} [spec] */
 const report = (spec = {}) =>
-  /** @type {import('../types/types').Report} */ (
+  /** @type {import('../../web/types/types').Report} */ (
     /** @type {unknown} */ ({
       spec: { model: 'custom', plan: '8 M', regularizer: 'gated', lambda: 0.02, ...spec },
       training: { step: 40 },

@@ -11,7 +11,7 @@ const page = new EventTarget();
 vi.stubGlobal('document', page);
 vi.stubGlobal('HTMLInputElement', Input);
 
-const { chapters } = await import('./chapters.js');
+const { chapters } = await import('../../web/tour/chapters.js');
 
 /** @type {import("vitest").Mock<() => void>} */
 let done;

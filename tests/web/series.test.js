@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { downsample, movingAverage } from './series.js';
+import { downsample, movingAverage } from '../../web/charts/series.js';
 
 const points = (/** @type {(number | null)[]} */ values) => values.map((value, step) => ({ step, value }));
 const value = (/** @type {{ value: number | null }} */ point) => point.value;

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 
-import { bitsScale, densityScale, imbalanceScale, levelScale } from './scales.js';
+import { bitsScale, densityScale, imbalanceScale, levelScale } from '../../web/charts/scales.js';
 
-const theme = (/** @type {boolean} */ dark) => /** @type {import('./scales.js').Theme} */ ({ dark });
+const theme = (/** @type {boolean} */ dark) =>
+  /** @type {import('../../web/charts/scales.js').Theme} */ ({ dark });
 
 /** Relative luminance, about. @param {string} colour */
 function luminance(colour) {

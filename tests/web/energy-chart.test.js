@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 
-import { pruningChanges } from './energy.js';
+import { pruningChanges } from '../../web/charts/energy.js';
 
 /** @param {(string | null)[]} prunings */
 const history = (...prunings) =>
-  prunings.map((pruning, step) => /** @type {import('../types/messages').Point} */ ({ step, pruning }));
+  prunings.map(
+    (pruning, step) => /** @type {import('../../web/types/messages').Point} */ ({ step, pruning }),
+  );
 
 test('a change of the previewed pruning is marked, gaps are not', () => {
   expect(pruningChanges(history('a', 'a', null, 'a', 'b', null, 'c'))).toEqual([

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 
-import { stagesOf } from './stages.js';
+import { stagesOf } from '../../web/runs/stages.js';
 
-/** @typedef {import('../types/types').Report} Report */
+/** @typedef {import('../../web/types/types').Report} Report */
 
 /** @param {number} paper @param {number} lossless */
 const energy = (paper, lossless) => ({ paper: { improvement: paper }, lossless: { improvement: lossless } });

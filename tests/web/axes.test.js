@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { labelSide, lastStep, logTicks, shortNumber, stepAxis } from './axes.js';
+import { labelSide, lastStep, logTicks, shortNumber, stepAxis } from '../../web/charts/axes.js';
 
 test('the last step is that of the longest history, and 0 without any', () => {
   expect(lastStep([{ step: 1 }, { step: 7 }], [{ step: 3 }])).toBe(7);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { accuracyDomain, avoidOverlap } from './pareto.js';
+import { accuracyDomain, avoidOverlap } from '../../web/charts/pareto.js';
 
 /** @param {number} accuracy @param {'full' | 'structured' | 'diverged'} [kind] */
 const run = (accuracy, kind = 'full') => ({ kind, tile: 32, accuracy, improvement: 2, label: '' });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { spreadLabels } from './converters.js';
+import { spreadLabels } from '../../web/charts/converters.js';
 
 test('labels on a logarithmic axis keep their order and a distance', () => {
   const models = [
