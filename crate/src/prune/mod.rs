@@ -8,6 +8,7 @@
 
 pub mod budget;
 mod exact;
+mod importance;
 mod levels;
 mod magnitude;
 mod method;

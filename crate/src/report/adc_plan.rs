@@ -1,6 +1,6 @@
-//! The ADC plan: what each tile's converters need, for hardware people's own simulators.
+//! The ADC plan: what each tile's converters need, as input for other hardware simulators.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::adc::conversions::TileCells;
 use crate::config::{Granularity, HardwareConfig, Resolution, SCHEMA_VERSION};
@@ -11,43 +11,61 @@ use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::matrix::Matrix;
 
 /// All tiles of a network.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AdcPlan {
     /// Version of this object's fields.
     pub schema_version: u32,
-    /// The crossbars and conversions that it is for.
+    /// The hardware that the plan is for.
     pub hardware: HardwareConfig,
-    /// Layer after layer, in tile order.
+    /// Layer by layer, in tile order.
     pub tiles: Vec<PlannedTile>,
 }
 
-/// One tile, with one resolution for all its columns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One tile; all its columns share a resolution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlannedTile {
     /// The layer's name.
     pub layer: String,
-    /// Place along the outputs.
+    /// Index of its block of outputs.
     pub down: usize,
-    /// Place along the inputs.
+    /// Index of its block of inputs.
     pub across: usize,
-    /// Rows that it uses.
+    /// Crossbar rows that it uses.
     pub rows: usize,
-    /// Columns that it uses.
+    /// Crossbar columns that it uses.
     pub columns: usize,
-    /// Its level, the last of which is no active row.
+    /// Its level; the last level has no active row.
     pub level: usize,
-    /// Bits as the paper counts.
+    /// Bits by the paper's count.
     pub bits_paper: u32,
     /// Bits that tell all sums of the active rows apart.
     pub bits_lossless: u32,
-    /// Bits that tell all sums apart on the crossbar that needs most.
+    /// Bits that tell all sums of the set cells apart, on the crossbar that needs most.
     pub bits_lossless_sliced: u32,
-    /// The same of each crossbar: lowest slice first, of each slice the positive polarity first
-    /// (one for both where they are subtracted in analog).
+    /// The same for each crossbar: lowest slice first, and the positive polarity first within a slice
+    /// (one number for both where they are subtracted in analog).
     pub bits_of_crossbars: Vec<u32>,
 }
 
-/// Plans all tiles.
+/// Plans all tiles of the layers.
+///
+/// ```
+/// use crossdub::config::HardwareConfig;
+/// use crossdub::matrix::Matrix;
+/// use crossdub::report::adc_plan;
+///
+/// let hardware = HardwareConfig { tile: 4, weight_precision: 2, ..HardwareConfig::default() };
+/// let layer = Matrix::new("w", 1, 4, vec![0.5, 0.5, -0.5, 0.0])?;
+/// let plan = adc_plan(&[layer], &hardware);
+/// let tile = &plan.tiles[0];
+/// assert_eq!((tile.level, tile.bits_paper, tile.bits_lossless), (0, 2, 2));
+/// // Two positive cells and one negative cell are set.
+/// assert_eq!(tile.bits_of_crossbars, [2, 1]);
+/// assert_eq!(plan.to_csv().lines().nth(1), Some("w,0,0,4,1,0,2,2,2,2 1"));
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn adc_plan(layers: &[Matrix], hardware: &HardwareConfig) -> AdcPlan {
     let tiles = layers.iter().flat_map(|layer| plan_layer(layer, hardware)).collect();
     AdcPlan { schema_version: SCHEMA_VERSION, hardware: hardware.clone(), tiles }
@@ -87,8 +105,7 @@ fn plan_layer(layer: &Matrix, hardware: &HardwareConfig) -> Vec<PlannedTile> {
 }
 
 impl AdcPlan {
-    /// The tiles as a table with a head, one line a tile; the bits of crossbars are separated by
-    /// spaces.
+    /// The tiles as CSV with a header, one line per tile; the bits of crossbars are separated by spaces.
     pub fn to_csv(&self) -> String {
         let mut csv = "layer,down,across,rows,columns,level,bits_paper,bits_lossless,bits_lossless_sliced,\
                        bits_of_crossbars\n"

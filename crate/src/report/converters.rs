@@ -1,6 +1,6 @@
-//! One converter's answer, and all models side by side over bits.
+//! What one converter's conversion costs, and all models side by side over bits.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::adc::converter::Converter;
 use crate::adc::{AdcParams, EnergyUnit};
@@ -8,7 +8,8 @@ use crate::config::SCHEMA_VERSION;
 use crate::error::Result;
 
 /// What `crossdub adc --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ConverterReport {
     /// Version of this object's fields.
     pub schema_version: u32,
@@ -19,21 +20,32 @@ pub struct ConverterReport {
     /// Dynamic energy of a conversion, pJ; absent in unitless models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_pj: Option<f64>,
-    /// Energy of a conversion in bits, in unitless models.
+    /// Energy of a conversion in bits; present in unitless models only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<f64>,
-    /// Area of all converters, um2, where the source has it.
+    /// Area of all converters, um2, if the source has it.
     pub area_um2: Option<f64>,
-    /// Time of a conversion, ns, where the source has it.
+    /// Time of a conversion, ns, if the source has it.
     pub time_ns: Option<f64>,
-    /// Whether the model was asked beyond its range.
+    /// Whether this is beyond the model's range.
     pub extrapolated: bool,
 }
 
-/// One converter.
+/// What a conversion of `bits` bits costs.
 ///
 /// # Errors
-/// When it has no such bits, or they are beyond its range without permission.
+/// If a converter can't have so many bits, or they are beyond the model's range and the converter is
+/// not to extrapolate.
+///
+/// ```
+/// use crossdub::adc::AdcModel;
+/// use crossdub::adc::converter::Converter;
+/// use crossdub::report::converter_report;
+///
+/// let report = converter_report(&Converter::from(AdcModel::Isaac), 8)?;
+/// assert_eq!((report.energy_pj, report.area_um2), (Some(1.67), Some(1200.0)));
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn converter_report(converter: &Converter, bits: u32) -> Result<ConverterReport> {
     let cost = converter.cost(bits)?;
     let physical = cost.unit == EnergyUnit::Picojoules;
@@ -49,19 +61,21 @@ pub fn converter_report(converter: &Converter, bits: u32) -> Result<ConverterRep
     })
 }
 
-/// Energies of all models over bits: what a chart with a logarithmic axis draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Energies of all models over bits, for a chart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AdcComparison {
     /// Version of this object's fields.
     pub schema_version: u32,
-    /// Bits of each place in the curves.
+    /// Bits of each value in the curves.
     pub bits: Vec<u32>,
-    /// Each model.
+    /// One curve per model.
     pub models: Vec<AdcCurve>,
 }
 
 /// One model over bits.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AdcCurve {
     /// The model's name.
     pub model: String,
@@ -69,21 +83,32 @@ pub struct AdcCurve {
     pub unit: EnergyUnit,
     /// Energy of a conversion.
     pub energy: Vec<f64>,
-    /// Area of all converters, um2, where the source has it.
+    /// Area of all converters, um2, if the source has it.
     pub area_um2: Option<Vec<f64>>,
-    /// Time of a conversion, ns, where the source has it.
+    /// Time of a conversion, ns, if the source has it.
     pub time_ns: Option<Vec<f64>>,
-    /// Where the model goes beyond its range.
+    /// Whether each value is beyond the model's range.
     pub extrapolated: Vec<bool>,
 }
 
-/// Compares all published models, and one's own if given, marking what is extrapolated.
+/// Compares all published models, and a custom one if given, marking extrapolated values.
 ///
 /// # Errors
-/// When a setting is out of range, or bits above 16 are asked for.
-pub fn compare(bits: &[u32], params: &AdcParams, own: Option<&Converter>) -> Result<AdcComparison> {
+/// If a parameter is out of range or `bits` holds a number above 16.
+///
+/// ```
+/// use crossdub::adc::AdcParams;
+/// use crossdub::report::compare;
+///
+/// let comparison = compare(&[4, 8], &AdcParams::default(), None)?;
+/// assert_eq!((comparison.bits.len(), comparison.models.len()), (2, 11));
+/// let walden = comparison.models.iter().find(|curve| curve.model == "walden").unwrap();
+/// assert_eq!(walden.energy[1] / walden.energy[0], 16.0);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
+pub fn compare(bits: &[u32], params: &AdcParams, custom: Option<&Converter>) -> Result<AdcComparison> {
     let mut converters = Converter::all_published(params)?;
-    converters.extend(own.cloned());
+    converters.extend(custom.cloned());
     let curve = |converter: &Converter| {
         let costs = bits.iter().map(|&bits| converter.cost(bits)).collect::<Result<Vec<_>>>()?;
         Ok(AdcCurve {

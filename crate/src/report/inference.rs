@@ -1,13 +1,13 @@
 //! Energy of an inference: all conversions that one image causes, before and after pruning.
 //!
 //! Conversions of a layer = output positions x input slices x weight slices x polarities x the sum
-//! over its tiles of their columns (and of groups of rows, where fewer are active at once). "Dense"
-//! is the same network with the converter of a full crossbar at every column, the same everywhere.
+//! over its tiles of their columns (times the groups of rows, where fewer are active at once). "Dense"
+//! is the same network with the converter of a full crossbar at every column.
 //!
-//! Zeros are counted after quantization in the lossless policies, because that is what the cells
-//! hold, and before it in `paper`, as the paper counts.
+//! The lossless resolutions count zeros after quantization, because that is what the cells hold;
+//! `paper` counts them before it, as the paper does.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::inference_row::{CostTable, RowInputs};
 use crate::adc::accelerator::AdcFraction;
@@ -19,30 +19,30 @@ use crate::crossbar::bit_slicing::BitSlicing;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
-/// What is asked, apart from weights and hardware.
+/// What to compare, besides weights and hardware.
 #[derive(Debug, Clone)]
 pub struct InferenceConfig {
     /// Converters to compare; unitless ones are shown at their own resolution.
     pub converters: Vec<Converter>,
     /// Resolutions to compare.
     pub resolutions: Vec<Resolution>,
-    /// What shares a resolution, to compare.
+    /// What shares a resolution: per tile, per column, or both to compare.
     pub granularities: Vec<Granularity>,
-    /// Output positions of each layer, where the network is known.
+    /// Output positions of each layer; `None` if the network is unknown.
     pub positions: Option<Vec<u64>>,
-    /// Converters of one crossbar.
+    /// Converters per crossbar.
     pub adcs_per_tile: usize,
-    /// Share of the converters in the energy of the whole dense accelerator, above 0 to 1.
+    /// The converters' fraction of the whole dense accelerator's energy.
     pub adc_share: Option<AdcFraction>,
-    /// Whether columns without an active row are passed over even where their tile shares bits.
+    /// Whether columns without an active row are skipped even where their tile shares bits.
     pub skip_zero_columns: bool,
 }
 
 impl InferenceConfig {
-    /// Every published model with default settings, every policy, one converter a crossbar.
+    /// Every published model with default parameters, every resolution, one converter per crossbar.
     ///
     /// # Errors
-    /// Never with default settings.
+    /// Never: default parameters are in range.
     pub fn all(positions: Option<Vec<u64>>) -> Result<Self> {
         Ok(Self {
             converters: Converter::all_published(&AdcParams::default())?,
@@ -57,7 +57,7 @@ impl InferenceConfig {
 }
 
 /// Before and after pruning.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct DenseAndActual<T> {
     /// Before.
     pub dense: T,
@@ -65,47 +65,50 @@ pub struct DenseAndActual<T> {
     pub actual: T,
 }
 
-/// Crossbars that the network takes: one a tile, weight slice and polarity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Crossbars that the network takes: one per tile, weight slice and polarity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CrossbarCount {
-    /// With a crossbar for every tile.
+    /// With crossbars for every tile.
     pub dense: u64,
     /// Without the tiles whose weights are all zero.
     pub pruned: u64,
-    /// Without any crossbar whose cells are all empty.
+    /// Without the crossbars whose cells are all empty.
     pub with_set_cells: u64,
 }
 
-/// Energy of an inference by every model and policy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Energy of an inference by every model and resolution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Inference {
-    /// Output positions of each layer; none when the network is not known.
+    /// Output positions of each layer; `None` if the network is unknown.
     pub positions: Option<Vec<u64>>,
     /// Input slices: input bits over DAC bits.
     pub input_slices: u32,
     /// Weight slices: magnitude bits over cell bits.
     pub weight_slices: usize,
-    /// Crossbars for one weight slice: 2 for positive and negative ones.
+    /// Crossbars per weight slice: 2 if positive and negative weights have their own.
     pub polarities: usize,
-    /// Whether pruning a weight empties its cells; not in an offset mapping, where pruning saves no
+    /// Whether pruning a weight empties its cells. False in an offset mapping, where pruning saves no
     /// bits by active rows.
     pub zero_weight_is_zero_cell: bool,
-    /// Converters of one crossbar.
+    /// Converters per crossbar.
     pub adcs_per_tile: usize,
-    /// Share of the converters in the whole dense accelerator's energy, as given.
+    /// The converters' fraction of the whole dense accelerator's energy, if given.
     pub adc_share: Option<f64>,
-    /// Where that share was published; none for the user's own.
-    pub adc_share_source: Option<&'static str>,
-    /// Whether columns without an active row are passed over.
+    /// Where that fraction was published; `None` for a number of the user's.
+    pub adc_share_source: Option<String>,
+    /// Whether columns without an active row are skipped.
     pub skip_zero_columns: bool,
     /// Crossbars that the network takes.
     pub crossbars: CrossbarCount,
-    /// One row a model and policy.
+    /// One row per model, resolution and granularity.
     pub table: Vec<InferenceRow>,
 }
 
-/// One model at one policy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One model at one resolution and granularity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct InferenceRow {
     /// The model's name.
     pub model: String,
@@ -113,28 +116,29 @@ pub struct InferenceRow {
     pub resolution: Resolution,
     /// What shares them.
     pub per: Granularity,
-    /// In what energies are counted.
+    /// The unit of energies.
     pub unit: EnergyUnit,
-    /// Whether the model was asked beyond its range.
+    /// Whether a value is beyond the model's range.
     pub extrapolated: bool,
-    /// Every crossbar counted once, as the paper counts; none where bits exceed any converter's.
+    /// Every crossbar counted once, as the paper counts; `None` if no converter has so many bits.
     pub per_tile: Option<AdcEnergy>,
-    /// All conversions of an inference; none without positions.
+    /// All conversions of an inference; `None` without positions.
     pub per_inference: Option<AdcEnergy>,
-    /// Improvement of the whole accelerator (Amdahl), where the converters' share was given.
+    /// Improvement of the whole accelerator (Amdahl's law), if the converters' fraction is known.
     pub whole_improvement: Option<f64>,
     /// Conversions of an inference.
     pub conversions: Option<DenseAndActual<u64>>,
-    /// Area of all converters, um2, where the model has it.
+    /// Area of all converters, um2, if the model has it.
     pub area_um2: Option<DenseAndActual<f64>>,
-    /// Time of an inference, ns, layer after layer, where the model has it.
+    /// Time of an inference, ns, layer after layer, if the model has it.
     pub latency_ns: Option<DenseAndActual<f64>>,
     /// Each layer.
     pub layers: Vec<LayerInference>,
 }
 
 /// One layer of a row.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LayerInference {
     /// The parameter's name.
     pub name: String,
@@ -152,10 +156,33 @@ pub struct LayerInference {
     pub latency_ns: Option<DenseAndActual<f64>>,
 }
 
-/// Energy of an inference by every model and policy of the config.
+/// Energy of an inference by every model, resolution and granularity of `config`.
 ///
 /// # Errors
-/// When the positions don't fit the layers, or a number of the question is out of range.
+/// If the positions don't match the layers, or a number of `config` is out of range.
+///
+/// ```
+/// use crossdub::config::{Granularity, HardwareConfig, Resolution};
+/// use crossdub::matrix::Matrix;
+/// use crossdub::report::{InferenceConfig, inference};
+///
+/// // One layer with 4 inputs and 2 outputs, at 100 output positions. 2-bit weights are one slice.
+/// let layer = Matrix::new("conv", 2, 4, vec![0.5, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0])?;
+/// let hardware = HardwareConfig { tile: 4, weight_precision: 2, ..HardwareConfig::default() };
+/// let result = inference(&[layer], &hardware, &InferenceConfig::all(Some(vec![100]))?)?;
+/// let row = |model: &str| {
+///     let at = (Resolution::LosslessSliced, Granularity::Tile);
+///     result.table.iter().find(|row| row.model == model && (row.resolution, row.per) == at).unwrap()
+/// };
+/// // 2 columns x 2 polarities x 100 positions x 8 input bits; the negative crossbar is empty.
+/// let conversions = row("puma").conversions.unwrap();
+/// assert_eq!((conversions.dense, conversions.actual), (3200, 1600));
+/// // 3 bits become 1 bit, at 0.225 pJ per bit.
+/// let energy = row("puma").per_inference.unwrap();
+/// assert!((energy.actual - 1600.0 * 0.225).abs() < 1e-9);
+/// assert!((energy.improvement.unwrap() - 6.0).abs() < 1e-9);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn inference(
     layers: &[Matrix],
     hardware: &HardwareConfig,
@@ -210,8 +237,8 @@ pub fn inference(
         polarities: slicing.polarities(),
         zero_weight_is_zero_cell: slicing.offset() == 0,
         adcs_per_tile: config.adcs_per_tile,
-        adc_share: config.adc_share.map(|share| share.fraction),
-        adc_share_source: config.adc_share.and_then(|share| share.source),
+        adc_share: config.adc_share.map(|fraction| fraction.fraction),
+        adc_share_source: config.adc_share.and_then(|fraction| fraction.source).map(str::to_owned),
         skip_zero_columns: config.skip_zero_columns,
         crossbars: CrossbarCount {
             dense: count(|tally| tally.crossbars),
@@ -222,7 +249,7 @@ pub fn inference(
     })
 }
 
-/// The most output positions of a layer; far beyond any image.
+/// The most output positions of a layer, far beyond any image.
 const MAX_POSITIONS: u64 = 1 << 32;
 
 fn check(layers: &[Matrix], config: &InferenceConfig) -> Result<()> {
@@ -247,7 +274,7 @@ mod tests {
     use super::*;
     use crate::report::analyze;
 
-    fn question(resolutions: &[Resolution]) -> InferenceConfig {
+    fn config(resolutions: &[Resolution]) -> InferenceConfig {
         InferenceConfig {
             resolutions: resolutions.to_vec(),
             granularities: vec![Granularity::Tile],
@@ -281,9 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn an_inference_is_counted_by_hand() {
+    fn counts_an_inference_as_by_hand() {
         let answer =
-            inference(&[layer()], &hardware(), &question(&[Resolution::LosslessSliced])).expect("counts");
+            inference(&[layer()], &hardware(), &config(&[Resolution::LosslessSliced])).expect("counts");
         let count = CrossbarCount { dense: 4, pruned: 2, with_set_cells: 1 };
         assert_eq!((answer.crossbars, answer.input_slices, answer.weight_slices), (count, 2, 1));
         // 2 tiles x 2 polarities x 2 columns x 10 positions x 2 input slices, of which the positive
@@ -304,16 +331,16 @@ mod tests {
     }
 
     #[test]
-    fn the_paper_s_count_per_tile_is_the_analysis_s() {
+    fn the_paper_count_per_tile_matches_the_analysis() {
         let hardware = HardwareConfig { weight_precision: 8, ..hardware() };
-        let answer = inference(&[layer()], &hardware, &question(&[Resolution::Paper])).expect("counts");
+        let answer = inference(&[layer()], &hardware, &config(&[Resolution::Paper])).expect("counts");
         let expected = analyze(&[layer()], &hardware).energy.paper.improvement;
         assert_eq!(row(&answer, "paper", Resolution::Paper).per_tile.map(|e| e.improvement), Some(expected));
     }
 
     #[test]
-    fn without_positions_only_tiles_are_known() {
-        let asked = InferenceConfig { positions: None, ..question(&[Resolution::Lossless]) };
+    fn without_positions_there_are_energies_per_tile_only() {
+        let asked = InferenceConfig { positions: None, ..config(&[Resolution::Lossless]) };
         let answer = inference(&[layer()], &hardware(), &asked).expect("counts");
         let bits = row(&answer, "lossless", Resolution::Lossless);
         assert_eq!((bits.per_inference, bits.conversions), (None, None));
@@ -321,25 +348,25 @@ mod tests {
     }
 
     #[test]
-    fn more_bits_than_a_converter_has_leave_no_energy() {
+    fn bits_beyond_any_converter_have_no_energy() {
         let hardware = HardwareConfig { input_bits: 16, dac_bits: 16, ..hardware() };
-        let answer = inference(&[layer()], &hardware, &question(&[Resolution::Lossless])).expect("counts");
+        let answer = inference(&[layer()], &hardware, &config(&[Resolution::Lossless])).expect("counts");
         assert_eq!(row(&answer, "puma", Resolution::Lossless).per_inference, None);
         assert!(row(&answer, "lossless", Resolution::Lossless).per_inference.is_some(), "bits are bits");
     }
 
     #[test]
-    fn questions_out_of_range_are_named() {
-        let refuse = |field: &str, change: fn(&mut InferenceConfig)| {
-            let mut asked = question(&[Resolution::Paper]);
+    fn numbers_out_of_range_are_named() {
+        let check = |field: &str, change: fn(&mut InferenceConfig)| {
+            let mut asked = config(&[Resolution::Paper]);
             change(&mut asked);
-            let said = inference(&[layer()], &hardware(), &asked).expect_err("refused").to_string();
-            assert!(said.contains(field), "{said}");
+            let error = inference(&[layer()], &hardware(), &asked).expect_err("rejected").to_string();
+            assert!(error.contains(field), "{error}");
         };
-        refuse("positions", |q| q.positions = Some(vec![1, 2]));
-        refuse("positions", |q| q.positions = Some(vec![0]));
-        refuse("adc_share", |q| q.adc_share = Some(AdcFraction { fraction: 0.0, source: None }));
-        refuse("adc_share", |q| q.adc_share = Some(AdcFraction { fraction: f64::NAN, source: None }));
-        refuse("adcs_per_tile", |q| q.adcs_per_tile = 0);
+        check("positions", |c| c.positions = Some(vec![1, 2]));
+        check("positions", |c| c.positions = Some(vec![0]));
+        check("adc_share", |c| c.adc_share = Some(AdcFraction { fraction: 0.0, source: None }));
+        check("adc_share", |c| c.adc_share = Some(AdcFraction { fraction: f64::NAN, source: None }));
+        check("adcs_per_tile", |c| c.adcs_per_tile = 0);
     }
 }

@@ -12,15 +12,16 @@ use crate::adc::{AdcEnergy, AdcParams, EnergyUnit};
 use crate::config::{Resolution, SCHEMA_VERSION};
 use crate::error::{Error, Result};
 
-/// The runs as the repository keeps them.
+/// The runs, compiled in.
 const RUNS: &str = include_str!("../../data/published_runs.json");
-/// A run that ended here learnt nothing: ten classes.
+/// A run that ends at or below this accuracy, in percent, learned nothing: chance among ten classes.
 const DIVERGED: f64 = 10.0;
 /// How much accuracy a run may lose, in percentage points, to be ranked.
 pub const RANKED_WITHIN: f64 = 1.0;
 
 /// All runs, by every model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Published {
     /// Version of this object's fields.
     pub schema_version: u32,
@@ -30,35 +31,38 @@ pub struct Published {
     pub models: Vec<PublishedModel>,
     /// The runs: by data set and tile, the largest lossless improvement first.
     pub runs: Vec<PublishedRun>,
-    /// What each model makes of the methods.
+    /// The ranking of methods by each model.
     pub rankings: Vec<Ranking>,
 }
 
-/// A model, and the resolution it is asked at.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A model and the resolution that it is evaluated at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PublishedModel {
     /// Its name.
     pub model: String,
     /// How many bits a conversion has.
     pub resolution: Resolution,
-    /// In what energies are counted.
+    /// The unit of energies.
     pub unit: EnergyUnit,
 }
 
-/// What became of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum RunKind {
-    /// The whole method.
+    /// With the whole method applied.
     Full,
-    /// S-DUB's structured stage alone.
+    /// With the structured stage of S-DUB only.
     Structured,
-    /// It learnt nothing.
+    /// Without having learned anything.
     Diverged,
 }
 
 /// One run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PublishedRun {
     /// `CIFAR-10` (VGG11) or `ImageNet` (ResNet18).
     pub dataset: String,
@@ -66,7 +70,7 @@ pub struct PublishedRun {
     pub tile: usize,
     /// How it was sparsified.
     pub method: String,
-    /// What became of it.
+    /// How it ended.
     pub kind: RunKind,
     /// Top-1 accuracy after fine-tuning, percent.
     pub accuracy: f64,
@@ -84,12 +88,13 @@ pub struct PublishedRun {
     pub log: String,
     /// Tiles by level.
     pub histogram: Vec<u64>,
-    /// Improvement by each model of [`Published::models`]; none when nothing is left to convert.
+    /// Improvement by each model of [`Published::models`]; `None` if nothing is left to convert.
     pub improvement: Vec<Option<f64>>,
 }
 
 /// Methods in the order of their best run, by one model, at one data set and tile.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Ranking {
     /// The data set.
     pub dataset: String,
@@ -102,7 +107,8 @@ pub struct Ranking {
 }
 
 /// A method's best run of those within [`RANKED_WITHIN`] points of the clean network.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RankedMethod {
     /// How it was sparsified.
     pub method: String,
@@ -135,13 +141,24 @@ struct SourceRun {
     stage: String,
 }
 
-/// The published runs by every model with default settings; values beyond a model's range are used.
+/// The published runs by every model with default parameters, extrapolated beyond a model's range.
 ///
 /// # Errors
-/// When the embedded runs can't be read, which a test rules out.
+/// If the embedded runs can't be parsed, which a test rules out.
+///
+/// ```
+/// use crossdub::report::published;
+///
+/// let published = published()?;
+/// assert_eq!(published.runs.len(), 69);
+/// let best = |model| &published.ranking("CIFAR-10", 32, model).unwrap().methods[0];
+/// assert_eq!((best("paper").method.as_str(), best("lossless").method.as_str()), ("S-DUB", "S-DUB"));
+/// assert!((best("paper").improvement - 8.46).abs() < 0.01);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn published() -> Result<Published> {
-    let refuse = |why: &dyn std::fmt::Display| Error::file("reading the published runs", "", why.to_string());
-    let source: Source = serde_json::from_str(RUNS).map_err(|why| refuse(&why))?;
+    let error = |why: &dyn std::fmt::Display| Error::file("reading the published runs", "", why.to_string());
+    let source: Source = serde_json::from_str(RUNS).map_err(|why| error(&why))?;
     let asked: Vec<(Converter, Resolution)> = Converter::all_published(&AdcParams::default())?
         .into_iter()
         // Slices are not in a histogram.
@@ -155,7 +172,7 @@ pub fn published() -> Result<Published> {
     for run in source.runs {
         let network = source.clean_accuracy.iter().find(|(network, _)| network.starts_with(&run.dataset));
         let clean_accuracy = network.map(|(_, accuracy)| *accuracy);
-        let clean_accuracy = clean_accuracy.ok_or_else(|| refuse(&"a run's clean network is missing"))?;
+        let clean_accuracy = clean_accuracy.ok_or_else(|| error(&"a run's clean network is missing"))?;
         let improvement = |(converter, resolution): &(Converter, Resolution)| {
             let cost = |bits| Ok(converter.cost(bits)?.energy);
             Ok(AdcEnergy::from_levels(*resolution, run.tile, &run.histogram, cost)?.improvement)
@@ -193,7 +210,7 @@ pub fn published() -> Result<Published> {
 
 fn sort(runs: &mut [PublishedRun], models: &[PublishedModel]) {
     let lossless = models.iter().position(|model| model.model == "lossless").unwrap_or(0);
-    // Nothing left to convert is the largest improvement.
+    // Nothing left to convert counts as the largest improvement.
     let saved = |run: &PublishedRun| run.improvement[lossless].unwrap_or(f64::INFINITY);
     runs.sort_by(|a, b| {
         let place = (&a.dataset, a.tile).cmp(&(&b.dataset, b.tile));
@@ -226,19 +243,19 @@ fn rankings(runs: &[PublishedRun], models: &[PublishedModel]) -> Vec<Ranking> {
 }
 
 impl PublishedRun {
-    /// Whether it is the whole method and kept its accuracy.
+    /// Whether it applied the whole method and kept its accuracy.
     pub fn is_ranked(&self) -> bool {
         self.kind == RunKind::Full && self.accuracy >= self.clean_accuracy - RANKED_WITHIN
     }
 }
 
 impl Published {
-    /// Place of a model in each run's improvements.
+    /// Index of a model in each run's improvements.
     pub fn model_index(&self, model: &str) -> Option<usize> {
         self.models.iter().position(|known| known.model == model)
     }
 
-    /// What a model makes of the methods at one data set and tile.
+    /// The ranking of methods by one model, for one data set and tile.
     pub fn ranking(&self, dataset: &str, tile: usize, model: &str) -> Option<&Ranking> {
         self.rankings
             .iter()
@@ -252,7 +269,7 @@ mod tests {
 
     /// The claim of the page: S-DUB, group lasso and D.U.B. under `paper` and `lossless` at tile 32.
     #[test]
-    fn the_order_of_methods_changes() {
+    fn the_order_of_methods_depends_on_the_model() {
         let published = published().expect("embedded");
         assert_eq!(published.runs.len(), 69);
         let order = |model: &str| -> Vec<(String, f64)> {
@@ -278,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_are_no_whole_method_are_not_ranked() {
+    fn partial_and_diverged_runs_are_not_ranked() {
         let published = published().expect("embedded");
         let count = |kind| published.runs.iter().filter(|run| run.kind == kind).count();
         assert_eq!((count(RunKind::Structured), count(RunKind::Diverged)), (4, 3));

@@ -5,7 +5,15 @@ use std::fmt::Write;
 
 use super::published::{Published, PublishedRun, RANKED_WITHIN, RankedMethod, RunKind};
 
-/// The page, in Markdown.
+/// `docs/what-it-saves.md`, in Markdown.
+///
+/// ```
+/// use crossdub::report::{published, published_markdown};
+///
+/// let page = published_markdown(&published()?);
+/// assert!(page.starts_with("# What it saves"));
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn published_markdown(published: &Published) -> String {
     let mut page = opening(published);
     order(&mut page, published);

@@ -202,7 +202,9 @@ impl RecipeReport {
         let source = serde_json::from_value(Value::from(&*data.name)).unwrap_or_default();
         let spec = TrainConfig { data: source, ..recipe.spec.clone() };
         stages.iter_mut().filter_map(|stage| stage.spec.as_mut()).for_each(|spec| spec.data = source);
-        let question = InferenceConfig::all(positions(&spec, data.classes, layers)?)?;
+        let question = InferenceConfig::all(
+            NetworkSpec::from_config(&spec, data.classes)?.output_positions(layers).ok(),
+        )?;
         let inference = inference(layers, &recipe.hardware, &question)?;
         // Bits by every resolution, whatever the recipe's: the page switches between them.
         let mapped = HardwareConfig { resolution: Resolution::LosslessSliced, ..recipe.hardware.clone() };
@@ -225,14 +227,6 @@ impl RecipeReport {
             },
         })
     }
-}
-
-/// Output positions of each layer, for one image.
-fn positions(spec: &TrainConfig, classes: usize, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
-    let known = NetworkSpec::from_config(spec, classes)?.conv_shapes();
-    let of =
-        |layer: &Matrix| known.iter().find(|conv| conv.name == layer.name).map(|conv| conv.output_positions);
-    Ok(layers.iter().map(of).collect())
 }
 
 /// All stages as one training, for those who draw a single run.

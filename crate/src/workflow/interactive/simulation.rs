@@ -17,11 +17,7 @@ impl InteractiveRun {
     /// When the settings are out of range.
     pub fn inference(&mut self, settings: PruneSettings) -> Result<Inference> {
         let previewed = self.preview_settings(settings);
-        let positions =
-            self.trainer.plan().conv_shapes().into_iter().map(|conv| (conv.name, conv.output_positions));
-        let positions: std::collections::HashMap<String, u64> = positions.collect();
-        let of = |name: &str| positions.get(name).copied();
-        let positions = self.layers.current().iter().map(|layer| of(&layer.name)).collect();
+        let positions = self.trainer.plan().output_positions(self.layers.current()).ok();
         self.layers.inference(self.trainer.hardware(), previewed, positions)
     }
 

@@ -27,7 +27,7 @@ pub fn describe(inference: &Inference) -> String {
             "per tile only: give --model, --plan or --positions to count the conversions of an inference\n";
     }
     if let Some(share) = inference.adc_share {
-        let source = inference.adc_share_source.unwrap_or("as given");
+        let source = inference.adc_share_source.as_deref().unwrap_or("as given");
         text +=
             &format!("converters' share of the energy before pruning: {:.1} %, {source}\n", 100.0 * share);
     }

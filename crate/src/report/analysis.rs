@@ -1,0 +1,162 @@
+//! [`analyze`]: sparsity, levels and ADC energy of weights mapped to crossbars.
+
+use serde::{Deserialize, Serialize};
+
+use super::inference::Inference;
+use crate::adc::{AdcEnergy, AdcModel};
+use crate::config::{HardwareConfig, SCHEMA_VERSION};
+use crate::crossbar::levels::Levels;
+use crate::crossbar::sparsity::{TileCount, count_tiles};
+use crate::crossbar::tiling::TileShape;
+use crate::matrix::Matrix;
+
+/// ADC energy in bits, every tile counted once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdcEnergies {
+    /// The paper's count.
+    pub paper: AdcEnergy,
+    /// The lossless count.
+    pub lossless: AdcEnergy,
+}
+
+impl AdcEnergies {
+    /// From counted tiles of a crossbar with `rows` rows.
+    pub(super) fn from_tiles<'a>(rows: usize, counts: impl Iterator<Item = &'a TileCount> + Clone) -> Self {
+        Self {
+            paper: AdcEnergy::from_tiles(AdcModel::Paper, rows, counts.clone()),
+            lossless: AdcEnergy::from_tiles(AdcModel::Lossless, rows, counts),
+        }
+    }
+}
+
+/// One layer of an [`Analysis`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LayerAnalysis {
+    /// The parameter's name.
+    pub name: String,
+    /// Output channels (crossbar columns over all tiles).
+    pub outputs: usize,
+    /// Inputs of each output (crossbar rows over all tiles).
+    pub inputs: usize,
+    /// Groups of outputs with their own inputs; no tile spans two groups.
+    #[serde(default = "one")]
+    pub groups: usize,
+    /// Number of tiles.
+    pub tiles: usize,
+    /// Number of weights.
+    pub weights: usize,
+    /// Exact zeros.
+    pub zeros: usize,
+    /// Tiles by level, by exact zeros.
+    pub histogram: Vec<u64>,
+    /// Tiles by level, near zeros counted as zeros.
+    pub almost_zero_histogram: Vec<u64>,
+    /// Sparsity of each tile's least sparse column.
+    pub tile_sparsity: Vec<f64>,
+    /// The same, near zeros counted as zeros.
+    pub tile_almost_zero_sparsity: Vec<f64>,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// What `crossdub analyze --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Analysis {
+    /// Version of this object's fields.
+    pub schema_version: u32,
+    /// Rows of a crossbar.
+    pub tile: usize,
+    /// Cells per weight.
+    pub weight_bits: usize,
+    /// Magnitude up to which a weight is a near zero.
+    pub tol: f64,
+    /// Weights of all crossbar layers.
+    pub weights: usize,
+    /// Exact zeros.
+    pub zeros: usize,
+    /// Near zeros: weights of a magnitude up to `tol`.
+    pub almost_zeros: usize,
+    /// Tiles of all layers.
+    pub tiles: usize,
+    /// Tiles by level, by exact zeros.
+    pub histogram: Vec<u64>,
+    /// Tiles by level, near zeros counted as zeros.
+    pub almost_zero_histogram: Vec<u64>,
+    /// Each layer.
+    pub layers: Vec<LayerAnalysis>,
+    /// ADC energy at the levels by exact zeros.
+    pub energy: AdcEnergies,
+    /// Energy of an inference by every model and resolution asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inference: Option<Inference>,
+}
+
+/// Maps the layers to crossbars and counts zeros, near zeros, levels and ADC energy.
+///
+/// ```
+/// use crossdub::config::HardwareConfig;
+/// use crossdub::matrix::Matrix;
+/// use crossdub::report::{Analysis, analyze};
+///
+/// // Two output channels of eight inputs, on crossbars with 4 rows and 4 columns.
+/// let weights = vec![0.5, 0.0, 0.0, 0.0, 0.1, 0.2, 0.3, 0.4, 0.0, 0.7, 0.0, 0.0, 0.1, 0.2, 0.3, 0.4];
+/// let layer = Matrix::new("conv1.weight", 2, 8, weights)?;
+/// let hardware = HardwareConfig { tile: 4, ..HardwareConfig::default() };
+/// let analysis = analyze(&[layer], &hardware);
+/// assert_eq!((analysis.tiles, analysis.weights, analysis.zeros), (2, 16, 6));
+/// // The first tile has one active row of four per column, level 2; the second is dense.
+/// assert_eq!(analysis.histogram, [1, 0, 1, 0]);
+/// // 2 + 2 bits by the paper's count become 0 + 2.
+/// assert_eq!(analysis.energy.paper.improvement, Some(2.0));
+/// // A report can be read back.
+/// let json = serde_json::to_string(&analysis).unwrap();
+/// assert_eq!(serde_json::from_str::<Analysis>(&json).unwrap(), analysis);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
+pub fn analyze(layers: &[Matrix], hardware: &HardwareConfig) -> Analysis {
+    let shape = TileShape::from(hardware);
+    let levels = Levels::new(hardware.tile);
+    let counts: Vec<_> = layers.iter().map(|layer| count_tiles(layer, shape, hardware.tol as f32)).collect();
+    let all = || counts.iter().flatten();
+    Analysis {
+        schema_version: SCHEMA_VERSION,
+        tile: hardware.tile,
+        weight_bits: hardware.weight_bits,
+        tol: hardware.tol,
+        weights: layers.iter().map(|layer| layer.data.len()).sum(),
+        zeros: all().map(|count| count.zeros).sum(),
+        almost_zeros: all().map(|count| count.near_zeros).sum(),
+        tiles: all().count(),
+        histogram: levels.histogram(all().map(|count| count.level(levels))),
+        almost_zero_histogram: levels.histogram(all().map(|count| count.near_zero_level(levels))),
+        energy: AdcEnergies::from_tiles(hardware.tile, all()),
+        inference: None,
+        layers: layers
+            .iter()
+            .zip(&counts)
+            .map(|(layer, counts)| LayerAnalysis::new(layer, counts, levels))
+            .collect(),
+    }
+}
+
+impl LayerAnalysis {
+    fn new(layer: &Matrix, counts: &[TileCount], levels: Levels) -> Self {
+        Self {
+            name: layer.name.clone(),
+            outputs: layer.rows,
+            inputs: layer.cols,
+            groups: layer.groups,
+            tiles: counts.len(),
+            weights: layer.data.len(),
+            zeros: counts.iter().map(|count| count.zeros).sum(),
+            histogram: levels.histogram(counts.iter().map(|count| count.level(levels))),
+            almost_zero_histogram: levels.histogram(counts.iter().map(|count| count.near_zero_level(levels))),
+            tile_sparsity: counts.iter().map(TileCount::sparsity).collect(),
+            tile_almost_zero_sparsity: counts.iter().map(TileCount::near_zero_sparsity).collect(),
+        }
+    }
+}
