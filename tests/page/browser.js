@@ -1,4 +1,4 @@
-/** How the tests and the screenshots start the browser that is installed; none is ever downloaded. */
+/** How tests and screenshots start the installed browser; none is ever downloaded. */
 
 export const launchOptions = {
   executablePath: process.env.CROSSDUB_CHROMIUM ?? '/usr/bin/chromium',

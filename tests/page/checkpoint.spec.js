@@ -16,7 +16,7 @@ const MOBILE = [
   { name: 'classifier.1.weight', shape: [100, 64] },
 ];
 
-test('a torchvision-style .pth shows its maps at once, with and without its fully connected layers', async ({
+test('a torchvision-style .pth shows its maps at once, with or without fully connected layers', async ({
   page,
 }) => {
   await open(page);
@@ -52,7 +52,7 @@ test('a network without convolutions is shown by its fully connected layers', as
   await expect(page.locator('#map-list .layer-name')).toHaveCount(1);
 });
 
-test('hostile checkpoints end in one line each', async ({ page }) => {
+test('a hostile checkpoint ends in one line of error', async ({ page }) => {
   await open(page);
   const good = pth(MOBILE);
   const header = (/** @type {string} */ text, /** @type {number} */ claimed) => {
@@ -103,7 +103,7 @@ function tensors(path) {
   );
 }
 
-test('pruned weights, masks and the ADC plan of a dropped checkpoint, and of the run, can be taken away', async ({
+test('pruned weights, masks and ADC plan can be saved, of a dropped checkpoint and of the run', async ({
   page,
 }) => {
   await open(page);

@@ -9,9 +9,7 @@ const runs = (/** @type {import('@playwright/test').Page} */ page) =>
 const own = async (/** @type {import('@playwright/test').Page} */ page) =>
   (await runs(page)).filter((/** @type {any} */ run) => run.source !== 'recorded');
 
-test('runs are kept over a reload, drawn over the present one, renamed, deleted, cleared', async ({
-  page,
-}) => {
+test('kept runs survive a reload, and can be drawn, renamed, deleted and cleared', async ({ page }) => {
   await open(page);
   await expect(page.getByRole('button', { name: 'Keep this run' })).toBeDisabled();
   await steps(page, 2);
@@ -46,7 +44,7 @@ test('runs are kept over a reload, drawn over the present one, renamed, deleted,
   expect(await own(page)).toEqual([]);
 });
 
-test('a report from a file is drawn; a bad one is said in one line', async ({ page }) => {
+test('a report from a file is drawn; a bad one ends in one line of error', async ({ page }) => {
   await open(page);
   await steps(page, 2);
   const given = await report(page);
@@ -73,7 +71,7 @@ test('a report from a file is drawn; a bad one is said in one line', async ({ pa
   expect((await report(page)).training.step).toBe(2);
 });
 
-test('the published runs stand behind, the failed ones marked by shape and in the table', async ({
+test('published runs are in the background, failed ones marked by shape and in the table', async ({
   page,
 }) => {
   await open(page);
@@ -88,7 +86,7 @@ test('the published runs stand behind, the failed ones marked by shape and in th
     await expect(page.locator('#pareto-legend')).toContainText(key);
 });
 
-test('everything that is saved can be read', async ({ page }) => {
+test('every saved file can be read back', async ({ page }) => {
   await open(page);
   await steps(page, 1);
   await page.getByRole('button', { name: 'Keep this run' }).click();
@@ -122,13 +120,13 @@ test('everything that is saved can be read', async ({ page }) => {
   expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([Math.ceil(2 * width), Math.ceil(2 * height)]);
 });
 
-test('a recorded run is looked at while nothing is trained; the live one takes over', async ({ page }) => {
+test('a recorded run is shown until the first step of the current one', async ({ page }) => {
   await open(page);
   const recorded = (await runs(page)).filter((/** @type {any} */ run) => run.source === 'recorded');
   expect(recorded.length).toBeGreaterThan(0);
   expect(recorded.every((/** @type {any} */ run) => run.shown && run.report.stages.length > 1)).toBe(true);
   await expect(page.locator('#run-legend')).toContainText(recorded[0].name);
-  // The line of guessing is dashed as well.
+  // The line for guessing is dashed, too.
   await expect(page.locator('#accuracy svg [stroke-dasharray]')).toHaveCount(1 + recorded.length);
   await steps(page, 1);
   await expect(page.locator('#run-legend')).toBeHidden();
@@ -137,7 +135,7 @@ test('a recorded run is looked at while nothing is trained; the live one takes o
   await expect(page.locator('#run-legend')).toContainText(recorded[0].name);
 });
 
-test('what the published runs save, by every model, is a table to take away', async ({ page }) => {
+test('the savings of the published runs, by model, are a table that can be saved', async ({ page }) => {
   await open(page);
   const figure = page.locator('#saves');
   await expect(figure).toContainText('By lossless: S-DUB 7.61× (90.0 %)');
@@ -150,7 +148,7 @@ test('what the published runs save, by every model, is a table to take away', as
   expect(text.split('\r\n')).toHaveLength(70);
 });
 
-/** A recipe's report, as `crossdub run` writes it, of one layer of four tiles. */
+/** A recipe's report, as `crossdub run` writes it, with one layer of four tiles. */
 function recipeReport(/** @type {any} */ given) {
   const [map] = [
     {
@@ -191,7 +189,7 @@ function recipeReport(/** @type {any} */ given) {
   };
 }
 
-test('a recipe’s report is shown as the page’s own: maps, levels, stages; and the run waits', async ({
+test('a recipe’s report is displayed like a run, with maps, levels and stages, while the run waits', async ({
   page,
 }) => {
   await open(page);
@@ -215,7 +213,7 @@ test('a recipe’s report is shown as the page’s own: maps, levels, stages; an
   );
   expect(refused).toContain('a report holds no weights');
   await expect(page.locator('.message.error')).toContainText('a report holds no weights');
-  // Another converter changes what is drawn of it; another tile needs the weights, so the run is back.
+  // Another converter is applied to the report; another tile size needs weights, so the run comes back.
   await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ resolution: 'lossless' }));
   await expect(page.locator('.message').first()).toContainText('Showing sweep.json');
   await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ tile: 64 }));

@@ -5,12 +5,12 @@ import { expect } from '@playwright/test';
 
 import { drop, open, picture, report, spec, test } from './page.js';
 
-test('the module that the page loads at once is under a megabyte compressed', () => {
+test('the module loaded at start is under a megabyte compressed', () => {
   const module = readFileSync('dist/pkg/cpu/crossdub_bg.wasm');
   expect(gzipSync(module, { level: 9 }).length).toBeLessThan(1_000_000);
 });
 
-test('the address holds the spec: a reload gives the same one', async ({ page }) => {
+test('settings are in the URL and survive a reload', async ({ page }) => {
   await open(page);
   const fields = {
     plan: '8 M 16 M',
@@ -45,7 +45,7 @@ test('the address holds the spec: a reload gives the same one', async ({ page })
   await expect(page.getByLabel('Network plan')).toHaveValue('8 M 16 M');
 });
 
-test('junk in the address is left out and said once', async ({ page }) => {
+test('invalid settings in the URL are ignored, with one message', async ({ page }) => {
   await open(page, '#device=cpu&batch=-4&tile=sixteen&wings=2&seed=5');
   const now = await spec(page);
   expect(now.seed).toBe(5);
@@ -56,7 +56,7 @@ test('junk in the address is left out and said once', async ({ page }) => {
   for (const part of ['batch=-4', 'tile=sixteen', 'wings=2']) await expect(message).toContainText(part);
 });
 
-test('a refused value is said, marked, and changes nothing', async ({ page }) => {
+test('an invalid value is reported, marked, and changes nothing', async ({ page }) => {
   await open(page);
   const before = await spec(page);
   const address = page.url();
@@ -89,7 +89,7 @@ test('a refused value is said, marked, and changes nothing', async ({ page }) =>
   await expect(page.locator('.message.error')).toHaveCount(0);
 });
 
-test('the hardware can be changed in the middle of a run', async ({ page }) => {
+test('hardware settings can change during a run', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   const tiles = (await report(page)).analysis.tiles;
@@ -101,7 +101,7 @@ test('the hardware can be changed in the middle of a run', async ({ page }) => {
   await expect(page.locator('#tile-size')).toHaveText('16 × 16 cells');
 });
 
-test('the strength moves the preview, not the weights', async ({ page }) => {
+test('the strength changes the preview, not the weights', async ({ page }) => {
   await open(page);
   const slider = page.getByRole('slider');
   const totals = page.locator('#totals');
@@ -114,7 +114,7 @@ test('the strength moves the preview, not the weights', async ({ page }) => {
   expect((await report(page)).analysis).toEqual(weights);
 });
 
-test('a bad file is said in one line, and nothing is lost', async ({ page }) => {
+test('a bad file ends in one line of error, and nothing is lost', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   const before = await report(page);
@@ -141,9 +141,9 @@ test('a bad file is said in one line, and nothing is lost', async ({ page }) => 
   expect(after.analysis).toEqual(before.analysis);
 });
 
-test('CIFAR-10’s files, chosen together, are trained on', async ({ page }) => {
+test('CIFAR-10 files chosen together are used for training', async ({ page }) => {
   await open(page);
-  // Records of a label and 3072 values; what is in them does not matter here.
+  // Records of a label and 3072 values; their content doesn't matter here.
   const records = (/** @type {number} */ count) =>
     Buffer.from(
       Array.from({ length: count * 3073 }, (_, i) =>
@@ -161,7 +161,7 @@ test('CIFAR-10’s files, chosen together, are trained on', async ({ page }) => 
   expect(page.url()).toContain('data=cifar10');
   await page.getByRole('button', { name: 'Step' }).click();
   await expect.poll(async () => (await report(page)).training.step).toBe(1);
-  // A bad file now: the good ones stay.
+  // After a bad file, the good ones are still there.
   await page
     .locator('#file')
     .setInputFiles([{ name: 'data_batch_1.bin', mimeType: '', buffer: Buffer.alloc(3072) }]);
@@ -172,7 +172,7 @@ test('CIFAR-10’s files, chosen together, are trained on', async ({ page }) => 
   expect((await spec(page)).data).toBe('cifar10');
 });
 
-test('CIFAR-10 that is not there is asked for, and the address stands', async ({ page }) => {
+test('missing CIFAR-10 files are asked for, and the URL stays', async ({ page }) => {
   await page.goto('./#device=cpu&data=cifar10');
   await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
   await expect(page.locator('.message.error')).toContainText('CIFAR-10 is not beside this page');
@@ -183,7 +183,7 @@ test('CIFAR-10 that is not there is asked for, and the address stands', async ({
   await expect(page.getByRole('button', { name: 'Start' })).toBeEnabled();
 });
 
-test('a WebGPU module that computes something else is not used', async ({ page }) => {
+test('a WebGPU module with wrong results is not used', async ({ page }) => {
   const module = `export default async () => {}; export const self_test = async () => new Float32Array([1, 2, 3]);`;
   await page.route('**/pkg/webgpu/*', (route) => {
     const script = route.request().url().endsWith('.js');
@@ -200,7 +200,7 @@ test('a WebGPU module that computes something else is not used', async ({ page }
   expect((await spec(page)).device).toBe('webgpu');
 });
 
-test('the run’s own weights come back as a checkpoint, and there is a way back', async ({ page }) => {
+test('saved weights open as a checkpoint, and the run comes back', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   await page.locator('#save-menu > summary').click();
@@ -224,7 +224,7 @@ test('the run’s own weights come back as a checkpoint, and there is a way back
   expect((await report(page)).training.step).toBe(1);
 });
 
-test('every picture has its table and its files', async ({ page }) => {
+test('every chart has a table and downloads', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   const figures = page.locator('figure');
@@ -232,7 +232,7 @@ test('every picture has its table and its files', async ({ page }) => {
   for (const figure of await figures.all()) {
     await figure.locator('summary').click();
     await expect(figure.locator('.tools table')).toBeVisible();
-    // Drawings are to be had as SVG and PNG, maps as PNG.
+    // Charts can be saved as SVG and PNG, maps as PNG.
     const drawn = {
       svg: (await figure.locator('.plot > svg').count()) > 0,
       any: (await figure.locator('.plot').locator('svg, canvas').count()) > 0,
@@ -254,7 +254,7 @@ test('every picture has its table and its files', async ({ page }) => {
   expect(file.suggestedFilename()).toBe('crossdub-levels.csv');
 });
 
-test('the maps are worked by keyboard', async ({ page }) => {
+test('the maps work by keyboard', async ({ page }) => {
   await open(page);
   const last = page.locator('.layer-map').last();
   const title = page.locator('#tile-title');
@@ -270,7 +270,7 @@ test('the maps are worked by keyboard', async ({ page }) => {
   expect(await picture(page, '#tile canvas')).not.toBe(before);
 });
 
-test('embedded, the controls are away', async ({ page }) => {
+test('an embedded page has no controls', async ({ page }) => {
   await page.goto('./?embed#device=cpu');
   await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
   await expect(page.locator('#loss svg')).toBeVisible();

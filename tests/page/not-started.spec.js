@@ -1,4 +1,4 @@
-/** A page that can't start, as a browser loads no modules from files, or its code does not arrive. */
+/** A page that can't start: opened as a file, or without its code. */
 
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -2,10 +2,10 @@
 
 import { expect, test as base } from '@playwright/test';
 
-/** Errors that a test may find logged: by default none. @typedef {{ expectedErrors: RegExp | null }} Options */
+/** `expectedErrors`: logged errors that don't fail the test. @typedef {{ expectedErrors: RegExp | null }} Options */
 
 /**
- * A test fails when the page throws, logs an error, or asks another host for anything.
+ * A test fails if the page throws, logs an error, or requests anything from another host.
  * @type {import('@playwright/test').TestType<
  *   import('@playwright/test').PlaywrightTestArgs &
  *     import('@playwright/test').PlaywrightTestOptions &
@@ -21,7 +21,7 @@ export const test = base.extend({
     const own = new URL(baseURL ?? '').host;
     page.on('pageerror', (error) => wrong.push(`thrown: ${error.message}`));
     page.on('console', (message) => {
-      // A file that may be absent is asked for; the browser notes it as an error of its own.
+      // The page looks for optional files; the browser logs each one that is absent.
       const absent = /Failed to load resource.*404/.test(message.text());
       const expected = absent || expectedErrors?.test(message.text());
       if (message.type() === 'error' && !expected) wrong.push(`logged: ${message.text()}`);
@@ -57,21 +57,21 @@ export function spec(page) {
   return page.evaluate(() => /** @type {any} */ (window).crossdub.spec());
 }
 
-/** So many steps, one after the other. @param {Page} page @param {number} count */
+/** `count` steps, one after the other. @param {Page} page @param {number} count */
 export function steps(page, count) {
   return page.evaluate(async (times) => {
     for (let i = 0; i < times; i += 1) await /** @type {any} */ (window).crossdub.step();
   }, count);
 }
 
-/** Where the file lies that this saves. @param {Page} page @param {() => Promise<void>} act */
+/** The path of the file that `act` saves. @param {Page} page @param {() => Promise<void>} act */
 export async function saved(page, act) {
   const [download] = await Promise.all([page.waitForEvent('download'), act()]);
   return download.path();
 }
 
 /**
- * Resolves when the run has come to this step.
+ * Resolves once the run has reached this step.
  * @param {Page} page
  * @param {number} step
  */
@@ -81,7 +81,7 @@ export async function reach(page, step) {
 }
 
 /**
- * What a canvas or drawing looks like, to tell whether it changed.
+ * A hash of a canvas or drawing, to see whether it changed.
  * @param {Page} page
  * @param {string} selector
  */

@@ -1,4 +1,4 @@
-/** Writes a PyTorch checkpoint as `torch.save` does: a zip with a pickle and one file of floats a tensor. */
+/** Writes a PyTorch checkpoint like `torch.save`: a zip with a pickle and one file of floats per tensor. */
 
 import { crc32 } from 'node:zlib';
 

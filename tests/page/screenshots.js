@@ -1,5 +1,5 @@
 /**
- * Pictures of the built page while it trains: `npm run screenshots [-- FOLDER]`, after `npm run build`.
+ * Screenshots of the built page in a training run: `npm run screenshots [-- FOLDER]`, after `npm run build`.
  */
 
 import { mkdir } from 'node:fs/promises';
@@ -62,7 +62,7 @@ for (const { name, width, height, colorScheme, fullPage, proved } of SHOTS) {
     await page.locator('#prove').click();
     await page.locator('#by-hand').waitFor({ timeout: 120_000 });
   }
-  // The pictures follow the window's size and colours frame by frame.
+  // The charts follow the window's size and colours frame by frame.
   await page.waitForTimeout(1000);
   const file = path.join(folder, `${name}.png`);
   await page.screenshot({ path: file, fullPage });

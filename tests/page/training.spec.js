@@ -6,8 +6,8 @@ import { open, picture, reach, report, spec, test } from './page.js';
 const mean = (entries) => entries.reduce((sum, { loss }) => sum + loss, 0) / entries.length;
 
 /**
- * The main thread's longest task in a trace, in milliseconds of its own processor time: what others did on the same
- * cores meanwhile is not in it.
+ * The longest task of the main thread in a trace, in milliseconds of its own processor time, so that other work on
+ * the same cores doesn't count.
  * @param {Buffer} trace
  */
 function longestTask(trace) {
@@ -23,7 +23,7 @@ function longestTask(trace) {
   return Math.max(0, ...tasks.map(({ tdur }) => tdur ?? 0)) / 1000;
 }
 
-test('the loss falls by a third within 60 steps, and the pictures follow', async ({ page }) => {
+test('the loss falls by a third within 60 steps, and the charts follow', async ({ page }) => {
   await open(page);
   const pictures = [
     '#loss svg',
@@ -44,7 +44,7 @@ test('the loss falls by a third within 60 steps, and the pictures follow', async
   expect(first60.map((/** @type {any} */ entry) => entry.step)).toEqual(
     Array.from({ length: 60 }, (_, i) => i + 1),
   );
-  // Batches of 16 are noisy: the mean of the last ten steps is what has fallen.
+  // Batches of 16 are noisy, hence the mean of the last ten steps.
   expect(mean(first60.slice(50))).toBeLessThan((2 / 3) * first60[0].loss);
   expect(training.images_per_second).toBeGreaterThan(0);
   for (const [index, selector] of pictures.entries()) {
@@ -53,7 +53,7 @@ test('the loss falls by a third within 60 steps, and the pictures follow', async
   await expect(page.locator('#energy svg')).toHaveAttribute('aria-label', /paper \d/);
 });
 
-test('pause holds, a step is one step, reset begins anew', async ({ page }) => {
+test('pause holds, a step is one step, reset starts over', async ({ page }) => {
   await open(page);
   await page.getByRole('button', { name: 'Start' }).click();
   await reach(page, 3);
@@ -70,7 +70,7 @@ test('pause holds, a step is one step, reset begins anew', async ({ page }) => {
   expect((await report(page)).training.history).toEqual([]);
 });
 
-test('the same seed gives the same losses, another one others', async ({ page }) => {
+test('the same seed gives the same losses, another seed different ones', async ({ page }) => {
   await open(page);
   const two = () =>
     page.evaluate(async () => {
@@ -98,7 +98,7 @@ test('no long task on the main thread while training', async ({ page, browser })
   expect(training).toBeGreaterThan(0);
   expect(training).toBeLessThan(200);
 
-  // What is measured does see a long one.
+  // The measurement does notice a long task.
   await browser.startTracing(page, { categories: ['toplevel', '__metadata'] });
   await page.evaluate(() => {
     const sum = (/** @type {number} */ count) => {
@@ -111,7 +111,7 @@ test('no long task on the main thread while training', async ({ page, browser })
   expect(longestTask(await browser.stopTracing())).toBeGreaterThan(200);
 });
 
-test('a run can be gone on with after a reload', async ({ page }) => {
+test('a run can continue after a reload', async ({ page }) => {
   await open(page);
   await page.getByRole('button', { name: 'Start' }).click();
   await reach(page, 4);

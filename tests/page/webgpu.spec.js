@@ -7,10 +7,10 @@ const PATIENCE = 540_000;
 
 test.describe.configure({ timeout: 600_000 });
 
-test('trains on WebGPU and names the adapter; goes on with the CPU when the device is lost', async ({
+test('trains on WebGPU and names the adapter; continues on the CPU when the device is lost', async ({
   page,
 }) => {
-  // The worker's devices, to lose one later.
+  // Remembers the worker's devices, to lose one later.
   page.on('worker', (worker) => {
     worker
       .evaluate(() => {
@@ -27,7 +27,7 @@ test('trains on WebGPU and names the adapter; goes on with the CPU when the devi
       .catch(() => undefined);
   });
   await page.goto('./#device=webgpu&batch=8');
-  // Ready when the module is loaded, checked, and holds the run; or has been found wanting, which fails below.
+  // Ready once the module is loaded, checked and used; or rejected, which fails below.
   await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
   await expect(page.locator('#status')).toContainText('WebGPU: ');
   const losses = await page.evaluate(async () => {
@@ -55,7 +55,7 @@ test('trains on WebGPU and names the adapter; goes on with the CPU when the devi
   await expect.poll(async () => (await report(page)).training.step, { timeout: PATIENCE }).toBeGreaterThan(0);
 });
 
-test('what was trained on WebGPU is pruned, and proved exact', async ({ page }) => {
+test('a network trained on WebGPU can be pruned, and its simulation is exact', async ({ page }) => {
   await page.goto('./#device=webgpu&plan=8+M+16+M&classifier=16&tile=16&batch=4');
   const proof = await page.evaluate(async () => {
     const { crossdub } = /** @type {any} */ (window);

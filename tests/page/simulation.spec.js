@@ -4,7 +4,7 @@ import { open, picture, steps, test } from './page.js';
 
 const SMALL = '#device=cpu&plan=8+M+16+M&classifier=16&tile=16';
 
-test('lossless converters are proved exact, and one column adds up by hand', async ({ page }) => {
+test('lossless converters are exact, and one column adds up by hand', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 20);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune({ strength: 80 }));
@@ -27,7 +27,7 @@ test('lossless converters are proved exact, and one column adds up by hand', asy
   expect([example.result, example.expected]).toEqual([product, product]);
 });
 
-test('too few bits saturate, and the map shows where', async ({ page }) => {
+test('converters with too few bits saturate, and the map shows where', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 2);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ resolution: '1', strength: 0 }));
@@ -38,7 +38,7 @@ test('too few bits saturate, and the map shows where', async ({ page }) => {
   const before = await picture(page, '#map-list .layer:last-child canvas');
   await page.locator('#map-mode input[value=saturated]').check({ force: true });
   await expect.poll(() => picture(page, '#map-list .layer:last-child canvas')).not.toBe(before);
-  // A change of the network ends what was proved of it.
+  // A change of the network clears its simulation.
   await steps(page, 1);
   await expect(page.locator('#proof')).toBeHidden();
   const refused = await page.evaluate(() =>
@@ -47,7 +47,7 @@ test('too few bits saturate, and the map shows where', async ({ page }) => {
   expect(refused).toBe('images');
 });
 
-test('model and resolution recolour every chart, and the table tells by every model', async ({ page }) => {
+test('ADC model and resolution apply to every chart, and the table compares all models', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 1);
   await page.locator('#models').scrollIntoViewIfNeeded();

@@ -5,14 +5,14 @@ import { open, picture, reach, report, steps, test } from './page.js';
 /** @param {any} of */
 const zeros = (of) => of.analysis.zeros;
 
-test('prune, fine-tune, undo: levels, energy and accuracy before committing, zeros that stay, and a way back', async ({
+test('prune, fine-tune and undo: a preview first, zeros that stay, and the trained weights back', async ({
   page,
 }) => {
   await open(page, '#device=cpu&plan=8+M+16+M&classifier=16');
   const prune = page.getByRole('button', { name: 'Prune', exact: true });
   await expect(prune).toBeDisabled();
   await steps(page, 30);
-  // What it would cost is measured once the slider rests, and commits nothing.
+  // The cost is measured once the slider rests, and changes nothing.
   const accuracy = page.locator('#totals .kept b');
   await expect(accuracy).toHaveText(/^\d+\.\d %$/);
   const previewed = {
@@ -52,7 +52,7 @@ test('prune, fine-tune, undo: levels, energy and accuracy before committing, zer
   await expect(page.locator('#stages')).toBeHidden();
 });
 
-test('a budget reaches the energy that is asked for', async ({ page }) => {
+test('a budget reaches its energy target', async ({ page }) => {
   await open(page, '#device=cpu&plan=16+M+32+M&classifier=16&rule=budget&target=2');
   await steps(page, 2);
   await expect(page.getByRole('radio', { name: 'Budget' })).toBeChecked();
@@ -61,11 +61,11 @@ test('a budget reaches the energy that is asked for', async ({ page }) => {
   const { stages, analysis } = await report(page);
   expect(stages[1].pruning).toMatchObject({ rule: 'budget', target: 2 });
   expect(analysis.energy.paper.improvement).toBeGreaterThanOrEqual(2);
-  // The last tile's step may save a little more than was asked for.
+  // The last tile's step may overshoot the target a little.
   expect(analysis.energy.paper.improvement).toBeLessThan(2.5);
 });
 
-test('the rule is chosen, kept in the address, and pruned by', async ({ page }) => {
+test('the selected rule is in the URL and prunes', async ({ page }) => {
   await open(page, '#device=cpu&plan=8+M+16+M&classifier=16');
   await steps(page, 2);
   await page.getByRole('radio', { name: 'Paper' }).first().check({ force: true });
@@ -88,7 +88,7 @@ test('the rule is chosen, kept in the address, and pruned by', async ({ page }) 
   await expect(page.locator('.message.error')).toContainText('pruned already');
 });
 
-test('a pruned run goes on after a reload, and can still be undone', async ({ page }) => {
+test('a pruned run continues after a reload, and can still be undone', async ({ page }) => {
   await open(page, '#device=cpu&plan=8+M+16+M&classifier=16');
   await steps(page, 5);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune());

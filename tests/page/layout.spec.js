@@ -16,7 +16,7 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       if (name === 'phone') await page.locator('.settings > summary').click();
       await page.locator('#more').click();
       await page.locator('#loss summary').click();
-      // An error message is looked at as well.
+      // With an error message on the page.
       await page.evaluate(() =>
         /** @type {any} */ (window).crossdub.set({ batch: 0 }).catch(() => undefined),
       );
@@ -31,7 +31,7 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
 }
 
 for (const width of [320, 390, 768, 1024, 1440]) {
-  test(`nothing is wider than a window of ${width} pixels`, async ({ page }) => {
+  test(`nothing overflows a window of ${width} pixels`, async ({ page }) => {
     await page.setViewportSize({ width, height: 844 });
     await open(page);
     await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
@@ -41,7 +41,7 @@ for (const width of [320, 390, 768, 1024, 1440]) {
   });
 }
 
-test('the policy on content is the documented one', async ({ page }) => {
+test('the Content-Security-Policy is the documented one', async ({ page }) => {
   await open(page);
   await expect(page.locator('meta[http-equiv="Content-Security-Policy"]')).toHaveAttribute(
     'content',

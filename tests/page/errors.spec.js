@@ -1,4 +1,4 @@
-/** What is refused changes nothing, and what is shown in place of the run is what every call and file speaks of. */
+/** Failed calls change nothing; a checkpoint or report shown in place of the run is what calls and files describe. */
 
 import { readFileSync } from 'node:fs';
 
@@ -27,9 +27,7 @@ function refusal(page, call, ...given) {
   );
 }
 
-test('a target that can’t be met is refused, the slider goes back, and training goes on', async ({
-  page,
-}) => {
+test('a target out of reach is rejected, the slider returns, and training continues', async ({ page }) => {
   await open(page, SMALL);
   await page.getByRole('radio', { name: 'Budget' }).check({ force: true });
   await expect(page.locator('#strength-value')).toHaveText('3.00×');
@@ -41,7 +39,7 @@ test('a target that can’t be met is refused, the slider goes back, and trainin
   await expect(page.locator('#strength-value')).toHaveText('3.00×');
   await expect(page.locator('#totals')).toHaveText(totals, { useInnerText: true });
   expect(page.url()).not.toContain('target');
-  // Together with other hardware it is refused whole.
+  // Together with a hardware setting, the whole call is rejected.
   expect(await refusal(page, 'set', { target: 90, tile: 32 })).toMatchObject([
     'CrossdubError',
     expect.stringContaining('target'),
@@ -59,7 +57,7 @@ test('a target that can’t be met is refused, the slider goes back, and trainin
   await expect(page.locator('#totals .paper b')).toHaveText(/^[3-9]\.\d\d×$/);
 });
 
-test('an address with such a target shows another pruning, and says so', async ({ page }) => {
+test('a URL with a target out of reach shows another pruning, with a message', async ({ page }) => {
   await open(page, `${SMALL}&rule=budget&target=50`);
   await expect(page.locator('.message')).toContainText(
     'What is shown is pruned by the exact rule at strength 90 % instead.',
@@ -83,7 +81,7 @@ test('after undoing, the network can be pruned again, and the status knows the s
   await expect(page.getByRole('button', { name: 'Prune', exact: true })).toBeEnabled();
 });
 
-test('what a resumed run has done of its phase is known before it goes on', async ({ page }) => {
+test('a resumed run knows its progress before it continues', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 3);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune());
@@ -96,7 +94,7 @@ test('what a resumed run has done of its phase is known before it goes on', asyn
   await expect(page.locator('#status')).toContainText(new RegExp(`fine-tuning step ${step - 3} of \\d+`));
 });
 
-test('a call that is refused does not pause what runs', async ({ page }) => {
+test('a rejected call does not pause training', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 2);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune());
@@ -121,7 +119,7 @@ test('a call that is refused does not pause what runs', async ({ page }) => {
   await expect.poll(async () => (await report(page)).training.step).toBeGreaterThan(before);
 });
 
-test('calls with something else than they take are refused in one way', async ({ page }) => {
+test('invalid arguments are all rejected in the same way', async ({ page }) => {
   await open(page, SMALL);
   const errors = () => page.evaluate(() => /** @type {any} */ (window).errors);
   await page.evaluate(() => {
@@ -160,7 +158,7 @@ test('calls with something else than they take are refused in one way', async ({
   expect(page.url()).not.toContain('adc');
 });
 
-test('going back in the browser keeps the run where the run is the same', async ({ page }) => {
+test('the Back button keeps the run if its settings are the same', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 2);
   await page.evaluate(() => (location.hash += '&adc=isaac'));
@@ -183,12 +181,12 @@ test('a network that is too large leaves a page that works', async ({ page }) =>
   await expect(page.locator('#map-list canvas').first()).toBeVisible();
 });
 
-test('data that is not there is not chosen', async ({ page }) => {
+test('missing data is not selected', async ({ page }) => {
   await open(page, SMALL);
   await page.locator('select[name=data]').selectOption('cifar10');
   await expect(page.locator('.message.error')).toContainText('CIFAR-10');
   await expect(page.locator('select[name=data]')).toHaveValue('builtin');
-  // A wrong number stays where it was written, and a refusal elsewhere marks no field that is right.
+  // An invalid number stays in its field; an error elsewhere marks no valid field.
   await page.getByLabel('Regularization λ').fill('-1');
   await page.getByLabel('Regularization λ').press('Enter');
   await expect(page.getByLabel('Regularization λ')).toHaveAttribute('aria-invalid', 'true');
@@ -202,7 +200,9 @@ const CHECKPOINT = [
   { name: 'classifier.1.weight', shape: [100, 32] },
 ];
 
-test('with a checkpoint shown, report, file and simulation speak of it or say why not', async ({ page }) => {
+test('with a checkpoint shown, report, files and simulation refer to it or explain why not', async ({
+  page,
+}) => {
   await open(page, SMALL);
   await steps(page, 2);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prove({ images: 1 }));
@@ -210,7 +210,7 @@ test('with a checkpoint shown, report, file and simulation speak of it or say wh
   await page.locator('#file').setInputFiles(file('someone.pth', pth(CHECKPOINT)));
   const message = page.locator('.message');
   await expect(message).toContainText('Showing someone.pth');
-  // It can't be put away while what it says is so.
+  // It can't be closed while the checkpoint is shown.
   await expect(message.getByRole('button', { name: /^Close/ })).toHaveCount(0);
   await expect(page.locator('#proof')).toBeHidden();
   await expect(page.locator('#saturated-mode')).toBeHidden();
@@ -228,7 +228,7 @@ test('with a checkpoint shown, report, file and simulation speak of it or say wh
     expect.stringContaining('crossdub simulate'),
     undefined,
   ]);
-  // Kept is the run, not the checkpoint.
+  // This keeps the run, not the checkpoint.
   const id = await page.evaluate(() => /** @type {any} */ (window).crossdub.runs.keep('mine'));
   const kept = await page.evaluate(
     (wanted) =>
@@ -247,7 +247,7 @@ test('with a checkpoint shown, report, file and simulation speak of it or say wh
   expect((await report(page)).checkpoint).toBeUndefined();
 });
 
-test('layers that can’t be left are not offered to be, and hostile names stay names', async ({ page }) => {
+test('only layers that can be left out are offered, and hostile names are plain text', async ({ page }) => {
   await open(page, SMALL);
   const message = page.locator('.message');
   await page.locator('#file').setInputFiles(file('only.pth', pth(CHECKPOINT.slice(0, 1))));
@@ -266,7 +266,7 @@ test('layers that can’t be left are not offered to be, and hostile names stay 
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
 });
 
-test('a column that a tile has not is refused, and the last one stays', async ({ page }) => {
+test('a column outside the tile is rejected, and the last one stays', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 2);
   await page.locator('#prove-images').fill('1');
@@ -282,7 +282,7 @@ test('a column that a tile has not is refused, and the last one stays', async ({
   await expect(page.locator('#by-hand-title')).toContainText('column 2');
 });
 
-test('an edited report is refused, and a recipe’s report keeps its name', async ({ page }) => {
+test('an edited report is rejected, and a recipe’s report keeps its name', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 1);
   const good = await report(page);
