@@ -313,7 +313,9 @@ impl Error {
     #[must_use]
     pub fn with_stage(mut self, stage: &str) -> Self {
         match &mut self.0.kind {
-            ErrorKind::InvalidField { field, .. } | ErrorKind::OutsideModelRange { field, .. } => *field = format!("{stage}.{field}"),
+            ErrorKind::InvalidField { field, .. } | ErrorKind::OutsideModelRange { field, .. } => {
+                *field = format!("{stage}.{field}")
+            }
             ErrorKind::Diverged { reason, .. } => *reason = format!("stage {stage}: {reason}"),
             _ => {}
         }

@@ -31,3 +31,5 @@ mod simulated_networks;
 mod story;
 mod tidy;
 mod training;
+#[cfg(feature = "ts")]
+mod types;

@@ -17,7 +17,7 @@ pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 pub const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 
 /// Packages and features of every native check and test: with the remote devices, so that Burn is compiled once for all.
-pub const NATIVE_ARGS: [&str; 3] = ["--workspace", "--features", "crossdub/remote"];
+pub const NATIVE_ARGS: [&str; 3] = ["--workspace", "--features", "crossdub/remote,crossdub/ts"];
 
 /// Paths, and what the set-up steps have found.
 pub struct BuildEnv {

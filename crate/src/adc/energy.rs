@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// ADC energy before and after pruning, in one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct AdcEnergy {
     /// With all rows active.
     pub dense: f64,

@@ -9,6 +9,7 @@ pub const MAX_BITS: u32 = 16;
 
 /// The unit of an energy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum EnergyUnit {

@@ -16,6 +16,7 @@ use crate::prune::{Cutoff, PruneMethod, PruneRule, PruneStats, prune};
 
 /// What a budget counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Weighting {
     /// Every tile once, as the paper counts.
@@ -27,6 +28,7 @@ pub enum Weighting {
 
 /// How much it matters that a weight stays; what a budget spares. Each layer's sums to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Importance {
     /// `input` where the others make up for what goes, else `magnitude`: what docs/pruning.md found
@@ -41,6 +43,7 @@ pub enum Importance {
 
 /// Fields of a pruning. Those that its rule does not use are accepted and ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields)]
 pub struct PruneSpec {
     /// How tiles are brought to their levels.

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 /// # Ok::<(), crossdub::error::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 #[non_exhaustive]
 pub enum AdcModel {
     /// Energy is bits; one bit less a level, as the paper counts.

@@ -15,6 +15,7 @@ pub const MOST_DEVICES: usize = 64;
 
 /// The device asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
     /// WebGPU where there is an adapter and the build has it, else the CPU.

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// How many bits a conversion has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 pub enum Resolution {
     /// One bit less a level, as the paper counts; loses sums.
     #[default]
@@ -76,6 +77,7 @@ impl<'de> Deserialize<'de> for Resolution {
 
 /// What shares one resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Granularity {
     /// All columns of a tile, as in the paper.
@@ -87,6 +89,7 @@ pub enum Granularity {
 
 /// How negative weights lie on crossbars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Subtraction {
     /// A positive and a negative crossbar, each converted, subtracted as numbers.
@@ -100,6 +103,7 @@ pub enum Subtraction {
 
 /// What shares one scale of the quantized weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum WeightScale {
     /// All weights of a layer.
@@ -111,6 +115,7 @@ pub enum WeightScale {
 
 /// The hardware a network is mapped to: fixed in a fair comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields)]
 pub struct HardwareConfig {
     /// Rows (word lines) of one crossbar.

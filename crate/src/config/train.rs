@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// Where images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum DataSource {
     /// The generated ten-class set; needs no files.
@@ -22,6 +23,7 @@ pub enum DataSource {
 
 /// A term added to the loss that drives weights toward sparsity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum RegularizerKind {
     /// No term.
@@ -45,6 +47,7 @@ pub enum RegularizerKind {
 
 /// What the optimizer moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Trainable {
     /// Every parameter.
@@ -57,6 +60,7 @@ pub enum Trainable {
 
 /// Everything about a run that may vary between runs that are compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
     /// Where images come from.

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 /// The name of a pruning method in options, recipes and JSON.
 // The command line shows the first line of each variant as its help text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -28,6 +28,7 @@ use crate::matrix::Matrix;
 
 /// What pruning did to the tiles. The wire names are `forced`, `loosened` and `zeroed_tiles`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct PruneStats {
     /// Tiles pruned to a higher level than they had.

@@ -12,6 +12,7 @@ use crate::matrix::Matrix;
 
 /// All tiles of a network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct AdcPlan {
     /// Version of this object's fields.
@@ -24,6 +25,7 @@ pub struct AdcPlan {
 
 /// One tile; all its columns share a resolution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct PlannedTile {
     /// The layer's name.

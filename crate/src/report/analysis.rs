@@ -12,6 +12,7 @@ use crate::matrix::Matrix;
 
 /// ADC energy in bits, every tile counted once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct AdcEnergies {
     /// The paper's count.
     pub paper: AdcEnergy,
@@ -31,6 +32,7 @@ impl AdcEnergies {
 
 /// One layer of an [`Analysis`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct LayerAnalysis {
     /// The parameter's name.
@@ -64,6 +66,7 @@ fn one() -> usize {
 
 /// What `crossdub analyze --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct Analysis {
     /// Version of this object's fields.

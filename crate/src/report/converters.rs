@@ -9,6 +9,7 @@ use crate::error::Result;
 
 /// What `crossdub adc --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct ConverterReport {
     /// Version of this object's fields.
@@ -63,6 +64,7 @@ pub fn converter_report(converter: &Converter, bits: u32) -> Result<ConverterRep
 
 /// Energies of all models over bits, for a chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct AdcComparison {
     /// Version of this object's fields.
@@ -75,6 +77,7 @@ pub struct AdcComparison {
 
 /// One model over bits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct AdcCurve {
     /// The model's name.

@@ -58,6 +58,7 @@ impl InferenceConfig {
 
 /// Before and after pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct DenseAndActual<T> {
     /// Before.
     pub dense: T,
@@ -67,6 +68,7 @@ pub struct DenseAndActual<T> {
 
 /// Crossbars that the network takes: one per tile, weight slice and polarity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct CrossbarCount {
     /// With crossbars for every tile.
@@ -79,6 +81,7 @@ pub struct CrossbarCount {
 
 /// Energy of an inference by every model and resolution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct Inference {
     /// Output positions of each layer; `None` if the network is unknown.
@@ -108,6 +111,7 @@ pub struct Inference {
 
 /// One model at one resolution and granularity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct InferenceRow {
     /// The model's name.
@@ -138,6 +142,7 @@ pub struct InferenceRow {
 
 /// One layer of a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct LayerInference {
     /// The parameter's name.

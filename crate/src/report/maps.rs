@@ -14,6 +14,7 @@ use crate::matrix::Matrix;
 
 /// What pruning leaves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct Preview {
     /// Weights of all crossbar layers.
@@ -28,6 +29,7 @@ pub struct Preview {
 
 /// The tiles of one layer as a map. Tile `t` is in map row `t / across`, map column `t % across`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct LayerMap {
     /// The parameter's name.
@@ -54,6 +56,7 @@ pub struct LayerMap {
 
 /// Analysis of the current weights, what pruning leaves of them, and maps of both.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct View {
     /// The current weights.
@@ -133,6 +136,7 @@ impl LayerMap {
 
 /// The cells of one tile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct TileDetail {
     /// The layer's name.

@@ -21,6 +21,7 @@ pub const RANKED_WITHIN: f64 = 1.0;
 
 /// All runs, by every model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct Published {
     /// Version of this object's fields.
@@ -37,6 +38,7 @@ pub struct Published {
 
 /// A model and the resolution that it is evaluated at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct PublishedModel {
     /// Its name.
@@ -49,6 +51,7 @@ pub struct PublishedModel {
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum RunKind {
@@ -62,6 +65,7 @@ pub enum RunKind {
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct PublishedRun {
     /// `CIFAR-10` (VGG11) or `ImageNet` (ResNet18).
@@ -94,6 +98,7 @@ pub struct PublishedRun {
 
 /// Methods in the order of their best run, by one model, at one data set and tile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct Ranking {
     /// The data set.
@@ -108,6 +113,7 @@ pub struct Ranking {
 
 /// A method's best run of those within [`RANKED_WITHIN`] points of the clean network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
 pub struct RankedMethod {
     /// How it was sparsified.

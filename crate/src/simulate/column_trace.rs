@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 
 /// One conversion of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Conversion {
     /// Which rows of the tile were active, first and last but one.
     pub rows: (usize, usize),
@@ -31,6 +32,7 @@ pub struct Conversion {
 
 /// One column of one tile under one window of one image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ColumnTrace {
     /// The weight's name.
     pub layer: String,

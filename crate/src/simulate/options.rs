@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 
 /// What a converter's codes span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum AdcRange {
     /// One step is one unit of the sum; what exceeds the largest code is clipped.
@@ -19,6 +20,7 @@ pub enum AdcRange {
 
 /// What a simulation does, beside the hardware it simulates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulationConfig {
     /// Training images that the ranges of the activations are taken from.

@@ -8,6 +8,7 @@ use super::options::SimulationConfig;
 
 /// What one layer's crossbars did, over all images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct LayerReport {
     /// The weight's name.
     pub name: String,
@@ -36,6 +37,7 @@ pub struct LayerReport {
 
 /// Accuracy over several seeds of the non-idealities.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct SeedReport {
     /// Accuracy with each seed, in percent.
     pub accuracies: Vec<f64>,
@@ -58,6 +60,7 @@ impl SeedReport {
 
 /// What a simulation found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct SimulationReport {
     /// Version of this object.
     pub schema_version: u32,

@@ -22,6 +22,7 @@ const LEAST: usize = 32;
 
 /// How well a network does.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Evaluation {
     /// Images whose highest score is their label's, in percent.
     pub accuracy: f64,

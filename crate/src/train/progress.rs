@@ -7,6 +7,7 @@ use web_time::Instant;
 
 /// After each step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Progress {
     /// Steps done.
     pub step: u64,
@@ -36,6 +37,7 @@ pub struct Progress {
 
 /// One step in a run's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct HistoryEntry {
     /// The step, from 1.
     pub step: u64,

@@ -30,6 +30,7 @@ pub struct Recipe {
 
 /// A field changed from outside: `lambda`, everywhere, or `dub.lambda`, in the stage `dub` alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Change {
     /// The stage; none for all that have such a field.
     pub stage: Option<String>,
@@ -76,8 +77,7 @@ impl Recipe {
             lay_over(&mut fields, &mut stages, change)?;
         }
         let data = text(&mut fields, "data")?;
-        let data = data
-            .ok_or_else(|| Error::field("data", "", "takes builtin or a path"))?;
+        let data = data.ok_or_else(|| Error::field("data", "", "takes builtin or a path"))?;
         for (field, value) in &fields {
             if matches!(scope_of(field), Ok(FieldScope::Pruning)) {
                 return Err(Error::field(field, value, "is a field of stages that prune"));

@@ -18,6 +18,7 @@ use crate::train::progress::HistoryEntry;
 
 /// An epoch of a stage that trains.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Epoch {
     /// The epoch in its stage, from 1.
     pub epoch: usize,
@@ -35,6 +36,7 @@ pub struct Epoch {
 
 /// What a stage measured, kept with its weights, so that it need not be done again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct StageResult {
     /// Version of this object's fields.
     pub schema_version: u32,
@@ -56,6 +58,7 @@ pub struct StageResult {
 
 /// The data a recipe ran on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct DataDescription {
     /// `builtin` or `cifar10`.
     pub name: String,
@@ -71,6 +74,7 @@ pub struct DataDescription {
 
 /// One stage of a [`RecipeReport`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct StageReport {
     /// The stage's name.
     pub name: String,
@@ -112,6 +116,7 @@ pub struct StageReport {
 /// What `crossdub run --json` prints: a run's report with its stages. `training` is the whole
 /// recipe's, its history one entry an epoch; `analysis` and `maps` are of the final weights.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct RecipeReport {
     /// The recipe's name.
     pub name: String,

@@ -44,6 +44,7 @@ pub struct Stage {
 
 /// The three kinds of stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum StageKind {
     /// Trains the network.

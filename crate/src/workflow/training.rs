@@ -10,6 +10,7 @@ use crate::train::trainer::Trainer;
 
 /// How training went.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Training {
     /// `cpu` or `webgpu`.
     pub device: String,
@@ -31,6 +32,7 @@ pub struct Training {
 
 /// A run's report: what was asked for, how it went, and what it saves.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Report {
     /// Version of this object's fields.
     pub schema_version: u32,

@@ -35,6 +35,7 @@ pub struct InteractiveRun {
 
 /// The phases behind the current one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct CompletedStages {
     /// The stages done: trained, pruned, perhaps fine-tuned.
     pub stages: Vec<Stage>,
@@ -51,6 +52,7 @@ pub struct CompletedStages {
 
 /// A step's progress, and how many steps were before its phase.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct InteractiveProgress {
     /// Of the current phase.
     #[serde(flatten)]
@@ -61,6 +63,7 @@ pub struct InteractiveProgress {
 
 /// How far the current phase is, known before it takes a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct StageProgress {
     /// Steps of the phases before.
     pub before: u64,
@@ -76,6 +79,7 @@ pub struct StageProgress {
 
 /// A run's report with its stages.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct InteractiveReport {
     /// The report, its history over all phases.
     #[serde(flatten)]

@@ -11,6 +11,7 @@ use crate::report::{Inference, InferenceConfig, TileDetail, View, inference, til
 
 /// How the whole network is pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct PruneSettings {
     /// The rule.
     pub rule: PruneRule,

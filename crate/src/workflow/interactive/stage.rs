@@ -12,6 +12,7 @@ use crate::workflow::stage::StageKind;
 
 /// A stage; the names are those of a recipe's report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Stage {
     /// What was done.
     pub kind: StageKind,
