@@ -25,14 +25,14 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`error`], [`parallel`] | the one error type; a map over all cores |
-//! | [`config`] | [`TrainConfig`](config::TrainConfig) and [`HardwareConfig`]: one schema for options, TOML, URL and JSON |
+//! | [`config`] | [`TrainConfig`] and [`HardwareConfig`]: one schema for options, TOML, URL and JSON |
 //! | [`metrics`] | accuracy and probabilities from class scores |
 //! | [`matrix`] | a layer's weights as plain floats |
 //! | [`checkpoint`] | named tensors from safetensors and PyTorch bytes, and to safetensors |
 //! | [`crossbar`] | tiles, sparsity, Hoyer density, levels, bit slices |
 //! | [`adc`] | the bits a conversion needs and what they cost, by eleven models |
 //! | [`data`] | images, standardization, augmentation, batches |
-//! | [`prune`] | pruning to levels, to a budget, and the baselines |
+//! | [`mod@prune`] | pruning to levels, to a budget, and the baselines |
 //! | [`network`] | VGG and ResNet |
 //! | [`report`] | analysis, maps, energy of an inference: serializable |
 //! | [`simulate`] | images through simulated crossbars and converters, bit for bit |

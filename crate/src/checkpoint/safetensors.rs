@@ -84,7 +84,7 @@ pub fn write(weights: &Checkpoint) -> Result<Vec<u8>> {
 /// The same with notes in the header's `__metadata__`, where `format: pt` is always said.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_with_metadata(weights: &Checkpoint, notes: &BTreeMap<String, String>) -> Result<Vec<u8>> {
     let failed = |why: String| Error::file("writing safetensors", "", why);
     let mut notes = notes.clone();

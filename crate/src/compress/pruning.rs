@@ -81,7 +81,7 @@ impl Default for PruneSpec {
 pub struct PruneContext<'a> {
     /// Output positions of each layer.
     pub positions: Option<&'a [u64]>,
-    /// What its convolutions see; gathered when [`PruneSpec::gathering`] asks for it.
+    /// What its convolutions see; collected if [`PruneSpec::calibration`] asks for it.
     pub inputs: Option<&'a ActivationStats>,
 }
 

@@ -111,7 +111,7 @@ pub struct Ranking {
     pub methods: Vec<RankedMethod>,
 }
 
-/// A method's best run of those within [`RANKED_WITHIN`] points of the clean network.
+/// A method's best run among those that are ranked (see [`PublishedRun::is_ranked`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]
