@@ -48,7 +48,7 @@ fn looking_changes_nothing_and_tells_what_pruning_then_does() {
     block_on(run.prune(SETTINGS, 40)).expect("prunes");
     let stages = run.stages();
     let [train, pruned] = stages.as_slice() else { panic!("{} stages", stages.len()) };
-    assert_eq!((train.steps, train.zeros, pruned.kind), (8, 0, StageKind::Prune));
+    assert_eq!((train.steps, train.zeros, pruned.kind), (Some(8), 0, StageKind::Prune));
     assert_eq!((pruned.accuracy, pruned.images), (Some(tried.accuracy), Some(40)));
     assert_eq!((pruned.zeros, &pruned.histogram), (preview.zeros, &preview.histogram));
     assert_eq!(pruned.energy, preview.energy);
@@ -72,15 +72,15 @@ fn fine_tuning_keeps_the_zeros_and_one_history() {
     assert!(weights(&run).masks() == masks, "and nothing else became zero");
 
     let report = run.report();
-    let kinds: Vec<_> = report.stages.iter().map(|stage| (stage.kind, stage.steps)).collect();
+    let kinds: Vec<_> = report.stages.iter().map(|stage| (stage.kind, stage.steps.unwrap_or(0))).collect();
     assert_eq!(
         kinds,
         [(StageKind::Train, 5), (StageKind::Prune, 0), (StageKind::Finetune, 3), (StageKind::Finetune, 2)]
     );
-    let steps: Vec<_> = report.whole.training.history.iter().map(|entry| entry.step).collect();
+    let steps: Vec<_> = report.training.history.iter().map(|entry| entry.step).collect();
     assert_eq!(steps, (1..=10).collect::<Vec<_>>());
-    assert_eq!((report.whole.training.step, &report.whole.spec), (10, &small_spec()));
-    assert!(report.whole.training.history[7].accuracy.is_some(), "measured in the first fine-tuning");
+    assert_eq!((report.training.step, &report.spec), (10, &small_spec()));
+    assert!(report.training.history[7].accuracy.is_some(), "measured in the first fine-tuning");
     for wrong in [json!({ "epochs": 0 }), json!({ "wings": 2 }), json!({ "plan": "8 M" })] {
         assert!(block_on(run.finetune(&fields(wrong))).is_err());
     }
@@ -100,7 +100,7 @@ fn undoing_leads_back_to_the_same_bits() {
     block_on(straight.sync_weights()).expect("reads");
     block_on(run.sync_weights()).expect("reads");
     assert_eq!(run.report().stages, straight.report().stages);
-    assert_eq!(run.report().whole.training.history, straight.report().whole.training.history);
+    assert_eq!(run.report().training.history, straight.report().training.history);
 }
 
 #[test]

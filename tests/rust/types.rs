@@ -10,8 +10,8 @@ use crossdub::simulate::column_trace::ColumnTrace;
 use crossdub::simulate::report::SimulationReport;
 use crossdub::train::evaluate::Evaluation;
 use crossdub::workflow::interactive::preview::PruneSettings;
-use crossdub::workflow::interactive::{InteractiveProgress, InteractiveReport, StageProgress};
-use crossdub::workflow::report::RecipeReport;
+use crossdub::workflow::interactive::{InteractiveProgress, StageProgress};
+use crossdub::workflow::report::RunReport;
 use ts_rs::{Config, TS, TypeVisitor};
 
 use crate::shared::repository;
@@ -62,8 +62,7 @@ fn generated_types_are_current() {
     all.add::<PruneSettings>();
     all.add::<StageProgress>();
     all.add::<InteractiveProgress>();
-    all.add::<InteractiveReport>();
-    all.add::<RecipeReport>();
+    all.add::<RunReport>();
     let body: Vec<String> = all.by_name.into_values().collect();
     let head = "// Generated from the Rust types by `UPDATE_TYPES=1 cargo test types`: do not edit.\n\n";
     let text = head.to_owned() + &body.join("\n");

@@ -87,6 +87,15 @@ pub enum Granularity {
     Column,
 }
 
+impl fmt::Display for Granularity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tile => "tile",
+            Self::Column => "column",
+        })
+    }
+}
+
 /// How negative weights lie on crossbars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::run::Run;
+use super::energies::{MODELS, energy_of};
+use super::run::FinishedRun;
 
 /// Mean and sample deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -58,7 +59,7 @@ impl Group {
 }
 
 /// Puts runs that differ only in their seed together, in the order of their first.
-pub fn groups(runs: &[Run]) -> Vec<Group> {
+pub fn groups(runs: &[FinishedRun]) -> Vec<Group> {
     let mut fields: Vec<_> = runs.iter().map(without_seed).collect();
     say_alike(runs, &mut fields);
     let differing = differing(&fields);
@@ -73,19 +74,19 @@ pub fn groups(runs: &[Run]) -> Vec<Group> {
 }
 
 /// A stage's field that one run names, as it differs from what its stages share, is named for all of them.
-fn say_alike(runs: &[Run], fields: &mut [BTreeMap<String, String>]) {
+fn say_alike(runs: &[FinishedRun], fields: &mut [BTreeMap<String, String>]) {
     let named: BTreeSet<String> =
         fields.iter().flat_map(BTreeMap::keys).filter(|n| n.contains('.')).cloned().collect();
     for (run, fields) in runs.iter().zip(fields) {
         for name in &named {
             if let Some(value) = run.stage_field(name) {
-                fields.entry(name.clone()).or_insert_with(|| value.clone());
+                fields.entry(name.clone()).or_insert(value);
             }
         }
     }
 }
 
-fn without_seed(run: &Run) -> BTreeMap<String, String> {
+fn without_seed(run: &FinishedRun) -> BTreeMap<String, String> {
     let mut fields = run.all_fields();
     fields.retain(|name, _| name != "seed" && !name.ends_with(".seed") && name != "device");
     fields
@@ -108,24 +109,22 @@ fn differing(all: &[BTreeMap<String, String>]) -> BTreeSet<String> {
 }
 
 fn group(
-    runs: &[Run],
+    runs: &[FinishedRun],
     fields: &BTreeMap<String, String>,
     differing: &BTreeSet<String>,
     members: Vec<usize>,
 ) -> Group {
     let own = || members.iter().map(|&at| &runs[at]);
-    let finals = || own().filter_map(Run::last);
+    let finals = || own().filter_map(FinishedRun::last);
     let accuracies: Vec<f64> = finals().filter_map(|stage| stage.accuracy).collect();
-    let models: BTreeSet<&String> = finals().flat_map(|stage| stage.energy.keys()).collect();
-    let improvement = models.into_iter().filter_map(|model| {
-        let values: Option<Vec<f64>> =
-            finals().map(|stage| stage.energy.get(model).and_then(|energy| energy.improvement)).collect();
-        Some((model.clone(), MeanStd::from_values(&values?)?))
+    let improvement = MODELS.iter().filter_map(|model| {
+        let values: Option<Vec<f64>> = finals().map(|stage| energy_of(stage, model).improvement).collect();
+        Some(((*model).to_owned(), MeanStd::from_values(&values?)?))
     });
     Group {
         fields: fields.clone().into_iter().filter(|(name, _)| differing.contains(name)).collect(),
-        recipe: own().next().map(|run| run.name.clone()).unwrap_or_default(),
-        seeds: own().map(|run| run.seed).collect(),
+        recipe: own().next().map(|run| run.name().to_owned()).unwrap_or_default(),
+        seeds: own().map(FinishedRun::seed).collect(),
         accuracy: MeanStd::from_values(&accuracies),
         improvement: improvement.collect(),
         runs: members,
@@ -135,6 +134,10 @@ fn group(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{HardwareConfig, TrainConfig};
+    use crate::report::analyze;
+    use crate::workflow::report::StageReport;
+    use crate::workflow::stage::StageKind;
 
     #[test]
     fn columns_are_what_differs_within_a_recipe() {
@@ -152,19 +155,20 @@ mod tests {
 
     #[test]
     fn a_value_that_is_the_recipe_s_own_is_named_beside_others() {
-        let report = |lambda: f64| {
-            let energy = serde_json::json!({ "paper": { "dense": 1.0, "actual": 1.0, "improvement": 1.0 } });
-            let spec = |lambda: f64| serde_json::json!({ "lambda": lambda, "data": "builtin", "seed": 0 });
-            serde_json::json!({
-                "name": "a", "version": "0", "schema_version": 1, "spec": spec(1.0), "hardware": { "tile": 8 },
-                "stages": [{ "name": "dub", "kind": "train", "spec": spec(lambda), "accuracy": 9.0, "loss": 1.0,
-                    "weights": 8, "zeros": 0, "histogram": [1], "energy": energy, "seconds": 1.0 }],
-                "analysis": { "histogram": [1], "energy": energy, "weights": 8, "zeros": 0 },
-                "training": { "device": "cpu", "adapter": "", "accuracy": 9.0, "loss": 1.0 },
-            })
-        };
         let run = |lambda: f64| {
-            Run::read("place", &serde_json::to_vec(&report(lambda)).expect("JSON")).expect("a report")
+            let spec = TrainConfig { lambda: 1.0, ..TrainConfig::default() };
+            let analysis = analyze(&[], &HardwareConfig::default());
+            let stage = StageReport {
+                name: Some("dub".to_owned()),
+                spec: Some(TrainConfig { lambda, ..spec.clone() }),
+                ..StageReport::new(StageKind::Train, &analysis)
+            };
+            let json = serde_json::json!({
+                "name": "a", "version": "0", "schema_version": 1, "spec": spec, "stages": [stage],
+                "hardware": HardwareConfig::default(), "analysis": analysis,
+                "training": { "device": "cpu", "adapter": "", "accuracy": 9.0, "loss": 1.0 },
+            });
+            FinishedRun::read("place", &serde_json::to_vec(&json).expect("JSON")).expect("a report")
         };
         let labels: Vec<String> = groups(&[run(1.0), run(2.0)]).iter().map(Group::label).collect();
         assert_eq!(labels, ["a, dub.lambda 1", "a, dub.lambda 2"]);

@@ -3,15 +3,15 @@
 use maud::{Markup, html};
 
 use super::figure::{Figure, across, axes, line, upward};
-use super::run::{Run, Stage};
+use super::run::{FinishedRun, stage_name};
 use super::scale::{Scale, at, number};
-use crate::workflow::report::Epoch;
+use crate::workflow::report::{Epoch, StageReport};
 
 const HEIGHT: f64 = 230.0;
 
 /// A stage that trains, with the epochs before it.
 struct Part<'a> {
-    stage: &'a Stage,
+    stage: &'a StageReport,
     before: usize,
 }
 
@@ -27,7 +27,7 @@ impl Part<'_> {
     }
 }
 
-fn parts(run: &Run) -> Vec<Part<'_>> {
+fn parts(run: &FinishedRun) -> Vec<Part<'_>> {
     let mut before = 0;
     let mut parts = Vec::new();
     for stage in run.stages.iter().filter(|stage| !stage.epochs.is_empty()) {
@@ -38,7 +38,7 @@ fn parts(run: &Run) -> Vec<Part<'_>> {
 }
 
 /// Accuracy, and loss, of a run; nothing where it has no epochs.
-pub fn curves(run: &Run) -> Markup {
+pub fn curves(run: &FinishedRun) -> Markup {
     let parts = parts(run);
     if parts.is_empty() {
         return html! {};
@@ -65,7 +65,7 @@ fn stage_bands(parts: &[Part<'_>], x: &Scale) -> Markup {
                 line.divide x1=(at(start)) x2=(at(start)) y1=(at(top)) y2=(at(bottom)) {}
             }
             // Names of neighbours would run into each other on one line.
-            text.band x=(at(start + 3.0)) y=(at(top - 3.0 - 11.0 * (number % 2) as f64)) { (part.stage.name) }
+            text.band x=(at(start + 3.0)) y=(at(top - 3.0 - 11.0 * (number % 2) as f64)) { (stage_name(part.stage)) }
         }
     }
 }
@@ -80,7 +80,7 @@ fn accuracy(parts: &[Part<'_>]) -> Markup {
             (line("line s0", part.points(&x, &y, |epoch| epoch.accuracy)))
             @for (epoch, (px, py)) in part.stage.epochs.iter().zip(part.points(&x, &y, |epoch| epoch.accuracy)) {
                 circle.dot.s0 cx=(at(px)) cy=(at(py)) r=(dot_size(parts)) {
-                    title { (part.stage.name) ", epoch " (epoch.epoch) ": " (number(epoch.accuracy)) " %" }
+                    title { (stage_name(part.stage)) ", epoch " (epoch.epoch) ": " (number(epoch.accuracy)) " %" }
                 }
             }
         }
@@ -134,9 +134,9 @@ fn dot_size(parts: &[Part<'_>]) -> &'static str {
 
 fn table(parts: &[Part<'_>]) -> (Vec<String>, Vec<Vec<String>>) {
     let head = ["stage", "epoch", "accuracy, %", "loss", "training loss", "regularizer"];
-    let row = |stage: &Stage, epoch: &Epoch| {
+    let row = |stage: &StageReport, epoch: &Epoch| {
         vec![
-            stage.name.clone(),
+            stage_name(stage).to_owned(),
             epoch.epoch.to_string(),
             number(epoch.accuracy),
             number(epoch.loss),

@@ -1,30 +1,27 @@
 //! Improvement of ADC energy after each stage, by every model that the report knows.
 
-use std::collections::BTreeSet;
-
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::figure::{Figure, WIDTH};
-use super::run::{Energy, Run, text};
+use super::run::{FinishedRun, stage_name};
 use super::scale::{Scale, at, number};
+use crate::adc::AdcEnergy;
+use crate::report::InferenceRow;
+use crate::workflow::report::StageReport;
 
 const BAR: f64 = 15.0;
 const LEFT: f64 = 104.0;
 
-/// Names of the models, `paper` and `lossless` first, because all reports have them.
-pub fn models<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Vec<String> {
-    let stages = runs.into_iter().flat_map(|run| &run.stages);
-    let all: BTreeSet<String> = stages.flat_map(|stage| stage.energy.keys().cloned()).collect();
-    let first = ["paper", "lossless"].map(str::to_owned).into_iter().filter(|name| all.contains(name));
-    let mut models: Vec<String> = first.collect();
-    models.extend(all.into_iter().filter(|name| name != "paper" && name != "lossless"));
-    models
+/// The models of the bar charts and tables: every report has their energies.
+pub const MODELS: [&str; 2] = ["paper", "lossless"];
+
+/// A stage's energy by one of [`MODELS`].
+pub fn energy_of<'a>(stage: &'a StageReport, model: &str) -> &'a AdcEnergy {
+    if model == "lossless" { &stage.energy.lossless } else { &stage.energy.paper }
 }
 
 /// A ratio in words.
-pub fn ratio(energy: Option<&Energy>) -> String {
+pub fn ratio(energy: Option<&AdcEnergy>) -> String {
     match energy {
         None => "-".to_owned(),
         Some(energy) => energy
@@ -34,13 +31,11 @@ pub fn ratio(energy: Option<&Energy>) -> String {
 }
 
 /// The figure; nothing where the report has no energies.
-pub fn energies(run: &Run) -> Markup {
-    let models = models([run]);
-    if models.is_empty() {
-        return html! {};
-    }
+pub fn energies(run: &FinishedRun) -> Markup {
+    let models = MODELS;
+    let improvement = |stage, model| energy_of(stage, model).improvement;
     let ratios =
-        run.stages.iter().flat_map(|stage| stage.energy.values().filter_map(|energy| energy.improvement));
+        run.stages.iter().flat_map(|stage| models.iter().filter_map(move |model| improvement(stage, model)));
     let most = ratios.fold(1.0, f64::max);
     let x = Scale::exact((0.0, most), (LEFT, WIDTH - 52.0));
     let group = BAR * models.len() as f64 + 12.0;
@@ -49,16 +44,16 @@ pub fn energies(run: &Run) -> Markup {
     let drawing = html! {
         @for (row, stage) in run.stages.iter().enumerate() {
             @let top = 6.0 + group * row as f64;
-            text.name x=(at(LEFT - 8.0)) y=(at(top + 0.5 * (group - 12.0) + 4.0)) text-anchor="end" { (stage.name) }
+            text.name x=(at(LEFT - 8.0)) y=(at(top + 0.5 * (group - 12.0) + 4.0)) text-anchor="end" { (stage_name(stage)) }
             @for (number, model) in models.iter().enumerate() {
-                @let energy = stage.energy.get(model);
-                @let long = energy.and_then(|energy| energy.improvement).unwrap_or(0.0);
+                @let energy = energy_of(stage, model);
+                @let long = energy.improvement.unwrap_or(0.0);
                 @let y = top + BAR * number as f64;
                 rect class=(format!("bar s{}", number % 6)) x=(at(LEFT)) y=(at(y + 1.0)) width=(at(x.place(long) - LEFT))
                     height=(at(BAR - 2.0)) {
-                    title { (stage.name) ", " (model) ": " (ratio(energy)) }
+                    title { (stage_name(stage)) ", " (model) ": " (ratio(Some(energy))) }
                 }
-                text.value x=(at(x.place(long) + 4.0)) y=(at(y + BAR - 4.0)) { (ratio(energy)) }
+                text.value x=(at(x.place(long) + 4.0)) y=(at(y + BAR - 4.0)) { (ratio(Some(energy))) }
             }
         }
         line.axis x1=(at(x.place(1.0))) x2=(at(x.place(1.0))) y1="2" y2=(at(legend - 6.0)) {}
@@ -78,46 +73,30 @@ pub fn energies(run: &Run) -> Markup {
             " counts a bit less a level, every tile once; " em { "lossless" }
             " counts the bits that tell all sums of a column apart."
         },
-        table: table(run, &models),
+        table: table(run),
     }
     .html()
 }
 
-/// One converter at one policy, as an analysis says it.
-#[derive(Deserialize)]
-struct Row {
-    model: String,
-    resolution: Value,
-    per: String,
-    unit: String,
-    #[serde(default)]
-    extrapolated: bool,
-    per_tile: Option<Energy>,
-    per_inference: Option<Energy>,
-}
-
 /// What every published converter makes of the final weights; nothing where the report does not say.
-pub fn converters(run: &Run) -> Markup {
-    let rows = run.report.pointer("/analysis/inference/table").cloned().unwrap_or_default();
-    let rows: Vec<Row> = serde_json::from_value(rows).unwrap_or_default();
-    if rows.is_empty() {
-        return html! {};
-    }
+pub fn converters(run: &FinishedRun) -> Markup {
+    let Some(inference) = &run.report.analysis.inference else { return html! {} };
+    let rows = &inference.table;
     let head = ["converter", "resolution", "per", "per tile", "per inference", "dense", "pruned", "unit"];
-    let size = |energy: Option<&Energy>, of: fn(&Energy) -> f64| {
+    let size = |energy: Option<&AdcEnergy>, of: fn(&AdcEnergy) -> f64| {
         energy.map_or_else(|| "-".to_owned(), |e| number(of(e)))
     };
-    let cells = |row: &Row| {
+    let cells = |row: &InferenceRow| {
         let inference = row.per_inference.as_ref();
         vec![
             if row.extrapolated { format!("{} *", row.model) } else { row.model.clone() },
-            text(&row.resolution),
-            row.per.clone(),
+            row.resolution.to_string(),
+            row.per.to_string(),
             ratio(row.per_tile.as_ref()),
             ratio(inference),
             size(inference, |energy| energy.dense),
             size(inference, |energy| energy.actual),
-            row.unit.clone(),
+            row.unit.to_string(),
         ]
     };
     let lines: Vec<Vec<String>> = rows.iter().map(cells).collect();
@@ -135,11 +114,11 @@ pub fn converters(run: &Run) -> Markup {
     }
 }
 
-fn table(run: &Run, models: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
-    let head = std::iter::once("stage".to_owned()).chain(models.iter().cloned());
-    let row = |stage: &super::run::Stage| {
-        let ratios = models.iter().map(|model| ratio(stage.energy.get(model)));
-        std::iter::once(stage.name.clone()).chain(ratios).collect()
+fn table(run: &FinishedRun) -> (Vec<String>, Vec<Vec<String>>) {
+    let head = std::iter::once("stage".to_owned()).chain(MODELS.map(str::to_owned));
+    let row = |stage: &StageReport| {
+        let ratios = MODELS.iter().map(|model| ratio(Some(energy_of(stage, model))));
+        std::iter::once(stage_name(stage).to_owned()).chain(ratios).collect()
     };
     (head.collect(), run.stages.iter().map(row).collect())
 }

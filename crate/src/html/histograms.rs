@@ -3,22 +3,27 @@
 use maud::{Markup, html};
 
 use super::figure::{Figure, MARGIN, across, upward};
-use super::run::Run;
+use super::run::{FinishedRun, stage_name};
 use super::scale::{Scale, at};
+use crate::workflow::stage::StageKind;
 
 const HEIGHT: f64 = 210.0;
 
 /// The histograms that tell the story: before the first pruning, and after each one.
-fn series(run: &Run) -> Vec<(String, &[u64])> {
-    let prunes = || run.stages.iter().enumerate().filter(|(_, stage)| stage.kind == "prune");
+fn series(run: &FinishedRun) -> Vec<(String, &[u64])> {
+    let prunes = || run.stages.iter().enumerate().filter(|(_, stage)| stage.kind == StageKind::Prune);
     let before = prunes().next().and_then(|(at, _)| run.stages.get(at.checked_sub(1)?));
     let mut series: Vec<(String, &[u64])> = Vec::new();
     if let Some(stage) = before {
-        series.push((format!("after {}", stage.name), &stage.histogram));
+        series.push((format!("after {}", stage_name(stage)), &stage.histogram));
     }
-    series.extend(prunes().map(|(_, stage)| (format!("after {}", stage.name), stage.histogram.as_slice())));
+    series.extend(
+        prunes().map(|(_, stage)| (format!("after {}", stage_name(stage)), stage.histogram.as_slice())),
+    );
     if series.is_empty() {
-        series.extend(run.last().map(|stage| (format!("after {}", stage.name), stage.histogram.as_slice())));
+        series.extend(
+            run.last().map(|stage| (format!("after {}", stage_name(stage)), stage.histogram.as_slice())),
+        );
     }
     series
 }
@@ -29,7 +34,7 @@ fn level(at: usize, levels: usize) -> String {
 }
 
 /// The figure; nothing where there are no tiles.
-pub fn histograms(run: &Run) -> Markup {
+pub fn histograms(run: &FinishedRun) -> Markup {
     let series = series(run);
     let levels = series.iter().map(|(_, histogram)| histogram.len()).max().unwrap_or(0);
     if levels == 0 {

@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::figure::{Figure, WIDTH};
-use super::run::{LevelMap, Run};
+use super::run::FinishedRun;
 use super::scale::at;
+use crate::report::LayerMap;
 
 /// The largest cell.
 const CELL: f64 = 22.0;
@@ -31,14 +32,15 @@ fn colour(level: usize, last: usize) -> (String, bool) {
 }
 
 /// The figure; nothing where the report has no maps.
-pub fn maps(run: &Run) -> Markup {
-    let Some(levels) = run.last().map(|stage| stage.histogram.len()).filter(|_| !run.maps.is_empty()) else {
+pub fn maps(run: &FinishedRun) -> Markup {
+    let Some(levels) = run.last().map(|stage| stage.histogram.len()).filter(|_| !run.maps().is_empty())
+    else {
         return html! {};
     };
     let last = levels.saturating_sub(1);
     let mut top = 0.0;
     let mut places = Vec::new();
-    for map in &run.maps {
+    for map in run.maps() {
         let cell = (WIDTH / map.across.max(1) as f64).min(CELL);
         places.push((map, top + 16.0, cell));
         top += GAP + cell * map.down as f64;
@@ -56,7 +58,7 @@ pub fn maps(run: &Run) -> Markup {
         height: top + 40.0,
         drawing,
         caption: html! {
-            "One cell a crossbar of " (run.tile) " rows: inputs from left to right, outputs from top to bottom. "
+            "One cell a crossbar of " (run.tile()) " rows: inputs from left to right, outputs from top to bottom. "
             "The lighter, the sparser; underlined cells have no active row."
         },
         table: table(run, levels),
@@ -65,7 +67,7 @@ pub fn maps(run: &Run) -> Markup {
 }
 
 /// A layer's tiles; neighbours of one level in a row are one rectangle, because networks have thousands.
-fn layer(map: &LevelMap, top: f64, cell: f64, last: usize) -> Markup {
+fn layer(map: &LayerMap, top: f64, cell: f64, last: usize) -> Markup {
     let rows = map.level.chunks(map.across.max(1)).enumerate();
     html! {
         @for (row, levels) in rows {
@@ -91,7 +93,7 @@ fn layer(map: &LevelMap, top: f64, cell: f64, last: usize) -> Markup {
 }
 
 /// Lines between cells.
-fn lattice(map: &LevelMap, top: f64, cell: f64) -> Markup {
+fn lattice(map: &LayerMap, top: f64, cell: f64) -> Markup {
     let (width, height) = (map.across as f64 * cell, map.down as f64 * cell);
     let vertical = (1..map.across).map(|x| format!("M{} {}v{}", at(x as f64 * cell), at(top), at(height)));
     let horizontal = (1..map.down).map(|y| format!("M0 {}h{}", at(top + y as f64 * cell), at(width)));
@@ -126,14 +128,14 @@ fn legend(top: f64, last: usize) -> Markup {
     }
 }
 
-fn table(run: &Run, levels: usize) -> (Vec<String>, Vec<Vec<String>>) {
+fn table(run: &FinishedRun, levels: usize) -> (Vec<String>, Vec<Vec<String>>) {
     let name = |level| if level + 1 == levels { "zero".to_owned() } else { format!("level {level}") };
     let head = std::iter::once("layer".to_owned()).chain((0..levels).map(name));
-    let row = |map: &LevelMap| {
+    let row = |map: &LayerMap| {
         let count = |level| map.level.iter().filter(|&&at| at == level).count().to_string();
         std::iter::once(map.name.clone()).chain((0..levels).map(count)).collect()
     };
-    (head.collect(), run.maps.iter().map(row).collect())
+    (head.collect(), run.maps().iter().map(row).collect())
 }
 
 #[cfg(test)]

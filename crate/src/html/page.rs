@@ -6,13 +6,14 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::aggregate::{Group, groups};
 use super::curves::curves;
-use super::energies::{converters, energies, models, ratio};
+use super::energies::{MODELS, converters, energies, energy_of, ratio};
 use super::figure::table;
 use super::histograms::histograms;
 use super::maps::maps;
 use super::pareto::{mean_std, pareto};
-use super::run::{Run, Stage};
+use super::run::{FinishedRun, stage_fields, stage_name};
 use super::scale::number;
+use crate::workflow::report::StageReport;
 
 /// The style; part of the page, so that it needs nothing else.
 const STYLE: &str = include_str!("style.css");
@@ -20,7 +21,7 @@ const STYLE: &str = include_str!("style.css");
 const OPEN: usize = 2;
 
 /// Runs as a page of their own.
-pub fn page(title: &str, runs: &[Run]) -> String {
+pub fn page(title: &str, runs: &[FinishedRun]) -> String {
     let groups = groups(runs);
     let markup = html! {
         (DOCTYPE)
@@ -40,7 +41,7 @@ pub fn page(title: &str, runs: &[Run]) -> String {
                 main {
                     section aria-labelledby="results" {
                         h2 id="results" { "Results" }
-                        (results(runs, &groups))
+                        (results(&groups))
                     }
                     (tradeoffs(runs, &groups))
                     section aria-labelledby="runs" {
@@ -61,7 +62,7 @@ pub fn page(title: &str, runs: &[Run]) -> String {
 }
 
 /// What the runs have in common, in a sentence.
-fn summary(runs: &[Run]) -> String {
+fn summary(runs: &[FinishedRun]) -> String {
     let list = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("; ");
     let count = match runs.len() {
         1 => "One run".to_owned(),
@@ -70,31 +71,30 @@ fn summary(runs: &[Run]) -> String {
     format!(
         "{count} on {}. Network: {}. Crossbars of {} rows. Device: {}. Crossdub {}.",
         list(runs.iter().map(data).collect()),
-        list(runs.iter().map(|run| run.network.clone()).collect()),
-        list(runs.iter().map(|run| run.tile.to_string()).collect()),
-        list(runs.iter().map(|run| run.device.clone()).collect()),
-        list(runs.iter().map(|run| run.version.clone()).collect()),
+        list(runs.iter().map(|run| run.network()).collect()),
+        list(runs.iter().map(|run| run.tile().to_string()).collect()),
+        list(runs.iter().map(|run| run.device()).collect()),
+        list(runs.iter().map(|run| run.report.version.clone()).collect()),
     )
 }
 
-fn data(run: &Run) -> String {
-    match &run.data {
+fn data(run: &FinishedRun) -> String {
+    match &run.report.data {
         Some(data) => {
             format!("{} ({} images, evaluated on {} others)", data.name, data.train_images, data.test_images)
         }
-        None => run.data_name.clone(),
+        None => run.data_name(),
     }
 }
 
 /// One line a group of runs that differ only in their seed.
-fn results(runs: &[Run], groups: &[Group]) -> Markup {
-    let models = models(runs);
+fn results(groups: &[Group]) -> Markup {
     let columns: BTreeSet<&String> = groups.iter().flat_map(|group| group.fields.keys()).collect();
     let columns: Vec<&String> = columns.into_iter().filter(|name| *name != "recipe").collect();
     let mut head = vec!["#".to_owned(), "recipe".to_owned()];
     head.extend(columns.iter().map(|name| (*name).clone()));
     head.extend(["seeds", "accuracy, %"].map(str::to_owned));
-    head.extend(models.iter().map(|model| format!("{model}, x")));
+    head.extend(MODELS.iter().map(|model| format!("{model}, x")));
     let row = |(at, group): (usize, &Group)| {
         let mut cells = vec![(at + 1).to_string(), group.recipe.clone()];
         cells.extend(
@@ -103,7 +103,7 @@ fn results(runs: &[Run], groups: &[Group]) -> Markup {
         cells.push(group.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "));
         cells.push(group.accuracy.as_ref().map_or_else(|| "-".to_owned(), mean_std));
         cells.extend(
-            models.iter().map(|model| group.improvement.get(model).map_or_else(|| "-".to_owned(), mean_std)),
+            MODELS.iter().map(|model| group.improvement.get(*model).map_or_else(|| "-".to_owned(), mean_std)),
         );
         cells
     };
@@ -119,18 +119,18 @@ fn results(runs: &[Run], groups: &[Group]) -> Markup {
 }
 
 /// Accuracy against energy, for each data set.
-fn tradeoffs(runs: &[Run], groups: &[Group]) -> Markup {
-    let of = |group: &Group| group.runs.first().map(|&at| runs[at].data_name.as_str()).unwrap_or_default();
-    let sets: BTreeSet<&str> = groups.iter().map(of).collect();
+fn tradeoffs(runs: &[FinishedRun], groups: &[Group]) -> Markup {
+    let of = |group: &Group| group.runs.first().map(|&at| runs[at].data_name()).unwrap_or_default();
+    let sets: BTreeSet<String> = groups.iter().map(of).collect();
     html! {
         section aria-labelledby="tradeoff" {
             h2 id="tradeoff" { "Accuracy against energy" }
-            @for data in sets {
+            @for data in &sets {
                 @let numbered: Vec<(usize, &Group)> =
-                    groups.iter().enumerate().filter(|(_, group)| of(group) == data).map(|(at, group)| (at + 1, group)).collect();
+                    groups.iter().enumerate().filter(|(_, group)| of(group) == *data).map(|(at, group)| (at + 1, group)).collect();
                 h3 { (data) }
                 div.figures {
-                    @for model in models(runs) { (pareto(data, &model, &numbered)) }
+                    @for model in MODELS { (pareto(data, model, &numbered)) }
                 }
             }
         }
@@ -138,11 +138,13 @@ fn tradeoffs(runs: &[Run], groups: &[Group]) -> Markup {
 }
 
 /// Everything about one run.
-fn run_section(at: usize, run: &Run, open: bool) -> Markup {
+fn run_section(at: usize, run: &FinishedRun, open: bool) -> Markup {
     html! {
         details.run open[open] {
             summary { h3 id=(format!("run-{}", at + 1)) { (run.place) } }
-            @if !run.description.is_empty() { p { (run.description.trim_end_matches('.')) "." } }
+            @if let Some(text) = run.report.description.as_deref().filter(|text| !text.is_empty()) {
+                p { (text.trim_end_matches('.')) "." }
+            }
             (stages(run))
             div.figures {
                 (curves(run))
@@ -156,21 +158,20 @@ fn run_section(at: usize, run: &Run, open: bool) -> Markup {
     }
 }
 
-fn stages(run: &Run) -> Markup {
-    let models = models([run]);
+fn stages(run: &FinishedRun) -> Markup {
     let head = ["stage", "kind", "epochs", "accuracy, %", "loss", "zeros, %"].map(str::to_owned).into_iter();
-    let head: Vec<String> = head.chain(models.iter().cloned()).chain(["time, s".to_owned()]).collect();
-    let row = |stage: &Stage| {
+    let head: Vec<String> = head.chain(MODELS.map(str::to_owned)).chain(["time, s".to_owned()]).collect();
+    let row = |stage: &StageReport| {
         let plain = |value: Option<f64>, places: usize| {
             value.map_or_else(|| "-".to_owned(), |v| format!("{v:.places$}"))
         };
-        let mut cells = vec![stage.name.clone(), stage.kind.clone()];
+        let mut cells = vec![stage_name(stage).to_owned(), stage.kind.to_string()];
         cells.push(if stage.epochs.is_empty() { "-".to_owned() } else { stage.epochs.len().to_string() });
         cells.push(plain(stage.accuracy, 2));
         cells.push(plain(stage.loss, 4));
         cells.push(format!("{:.2}", 100.0 * stage.zeros as f64 / stage.weights.max(1) as f64));
-        cells.extend(models.iter().map(|model| ratio(stage.energy.get(model))));
-        cells.push(number(stage.seconds.round()));
+        cells.extend(MODELS.iter().map(|model| ratio(Some(energy_of(stage, model)))));
+        cells.push(stage.seconds.map_or_else(|| "-".to_owned(), |seconds| number(seconds.round())));
         cells
     };
     let rows: Vec<Vec<String>> = run.stages.iter().map(row).collect();
@@ -178,24 +179,26 @@ fn stages(run: &Run) -> Markup {
 }
 
 /// Where the numbers come from: all that it takes to make them again.
-fn provenance(run: &Run) -> Markup {
-    let shared = run.fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
+fn provenance(run: &FinishedRun) -> Markup {
+    let fields = run.fields();
+    let shared = fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]);
     let own = run.stages.iter().flat_map(|stage| {
-        let differs = stage.fields.iter().filter(|(name, value)| run.fields.get(*name) != Some(value));
-        differs.map(|(name, value)| vec![format!("{}.{name}", stage.name), value.clone()])
+        let own = stage_fields(stage).into_iter();
+        let differs = own.filter(|(name, value)| fields.get(name) != Some(value));
+        differs.map(|(name, value)| vec![format!("{}.{name}", stage_name(stage)), value]).collect::<Vec<_>>()
     });
     let rows: Vec<Vec<String>> = shared.chain(own).collect();
     html! {
         dl {
-            dt { "recipe" } dd { (run.name) }
-            dt { "seed" } dd { (run.seed) }
+            dt { "recipe" } dd { (run.name()) }
+            dt { "seed" } dd { (run.seed()) }
             dt { "data" } dd {
                 (data(run))
-                @if let Some(data) = &run.data { br; span.hash { "SHA-256 " (data.sha256) } }
+                @if let Some(data) = &run.report.data { br; span.hash { "SHA-256 " (data.sha256) } }
             }
-            dt { "network" } dd { (run.network) }
-            dt { "device" } dd { (run.device) }
-            dt { "version" } dd { "Crossdub " (run.version) }
+            dt { "network" } dd { (run.network()) }
+            dt { "device" } dd { (run.device()) }
+            dt { "version" } dd { "Crossdub " (run.report.version) }
         }
         details {
             summary { "All fields" }

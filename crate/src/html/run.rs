@@ -1,206 +1,118 @@
-//! A run as it is read back from its `report.json`, of a recipe or of a single training.
+//! A finished run, read back from its `report.json`: of a recipe, a single training or the page.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::workflow::report::{DataDescription, Epoch};
+use crate::report::LayerMap;
+use crate::workflow::report::{RunReport, StageReport};
+use crate::workflow::stage::StageKind;
 
-/// What is drawn of one layer's map. Tile `t` is at row `t / across`, column `t % across`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LevelMap {
-    /// The parameter's name.
-    pub name: String,
-    /// Tiles along the inputs.
-    pub across: usize,
-    /// Tiles along the outputs.
-    pub down: usize,
-    /// Level of each tile.
-    pub level: Vec<usize>,
-}
-
-/// ADC energy by one model.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Energy {
-    /// With all rows active.
-    pub dense: f64,
-    /// At each tile's own level.
-    pub actual: f64,
-    /// `dense / actual`; none when nothing is left to convert.
-    pub improvement: Option<f64>,
-}
-
-/// A stage as it is drawn.
+/// A finished run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stage {
-    /// Its name.
-    pub name: String,
-    /// `train`, `prune` or `finetune`.
-    pub kind: String,
-    /// Accuracy after it, in percent; none where it was not measured.
-    pub accuracy: Option<f64>,
-    /// Mean cross-entropy on held-out images after it.
-    pub loss: Option<f64>,
-    /// Weights of all crossbar layers, and zeros among them.
-    pub weights: u64,
-    /// Exact zeros.
-    pub zeros: u64,
-    /// Tiles by level after it.
-    pub histogram: Vec<u64>,
-    /// ADC energy by each model that the report knows, by its name.
-    pub energy: BTreeMap<String, Energy>,
-    /// Seconds of work.
-    pub seconds: f64,
-    /// Its epochs.
-    pub epochs: Vec<Epoch>,
-    /// Its own fields, as text.
-    pub fields: BTreeMap<String, String>,
-}
-
-/// A run as it is drawn.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct FinishedRun {
     /// Name of the folder it came from.
     pub place: String,
-    /// The recipe's name; the place where there is none.
-    pub name: String,
-    /// What it is for.
-    pub description: String,
-    /// The seed.
-    pub seed: u64,
-    /// Version of Crossdub that wrote the report.
-    pub version: String,
-    /// Kind and name of the device.
-    pub device: String,
-    /// The data.
-    pub data: Option<DataDescription>,
-    /// `builtin`, `cifar10`.
-    pub data_name: String,
-    /// The network, in words.
-    pub network: String,
-    /// Rows of a crossbar.
-    pub tile: u64,
-    /// Fields of hardware and run that all stages share, as text.
-    pub fields: BTreeMap<String, String>,
-    /// Its stages.
-    pub stages: Vec<Stage>,
-    /// The final tiles by level; empty where the report has none.
-    pub maps: Vec<LevelMap>,
-    /// The report as it was read.
-    pub report: Value,
+    /// Its report.
+    pub report: RunReport,
+    /// Its stages, each with a name; a single training is one stage.
+    pub stages: Vec<StageReport>,
 }
 
-/// The parts of a report that are read by shape.
-#[derive(Deserialize)]
-struct Read {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    description: String,
-    version: String,
-    spec: Map<String, Value>,
-    hardware: Map<String, Value>,
-    training: Training,
-    #[serde(default)]
-    data: Option<DataDescription>,
-    #[serde(default)]
-    stages: Vec<ReadStage>,
-    #[serde(default)]
-    maps: Vec<LevelMap>,
-    analysis: Value,
-}
-
-#[derive(Deserialize)]
-struct Training {
-    device: String,
-    adapter: String,
-    accuracy: Option<f64>,
-    loss: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct ReadStage {
-    name: String,
-    kind: String,
-    accuracy: Option<f64>,
-    loss: Option<f64>,
-    weights: u64,
-    zeros: u64,
-    histogram: Vec<u64>,
-    energy: Map<String, Value>,
-    seconds: f64,
-    #[serde(default)]
-    epochs: Vec<Epoch>,
-    #[serde(default)]
-    spec: Option<Map<String, Value>>,
-    #[serde(default)]
-    pruning: Option<Map<String, Value>>,
-}
-
-/// The part of an analysis that stands in for a stage where a report has none.
-#[derive(Deserialize)]
-struct Counted {
-    weights: u64,
-    zeros: u64,
-    histogram: Vec<u64>,
-    energy: Map<String, Value>,
-}
-
-impl Run {
-    /// Reads a report; `place` is the folder it lies in.
+impl FinishedRun {
+    /// Reads a report; `place` is the name of the folder it lies in.
     ///
     /// # Errors
-    /// When it is no report of a run.
+    /// When it is not a run's report: names the field that is missing or invalid.
     pub fn read(place: &str, bytes: &[u8]) -> Result<Self> {
-        let fail = |why: serde_json::Error| Error::file("reading a report", place, why);
-        let report: Value = serde_json::from_slice(bytes).map_err(fail)?;
-        let mut read: Read = serde_json::from_value(report.clone()).map_err(fail)?;
-        if read.stages.is_empty() {
-            read.stages.push(single(&read).map_err(fail)?);
-        }
-        let shared = [&read.spec, &read.hardware].into_iter().flatten();
-        Ok(Self {
-            place: place.to_owned(),
-            name: read.name.unwrap_or_else(|| place.to_owned()),
-            description: read.description,
-            seed: read.spec.get("seed").and_then(Value::as_u64).unwrap_or(0),
-            version: read.version,
-            device: format!("{} ({})", read.training.device, read.training.adapter),
-            data_name: text(read.spec.get("data").unwrap_or(&Value::Null)),
-            network: network(&read.spec),
-            tile: read.hardware.get("tile").and_then(Value::as_u64).unwrap_or(0),
-            fields: shared.map(|(name, value)| (name.clone(), text(value))).collect(),
-            data: read.data,
-            stages: read.stages.into_iter().map(Stage::from).collect(),
-            maps: read.maps,
-            report,
-        }
-        .with_data_name())
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let report: RunReport = serde_path_to_error::deserialize(&mut json).map_err(|why| {
+            let path = why.path().to_string();
+            let reason =
+                if path == "." { why.inner().to_string() } else { format!("{path}: {}", why.inner()) };
+            Error::file("reading a report", place, reason)
+        })?;
+        Ok(Self::new(place, report))
     }
 
-    /// The description of the data knows better than the specification, which only has a default.
-    fn with_data_name(mut self) -> Self {
-        if let Some(data) = &self.data {
-            self.data_name.clone_from(&data.name);
+    /// A run with this report.
+    pub fn new(place: &str, report: RunReport) -> Self {
+        let mut stages = report.stages.clone();
+        if stages.is_empty() {
+            stages.push(single_stage(&report));
         }
-        self
+        for at in 0..stages.len() {
+            if stages[at].name.is_none() {
+                let kind = stages[at].kind;
+                let earlier = stages[..at].iter().filter(|stage| stage.kind == kind).count();
+                let number = if earlier == 0 { String::new() } else { format!("-{}", earlier + 1) };
+                stages[at].name = Some(format!("{kind}{number}"));
+            }
+        }
+        Self { place: place.to_owned(), report, stages }
+    }
+
+    /// The recipe's name, or the place.
+    pub fn name(&self) -> &str {
+        self.report.name.as_deref().unwrap_or(&self.place)
+    }
+
+    /// The seed of everything random.
+    pub fn seed(&self) -> u64 {
+        self.report.spec.seed
+    }
+
+    /// Kind and name of the device.
+    pub fn device(&self) -> String {
+        format!("{} ({})", self.report.training.device, self.report.training.adapter)
+    }
+
+    /// `builtin`, `cifar10`.
+    pub fn data_name(&self) -> String {
+        let configured = || text(&serde_json::to_value(self.report.spec.data).unwrap_or_default());
+        self.report.data.as_ref().map_or_else(configured, |data| data.name.clone())
+    }
+
+    /// The network in words.
+    pub fn network(&self) -> String {
+        let spec = &self.report.spec;
+        let normalized = if spec.batch_norm { ", batch norm" } else { "" };
+        format!("{} ({}, classifier {}{normalized})", spec.model, spec.plan, spec.classifier)
+    }
+
+    /// Rows of a crossbar.
+    pub fn tile(&self) -> usize {
+        self.report.hardware.tile
+    }
+
+    /// The final tiles by level; empty if the report has no maps.
+    pub fn maps(&self) -> &[LayerMap] {
+        &self.report.maps
     }
 
     /// The last stage: what the run came to.
-    pub fn last(&self) -> Option<&Stage> {
+    pub fn last(&self) -> Option<&StageReport> {
         self.stages.last()
     }
 
-    /// All fields by which runs can differ: those shared, and `stage.field`.
+    /// Fields of run and hardware that all stages share, as text.
+    pub fn fields(&self) -> BTreeMap<String, String> {
+        let mut fields = texts(&self.report.spec);
+        fields.extend(texts(&self.report.hardware));
+        fields
+    }
+
+    /// All fields by which runs can differ: the shared ones, and `stage.field`.
     pub fn all_fields(&self) -> BTreeMap<String, String> {
-        let mut all = self.fields.clone();
-        all.insert("recipe".to_owned(), self.name.clone());
+        let fields = self.fields();
+        let mut all = fields.clone();
+        all.insert("recipe".to_owned(), self.name().to_owned());
         for stage in &self.stages {
-            for (name, value) in &stage.fields {
-                if self.fields.get(name) != Some(value) {
-                    all.insert(format!("{}.{name}", stage.name), value.clone());
+            for (name, value) in stage_fields(stage) {
+                if fields.get(&name) != Some(&value) {
+                    all.insert(format!("{}.{name}", stage_name(stage)), value);
                 }
             }
         }
@@ -208,66 +120,45 @@ impl Run {
     }
 
     /// A field of one stage, by `stage.field`.
-    pub fn stage_field(&self, name: &str) -> Option<&String> {
+    pub fn stage_field(&self, name: &str) -> Option<String> {
         let (stage, field) = name.split_once('.')?;
-        self.stages.iter().find(|own| own.name == stage)?.fields.get(field)
+        stage_fields(self.stages.iter().find(|own| stage_name(own) == stage)?).remove(field)
     }
 }
 
-impl From<ReadStage> for Stage {
-    fn from(read: ReadStage) -> Self {
-        let own = [read.spec, read.pruning].into_iter().flatten().flatten();
-        Self {
-            name: read.name,
-            kind: read.kind,
-            accuracy: read.accuracy,
-            loss: read.loss,
-            weights: read.weights,
-            zeros: read.zeros,
-            histogram: read.histogram,
-            energy: energies(&read.energy),
-            seconds: read.seconds,
-            epochs: read.epochs,
-            fields: own.map(|(name, value)| (name, text(&value))).collect(),
-        }
+/// A stage's name; every stage of a [`FinishedRun`] has one.
+pub fn stage_name(stage: &StageReport) -> &str {
+    stage.name.as_deref().unwrap_or_default()
+}
+
+/// A stage's own fields, as text.
+pub fn stage_fields(stage: &StageReport) -> BTreeMap<String, String> {
+    let mut fields = stage.spec.as_ref().map(texts).unwrap_or_default();
+    fields.extend(stage.pruning.as_ref().map(texts).unwrap_or_default());
+    fields
+}
+
+/// A training without stages is one stage.
+fn single_stage(report: &RunReport) -> StageReport {
+    StageReport {
+        accuracy: report.training.accuracy,
+        loss: report.training.loss,
+        seconds: Some(0.0),
+        spec: Some(report.spec.clone()),
+        ..StageReport::new(StageKind::Train, &report.analysis)
     }
 }
 
-/// A run without stages is one stage.
-fn single(read: &Read) -> serde_json::Result<ReadStage> {
-    let counted: Counted = serde_json::from_value(read.analysis.clone())?;
-    Ok(ReadStage {
-        name: "train".to_owned(),
-        kind: "train".to_owned(),
-        accuracy: read.training.accuracy,
-        loss: read.training.loss,
-        weights: counted.weights,
-        zeros: counted.zeros,
-        histogram: counted.histogram,
-        energy: counted.energy,
-        seconds: 0.0,
-        epochs: Vec::new(),
-        spec: Some(read.spec.clone()),
-        pruning: None,
-    })
+/// An object's fields, as text.
+fn texts(object: &impl Serialize) -> BTreeMap<String, String> {
+    match serde_json::to_value(object) {
+        Ok(Value::Object(fields)) => fields.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        _ => BTreeMap::new(),
+    }
 }
 
-/// The models whose figures have the shape known here; later versions may say more.
-fn energies(energy: &Map<String, Value>) -> BTreeMap<String, Energy> {
-    let known = |(name, value): (&String, &Value)| {
-        Some((name.clone(), serde_json::from_value::<Energy>(value.clone()).ok()?))
-    };
-    energy.iter().filter_map(known).collect()
-}
-
-fn network(spec: &Map<String, Value>) -> String {
-    let field = |name: &str| text(spec.get(name).unwrap_or(&Value::Null));
-    let normalized = if spec.get("batch_norm") == Some(&Value::Bool(true)) { ", batch norm" } else { "" };
-    format!("{} ({}, classifier {}{normalized})", field("model"), field("plan"), field("classifier"))
-}
-
-/// A value for people.
-pub fn text(value: &Value) -> String {
+/// A value as text.
+fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),

@@ -1,18 +1,17 @@
 //! The runs as CSV, one line a stage.
 
-use super::energies::models;
-use super::run::Run;
+use super::energies::{MODELS, energy_of};
+use super::run::{FinishedRun, stage_name};
 
 /// All stages of all runs: what a spreadsheet or a notebook reads.
-pub fn csv(runs: &[Run]) -> String {
-    let models = models(runs);
+pub fn csv(runs: &[FinishedRun]) -> String {
     let mut head: Vec<String> = [
         "run", "recipe", "seed", "data", "tile", "stage", "kind", "epochs", "accuracy", "loss", "weights",
         "zeros",
     ]
     .map(str::to_owned)
     .to_vec();
-    head.extend(models.iter().map(|model| format!("improvement_{model}")));
+    head.extend(MODELS.iter().map(|model| format!("improvement_{model}")));
     head.extend(["seconds", "version", "device"].map(str::to_owned));
     let mut text = row(&head);
     for run in runs {
@@ -20,12 +19,12 @@ pub fn csv(runs: &[Run]) -> String {
             let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
             let mut cells = vec![
                 run.place.clone(),
-                run.name.clone(),
-                run.seed.to_string(),
-                run.data_name.clone(),
-                run.tile.to_string(),
-                stage.name.clone(),
-                stage.kind.clone(),
+                run.name().to_owned(),
+                run.seed().to_string(),
+                run.data_name(),
+                run.tile().to_string(),
+                stage_name(stage).to_owned(),
+                stage.kind.to_string(),
                 stage.epochs.len().to_string(),
                 number(stage.accuracy),
                 number(stage.loss),
@@ -33,10 +32,8 @@ pub fn csv(runs: &[Run]) -> String {
                 stage.zeros.to_string(),
             ];
             // Nothing left to convert has no ratio: an empty cell.
-            cells.extend(
-                models.iter().map(|model| number(stage.energy.get(model).and_then(|e| e.improvement))),
-            );
-            cells.extend([stage.seconds.to_string(), run.version.clone(), run.device.clone()]);
+            cells.extend(MODELS.iter().map(|model| number(energy_of(stage, model).improvement)));
+            cells.extend([number(stage.seconds), run.report.version.clone(), run.device()]);
             text.push_str(&row(&cells));
         }
     }

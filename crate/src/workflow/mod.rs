@@ -1,11 +1,13 @@
-//! The path from a run to its report, which the page and the command line share: one training run,
-//! or a recipe of several stages (train, prune, fine-tune). Files are the command line's affair.
+//! From a run to its report: train, prune, fine-tune.
+//!
+//! A [recipe](recipe::Recipe) lists stages; [`executor::run_recipe`] runs them. The page's
+//! [`InteractiveRun`](interactive::InteractiveRun) takes the same stages step by step. Both report in
+//! one [`RunReport`](report::RunReport). Files are the command line's affair.
 
+pub mod executor;
 pub mod interactive;
+pub mod memory_store;
 pub mod recipe;
 pub mod report;
 pub mod stage;
 pub mod sweep;
-mod training;
-
-pub use training::{Report, Training, report};

@@ -145,6 +145,61 @@ pub fn scope_of(field: &str) -> Result<FieldScope> {
     }
 }
 
+impl StageConfig {
+    /// The settings of a stage of this kind: its own fields over the run's configuration.
+    ///
+    /// # Errors
+    /// Names the field that is unknown, misplaced, of the wrong type or out of range.
+    pub fn new(
+        kind: &str,
+        fields: &Map<String, Value>,
+        spec: &TrainConfig,
+        hardware: &HardwareConfig,
+    ) -> Result<Self> {
+        let kind: StageKind = kind.parse()?;
+        kind.check_fields(fields)?;
+        match kind {
+            StageKind::Train => Ok(Self::Train(apply(spec, hardware, fields)?.0)),
+            StageKind::Finetune => finetune_config(fields, spec, hardware).map(Self::Finetune),
+            StageKind::Prune => prune_spec(fields, spec, hardware).map(Self::Prune),
+        }
+    }
+}
+
+/// Fine-tuning as the authors do it, with these fields changed.
+///
+/// # Errors
+/// Names the field that is unknown, misplaced, of the wrong type or out of range.
+pub fn finetune_config(
+    fields: &Map<String, Value>,
+    spec: &TrainConfig,
+    hardware: &HardwareConfig,
+) -> Result<TrainConfig> {
+    StageKind::Finetune.check_fields(fields)?;
+    Ok(apply(&spec.for_finetuning(), hardware, fields)?.0)
+}
+
+impl StageKind {
+    /// Names the first field that is not one of this kind of stage.
+    fn check_fields(self, fields: &Map<String, Value>) -> Result<()> {
+        let own = match self {
+            Self::Train | Self::Finetune => FieldScope::Training,
+            Self::Prune => FieldScope::Pruning,
+        };
+        for (field, value) in fields {
+            let why = match scope_of(field) {
+                Ok(scope) if scope == own => continue,
+                Ok(FieldScope::Recipe) => "is the same in all stages; set it for the whole run",
+                Ok(FieldScope::Training) => "is a field of stages that train",
+                Ok(FieldScope::Pruning) => "is a field of stages that prune",
+                Err(_) => "there is no such field",
+            };
+            return Err(Error::field(field, value, why));
+        }
+        Ok(())
+    }
+}
+
 impl Stage {
     /// Resolves a `[[stage]]` of a recipe over the recipe's common fields.
     ///
@@ -163,43 +218,14 @@ impl Stage {
         }
         let kind = text(&mut fields, "kind")?.unwrap_or_default();
         let weights = text(&mut fields, "weights")?;
-        let config = Self::config(&kind, &fields, spec, hardware).map_err(|error| error.with_stage(&name))?;
+        let config =
+            StageConfig::new(&kind, &fields, spec, hardware).map_err(|error| error.with_stage(&name))?;
         let masked = match &config {
             StageConfig::Finetune(_) => true,
             StageConfig::Train(_) => after_pruning && weights.is_none(),
             StageConfig::Prune(_) => false,
         };
         Ok(Self { name, config, weights, masked })
-    }
-
-    fn config(
-        kind: &str,
-        fields: &Map<String, Value>,
-        spec: &TrainConfig,
-        hardware: &HardwareConfig,
-    ) -> Result<StageConfig> {
-        let kind: StageKind = kind.parse()?;
-        let own = match kind {
-            StageKind::Train | StageKind::Finetune => FieldScope::Training,
-            StageKind::Prune => FieldScope::Pruning,
-        };
-        for (field, value) in fields {
-            let why = match scope_of(field) {
-                Ok(home) if home == own => continue,
-                Ok(FieldScope::Recipe) => "holds for the whole recipe; set it above the stages",
-                Ok(FieldScope::Training) => "is a field of stages that train",
-                Ok(FieldScope::Pruning) => "is a field of stages that prune",
-                Err(_) => "there is no such field",
-            };
-            return Err(Error::field(field, value, why));
-        }
-        match kind {
-            StageKind::Train => Ok(StageConfig::Train(apply(spec, hardware, fields)?.0)),
-            StageKind::Finetune => {
-                Ok(StageConfig::Finetune(apply(&spec.for_finetuning(), hardware, fields)?.0))
-            }
-            StageKind::Prune => prune_spec(fields, spec, hardware).map(StageConfig::Prune),
-        }
     }
 
     /// Which kind of stage it is.

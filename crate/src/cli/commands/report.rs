@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::output;
 use crate::config::SCHEMA_VERSION;
 use crate::error::{Error, Result};
-use crate::html::run::Run;
+use crate::html::run::FinishedRun;
 use crate::html::{self, Group};
+use crate::workflow::report::RunReport;
 
 /// How many folders deep to search for runs: a folder of sweeps holds sweeps, which hold runs.
 const MAX_DEPTH: usize = 4;
@@ -56,7 +56,7 @@ struct ReportOutput<'a> {
 #[derive(Serialize)]
 struct PlacedReport<'a> {
     place: &'a str,
-    report: &'a Value,
+    report: &'a RunReport,
 }
 
 /// Runs the command.
@@ -77,7 +77,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
             args.folders.iter().map(|folder| files::display_path(folder)).collect::<Vec<_>>().join(", ");
         return Err(Error::file("looking for runs", folders, "no report.json found; finish a run first"));
     }
-    let runs: Result<Vec<Run>> = found.iter().map(|path| read(path, &args.folders)).collect();
+    let runs: Result<Vec<FinishedRun>> = found.iter().map(|path| read(path, &args.folders)).collect();
     let runs = runs?;
     let groups = html::groups(&runs);
     if let Some(path) = &args.json {
@@ -126,7 +126,7 @@ fn find(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// Reads a run; its name is its folder, relative to the folder on the command line.
-fn read(path: &Path, given: &[PathBuf]) -> Result<Run> {
+fn read(path: &Path, given: &[PathBuf]) -> Result<FinishedRun> {
     let bytes = files::read("reading a report", path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let from = given.iter().find_map(|root| folder.strip_prefix(root).ok());
@@ -135,7 +135,7 @@ fn read(path: &Path, given: &[PathBuf]) -> Result<Run> {
         Some(inner) if !inner.as_os_str().is_empty() => files::display_path(inner),
         _ => last().into_owned(),
     };
-    Run::read(&place, &bytes).map_err(|error| error.with_path(&files::display_path(path)))
+    FinishedRun::read(&place, &bytes).map_err(|error| error.with_path(&files::display_path(path)))
 }
 
 fn describe(groups: &[Group], out: &Path) -> String {

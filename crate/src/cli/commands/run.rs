@@ -17,7 +17,7 @@ use crate::cli::runs::training::stop_flag;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::workflow::recipe::Recipe;
-use crate::workflow::report::RecipeReport;
+use crate::workflow::report::RunReport;
 use crate::workflow::sweep;
 
 /// Run a recipe: train, prune, fine-tune, report
@@ -95,19 +95,19 @@ fn run_recipe(args: &RunArgs, recipe: &Recipe) -> Result<()> {
     output::print_result(args.json, &report, || describe(&report, &out))
 }
 
-fn describe(report: &RecipeReport, out: &Path) -> String {
+fn describe(report: &RunReport, out: &Path) -> String {
     let head = ["stage", "kind", "accuracy", "loss", "zeros", "paper", "lossless", "time"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for stage in &report.stages {
         rows.push(vec![
-            stage.name.clone(),
+            stage.name.clone().unwrap_or_default(),
             stage.kind.to_string(),
-            format!("{:.2} %", stage.accuracy),
-            format!("{:.4}", stage.loss),
+            format!("{:.2} %", stage.accuracy.unwrap_or_default()),
+            format!("{:.4}", stage.loss.unwrap_or_default()),
             format::percentage(stage.zeros, stage.weights),
             format::improvement(stage.energy.paper.improvement),
             format::improvement(stage.energy.lossless.improvement),
-            format::duration(stage.seconds),
+            format::duration(stage.seconds.unwrap_or_default()),
         ]);
     }
     format!(

@@ -25,7 +25,7 @@ use crate::config::SCHEMA_VERSION;
 use crate::device::ComputeDevice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::workflow::recipe::{Change, Recipe};
-use crate::workflow::report::RecipeReport;
+use crate::workflow::report::RunReport;
 use crate::workflow::sweep::{self, Combination, Parameter};
 
 /// How long a job waits if other processes work on all remaining runs.
@@ -288,7 +288,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Does one run; `None` if another process works on its next stage.
-    fn run_one(&self, run: &Run) -> Result<Option<RecipeReport>> {
+    fn run_one(&self, run: &Run) -> Result<Option<RunReport>> {
         let compute = &pollster::block_on(ComputeDevice::from_config(&run.recipe.spec))?;
         let images = self.datasets.open(&run.recipe)?;
         let runner = StageRunner {
@@ -313,7 +313,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn line(run: &Run, state: &'static str, report: Option<&RecipeReport>, error: Option<String>) -> RunSummary {
+fn line(run: &Run, state: &'static str, report: Option<&RunReport>, error: Option<String>) -> RunSummary {
     let last = report.and_then(|report| report.stages.last());
     RunSummary {
         index: run.index,
@@ -321,7 +321,7 @@ fn line(run: &Run, state: &'static str, report: Option<&RecipeReport>, error: Op
         changes: run.changes.iter().map(|change| (change.name(), change.value.clone())).collect(),
         state,
         error,
-        accuracy: last.map(|stage| stage.accuracy),
+        accuracy: last.and_then(|stage| stage.accuracy),
         improvement_paper: last.and_then(|stage| stage.energy.paper.improvement),
         improvement_lossless: last.and_then(|stage| stage.energy.lossless.improvement),
     }

@@ -4,6 +4,7 @@ pub mod dry_run;
 pub mod dry_run_recipe;
 pub mod inputs;
 pub mod lease;
+pub mod observer;
 pub mod results;
 pub mod run_folder;
 pub mod stage_folder;

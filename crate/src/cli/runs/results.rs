@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::cli::files;
 use crate::error::{Error, Result};
 use crate::workflow::recipe::Recipe;
-use crate::workflow::report::RecipeReport;
+use crate::workflow::report::RunReport;
 
 /// Checks that the weights that stages start from can be read: before hours of training, not after. Each
 /// file is read once, even if many runs of a sweep name it.
@@ -24,7 +24,7 @@ pub fn check_weights_exist<'a>(recipes: impl IntoIterator<Item = &'a Recipe>) ->
 ///
 /// # Errors
 /// If the folder can't be written.
-pub fn save_results(out: &Path, report: &RecipeReport, weights: &Path) -> Result<()> {
+pub fn save_results(out: &Path, report: &RunReport, weights: &Path) -> Result<()> {
     fs::create_dir_all(out).map_err(|why| {
         Error::file("making a run's folder", files::display_path(out), &why).with_source(why)
     })?;

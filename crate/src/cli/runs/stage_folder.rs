@@ -14,6 +14,7 @@ use crate::cli::files;
 use crate::cli::files::dataset_cache::hex;
 use crate::error::{Error, Result};
 use crate::train::evaluate::Evaluation;
+use crate::workflow::executor::EpochCurve;
 use crate::workflow::report::{Epoch, StageResult};
 
 /// Version of how stages compute; increased when the same inputs give different weights.
@@ -60,8 +61,20 @@ impl StageFolder {
         &self.path
     }
 
-    /// Path of the weights.
-    pub fn weights_path(&self) -> PathBuf {
+    /// The weights' file of a stage with this identity.
+    pub fn weights_path_in(store: &Path, id: &str) -> PathBuf {
+        store.join(id).join("weights.safetensors")
+    }
+
+    /// The weights that a complete stage left.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn weights(&self) -> Result<Checkpoint> {
+        files::read_weights(&self.weights_path())
+    }
+
+    fn weights_path(&self) -> PathBuf {
         self.file("weights.safetensors")
     }
 
@@ -110,10 +123,10 @@ impl StageFolder {
         for line in BufReader::new(File::open(&path).map_err(fail)?).lines() {
             let line = line.map_err(fail)?;
             if let Ok(line) = serde_json::from_str::<MetricsLine>(&line) {
-                curve.add(&line);
+                line.add_to(&mut curve);
             }
         }
-        Ok((curve.epochs, curve.last))
+        Ok(curve.finish())
     }
 }
 
@@ -129,30 +142,13 @@ struct MetricsLine {
     images: Option<usize>,
 }
 
-/// Collects epochs from lines of metrics.
-#[derive(Default)]
-struct EpochCurve {
-    epochs: Vec<Epoch>,
-    last: Option<Evaluation>,
-    steps: u64,
-    loss: f64,
-    regularizer: f64,
-}
-
-impl EpochCurve {
-    fn add(&mut self, line: &MetricsLine) {
-        let MetricsLine { step, epoch, loss, .. } = *line;
-        let (Some(accuracy), Some(top5), Some(images)) = (line.accuracy, line.top5, line.images) else {
-            self.steps += 1;
-            self.loss += loss;
-            self.regularizer += line.regularizer.unwrap_or(0.0);
-            return;
+impl MetricsLine {
+    fn add_to(&self, curve: &mut EpochCurve) {
+        let (loss, accuracy, top5, images) = (self.loss, self.accuracy, self.top5, self.images);
+        let (Some(accuracy), Some(top5), Some(images)) = (accuracy, top5, images) else {
+            return curve.add_step(loss, self.regularizer.unwrap_or(0.0));
         };
-        let steps = self.steps.max(1) as f64;
-        let (training_loss, regularizer) = (self.loss / steps, self.regularizer / steps);
-        self.epochs.push(Epoch { epoch: epoch + 1, step, training_loss, regularizer, accuracy, loss });
-        (self.steps, self.loss, self.regularizer) = (0, 0.0, 0.0);
-        self.last = Some(Evaluation { accuracy, top5, loss, images });
+        curve.end_epoch(self.epoch, self.step, Evaluation { accuracy, top5, loss, images });
     }
 }
 

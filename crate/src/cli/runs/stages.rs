@@ -1,39 +1,37 @@
-//! Runs the stages of a recipe: each in a folder of its own, skipped when it is complete, gone on with
-//! when it was stopped. Stages with the same inputs are the same folder, also for other processes.
+//! Keeps a recipe's stages in folders: each is skipped once complete, and resumed if it was stopped.
+//! Stages with equal inputs share a folder, also across processes.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::MultiProgress;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::checkpoint::Checkpoint;
 use crate::cli::files;
 use crate::cli::files::dataset_cache::CachedDataset;
 use crate::cli::output;
-use crate::cli::runs::inputs::load_network;
 use crate::cli::runs::lease::{Lease, LeaseMonitor};
+use crate::cli::runs::observer::FolderObserver;
 use crate::cli::runs::run_folder::RunFolder;
 use crate::cli::runs::stage_folder::{StageFolder, content_hash, stage_id};
-use crate::cli::runs::training::{TrainLoop, train_to_end};
 use crate::cli::system;
-use crate::compress::calibration::ActivationStats;
-use crate::compress::pruning::{PruneContext, PruneSpec};
-use crate::config::{SCHEMA_VERSION, TrainConfig};
+use crate::data::loader::DataLoader;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::network::NetworkSpec;
+use crate::train::checkpoint::TrainingCheckpoint;
 use crate::train::evaluate::Evaluation;
-use crate::train::trainer::Trainer;
+use crate::train::progress::Progress;
+use crate::workflow::executor::{EpochMetrics, Found, StageSlot, StageStore, TrainObserver, run_recipe};
 use crate::workflow::recipe::Recipe;
-use crate::workflow::report::{FinishedStage, RecipeReport, StageResult};
-use crate::workflow::stage::{Stage, StageConfig};
+use crate::workflow::report::{Epoch, RunReport, StageResult};
+use crate::workflow::stage::Stage;
 
-/// How often a stage that another process works on is looked at.
+/// How often a stage that another process runs is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A recipe with all it takes to run.
+/// A recipe with everything it takes to run it.
 pub struct StageRunner<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
@@ -43,239 +41,199 @@ pub struct StageRunner<'a> {
     pub compute: &'a ComputeDevice,
     /// Folder of the stages' folders.
     pub store: &'a Path,
-    /// Set when the user wants to leave.
+    /// Set once the user wants to stop.
     pub stop: &'a AtomicBool,
     /// The bars on the screen.
     pub bars: &'a MultiProgress,
-    /// Goes before each line said.
+    /// Prefix of log lines.
     pub label: &'a str,
     /// Also saves a checkpoint every so many steps.
     pub checkpoint_every: u64,
-    /// Whether to wait for stages that another process works on, or to give the run back.
+    /// Whether to wait for stages that another process runs, or to return.
     pub wait_for_others: bool,
 }
 
-/// How far a run came.
+/// How a recipe's run ended.
 pub enum RunOutcome {
     /// All stages are done: the report, and the final weights' file.
-    Finished(Box<RecipeReport>, PathBuf),
-    /// Another process works on one of its stages.
+    Finished(Box<RunReport>, PathBuf),
+    /// Another process runs one of its stages.
     Busy,
 }
 
-/// The weights that a stage starts with, and their identity.
-struct Start {
-    id: Value,
-    weights: Option<Checkpoint>,
-}
-
 impl StageRunner<'_> {
-    /// Runs what is not yet done.
+    /// Runs the stages that are not complete yet.
     ///
     /// # Errors
-    /// When a stage fails, or the user wants to leave.
+    /// When a stage fails, or the user stops it.
     pub fn run(&self) -> Result<RunOutcome> {
-        let mut start = Start { id: Value::Null, weights: None };
-        let mut done = Vec::new();
-        let mut path = PathBuf::new();
-        for stage in &self.recipe.stages {
-            if let Some(file) = &stage.weights {
-                start = read_start(file)?;
-            }
-            let inputs = self.inputs(stage, &start);
-            let id = stage_id(&inputs);
-            let folder = StageFolder::open(self.store, &id, &inputs)?;
-            let Some(result) = self.complete_stage(stage, &folder, start.weights.as_ref())? else {
-                return Ok(RunOutcome::Busy);
-            };
-            path = folder.weights_path();
-            let weights = files::read_weights(&path)?;
-            let layers =
-                weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&path)))?;
-            done.push(FinishedStage::new(stage, id.clone(), result, &layers, &self.recipe.hardware));
-            start = Start { id: Value::from(id), weights: Some(weights) };
-        }
-        let layers =
-            start.weights.as_ref().map_or_else(|| Ok(Vec::new()), |weights| weights.matrices(false))?;
-        let report = RecipeReport::new(self.recipe, self.images.description.clone(), &done, &layers)?;
-        Ok(RunOutcome::Finished(Box::new(report), path))
+        let description = &self.images.description;
+        let result = pollster::block_on(run_recipe(self.recipe, description, self.compute, self))?;
+        let Some(result) = result else { return Ok(RunOutcome::Busy) };
+        let last = result.report.stages.last().and_then(|stage| stage.id.as_deref()).unwrap_or_default();
+        let path = StageFolder::weights_path_in(self.store, last);
+        Ok(RunOutcome::Finished(Box::new(result.report), path))
     }
 
-    /// Everything a stage's result depends on.
-    fn inputs(&self, stage: &Stage, start: &Start) -> Value {
-        json!({
-            "stage": stage.inputs(&self.recipe.hardware),
-            "data": self.images.description.sha256,
-            "device": self.compute.kind,
-            "start": start.id,
-        })
-    }
-
-    /// The stage's result: as it lies there, or after the work is done. None when another process does
-    /// it and there is no patience.
-    fn complete_stage(
-        &self,
-        stage: &Stage,
-        folder: &StageFolder,
-        start: Option<&Checkpoint>,
-    ) -> Result<Option<StageResult>> {
-        let mut monitor = LeaseMonitor::default();
-        let mut said = false;
-        loop {
-            if let Some(result) = folder.result()? {
-                return Ok(Some(result));
-            }
-            if let Some(lease) = monitor.try_acquire(folder.path())? {
-                // The one before may have completed it just now.
-                return match folder.result()? {
-                    Some(result) => Ok(Some(result)),
-                    None => self.execute(stage, folder, start, &lease).map(Some),
-                };
-            }
-            if !self.wait_for_others {
-                return Ok(None);
-            }
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::operation("waiting", files::display_path(folder.path()), "interrupted"));
-            }
-            if !said {
-                self.say(&format!("stage {}: another process works on it; waiting", stage.name));
-                said = true;
-            }
-            std::thread::sleep(POLL_INTERVAL);
-        }
-    }
-
-    fn execute(
-        &self,
-        stage: &Stage,
-        folder: &StageFolder,
-        start: Option<&Checkpoint>,
-        lease: &Lease,
-    ) -> Result<StageResult> {
-        let at = self.recipe.stages.iter().position(|other| other.name == stage.name).map_or(0, |at| at + 1);
-        self.say(&format!("stage {} ({at} of {}): {}", stage.name, self.recipe.stages.len(), stage.kind()));
-        let done = match (&stage.config, start) {
-            (StageConfig::Train(spec) | StageConfig::Finetune(spec), start) => {
-                self.train(stage, spec, folder, start, lease)
-            }
-            (StageConfig::Prune(spec), Some(start)) => self.prune(spec, start),
-            (StageConfig::Prune(_), None) => {
-                Err(Error::field("weights", "", "there is nothing to prune yet"))
-            }
-        };
-        let (weights, result) = done.map_err(|error| error.with_stage(&stage.name))?;
-        folder.complete(&weights, &result)?;
-        let Evaluation { accuracy, loss, .. } = result.evaluation;
-        self.say(&format!("stage {}: accuracy {accuracy:.2} %, loss {loss:.4}", stage.name));
-        Ok(result)
-    }
-
-    fn train(
-        &self,
-        stage: &Stage,
-        spec: &TrainConfig,
-        folder: &StageFolder,
-        start: Option<&Checkpoint>,
-        lease: &Lease,
-    ) -> Result<(Checkpoint, StageResult)> {
-        let mut run = RunFolder::open(folder.path())?;
-        let mut session = self.session(stage, spec, &mut run, start)?;
-        let halt = || {
-            if lease.is_held() {
-                return Ok(self.stop.load(Ordering::Relaxed));
-            }
-            let why = "another process took it over, because this one was silent for too long";
-            Err(Error::file("training", files::display_path(folder.path()), why))
-        };
-        let how = TrainLoop {
-            checkpoint_every: self.checkpoint_every,
-            place: folder.path(),
-            label: self.label,
-            bars: self.bars,
-            halt: &halt,
-        };
-        pollster::block_on(train_to_end(&mut session, &mut run, &how))?;
-        let weights = pollster::block_on(session.weights())?;
-        let (epochs, evaluation) = folder.epochs()?;
-        let evaluation = match evaluation {
-            Some(evaluation) => evaluation,
-            None => pollster::block_on(session.evaluate(usize::MAX))?,
-        };
-        Ok((weights, StageResult { epochs, ..self.result(evaluation, run.seconds()) }))
-    }
-
-    /// The session of a stage, from its last checkpoint if it has one.
-    fn session(
-        &self,
-        stage: &Stage,
-        spec: &TrainConfig,
-        run: &mut RunFolder,
-        start: Option<&Checkpoint>,
-    ) -> Result<Trainer> {
-        let (data, compute, memory) = (self.images.open()?, self.compute.clone(), system::available_memory());
-        if let Some(checkpoint) = run.newest_checkpoint()? {
-            run.truncate_metrics(checkpoint.step())?;
-            self.say(&format!("stage {}: goes on after step {}", stage.name, checkpoint.step()));
-            return checkpoint.moved(spec).resume(data, compute, memory);
-        }
-        run.truncate_metrics(0)?;
-        let hardware = self.recipe.hardware.clone();
-        let mut session = Trainer::new(spec.clone(), hardware, data, compute, memory, start)?;
-        if let Some(start) = start.filter(|_| stage.masked) {
-            pollster::block_on(session.set_masks(&start.masks()))?;
-        }
-        Ok(session)
-    }
-
-    fn prune(&self, spec: &PruneSpec, start: &Checkpoint) -> Result<(Checkpoint, StageResult)> {
-        let began = Instant::now();
-        let hardware = &self.recipe.hardware;
-        let mut source = self.images.open()?;
-        let classes = source.classes().len();
-        let plan = NetworkSpec::from_config(&self.recipe.spec, classes)?;
-        let positions = plan.output_positions(&start.matrices(false)?)?;
-        let inputs = match spec.calibration() {
-            Some(asked) => {
-                let network = load_network(&self.recipe.spec, classes, start, self.compute)?;
-                let gathered = ActivationStats::collect(&network, &plan, &mut source, asked, self.compute);
-                Some(pollster::block_on(gathered)?)
-            }
-            None => None,
-        };
-        let known = PruneContext { positions: Some(&positions), inputs: inputs.as_ref() };
-        let pruned = spec.prune(start, hardware, known, Some(self.compute));
-        let (pruned, outcome) = pollster::block_on(pruned)?;
-        let test = source.test();
-        let network = load_network(&self.recipe.spec, test.classes().len(), &pruned, self.compute)?;
-        let all = 0..test.len();
-        let evaluation =
-            pollster::block_on(crate::train::evaluate::evaluate(&network, test, all, self.compute))?;
-        let result = self.result(evaluation, began.elapsed().as_secs_f64());
-        Ok((pruned, StageResult { outcome: Some(outcome), ..result }))
-    }
-
-    fn result(&self, evaluation: Evaluation, seconds: f64) -> StageResult {
-        StageResult {
-            schema_version: SCHEMA_VERSION,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            device: self.compute.kind.to_owned(),
-            adapter: self.compute.adapter.clone(),
-            evaluation,
-            epochs: Vec::new(),
-            outcome: None,
-            seconds,
-        }
-    }
-
-    fn say(&self, text: &str) {
+    fn status(&self, text: &str) {
         self.bars.suspend(|| output::status(&format!("{}{text}", self.label)));
     }
 }
 
-/// Weights that a recipe names.
-fn read_start(file: &str) -> Result<Start> {
-    let bytes = files::read("reading weights", Path::new(file))?;
-    let weights = Checkpoint::from_bytes(&bytes).map_err(|error| error.with_path(file))?;
-    Ok(Start { id: Value::from(content_hash(&bytes)), weights: Some(weights) })
+impl<'a> StageStore for StageRunner<'a> {
+    type Slot = Slot<'a>;
+
+    fn data(&self) -> Result<DataLoader> {
+        self.images.open()
+    }
+
+    fn memory(&self) -> u64 {
+        system::available_memory()
+    }
+
+    fn weights(&self, name: &str) -> Result<(Checkpoint, String)> {
+        let bytes = files::read("reading weights", Path::new(name))?;
+        let weights = Checkpoint::from_bytes(&bytes).map_err(|error| error.with_path(name))?;
+        Ok((weights, content_hash(&bytes)))
+    }
+
+    fn find(&self, stage: &Stage, inputs: &Value) -> Result<Found<Slot<'a>>> {
+        let id = stage_id(inputs);
+        let folder = StageFolder::open(self.store, &id, inputs)?;
+        let mut monitor = LeaseMonitor::default();
+        let mut waiting = false;
+        loop {
+            if let Some(result) = folder.result()? {
+                let weights = folder.weights()?;
+                return Ok(Found::Finished(id, result, weights));
+            }
+            if let Some(lease) = monitor.try_acquire(folder.path())? {
+                // The previous holder may have completed it just now.
+                if folder.result()?.is_some() {
+                    continue;
+                }
+                return Ok(Found::Pending(self.slot(stage, id, folder, lease)));
+            }
+            if !self.wait_for_others {
+                return Ok(Found::Busy);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::operation("waiting", files::display_path(folder.path()), "interrupted"));
+            }
+            if !waiting {
+                self.status(&format!("stage {}: another process works on it; waiting", stage.name));
+                waiting = true;
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+}
+
+impl<'a> StageRunner<'a> {
+    fn slot(&self, stage: &Stage, id: String, folder: StageFolder, lease: Lease) -> Slot<'a> {
+        let stages = &self.recipe.stages;
+        let at = stages.iter().position(|other| other.name == stage.name).map_or(0, |at| at + 1);
+        self.status(&format!("stage {} ({at} of {}): {}", stage.name, stages.len(), stage.kind()));
+        Slot {
+            name: stage.name.clone(),
+            id,
+            folder,
+            lease,
+            stop: self.stop,
+            bars: self.bars,
+            label: self.label,
+            checkpoint_every: self.checkpoint_every,
+            observer: None,
+        }
+    }
+}
+
+/// A stage that this process runs, in its folder.
+pub struct Slot<'a> {
+    name: String,
+    id: String,
+    folder: StageFolder,
+    lease: Lease,
+    stop: &'a AtomicBool,
+    bars: &'a MultiProgress,
+    label: &'a str,
+    checkpoint_every: u64,
+    /// There while it trains.
+    observer: Option<FolderObserver<'a>>,
+}
+
+impl Slot<'_> {
+    fn status(&self, text: &str) {
+        self.bars.suspend(|| output::status(&format!("{}stage {}: {text}", self.label, self.name)));
+    }
+}
+
+impl TrainObserver for Slot<'_> {
+    fn on_step(&mut self, progress: &Progress) {
+        if let Some(observer) = &mut self.observer {
+            observer.on_step(progress);
+        }
+    }
+
+    fn on_epoch(&mut self, metrics: &EpochMetrics, progress: &Progress) {
+        if let Some(observer) = &mut self.observer {
+            observer.on_epoch(metrics, progress);
+        }
+    }
+
+    fn should_stop(&mut self) -> Result<bool> {
+        if self.lease.is_held() {
+            return Ok(self.stop.load(Ordering::Relaxed));
+        }
+        let why = "another process took it over, because this one was silent for too long";
+        Err(Error::file("training", files::display_path(self.folder.path()), why))
+    }
+
+    fn wants_checkpoint(&mut self, step: u64, must: bool) -> bool {
+        self.observer.as_mut().is_some_and(|observer| observer.wants_checkpoint(step, must))
+    }
+
+    fn save(&mut self, step: u64, checkpoint: &[u8], skipped: &[(String, String)]) -> Result<()> {
+        self.observer.as_mut().map_or(Ok(()), |observer| observer.save(step, checkpoint, skipped))
+    }
+
+    fn interrupted(&self, step: u64) -> Error {
+        let why = format!("interrupted after step {step}; --resume goes on from there");
+        Error::file("training", files::display_path(self.folder.path()), why)
+    }
+}
+
+impl StageSlot for Slot<'_> {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn resume(&mut self) -> Result<Option<TrainingCheckpoint>> {
+        let mut run = RunFolder::open(self.folder.path())?;
+        let checkpoint = run.newest_checkpoint()?;
+        run.truncate_metrics(checkpoint.as_ref().map_or(0, TrainingCheckpoint::step))?;
+        if let Some(checkpoint) = &checkpoint {
+            self.status(&format!("goes on after step {}", checkpoint.step()));
+        }
+        let path = self.folder.path().to_owned();
+        let screen = (self.bars, self.label);
+        self.observer = Some(FolderObserver::new(run, path, screen, self.checkpoint_every, self.stop));
+        Ok(checkpoint)
+    }
+
+    fn epochs(&mut self) -> Result<(Vec<Epoch>, Option<Evaluation>)> {
+        self.folder.epochs()
+    }
+
+    fn seconds(&self) -> Option<f64> {
+        self.observer.as_ref().map(|observer| observer.folder.seconds())
+    }
+
+    fn complete(&mut self, weights: Checkpoint, result: &StageResult) -> Result<Checkpoint> {
+        self.observer = None;
+        self.folder.complete(&weights, result)?;
+        let Evaluation { accuracy, loss, .. } = result.evaluation;
+        self.status(&format!("accuracy {accuracy:.2} %, loss {loss:.4}"));
+        self.folder.weights()
+    }
 }

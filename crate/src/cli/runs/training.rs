@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde::Serialize;
+use indicatif::MultiProgress;
 use serde_json::{Map, Value};
 
 use crate::checkpoint::{Checkpoint, safetensors};
@@ -16,16 +14,16 @@ use crate::cli::format;
 use crate::cli::options::shared::{ReadingOptions, put};
 use crate::cli::output;
 use crate::cli::runs::dry_run;
+use crate::cli::runs::observer::FolderObserver;
 use crate::cli::runs::run_folder::{DEFAULT_CHECKPOINTS_KEPT, RunFolder};
 use crate::cli::system;
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::data::imagenet::LoaderConfig;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::train::evaluate::Evaluation;
-use crate::train::progress::Progress;
 use crate::train::trainer::Trainer;
-use crate::workflow::{self, Report};
+use crate::workflow::executor::train;
+use crate::workflow::report::RunReport;
 
 /// Fields of `config.toml` that are files, not part of the specification.
 pub const DATA: &str = "data_path";
@@ -35,9 +33,6 @@ pub const MASKS: &str = "masks_path";
 const MAX_BAD: &str = "max_bad";
 /// In the place of a file of masks: the zeros of the weights that the run starts from.
 pub const FROM_ZEROS: &str = "from-zeros";
-
-/// A checkpoint is saved at least this often: what a kill may cost.
-const SAVE_AFTER: Duration = Duration::from_secs(60);
 
 /// Where a run lies, and how it is followed.
 #[derive(Debug, Args)]
@@ -64,19 +59,6 @@ pub struct RunFolderArgs {
     json: bool,
 }
 
-/// A line of `metrics.jsonl` after an epoch; after a step it is a [`Progress`].
-#[derive(Serialize)]
-struct EpochLine {
-    step: u64,
-    epoch: usize,
-    #[serde(flatten)]
-    evaluation: Evaluation,
-    improvement_paper: Option<f64>,
-    improvement_lossless: Option<f64>,
-    /// Image files passed over so far.
-    skipped_images: usize,
-}
-
 /// Starts the run of these flat fields, or goes on with the one in the folder; `data` is where its
 /// images lie now, should they have moved, and `devices` the fields that say where it goes on.
 pub fn run(
@@ -97,15 +79,12 @@ pub fn run(
     });
     let mut session = session.inspect_err(|_| folder.remove_if_empty())?;
     let stop = stop_flag()?;
-    let how = TrainLoop {
-        checkpoint_every: args.checkpoint_every,
-        place: &args.out,
-        label: "",
-        bars: &MultiProgress::new(),
-        halt: &|| Ok(stop.load(Ordering::Relaxed)),
-    };
-    pollster::block_on(train_to_end(&mut session, &mut folder, &how))?;
-    let report = pollster::block_on(finish(&session, &folder))?;
+    let bars = MultiProgress::new();
+    let screen = (&bars, "");
+    let mut observer = FolderObserver::new(folder, args.out.clone(), screen, args.checkpoint_every, &stop);
+    pollster::block_on(train(&mut session, &mut observer))?;
+    let report = pollster::block_on(finish(&session, &observer.folder))?;
+    drop(observer);
     output::print_result(args.json, &report, || describe(&report, args))
 }
 
@@ -262,86 +241,11 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// How a session is followed to its end.
-pub struct TrainLoop<'a> {
-    /// Also saves a checkpoint every so many steps; 0 for after each epoch and minute alone.
-    pub checkpoint_every: u64,
-    /// Where the run lies, for messages.
-    pub place: &'a Path,
-    /// Goes before each line said.
-    pub label: &'a str,
-    /// The bars on the screen.
-    pub bars: &'a MultiProgress,
-    /// Asked after each step: whether to save and leave. An error leaves at once.
-    pub halt: &'a dyn Fn() -> Result<bool>,
-}
-
-/// Trains to the end.
-///
-/// # Errors
-/// When the run diverges, the disk is full, or it was told to leave.
-pub async fn train_to_end(session: &mut Trainer, folder: &mut RunFolder, how: &TrainLoop<'_>) -> Result<()> {
-    let result = run_steps(session, folder, how).await;
-    if result.is_err() {
-        // The steps that led there explain it; a resumed run cuts off what its checkpoint does not hold.
-        folder.flush_metrics_after_error();
-    }
-    result
-}
-
-async fn run_steps(session: &mut Trainer, folder: &mut RunFolder, how: &TrainLoop<'_>) -> Result<()> {
-    let bar = how.bars.add(progress_bar(session, how.label));
-    let mut saved = Instant::now();
-    while !session.finished() {
-        let progress = session.step().await?;
-        folder.log_metrics(&progress);
-        show(&bar, &progress);
-        let step = session.step_number();
-        let epoch_ends = step.is_multiple_of(progress.steps_per_epoch);
-        if epoch_ends {
-            let line = after_epoch(session, progress.epoch).await?;
-            let text = epoch_text(&line, session.spec().epochs, &progress);
-            how.bars.suspend(|| output::status(&format!("{}{text}", how.label)));
-            folder.log_metrics(&line);
-        }
-        let stopped = (how.halt)()?;
-        let due = how.checkpoint_every > 0 && step.is_multiple_of(how.checkpoint_every);
-        if epoch_ends || due || stopped || saved.elapsed() > SAVE_AFTER {
-            folder.save(step, &session.checkpoint().await?)?;
-            folder.write_skipped(&session.data().skipped())?;
-            saved = Instant::now();
-        }
-        if stopped && !session.finished() {
-            bar.finish_and_clear();
-            let why = format!("interrupted after step {step}; --resume goes on from there");
-            return Err(Error::file("training", files::display_path(how.place), why));
-        }
-    }
-    bar.finish_and_clear();
-    Ok(())
-}
-
-/// Evaluates, and computes what the weights would save as they are.
-async fn after_epoch(session: &mut Trainer, epoch: usize) -> Result<EpochLine> {
-    let evaluation = session.evaluate(usize::MAX).await?;
-    let layers = session.matrices().await?;
-    let energy = workflow::report(session, &layers).analysis.energy;
-    session.record_improvement(energy.paper.improvement, energy.lossless.improvement);
-    Ok(EpochLine {
-        step: session.step_number(),
-        epoch,
-        evaluation,
-        improvement_paper: energy.paper.improvement,
-        improvement_lossless: energy.lossless.improvement,
-        skipped_images: session.data().skipped().len(),
-    })
-}
-
 /// Writes weights and report.
-async fn finish(session: &Trainer, folder: &RunFolder) -> Result<Report> {
+async fn finish(session: &Trainer, folder: &RunFolder) -> Result<RunReport> {
     let weights = session.weights().await?;
     let layers = weights.matrices(false)?;
-    let report = workflow::report(session, &layers);
+    let report = RunReport::from_trainer(session, &layers);
     folder.write("weights.safetensors", &safetensors::write(&weights)?)?;
     let text = serde_json::to_vec(&report)
         .map_err(|why| Error::file("writing a result", "report.json", &why).with_source(why))?;
@@ -349,42 +253,7 @@ async fn finish(session: &Trainer, folder: &RunFolder) -> Result<Report> {
     Ok(report)
 }
 
-fn progress_bar(session: &Trainer, label: &str) -> ProgressBar {
-    let bar = ProgressBar::new(session.total_steps()).with_position(session.step_number());
-    let template = "{prefix}{bar:28} {pos}/{len} steps  {msg}";
-    bar.set_prefix(label.to_owned());
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
-}
-
-fn show(bar: &ProgressBar, progress: &Progress) {
-    bar.set_position(progress.step);
-    bar.set_message(format!(
-        "loss {:.3}  regularizer {:.3}  {:.0} images/s, {:.0} % of the time waited for them  {} left",
-        progress.loss,
-        progress.regularizer,
-        progress.images_per_second.unwrap_or(0.0),
-        progress.data_wait_percent.unwrap_or(0.0),
-        format::duration(progress.seconds_left.unwrap_or(0.0)),
-    ));
-}
-
-fn epoch_text(line: &EpochLine, epochs: usize, progress: &Progress) -> String {
-    format!(
-        "epoch {}/{epochs}: accuracy {:.2} %, loss {:.4} (training {:.4}, regularizer {:.4}), {} left",
-        line.epoch + 1,
-        line.evaluation.accuracy,
-        line.evaluation.loss,
-        progress.loss,
-        progress.regularizer,
-        format::duration(progress.seconds_left.unwrap_or(0.0)),
-    )
-}
-
-fn describe(report: &Report, args: &RunFolderArgs) -> String {
+fn describe(report: &RunReport, args: &RunFolderArgs) -> String {
     let accuracy =
         report.training.accuracy.map_or_else(|| "not measured".to_owned(), |a| format!("{a:.2} %"));
     format!(

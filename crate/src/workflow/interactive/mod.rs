@@ -4,24 +4,22 @@
 pub mod incremental_simulation;
 pub mod preview;
 mod simulation;
-pub mod stage;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::preview::{LayerCache, PruneSettings};
-use self::stage::Stage;
 use crate::checkpoint::Checkpoint;
-use crate::config::{HardwareConfig, TrainConfig, apply};
+use crate::config::{HardwareConfig, TrainConfig};
 use crate::error::{Error, Result};
-use crate::report::{AdcPlan, TileDetail, View, adc_plan};
+use crate::report::{AdcPlan, TileDetail, View, adc_plan, analyze};
 use crate::train::checkpoint::TrainingCheckpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::{HistoryEntry, Progress};
 use crate::train::trainer::Trainer;
 use crate::workflow::interactive::incremental_simulation::IncrementalSimulation;
-use crate::workflow::stage::StageKind;
-use crate::workflow::{self, Report};
+use crate::workflow::report::{RunReport, StagePruning, StageReport};
+use crate::workflow::stage::{StageKind, finetune_config};
 
 /// A run and where in its story it is.
 pub struct InteractiveRun {
@@ -38,7 +36,7 @@ pub struct InteractiveRun {
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct CompletedStages {
     /// The stages done: trained, pruned, perhaps fine-tuned.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<StageReport>,
     /// The run as it was set up.
     pub spec: TrainConfig,
     /// One entry a step of these phases.
@@ -75,17 +73,6 @@ pub struct StageProgress {
     pub total_steps: u64,
     /// Whether the current phase is at its end.
     pub finished: bool,
-}
-
-/// A run's report with its stages.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-pub struct InteractiveReport {
-    /// The report, its history over all phases.
-    #[serde(flatten)]
-    pub whole: Report,
-    /// The stages; the last is the current one.
-    pub stages: Vec<Stage>,
 }
 
 impl InteractiveRun {
@@ -228,20 +215,23 @@ impl InteractiveRun {
         self.sync_weights().await?;
         let hardware = self.trainer.hardware().clone();
         let before = self.trainer.weights().await?;
-        let (pruned, outcome) = self.layers.pruned(&hardware, settings)?;
+        let (pruned, stats) = self.layers.pruned(&hardware, settings)?;
         let pruned = pruned.to_vec();
         let weights = before.clone().with_layers(pruned.clone());
         let trained = self.trainer.evaluate_with(&before, images).await?;
         let after = self.trainer.evaluate_with(&weights, images).await?;
-        let trained = Stage {
-            steps: self.trainer.step_number(),
+        let trained = StageReport {
+            steps: Some(self.trainer.step_number()),
             spec: Some(self.trainer.spec().clone()),
-            ..Stage::new(StageKind::Train, self.layers.current(), &hardware).measured(&trained)
+            ..StageReport::new(StageKind::Train, &analyze(self.layers.current(), &hardware))
+                .with_evaluation(&trained)
         };
-        let stage = Stage {
-            pruning: Some(settings),
-            outcome: Some(outcome),
-            ..Stage::new(StageKind::Prune, &pruned, &hardware).measured(&after)
+        let stage = StageReport {
+            steps: Some(0),
+            histogram_before: Some(trained.histogram.clone()),
+            pruning: Some(StagePruning::Interactive(settings)),
+            stats: Some(stats),
+            ..StageReport::new(StageKind::Prune, &analyze(&pruned, &hardware)).with_evaluation(&after)
         };
         let completed = CompletedStages {
             stages: vec![trained, stage],
@@ -265,7 +255,7 @@ impl InteractiveRun {
         let Some(completed) = &self.completed else {
             return Err(Error::invalid_state("fine-tuning", "the network is not pruned yet"));
         };
-        let (spec, _) = apply(&completed.spec.for_finetuning(), self.trainer.hardware(), fields)?;
+        let spec = finetune_config(fields, &completed.spec, self.trainer.hardware())?;
         let weights = self.trainer.weights().await?;
         let done = (self.trainer.step_number() > 0).then(|| self.current_stage());
         let (history, epochs) = (self.history(), self.trainer.epochs_done());
@@ -302,20 +292,22 @@ impl InteractiveRun {
         history
     }
 
-    /// The stage the run is in.
-    fn current_stage(&self) -> Stage {
+    /// The current stage.
+    fn current_stage(&self) -> StageReport {
         let kind = if self.completed.is_some() { StageKind::Finetune } else { StageKind::Train };
         let measured = self.trainer.history().iter().rev().find_map(|entry| entry.accuracy);
-        Stage {
-            steps: self.trainer.step_number(),
+        let stages = self.completed.as_ref().map_or(&[][..], |completed| &completed.stages);
+        StageReport {
+            steps: Some(self.trainer.step_number()),
             accuracy: measured,
+            histogram_before: stages.last().map(|stage| stage.histogram.clone()),
             spec: Some(self.trainer.spec().clone()),
-            ..Stage::new(kind, self.layers.current(), self.trainer.hardware())
+            ..StageReport::new(kind, &analyze(self.layers.current(), self.trainer.hardware()))
         }
     }
 
-    /// The stages done, and the current one once it has taken a step.
-    pub fn stages(&self) -> Vec<Stage> {
+    /// The completed stages, and the current one once it has taken a step.
+    pub fn stages(&self) -> Vec<StageReport> {
         let mut stages = self.completed.as_ref().map_or_else(Vec::new, |completed| completed.stages.clone());
         if self.completed.is_none() || self.trainer.step_number() > 0 {
             stages.push(self.current_stage());
@@ -323,18 +315,18 @@ impl InteractiveRun {
         stages
     }
 
-    /// The run's report: its specification as it was set up, its history over all phases.
-    pub fn report(&self) -> InteractiveReport {
+    /// The run's report: the configuration it was set up with, and the history of all stages.
+    pub fn report(&self) -> RunReport {
         let stages = self.stages();
-        let mut whole = workflow::report(&self.trainer, self.layers.current());
+        let mut report = RunReport::from_trainer(&self.trainer, self.layers.current());
         if let Some(completed) = &self.completed {
-            whole.spec = completed.spec.clone();
-            whole.training.step += self.steps_before();
-            whole.training.epoch += completed.epochs;
-            whole.training.history = self.history();
-            whole.training.loss = whole.training.history.last().map(|entry| entry.loss);
-            whole.training.accuracy = stages.iter().rev().find_map(|stage| stage.accuracy);
+            report.spec = completed.spec.clone();
+            report.training.step += self.steps_before();
+            report.training.epoch += completed.epochs;
+            report.training.history = self.history();
+            report.training.loss = report.training.history.last().map(|entry| entry.loss);
+            report.training.accuracy = stages.iter().rev().find_map(|stage| stage.accuracy);
         }
-        InteractiveReport { whole, stages }
+        RunReport { stages, ..report }
     }
 }
