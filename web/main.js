@@ -1,164 +1,91 @@
-/** Wiring: the session, the public interface made of it, and everything that shows or turns something. */
+/** Wiring: the client, `window.crossdub`, and everything that displays or changes something. */
 
-import { forwardEvents, makeApi } from './api/api.js';
-import { isPreviewed } from './state/known.js';
+import { createApi, forwardEvents } from './api/api.js';
+import { Client } from './api/client.js';
 import { recorded } from './runs/recorded.js';
-import { Session } from './state/session.js';
-import { embedding } from './state/state.js';
-import { onThemeChange } from './ui/theme.js';
+import { explainInsecureContext } from './start/insecure-context.js';
+import { embedMode } from './state/url.js';
+import { Tour } from './tour/tour.js';
+import { announceRun } from './ui/announcer.js';
+import { banners, offerSavedRun } from './ui/banners.js';
+import { comparison } from './ui/compare.js';
 import { Controls, transport } from './ui/controls.js';
-import { takeFiles } from './ui/drop.js';
-import { compare } from './ui/compare.js';
+import { acceptFiles } from './ui/drop.js';
 import { byId } from './ui/element.js';
-import { energies, fillModels } from './ui/energy.js';
-import { announceRun } from './ui/live.js';
+import { energies } from './ui/energy.js';
 import { Maps } from './ui/maps.js';
-import { notices, offerLastRun } from './ui/notices.js';
 import { preview } from './ui/preview.js';
-import { Proof } from './ui/prove.js';
 import { PrunePanel } from './ui/prune.js';
+import { publishedRuns } from './ui/published.js';
+import { Renderer } from './ui/renderer.js';
 import { RunList } from './ui/runs.js';
 import { saveMenu } from './ui/save-menu.js';
-import { saves } from './ui/saves.js';
-import { drawStatus } from './ui/status.js';
+import { SimulationPanel } from './ui/simulation.js';
+import { status } from './ui/status.js';
+import { onThemeChange } from './ui/theme.js';
 import { Tile } from './ui/tile.js';
-import { trends } from './ui/trends.js';
-import { explainInsecureContext } from './start/insecure-context.js';
-import { Tour } from './tour/tour.js';
+import { trainingCharts } from './ui/training-charts.js';
 
-/** Curves are redrawn at most this often; steps may come much faster. */
-const CURVES_MS = 300;
+if (embedMode()) document.documentElement.dataset.embed = embedMode();
 
-document.documentElement.dataset.embed = embedding();
-if (!embedding()) delete document.documentElement.dataset.embed;
+const client = new Client();
+const { store, runs } = client;
+forwardEvents(store);
 
-const session = new Session();
-forwardEvents(session);
-notices(session);
-announceRun(session);
-
-const ready = session.open(location.hash);
+const ready = client.open(location.hash);
 ready.catch(() => undefined);
-const crossdub = makeApi(session, ready);
-Object.defineProperty(window, 'crossdub', { value: crossdub, enumerable: true });
+const api = createApi(client, ready);
+Object.defineProperty(window, 'crossdub', { value: api, enumerable: true });
 
-const controls = new Controls(crossdub);
-transport(crossdub, session);
-takeFiles(crossdub);
-const drawTrends = trends(session);
-const drawPreview = preview(session);
-new PrunePanel(crossdub, session);
-const tile = new Tile(
-  (layer, index) => session.lab.tile(layer, index),
-  () => isPreviewed(session.state),
-  () => session.state.shown !== null,
-);
-const maps = new Maps(session, (place) => void tile.show(place));
-new Proof(crossdub, session, () => maps.pinned);
-const drawPareto = compare(session);
-/** @type {() => void} */
-let drawEnergies = () => undefined;
-const runList = new RunList(crossdub, session);
+const renderer = new Renderer(store);
+const page = { api, client, store, renderer };
+
+banners(page);
+announceRun(page);
+transport(page);
+acceptFiles(page);
+saveMenu(page);
+new PrunePanel(page);
 new Tour();
 
-/** What is to be drawn at the next frame; a hidden tab draws nothing and trains on. */
-const stale = { curves: false, view: false, tile: false, runs: false, energies: false };
-let curvesDrawn = -Infinity;
-let waiting = false;
+// The more urgent drawings first.
+status(page);
+const maps = new Maps(page, (place) => void tile.show(place));
+const tile = new Tile(page);
+preview(page);
+energies(page);
+publishedRuns(page);
+new RunList(page);
+comparison(page);
+trainingCharts(page);
+new SimulationPanel(page, () => maps.pinned);
+// After the panels that fill its lists.
+new Controls(page);
 
-/** @param {Partial<typeof stale>} what */
-function redraw(what) {
-  Object.assign(stale, what);
-  if (waiting) return;
-  waiting = true;
-  requestAnimationFrame(draw);
-}
+store.subscribe(
+  ({ view }) => view,
+  () => void tile.show(maps.pinned),
+);
+store.subscribe(
+  ({ version }) => version,
+  (version) => (byId('version').textContent = `Crossdub ${version}`),
+);
+store.subscribe(
+  ({ history }) => history.length === 1,
+  // The current run replaces the recorded ones.
+  (isFirstStep) => isFirstStep && runs.showRecorded(false),
+);
 
-/** One picture a frame, so that no frame is long. */
-function draw() {
-  waiting = false;
-  drawStatus(session);
-  const now = performance.now();
-  if (stale.view) {
-    stale.view = false;
-    maps.draw();
-  } else if (stale.tile) {
-    stale.tile = false;
-    drawPreview();
-    tile.draw();
-  } else if (stale.energies) {
-    stale.energies = false;
-    drawEnergies();
-  } else if (stale.runs) {
-    stale.runs = false;
-    runList.draw();
-    drawPareto();
-  } else if (stale.curves && now - curvesDrawn >= CURVES_MS) {
-    stale.curves = false;
-    curvesDrawn = now;
-    drawTrends();
-  }
-  if (stale.view || stale.tile || stale.curves || stale.runs || stale.energies) redraw({});
-}
+const drawAll = () => renderer.drawAll();
+onThemeChange(drawAll);
+addEventListener('resize', drawAll);
+addEventListener('hashchange', () => void client.followUrl(location.hash).catch(() => undefined));
 
-session.addEventListener('progress', () => {
-  // The live run takes over from the recorded ones.
-  if (session.state.history.length === 1) session.runs.showRecorded(false);
-  redraw({ curves: true });
-});
-session.addEventListener('evaluation', () => redraw({ curves: true }));
-session.addEventListener('report', () => redraw({ runs: true, tile: true }));
-for (const type of ['inference', 'change', 'view'])
-  session.addEventListener(type, () => redraw({ energies: true }));
-session.addEventListener('proof', () => redraw({ view: true }));
-session.addEventListener('trial', () => redraw({ tile: true }));
-session.addEventListener('turn', () => {
-  curvesDrawn = -Infinity;
-  redraw({ curves: true, runs: true, tile: true });
-});
-session.runs.addEventListener('change', () => {
-  // What was chosen is drawn at once.
-  curvesDrawn = -Infinity;
-  redraw({ curves: true, runs: true });
-});
-session.addEventListener('view', () => {
-  redraw({ view: true, tile: true });
-  void tile.show(maps.pinned);
-});
-session.addEventListener('opened', () => {
-  maps.reset();
-  const { spec, hardware } = session.state;
-  if (spec && hardware) controls.follow(session.spec());
-  redraw({ curves: true, runs: true });
-});
-session.addEventListener('change', () => {
-  if (session.state.spec) controls.follow(session.spec());
-  redraw({ view: true, tile: true, curves: true });
-});
-for (const type of ['running', 'busy', 'webgpu']) session.addEventListener(type, () => redraw({}));
-
-const redrawAll = () => redraw({ view: true, tile: true, curves: true, runs: true, energies: true });
-onThemeChange(redrawAll);
-addEventListener('resize', redrawAll);
-addEventListener('hashchange', () => void session.follow(location.hash).catch(() => undefined));
-
-saveMenu(crossdub, session);
-
-redraw({ curves: true, runs: true });
-void session.runs.open(recorded()).then(() => session.runs.showRecorded(session.state.history.length === 0));
+void runs.open(recorded()).then(() => runs.showRecorded(store.getState().history.length === 0));
 ready.then(
   () => {
-    fillModels(session);
-    const [draw, drawSaves] = [energies(session), saves(session)];
-    drawEnergies = () => {
-      draw();
-      drawSaves();
-    };
-    controls.follow(session.spec());
-    redraw({ energies: true });
-    byId('version').textContent = `Crossdub ${session.state.version}`;
-    explainInsecureContext(session.spec().device);
-    if (!embedding()) void offerLastRun(session);
+    explainInsecureContext(client.spec().device);
+    if (!embedMode()) void offerSavedRun(client);
   },
   () => undefined,
 );

@@ -46,8 +46,7 @@ async function crossdub(device, regularizers, limits) {
   await module.default();
   const contenders = [];
   for (const regularizer of regularizers) {
-    const start = module.defaults();
-    const { spec, hardware } = module.apply(start.spec, start.hardware, {
+    const { spec, hardware } = module.apply_fields(module.schema().defaults, {
       model: 'vgg-small',
       device,
       regularizer,
@@ -71,9 +70,8 @@ async function crossdub(device, regularizers, limits) {
 async function simulation(turns, images) {
   const module = await import('/pkg/cpu/crossdub.js');
   await module.default();
-  const start = module.defaults();
   const fields = { model: 'vgg11', device: 'cpu', tile: 64, resolution: 'lossless', batch: 4 };
-  const { spec, hardware } = module.apply(start.spec, start.hardware, fields);
+  const { spec, hardware } = module.apply_fields(module.schema().defaults, fields);
   const run = await module.Run.open(spec, hardware, []);
   await run.start_simulation({ rule: 'exact', strength: 0, target: 2 });
   const times = [];

@@ -55,8 +55,8 @@ test('a report from a file is drawn; a bad one ends in one line of error', async
   expect((await own(page))[0]).toMatchObject({ name: 'other', source: 'file', shown: true });
   const message = page.locator('.message.error');
   const bad = [
-    ['{', 'it is no JSON'],
-    ['{"spec": 1}', "it is no run's report: spec"],
+    ['{', 'not valid JSON'],
+    ['{"spec": 1}', 'not a Crossdub report: field spec'],
     [
       JSON.stringify({ ...given, training: { ...given.training, history: [{ step: 'x' }] } }),
       'training.history',

@@ -90,7 +90,7 @@ test('a resumed run knows its progress before it continues', async ({ page }) =>
   await page.evaluate(() => /** @type {any} */ (window).crossdub.pause());
   const { step } = (await report(page)).training;
   await page.reload();
-  await page.getByRole('button', { name: 'Go on with it' }).click();
+  await page.getByRole('button', { name: 'Resume it' }).click();
   await expect(page.locator('#status')).toContainText(new RegExp(`fine-tuning step ${step - 3} of \\d+`));
 });
 

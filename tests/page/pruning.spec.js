@@ -97,7 +97,7 @@ test('a pruned run continues after a reload, and can still be undone', async ({ 
   await page.evaluate(() => /** @type {any} */ (window).crossdub.pause());
   const before = await report(page);
   await page.reload();
-  await page.getByRole('button', { name: 'Go on with it' }).click();
+  await page.getByRole('button', { name: 'Resume it' }).click();
   await expect.poll(async () => (await report(page)).training.step).toBe(before.training.step);
   const after = await report(page);
   expect(after.stages.map((/** @type {any} */ stage) => stage.kind)).toEqual(['train', 'prune', 'finetune']);

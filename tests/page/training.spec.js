@@ -118,7 +118,7 @@ test('a run can continue after a reload', async ({ page }) => {
   await page.evaluate(() => /** @type {any} */ (window).crossdub.pause());
   const before = (await report(page)).training;
   await page.reload();
-  await page.getByRole('button', { name: 'Go on with it' }).click();
+  await page.getByRole('button', { name: 'Resume it' }).click();
   await expect.poll(async () => (await report(page)).training.step).toBe(before.step);
   // The losses are the same to the bit; improvements are kept in single precision.
   const losses = (/** @type {any} */ training) =>

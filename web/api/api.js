@@ -1,130 +1,123 @@
 /**
- * `window.crossdub`: the page for embedders and notebooks, and all that the page's own controls use.
+ * `window.crossdub`: the page for embedders and notebooks. The page's own controls use nothing else.
  *
  *     await crossdub.ready;
- *     await crossdub.set({ lambda: 0.002, tile: 64 });   // fields of RunSpec and HardwareSpec, `rule`, `strength`, `target`
+ *     await crossdub.set({ lambda: 0.002, tile: 64 });   // fields of the run, the hardware, and pruning
  *     document.addEventListener('crossdub:progress', (event) => console.log(event.detail.loss));
  *     await crossdub.start();
  */
 
-/** @typedef {import('../state/session.js').Session} Session */
-/** @typedef {import('../types/messages').Fields} Fields */
+/** @typedef {import('./client.js').Client} Client */
+/** @typedef {ReturnType<typeof createApi>} Api */
 
 /**
- * @param {Session} session
+ * @param {Client} client
  * @param {Promise<void>} ready
  */
-export function makeApi(session, ready) {
+export function createApi(client, ready) {
   return Object.freeze({
-    /** Resolves once a run can be started; rejects when the module can't be loaded. */
+    /** Resolves once a run can be started; rejects if the module can't be loaded. */
     ready,
-    /** The present fields of RunSpec and HardwareSpec, flat. */
-    spec: () => session.spec(),
+    /** The current fields of the run and the hardware, flat. */
+    spec: () => client.spec(),
     /**
-     * Changes fields; a change of the run starts it afresh. Rejects, changing nothing, when one is wrong.
-     * @param {Fields} fields
+     * Changes fields; changing the run restarts it. An invalid call rejects and changes nothing.
+     * @param {import('../types/messages').Fields} fields
      */
-    set: (fields) => ready.then(() => session.set(fields)),
-    start: () => ready.then(() => session.start()),
+    set: (fields) => ready.then(() => client.set(fields)),
+    start: () => ready.then(() => client.start()),
     /** Resolves when the step in progress is done. */
-    pause: () => ready.then(() => session.pause()),
+    pause: () => ready.then(() => client.pause()),
     /** One step; pauses a running training first. */
-    step: () => ready.then(() => session.step()),
+    step: () => ready.then(() => client.step()),
     /**
-     * Cuts the trained network to discrete levels, as `rule`, `strength` and `target` of `set` say, changed by
-     * these fields; what is zero stays zero from here on.
-     * @param {Partial<import('../types/types').PruneChoice>} [fields]
+     * Prunes the trained network to discrete levels as `rule`, `strength` and `target` of `set` say, changed by
+     * these fields. Pruned weights stay zero from then on.
+     * @param {Partial<import('../types/types').PruneSettings>} [fields]
      */
-    prune: (fields = {}) => ready.then(() => session.prune(fields)),
+    prune: (fields = {}) => ready.then(() => client.prune(fields)),
     /**
-     * Trains the pruned network on, with the authors' settings (learning rate 0.01, no momentum, no weight decay,
-     * convolutions alone) but for these fields of RunSpec.
-     * @param {Partial<import('../types/types').RunSpec>} [fields]
+     * Fine-tunes the pruned network with the authors' settings (learning rate 0.01, no momentum, no weight decay,
+     * convolutions only), changed by these fields.
+     * @param {Partial<import('../types/types').TrainConfig>} [fields]
      */
-    finetune: (fields = {}) => ready.then(() => session.finetune(fields)),
-    /** Energy of an inference by every converter model and policy, as `crossdub analyze --per-inference --json`. */
-    inference: () => ready.then(() => session.inference()),
+    finetune: (fields = {}) => ready.then(() => client.finetune(fields)),
+    /** Energy of an inference by every ADC model, as `crossdub analyze --per-inference --json` prints it. */
+    inference: () => ready.then(() => client.inference()),
     /**
-     * Simulates held-out images on the present hardware (`resolution`, `per` and the others of `set`); resolves to
-     * what `crossdub simulate --json` prints. `crossdub:proof` tells how far it is.
+     * Simulates held-out images on the current hardware; resolves to what `crossdub simulate --json` prints.
+     * `crossdub:proof` events report its progress.
      * @param {{ images?: number }} [options]
      */
-    prove: (options = {}) => ready.then(() => session.prove(options)),
+    prove: (options = {}) => ready.then(() => client.simulate(options)),
     /**
-     * One column of a simulated tile worked through by hand; `quietly`: a refusal is no `crossdub:error`.
+     * One column of a simulated tile, conversion by conversion. With `quietly` an error is no `crossdub:error`.
      * @param {{ layer: number, tile: number, column: number, image?: number, position?: number }} at
      * @param {boolean} [quietly]
      */
-    column: (at, quietly = false) => ready.then(() => session.column(at, quietly)),
-    /** Back to the trained weights, as they were before pruning. */
-    undo: () => ready.then(() => session.undo()),
-    /** The same run from its beginning. */
-    reset: () => ready.then(() => session.reset()),
+    column: (at, quietly = false) => ready.then(() => client.column(at, quietly)),
+    /** Returns to the trained weights from before pruning. */
+    undo: () => ready.then(() => client.undo()),
+    /** Restarts the run. */
+    reset: () => ready.then(() => client.reset()),
     /**
-     * What `crossdub train --json` and `crossdub analyze --json` print, on what is shown. While a checkpoint is shown,
-     * `checkpoint` is its file's name, `analysis` and `hardware` are of it, and the rest is of the run that waits.
+     * What `crossdub train --json` and `crossdub analyze --json` print, for what is displayed. While a checkpoint is
+     * displayed, `checkpoint` is its file name, `analysis` and `hardware` are its own; the rest is the waiting run's.
      */
-    report: () => ready.then(() => session.report()),
-    /** The weights as a safetensors file's bytes, under PyTorch's names; of a dropped checkpoint pruned as previewed. */
-    weights: () => ready.then(() => session.weights()),
-    /** Masks (0 where a weight is zero) of what is shown, pruned as previewed or as it is once pruned, in the same form. */
-    masks: () => ready.then(() => session.masks()),
-    /** What each tile's converters need, of the same network: CSV, as `crossdub analyze --adc-plan` writes it. */
-    adcPlan: () => ready.then(() => session.adcPlan()),
+    report: () => ready.then(() => client.report()),
+    /** The weights as a safetensors file with PyTorch's names; of a checkpoint after the previewed pruning. */
+    weights: () => ready.then(() => client.weights()),
+    /** Masks (0 where a weight is zero) as a safetensors file: after pruning, or of the preview before that. */
+    masks: () => ready.then(() => client.masks()),
+    /** The ADC bits that each tile of the same network needs, as `crossdub analyze --adc-plan` writes them (CSV). */
+    adcPlan: () => ready.then(() => client.adcPlan()),
     /**
-     * A checkpoint (.safetensors, .pt, .pth), CIFAR-10's files (.bin, .tar.gz) or reports of runs (.json), one or
-     * several together. `linear` takes a checkpoint's 2-D layers as well.
+     * Opens a checkpoint (.safetensors, .pt, .pth), CIFAR-10's files (.bin, .tar.gz) or reports of runs (.json).
+     * `linear` includes a checkpoint's 2-D layers.
      * @param {File | Iterable<File>} file
      * @param {{ linear?: boolean }} [options]
      */
-    load: (file, options) => ready.then(() => session.load(file, options)),
-    runs: runsApi(session, ready),
+    load: (file, options) => ready.then(() => client.load(file, options)),
+    runs: createRunsApi(client, ready),
   });
 }
 
 /**
  * The runs to compare: kept in this browser, recorded with the page, or opened from a report.
- * @param {Session} session
+ * @param {Client} client
  * @param {Promise<void>} ready
  */
-function runsApi(session, ready) {
+function createRunsApi(client, ready) {
   return Object.freeze({
-    /** Each with `id`, `name`, `source` (`kept`, `recorded`, `file`), `shown`, and its `report`. */
+    /** Each with `id`, `name`, `source` (`kept`, `recorded`, `file`), `when`, `shown`, and its `report`. */
     list: () =>
-      session.runs.list.map(({ id, name, source, when, slot, report }) => ({
-        id,
-        name,
-        source,
-        when,
-        shown: slot !== null,
-        report,
-      })),
-    /** Keeps the present run as it is; resolves to its id. @param {string} [name] */
-    keep: (name) => ready.then(() => session.keepRun(name)),
-    /** Draws it over the present run, or no more. @param {string} id @param {boolean} [shown] */
-    show: (id, shown = true) => ready.then(() => session.withRuns((runs) => runs.show(id, shown))),
+      client.runs.list.map(({ id, name, source, when, slot, report }) => {
+        return { id, name, source, when, shown: slot !== null, report };
+      }),
+    /** Keeps the current run; resolves to its id. @param {string} [name] */
+    keep: (name) => ready.then(() => client.keepRun(name)),
+    /** Draws a run over the current one, or no longer. @param {string} id @param {boolean} [shown] */
+    show: (id, shown = true) => ready.then(() => client.changeRuns((runs) => runs.show(id, shown))),
     /** @param {string} id @param {string} name */
-    rename: (id, name) => ready.then(() => session.withRuns((runs) => runs.rename(id, name))),
+    rename: (id, name) => ready.then(() => client.changeRuns((runs) => runs.rename(id, name))),
     /** @param {string} id */
-    remove: (id) => ready.then(() => session.withRuns((runs) => runs.remove(id))),
-    /** Forgets all kept and opened runs. */
-    clear: () => ready.then(() => session.withRuns((runs) => runs.clear())),
+    remove: (id) => ready.then(() => client.changeRuns((runs) => runs.remove(id))),
+    /** Removes all kept and opened runs. */
+    clear: () => ready.then(() => client.changeRuns((runs) => runs.clear())),
   });
 }
 
 /**
- * Makes the session's events DOM events on the document; they bubble to the window.
- * @param {Session} session
+ * Dispatches the store's events as DOM events on the document; they bubble to the window.
+ * @param {import('../state/store.js').Store} store
  */
-export function forwardEvents(session) {
-  /** @param {string} type @param {string} name @param {(event: any) => unknown} detail */
-  const forward = (type, name, detail) =>
-    session.addEventListener(type, (event) => {
-      const value = detail(/** @type {CustomEvent} */ (event).detail);
-      document.dispatchEvent(new CustomEvent(name, { detail: value, bubbles: true }));
-    });
-  forward('progress', 'crossdub:progress', (event) => event.progress);
-  forward('proof', 'crossdub:proof', (event) => event.proof);
-  forward('report', 'crossdub:report', (event) => event.report);
-  forward('failure', 'crossdub:error', (event) => event.failure ?? event);
+export function forwardEvents(store) {
+  const dispatch = (/** @type {string} */ name, /** @type {unknown} */ detail) =>
+    document.dispatchEvent(new CustomEvent(`crossdub:${name}`, { detail, bubbles: true }));
+  store.onEvent((event) => {
+    if (event.type === 'progress') dispatch('progress', event.progress);
+    else if (event.type === 'simulation') dispatch('proof', event.simulation);
+    else if (event.type === 'report') dispatch('report', event.report);
+    else if (event.type === 'failed') dispatch('error', event.failure);
+  });
 }

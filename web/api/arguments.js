@@ -1,37 +1,48 @@
-/** What calls of `crossdub` are given, checked before anything is done: it comes from anyone's script. */
+/** Checks of the arguments of `crossdub`'s calls, which come from any script. */
+
+import { failure } from './errors.js';
 
 /**
- * An object of fields; thrown when it is none, or holds a number that JSON has not.
+ * An object of fields without NaN or infinite numbers, which JSON lacks.
  * @template {object} T
- * @param {T} fields @param {string} call
+ * @param {T} fields
+ * @param {string} call
  * @returns {T}
  */
-export function fieldsOf(fields, call) {
-  const plain = typeof fields === 'object' && fields !== null && !Array.isArray(fields);
-  if (!plain)
-    throw {
-      message: `${call} takes an object of fields, not ${Array.isArray(fields) ? 'a list' : String(fields)}`,
-    };
+export function checkFields(fields, call) {
+  const isObject = typeof fields === 'object' && fields !== null && !Array.isArray(fields);
+  if (!isObject) {
+    const given = Array.isArray(fields) ? 'a list' : String(fields);
+    throw failure('invalid-argument', `${call} takes an object of fields, not ${given}`);
+  }
   for (const [field, value] of Object.entries(fields)) {
-    if (typeof value === 'number' && !Number.isFinite(value))
-      throw { message: `invalid ${field} (${value}): takes a number`, field };
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      throw failure('invalid-field', `invalid ${field} (${value}): takes a number`, field);
+    }
   }
   return fields;
 }
 
 /** One file or several. @param {unknown} given @returns {File[]} */
-export function filesOf(given) {
-  const several =
+export function checkFiles(given) {
+  const items =
     given instanceof File ? [given] : Array.from(/** @type {Iterable<unknown>} */ (Object(given)));
-  const files = several.filter((each) => each instanceof File);
-  if (files.length === 0 || files.length < several.length) throw { message: 'load takes a File, or several' };
+  const files = items.filter((item) => item instanceof File);
+  if (files.length === 0 || files.length < items.length) {
+    throw failure('invalid-argument', 'load takes one or more File objects');
+  }
   return files;
 }
 
-/** @param {Record<string, unknown>} values */
-export function allCounts(values) {
+/**
+ * Whole numbers of `least` or more.
+ * @param {Record<string, unknown>} values
+ * @param {number} [least]
+ */
+export function checkCounts(values, least = 0) {
   for (const [field, value] of Object.entries(values)) {
-    if (!Number.isInteger(value) || Number(value) < 0)
-      throw { message: `invalid ${field} (${value}): takes a whole number of 0 or more`, field };
+    if (Number.isInteger(value) && Number(value) >= least) continue;
+    const message = `invalid ${field} (${value}): takes a whole number of ${least} or more`;
+    throw failure('invalid-field', message, field);
   }
 }

@@ -1,13 +1,26 @@
-/** Rejections, on the page's side of the worker. */
+/** Errors of calls: plain objects between worker and page, `CrossdubError`s for callers. */
 
-/** @typedef {import('../types/types').Failure} Failure */
+/** @typedef {import('../types/messages').Failure} Failure */
+/** @typedef {import('../types/messages').FailureCode} FailureCode */
 
-/** A rejected call: one clear line, and the field it is about where there is one. */
+/**
+ * A failure to throw.
+ * @param {FailureCode} code
+ * @param {string} message
+ * @param {string} [field]
+ * @returns {Failure}
+ */
+export function failure(code, message, field) {
+  return field === undefined ? { code, message } : { code, message, field };
+}
+
+/** What `crossdub`'s calls reject with: a one-line message, a code, and the field that it is about, if any. */
 export class CrossdubError extends Error {
   /** @param {Failure} failure */
-  constructor({ message, field }) {
+  constructor({ code, message, field }) {
     super(message);
     this.name = 'CrossdubError';
+    this.code = code;
     this.field = field;
   }
 }
@@ -15,7 +28,6 @@ export class CrossdubError extends Error {
 /** @param {unknown} thrown @returns {CrossdubError} */
 export function asError(thrown) {
   if (thrown instanceof CrossdubError) return thrown;
-  const failure = /** @type {Failure} */ (thrown);
-  const message = typeof failure?.message === 'string' ? failure.message : String(thrown);
-  return new CrossdubError({ message, field: failure?.field });
+  const { code = 'internal', message, field } = /** @type {Partial<Failure>} */ (Object(thrown));
+  return new CrossdubError({ code, message: typeof message === 'string' ? message : String(thrown), field });
 }

@@ -3,6 +3,7 @@
  * drawn behind the current one, each with its own colour and dash.
  */
 
+import { failure } from '../api/errors.js';
 import { deleteAllRuns, deleteRun, loadRuns, saveRun } from './store.js';
 
 /** @typedef {import('../types/types').Report} Report */
@@ -60,10 +61,10 @@ export class Runs extends EventTarget {
    */
   async keep(report, name = nameOf(report)) {
     const run = { id: newId(), name, when: Date.now(), report };
-    if (!(await saveRun(run)))
-      throw {
-        message: 'cannot keep the run: this browser stores nothing here (a private window, or a full disk)',
-      };
+    if (!(await saveRun(run))) {
+      const reason = 'this browser stores nothing here (a private window, or a full disk)';
+      throw failure('operation', `cannot keep the run: ${reason}`);
+    }
     this.list.push(asCompared(run, 'kept'));
     this.#changed();
     return run.id;
@@ -88,8 +89,9 @@ export class Runs extends EventTarget {
     const run = this.#find(id);
     if (shown === (run.slot !== null)) return;
     const slot = shown ? this.#freeSlot() : null;
-    if (shown && slot === null)
-      throw { message: `at most ${MAX_SHOWN} runs can be drawn together: hide one first` };
+    if (shown && slot === null) {
+      throw failure('invalid-state', `at most ${MAX_SHOWN} runs can be drawn together: hide one first`);
+    }
     this.userChose = true;
     run.slot = slot;
     this.#changed();
@@ -108,7 +110,9 @@ export class Runs extends EventTarget {
   async rename(id, name) {
     const run = this.#find(id);
     const text = name.trim();
-    if (text === '' || text.length > 120) throw { message: 'a run’s name has 1 to 120 characters' };
+    if (text === '' || text.length > 120) {
+      throw failure('invalid-field', 'a run’s name has 1 to 120 characters', 'name');
+    }
     run.name = text;
     const { report, when } = run;
     if (run.source === 'kept') await saveRun({ id, name: text, when, report });
@@ -133,7 +137,7 @@ export class Runs extends EventTarget {
   /** @param {string} id */
   #find(id) {
     const run = this.list.find((each) => each.id === id);
-    if (!run) throw { message: `no run has the id ${id}` };
+    if (!run) throw failure('invalid-argument', `no run has the id ${id}`);
     return run;
   }
 

@@ -1,9 +1,9 @@
 /** A page over plain http from another machine: the browser withholds WebGPU there, and nothing else is missing. */
 
-import { say } from '../ui/messages.js';
+import { show } from '../ui/messages.js';
 
 /** @param {string} device the run's setting; with `webgpu` the fallback to the CPU says the same */
 export function explainInsecureContext(device) {
   if (isSecureContext || device !== 'auto') return;
-  say('insecure', { text: 'WebGPU needs https or localhost: over plain http, training runs on the CPU.' });
+  show('insecure', { text: 'WebGPU needs https or localhost: over plain http, training runs on the CPU.' });
 }

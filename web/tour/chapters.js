@@ -3,8 +3,6 @@
  * to try.
  */
 
-/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
-
 /**
  * @typedef {object} Chapter
  * @property {string} title

@@ -1,56 +1,179 @@
-/** What the worker tells the page, and the page's own state: see session.js. */
+/** The page's own shapes: messages between page and worker, the page's state, runs to compare, themes. */
 
-import type { Earlier, Evaluation, Failure, HardwareSpec, HistoryEntry, Inference, Position, Progress, PruneChoice, Report, RunSpec, Simulation, Stage, View } from './types';
+import type {
+  Comparison,
+  CompletedStages,
+  Evaluation,
+  HardwareConfig,
+  HistoryEntry,
+  Inference,
+  Progress,
+  PruneSettings,
+  Published,
+  Report,
+  CheckpointReport,
+  SimulationReport,
+  Stage,
+  StageProgress,
+  TileDetail,
+  TrainConfig,
+  View,
+} from './types';
+import type { Schema, Settings } from './wasm';
 
-/** How far WebGPU is: no adapter at all, the module not served (yet), being loaded, usable, or given up. */
+/** Codes of the Rust errors, and of the page's own. Programs decide by code, never by the message. */
+export type FailureCode =
+  | 'file' | 'layer' | 'no-layers' | 'invalid-field' | 'invalid-state' | 'diverged' | 'device' | 'operation'
+  /** A call got something other than it takes. */
+  | 'invalid-argument'
+  /** A panic, or an error that the browser threw. */
+  | 'internal';
+
+/** A rejected call: a code, a one-line message, and the field that it is about, if any. */
+export interface Failure { code: FailureCode; message: string; field?: string; }
+
+export type Device = 'cpu' | 'webgpu';
+
+/** State of WebGPU: no adapter, module not served (yet), loading, usable, or failed. */
 export interface WebGpuState {
   state: 'looking' | 'none' | 'absent' | 'loading' | 'ready' | 'failed';
   adapter: string;
-  /** A software adapter: works, but slower than the CPU module. */
+  /** A software adapter, slower than the CPU module. */
   software: boolean;
-  why: string;
+  reason: string;
 }
 
-/** The run that the worker holds. */
-export interface Opened {
-  spec: RunSpec;
-  hardware: HardwareSpec;
-  /** What computes: `cpu` or `webgpu`, and its name. */
-  device: 'cpu' | 'webgpu';
-  adapter: string;
-  position: Position;
-  history: HistoryEntry[];
+/** What this page reads of a `GPUAdapter`. */
+export interface GpuAdapter {
+  info?: { vendor?: string; architecture?: string; description?: string; isFallbackAdapter?: boolean };
+  isFallbackAdapter?: boolean;
+}
+
+/** The device of the current run; `fallback` says why it is not the requested one. */
+export interface RunDevice { device: Device; adapter: string; fallback: string; }
+
+/** A checkpoint or report that is displayed instead of the run. */
+export interface OpenedFile {
+  /** Distinguishes two files of the same name. */
+  id: number;
+  kind: 'checkpoint' | 'report';
+  name: string;
+  /** Whether 2-D layers are included, and whether they can be left out. */
+  linear: boolean;
+  linearIsOptional: boolean;
+  /** Stages of a report. */
   stages: Stage[];
 }
 
+/** What the weights are needed for. */
+export interface WeightAccess {
+  tile(layer: number, tile: number, pruning: PruneSettings): TileDetail;
+  adcPlan(pruning: PruneSettings): string;
+  masks(pruning: PruneSettings): Promise<Uint8Array> | Uint8Array;
+  /** As safetensors; of a checkpoint after the previewed pruning. */
+  export(pruning: PruneSettings): Promise<Uint8Array> | Uint8Array;
+}
+
+/** Something that the page can display: the run, a checkpoint file, or a report file. */
+export interface Viewable {
+  /** Null for the run. */
+  readonly file: OpenedFile | null;
+  readonly hardware: HardwareConfig;
+  /** Null if there are no weights. */
+  readonly weights: WeightAccess | null;
+  /** Why it can't be simulated; empty for the run. */
+  readonly noNetworkReason: string;
+  view(pruning: PruneSettings): View | Promise<View>;
+  inference(pruning: PruneSettings): Inference | null;
+  report(pruning: PruneSettings, run: Report | null): Report | CheckpointReport | Promise<Report>;
+  /** Whether it can be mapped to this hardware. */
+  supports(hardware: HardwareConfig): boolean;
+  setHardware(hardware: HardwareConfig): void;
+  close(): void;
+}
+
 export type WorkerEvent =
-  | { type: 'opened'; opened: Opened; fallback: string }
+  | {
+      type: 'run-opened';
+      spec: TrainConfig;
+      hardware: HardwareConfig;
+      run: RunDevice;
+      progress: StageProgress;
+      history: HistoryEntry[];
+      stages: Stage[];
+    }
   | { type: 'progress'; progress: Progress }
-  | { type: 'view'; view: View; choice: PruneChoice; step: number; dropped: boolean }
+  | { type: 'view'; view: View; pruning: PruneSettings; step: number; file: OpenedFile | null }
   | { type: 'evaluation'; evaluation: Evaluation; step: number }
   | { type: 'report'; report: Report }
-  | { type: 'trial'; choice: PruneChoice; evaluation: Evaluation; step: number }
-  | { type: 'turn'; report: Report; position: Position }
-  /** The chosen pruning can't be had of the present weights: this one is previewed. */
-  | { type: 'choice'; choice: PruneChoice; why: string }
+  | { type: 'preview-evaluation'; pruning: PruneSettings; evaluation: Evaluation; step: number }
+  | { type: 'stage-changed'; report: Report; progress: StageProgress }
+  /** The current weights can't be pruned as set; these settings are previewed instead. */
+  | { type: 'pruning-replaced'; pruning: PruneSettings; reason: string }
   | { type: 'inference'; inference: Inference }
-  | { type: 'proof'; proof: Simulation; wanted: number }
+  | { type: 'simulation'; simulation: SimulationReport }
   | { type: 'running'; running: boolean }
-  | { type: 'busy'; what: string }
+  | { type: 'busy'; text: string }
   | { type: 'webgpu'; webgpu: WebGpuState }
-  | { type: 'failure'; failure: Failure };
+  | { type: 'failed'; failure: Failure };
 
-/** A point of the charts: the run's history, and the pruning that an improvement belongs to, in words. */
+export type PageEvent =
+  | WorkerEvent
+  | { type: 'connected'; version: string; schema: Schema; published: Published; converters: Comparison }
+  | ({ type: 'configured' } & Settings)
+  | { type: 'succeeded' }
+  | { type: 'runs'; runs: ComparedRun[] };
+
+/** Everything that the page displays. */
+export interface State {
+  version: string;
+  schema: Schema | null;
+  published: Published | null;
+  converters: Comparison | null;
+  spec: TrainConfig | null;
+  hardware: HardwareConfig | null;
+  pruning: PruneSettings | null;
+  /** Set while other pruning settings are previewed than those asked for. */
+  pruningNotice: { pruning: PruneSettings; reason: string } | null;
+  run: RunDevice | null;
+  running: boolean;
+  /** What the worker is doing, if it takes a while. */
+  busy: string;
+  webgpu: WebGpuState;
+  /** The last step taken in this page. */
+  lastStep: Progress | null;
+  progress: StageProgress | null;
+  history: Point[];
+  stages: Stage[];
+  report: Report | null;
+  evaluation: Evaluation | null;
+  /** Accuracy after the previewed pruning, if measured. */
+  previewEvaluation: Evaluation | null;
+  view: View | null;
+  /** The file that is displayed instead of the run. */
+  file: OpenedFile | null;
+  inference: Inference | null;
+  simulation: SimulationReport | null;
+  /** Runs to compare with. */
+  runs: ComparedRun[];
+  /** The last error, until a later call succeeds. */
+  error: Failure | null;
+}
+
+/** A point of the charts: an entry of the history, and the pruning that its improvement belongs to. */
 export interface Point extends HistoryEntry { pruning: string | null; }
 
-/** A checkpoint, and the phases behind it, as the module takes them back. */
-export interface Saved { bytes: Uint8Array; earlier: Earlier | null; }
+/** A checkpoint and the stages before it. */
+export interface Saved { bytes: Uint8Array; completed: CompletedStages | null; }
 
-/** The last run's checkpoint, kept in the browser. */
-export interface Kept extends Saved { spec: RunSpec; hardware: HardwareSpec; step: number; when: number; }
+/** The last run, as saved in the browser. */
+export interface SavedRun extends Saved { spec: TrainConfig; hardware: HardwareConfig; step: number; when: number; }
 
-/** A spec's fields side by side, as the URL and `crossdub.set` have them. */
-export type Fields = Partial<RunSpec & HardwareSpec & PruneChoice>;
+/** The flat fields of `crossdub.set` and the URL. */
+export type Fields = Partial<TrainConfig & HardwareConfig & PruneSettings>;
+
+/** The files opened together; reports are returned with their file names. */
+export interface Loaded { kind: 'data' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; }
 
 /** Colours of the charts, from the style sheet. */
 export interface Theme {
@@ -59,14 +182,11 @@ export interface Theme {
   training: string; paper: string; lossless: string; positive: string; negative: string;
 }
 
-/** A run as the browser keeps it. */
+/** A run kept in the browser. */
 export interface KeptRun { id: string; name: string; when: number; report: Report; }
 
-/** A run to compare with: where it is from, and the colour and dash it is drawn with, if it is. */
+/** A run to compare with; `slot` is its place among the line styles while it is drawn. */
 export interface ComparedRun extends KeptRun { source: 'kept' | 'recorded' | 'file'; slot: number | null; }
 
-/** One curve drawn behind the present run's. */
+/** The curve of another run, drawn behind the current one. */
 export interface OtherCurve { name: string; colour: string; dash: string; history: HistoryEntry[]; }
-
-/** What files turned out to be; reports come back, with their files' names; `linear` when 2-D layers were taken, `both` when they could be left; `shown` is the report's name that is shown in place of the run. */
-export interface Loaded { kind: 'data' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; linear: boolean; both: boolean; shown: string | null; }

@@ -1,9 +1,6 @@
-/**
- * The page's vocabulary: the objects that the Rust crate hands out (crate/src/web.rs) and the
- * messages between page and worker. Field names are those of the command line's JSON.
- */
+/** The objects that the Rust crate returns. Names and fields are those of its types and of the command line's JSON. */
 
-export interface RunSpec {
+export interface TrainConfig {
   data: 'builtin' | 'cifar10';
   model: string;
   plan: string;
@@ -12,8 +9,12 @@ export interface RunSpec {
   side: number;
   dropout: number;
   device: 'auto' | 'webgpu' | 'cpu';
-  /** Several devices, in the command line alone. */
+  /** Several devices; only the command line has them. */
   devices: string;
+  /** Whether several devices gather gradients instead of summing them. */
+  gather: boolean;
+  /** What training computes in; the page takes `f32`. */
+  precision: 'f32' | 'bf16';
   regularizer:
     | 'none' | 'gated' | 'ungated' | 'mean-and-variance' | 'mean-and-gated-variance'
     | 'group-lasso-tile' | 'group-lasso-row' | 'group-lasso-column';
@@ -32,11 +33,14 @@ export interface RunSpec {
   seed: number;
 }
 
-export interface HardwareSpec {
+export interface HardwareConfig {
   /** Rows of a crossbar, and its columns of cells (0: as many as rows). */
   tile: number; columns: number;
   weight_bits: number; tol: number;
-  /** The converter: its energy model's id, its resolution (`paper`, `lossless`, `lossless-sliced`, or bits as text), and what shares one. */
+  /**
+   * The ADC: the id of its energy model, its resolution (`paper`, `lossless`, `lossless-sliced`, or bits as text),
+   * and what shares one resolution.
+   */
   adc: string; resolution: string; per: 'tile' | 'column';
   weight_precision: number; weight_scale: 'layer' | 'channel'; cell_bits: number; input_bits: number; dac_bits: number;
   subtraction: 'digital' | 'analog' | 'offset';
@@ -81,17 +85,20 @@ export interface LayerMap {
   bits_lossless_sliced: number[];
 }
 
-/** How to prune. Rules other than `budget` prune the smallest `strength` percent of each layer; `budget` goes for the improvement `target`. */
-export interface PruneChoice { rule: 'exact' | 'paper' | 'budget'; strength: number; target: number; }
+/**
+ * How to prune. `budget` reaches the ADC energy improvement `target`; the other rules count the smallest `strength`
+ * percent of each layer as almost zero.
+ */
+export interface PruneSettings { rule: 'exact' | 'paper' | 'budget'; strength: number; target: number; }
 
-/** "If pruned now", computed by the chosen rule on a copy; of a network that is pruned already, what it is. */
+/** The result of pruning a copy now; of a network that is already pruned, its current state. */
 export interface Preview {
   weights: number; zeros: number;
   histogram: number[];
   energy: { paper: Energy; lossless: Energy };
 }
 
-/** Analysis, preview and maps of the present weights. */
+/** Analysis, preview and maps of the current weights. */
 export interface View { analysis: Analysis; preview: Preview; maps: LayerMap[]; }
 
 /** One tile's cells, for the detail view. */
@@ -108,20 +115,22 @@ export interface TileDetail {
   level: number;
 }
 
-/** How far the present phase is. */
-export interface Position {
-  /** Steps of the phases before the present one: training, earlier fine-tuning. */
+/** Progress of the current stage. */
+export interface StageProgress {
+  /** Steps of all earlier stages. */
   before: number;
-  /** Of the present phase. */
+  /** Of the current stage. */
   step: number; steps_per_epoch: number; total_steps: number;
   finished: boolean;
 }
 
 /** After each step. */
-export interface Progress extends Position {
+export interface Progress extends StageProgress {
   epoch: number;
   loss: number; regularizer: number; batch_accuracy: number; learning_rate: number;
   images_per_second: number | null; seconds_left: number | null;
+  /** Share of the time spent waiting for data. */
+  data_wait_percent: number | null;
 }
 
 /** Accuracies are in percent, everywhere. */
@@ -138,7 +147,7 @@ export interface Report {
   /** Of a recipe's report. */
   name?: string;
   schema_version: number; version: string;
-  spec: RunSpec; hardware: HardwareSpec;
+  spec: TrainConfig; hardware: HardwareConfig;
   training: {
     device: string; adapter: string; step: number; epoch: number;
     loss: number | null; accuracy: number | null; images_per_second: number | null;
@@ -146,19 +155,19 @@ export interface Report {
   };
   /** With the energy of an inference in a recipe's report. */
   analysis: Analysis & { inference?: Inference };
-  /** The stages the run went through, the last one the present; not in reports of a training alone. */
+  /** The run's stages, the current one last; missing in reports of `crossdub train`. */
   stages?: Stage[];
   /** Each layer's tiles, in a recipe's report. */
   maps?: LayerMap[];
 }
 
-/** What `report()` resolves to while a checkpoint is shown: its analysis; the rest is of the run that waits, where there is one. */
-export interface CheckpointReport extends Partial<Report> { checkpoint: string; hardware: HardwareSpec; analysis: Analysis; }
+/** What `report()` resolves to while a checkpoint is displayed: its analysis, and the rest from the waiting run, if any. */
+export interface CheckpointReport extends Partial<Report> { checkpoint: string; hardware: HardwareConfig; analysis: Analysis; }
 
-/** A stage, in a run by hand or in a recipe. */
+/** A stage of a run or a recipe. */
 export interface Stage {
   kind: 'train' | 'prune' | 'finetune';
-  /** Steps of training that it took; not in a recipe's report. */
+  /** Training steps; missing in a recipe's report. */
   steps?: number;
   /** In percent, on the first `images` held-out images; null when not measured. */
   accuracy: number | null; images: number | null;
@@ -168,8 +177,8 @@ export interface Stage {
   forced?: number; loosened?: number; zeroed_tiles?: number;
 }
 
-/** What is behind the present phase of a run, for `Trainer.resume`: not read by the page. */
-export interface Earlier { phases: object; trained: Uint8Array; }
+/** The stages before the current one, for `Run.resume`; the page does not read them. */
+export interface CompletedStages { stages: object; trained: Uint8Array; }
 
 /** Before and after pruning. */
 export interface Pair { dense: number; actual: number; }
@@ -207,14 +216,14 @@ export interface SimulatedLayer {
 }
 
 /** What `crossdub simulate --json` prints. */
-export interface Simulation {
+export interface SimulationReport {
   images: number;
   accuracy: number | null; digital_accuracy: number | null; quantized_accuracy: number | null;
   conversions: number; saturated_conversions: number; mismatched_outputs: number; clipped_activations: number;
   /** Whether every output integer of every layer is the quantized network's. */
   exact: boolean;
   note: string | null;
-  hardware: HardwareSpec;
+  hardware: HardwareConfig;
   layers: SimulatedLayer[];
 }
 
@@ -251,97 +260,4 @@ export interface Published {
   runs: PublishedRun[];
   /** Methods by their best run within a percentage point of the clean network. */
   rankings: { dataset: string; tile: number; model: string; methods: { method: string; improvement: number; accuracy: number }[] }[];
-}
-
-/** A rejected call: one clear line, and the field it is about where there is one. */
-export interface Failure { message: string; field?: string; }
-
-/** A file's name and bytes, as dropped or fetched. */
-export interface NamedBytes { name: string; bytes: Uint8Array; }
-
-/** The wasm module's exports (pkg/cpu/crossdub.js and pkg/webgpu/crossdub.js, the same interface). Rejections are `Failure`. */
-export interface Crossdub {
-  /** Initializes the module; takes the .wasm URL by default. */
-  default(input?: unknown): Promise<unknown>;
-  version(): string;
-  /** `cpu` or `webgpu`: what this module computes on. */
-  backend(): string;
-  /** What the authors' 69 published runs save, by every model. */
-  published(): Published;
-  /** Energy of a conversion of 1 to 16 bits, by every model. */
-  converters(): Comparison;
-  /** The page's defaults. */
-  defaults(): { spec: RunSpec; hardware: HardwareSpec };
-  /** The two specs with these flat fields applied and checked (plan included), or a thrown Failure. */
-  apply(spec: RunSpec, hardware: HardwareSpec, fields: object): { spec: RunSpec; hardware: HardwareSpec };
-  /** A gradient of a fixed small network on this module's device: compared once between the modules. */
-  self_test(): Promise<Float32Array>;
-  Trainer: {
-    /** Data files only for `cifar10`; the built-in set is generated. */
-    open(spec: RunSpec, hardware: HardwareSpec, files: NamedBytes[]): Promise<Trainer>;
-    /** Goes on from `checkpoint()` bytes; the spec comes from the checkpoint. */
-    resume(checkpoint: Uint8Array, hardware: HardwareSpec, files: NamedBytes[], earlier: Earlier | null): Promise<Trainer>;
-  };
-  Checkpoint: {
-    /** Someone's safetensors or PyTorch file; `linear` takes its 2-D layers as well. */
-    parse(name: string, bytes: Uint8Array, linear: boolean): Checkpoint;
-  };
-}
-
-export interface Trainer {
-  adapter(): string;
-  /** How far the present phase is, before its first step as well. */
-  position(): Position;
-  /** One training step. */
-  step(): Promise<Progress>;
-  /** Accuracy on at most this many held-out images. Recorded in the history at the present step. */
-  evaluate(images: number): Promise<Evaluation>;
-  /** Accuracy on at most this many held-out images if pruned so, without doing it. */
-  try_out(choice: PruneChoice, images: number): Promise<Evaluation>;
-  /** Prunes, keeping what is zero at zero from here on; measures before and after on at most this many images. */
-  prune(choice: PruneChoice, images: number): Promise<void>;
-  /** Begins fine-tuning with the authors' settings but for these fields of RunSpec; steps then follow. */
-  finetune(fields: object): Promise<void>;
-  /** Back to the trained weights. */
-  undo(): Promise<void>;
-  /** What is behind the present phase, to be kept beside its checkpoint; null before pruning. */
-  earlier(): Earlier | null;
-  /** Takes up the present weights: what `view`, `tile` and `report` then speak of. */
-  refresh(): Promise<void>;
-  set_hardware(hardware: HardwareSpec): void;
-  /** Recorded in the history. */
-  view(choice: PruneChoice): View;
-  tile(layer: number, tile: number, choice: PruneChoice): TileDetail;
-  /** Energy of an inference, of the network pruned as previewed, or as it is once pruned. */
-  inference(choice: PruneChoice): Inference;
-  /** Puts that network on simulated crossbars of the present hardware. */
-  open_proof(choice: PruneChoice): Promise<void>;
-  /** Simulates so many more held-out images; the report on all so far. */
-  advance_proof(images: number): Promise<Simulation>;
-  /** One column of a simulated tile worked through by hand, at a window of a held-out image. */
-  column_example(layer: number, tile: number, column: number, image: number, position: number): ColumnExample;
-  /** What each tile's converters need, one line a tile, as CSV; of the same network. */
-  adc_plan(choice: PruneChoice): string;
-  /** Masks of the same network as safetensors: 0 where a weight is zero. */
-  masks(choice: PruneChoice): Promise<Uint8Array>;
-  report(): Report;
-  checkpoint(): Promise<Uint8Array>;
-  /** The weights as safetensors with PyTorch's names. */
-  weights(): Promise<Uint8Array>;
-  free(): void;
-}
-
-export interface Checkpoint {
-  /** Whether it has 2-D layers beside its convolutions. */
-  has_both(): boolean;
-  set_hardware(hardware: HardwareSpec): void;
-  inference(choice: PruneChoice): Inference;
-  /** As of a `Trainer`, pruned as previewed. */
-  adc_plan(choice: PruneChoice): string;
-  masks(choice: PruneChoice): Uint8Array;
-  /** The weights pruned as previewed, as safetensors; all other tensors as they were. */
-  pruned(choice: PruneChoice): Uint8Array;
-  view(choice: PruneChoice): View;
-  tile(layer: number, tile: number, choice: PruneChoice): TileDetail;
-  free(): void;
 }

@@ -1,12 +1,13 @@
-/** The Pareto chart: what each run keeps in accuracy for what it saves, with the published runs behind. */
+/** The Pareto chart: each run's accuracy against its improvement, in front of the published runs. */
 
 import { paretoChart } from '../charts/pareto.js';
 import { stagesOf } from '../runs/stages.js';
-import { lines, theme } from './theme.js';
+import { drawnRuns } from '../state/selectors.js';
+import { lineStyles, theme } from './theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 
-/** @typedef {import('../state/session.js').Session} Session */
+/** @typedef {import('../types/messages').State} State */
 /** @typedef {import('../runs/stages.js').Model} Model */
 /** @typedef {import('../types/types').Published} Published */
 /** @typedef {import('../types/types').PublishedRun} PublishedRun */
@@ -14,19 +15,19 @@ import { addTools } from './figure.js';
 
 const KINDS = { full: '', structured: 'structured stage only', diverged: 'diverged' };
 
-/** @param {string} path of the mark, in a box of 12 @param {boolean} filled @param {string} text */
+/** An entry of the legend. @param {string} path in a box of 12 by 12 @param {boolean} filled @param {string} text */
 function key(path, filled, text) {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   svg.setAttribute('viewBox', '-6 -6 12 12');
   svg.setAttribute('aria-hidden', 'true');
   const mark = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-  for (const [name, value] of Object.entries({
+  const attributes = {
     d: path,
     fill: filled ? 'currentColor' : 'none',
     stroke: 'currentColor',
     'stroke-width': '1.4',
-  }))
-    mark.setAttribute(name, value);
+  };
+  for (const [name, value] of Object.entries(attributes)) mark.setAttribute(name, value);
   svg.append(mark);
   return make('span', { className: 'key' }, svg, text);
 }
@@ -49,109 +50,111 @@ function chosenModel() {
   return chosen?.value === 'lossless' ? 'lossless' : 'paper';
 }
 
-/** What a published run saves by a model. @param {Published | null} published @param {PublishedRun} run @param {string} model */
+/**
+ * A published run's improvement by a model.
+ * @param {Published | null} published
+ * @param {PublishedRun} run
+ * @param {string} model
+ */
 function improvementOf(published, run, model) {
-  const at = published?.models.findIndex((known) => known.model === model) ?? -1;
-  return run.improvement[at] ?? null;
+  const index = published?.models.findIndex((known) => known.model === model) ?? -1;
+  return run.improvement[index] ?? null;
 }
 
-/**
- * The stages that have both numbers, as the chart takes them.
- * @param {import('../types/types').Report} report @param {Model} model
- */
-function drawable(report, model) {
+/** The stages with both numbers. @param {import('../types/types').Report} report @param {Model} model */
+function drawableStages(report, model) {
   return stagesOf(report).flatMap(({ stage, accuracy, [model]: improvement }) =>
     accuracy === null || improvement === null ? [] : [{ stage, accuracy, improvement }],
   );
 }
 
-/** @param {Session} session @param {Model} model @returns {RunPath[]} */
-function paths({ state, runs }, model) {
-  const colours = lines();
-  const of = (/** @type {number} */ at) => colours[at] ?? { colour: '', dash: '' };
-  const others = runs.shown.map(({ name, report, slot }) => ({
+/** @param {State} state @param {Model} model @returns {RunPath[]} */
+function paths(state, model) {
+  const styles = lineStyles();
+  const style = (/** @type {number} */ index) => styles[index] ?? { colour: '', dash: '' };
+  const others = drawnRuns(state).map(({ name, report, slot }) => ({
     name,
-    ...of((slot ?? 0) + 1),
+    ...style((slot ?? 0) + 1),
     current: false,
-    stages: drawable(report, model),
+    stages: drawableStages(report, model),
   }));
   const { report } = state;
   if (!report) return others;
-  return [...others, { name: 'this run', ...of(0), current: true, stages: drawable(report, model) }];
+  return [...others, { name: 'this run', ...style(0), current: true, stages: drawableStages(report, model) }];
 }
 
-/**
- * @param {Session} session
- * @returns {() => void} draws
- */
-export function compare(session) {
-  const { state } = session;
+/** The published runs on CIFAR-10, as the chart draws them. @param {State} state @param {Model} model */
+function publishedPoints({ published }, model) {
+  return (published?.runs ?? [])
+    .filter((run) => run.dataset === 'CIFAR-10')
+    .flatMap((run) => {
+      const { kind, tile, accuracy, method } = run;
+      const improvement = improvementOf(published, run, model);
+      const label = `Published: ${method}, ${tile} rows${KINDS[kind] && `, ${KINDS[kind]}`}`;
+      return improvement === null ? [] : [{ kind, tile, accuracy, improvement, label }];
+    });
+}
+
+/** The current run and those that are drawn. @param {State} state */
+function reports(state) {
+  const others = drawnRuns(state).map(({ name, report }) => ({ name, report }));
+  return state.report ? [{ name: 'this run', report: state.report }, ...others] : others;
+}
+
+/** @param {State} state @returns {(string | number | null)[][]} */
+function rows(state) {
+  const own = reports(state).flatMap(({ name, report }) =>
+    stagesOf(report).map(({ stage, accuracy, paper, lossless }) => {
+      return [name, report.hardware.tile, stage, '', accuracy, paper, lossless];
+    }),
+  );
+  const published = (state.published?.runs ?? []).map((run) => {
+    const improvement = ['paper', 'lossless'].map((model) => improvementOf(state.published, run, model));
+    const name = `${run.dataset}, ${run.method} (published)`;
+    return [name, run.tile, 'fine-tuned', KINDS[run.kind], run.accuracy, ...improvement];
+  });
+  return [...own, ...published];
+}
+
+/** @param {import('../types/page').Page} page */
+export function comparison({ store, renderer }) {
   const figure = byId('pareto');
   const place = /** @type {HTMLElement} */ (figure.querySelector('.plot'));
-  const runs = () => state.published?.runs ?? [];
-  const reports = () => {
-    const others = session.runs.shown.map(({ name, report }) => ({ name, report }));
-    return state.report ? [{ name: 'this run', report: state.report }, ...others] : others;
-  };
-  const follow = addTools(figure, 'Accuracy against improvement', {
+  const refreshTools = addTools(figure, 'Accuracy against improvement', {
     name: 'pareto',
     columns: ['run', 'tile', 'stage', 'mark', 'accuracy', 'improvement paper', 'improvement lossless'],
-    rows: () => [
-      ...reports().flatMap(({ name, report }) =>
-        stagesOf(report).map(({ stage, accuracy, paper, lossless }) => [
-          name,
-          report.hardware.tile,
-          stage,
-          '',
-          accuracy,
-          paper,
-          lossless,
-        ]),
-      ),
-      ...runs().map((run) => [
-        `${run.dataset}, ${run.method} (published)`,
-        run.tile,
-        'fine-tuned',
-        KINDS[run.kind],
-        run.accuracy,
-        improvementOf(state.published, run, 'paper'),
-        improvementOf(state.published, run, 'lossless'),
-      ]),
-    ],
-    json: () => ({ runs: reports(), published: state.published }),
+    rows: () => rows(store.getState()),
+    json: () => ({ runs: reports(store.getState()), published: store.getState().published }),
     key: () =>
-      `Grey: published runs of VGG11 on CIFAR-10; filled: fine-tuned, ${state.hardware?.tile ?? 0} rows; empty: other crossbars; square: structured stage only; cross: diverged`,
+      'Grey: published runs of VGG11 on CIFAR-10; ' +
+      `filled: fine-tuned, ${store.getState().hardware?.tile ?? 0} rows; empty: other crossbars; ` +
+      'square: structured stage only; cross: diverged',
   });
   const draw = () => {
+    const state = store.getState();
     const model = chosenModel();
     const tile = state.hardware?.tile ?? 0;
-    const published = runs()
-      .filter((run) => run.dataset === 'CIFAR-10')
-      .flatMap((run) => {
-        const improvement = improvementOf(state.published, run, model);
-        const { kind, accuracy } = run;
-        const label = `Published: ${run.method}, ${run.tile} rows${KINDS[kind] && `, ${KINDS[kind]}`}`;
-        return improvement === null ? [] : [{ kind, tile: run.tile, accuracy, improvement, label }];
-      });
+    const data = { published: publishedPoints(state, model), paths: paths(state, model), tile, model };
     const size = { width: Math.max(240, place.clientWidth), height: 340, theme: theme() };
-    place.replaceChildren(paretoChart({ published, paths: paths(session, model), tile, model }, size));
+    place.replaceChildren(paretoChart(data, size));
     drawLegend(tile);
-    const same = state.spec?.data === 'cifar10';
-    byId('pareto-note').textContent = same
+    const isComparable = state.spec?.data === 'cifar10';
+    byId('pareto-note').textContent = isComparable
       ? ''
-      : 'The present run learns the built-in images: its accuracy does not compare with that of the published runs.';
-    follow();
+      : 'This run learns the built-in images: its accuracy can’t be compared with that of the published runs.';
+    refreshTools();
   };
-  byId('pareto-model').addEventListener('change', draw);
-  let resolution = '';
-  session.addEventListener('change', () => {
-    // The chosen resolution decides here too, until the reader asks for the other count.
-    const now = state.hardware?.resolution ?? '';
-    if (now === resolution) return;
-    resolution = now;
-    const count = now === 'paper' ? 'paper' : 'lossless';
-    /** @type {HTMLInputElement} */ (byId('pareto-model').querySelector(`[value=${count}]`)).checked = true;
-    draw();
-  });
-  return draw;
+  const redraw = renderer.add(
+    ({ runs, report, hardware, spec, published }) => [runs, report, hardware, spec, published],
+    draw,
+  );
+  byId('pareto-model').addEventListener('change', redraw);
+  store.subscribe(
+    ({ hardware }) => hardware?.resolution ?? 'paper',
+    (resolution) => {
+      // Follows the chosen resolution, until the reader asks for the other count.
+      const model = resolution === 'paper' ? 'paper' : 'lossless';
+      /** @type {HTMLInputElement} */ (byId('pareto-model').querySelector(`[value=${model}]`)).checked = true;
+    },
+  );
 }

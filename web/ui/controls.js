@@ -1,36 +1,15 @@
-/** The knobs. They use `crossdub.set` and nothing else. */
+/** The settings, and start, pause, step and reset. They use `window.crossdub` only. */
 
-import { byId, make } from './element.js';
+import { byId, ignoreReported, make } from './element.js';
 
 /** @typedef {HTMLInputElement | HTMLSelectElement} Control */
-/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
+/** @typedef {import('../types/page').Page} Page */
+/** @typedef {import('../types/messages').State} State */
 
-const OPTIONS = {
-  tile: ['16', '32', '64', '128', '256'],
-  model: [
-    'vgg-small',
-    'vgg11',
-    'vgg13',
-    'vgg16',
-    'vgg-small_bn',
-    'vgg11_bn',
-    'vgg13_bn',
-    'vgg16_bn',
-    'custom',
-  ],
-  regularizer: [
-    'none',
-    'gated',
-    'ungated',
-    'mean-and-variance',
-    'mean-and-gated-variance',
-    'group-lasso-tile',
-    'group-lasso-row',
-    'group-lasso-column',
-  ],
-};
+/** Suggestions: a crossbar may have any number of rows that `set` takes. */
+const TILES = ['16', '32', '64', '128', '256'];
 
-/** Whether a text is a number that JavaScript has as it is written. @param {string} text */
+/** Whether JavaScript has the number exactly as it is written. @param {string} text */
 function isExact(text) {
   const number = Number(text);
   return text !== '' && Number.isFinite(number) && (!/^\d+$/.test(text) || Number.isSafeInteger(number));
@@ -41,91 +20,100 @@ function valueOf(control) {
   if (control instanceof HTMLInputElement && control.type === 'checkbox') return control.checked;
   const text = control.value.trim();
   if (control.dataset.type === 'list') return text === '' ? [] : text.split(/[\s,]+/).map(Number);
-  // What is no number, or is rounded as one, goes as it is: the refusal then quotes it.
-  if (control.type === 'number' || control.dataset.type === 'number')
-    return isExact(text) ? Number(text) : text;
-  return text;
+  // Anything but an exact number is passed as text, so that the error quotes it.
+  const isNumber = control.type === 'number' || control.dataset.type === 'number';
+  return isNumber && isExact(text) ? Number(text) : text;
 }
 
 /** @param {Control} control @param {unknown} value */
 function show(control, value) {
-  if (control instanceof HTMLInputElement && control.type === 'checkbox') control.checked = Boolean(value);
-  else {
-    const text = String(value);
-    if (
-      control instanceof HTMLSelectElement &&
-      ![...control.options].some((option) => option.value === text)
-    ) {
-      control.append(make('option', { value: text, textContent: text }));
-    }
-    control.value = text;
+  if (control instanceof HTMLInputElement && control.type === 'checkbox') {
+    control.checked = Boolean(value);
+    return;
   }
+  const text = String(value);
+  if (control instanceof HTMLSelectElement && ![...control.options].some((option) => option.value === text)) {
+    control.append(make('option', { value: text, textContent: text }));
+  }
+  control.value = text;
 }
 
 export class Controls {
   #api;
   #form = /** @type {HTMLFormElement} */ (byId('controls'));
 
-  /** @param {Api} api */
-  constructor(api) {
+  /** @param {Page} page */
+  constructor({ api, store }) {
     this.#api = api;
-    for (const [name, values] of Object.entries(OPTIONS)) {
-      const options = values.map((value) =>
-        make('option', { value, textContent: value, disabled: value === 'custom' }),
-      );
-      /** @type {HTMLSelectElement} */ (this.#form.elements.namedItem(name)).replaceChildren(...options);
-    }
+    this.#fill({ tile: TILES });
+    store.subscribe(
+      ({ schema }) => schema,
+      (schema) =>
+        schema && this.#fill({ model: schema.options.model, regularizer: schema.options.regularizer }),
+    );
+    store.subscribe(
+      ({ spec, hardware, run }) => [spec, hardware, run],
+      () => this.#show(store.getState()),
+    );
     this.#form.addEventListener('submit', (event) => event.preventDefault());
-    // Some of its controls stand elsewhere on the page.
+    // Some of the form's controls are elsewhere on the page.
     document.addEventListener('change', ({ target }) => {
-      if (target instanceof HTMLElement && 'form' in target && target.form === this.#form)
-        void this.#changed(/** @type {Control} */ (target));
+      if (!(target instanceof HTMLElement) || !('form' in target) || target.form !== this.#form) return;
+      void this.#set(/** @type {Control} */ (target), store);
     });
     foldOnSmallWindows();
     unfoldMore();
   }
 
-  /** @returns {Control[]} */
-  #controls() {
-    return /** @type {Control[]} */ (
-      [...this.#form.elements].filter((element) => 'name' in element && element.name)
-    );
+  /** @param {Record<string, string[]>} names the options of select controls */
+  #fill(names) {
+    for (const [name, values] of Object.entries(names)) {
+      const options = values.map((value) =>
+        make('option', { value, textContent: value, disabled: value === 'custom' }),
+      );
+      /** @type {HTMLSelectElement} */ (this.#form.elements.namedItem(name)).replaceChildren(...options);
+    }
   }
 
-  /** @param {Control} control */
-  async #changed(control) {
+  /** @param {Control} control @param {import('../state/store.js').Store} store */
+  async #set(control, store) {
     try {
       await this.#api.set({ [control.name]: valueOf(control) });
-      this.#clear(control);
+      clearError(control);
     } catch {
-      // Said by `crossdub:error`. A text stays for the user to put right; what was chosen from a list goes back.
-      if (control instanceof HTMLSelectElement || control.type === 'checkbox') this.follow(this.#api.spec());
-      else this.#mark(control);
+      // The error is reported elsewhere. A text stays, to be corrected; a choice returns to its value.
+      if (control instanceof HTMLSelectElement || control.type === 'checkbox') this.#show(store.getState());
+      else markError(control);
     }
   }
 
-  /** @param {Control} control */
-  #clear(control) {
-    control.removeAttribute('aria-invalid');
-    control.removeAttribute('aria-describedby');
-  }
-
-  /** @param {Control} control */
-  #mark(control) {
-    control.setAttribute('aria-invalid', 'true');
-    control.setAttribute('aria-describedby', 'messages');
-  }
-
-  /** @param {import('../types/types').RunSpec & import('../types/types').HardwareSpec} spec */
-  follow(spec) {
-    for (const control of this.#controls()) {
-      const value = spec[/** @type {keyof typeof spec} */ (control.name)];
-      const writing = control === document.activeElement && control.getAttribute('aria-invalid') === 'true';
-      if (value === undefined || writing) continue;
+  /** @param {State} state */
+  #show({ spec, hardware }) {
+    if (!spec || !hardware) return;
+    const values = /** @type {Record<string, unknown>} */ ({ ...spec, ...hardware });
+    const controls = /** @type {Control[]} */ (
+      [...this.#form.elements].filter((element) => 'name' in element)
+    );
+    for (const control of controls) {
+      const value = values[control.name];
+      const isEdited = control === document.activeElement && control.getAttribute('aria-invalid') === 'true';
+      if (value === undefined || isEdited) continue;
       show(control, value);
-      this.#clear(control);
+      clearError(control);
     }
   }
+}
+
+/** @param {Control} control */
+function clearError(control) {
+  control.removeAttribute('aria-invalid');
+  control.removeAttribute('aria-describedby');
+}
+
+/** @param {Control} control */
+function markError(control) {
+  control.setAttribute('aria-invalid', 'true');
+  control.setAttribute('aria-describedby', 'messages');
 }
 
 /** On a phone the settings are folded at first; on a wide window they can't be. */
@@ -137,7 +125,7 @@ function foldOnSmallWindows() {
   fold();
 }
 
-/** The settings that are seldom turned. */
+/** The settings that rarely change. */
 function unfoldMore() {
   const more = byId('more');
   more.addEventListener('click', () => {
@@ -148,27 +136,22 @@ function unfoldMore() {
   });
 }
 
-/**
- * Start, pause, step, reset.
- * @param {Api} api
- * @param {import('../state/session.js').Session} session
- */
-export function transport(api, session) {
-  const [run, step, reset] = /** @type {HTMLButtonElement[]} */ (['run', 'one-step', 'reset'].map(byId));
-  if (!run || !step || !reset) return;
-  // A refusal is said by `crossdub:error`.
-  const quietly = (/** @type {Promise<unknown>} */ promise) => void promise.catch(() => undefined);
-  run.addEventListener('click', () => quietly(session.state.running ? api.pause() : api.start()));
-  step.addEventListener('click', () => quietly(api.step()));
-  reset.addEventListener('click', () => quietly(api.reset()));
-  const follow = () => {
-    const { running, opened, position } = session.state;
-    run.toggleAttribute('data-running', running);
-    run.lastElementChild?.replaceChildren(running ? 'Pause' : 'Start');
-    run.disabled = !opened || (!running && Boolean(position?.finished));
-    step.disabled = run.disabled;
-    reset.disabled = !opened;
-  };
-  for (const type of ['running', 'opened', 'progress', 'turn', 'change'])
-    session.addEventListener(type, follow);
+/** Start, pause, step, reset. @param {Page} page */
+export function transport({ api, store }) {
+  const run = /** @type {HTMLButtonElement} */ (byId('run'));
+  const step = /** @type {HTMLButtonElement} */ (byId('one-step'));
+  const reset = /** @type {HTMLButtonElement} */ (byId('reset'));
+  run.addEventListener('click', () => ignoreReported(store.getState().running ? api.pause() : api.start()));
+  step.addEventListener('click', () => ignoreReported(api.step()));
+  reset.addEventListener('click', () => ignoreReported(api.reset()));
+  store.subscribe(
+    (state) => [state.running, state.run !== null, Boolean(state.progress?.finished)],
+    ([running = false, hasRun = false, isFinished = false]) => {
+      run.toggleAttribute('data-running', running);
+      run.lastElementChild?.replaceChildren(running ? 'Pause' : 'Start');
+      run.disabled = !hasRun || (!running && isFinished);
+      step.disabled = run.disabled;
+      reset.disabled = !hasRun;
+    },
+  );
 }

@@ -1,15 +1,15 @@
-/** Files handed to the user: made here, from what the page shows. */
+/** Downloads of what the page displays: CSV, JSON, SVG and PNG. */
 
 /**
  * @param {Blob} blob
  * @param {string} name
  */
 export function save(blob, name) {
-  const address = URL.createObjectURL(blob);
-  const link = Object.assign(document.createElement('a'), { href: address, download: name });
+  const url = URL.createObjectURL(blob);
+  const link = Object.assign(document.createElement('a'), { href: url, download: name });
   link.click();
-  // The browser reads the address after this task.
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  // The browser reads the URL after this task.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 /**
@@ -33,10 +33,10 @@ export function json(value) {
 
 /** @typedef {import('../types/messages').Theme} Theme */
 
-/** Of the lines that say what the marks mean: size of their letters, their height, and about how wide a letter is. */
+/** The legend under a drawing: font size, line height, and about the width of a letter. */
 const KEY = { size: 11, line: 16, letter: 6.2 };
 
-/** Words in lines of about so many letters. @param {string} text @param {number} letters */
+/** Text in lines of at most about this many letters. @param {string} text @param {number} letters */
 function wrapped(text, letters) {
   /** @type {string[]} */
   const lines = [];
@@ -50,7 +50,7 @@ function wrapped(text, letters) {
 }
 
 /**
- * Writes lines under a drawing, which grows by them.
+ * Adds lines of text under a drawing.
  * @param {SVGElement} svg @param {string} text @param {string} colour
  */
 function writeUnder(svg, text, colour) {
@@ -75,10 +75,10 @@ function writeUnder(svg, text, colour) {
 }
 
 /**
- * A drawing as a file of its own, with its ground and font.
+ * A drawing as a file, with its background and font.
  * @param {Element} svg
  * @param {Theme} theme
- * @param {string} [key] what its marks mean, written under it
+ * @param {string} [key] the legend, written under it
  */
 export function svgFile(svg, theme, key = '') {
   const copy = /** @type {SVGElement} */ (svg.cloneNode(true));
@@ -90,18 +90,18 @@ export function svgFile(svg, theme, key = '') {
 }
 
 /**
- * A drawing as pixels.
+ * A drawing as PNG.
  * @param {Element} svg
  * @param {Theme} theme
  * @param {number} scale
- * @param {string} [key] what its marks mean, written under it
+ * @param {string} [key] the legend, written under it
  * @returns {Promise<Blob | null>}
  */
 export async function svgAsPng(svg, theme, scale, key = '') {
-  const address = URL.createObjectURL(svgFile(svg, theme, key));
+  const url = URL.createObjectURL(svgFile(svg, theme, key));
   try {
     const image = new Image();
-    image.src = address;
+    image.src = url;
     await image.decode();
     const canvas = document.createElement('canvas');
     const { width, height } = image;
@@ -110,12 +110,12 @@ export async function svgAsPng(svg, theme, scale, key = '') {
     canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);
     return await new Promise((resolve) => canvas.toBlob(resolve));
   } finally {
-    URL.revokeObjectURL(address);
+    URL.revokeObjectURL(url);
   }
 }
 
 /**
- * Canvases under each other, each with its title, as one picture.
+ * Canvases below each other, each with its title, as one PNG.
  * @param {{ title: string, canvas: HTMLCanvasElement }[]} parts
  * @param {import('../types/messages').Theme} theme
  * @returns {Promise<Blob | null>}

@@ -1,33 +1,32 @@
-/** Files: dropped anywhere on the page, or chosen. They go to `crossdub.load`, all of one drop together. */
+/** Opens files that are dropped anywhere on the page, or chosen: `crossdub.load` gets all of them together. */
 
-import { byId } from './element.js';
+import { byId, ignoreReported } from './element.js';
 
-/** @param {ReturnType<import('../api/api.js').makeApi>} api */
-export function takeFiles(api) {
+/** @param {import('../types/page').Page} page */
+export function acceptFiles({ api }) {
   const input = /** @type {HTMLInputElement} */ (byId('file'));
-  const veil = byId('drop');
+  const overlay = byId('drop');
   const load = (/** @type {FileList | null | undefined} */ files) => {
-    // A refusal is said by `crossdub:error`.
-    if (files && files.length > 0) api.load([...files]).catch(() => undefined);
+    if (files && files.length > 0) ignoreReported(api.load([...files]));
   };
   byId('open-file').addEventListener('click', () => input.click());
   input.addEventListener('change', () => {
     load(input.files);
-    // So that choosing the same file again is a change.
+    // Choosing the same file again is a change then.
     input.value = '';
   });
   const hasFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes('Files') ?? false;
   addEventListener('dragover', (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
-    veil.hidden = false;
+    overlay.hidden = false;
   });
   addEventListener('dragleave', (event) => {
-    // Only when the pointer leaves the window, not when it passes from one element to the next.
-    if (event.relatedTarget === null) veil.hidden = true;
+    // The pointer left the window, not just an element.
+    if (event.relatedTarget === null) overlay.hidden = true;
   });
   addEventListener('drop', (event) => {
-    veil.hidden = true;
+    overlay.hidden = true;
     if (!hasFiles(event)) return;
     event.preventDefault();
     // The list is emptied when this handler returns.

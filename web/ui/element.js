@@ -21,3 +21,8 @@ export function make(tag, properties = {}, ...children) {
   node.append(...children);
   return node;
 }
+
+/** Waits for a call of `window.crossdub` whose error is reported as `crossdub:error`. @param {Promise<unknown>} call */
+export function ignoreReported(call) {
+  void call.catch(() => undefined);
+}

@@ -1,32 +1,54 @@
-/** Energy by every converter model: the switch of model and resolution, the curves over bits, the table. */
+/** Energy by every ADC model: the choice of model and resolution, the curves over bits, the table. */
 
 import { convertersChart } from '../charts/converters.js';
-import { theme } from './theme.js';
-import { byId, make } from './element.js';
+import { byId, ignoreReported, make } from './element.js';
 import { addTools } from './figure.js';
-import { times } from './words.js';
+import { count, times } from './format.js';
+import { theme } from './theme.js';
 
-/** @typedef {import('../state/session.js').Session} Session */
+/** @typedef {import('../types/page').Page} Page */
+/** @typedef {import('../types/types').Comparison} Comparison */
 /** @typedef {import('../types/types').InferenceRow} InferenceRow */
-/** @typedef {import('../types/types').LayerMap} LayerMap */
-/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
+/** @typedef {import('../types/types').HardwareConfig} HardwareConfig */
 
-/** The energies are computed anew at most this often while training. */
-const PACE_MS = 5000;
-const POLICIES = {
+/** Energies are computed at most this often while training. */
+const INTERVAL_MS = 5000;
+/** The curves are drawn up to this many bits. */
+const MAX_BITS = 12;
+const RESOLUTIONS = {
   paper: 'paper',
   lossless: 'lossless, by active rows',
   'lossless-sliced': 'lossless, by set cells',
 };
+const COLUMNS = [
+  ...[
+    'model',
+    'resolution',
+    'per',
+    'unit',
+    'extrapolated',
+    'improvement per tile',
+    'improvement per inference',
+  ],
+  ...['conversions dense', 'conversions pruned', 'energy dense', 'energy pruned'],
+];
 
-/** Whether a row is of the converter and policy that the hardware names. @param {InferenceRow} row @param {HardwareSpec} hardware */
+/**
+ * Whether a row belongs to the model and resolution of the hardware.
+ * @param {InferenceRow} row
+ * @param {HardwareConfig} hardware
+ */
 export function isChosen(row, { adc, resolution, per }) {
-  const unitless = adc === 'paper' || Object.hasOwn(POLICIES, adc);
-  const model = unitless ? row.unit === 'bits' : row.model === adc;
-  return model && row.resolution === resolution && row.per === per;
+  const isUnitless = adc === 'paper' || Object.hasOwn(RESOLUTIONS, adc);
+  const isModel = isUnitless ? row.unit === 'bits' : row.model === adc;
+  return isModel && row.resolution === resolution && row.per === per;
 }
 
-/** The bits of each tile by the resolution that the hardware names. @param {LayerMap} map @param {HardwareSpec} hardware */
+/**
+ * The bits of each tile at the resolution of the hardware.
+ * @param {import('../types/types').LayerMap} map
+ * @param {HardwareConfig} hardware
+ */
 export function bitsOf(map, { resolution }) {
   if (resolution === 'paper') return map.bits_paper;
   if (resolution === 'lossless') return map.bits_lossless;
@@ -34,146 +56,145 @@ export function bitsOf(map, { resolution }) {
   return map.bits_paper.map(() => Number(resolution));
 }
 
-/** @param {InferenceRow} row */
-const name = ({ model, unit }) => (unit === 'bits' ? 'bits (unitless)' : model);
-
-/** @param {import('../types/types').Energy | null} energy */
-const improvement = (energy) => (energy === null ? '–' : times(energy.improvement));
-
-/** @param {Session} session @returns {() => void} draws */
-export function energies(session) {
-  const { state } = session;
-  const section = byId('models');
-  const figure = byId('converters');
-  const place = /** @type {HTMLElement} */ (figure.querySelector('.plot'));
-  let [seen, asking, asked] = [false, false, -Infinity];
-
-  const ask = async () => {
-    if (!seen || asking || !state.view || (state.running && performance.now() - asked < PACE_MS)) return;
-    asking = true;
-    await session.inference().catch(() => undefined);
-    [asking, asked] = [false, performance.now()];
+/** Computes the energy of an inference while the section is in view. @param {Page} page */
+function computeInView({ api, store }) {
+  let isInView = false;
+  let isComputing = false;
+  let computedAt = -Infinity;
+  const compute = async () => {
+    const { view, running } = store.getState();
+    if (!isInView || isComputing || !view) return;
+    if (running && performance.now() - computedAt < INTERVAL_MS) return;
+    isComputing = true;
+    await api.inference().catch(() => undefined);
+    isComputing = false;
+    computedAt = performance.now();
   };
   new IntersectionObserver(([entry]) => {
-    seen = entry?.isIntersecting ?? false;
-    void ask();
-  }).observe(section);
-  session.addEventListener('view', () => void ask());
+    isInView = entry?.isIntersecting ?? false;
+    ignoreReported(compute());
+  }).observe(byId('models'));
+  store.subscribe(
+    ({ view }) => view,
+    () => ignoreReported(compute()),
+  );
+}
 
-  const follow = addTools(figure, 'Energy of a conversion', {
+/** @param {Page} page */
+export function energies(page) {
+  const { store } = page;
+  computeInView(page);
+  store.subscribe(
+    ({ converters }) => converters,
+    (converters) => {
+      if (!converters) return;
+      fillOptions(converters);
+      converterCurves(page, converters);
+    },
+  );
+  modelTable(page);
+}
+
+/** @param {Comparison} converters */
+function fillOptions({ models }) {
+  const options = (/** @type {[string, string][]} */ entries) =>
+    entries.map(([value, textContent]) => make('option', { value, textContent }));
+  const physical = models
+    .filter(({ unit }) => unit === 'pJ')
+    .map(({ model }) => /** @type {[string, string]} */ ([model, model]));
+  byId('adc').replaceChildren(...options([['paper', 'bits (unitless)'], ...physical]));
+  byId('resolution').replaceChildren(...options(Object.entries(RESOLUTIONS)));
+}
+
+/** @param {Page} page @param {Comparison} converters */
+function converterCurves({ store, renderer }, { bits, models }) {
+  const figure = byId('converters');
+  const place = /** @type {HTMLElement} */ (figure.querySelector('.plot'));
+  const refreshTools = addTools(figure, 'Energy of a conversion', {
     name: 'converters',
-    columns: ['bits', ...(state.converters?.models ?? []).map((curve) => `${curve.model} (${curve.unit})`)],
-    rows: () =>
-      (state.converters?.bits ?? []).map((bits, at) => [
-        bits,
-        ...(state.converters?.models ?? []).map((curve) => curve.energy[at] ?? null),
-      ]),
-    json: () => state.converters,
+    columns: ['bits', ...models.map(({ model, unit }) => `${model} (${unit})`)],
+    rows: () => bits.map((value, index) => [value, ...models.map(({ energy }) => energy[index] ?? null)]),
+    json: () => ({ bits, models }),
   });
-  const table = byId('model-table');
-  const followTable = addTools(table, 'Improvement by model', {
-    name: 'improvement',
-    columns: [
-      'model',
-      'resolution',
-      'per',
-      'unit',
-      'extrapolated',
-      'improvement per tile',
-      'improvement per inference',
-      'conversions dense',
-      'conversions pruned',
-      'energy dense',
-      'energy pruned',
-    ],
-    rows: () =>
-      (state.inference?.table ?? []).map((row) => [
-        row.model,
-        row.resolution,
-        row.per,
-        row.unit,
-        String(row.extrapolated),
-        row.per_tile?.improvement ?? null,
-        row.per_inference?.improvement ?? null,
-        row.conversions?.dense ?? null,
-        row.conversions?.actual ?? null,
-        (row.per_inference ?? row.per_tile)?.dense ?? null,
-        (row.per_inference ?? row.per_tile)?.actual ?? null,
-      ]),
-    json: () => state.inference,
-    picture: false,
-  });
-
-  const drawCurves = () => {
-    const { converters, hardware, view } = state;
-    if (!converters || !hardware) return;
-    const counts = new Map();
-    for (const bits of (view?.maps ?? []).flatMap((map) => bitsOf(map, hardware)))
-      counts.set(bits, (counts.get(bits) ?? 0) + 1);
-    const used = [...counts].filter(([bits]) => bits > 0).map(([bits, tiles]) => ({ bits, tiles }));
-    const curves = converters.models.filter((curve) => curve.unit === 'pJ');
-    const shown = converters.bits.filter((bits) => bits <= 12);
+  const draw = () => {
+    const { hardware, view } = store.getState();
+    if (!hardware) return;
+    /** @type {Map<number, number>} */
+    const tilesByBits = new Map();
+    for (const value of (view?.maps ?? []).flatMap((map) => bitsOf(map, hardware))) {
+      tilesByBits.set(value, (tilesByBits.get(value) ?? 0) + 1);
+    }
+    const data = {
+      bits: bits.filter((value) => value <= MAX_BITS),
+      curves: models.filter(({ unit }) => unit === 'pJ'),
+      chosen: hardware.adc,
+      used: [...tilesByBits].filter(([value]) => value > 0).map(([value, tiles]) => ({ bits: value, tiles })),
+    };
     const size = { width: Math.max(240, place.clientWidth), height: 300, theme: theme() };
-    place.replaceChildren(convertersChart({ bits: shown, curves, chosen: hardware.adc, used }, size));
-    follow();
+    place.replaceChildren(convertersChart(data, size));
+    refreshTools();
   };
+  renderer.add(({ hardware, view }) => [hardware, view], draw);
+}
 
-  const drawTable = () => {
-    const { inference, hardware } = state;
-    const body = byId('model-rows');
+/** @param {InferenceRow} row @returns {(string | number | null)[]} */
+function cells(row) {
+  const { model, resolution, per, unit, extrapolated, per_tile: perTile, per_inference: perInference } = row;
+  const energy = perInference ?? perTile;
+  return [
+    ...[model, resolution, per, unit, String(extrapolated)],
+    ...[perTile?.improvement ?? null, perInference?.improvement ?? null],
+    ...[row.conversions?.dense ?? null, row.conversions?.actual ?? null],
+    ...[energy?.dense ?? null, energy?.actual ?? null],
+  ];
+}
+
+/** @param {InferenceRow} row @param {HardwareConfig} hardware */
+function tableRow(row, hardware) {
+  const isRowChosen = isChosen(row, hardware);
+  const name = row.unit === 'bits' ? 'bits (unitless)' : row.model;
+  const head = make('th', { scope: 'row' }, name, row.extrapolated ? ' *' : '');
+  const values = [row.per_tile, row.per_inference].map((energy) =>
+    make('td', { textContent: energy === null ? '–' : times(energy.improvement) }),
+  );
+  const node = make('tr', { className: isRowChosen ? 'chosen' : '' }, head, ...values);
+  if (isRowChosen) node.setAttribute('aria-current', 'true');
+  return node;
+}
+
+/** @param {Page} page */
+function modelTable({ store, renderer }) {
+  const refreshTools = addTools(byId('model-table'), 'Improvement by model', {
+    name: 'improvement',
+    columns: COLUMNS,
+    rows: () => (store.getState().inference?.table ?? []).map(cells),
+    json: () => store.getState().inference,
+    hasPicture: false,
+  });
+  const draw = () => {
+    const { inference, hardware } = store.getState();
+    const place = byId('model-rows');
     if (!inference || !hardware) {
-      body.replaceChildren(
+      place.replaceChildren(
         make('p', { className: 'empty', textContent: 'Computed when it comes into view.' }),
       );
       return;
     }
-    const rows = inference.table.filter(
-      (row) => row.resolution === hardware.resolution && row.per === hardware.per,
-    );
+    const { resolution, per } = hardware;
+    const rows = inference.table.filter((row) => row.resolution === resolution && row.per === per);
     const head = ['Model', 'Per tile', 'Per inference'].map((text) =>
       make('th', { scope: 'col', textContent: text }),
     );
-    const lines = rows.map((row) => {
-      const chosen = isChosen(row, hardware);
-      const line = make(
-        'tr',
-        { className: chosen ? 'chosen' : '' },
-        make('th', { scope: 'row' }, name(row), row.extrapolated ? ' *' : ''),
-        ...[row.per_tile, row.per_inference].map((energy) =>
-          make('td', { textContent: improvement(energy) }),
-        ),
-      );
-      if (chosen) line.setAttribute('aria-current', 'true');
-      return line;
-    });
     const caption = make('caption', { className: 'unseen', textContent: 'Improvement by model' });
-    body.replaceChildren(
-      make('table', {}, caption, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...lines)),
-    );
-    const { crossbars } = inference;
+    const body = make('tbody', {}, ...rows.map((row) => tableRow(row, hardware)));
+    place.replaceChildren(make('table', {}, caption, make('thead', {}, make('tr', {}, ...head)), body));
+    const { dense, with_set_cells: withSetCells } = inference.crossbars;
+    const note = rows.some((row) => row.extrapolated)
+      ? '* outside the range that the model was fitted on.'
+      : '';
     byId('model-note').textContent =
-      `${crossbars.dense.toLocaleString('en')} crossbars, ${crossbars.with_set_cells.toLocaleString('en')} of them with a set cell. ` +
-      (rows.some((row) => row.extrapolated) ? '* beyond the range the model was fitted on.' : '');
-    followTable();
+      `${count(dense)} crossbars, ${count(withSetCells)} of them with a set cell. ${note}`;
+    refreshTools();
   };
-  return () => {
-    drawCurves();
-    drawTable();
-  };
-}
-
-/** What the select boxes offer. @param {Session} session */
-export function fillModels({ state }) {
-  const models = (state.converters?.models ?? [])
-    .filter((curve) => curve.unit === 'pJ')
-    .map((curve) => curve.model);
-  const options = (/** @type {[string, string][]} */ entries) =>
-    entries.map(([value, textContent]) => make('option', { value, textContent }));
-  byId('adc').replaceChildren(
-    ...options([
-      ['paper', 'bits (unitless)'],
-      ...models.map((model) => /** @type {[string, string]} */ ([model, model])),
-    ]),
-  );
-  byId('resolution').replaceChildren(...options(Object.entries(POLICIES)));
+  renderer.add(({ inference, hardware }) => [inference, hardware], draw);
 }

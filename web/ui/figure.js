@@ -1,27 +1,27 @@
-/** Under every picture: its numbers as a table, and downloads. */
+/** The tools of every figure: its numbers as a table, and downloads. */
 
-import { theme } from './theme.js';
 import { csv, json, pngFile, save, svgAsPng, svgFile } from './download.js';
 import { make } from './element.js';
+import { theme } from './theme.js';
 
 /**
  * @typedef {object} Figure
  * @property {string} name of the files
  * @property {string[]} columns
  * @property {() => (string | number | null)[][]} rows
- * @property {boolean} [newestFirst] whether the table to read begins with the last row; files keep the order
+ * @property {boolean} [newestFirst] reverses the table on the page; files keep the order
  * @property {() => unknown} json
- * @property {() => { title: string, canvas: HTMLCanvasElement }[]} [canvases] for pictures that are no SVG
- * @property {() => string} [key] what the marks mean, written under a saved drawing: on the page that stands beside it
- * @property {boolean} [picture] false where there is only a table
+ * @property {() => { title: string, canvas: HTMLCanvasElement }[]} [canvases] for pictures other than SVG
+ * @property {() => string} [key] the legend, written under a saved drawing
+ * @property {boolean} [hasPicture] false if there is only a table
  */
 
-/** Pixels a point of a drawing becomes in its PNG. */
+/** Pixels of a PNG for each point of the drawing. */
 const PNG_SCALE = 2;
 
-/** A table longer than this is for the CSV, not for reading. */
-const MOST_ROWS = 250;
-/** An open table follows the training, at reading speed. */
+/** A longer table is for the CSV, not for reading. */
+const MAX_ROWS = 250;
+/** An open table is updated at reading speed. */
 const REFRESH_MS = 2000;
 
 /** @param {string | number | null} value */
@@ -34,7 +34,7 @@ function show(value) {
 /** @param {Figure} figure @param {string} title */
 function table({ columns, rows, newestFirst = false }, title) {
   const all = newestFirst ? rows().reverse() : rows();
-  const shown = all.slice(0, MOST_ROWS);
+  const shown = all.slice(0, MAX_ROWS);
   const more =
     all.length > shown.length ? `; the first ${shown.length} of ${all.length} rows, all are in the CSV` : '';
   const head = make('tr', {}, ...columns.map((name) => make('th', { scope: 'col', textContent: name })));
@@ -54,7 +54,7 @@ function table({ columns, rows, newestFirst = false }, title) {
  * @param {HTMLElement} node the `<figure>`
  * @param {string} title
  * @param {Figure} figure
- * @returns {() => void} to call when the numbers changed
+ * @returns {() => void} to call when the numbers have changed
  */
 export function addTools(node, title, figure) {
   const scroll = make('div', {
@@ -84,8 +84,8 @@ export function addTools(node, title, figure) {
       : svg && (await svgAsPng(svg, theme(), PNG_SCALE, figure.key?.()));
     if (blob) save(blob, `${file}.png`);
   };
-  const pictures = figure.picture === false ? [] : [button('PNG', () => void png())];
-  if (!figure.canvases && figure.picture !== false) {
+  const pictures = figure.hasPicture === false ? [] : [button('PNG', () => void png())];
+  if (!figure.canvases && figure.hasPicture !== false) {
     pictures.unshift(
       button('SVG', () => {
         const svg = drawing();

@@ -1,48 +1,48 @@
-/** The crossbar maps: which tile is pointed at, which is pinned, and the exact numbers in words. */
+/** The crossbar maps: the tile pointed at, the pinned one, and exact numbers. */
 
 import { layerMap } from '../charts/layer-map.js';
 import { legend } from '../charts/legend.js';
 import { bitsScale, densityScale, imbalanceScale, levelScale, saturationScale } from '../charts/scales.js';
-import { isPreviewed } from '../state/known.js';
-import { theme } from './theme.js';
+import { isPreview } from '../state/selectors.js';
+import { announce } from './announcer.js';
 import { byId, make } from './element.js';
-import { addTools } from './figure.js';
-import { announce } from './live.js';
 import { bitsOf } from './energy.js';
-import { layerName } from './words.js';
+import { addTools } from './figure.js';
+import { count, layerName } from './format.js';
+import { theme } from './theme.js';
 
 /** @typedef {import('../types/types').LayerMap} LayerMap */
 /** @typedef {import('../types/types').View} View */
 /** @typedef {{ layer: number, tile: number }} Place */
 /** @typedef {'density' | 'imbalance' | 'level' | 'bits' | 'saturated'} Mode */
 
-/** What the tiles' colours say of a pruning, not of the weights as they are. @type {Mode[]} */
-const PREVIEWED = ['level', 'bits'];
+/** Modes that depend on the previewed pruning. @type {Mode[]} */
+const PREVIEW_MODES = ['level', 'bits'];
 
-/** A tile is drawn no larger than this. */
-const LARGEST_CELL = 28;
-/** So many layers of a deep network are seen without scrolling, about. */
-const SEEN_LAYERS = 8;
-/** Nor, for the sake of one wide layer, smaller than this in all. */
-const SMALLEST_COMMON_CELL = 7;
+/** Largest side of a tile in the map, in pixels. */
+const MAX_CELL = 28;
+/** Smallest side that all layers share; a layer too wide for that has smaller ones. */
+const MIN_COMMON_CELL = 7;
+/** About how many layers are visible without scrolling. */
+const VISIBLE_LAYERS = 8;
 
 /** @type {Record<Mode, { values: (map: LayerMap) => number[], note: string, from: string, to: string }>} */
 const MODES = {
   density: {
     values: (map) => map.density,
-    note: 'Share of rows that a column effectively uses (Hoyer density), mean over a tile.',
+    note: 'Share of rows that a column effectively uses (Hoyer density), averaged over the tile.',
     from: 'sparse 0 %',
     to: '100 % dense',
   },
   imbalance: {
     values: (map) => map.imbalance,
-    note: 'How far a tile’s columns differ, in rows; one ADC setting serves all.',
+    note: 'How much a tile’s columns differ, in rows: one ADC resolution serves them all.',
     from: 'balanced 0',
     to: '',
   },
   level: {
     values: (map) => map.level,
-    note: 'At level k at most 1 in 2ᵏ of a column’s rows stays active.',
+    note: 'At level k, at most 1 in 2ᵏ of a column’s rows is active.',
     from: 'empty',
     to: 'dense',
   },
@@ -54,7 +54,7 @@ const MODES = {
   },
   saturated: {
     values: (map) => map.density.map(() => 0),
-    note: 'Conversions whose sum had no code, in the simulation of section 5.',
+    note: 'Saturated conversions, in the simulation of section 5.',
     from: 'none 0',
     to: '',
   },
@@ -63,46 +63,47 @@ const MODES = {
 /** @param {number} value @param {number} digits */
 const fixed = (value, digits) => value.toFixed(digits);
 
-/** @param {number} count */
-const bits = (count) => `${count} ${count === 1 ? 'bit' : 'bits'}`;
+/** @param {number} value */
+const bits = (value) => `${value} ${value === 1 ? 'bit' : 'bits'}`;
 
 export class Maps {
   /** @type {Place | null} */
   pinned = null;
-  #session;
-  #pin;
+  #store;
+  #onPin;
   /** @type {Place | null} */
   #pointed = null;
-  /** @type {HTMLElement[]} one element a layer, kept while it is drawn anew, so that focus stays */
+  /** One element a layer, kept between drawings so that it keeps the focus. @type {HTMLElement[]} */
   #layers = [];
-  /** The imbalance scale only grows, so that a falling imbalance is seen to fall. */
-  #mostImbalance = 0;
+  /** The scale of the imbalance only grows, to show a falling imbalance. */
+  #maxImbalance = 0;
   #shape = '';
-  #follow;
+  #refreshTools;
 
   /**
-   * @param {import('../state/session.js').Session} session
-   * @param {(place: Place) => void} pin
+   * @param {import('../types/page').Page} page
+   * @param {(place: Place) => void} onPin
    */
-  constructor(session, pin) {
-    this.#session = session;
-    this.#pin = pin;
-    byId('map-mode').addEventListener('change', () => this.draw());
-    this.#follow = addTools(byId('maps'), 'Crossbar maps', {
+  constructor({ store, renderer }, onPin) {
+    this.#store = store;
+    this.#onPin = onPin;
+    byId('map-mode').addEventListener('change', () => this.#draw());
+    store.subscribe(
+      ({ run }) => run,
+      () => (this.#maxImbalance = 0),
+    );
+    renderer.add(
+      (state) => [state.view, state.simulation, state.hardware, isPreview(state)],
+      () => this.#draw(),
+    );
+    this.#refreshTools = addTools(byId('maps'), 'Crossbar maps', {
       name: 'crossbars',
       columns: [
-        'layer',
-        'tile',
-        'row',
-        'column',
-        'density',
-        'imbalance',
-        'level',
-        'bits (paper)',
-        'bits (lossless)',
+        ...['layer', 'tile', 'row', 'column', 'density', 'imbalance', 'level'],
+        ...['bits (paper)', 'bits (lossless)'],
       ],
       rows: () => this.#rows(),
-      json: () => ({ analysis: this.#session.state.view?.analysis, maps: this.#maps() }),
+      json: () => ({ analysis: this.#store.getState().view?.analysis, maps: this.#maps() }),
       canvases: () =>
         this.#layers.map((layer, index) => ({
           title: layerName(this.#maps()[index]?.name ?? ''),
@@ -111,12 +112,12 @@ export class Maps {
     });
   }
 
-  #previewed() {
-    return isPreviewed(this.#session.state);
+  #isPreview() {
+    return isPreview(this.#store.getState());
   }
 
   #maps() {
-    return this.#session.state.view?.maps ?? [];
+    return this.#store.getState().view?.maps ?? [];
   }
 
   #rows() {
@@ -146,55 +147,44 @@ export class Maps {
     const colours = theme();
     if (mode === 'density') return densityScale(colours);
     if (mode === 'level') return levelScale(view.analysis.histogram.length - 1, colours);
-    if (mode === 'bits')
-      return bitsScale(largest(this.#maps().map((map) => largest(this.#values(mode, map)))), colours);
-    if (mode === 'saturated')
-      return saturationScale(
-        Math.max(1, largest(this.#maps().map((map) => largest(this.#values(mode, map))))),
-        colours,
-      );
-    return imbalanceScale(this.#mostImbalance || 1, colours);
+    const max = largest(this.#maps().map((map) => largest(this.#values(mode, map))));
+    if (mode === 'bits') return bitsScale(max, colours);
+    if (mode === 'saturated') return saturationScale(Math.max(1, max), colours);
+    return imbalanceScale(this.#maxImbalance || 1, colours);
   }
 
-  /** What the tiles are coloured by. @param {Mode} mode @param {LayerMap} map */
+  /** The values that colour the tiles. @param {Mode} mode @param {LayerMap} map */
   #values(mode, map) {
-    const { hardware, proof } = this.#session.state;
+    const { hardware, simulation } = this.#store.getState();
     if (mode === 'bits' && hardware) return bitsOf(map, hardware);
-    if (mode === 'saturated')
-      return (
-        proof?.layers.find((layer) => layer.name === map.name)?.saturated_by_tile ??
-        MODES.saturated.values(map)
-      );
+    if (mode === 'saturated') {
+      const simulated = simulation?.layers.find((layer) => layer.name === map.name);
+      return simulated?.saturated_by_tile ?? MODES.saturated.values(map);
+    }
     return MODES[mode].values(map);
   }
 
-  /** Another run: its scales and its pinned tile start afresh. */
-  reset() {
-    this.#mostImbalance = 0;
-  }
-
-  draw() {
-    const { view } = this.#session.state;
+  #draw() {
+    const { view, simulation } = this.#store.getState();
     if (!view) return;
-    const saturated = byId('saturated-mode');
-    saturated.hidden = !this.#session.state.proof;
-    if (saturated.hidden && this.#mode() === 'saturated')
+    byId('saturated-mode').hidden = !simulation;
+    if (!simulation && this.#mode() === 'saturated') {
       /** @type {HTMLInputElement} */ (byId('map-mode').querySelector('input')).checked = true;
+    }
     const mode = this.#mode();
-    const seen = largest(view.maps.map((map) => largest(map.imbalance)));
-    this.#mostImbalance = Math.max(this.#mostImbalance, seen);
-    this.#lay(view);
+    const imbalance = largest(view.maps.map((map) => largest(map.imbalance)));
+    this.#maxImbalance = Math.max(this.#maxImbalance, imbalance);
+    this.#createLayers(view);
     const scale = this.#scale(mode, view);
     const { note, from, to } = MODES[mode];
-    const end =
-      mode === 'imbalance'
-        ? `${fixed(scale.domain[1], 1)} rows`
-        : mode === 'saturated'
-          ? scale.domain[1].toLocaleString('en')
-          : to;
-    byId('map-legend').replaceChildren(...legend(scale, { from, to: end }));
-    byId('map-note').textContent =
-      PREVIEWED.includes(mode) && this.#previewed() ? `If pruned now. ${note}` : note;
+    const max = scale.domain[1];
+    const ends = /** @type {Record<string, string>} */ ({
+      imbalance: `${fixed(max, 1)} rows`,
+      saturated: count(max),
+    });
+    byId('map-legend').replaceChildren(...legend(scale, { from, to: ends[mode] ?? to }));
+    const isPreviewed = PREVIEW_MODES.includes(mode) && this.#isPreview();
+    byId('map-note').textContent = isPreviewed ? `If pruned now. ${note}` : note;
     view.maps.forEach((map, layer) => {
       const place = this.#layers[layer];
       if (!place) return;
@@ -208,59 +198,56 @@ export class Maps {
       };
       place.replaceChildren(layerMap(map, this.#values(mode, map), options));
     });
-    this.#describe();
-    this.#follow();
+    const described = this.#pointed ?? this.pinned;
+    const hint = 'Point at a tile to see its numbers; click to look inside.';
+    byId('map-readout').textContent = described ? this.#describe(described) : hint;
+    this.#refreshTools();
   }
 
-  /** Makes the layers' elements where the network is another one. @param {View} view */
-  #lay(view) {
+  /** Creates the layers' elements for another network. @param {View} view */
+  #createLayers(view) {
     const shape = view.maps.map((map) => `${map.name} ${map.across} ${map.down}`).join();
     if (shape === this.#shape) return;
     this.#shape = shape;
     this.#pointed = null;
-    // The middle of the last layer, or of the last that is seen without scrolling: a tile like most.
-    const layer = Math.min(view.maps.length, SEEN_LAYERS) - 1;
-    const tiles = view.maps[layer]?.density.length ?? 0;
-    this.pinned = tiles > 0 ? { layer, tile: Math.floor(tiles / 2) } : null;
-    this.#layers = view.maps.map((map, layer) => this.#layer(map, layer));
+    // A typical tile: in the middle of the last layer that is visible without scrolling.
+    const last = Math.min(view.maps.length, VISIBLE_LAYERS) - 1;
+    const tilesOfLast = view.maps[last]?.density.length ?? 0;
+    this.pinned = tilesOfLast > 0 ? { layer: last, tile: Math.floor(tilesOfLast / 2) } : null;
+    this.#layers = view.maps.map((map, layer) => this.#createLayer(map, layer));
     const rows = view.maps.map((map, layer) => {
-      const { outputs = 0, inputs = 0, tiles: count = 0 } = view.analysis.layers[layer] ?? {};
-      const { groups = 1 } = view.analysis.layers[layer] ?? {};
-      const each = groups === 1 ? '' : ` in ${groups} groups`;
-      const size = `${inputs} inputs → × ${outputs} outputs ↓${each} · ${count} ${count === 1 ? 'tile' : 'tiles'}`;
-      const name = make(
-        'p',
-        { className: 'layer-name' },
-        make('b', { textContent: layerName(map.name) }),
-        make('span', { textContent: size }),
-      );
+      const { outputs = 0, inputs = 0, tiles = 0, groups = 1 } = view.analysis.layers[layer] ?? {};
+      const inGroups = groups === 1 ? '' : ` in ${groups} groups`;
+      const size = `${inputs} inputs → × ${outputs} outputs ↓${inGroups} · ${tiles} ${tiles === 1 ? 'tile' : 'tiles'}`;
+      const title = [make('b', { textContent: layerName(map.name) }), make('span', { textContent: size })];
+      const name = make('p', { className: 'layer-name' }, ...title);
       return make('div', { className: 'layer' }, name, /** @type {HTMLElement} */ (this.#layers[layer]));
     });
     byId('map-list').replaceChildren(...rows);
-    if (this.pinned) this.#pin(this.pinned);
+    if (this.pinned) this.#onPin(this.pinned);
   }
 
   /** @param {LayerMap} map @param {number} layer */
-  #layer(map, layer) {
+  #createLayer(map, layer) {
     const node = make('div', { className: 'layer-map', tabIndex: 0, role: 'application' });
     const tiles = map.density.length;
     node.setAttribute(
       'aria-label',
       `Crossbars of ${layerName(map.name)}, ${tiles} tiles: arrow keys move, Enter looks inside`,
     );
-    const under = (/** @type {MouseEvent} */ event) => {
+    const placeAt = (/** @type {MouseEvent} */ event) => {
       const box = node.getBoundingClientRect();
       const cell = cellOf(map, this.#maps());
       const column = Math.floor((event.clientX - box.left) / cell);
       const tile = Math.floor((event.clientY - box.top) / cell) * map.across + column;
       return column >= 0 && column < map.across && tile >= 0 && tile < tiles ? { layer, tile } : null;
     };
-    node.addEventListener('pointermove', (event) => this.#point(under(event)));
+    node.addEventListener('pointermove', (event) => this.#point(placeAt(event)));
     node.addEventListener('pointerleave', () => this.#point(null));
-    node.addEventListener('click', (event) => this.#choose(under(event)));
+    node.addEventListener('click', (event) => this.#pin(placeAt(event)));
     node.addEventListener('focus', () => {
-      if (node.matches(':focus-visible'))
-        this.#point(this.pinned?.layer === layer ? this.pinned : { layer, tile: 0 });
+      if (!node.matches(':focus-visible')) return;
+      this.#point(this.pinned?.layer === layer ? this.pinned : { layer, tile: 0 });
     });
     node.addEventListener('blur', () => this.#point(null));
     node.addEventListener('keydown', (event) => this.#key(event, layer));
@@ -286,11 +273,11 @@ export class Maps {
     if (to !== undefined) {
       event.preventDefault();
       if (to >= 0 && to < tiles) this.#point({ layer, tile: to });
-      announce(this.#words(this.#pointed));
+      announce(this.#describe(this.#pointed));
     } else if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault();
-      this.#choose(this.#pointed ?? { layer, tile });
-      announce(`Looking inside ${this.#words(this.pinned)}`);
+      this.#pin(this.#pointed ?? { layer, tile });
+      announce(`Looking inside ${this.#describe(this.pinned)}`);
     }
   }
 
@@ -298,54 +285,48 @@ export class Maps {
   #point(place) {
     if (place?.layer === this.#pointed?.layer && place?.tile === this.#pointed?.tile) return;
     this.#pointed = place;
-    this.draw();
+    this.#draw();
   }
 
   /** @param {Place | null} place */
-  #choose(place) {
+  #pin(place) {
     if (!place) return;
     this.pinned = place;
-    this.#pin(place);
-    this.draw();
+    this.#onPin(place);
+    this.#draw();
     document.dispatchEvent(new CustomEvent('crossdub:pinned', { detail: place }));
   }
 
-  #describe() {
-    const place = this.#pointed ?? this.pinned;
-    byId('map-readout').textContent = place
-      ? this.#words(place)
-      : 'Point at a tile to see its numbers; click to look inside.';
-  }
-
   /** @param {Place | null} place */
-  #words(place) {
+  #describe(place) {
     const map = place ? this.#maps()[place.layer] : undefined;
     if (!place || !map) return '';
     const { tile } = place;
-    const of = (/** @type {number[]} */ values) => values[tile] ?? 0;
-    // Counted from 0 as the tiles are, here and in all files.
+    const at = (/** @type {number[]} */ values) => values[tile] ?? 0;
+    // Tiles, rows and columns count from 0, here and in all files.
     const where = `row ${Math.floor(tile / map.across)}, column ${tile % map.across}`;
     return (
-      `${layerName(map.name)}, tile ${tile} (${where}): density ${fixed(100 * of(map.density), 1)} %, ` +
-      `imbalance ${fixed(of(map.imbalance), 2)} rows. ${this.#previewed() ? 'If pruned now' : 'Pruned'}: level ${of(map.level)}, ` +
-      `${bits(of(map.bits_paper))} (paper), ${bits(of(map.bits_lossless))} (lossless).`
+      `${layerName(map.name)}, tile ${tile} (${where}): density ${fixed(100 * at(map.density), 1)} %, ` +
+      `imbalance ${fixed(at(map.imbalance), 2)} rows. ` +
+      `${this.#isPreview() ? 'If pruned now' : 'Pruned'}: level ${at(map.level)}, ` +
+      `${bits(at(map.bits_paper))} (paper), ${bits(at(map.bits_lossless))} (lossless).`
     );
   }
 }
 
-/** A network may have thousands of tiles: too many for the arguments of Math.max. @param {number[]} values */
+/** The largest value; `Math.max` does not take thousands of arguments. @param {number[]} values */
 function largest(values) {
   return values.reduce((most, value) => Math.max(most, value), 0);
 }
 
 /**
- * A tile is drawn as large in every layer, so that layers compare; smaller only where a layer is too wide for that.
+ * The side of a layer's tiles: the same in all layers if they fit, so that layers can be compared.
  * @param {LayerMap} map @param {LayerMap[]} all
  */
 function cellOf(map, all) {
   const width = Math.max(200, byId('map-list').clientWidth);
-  const common = Math.max(SMALLEST_COMMON_CELL, width / largest(all.map(({ across }) => across)));
-  const fitting = Math.min(LARGEST_CELL, common, width / map.across);
+  const common = Math.max(MIN_COMMON_CELL, width / largest(all.map(({ across }) => across)));
+  const fitting = Math.min(MAX_CELL, common, width / map.across);
   // Below three pixels a whole number would waste a third of the width.
   return fitting >= 3 ? Math.floor(fitting) : fitting;
 }

@@ -1,55 +1,47 @@
-/** Inline messages: one line each, at most one of a kind, and nothing is lost when it is put away. */
+/** Inline messages: one line each, at most one of a kind. */
 
 import { byId, make } from './element.js';
 
 /**
  * @typedef {object} Message
  * @property {string} text
- * @property {boolean} [error]
- * @property {boolean} [stays] whether it can't be put away: it says what the page is showing, and how to leave that
- * @property {{ label: string, act: () => void }[]} [actions]
+ * @property {boolean} [isError]
+ * @property {boolean} [isPermanent] can't be closed: it says what is displayed, and how to leave that
+ * @property {{ label: string, onClick: () => void }[]} [actions]
  */
 
 /** @type {Map<string, HTMLElement>} */
 const shown = new Map();
 
 /**
- * @param {string} kind a later message of the same kind takes its place
+ * @param {string} kind a later message of the same kind replaces it
  * @param {Message} message
  */
-export function say(kind, { text, error = false, stays = false, actions = [] }) {
-  const buttons = actions.map(({ label, act }) => {
+export function show(kind, { text, isError = false, isPermanent = false, actions = [] }) {
+  const buttons = actions.map(({ label, onClick }) => {
     const button = make('button', { type: 'button', textContent: label });
     button.addEventListener('click', () => {
-      if (!stays) unsay(kind);
-      act();
+      if (!isPermanent) dismiss(kind);
+      onClick();
     });
     return button;
   });
-  const node = make(
-    'div',
-    { className: error ? 'message error' : 'message' },
-    make('p', { textContent: text }),
-    ...buttons,
-  );
-  if (!stays) {
-    const close = make('button', {
-      type: 'button',
-      className: 'quiet',
-      textContent: 'Close',
-      ariaLabel: `Close the message: ${text}`,
-    });
-    close.addEventListener('click', () => unsay(kind));
+  const className = isError ? 'message error' : 'message';
+  const node = make('div', { className }, make('p', { textContent: text }), ...buttons);
+  if (!isPermanent) {
+    const ariaLabel = `Close the message: ${text}`;
+    const close = make('button', { type: 'button', className: 'quiet', textContent: 'Close', ariaLabel });
+    close.addEventListener('click', () => dismiss(kind));
     node.append(close);
   }
   node.dataset.kind = kind;
-  unsay(kind);
+  dismiss(kind);
   shown.set(kind, node);
   byId('messages').append(node);
 }
 
 /** @param {string} kind */
-export function unsay(kind) {
+export function dismiss(kind) {
   shown.get(kind)?.remove();
   shown.delete(kind);
 }

@@ -1,175 +1,181 @@
-/** The knobs of pruning, and the way on from there: prune, fine-tune, undo. They use `crossdub` and nothing else. */
+/** The pruning settings, and the stages after training: prune, fine-tune, undo. They use `window.crossdub` only. */
 
-import { stepsTaken } from '../state/known.js';
-import { MAX_STRENGTH, RULES } from '../state/pruning.js';
-import { byId, make } from './element.js';
-import { percent, times } from './words.js';
+import { currentStage, isReportOpen, totalSteps } from '../state/selectors.js';
+import { byId, ignoreReported, make } from './element.js';
+import { percent, times } from './format.js';
 
-/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
-/** @typedef {import('../state/session.js').Session} Session */
-/** @typedef {import('../types/types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/page').Page} Page */
+/** @typedef {import('../types/messages').State} State */
+/** @typedef {import('../types/types').PruneSettings} PruneSettings */
 /** @typedef {import('../types/types').Stage} Stage */
 
 /** The slider for a target goes by powers of this, from 1 to about 16. */
-const TARGET_STEP = 1.01;
+const TARGET_BASE = 1.01;
 const TARGET_STEPS = 280;
-/** A slider that rested this long is meant: what the pruning costs in accuracy is then measured. */
+/** After the slider has rested this long, the accuracy of the preview is measured. */
 const REST_MS = 400;
 
-/** A refusal is said by `crossdub:error`. @param {Promise<unknown>} promise */
-const quietly = (promise) => void promise.catch(() => undefined);
-
-/** @param {number} position */
-const targetAt = (position) => Number((TARGET_STEP ** position).toFixed(2));
-/** @param {number} target */
-const positionOf = (target) => Math.round(Math.log(target) / Math.log(TARGET_STEP));
+/** @type {Record<PruneSettings['rule'], string>} */
+const RULES = {
+  exact: 'Each column keeps exactly as many of its largest weights as its tile’s level allows.',
+  paper: 'The authors’ code: an interpolated percentile for each column, which can miss its level.',
+  budget:
+    'Each tile gets the level that loses least for the energy it saves, until the target is met by the paper’s count.',
+};
 
 /** @type {Record<Stage['kind'], string>} */
-const KINDS = { train: 'trained', prune: 'pruned', finetune: 'fine-tuned' };
+const STAGES = { train: 'trained', prune: 'pruned', finetune: 'fine-tuned' };
+
+/** @param {number} position */
+const targetAt = (position) => Number((TARGET_BASE ** position).toFixed(2));
+/** @param {number} target */
+const positionOf = (target) => Math.round(Math.log(target) / Math.log(TARGET_BASE));
 
 export class PrunePanel {
   #api;
-  #session;
+  #client;
+  #store;
   #slider = /** @type {HTMLInputElement} */ (byId('strength'));
-  /** @type {Partial<PruneChoice> | null} what is asked for while the last choice is being drawn */
+  /** What the slider asks for while the last preview is computed. @type {Partial<PruneSettings> | null} */
   #next = null;
-  #drawing = false;
-  #resting = 0;
+  #isBusy = false;
+  #timer = 0;
 
-  /** @param {Api} api @param {Session} session */
-  constructor(api, session) {
+  /** @param {Page} page */
+  constructor({ api, client, store }) {
     this.#api = api;
-    this.#session = session;
-    this.#slider.addEventListener('input', () => this.#slide());
+    this.#client = client;
+    this.#store = store;
+    this.#slider.addEventListener('input', () => void this.#slide());
     byId('rule').addEventListener('change', (event) => {
       const { value } = /** @type {HTMLInputElement} */ (event.target);
-      void this.#choose(/** @type {PruneChoice['rule']} */ (value));
+      void this.#setRule(/** @type {PruneSettings['rule']} */ (value));
     });
-    byId('prune').addEventListener('click', () => quietly(api.prune()));
-    byId('undo').addEventListener('click', () => quietly(api.undo()));
-    byId('finetune').addEventListener('click', () =>
-      quietly(api.finetune({ epochs: /** @type {number} */ (this.#epochs()) })),
+    byId('prune').addEventListener('click', () => ignoreReported(api.prune()));
+    byId('undo').addEventListener('click', () => ignoreReported(api.undo()));
+    byId('finetune').addEventListener('click', () => {
+      // An empty input is passed as text, so that the error quotes it.
+      const { value } = /** @type {HTMLInputElement} */ (byId('finetune-epochs'));
+      const epochs = /** @type {number} */ (value === '' ? value : Number(value));
+      ignoreReported(api.finetune({ epochs }));
+    });
+    store.subscribe(
+      (state) => {
+        const { pruning, schema, file, stages, run, running } = state;
+        return [pruning, schema, file, stages, run, running, totalSteps(state) > 0];
+      },
+      () => this.#update(),
     );
-    for (const type of ['opened', 'change', 'choice', 'running', 'turn', 'report', 'view', 'progress'])
-      session.addEventListener(type, () => this.follow());
-    for (const type of ['view', 'running', 'turn', 'change'])
-      session.addEventListener(type, () => this.#tryOutLater());
+    store.subscribe(
+      ({ view, running, stages, file, pruning }) => [view, running, stages, file, pruning],
+      () => this.#evaluateLater(),
+    );
   }
 
-  /** @param {PruneChoice['rule']} rule */
-  async #choose(rule) {
-    // The last target may be out of reach for these weights: a budget that saves nothing never is, and the slider goes on from there.
-    const unreached = (/** @type {import('../api/errors.js').CrossdubError} */ refused) =>
-      refused.field === 'target' ? this.#api.set({ rule, target: 1 }) : undefined;
-    await this.#api
-      .set({ rule })
-      .catch(unreached)
-      .catch(() => undefined);
-    this.follow();
-  }
-
-  #epochs() {
-    const { value } = /** @type {HTMLInputElement} */ (byId('finetune-epochs'));
-    return value === '' ? value : Number(value);
+  /** @param {PruneSettings['rule']} rule */
+  async #setRule(rule) {
+    await this.#api.set({ rule }).catch((/** @type {import('../api/errors.js').CrossdubError} */ error) => {
+      // These weights may not reach the last target; a target of 1 can always be met.
+      if (error.field === 'target') ignoreReported(this.#api.set({ rule, target: 1 }));
+    });
+    this.#update();
   }
 
   /** A slider is faster than the previews: only the latest value counts. */
   async #slide() {
+    const { pruning } = this.#store.getState();
+    if (!pruning) return;
     const position = this.#slider.valueAsNumber;
-    this.#next =
-      this.#session.state.choice.rule === 'budget' ? { target: targetAt(position) } : { strength: position };
-    this.#show({ ...this.#session.state.choice, ...this.#next });
-    if (this.#drawing) return;
-    this.#drawing = true;
+    this.#next = pruning.rule === 'budget' ? { target: targetAt(position) } : { strength: position };
+    this.#showSettings({ ...pruning, ...this.#next });
+    if (this.#isBusy) return;
+    this.#isBusy = true;
     while (this.#next !== null) {
       const fields = this.#next;
       this.#next = null;
       await this.#api.set(fields).catch(() => undefined);
     }
-    this.#drawing = false;
-    // Back to the last one that could be had.
-    this.follow();
+    this.#isBusy = false;
+    // Returns to the last valid value.
+    this.#update();
   }
 
-  /** Measures the accuracy of the previewed pruning, while nothing else is going on. */
-  #tryOutLater() {
-    clearTimeout(this.#resting);
-    const { state } = this.#session;
-    const idle = !state.running && !state.dropped && state.opened && stepsTaken(state) > 0;
-    if (!idle || stageNow(state) !== 'train' || state.trial) return;
-    this.#resting = window.setTimeout(() => void this.#session.tryOut().catch(() => undefined), REST_MS);
+  /** Measures the accuracy of the preview while the page is idle. */
+  #evaluateLater() {
+    clearTimeout(this.#timer);
+    const state = this.#store.getState();
+    const isIdle = !state.running && !state.file && state.run !== null && totalSteps(state) > 0;
+    if (!isIdle || currentStage(state) !== 'train' || state.previewEvaluation) return;
+    this.#timer = window.setTimeout(() => ignoreReported(this.#client.evaluatePreview()), REST_MS);
   }
 
-  /** @param {PruneChoice} choice */
-  #show({ rule, strength, target }) {
-    const budget = rule === 'budget';
-    const text = budget ? `${target.toFixed(2)}×` : `${Number(strength.toFixed(1))} %`;
-    byId('strength-words').textContent = budget ? 'If pruned now, to save' : 'If pruned now, at strength';
+  /** @param {PruneSettings} pruning */
+  #showSettings({ rule, strength, target }) {
+    const isBudget = rule === 'budget';
+    const text = isBudget ? `${target.toFixed(2)}×` : `${Number(strength.toFixed(1))} %`;
+    byId('strength-words').textContent = isBudget ? 'If pruned now, to save' : 'If pruned now, at strength';
     byId('strength-value').textContent = text;
     this.#slider.setAttribute('aria-valuetext', text);
   }
 
-  follow() {
-    const { state } = this.#session;
-    const { choice } = state;
-    const stage = stageNow(state);
-    const chosen = /** @type {HTMLInputElement | null} */ (
-      document.querySelector(`#rule input[value="${choice.rule}"]`)
-    );
-    if (chosen) chosen.checked = true;
-    byId('rule').title = RULES[choice.rule];
-    if (!this.#drawing) {
-      const budget = choice.rule === 'budget';
-      Object.assign(this.#slider, {
-        min: '0',
-        max: String(budget ? TARGET_STEPS : MAX_STRENGTH),
-        step: budget ? '1' : '0.1',
-      });
-      this.#slider.value = String(budget ? positionOf(choice.target) : choice.strength);
-      this.#show(choice);
-    }
-    const pruned = stage !== 'train' && !state.dropped;
-    byId('choose-pruning').hidden = pruned || state.shown !== null;
-    byId('pruning-buttons').hidden = Boolean(state.dropped);
-    const disable = (/** @type {string} */ id, /** @type {boolean} */ disabled) => {
-      /** @type {HTMLButtonElement} */ (byId(id)).disabled = disabled;
-    };
-    disable('prune', !state.opened || pruned || stepsTaken(state) === 0);
-    disable('finetune', !pruned || state.running);
-    disable('undo', !pruned);
-    for (const id of ['finetune', 'undo']) byId(id).hidden = !pruned;
-    byId('prune').hidden = pruned;
-    /** @type {HTMLElement} */ (byId('finetune-epochs').parentElement).hidden = !pruned;
-    this.#drawStages(state.dropped ? (state.shown?.stages ?? []) : state.stages);
+  #update() {
+    const state = this.#store.getState();
+    this.#updateSettings(state);
+    const { file, run, running, stages } = state;
+    const isPruned = currentStage(state) !== 'train' && !file;
+    byId('choose-pruning').hidden = isPruned || isReportOpen(state);
+    byId('pruning-buttons').hidden = file !== null;
+    setDisabled('prune', run === null || isPruned || totalSteps(state) === 0);
+    setDisabled('finetune', !isPruned || running);
+    setDisabled('undo', !isPruned);
+    byId('prune').hidden = isPruned;
+    for (const id of ['finetune', 'undo']) byId(id).hidden = !isPruned;
+    /** @type {HTMLElement} */ (byId('finetune-epochs').parentElement).hidden = !isPruned;
+    drawStages(file ? file.stages : stages);
   }
 
-  /** @param {Stage[]} stages */
-  #drawStages(stages) {
-    const table = byId('stages');
-    table.hidden = stages.length < 2;
-    if (table.hidden) return;
-    const head = ['Stage', 'Accuracy', 'Paper', 'Lossless'].map((text) =>
-      make('th', { scope: 'col', textContent: text }),
+  /** @param {State} state */
+  #updateSettings({ pruning, schema }) {
+    if (!pruning || !schema) return;
+    const { rule, strength, target } = pruning;
+    const radio = /** @type {HTMLInputElement | null} */ (
+      document.querySelector(`#rule input[value="${rule}"]`)
     );
-    const rows = stages.map(({ kind, accuracy, energy }) => {
-      const cells = [
-        accuracy === null ? '–' : percent(accuracy),
-        times(energy.paper.improvement),
-        times(energy.lossless.improvement),
-      ];
-      return make(
-        'tr',
-        {},
-        make('th', { scope: 'row', textContent: KINDS[kind] }),
-        ...cells.map((textContent) => make('td', { textContent })),
-      );
-    });
-    const caption = make('caption', { className: 'unseen', textContent: 'Stages of this run' });
-    table.replaceChildren(caption, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...rows));
+    if (radio) radio.checked = true;
+    byId('rule').title = RULES[rule];
+    if (this.#isBusy) return;
+    const { min, max } = schema.ranges.strength;
+    const slider =
+      rule === 'budget'
+        ? { min: 0, max: TARGET_STEPS, step: 1, value: positionOf(target) }
+        : { min, max, step: 0.1, value: strength };
+    for (const [name, value] of Object.entries(slider))
+      Object.assign(this.#slider, { [name]: String(value) });
+    this.#showSettings(pruning);
   }
 }
 
-/** Where in the story the run is. @param {Session['state']} state @returns {Stage['kind']} */
-export function stageNow({ stages }) {
-  return stages.at(-1)?.kind ?? 'train';
+/** @param {string} id @param {boolean} isDisabled */
+function setDisabled(id, isDisabled) {
+  /** @type {HTMLButtonElement} */ (byId(id)).disabled = isDisabled;
+}
+
+/** @param {Stage[]} stages */
+function drawStages(stages) {
+  const table = byId('stages');
+  table.hidden = stages.length < 2;
+  if (table.hidden) return;
+  const names = ['Stage', 'Accuracy', 'Paper', 'Lossless'];
+  const head = names.map((textContent) => make('th', { scope: 'col', textContent }));
+  const rows = stages.map(({ kind, accuracy, energy }) => {
+    const values = [
+      accuracy === null ? '–' : percent(accuracy),
+      times(energy.paper.improvement),
+      times(energy.lossless.improvement),
+    ];
+    const cells = values.map((textContent) => make('td', { textContent }));
+    return make('tr', {}, make('th', { scope: 'row', textContent: STAGES[kind] }), ...cells);
+  });
+  const caption = make('caption', { className: 'unseen', textContent: 'Stages of this run' });
+  table.replaceChildren(caption, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...rows));
 }

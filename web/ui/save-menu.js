@@ -1,33 +1,31 @@
-/** The files of the run that can be taken away. */
+/** The menu of files to save. */
 
-import { stepsTaken } from '../state/known.js';
+import { totalSteps } from '../state/selectors.js';
 import { json, save } from './download.js';
 import { byId } from './element.js';
 
-/** @typedef {ReturnType<import('../api/api.js').makeApi>} Api */
-
-/** @param {Api} api @param {import('../state/session.js').Session} session */
-export function saveMenu(api, session) {
+/** @param {import('../types/page').Page} page */
+export function saveMenu({ api, store }) {
   const menu = /** @type {HTMLDetailsElement} */ (byId('save-menu'));
   /** @param {string} id @param {() => Promise<[Blob, string]>} make */
   const item = (id, make) =>
     byId(id).addEventListener('click', async () => {
       menu.open = false;
-      // A refusal is said by `crossdub:error`.
+      // An error is reported as `crossdub:error`.
       const file = await make().catch(() => null);
       if (file) save(...file);
     });
-  /** What the files are of: the run at a step, or a dropped checkpoint. */
+  /** File names begin with the run's step, or with the opened file's name. */
   const stem = () => {
-    const { dropped } = session.state;
-    return dropped ? dropped.replace(/\.\w+$/, '') : `crossdub-step-${stepsTaken(session.state)}`;
+    const state = store.getState();
+    return state.file ? state.file.name.replace(/\.\w+$/, '') : `crossdub-step-${totalSteps(state)}`;
   };
   const binary = (/** @type {Uint8Array} */ bytes) =>
     new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)]);
-  // A dropped checkpoint's weights are saved as the pruning that is previewed would leave them.
+  // A checkpoint's weights are saved after the previewed pruning.
   item('save-weights', async () => [
     binary(await api.weights()),
-    `${stem()}${session.state.dropped ? '-pruned' : ''}.safetensors`,
+    `${stem()}${store.getState().file ? '-pruned' : ''}.safetensors`,
   ]);
   item('save-masks', async () => [binary(await api.masks()), `${stem()}-masks.safetensors`]);
   item('save-plan', async () => [
@@ -36,7 +34,7 @@ export function saveMenu(api, session) {
   ]);
   item('save-report', async () => {
     const report = await api.report();
-    // Of a checkpoint as `crossdub analyze --json` prints it: the run that waits is another network.
+    // A checkpoint's as `crossdub analyze --json` prints it: the waiting run is another network.
     if ('checkpoint' in report) return [json(report.analysis), `${stem()}-analysis.json`];
     return [json(report), `${stem()}.json`];
   });

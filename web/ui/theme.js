@@ -22,11 +22,11 @@ export function theme() {
   };
 }
 
-/** Dashes beside the colours, so that no line is told by colour alone. */
+/** Dashes, so that lines differ by more than colour. */
 const DASHES = ['', '7,3', '2,3', '9,3,2,3', '4,2', '1,4'];
 
-/** How the present run (the first) and the compared ones are drawn. */
-export function lines() {
+/** The styles of the current run's line (the first) and of the compared runs'. */
+export function lineStyles() {
   const style = getComputedStyle(document.documentElement);
   const names = ['training', 'run-1', 'run-2', 'run-3', 'run-4', 'run-5'];
   return names.map((name, at) => ({

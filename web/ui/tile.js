@@ -1,11 +1,12 @@
-/** Inside the pinned tile: its cells and its columns' densities. */
+/** The chosen tile: its cells and the densities of its columns. */
 
 import { columnsChart } from '../charts/columns.js';
 import { tileCells } from '../charts/tile-cells.js';
-import { theme } from './theme.js';
+import { isPreview, isReportOpen } from '../state/selectors.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
-import { layerName } from './words.js';
+import { layerName } from './format.js';
+import { theme } from './theme.js';
 
 /** @typedef {import('../types/types').TileDetail} TileDetail */
 
@@ -14,24 +15,19 @@ const SIDE = 200;
 export class Tile {
   /** @type {TileDetail | null} */
   #detail = null;
-  #asking = false;
+  #isAsking = false;
   /** @type {{ layer: number, tile: number } | null} */
   #wanted = null;
-  #ask;
-  #previewed;
-  #unseen;
-  #follow;
+  #client;
+  #store;
+  #redraw;
+  #refreshTools;
 
-  /**
-   * @param {(layer: number, tile: number) => Promise<TileDetail | null>} ask
-   * @param {() => boolean} previewed whether the pruning shown is only previewed
-   * @param {() => boolean} unseen whether what is shown has no cells to look at
-   */
-  constructor(ask, previewed, unseen) {
-    this.#ask = ask;
-    this.#unseen = unseen;
-    this.#previewed = previewed;
-    this.#follow = addTools(byId('tile'), 'Chosen tile', {
+  /** @param {import('../types/page').Page} page */
+  constructor({ client, store, renderer }) {
+    this.#client = client;
+    this.#store = store;
+    this.#refreshTools = addTools(byId('tile'), 'Chosen tile', {
       name: 'tile',
       columns: ['output', 'effective rows (Hoyer)', 'rows above tolerance', 'kept if pruned now'],
       rows: () => this.#rows(),
@@ -41,6 +37,7 @@ export class Tile {
         return canvas ? [{ title: byId('tile-title').textContent ?? '', canvas }] : [];
       },
     });
+    this.#redraw = renderer.add(isPreview, () => this.#draw());
   }
 
   #rows() {
@@ -63,23 +60,23 @@ export class Tile {
   }
 
   /**
-   * Asks the worker; while it is busy only the latest wish counts.
+   * Asks the worker for a tile; while it answers, only the latest request counts.
    * @param {{ layer: number, tile: number } | null} place
    */
   async show(place) {
     this.#wanted = place;
-    if (this.#asking) return;
-    this.#asking = true;
+    if (this.#isAsking) return;
+    this.#isAsking = true;
     while (this.#wanted) {
       const { layer, tile } = this.#wanted;
       this.#wanted = null;
-      const detail = await this.#ask(layer, tile).catch(() => null);
+      const detail = await this.#client.tile(layer, tile).catch(() => null);
       if (detail) {
         this.#detail = detail;
-        this.draw();
-      } else if (this.#unseen()) this.#clear();
+        this.#redraw();
+      } else if (isReportOpen(this.#store.getState())) this.#clear();
     }
-    this.#asking = false;
+    this.#isAsking = false;
   }
 
   #clear() {
@@ -92,15 +89,16 @@ export class Tile {
       ?.replaceChildren(make('p', { className: 'empty', textContent: text }));
   }
 
-  draw() {
+  #draw() {
     const detail = this.#detail;
     if (!detail) return;
     const colours = theme();
     const { rows, columns, first_input, level, kept } = detail;
     const remaining = kept.reduce((sum, one) => sum + one, 0);
     byId('tile-title').textContent = `Inside ${layerName(detail.layer)}, tile ${detail.tile}`;
+    const state = isPreview(this.#store.getState()) ? 'if pruned now' : 'pruned';
     byId('tile-facts').textContent =
-      `${this.#previewed() ? 'if pruned now' : 'pruned'}, level ${level}: ${remaining} of ${rows * columns} stay`;
+      `${state}, level ${level}: ${remaining} of ${rows * columns} weights stay`;
     const place = /** @type {HTMLElement} */ (document.querySelector('.tile-plot'));
     const part = (/** @type {string} */ text) => make('p', { className: 'part', textContent: text });
     const cells = make(
@@ -120,7 +118,7 @@ export class Tile {
       chart,
     );
     place.replaceChildren(cells, bars);
-    this.#follow();
+    this.#refreshTools();
   }
 }
 

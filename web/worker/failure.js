@@ -1,44 +1,46 @@
-/** @typedef {import('../types/types').Failure} Failure */
+/** Failures in the worker: Rust throws plain objects, a browser throws Errors. */
+
+import { failure } from '../api/errors.js';
+
+/** @typedef {import('../types/messages').Failure} Failure */
+/** @typedef {import('../types/messages').Device} Device */
 
 /**
- * What was thrown, as one clear line. The Rust side throws plain objects; a browser throws Errors.
+ * A thrown value as a plain object: Comlink would drop an Error's own fields.
  * @param {unknown} thrown
  * @returns {Failure}
  */
 export function asFailure(thrown) {
-  if (typeof thrown === 'string') return { message: thrown };
-  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) {
-    const message = String(thrown.message).replace(/\s+/g, ' ').trim();
-    if (thrown instanceof WebAssembly.RuntimeError) {
-      return { message: `the training module stopped unexpectedly (${message})` };
-    }
-    const field = 'field' in thrown && typeof thrown.field === 'string' ? thrown.field : undefined;
-    return field === undefined ? { message } : { message, field };
+  if (typeof thrown === 'string') return failure('internal', thrown);
+  const { code, message, field } = /** @type {Partial<Failure>} */ (Object(thrown));
+  if (typeof message !== 'string') return failure('internal', 'Something failed for an unknown reason.');
+  const line = message.replace(/\s+/g, ' ').trim();
+  if (thrown instanceof WebAssembly.RuntimeError) {
+    return failure('internal', `the training module stopped unexpectedly (${line})`);
   }
-  return { message: 'Something failed without saying why.' };
+  return failure(thrown instanceof Error ? 'internal' : (code ?? 'internal'), line, field);
 }
 
 /**
- * Whether the device is to blame: Rust says so in its message; a module that panics, or a browser
- * error from the WebGPU calls, comes as an Error. A diverged run is neither.
+ * Whether the device failed: Rust says so by code; a panic or a browser's error from the WebGPU calls is internal.
  * @param {unknown} thrown
  */
 export function isDeviceFailure(thrown) {
-  if (thrown instanceof Error) return true;
-  return /^using the device\b/.test(asFailure(thrown).message);
+  const { code } = asFailure(thrown);
+  return code === 'device' || code === 'internal';
 }
 
 /**
- * A panic inside a module's asynchronous call is thrown where nobody waits, and the call's promise stays
- * pending for ever. The stack says which module it was.
- * @param {(device: 'cpu' | 'webgpu', why: string) => void} tell
+ * Calls the listener when a module panics. A panic inside an asynchronous call leaves the call's promise pending
+ * forever and is thrown globally; its stack tells which module it was.
+ * @param {(device: Device, reason: string) => void} listener
  */
-export function onPanic(tell) {
-  const hear = (/** @type {Event} */ event, /** @type {unknown} */ thrown) => {
+export function onPanic(listener) {
+  const handle = (/** @type {Event} */ event, /** @type {unknown} */ thrown) => {
     if (!(thrown instanceof WebAssembly.RuntimeError)) return;
     event.preventDefault();
-    tell(/\/pkg\/webgpu\//.test(thrown.stack ?? '') ? 'webgpu' : 'cpu', asFailure(thrown).message);
+    listener(/\/pkg\/webgpu\//.test(thrown.stack ?? '') ? 'webgpu' : 'cpu', asFailure(thrown).message);
   };
-  addEventListener('error', (event) => hear(event, event.error));
-  addEventListener('unhandledrejection', (event) => hear(event, event.reason));
+  addEventListener('error', (event) => handle(event, event.error));
+  addEventListener('unhandledrejection', (event) => handle(event, event.reason));
 }

@@ -1,30 +1,30 @@
 /**
- * The training loop: step after step, with pauses in which messages come through, and now and then a view
- * for the maps, an evaluation, a report and a checkpoint. It knows nothing of what these do.
+ * The training loop: step after step, with pauses that let messages through, and from time to time an update of
+ * what is displayed, an evaluation, a report and a checkpoint.
  */
 
 /** @typedef {import('../types/types').Progress} Progress */
 
 /**
- * @typedef {object} Work
+ * @typedef {object} Tasks
  * @property {() => Promise<Progress>} step
- * @property {() => Promise<void>} view
+ * @property {() => Promise<void>} show
  * @property {(images: number) => Promise<void>} evaluate
  * @property {() => Promise<void>} save
  * @property {() => Promise<void>} report
- * @property {(thrown: unknown) => Promise<boolean>} failed whether to go on
- * @property {(running: boolean) => void} running
+ * @property {(thrown: unknown) => Promise<boolean>} recover resolves to whether training continues
+ * @property {(running: boolean) => void} onRunning
  */
 
-const VIEW_MS = 700;
+const SHOW_MS = 700;
 const REPORT_MS = 5000;
 const EVALUATE_STEPS = 50;
 const EVALUATE_IMAGES = 500;
 const SAVE_STEPS = 100;
-/** A GPU is lost without warning: its runs are saved by time as well. */
+/** A GPU can be lost without warning: its runs are also saved by time. */
 const SAVE_GPU_MS = 30_000;
 
-/** A task of its own, so that waiting messages come first. A timer would be slowed down in a hidden tab. */
+/** A new task lets waiting messages through. A timer would be slowed down in a hidden tab. */
 const { port1, port2 } = new MessageChannel();
 /** @type {(() => void)[]} */
 const waiting = [];
@@ -39,35 +39,35 @@ function nextTask() {
 
 export class Loop {
   running = false;
-  #work;
+  #tasks;
   #stopping = false;
   /** @type {Promise<void>} */
   #ended = Promise.resolve();
   #gpu = false;
-  #last = { view: 0, report: 0, save: 0, saveStep: 0, evaluateStep: 0, evaluate: 0 };
-  #cost = { view: 0, evaluate: 0 };
+  #last = { show: 0, report: 0, save: 0, saveStep: 0, evaluateStep: 0, evaluate: 0 };
+  #cost = { show: 0, evaluate: 0 };
 
-  /** @param {Work} work */
-  constructor(work) {
-    this.#work = work;
+  /** @param {Tasks} tasks */
+  constructor(tasks) {
+    this.#tasks = tasks;
   }
 
   /**
-   * Another run: what was measured of the last one does not count.
+   * Another run: forgets the last one's measurements.
    * @param {boolean} gpu
    * @param {number} step
    */
   reset(gpu, step) {
     this.#gpu = gpu;
     this.#last = {
-      view: 0,
+      show: 0,
       report: 0,
       save: performance.now(),
       saveStep: step,
       evaluateStep: step,
       evaluate: 0,
     };
-    this.#cost = { view: 0, evaluate: 0 };
+    this.#cost = { show: 0, evaluate: 0 };
   }
 
   start() {
@@ -77,7 +77,7 @@ export class Loop {
     }
     this.running = true;
     this.#stopping = false;
-    this.#work.running(true);
+    this.#tasks.onRunning(true);
     this.#ended = this.#go();
   }
 
@@ -87,14 +87,14 @@ export class Loop {
     await this.#ended;
   }
 
-  /** One step with its view. */
+  /** One step, displayed. */
   async once() {
     try {
-      await this.#work.step();
-      await this.#work.view();
-      await this.#work.report();
+      await this.#tasks.step();
+      await this.#tasks.show();
+      await this.#tasks.report();
     } catch (thrown) {
-      await this.#work.failed(thrown);
+      await this.#tasks.recover(thrown);
     }
   }
 
@@ -105,26 +105,26 @@ export class Loop {
         try {
           finished = await this.#round();
         } catch (thrown) {
-          if (!(await this.#work.failed(thrown))) return;
+          if (!(await this.#tasks.recover(thrown))) return;
         }
         await nextTask();
       }
-      await this.#finish(finished).catch((thrown) => this.#work.failed(thrown));
+      await this.#finish(finished).catch((thrown) => this.#tasks.recover(thrown));
     } finally {
       this.running = false;
-      this.#work.running(false);
+      this.#tasks.onRunning(false);
     }
   }
 
   async #round() {
-    const progress = await this.#work.step();
+    const progress = await this.#tasks.step();
     const now = performance.now();
     const { step } = progress;
     const epochEnds = step % progress.steps_per_epoch === 0;
-    if (now - this.#last.view >= Math.max(VIEW_MS, 4 * this.#cost.view)) await this.#view();
+    if (now - this.#last.show >= Math.max(SHOW_MS, 4 * this.#cost.show)) await this.#show();
     if (progress.finished) return true;
     const due = epochEnds || step - this.#last.evaluateStep >= EVALUATE_STEPS;
-    // On a slow device an evaluation may cost as much as many steps: it gets a fifth of the time.
+    // On a slow device an evaluation may cost as much as many steps: it gets at most a fifth of the time.
     if (due && (epochEnds || performance.now() - this.#last.evaluate >= 4 * this.#cost.evaluate)) {
       await this.#evaluate(progress);
     }
@@ -136,17 +136,17 @@ export class Loop {
 
   /** @param {boolean} finished */
   async #finish(finished) {
-    await this.#work.view();
-    if (finished) await this.#work.evaluate(EVALUATE_IMAGES);
-    await this.#work.save();
-    await this.#work.report();
+    await this.#tasks.show();
+    if (finished) await this.#tasks.evaluate(EVALUATE_IMAGES);
+    await this.#tasks.save();
+    await this.#tasks.report();
   }
 
-  async #view() {
+  async #show() {
     const start = performance.now();
-    await this.#work.view();
-    this.#last.view = performance.now();
-    this.#cost.view = this.#last.view - start;
+    await this.#tasks.show();
+    this.#last.show = performance.now();
+    this.#cost.show = this.#last.show - start;
   }
 
   /** @param {Progress} progress */
@@ -154,7 +154,7 @@ export class Loop {
     const start = performance.now();
     // Evaluating is about three times as fast as training; about two seconds of it are enough.
     const affordable = Math.round(6 * (progress.images_per_second ?? EVALUATE_IMAGES));
-    await this.#work.evaluate(Math.min(EVALUATE_IMAGES, Math.max(100, affordable)));
+    await this.#tasks.evaluate(Math.min(EVALUATE_IMAGES, Math.max(100, affordable)));
     this.#last.evaluate = performance.now();
     this.#last.evaluateStep = progress.step;
     this.#cost.evaluate = this.#last.evaluate - start;
@@ -163,13 +163,13 @@ export class Loop {
 
   /** @param {number} step */
   async #save(step) {
-    await this.#work.save();
+    await this.#tasks.save();
     this.#last.save = performance.now();
     this.#last.saveStep = step;
   }
 
   async #report() {
-    await this.#work.report();
+    await this.#tasks.report();
     this.#last.report = performance.now();
   }
 }

@@ -1,15 +1,26 @@
-/** The two wasm modules: the CPU one, loaded at once, and the WebGPU one where it is worth having. */
+/** The two wasm modules: the CPU one, loaded at once, and the WebGPU one if it is worth it. */
 
+import { failure } from '../api/errors.js';
 import { chooseDevice } from './device.js';
 import { onPanic } from './failure.js';
 import { WebGpu } from './webgpu.js';
 
-/** @typedef {import('../types/types').Crossdub} Crossdub */
-/** @typedef {import('../types/types').RunSpec} RunSpec */
-/** @typedef {'cpu' | 'webgpu'} Device */
+/** @typedef {import('../types/types').TrainConfig['device']} RequestedDevice */
+/** @typedef {import('../types/wasm').WasmModule} WasmModule */
+/** @typedef {import('../types/messages').Device} Device */
+
+/**
+ * @typedef {object} ModuleOptions
+ * @property {(test: () => Promise<Float32Array>) => Promise<Float32Array>} queueTest runs the CPU's self-test while
+ * nothing else uses the module
+ * @property {() => boolean} wantsGpu whether the GPU is worth waiting for
+ * @property {(state: import('../types/messages').WebGpuState) => void} onState
+ * @property {(device: Device, thrown: unknown) => void} onBroken a module panicked or its device is lost: its calls
+ * never return
+ */
 
 export class Modules {
-  /** @param {Crossdub} cpu @param {WebGpu} gpu */
+  /** @param {WasmModule} cpu @param {WebGpu} gpu */
   constructor(cpu, gpu) {
     this.cpu = cpu;
     this.gpu = gpu;
@@ -17,42 +28,39 @@ export class Modules {
 
   /**
    * Loads the CPU module and looks for an adapter.
-   * @param {string} base the page's address
-   * @param {object} on
-   * @param {(test: () => Promise<Float32Array>) => Promise<Float32Array>} on.test runs the CPU's self-test when nothing else uses it
-   * @param {() => boolean} on.wanted whether the GPU is worth waiting for
-   * @param {(state: import('../types/messages').WebGpuState) => void} on.tell
-   * @param {(device: Device, thrown: unknown) => void} on.broken a module panicked or its device is lost: its calls never come back
+   * @param {string} base the page's URL
+   * @param {ModuleOptions} options
    */
-  static async load(base, { test, wanted, tell, broken }) {
-    const address = new URL('pkg/cpu/crossdub.js', base).href;
-    const cpu = /** @type {Crossdub} */ (await import(/* @vite-ignore */ address));
+  static async load(base, { queueTest, wantsGpu, onState, onBroken }) {
+    const url = new URL('pkg/cpu/crossdub.js', base).href;
+    const cpu = /** @type {WasmModule} */ (await import(/* @vite-ignore */ url));
     await cpu.default();
     /** @type {Promise<Float32Array> | undefined} */
-    let expected;
-    const gpu = new WebGpu(base, () => (expected ??= test(() => cpu.self_test())), wanted, tell);
-    gpu.lost.then((why) => broken('webgpu', new Error(why)));
-    onPanic((device, why) => {
-      if (device === 'webgpu') gpu.fail(why);
-      else broken('cpu', { message: `${why}. Reload the page to go on.` });
+    let gradient;
+    const expectedGradient = () => (gradient ??= queueTest(() => cpu.self_test()));
+    const gpu = new WebGpu(base, { expectedGradient, isWanted: wantsGpu, onState });
+    gpu.lost.then((reason) => onBroken('webgpu', new Error(reason)));
+    onPanic((device, reason) => {
+      if (device === 'webgpu') gpu.fail(reason);
+      else onBroken('cpu', failure('internal', `${reason}. Reload the page to continue.`));
     });
     return new Modules(cpu, gpu);
   }
 
   /** @param {Device} device */
-  of(device) {
+  get(device) {
     const module = device === 'webgpu' ? this.gpu.module : this.cpu;
-    if (!module) throw { message: `the ${device} module is not loaded` };
+    if (!module) throw failure('invalid-state', `the ${device} module is not loaded`);
     return module;
   }
 
-  /** @param {RunSpec['device']} choice @param {(what: string) => void} busy */
-  choose(choice, busy) {
-    return chooseDevice(choice, this.gpu, busy);
+  /** @param {RequestedDevice} requested @param {(text: string) => void} onBusy */
+  choose(requested, onBusy) {
+    return chooseDevice(requested, this.gpu, onBusy);
   }
 
-  /** Whether a run that asks so is to wait for the GPU module. @param {RunSpec['device'] | undefined} choice */
-  wantsGpu(choice) {
-    return choice === 'webgpu' || (choice === 'auto' && !this.gpu.state.software);
+  /** Whether a run with this device should wait for the GPU module. @param {RequestedDevice | undefined} requested */
+  wantsGpu(requested) {
+    return requested === 'webgpu' || (requested === 'auto' && !this.gpu.state.software);
   }
 }

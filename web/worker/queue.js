@@ -1,12 +1,12 @@
 /**
- * One thing at a time. A wasm object that is borrowed by an unfinished call must not be called again,
- * so every use of a trainer stands in this line, in the order of asking.
+ * One call at a time, in order: a wasm object that is borrowed by an unfinished call must not be called again, so
+ * every use of a run is queued.
  */
 export class Queue {
   /** @type {Promise<unknown>} */
   #last = Promise.resolve();
   /** @type {(thrown: unknown) => void} */
-  #breakOff = () => undefined;
+  #reject = () => undefined;
 
   /**
    * @template T
@@ -17,21 +17,20 @@ export class Queue {
     const result = this.#last.then(
       () =>
         new Promise((/** @type {(value: T) => void} */ resolve, reject) => {
-          this.#breakOff = reject;
+          this.#reject = reject;
           Promise.resolve().then(work).then(resolve, reject);
         }),
     );
-    // A failed piece of work is its caller's concern, not the next one's.
+    // The caller handles a failure; the next call runs anyway.
     this.#last = result.catch(() => undefined);
     return result;
   }
 
   /**
-   * Fails the work in progress: a call into a module that panicked, or that waits for a lost device, never
-   * comes back by itself.
+   * Fails the current call: one into a module that panicked, or that waits for a lost device, never returns.
    * @param {unknown} thrown
    */
-  breakOff(thrown) {
-    this.#breakOff(thrown);
+  abort(thrown) {
+    this.#reject(thrown);
   }
 }

@@ -1,16 +1,18 @@
-/** A run's `report.json`, as `crossdub train`, `crossdub run` or this page wrote it: checked before anything is drawn of it. */
+/** Reads and checks a run's `report.json`, as `crossdub train`, `crossdub run` or this page wrote it. */
+
+import { failure } from '../api/errors.js';
 
 /** @typedef {import('../types/types').Report} Report */
 
 /** A history of a million steps is about this large. */
-const LARGEST = 200 * 2 ** 20;
+const MAX_BYTES = 200 * 2 ** 20;
 
 const isNumber = (/** @type {unknown} */ value) => typeof value === 'number' && Number.isFinite(value);
 const isText = (/** @type {unknown} */ value) => typeof value === 'string';
 
 const isPercentOrNull = (/** @type {unknown} */ value) =>
   value === null || (isNumber(value) && Number(value) >= 0 && Number(value) <= 100);
-/** An energy divided by a smaller one; no converter has a million times the bits of another. */
+/** An energy divided by a smaller one: no ADC needs a million times the energy of another. */
 const isImprovementOrNull = (/** @type {unknown} */ value) =>
   value === null || (isNumber(value) && Number(value) > 0 && Number(value) < 1e6);
 const isCount = (/** @type {unknown} */ value) => Number.isSafeInteger(value) && Number(value) >= 0;
@@ -34,7 +36,7 @@ const isStage = (stage) =>
   isPercentOrNull(stage.accuracy) &&
   isEnergy(stage.energy);
 
-/** Of each layer's tiles; a recorded run may hold some of them. */
+/** Values of each layer's tiles; a recorded run may have some of them. */
 export const PER_TILE = ['density', 'imbalance', 'level', 'bits_paper', 'bits_lossless'];
 
 /** @param {any} map */
@@ -47,7 +49,7 @@ const isMap = (map) =>
   );
 
 /**
- * What the page reads of a report, and of what kind it must be.
+ * The parts of a report that the page reads, each with its check.
  * @type {[string, (report: any) => unknown][]}
  */
 const PARTS = [
@@ -75,15 +77,15 @@ const PARTS = [
  * @returns {Promise<Report>}
  */
 export async function readReport(file) {
-  const refuse = (/** @type {string} */ why) => ({ message: `opening ${file.name}: ${why}` });
-  if (file.size > LARGEST) throw refuse(`a report of over ${LARGEST / 2 ** 20} MB is not drawn`);
+  const error = (/** @type {string} */ reason) => failure('file', `opening ${file.name}: ${reason}`);
+  if (file.size > MAX_BYTES) throw error(`the report is too large (over ${MAX_BYTES / 2 ** 20} MB)`);
   let report;
   try {
     report = JSON.parse(await file.text());
   } catch {
-    throw refuse('it is no JSON');
+    throw error('not valid JSON');
   }
-  const missing = PARTS.find(([, holds]) => !holds(Object(report)));
-  if (missing) throw refuse(`it is no run's report: ${missing[0]} is missing or not as it should be`);
+  const wrong = PARTS.find(([, isValid]) => !isValid(Object(report)));
+  if (wrong) throw error(`not a Crossdub report: field ${wrong[0]} is missing or invalid`);
   return report;
 }

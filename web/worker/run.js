@@ -1,114 +1,145 @@
-/** The run that the worker holds: its trainer, where it is, and what is told of it. Never called while a call is unfinished. */
+/** The current run: its wasm object, what the page can display of it, and its events. Calls must be queued. */
 
-import { keep } from './keep.js';
+import { save } from './autosave.js';
 
-/** @typedef {import('../types/types').Trainer} Trainer */
-/** @typedef {import('../types/types').RunSpec} RunSpec */
-/** @typedef {import('../types/types').HardwareSpec} HardwareSpec */
-/** @typedef {import('../types/types').PruneChoice} PruneChoice */
+/** @typedef {import('../types/messages').Viewable} Viewable */
+/** @typedef {import('../types/types').HardwareConfig} HardwareConfig */
+/** @typedef {import('../types/types').PruneSettings} PruneSettings */
+/** @typedef {import('../types/wasm').WasmRun} WasmRun */
+/** @typedef {import('../types/messages').Device} Device */
 /** @typedef {import('../types/messages').Saved} Saved */
 /** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
 
+/** Fewest and most images to measure an accuracy with while someone waits. */
+const MIN_IMAGES = 200;
+const MAX_IMAGES = 500;
+
+/** @implements {Viewable} */
 export class Run {
-  /** The last checkpoint, to go on from when the device is lost. @type {Saved | null} */
+  file = null;
+  noNetworkReason = '';
+  /** The last checkpoint, to continue from if the device is lost. @type {Saved | null} */
   saved = null;
-  #tell;
+  /** Images a second, once measured. @type {number | null} */
+  #speed = null;
+  #emit;
 
   /**
-   * @param {Trainer} trainer @param {'cpu' | 'webgpu'} device @param {HardwareSpec} hardware
-   * @param {(event: WorkerEvent) => void} tell
+   * @param {WasmRun} wasm
+   * @param {Device} device
+   * @param {HardwareConfig} hardware
+   * @param {(event: WorkerEvent) => void} emit
    */
-  constructor(trainer, device, hardware, tell) {
-    this.trainer = trainer;
+  constructor(wasm, device, hardware, emit) {
+    this.wasm = wasm;
     this.device = device;
     this.hardware = hardware;
-    this.#tell = tell;
-    const { spec, training } = trainer.report();
-    /** @type {RunSpec} */
+    this.#emit = emit;
+    const { spec, training } = wasm.report();
     this.spec = spec;
-    /** Over all phases. */
-    this.stepNumber = training.step;
-  }
-
-  /** What the page is told when it is taken up. @returns {import('../types/messages').Opened} */
-  opened() {
-    const { training, stages = [] } = this.trainer.report();
-    const { spec, hardware, device } = this;
-    const { history } = training;
-    return {
-      spec,
-      hardware,
-      device,
-      adapter: this.trainer.adapter(),
-      position: this.trainer.position(),
-      history,
-      stages,
+    /** Steps of all stages. */
+    this.totalSteps = training.step;
+    this.weights = {
+      tile: (/** @type {number} */ layer, /** @type {number} */ tile, /** @type {PruneSettings} */ pruning) =>
+        wasm.tile(layer, tile, pruning),
+      adcPlan: (/** @type {PruneSettings} */ pruning) => wasm.adc_plan(pruning),
+      masks: (/** @type {PruneSettings} */ pruning) => wasm.masks(pruning),
+      export: () => wasm.weights(),
     };
   }
 
-  /** @param {HardwareSpec} hardware */
+  /** @param {string} fallback why it is not on the requested device */
+  emitOpened(fallback) {
+    const { training, stages = [] } = this.wasm.report();
+    const { spec, hardware, device } = this;
+    const run = { device, adapter: this.wasm.adapter(), fallback };
+    const progress = this.wasm.progress();
+    this.#emit({ type: 'run-opened', spec, hardware, run, progress, history: training.history, stages });
+  }
+
+  /** A run can be mapped to any hardware. */
+  supports() {
+    return true;
+  }
+
+  /** @param {HardwareConfig} hardware */
   setHardware(hardware) {
-    this.trainer.set_hardware(hardware);
+    this.wasm.set_hardware(hardware);
     this.hardware = hardware;
   }
 
   async step() {
-    const progress = await this.trainer.step();
-    this.stepNumber = progress.before + progress.step;
-    this.#tell({ type: 'progress', progress });
+    const progress = await this.wasm.step();
+    this.totalSteps = progress.before + progress.step;
+    this.#speed = progress.images_per_second ?? this.#speed;
+    this.#emit({ type: 'progress', progress });
     return progress;
   }
 
-  /** @param {PruneChoice} choice */
-  async view(choice) {
-    await this.trainer.refresh();
-    this.#tell({
-      type: 'view',
-      view: this.trainer.view(choice),
-      choice,
-      step: this.stepNumber,
-      dropped: false,
-    });
+  /** @param {PruneSettings} pruning */
+  async view(pruning) {
+    await this.wasm.sync_weights();
+    return this.wasm.view(pruning);
+  }
+
+  /** @param {PruneSettings} pruning */
+  inference(pruning) {
+    return this.wasm.inference(pruning);
   }
 
   /** @param {number} images */
   async evaluate(images) {
-    const evaluation = await this.trainer.evaluate(images);
-    this.#tell({ type: 'evaluation', evaluation, step: this.stepNumber });
+    const evaluation = await this.wasm.evaluate(images);
+    this.#emit({ type: 'evaluation', evaluation, step: this.totalSteps });
   }
 
-  /** @param {PruneChoice} choice @param {number} images */
-  async tryOut(choice, images) {
-    const evaluation = await this.trainer.try_out(choice, images);
-    this.#tell({ type: 'trial', choice, evaluation, step: this.stepNumber });
+  /** Measures the accuracy after pruning a copy. @param {PruneSettings} pruning */
+  async evaluatePruned(pruning) {
+    const evaluation = await this.wasm.evaluate_pruned(pruning, this.#imagesInASecond());
+    this.#emit({ type: 'preview-evaluation', pruning, evaluation, step: this.totalSteps });
   }
 
-  async fullReport() {
-    await this.trainer.refresh();
-    return this.trainer.report();
+  /** @param {PruneSettings} pruning */
+  async prune(pruning) {
+    await this.wasm.prune(pruning, this.#imagesInASecond());
   }
 
-  report() {
-    this.#tell({ type: 'report', report: this.trainer.report() });
+  /** How many held-out images take about a second: evaluation is about three times as fast as training. */
+  #imagesInASecond() {
+    const speed = this.#speed ?? this.wasm.report().training.images_per_second ?? MIN_IMAGES;
+    return Math.round(Math.min(MAX_IMAGES, Math.max(MIN_IMAGES, 3 * speed)));
   }
 
-  /** Another phase begins: the page hears where the run is now. @param {(trainer: Trainer) => Promise<void>} turn */
-  async turn(turn) {
-    await turn(this.trainer);
-    const report = this.trainer.report();
-    this.stepNumber = report.training.step;
-    this.#tell({ type: 'turn', report, position: this.trainer.position() });
+  async report() {
+    await this.wasm.sync_weights();
+    return this.wasm.report();
   }
 
-  /** Everything needed to go on. @returns {Promise<Saved>} */
+  emitReport() {
+    this.#emit({ type: 'report', report: this.wasm.report() });
+  }
+
+  /** @param {(run: Run) => Promise<void>} change to the next stage, or back */
+  async changeStage(change) {
+    await change(this);
+    const report = this.wasm.report();
+    this.totalSteps = report.training.step;
+    this.#emit({ type: 'stage-changed', report, progress: this.wasm.progress() });
+  }
+
+  /** Everything needed to continue. @returns {Promise<Saved>} */
   async checkpoint() {
-    const bytes = await this.trainer.checkpoint();
-    return { bytes, earlier: this.trainer.earlier() };
+    const bytes = await this.wasm.checkpoint();
+    return { bytes, completed: this.wasm.completed_stages() };
   }
 
   async save() {
     this.saved = await this.checkpoint();
-    const { spec, hardware, stepNumber } = this;
-    await keep({ ...this.saved, spec, hardware, step: stepNumber, when: Date.now() });
+    const { spec, hardware, totalSteps } = this;
+    await save({ ...this.saved, spec, hardware, step: totalSteps, when: Date.now() });
+  }
+
+  close() {
+    this.wasm.free();
   }
 }

@@ -1,23 +1,23 @@
 /**
- * The WebGPU module: is there an adapter, is the module served, does it compute what the CPU computes?
- * Everything here ends in a state with a reason, never in a thrown error.
+ * The WebGPU module: whether there is an adapter, whether the module is served, and whether it computes the same as
+ * the CPU. Every failure becomes a state with a reason; nothing throws.
  */
 
 import { asFailure } from './failure.js';
 
-/** @typedef {import('../types/types').Crossdub} Crossdub */
+/** @typedef {import('../types/wasm').WasmModule} WasmModule */
 /** @typedef {import('../types/messages').WebGpuState} WebGpuState */
 
-/** How often, and for how long, to ask for a module that is still being built. */
+/** How often to ask for a module that is still being built, and how many times. */
 const POLL_MS = 10_000;
 const POLLS = 180;
 /** The largest difference of the self-test's gradients, relative to the largest entry. */
 const TOLERANCE = 1e-2;
 
-/** A self-test that takes longer than this will not end, even on a software adapter. */
+/** A self-test that takes longer will not finish, even on a software adapter. */
 const SELF_TEST_MS = 240_000;
 
-/** @typedef {{ info?: { vendor?: string, architecture?: string, device?: string, description?: string, isFallbackAdapter?: boolean }, isFallbackAdapter?: boolean }} Adapter */
+/** @typedef {import('../types/messages').GpuAdapter} Adapter */
 
 /** @returns {Promise<Adapter | null>} */
 async function findAdapter() {
@@ -40,10 +40,10 @@ function describe(adapter) {
 }
 
 /**
- * Hears of a lost device at once: a call that waits for a lost device may never come back.
- * @param {(why: string) => void} tell
+ * Reports a lost device at once: a call that waits for one may never return.
+ * @param {(reason: string) => void} onLost
  */
-function watchForLoss(tell) {
+function watchForLoss(onLost) {
   const prototype = /** @type {any} */ (globalThis).GPUAdapter?.prototype;
   if (!prototype) return;
   const original = prototype.requestDevice;
@@ -51,7 +51,7 @@ function watchForLoss(tell) {
   prototype.requestDevice = async function requestDevice(...options) {
     const device = await original.apply(this, options);
     device.lost.then((/** @type {{ reason: string, message: string }} */ info) =>
-      tell(`the WebGPU device was lost (${info.message || info.reason || 'no reason given'})`),
+      onLost(`the WebGPU device was lost (${info.message || info.reason || 'no reason given'})`),
     );
     return device;
   };
@@ -78,61 +78,69 @@ export function relativeError(expected, actual) {
 
 export class WebGpu {
   /** @type {WebGpuState} */
-  state = { state: 'looking', adapter: '', software: false, why: '' };
-  /** @type {Crossdub | null} */
+  state = { state: 'looking', adapter: '', software: false, reason: '' };
+  /** @type {WasmModule | null} */
   module = null;
-  /** @type {(why: string) => void} the device is lost, or the module died */
+  /** @type {(reason: string) => void} reports that the device is lost, or that the module panicked */
   fail = () => undefined;
-  /** Resolves with the reason when that happened. @type {Promise<string>} */
+  /** Resolves with the reason then. @type {Promise<string>} */
   lost = new Promise((resolve) => (this.fail = resolve));
-  /** Resolves once the first look for adapter and module is over. */
+  /** Resolves once adapter and module were looked for. */
   looked;
   /** @type {Promise<void> | null} */
   #loading = null;
-  #expected;
+  #expectedGradient;
   #base;
-  #wanted;
-  #tell;
+  #isWanted;
+  #onState;
 
   /**
-   * @param {string} base the page's address
-   * @param {() => Promise<Float32Array>} expected the CPU module's self-test
-   * @param {() => boolean} wanted whether a module that appears later is worth loading
-   * @param {(state: WebGpuState) => void} tell
+   * @param {string} base the page's URL
+   * @param {object} options
+   * @param {() => Promise<Float32Array>} options.expectedGradient the CPU module's self-test
+   * @param {() => boolean} options.isWanted whether a module that appears later is worth loading
+   * @param {(state: WebGpuState) => void} options.onState
    */
-  constructor(base, expected, wanted, tell) {
+  constructor(base, { expectedGradient, isWanted, onState }) {
     this.#base = base;
-    this.#expected = expected;
-    this.#wanted = wanted;
-    this.#tell = tell;
+    this.#expectedGradient = expectedGradient;
+    this.#isWanted = isWanted;
+    this.#onState = onState;
     watchForLoss(this.fail);
-    this.lost.then((why) => this.giveUp(why));
+    this.lost.then((reason) => this.disable(reason));
     this.looked = this.#look();
   }
 
   /** @param {Partial<WebGpuState>} change */
-  #say(change) {
+  #update(change) {
     this.state = { ...this.state, ...change };
-    this.#tell(this.state);
+    this.#onState(this.state);
   }
 
-  /** @param {string} why */
-  giveUp(why) {
+  /** @param {string} reason */
+  disable(reason) {
     this.module = null;
-    this.#say({ state: 'failed', why });
+    this.#update({ state: 'failed', reason });
   }
 
   async #look() {
     const adapter = await findAdapter();
     if (!adapter) {
-      const why = isSecureContext ? 'this browser offers no WebGPU adapter' : 'it needs https or localhost';
-      this.#say({ state: 'none', why });
+      const reason = isSecureContext
+        ? 'this browser offers no WebGPU adapter'
+        : 'it needs https or localhost';
+      this.#update({ state: 'none', reason });
       return;
     }
     const { name, software } = describe(adapter);
-    const there = await this.#isServed();
-    this.#say({ state: 'absent', adapter: name, software, why: 'the WebGPU module is not there (yet)' });
-    if (there) this.#say({ state: 'loading', why: '' });
+    const isServed = await this.#isServed();
+    this.#update({
+      state: 'absent',
+      adapter: name,
+      software,
+      reason: 'the WebGPU module is not served (yet)',
+    });
+    if (isServed) this.#update({ state: 'loading', reason: '' });
     else this.#poll(POLLS);
   }
 
@@ -141,28 +149,28 @@ export class WebGpu {
     if (left === 0) return;
     setTimeout(async () => {
       if (await this.#isServed()) {
-        this.#say({ state: 'loading', why: '' });
-        if (this.#wanted()) await this.load();
+        this.#update({ state: 'loading', reason: '' });
+        if (this.#isWanted()) await this.load();
       } else this.#poll(left - 1);
     }, POLL_MS);
   }
 
   /** @param {string} file */
-  #address(file) {
+  #url(file) {
     return new URL(`pkg/webgpu/${file}`, this.#base).href;
   }
 
   async #isServed() {
     const files = ['crossdub.js', 'crossdub_bg.wasm'].map((file) =>
-      fetch(this.#address(file), { method: 'HEAD', cache: 'no-cache' }).then(
-        (answer) => answer.ok && !answer.headers.get('content-type')?.includes('html'),
+      fetch(this.#url(file), { method: 'HEAD', cache: 'no-cache' }).then(
+        (response) => response.ok && !response.headers.get('content-type')?.includes('html'),
         () => false,
       ),
     );
     return (await Promise.all(files)).every(Boolean);
   }
 
-  /** Loads and tests the module where it is served; says how that ended in `state`. */
+  /** Loads and tests the module if it is served; `state` has the result. */
   async load() {
     await this.looked;
     if (this.state.state === 'loading') this.#loading ??= this.#loadNow();
@@ -171,28 +179,28 @@ export class WebGpu {
 
   async #loadNow() {
     try {
-      const module = /** @type {Crossdub} */ (await import(/* @vite-ignore */ this.#address('crossdub.js')));
+      const module = /** @type {WasmModule} */ (await import(/* @vite-ignore */ this.#url('crossdub.js')));
       await module.default();
-      const lost = this.lost.then((why) => Promise.reject(new Error(why)));
-      const late = new Promise((/** @type {(value: never) => void} */ _, reject) => {
+      const lost = this.lost.then((reason) => Promise.reject(new Error(reason)));
+      const timeout = new Promise((/** @type {(value: never) => void} */ _, reject) => {
         setTimeout(
-          () => reject(new Error(`its self-test has not ended in ${SELF_TEST_MS / 60_000} minutes`)),
+          () => reject(new Error(`its self-test has not finished in ${SELF_TEST_MS / 60_000} minutes`)),
           SELF_TEST_MS,
         );
       });
       const [expected, actual] = await Promise.all([
-        this.#expected(),
-        Promise.race([module.self_test(), lost, late]),
+        this.#expectedGradient(),
+        Promise.race([module.self_test(), lost, timeout]),
       ]);
       const error = relativeError(expected, actual);
       if (!(error <= TOLERANCE)) {
-        this.giveUp(`its self-test is wrong: a gradient is off by ${(100 * error).toPrecision(2)} %`);
+        this.disable(`its self-test is wrong: a gradient is off by ${(100 * error).toPrecision(2)} %`);
         return;
       }
       this.module = module;
-      this.#say({ state: 'ready', why: '' });
+      this.#update({ state: 'ready', reason: '' });
     } catch (thrown) {
-      this.giveUp(asFailure(thrown).message);
+      this.disable(asFailure(thrown).message);
     }
   }
 }

@@ -1,7 +1,7 @@
-/** The module worker: the only place that loads and calls the wasm modules. */
+/** The module worker: only it loads and calls the wasm modules. */
 
 import { expose } from 'comlink';
 
-import { Lab } from './lab.js';
+import { Service } from './service.js';
 
-expose(new Lab());
+expose(new Service());

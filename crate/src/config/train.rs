@@ -45,6 +45,20 @@ pub enum RegularizerKind {
     GroupLassoColumn,
 }
 
+impl RegularizerKind {
+    /// All kinds, in the order shown.
+    pub const ALL: [Self; 8] = [
+        Self::None,
+        Self::Gated,
+        Self::Ungated,
+        Self::MeanAndVariance,
+        Self::MeanAndGatedVariance,
+        Self::GroupLassoTile,
+        Self::GroupLassoRow,
+        Self::GroupLassoColumn,
+    ];
+}
+
 /// What the optimizer moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

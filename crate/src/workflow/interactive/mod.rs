@@ -3,6 +3,7 @@
 
 pub mod incremental_simulation;
 pub mod preview;
+pub mod settings;
 mod simulation;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,167 @@
+//! A training run that the page takes from stage to stage.
+
+use js_sys::{Array, Object, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use super::convert::{
+    JsResult, completed_from_js, completed_to_js, failure, from_js, load_data, tile_to_js, to_js,
+    to_safetensors,
+};
+use super::{BACKEND, MEMORY};
+use crate::config::{HardwareConfig, TrainConfig};
+use crate::device::ComputeDevice;
+use crate::train::checkpoint::TrainingCheckpoint;
+use crate::train::trainer::Trainer;
+use crate::workflow::interactive::InteractiveRun;
+
+/// A training run: train, prune, fine-tune, undo.
+#[wasm_bindgen]
+pub struct Run {
+    run: InteractiveRun,
+}
+
+#[wasm_bindgen]
+impl Run {
+    /// Prepares a run; `files` only for data that is not generated.
+    pub async fn open(spec: JsValue, hardware: JsValue, files: Array) -> JsResult<Run> {
+        let (spec, hardware): (TrainConfig, HardwareConfig) = (from_js(spec)?, from_js(hardware)?);
+        let data = load_data(&spec, &files).map_err(failure)?;
+        let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
+        let trainer = Trainer::new(spec, hardware, data, compute, MEMORY, None).map_err(failure)?;
+        Ok(Self { run: InteractiveRun::new(trainer, None).await.map_err(failure)? })
+    }
+
+    /// Continues from a checkpoint, and the completed stages that `completed_stages` returned.
+    pub async fn resume(
+        checkpoint: Uint8Array,
+        hardware: JsValue,
+        files: Array,
+        completed: JsValue,
+    ) -> JsResult<Run> {
+        let checkpoint = TrainingCheckpoint::read(&checkpoint.to_vec()).map_err(failure)?;
+        let data = load_data(checkpoint.spec(), &files).map_err(failure)?;
+        let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
+        let mut trainer = checkpoint.resume(data, compute, MEMORY).map_err(failure)?;
+        trainer.set_hardware(from_js(hardware)?).map_err(failure)?;
+        let completed = completed_from_js(&completed)?;
+        Ok(Self { run: InteractiveRun::new(trainer, completed).await.map_err(failure)? })
+    }
+
+    /// The stages before the current one, to store beside a checkpoint; `null` before pruning.
+    pub fn completed_stages(&self) -> JsResult<JsValue> {
+        self.run.completed_stages().map_or(Ok(JsValue::NULL), completed_to_js)
+    }
+
+    /// Name of the processor or graphics adapter.
+    pub fn adapter(&self) -> String {
+        self.run.trainer().compute().adapter.clone()
+    }
+
+    /// Progress of the current stage.
+    pub fn progress(&self) -> JsResult<JsValue> {
+        to_js(&self.run.progress())
+    }
+
+    /// One training step.
+    pub async fn step(&mut self) -> JsResult<JsValue> {
+        to_js(&self.run.step().await.map_err(failure)?)
+    }
+
+    /// Accuracy on at most `images` held-out images.
+    pub async fn evaluate(&mut self, images: usize) -> JsResult<JsValue> {
+        to_js(&self.run.evaluate(images).await.map_err(failure)?)
+    }
+
+    /// Accuracy on at most `images` held-out images after pruning a copy.
+    pub async fn evaluate_pruned(&mut self, pruning: JsValue, images: usize) -> JsResult<JsValue> {
+        to_js(&self.run.evaluate_pruned(from_js(pruning)?, images).await.map_err(failure)?)
+    }
+
+    /// Prunes, and measures accuracy before and after.
+    pub async fn prune(&mut self, pruning: JsValue, images: usize) -> JsResult<()> {
+        self.run.prune(from_js(pruning)?, images).await.map_err(failure)
+    }
+
+    /// Begins fine-tuning with the authors' settings, changed by these fields.
+    pub async fn finetune(&mut self, fields: JsValue) -> JsResult<()> {
+        self.run.finetune(&from_js(fields)?).await.map_err(failure)
+    }
+
+    /// Returns to the trained weights.
+    pub async fn undo(&mut self) -> JsResult<()> {
+        self.run.undo().await.map_err(failure)
+    }
+
+    /// Loads the current weights from the device, for `view`, `tile` and `report`.
+    pub async fn sync_weights(&mut self) -> JsResult<()> {
+        self.run.sync_weights().await.map_err(failure)
+    }
+
+    /// Maps to other hardware.
+    pub fn set_hardware(&mut self, hardware: JsValue) -> JsResult<()> {
+        self.run.set_hardware(from_js(hardware)?).map_err(failure)
+    }
+
+    /// Analysis, preview and maps; recorded in the history.
+    pub fn view(&mut self, pruning: JsValue) -> JsResult<JsValue> {
+        to_js(&self.run.view(from_js(pruning)?).map_err(failure)?)
+    }
+
+    /// One tile's cells.
+    pub fn tile(&mut self, layer: usize, tile: usize, pruning: JsValue) -> JsResult<Object> {
+        tile_to_js(&self.run.tile((layer, tile), from_js(pruning)?).map_err(failure)?)
+    }
+
+    /// Energy of an inference by every model and resolution.
+    pub fn inference(&mut self, pruning: JsValue) -> JsResult<JsValue> {
+        to_js(&self.run.inference(from_js(pruning)?).map_err(failure)?)
+    }
+
+    /// The ADC bits that each tile needs, as CSV.
+    pub fn adc_plan(&mut self, pruning: JsValue) -> JsResult<String> {
+        Ok(self.run.adc_plan(from_js(pruning)?).map_err(failure)?.to_csv())
+    }
+
+    /// Masks of the pruned network, or of the previewed pruning before that, as safetensors.
+    pub async fn masks(&mut self, pruning: JsValue) -> JsResult<Uint8Array> {
+        to_safetensors(&self.run.masks(from_js(pruning)?).await.map_err(failure)?)
+    }
+
+    /// Maps the network to simulated crossbars.
+    pub async fn start_simulation(&mut self, pruning: JsValue) -> JsResult<()> {
+        self.run.start_simulation(from_js(pruning)?).await.map_err(failure)
+    }
+
+    /// Simulates the next `images` held-out images; reports on all simulated so far.
+    pub async fn simulate_next(&mut self, images: usize) -> JsResult<JsValue> {
+        to_js(&self.run.simulate_next(images).await.map_err(failure)?)
+    }
+
+    /// One column of a simulated tile, conversion by conversion.
+    pub fn column_example(
+        &self,
+        layer: usize,
+        tile: usize,
+        column: usize,
+        image: usize,
+        position: usize,
+    ) -> JsResult<JsValue> {
+        let example = self.run.column_example((layer, tile, column), (image, position));
+        to_js(&example.map_err(failure)?)
+    }
+
+    /// The run's report.
+    pub fn report(&self) -> JsResult<JsValue> {
+        to_js(&self.run.report())
+    }
+
+    /// Everything needed to continue the current stage.
+    pub async fn checkpoint(&self) -> JsResult<Uint8Array> {
+        Ok(Uint8Array::from(self.run.trainer().checkpoint().await.map_err(failure)?.as_slice()))
+    }
+
+    /// The weights as safetensors.
+    pub async fn weights(&self) -> JsResult<Uint8Array> {
+        to_safetensors(&self.run.trainer().weights().await.map_err(failure)?)
+    }
+}

@@ -1,0 +1,254 @@
+//! What an interactive run can be set to, as one flat object of fields: the run, the hardware, and how to prune.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::{
+    self, DataSource, DeviceChoice, HardwareConfig, Precision, RegularizerKind, TrainConfig, model_names,
+};
+use crate::error::{Error, Result};
+use crate::network::NetworkSpec;
+use crate::prune::PruneRule;
+use crate::workflow::interactive::preview::PruneSettings;
+
+/// The pruning rules that the page offers.
+const RULES: [PruneRule; 3] = [PruneRule::Exact, PruneRule::Paper, PruneRule::Budget];
+/// Fields of the pruning settings.
+const PRUNE_FIELDS: [&str; 3] = ["rule", "strength", "target"];
+/// Percent of each layer's weights that may count as almost zero.
+const STRENGTH: Range = Range { min: 0.0, max: 99.9 };
+/// ADC energy improvement that a budget may ask for.
+const TARGET: Range = Range { min: 1.0, max: 100.0 };
+/// Classes of both data sources of the page.
+const CLASSES: usize = 10;
+
+/// The smallest and the largest value of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Range {
+    min: f64,
+    max: f64,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InteractiveSettings {
+    /// The run.
+    pub spec: TrainConfig,
+    /// The hardware that it is mapped to.
+    pub hardware: HardwareConfig,
+    /// How it is pruned.
+    pub pruning: PruneSettings,
+}
+
+/// Settings, and the names of the fields that could not be applied.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AppliedFields {
+    #[serde(flatten)]
+    settings: InteractiveSettings,
+    ignored: Vec<String>,
+}
+
+impl Default for InteractiveSettings {
+    fn default() -> Self {
+        let pruning = PruneSettings { rule: PruneRule::Exact, strength: 90.0, target: 3.0 };
+        Self { spec: TrainConfig::for_page(), hardware: HardwareConfig::default(), pruning }
+    }
+}
+
+impl InteractiveSettings {
+    /// The settings with fields applied.
+    ///
+    /// # Errors
+    /// Names the field that is unknown, of the wrong type, out of range, or not available in a browser.
+    pub fn with_fields(&self, fields: &Map<String, Value>) -> Result<Self> {
+        let (pruning, others): (Map<_, _>, Map<_, _>) =
+            fields.clone().into_iter().partition(|(name, _)| PRUNE_FIELDS.contains(&name.as_str()));
+        let (spec, hardware) = config::apply(&self.spec, &self.hardware, &others)?;
+        check_available(&spec)?;
+        NetworkSpec::from_config(&spec, CLASSES)?;
+        Ok(Self { spec, hardware, pruning: apply_prune_fields(self.pruning, &pruning)? })
+    }
+
+    /// The settings with the valid ones of these fields applied.
+    ///
+    /// # Errors
+    /// When the settings themselves are invalid.
+    pub fn with_valid_fields(&self, mut fields: Map<String, Value>) -> Result<AppliedFields> {
+        let mut ignored = Vec::new();
+        loop {
+            let error = match self.with_fields(&fields) {
+                Ok(settings) => return Ok(AppliedFields { settings, ignored }),
+                Err(error) => error,
+            };
+            if fields.is_empty() {
+                return Err(error);
+            }
+            // Without the field that the error names; without any of them if it names none.
+            match error.field_name().and_then(|name| fields.remove_entry(name)) {
+                Some((name, _)) => ignored.push(name),
+                None => ignored.extend(std::mem::take(&mut fields).into_iter().map(|(name, _)| name)),
+            }
+        }
+    }
+}
+
+/// Pruning settings with fields applied.
+///
+/// # Errors
+/// Names the field that is unknown, of the wrong type or out of range.
+pub fn apply_prune_fields(pruning: PruneSettings, fields: &Map<String, Value>) -> Result<PruneSettings> {
+    let mut changed = pruning;
+    for (name, value) in fields {
+        match name.as_str() {
+            "rule" => changed.rule = rule(value)?,
+            "strength" => changed.strength = STRENGTH.read(name, value, "percent")?,
+            "target" => changed.target = TARGET.read(name, value, "times")?,
+            _ => {
+                let reason = format!("pruning takes {}", PRUNE_FIELDS.join(", "));
+                return Err(Error::field(name, value, reason));
+            }
+        }
+    }
+    Ok(changed)
+}
+
+impl Range {
+    fn read(self, name: &str, value: &Value, unit: &str) -> Result<f64> {
+        let Self { min, max } = self;
+        let number = value.as_f64().filter(|number| (min..=max).contains(number));
+        number.ok_or_else(|| Error::field(name, value, format!("takes {min} to {max} {unit}")))
+    }
+}
+
+fn rule(value: &Value) -> Result<PruneRule> {
+    let found = RULES.into_iter().find(|rule| value.as_str() == Some(rule.id()));
+    found.ok_or_else(|| Error::field("rule", value, format!("takes {}", RULES.map(PruneRule::id).join(", "))))
+}
+
+/// A browser has one device, and computes in single precision.
+fn check_available(spec: &TrainConfig) -> Result<()> {
+    let devices = [DeviceChoice::Auto, DeviceChoice::Webgpu(None), DeviceChoice::Cpu];
+    let available = devices.contains(&spec.device);
+    if !available || !spec.devices.is_empty() {
+        let asked = if available { spec.devices.clone() } else { spec.device.to_string() };
+        return Err(Error::field("device", asked, "the page takes auto, webgpu and cpu"));
+    }
+    if spec.precision != Precision::F32 {
+        return Err(Error::field("precision", "bf16", "the page takes f32"));
+    }
+    if spec.data == DataSource::ImageNet {
+        return Err(Error::field("data", "imagenet", "the page takes builtin and cifar10"));
+    }
+    Ok(())
+}
+
+/// Defaults, choices and ranges, so that the page has no copy of them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Schema {
+    defaults: InteractiveSettings,
+    options: Options,
+    ranges: Ranges,
+}
+
+/// The names that a field takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Options {
+    model: Vec<String>,
+    regularizer: [RegularizerKind; 8],
+    rule: [PruneRule; 3],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Ranges {
+    strength: Range,
+    target: Range,
+}
+
+impl Default for Schema {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Schema {
+    /// What this version takes.
+    pub fn new() -> Self {
+        Self {
+            defaults: InteractiveSettings::default(),
+            options: Options { model: page_models(), regularizer: RegularizerKind::ALL, rule: RULES },
+            ranges: Ranges { strength: STRENGTH, target: TARGET },
+        }
+    }
+}
+
+/// Networks for the page's small images.
+fn page_models() -> Vec<String> {
+    let small = |name: &String| {
+        let mut spec = TrainConfig::for_page();
+        spec.set_model(name).is_ok() && !spec.is_for_imagenet()
+    };
+    model_names().into_iter().filter(small).chain(["custom".to_owned()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Map<String, Value> {
+        value.as_object().expect("an object").clone()
+    }
+
+    #[test]
+    fn fields_of_all_three_kinds_apply_together() {
+        let set = fields(json!({ "lambda": 0.5, "tile": 64, "rule": "budget", "target": 2 }));
+        let settings = InteractiveSettings::default().with_fields(&set).expect("valid");
+        assert_eq!((settings.spec.lambda, settings.hardware.tile), (0.5, 64));
+        assert_eq!((settings.pruning.rule, settings.pruning.target), (PruneRule::Budget, 2.0));
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        for (name, value) in [
+            ("strength", json!(100)),
+            ("strength", json!("90")),
+            ("target", json!(0.5)),
+            ("rule", json!("magnitude")),
+            ("device", json!("cuda")),
+            ("adc", json!("zzz")),
+            ("batch", json!(0)),
+            ("wings", json!(2)),
+        ] {
+            let set = fields(json!({ name: value }));
+            let error = InteractiveSettings::default().with_fields(&set).expect_err("invalid");
+            assert_eq!(error.field_name(), Some(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn invalid_fields_are_left_out_and_named() {
+        let set = fields(json!({ "batch": -4, "seed": 5, "strength": 101, "target": 4 }));
+        let applied = InteractiveSettings::default().with_valid_fields(set).expect("valid defaults");
+        assert_eq!((applied.settings.spec.seed, applied.settings.pruning.target), (5, 4.0));
+        assert_eq!(applied.settings.spec.batch, InteractiveSettings::default().spec.batch);
+        let mut ignored = applied.ignored;
+        ignored.sort();
+        assert_eq!(ignored, ["batch", "strength"]);
+    }
+
+    #[test]
+    fn pruning_takes_no_other_fields() {
+        let pruning = InteractiveSettings::default().pruning;
+        let error = apply_prune_fields(pruning, &fields(json!({ "tile": 16 }))).expect_err("no field of it");
+        assert_eq!(error.field_name(), Some("tile"));
+    }
+
+    #[test]
+    fn every_model_on_offer_can_be_set() {
+        for model in page_models().iter().filter(|model| *model != "custom") {
+            let set = fields(json!({ "model": model }));
+            assert!(InteractiveSettings::default().with_fields(&set).is_ok(), "{model}");
+        }
+    }
+}

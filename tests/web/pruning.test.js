@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+
+import { pruningLabel, samePruning } from '../../web/state/pruning.js';
+
+/** @param {'exact' | 'paper' | 'budget'} rule @param {number} [strength] @param {number} [target] */
+const pruning = (rule, strength = 90, target = 3) => ({ rule, strength, target });
+
+test('settings are the same if what their rule uses is the same', () => {
+  expect(samePruning(pruning('exact'), pruning('exact', 90, 7))).toBe(true);
+  expect(samePruning(pruning('budget'), pruning('budget', 10))).toBe(true);
+  expect(samePruning(pruning('exact'), pruning('exact', 80))).toBe(false);
+  expect(samePruning(pruning('budget'), pruning('budget', 90, 4))).toBe(false);
+  expect(samePruning(pruning('exact'), pruning('paper'))).toBe(false);
+  expect(samePruning(null, null)).toBe(true);
+  expect(samePruning(null, pruning('exact'))).toBe(false);
+});
+
+test('a label names the rule unless it is the default', () => {
+  expect(pruningLabel(pruning('exact'))).toBe('90 %');
+  expect(pruningLabel(pruning('paper', 60))).toBe('paper 60 %');
+  expect(pruningLabel(pruning('budget'))).toBe('3×');
+});

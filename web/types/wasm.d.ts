@@ -1,0 +1,129 @@
+/** The interface of the two wasm modules, pkg/cpu/crossdub.js and pkg/webgpu/crossdub.js: see crate/src/web/. */
+
+import type {
+  Comparison,
+  CompletedStages,
+  ColumnExample,
+  Evaluation,
+  HardwareConfig,
+  Inference,
+  Progress,
+  PruneSettings,
+  Published,
+  Report,
+  SimulationReport,
+  StageProgress,
+  TileDetail,
+  TrainConfig,
+  View,
+} from './types';
+
+/** A file's name and bytes, as opened or fetched. */
+export interface NamedBytes { name: string; bytes: Uint8Array; }
+
+/** Everything that `crossdub.set` and the URL can change. */
+export interface Settings { spec: TrainConfig; hardware: HardwareConfig; pruning: PruneSettings; }
+
+export interface Range { min: number; max: number; }
+
+/** Defaults of all fields, the names that fields choose from, and ranges for sliders. */
+export interface Schema {
+  defaults: Settings;
+  options: { model: string[]; regularizer: TrainConfig['regularizer'][]; rule: PruneSettings['rule'][] };
+  ranges: { strength: Range; target: Range };
+}
+
+/** Exports of a module. Calls reject or throw with a `Failure`. */
+export interface WasmModule {
+  /** Initializes the module; takes the .wasm URL by default. */
+  default(input?: unknown): Promise<unknown>;
+  version(): string;
+  /** The device of this module: `cpu` or `webgpu`. */
+  backend(): string;
+  schema(): Schema;
+  /** The settings with these flat fields applied and checked. */
+  apply_fields(settings: Settings, fields: object): Settings;
+  /** The settings with the valid ones of these fields applied; `ignored` names the others. */
+  apply_valid_fields(settings: Settings, fields: object): Settings & { ignored: string[] };
+  /** Pruning settings with these fields applied and checked. */
+  apply_prune_fields(pruning: PruneSettings, fields: object): PruneSettings;
+  /** The authors' 69 published runs and their improvement by every ADC model. */
+  published(): Published;
+  /** Energy of one conversion of 1 to 16 bits, by every ADC model. */
+  converters(): Comparison;
+  /** A gradient of a fixed small network on this module's device, to compare between the modules. */
+  self_test(): Promise<Float32Array>;
+  Run: {
+    /** `files` only for `cifar10`; the built-in data is generated. */
+    open(spec: TrainConfig, hardware: HardwareConfig, files: NamedBytes[]): Promise<WasmRun>;
+    /** Continues from `checkpoint()` bytes, which contain the spec. */
+    resume(
+      checkpoint: Uint8Array,
+      hardware: HardwareConfig,
+      files: NamedBytes[],
+      completed: CompletedStages | null,
+    ): Promise<WasmRun>;
+  };
+  Checkpoint: {
+    /** Reads a safetensors or PyTorch file; `linear` includes its 2-D layers. */
+    parse(name: string, bytes: Uint8Array, linear: boolean): WasmCheckpoint;
+  };
+}
+
+export interface WasmRun {
+  /** Name of the processor or graphics adapter. */
+  adapter(): string;
+  /** Progress of the current stage. */
+  progress(): StageProgress;
+  /** One training step. */
+  step(): Promise<Progress>;
+  /** Accuracy on at most this many held-out images; recorded in the history. */
+  evaluate(images: number): Promise<Evaluation>;
+  /** Accuracy on at most this many held-out images after pruning a copy. */
+  evaluate_pruned(pruning: PruneSettings, images: number): Promise<Evaluation>;
+  /** Prunes, and measures accuracy before and after; zeros stay zero from then on. */
+  prune(pruning: PruneSettings, images: number): Promise<void>;
+  /** Begins fine-tuning with the authors' settings, changed by these fields of TrainConfig. */
+  finetune(fields: object): Promise<void>;
+  /** Returns to the trained weights. */
+  undo(): Promise<void>;
+  /** The stages before the current one, to store beside a checkpoint; null before pruning. */
+  completed_stages(): CompletedStages | null;
+  /** Loads the current weights from the device, for `view`, `tile` and `report`. */
+  sync_weights(): Promise<void>;
+  set_hardware(hardware: HardwareConfig): void;
+  /** Recorded in the history. */
+  view(pruning: PruneSettings): View;
+  tile(layer: number, tile: number, pruning: PruneSettings): TileDetail;
+  /** Energy of an inference of the pruned network, or of the previewed pruning before that. */
+  inference(pruning: PruneSettings): Inference;
+  /** The ADC bits that each tile of the same network needs, as CSV. */
+  adc_plan(pruning: PruneSettings): string;
+  /** Masks of the same network as safetensors: 0 where a weight is zero. */
+  masks(pruning: PruneSettings): Promise<Uint8Array>;
+  /** Maps the same network to simulated crossbars. */
+  start_simulation(pruning: PruneSettings): Promise<void>;
+  /** Simulates the next `images` held-out images; reports on all simulated so far. */
+  simulate_next(images: number): Promise<SimulationReport>;
+  /** One column of a simulated tile, conversion by conversion, at one window of a held-out image. */
+  column_example(layer: number, tile: number, column: number, image: number, position: number): ColumnExample;
+  report(): Report;
+  checkpoint(): Promise<Uint8Array>;
+  /** The weights as safetensors with PyTorch's names. */
+  weights(): Promise<Uint8Array>;
+  free(): void;
+}
+
+export interface WasmCheckpoint {
+  /** Whether it has both convolutions and 2-D layers. */
+  linear_is_optional(): boolean;
+  set_hardware(hardware: HardwareConfig): void;
+  view(pruning: PruneSettings): View;
+  tile(layer: number, tile: number, pruning: PruneSettings): TileDetail;
+  inference(pruning: PruneSettings): Inference;
+  adc_plan(pruning: PruneSettings): string;
+  masks(pruning: PruneSettings): Uint8Array;
+  /** The weights after the previewed pruning as safetensors, and all other tensors unchanged. */
+  pruned_weights(pruning: PruneSettings): Uint8Array;
+  free(): void;
+}

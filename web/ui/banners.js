@@ -1,0 +1,108 @@
+/** The page's messages: errors, a missing or lost GPU, a saved run to resume, an opened file. */
+
+import { totalSteps } from '../state/selectors.js';
+import { byId, ignoreReported } from './element.js';
+import { ago, plain } from './format.js';
+import { dismiss, show } from './messages.js';
+
+/** @typedef {import('../types/page').Page} Page */
+/** @typedef {import('../types/messages').State} State */
+
+/** @param {Page} page */
+export function banners(page) {
+  const { store, client } = page;
+  store.subscribe(({ error }) => error, showError);
+  store.subscribe(
+    ({ webgpu }) => webgpu,
+    () => showWebGpu(page),
+  );
+  store.subscribe(
+    ({ run }) => run,
+    (run) => {
+      dismiss('webgpu');
+      if (run?.fallback) show('webgpu', { text: run.fallback });
+      else offerWebGpu(page);
+    },
+  );
+  store.subscribe(
+    ({ running }) => running,
+    (running) => running && dismiss('saved-run'),
+  );
+  store.subscribe(
+    ({ pruningNotice }) => pruningNotice,
+    (notice) => (notice ? show('pruning', { text: notice.reason }) : dismiss('pruning')),
+  );
+  store.subscribe(
+    ({ file }) => file,
+    () => showFile(store.getState(), client),
+  );
+}
+
+/** @param {State['error']} error */
+function showError(error) {
+  if (!error) {
+    dismiss('error');
+    return;
+  }
+  const choose = { label: 'Choose files…', onClick: () => byId('open-file').click() };
+  show('error', { text: error.message, isError: true, actions: error.field === 'data' ? [choose] : [] });
+}
+
+/** @param {Page} page */
+function showWebGpu(page) {
+  const { webgpu, spec } = page.store.getState();
+  if (webgpu.state === 'failed' && spec?.device !== 'cpu') {
+    show('webgpu', { text: `WebGPU can't be used: ${webgpu.reason}. The CPU is used instead.` });
+  } else offerWebGpu(page);
+}
+
+/** @param {Page} page */
+function offerWebGpu({ store, client }) {
+  const state = store.getState();
+  const { webgpu, run, spec, running } = state;
+  if (webgpu.state !== 'ready' || run?.device !== 'cpu' || spec?.device === 'cpu') return;
+  if (spec?.device === 'auto' && webgpu.software) return;
+  if (!running && totalSteps(state) === 0) {
+    // Nothing is lost by restarting on the requested device.
+    ignoreReported(client.reset());
+    return;
+  }
+  show('webgpu', {
+    text: `WebGPU is ready on ${webgpu.adapter}. The run can continue there.`,
+    actions: [{ label: 'Continue with WebGPU', onClick: () => ignoreReported(client.moveToWebGpu()) }],
+  });
+}
+
+/** @param {State} state @param {Page['client']} client */
+function showFile({ file, run }, client) {
+  if (!file) {
+    dismiss('file');
+    return;
+  }
+  const { name, linear, linearIsOptional } = file;
+  const layers = {
+    label: linear ? 'Convolutions only' : 'Include fully connected layers',
+    onClick: () => ignoreReported(client.includeLinear(!linear)),
+  };
+  const back = { label: 'Back to the run', onClick: () => ignoreReported(client.closeFile()) };
+  const included = linear ? ' with its fully connected layers' : '';
+  show('file', {
+    text: `Showing ${plain(name)}${included}.${run ? ' The training run is paused and unchanged.' : ''}`,
+    isPermanent: true,
+    actions: linearIsOptional ? [layers, back] : [back],
+  });
+}
+
+/** @param {Page['client']} client */
+export async function offerSavedRun(client) {
+  const saved = await client.savedRun();
+  if (!saved || saved.step === 0) return;
+  const data = saved.data === 'cifar10' ? 'CIFAR-10' : 'built-in data';
+  show('saved-run', {
+    text: `Your last run (${saved.plan}, ${data}) stopped at step ${saved.step}, ${ago(Date.now() - saved.when)}.`,
+    actions: [
+      { label: 'Resume it', onClick: () => ignoreReported(client.resume()) },
+      { label: 'Forget it', onClick: () => void client.forgetSavedRun() },
+    ],
+  });
+}

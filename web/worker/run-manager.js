@@ -1,0 +1,152 @@
+/**
+ * Opens runs on the requested device, and falls back to the CPU if a GPU fails. The current run is replaced only
+ * once the next one is ready.
+ */
+
+import { failure } from '../api/errors.js';
+import { asFailure, isDeviceFailure } from './failure.js';
+import { Run } from './run.js';
+
+/** @typedef {import('../types/types').HardwareConfig} HardwareConfig */
+/** @typedef {import('../types/types').TrainConfig} TrainConfig */
+/** @typedef {import('../types/wasm').NamedBytes} NamedBytes */
+/** @typedef {import('../types/wasm').WasmModule} WasmModule */
+/** @typedef {import('../types/wasm').WasmRun} WasmRun */
+/** @typedef {import('../types/messages').Device} Device */
+/** @typedef {import('../types/messages').Saved} Saved */
+/** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
+
+/**
+ * How to make a run on a module, and the hardware it is mapped to.
+ * @typedef {{ hardware: HardwareConfig, create: (module: WasmModule) => Promise<WasmRun> }} Recipe
+ */
+
+export class RunManager {
+  /** @type {Run | null} */
+  run = null;
+  /** Whether queued work may wait for the GPU. */
+  usesGpu = false;
+  #modules;
+  #queue;
+  #loadFiles;
+  #emit;
+  #onReplaced;
+
+  /**
+   * @param {object} options
+   * @param {import('./modules.js').Modules} options.modules
+   * @param {import('./queue.js').Queue} options.queue
+   * @param {(data: string) => Promise<NamedBytes[]>} options.loadFiles the data files of a run
+   * @param {(event: WorkerEvent) => void} options.emit
+   * @param {(run: Run) => Promise<void>} options.onReplaced called in the queue
+   */
+  constructor({ modules, queue, loadFiles, emit, onReplaced }) {
+    this.#modules = modules;
+    this.#queue = queue;
+    this.#loadFiles = loadFiles;
+    this.#emit = emit;
+    this.#onReplaced = onReplaced;
+  }
+
+  /** The run; throws if there is none. */
+  get current() {
+    if (!this.run) throw failure('invalid-state', 'no run yet: load the CIFAR-10 files first');
+    return this.run;
+  }
+
+  /**
+   * @param {TrainConfig} spec
+   * @param {HardwareConfig} hardware
+   * @param {{ files?: NamedBytes[], check?: (run: WasmRun) => void }} [options] `check` throws if the run must not
+   * replace the current one
+   */
+  async open(spec, hardware, { files, check = () => undefined } = {}) {
+    const bytes = files ?? (await this.#loadFiles(spec.data));
+    const create = async (/** @type {WasmModule} */ module) => {
+      const run = await module.Run.open(spec, hardware, bytes);
+      try {
+        check(run);
+      } catch (thrown) {
+        run.free();
+        throw thrown;
+      }
+      return run;
+    };
+    await this.#replaceRun(spec.device, { hardware, create });
+  }
+
+  /**
+   * @param {Saved & { spec: TrainConfig, hardware: HardwareConfig }} saved
+   * @param {TrainConfig['device']} [device]
+   */
+  async resume({ bytes, completed, spec, hardware }, device = spec.device) {
+    const files = await this.#loadFiles(spec.data);
+    const create = (/** @type {WasmModule} */ module) => module.Run.resume(bytes, hardware, files, completed);
+    await this.#replaceRun(device, { hardware, create });
+  }
+
+  /**
+   * After training failed: continues on the CPU from the last checkpoint if the GPU was lost, else emits the failure.
+   * @param {unknown} thrown
+   * @returns {Promise<boolean>} whether training continues
+   */
+  async recover(thrown) {
+    const { run } = this;
+    const cause = asFailure(thrown);
+    if (run?.device !== 'webgpu' || !isDeviceFailure(thrown)) {
+      this.#emit({ type: 'failed', failure: cause });
+      return false;
+    }
+    this.#modules.gpu.disable(cause.message);
+    // The dead module's objects are not freed: any call into it may throw.
+    this.run = null;
+    try {
+      const { spec, hardware, saved } = run;
+      const from = saved ? 'from the last checkpoint' : 'from the beginning';
+      const fallback = `WebGPU failed (${cause.message}). Training continues on the CPU, ${from}.`;
+      const files = await this.#loadFiles(spec.data);
+      const create = (/** @type {WasmModule} */ module) =>
+        saved
+          ? module.Run.resume(saved.bytes, hardware, files, saved.completed)
+          : module.Run.open(spec, hardware, files);
+      await this.#replaceRunOn('cpu', fallback, { hardware, create });
+      return true;
+    } catch (again) {
+      this.#emit({ type: 'failed', failure: asFailure(again) });
+      return false;
+    }
+  }
+
+  /** @param {TrainConfig['device']} requested @param {Recipe} recipe */
+  async #replaceRun(requested, recipe) {
+    const { device, fallback } = await this.#modules.choose(requested, (text) =>
+      this.#emit({ type: 'busy', text }),
+    );
+    await this.#replaceRunOn(device, fallback, recipe);
+  }
+
+  /** @param {Device} device @param {string} fallback @param {Recipe} recipe */
+  async #replaceRunOn(device, fallback, recipe) {
+    try {
+      this.usesGpu ||= device === 'webgpu';
+      await this.#queue.run(() => this.#replaceRunNow(device, fallback, recipe));
+    } catch (thrown) {
+      if (device !== 'webgpu' || !isDeviceFailure(thrown)) throw thrown;
+      const { message } = asFailure(thrown);
+      this.#modules.gpu.disable(message);
+      await this.#replaceRunOn('cpu', `WebGPU failed (${message}). Training on the CPU instead.`, recipe);
+    }
+  }
+
+  /** @param {Device} device @param {string} fallback @param {Recipe} recipe */
+  async #replaceRunNow(device, fallback, { hardware, create }) {
+    const modules = this.#modules;
+    const wasm = await create(modules.get(device));
+    if (this.run && (this.run.device === 'cpu' || modules.gpu.module)) this.run.close();
+    const run = new Run(wasm, device, hardware, this.#emit);
+    this.run = run;
+    this.usesGpu = device === 'webgpu';
+    run.emitOpened(fallback);
+    await this.#onReplaced(run);
+  }
+}
