@@ -1,4 +1,4 @@
-//! Which devices compute: the CPU backend, WebGPU adapters, and what else a build has.
+//! Compute devices: the CPU backend, WebGPU adapters, CUDA devices, and the others a build may have.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,32 +7,55 @@ use burn::tensor::{DType, Device};
 use crate::config::{DeviceChoice, Precision, TrainConfig};
 use crate::error::{Error, Result};
 
-/// A device that is ready, and what to call it.
+/// An open device.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] pollster::block_on(async {
+/// use crossdub::config::DeviceChoice;
+/// use crossdub::device::ComputeDevice;
+///
+/// let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
+/// assert_eq!(device.kind, "cpu");
+/// # Ok::<(), crossdub::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ComputeDevice {
     /// Burn's device, without autodiff.
     pub device: Device,
     /// `cpu`, `webgpu`, `cuda`, `tch` or `remote`.
     pub kind: &'static str,
-    /// The processor's or adapter's name.
+    /// The name of the processor or adapter.
     pub adapter: String,
 }
 
-/// The kinds of devices, each with the Cargo feature that adds it and whether this build has it.
-pub const BACKENDS: [(&str, &str, bool); 5] = [
-    ("cpu", "cpu", cfg!(feature = "cpu")),
-    ("webgpu", "webgpu", cfg!(feature = "webgpu")),
-    ("cuda", "cuda", cfg!(feature = "cuda")),
-    ("tch", "tch", cfg!(feature = "tch")),
-    ("remote", "remote", cfg!(feature = "remote")),
+/// A kind of device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backend {
+    /// `cpu`, `webgpu`, `cuda`, `tch` or `remote`.
+    pub kind: &'static str,
+    /// The Cargo feature that adds it.
+    pub feature: &'static str,
+    /// Whether this build has it.
+    pub available: bool,
+}
+
+/// All kinds of devices.
+pub const BACKENDS: [Backend; 5] = [
+    Backend { kind: "cpu", feature: "cpu", available: cfg!(feature = "cpu") },
+    Backend { kind: "webgpu", feature: "webgpu", available: cfg!(feature = "webgpu") },
+    Backend { kind: "cuda", feature: "cuda", available: cfg!(feature = "cuda") },
+    Backend { kind: "tch", feature: "tch", available: cfg!(feature = "tch") },
+    Backend { kind: "remote", feature: "remote", available: cfg!(feature = "remote") },
 ];
 
 impl ComputeDevice {
-    /// Gets the device asked for ready. `auto` takes WebGPU where this build has it and there is an
-    /// adapter, else the CPU.
+    /// Opens a device. [`DeviceChoice::Auto`] takes WebGPU if this build has it and there is an adapter, else the CPU.
     ///
     /// # Errors
-    /// When this build lacks the backend or there is no such device.
+    /// When this build lacks the backend, or there is no such device.
     pub async fn open(choice: &DeviceChoice) -> Result<Self> {
         match choice {
             DeviceChoice::Cpu => cpu(),
@@ -47,58 +70,71 @@ impl ComputeDevice {
         }
     }
 
-    /// The device that holds a run's network: the only one, or the first of several. The others are tried too, so that a
-    /// run is not begun without them.
+    /// Opens the device that holds a run's network: the only one, or the first of several. The others are opened too,
+    /// so that a run does not start without them.
     ///
     /// # Errors
-    /// As [`ComputeDevice::open`].
-    pub async fn from_config(spec: &TrainConfig) -> Result<Self> {
+    /// As [`ComputeDevice::open`] and [`ComputeDevice::check`].
+    pub async fn from_config(config: &TrainConfig) -> Result<Self> {
         let mut first = None;
-        for choice in spec.device_choices()? {
+        for choice in config.device_choices() {
             let opened = Self::open(&choice).await?;
-            opened.check(spec.precision)?;
+            opened.check(config.precision)?;
             first.get_or_insert(opened);
         }
-        first.ok_or_else(|| Error::field("devices", &spec.devices, "names none"))
+        first.ok_or_else(|| Error::field("devices", &config.devices, "takes at least one device"))
     }
 
-    /// Refuses numbers that this device can't compute with.
+    /// Checks that this device computes in `precision`.
     ///
     /// # Errors
-    /// When it can't.
+    /// When it does not.
     pub fn check(&self, precision: Precision) -> Result<()> {
         if precision == Precision::Bf16 && !self.device.supports_dtype(DType::BF16) {
-            return Err(Error::field("precision", "bf16", format!("{} has no such numbers", self.adapter)));
+            return Err(Error::field("precision", "bf16", format!("{} does not support it", self.adapter)));
         }
         Ok(())
     }
 }
 
-/// What a panic says of the device that was used: a backend panics when its device is gone.
+/// The error for a panic: Burn's backends panic when their device is lost.
 pub fn device_error(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    let why = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it stopped");
-    Error::device("last used", why)
+    let reason = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it stopped");
+    Error::device("last used", reason)
 }
 
-/// Whether a device was opened that may be lost at any moment.
+/// Whether a device was opened that may disconnect at any moment.
 static DEVICE_MAY_DISCONNECT: AtomicBool = AtomicBool::new(false);
 
-/// Whether a device of another machine, or a graphics processor, is in use: it may be lost, and then a panic says so.
+/// Whether a graphics processor or a device of another machine is in use. Such a device may be lost, which Burn's
+/// backends report by a panic; [`device_error`] turns that into an error.
 pub fn may_disconnect() -> bool {
     DEVICE_MAY_DISCONNECT.load(Ordering::Relaxed)
 }
 
-/// The panics of a lost device become one line each (`lost`); the default hook would say them, thread by thread.
-#[cfg(all(not(target_arch = "wasm32"), any(feature = "webgpu", feature = "cuda", feature = "remote")))]
-fn silence_panics() {
-    if !DEVICE_MAY_DISCONNECT.swap(true, Ordering::Relaxed) && std::env::var_os("RUST_BACKTRACE").is_none() {
-        std::panic::set_hook(Box::new(|_| {}));
-    }
+#[cfg(any(feature = "webgpu", feature = "cuda", feature = "remote"))]
+fn note_disconnectable() {
+    DEVICE_MAY_DISCONNECT.store(true, Ordering::Relaxed);
 }
 
-/// Says which build has the backend.
-#[allow(dead_code, reason = "a build with every backend lacks none")]
+/// Silences the process's panic hook while [`may_disconnect`], unless `RUST_BACKTRACE` is set; otherwise the current
+/// hook is called as before.
+///
+/// For programs that catch panics themselves and report [`device_error`] on one line. The library never calls this: a
+/// program keeps its panic hook unless it asks for this one.
+pub fn silence_panics() {
+    let hook = std::panic::take_hook();
+    let show_all = std::env::var_os("RUST_BACKTRACE").is_some();
+    std::panic::set_hook(Box::new(move |panic| {
+        if show_all || !may_disconnect() {
+            hook(panic);
+        }
+    }));
+}
+
+/// The error for a backend that this build lacks.
+#[allow(dead_code, reason = "unused in a build with every backend")]
 fn missing(kind: &str) -> Error {
     Error::device(kind, format!("this build has no such backend (build it with --features {kind})"))
 }
@@ -122,7 +158,7 @@ async fn webgpu(index: Option<usize>) -> Result<ComputeDevice> {
 
     use burn::tensor::DeviceKind;
     thread_local! {
-        /// A runtime can be initialized once; later runs share it.
+        /// A runtime can be initialized only once; later runs share it.
         static OPEN: RefCell<HashMap<Option<usize>, ComputeDevice>> = RefCell::default();
     }
     if let Some(open) = OPEN.with_borrow(|open| open.get(&index).cloned()) {
@@ -137,8 +173,7 @@ async fn webgpu(index: Option<usize>) -> Result<ComputeDevice> {
     let (device, setup) = opened.map_err(|why| Error::device("webgpu", format!("{why:?}")))?;
     let info = setup.adapter.get_info();
     let adapter = if info.name.is_empty() { "WebGPU adapter".to_owned() } else { info.name };
-    #[cfg(not(target_arch = "wasm32"))]
-    silence_panics();
+    note_disconnectable();
     let compute = ComputeDevice { device, kind: "webgpu", adapter };
     OPEN.with_borrow_mut(|open| open.insert(index, compute.clone()));
     Ok(compute)
@@ -150,16 +185,16 @@ async fn webgpu(_index: Option<usize>) -> Result<ComputeDevice> {
     Err(missing("webgpu"))
 }
 
-/// Where there is no NVIDIA driver there are no devices.
+/// Without an NVIDIA driver there are no devices.
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<ComputeDevice> {
     let found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec();
     let count = found.len();
     let device = found.into_iter().nth(index).ok_or_else(|| {
-        let why = format!("there are {count} CUDA devices here");
+        let why = format!("this machine has {count} CUDA devices");
         Error::device(DeviceChoice::Cuda(index).to_string(), why)
     })?;
-    silence_panics();
+    note_disconnectable();
     let adapter = device.identity().map_or_else(|| format!("CUDA device {index}"), |identity| identity.name);
     Ok(ComputeDevice { device, kind: "cuda", adapter })
 }
@@ -180,7 +215,7 @@ fn tch() -> Result<ComputeDevice> {
     Err(missing("tch"))
 }
 
-/// A worker's device. Its token is read from the environment, so that no file and no process list shows it.
+/// A worker's device. The token is read from the environment, so that it appears in no file and no process list.
 #[cfg(feature = "remote")]
 fn remote(address: &str) -> Result<ComputeDevice> {
     use burn::remote::RemoteHost;
@@ -191,7 +226,7 @@ fn remote(address: &str) -> Result<ComputeDevice> {
     };
     let opened = Device::remote_options(&host).init();
     let device = opened.map_err(|why| Error::device(format!("remote:{address}"), why.to_string()))?;
-    silence_panics();
+    note_disconnectable();
     Ok(ComputeDevice { device, kind: "remote", adapter: address.to_owned() })
 }
 

@@ -36,7 +36,7 @@
 //! | [`network`] | VGG and ResNet |
 //! | [`report`] | analysis, maps, energy of an inference: serializable |
 //! | [`simulate`] | images through simulated crossbars and converters, bit for bit |
-//! | `device`, `loss`, `train`, `distributed`, `compress`, `workflow` | with the feature `train`: devices, regularizers, the trainer, several devices, pruning with data, recipes and the interactive run |
+//! | `device`, `loss`, `step`, `distributed`, `train`, `compress`, `workflow` | with the feature `train`: devices, regularizers, one training step, several devices, the trainer, pruning with data, recipes and the interactive run |
 //! | `html` | with the feature `cli`: reports as one page |
 //!
 //! # Features
@@ -77,6 +77,8 @@ pub mod prune;
 pub mod report;
 mod rng;
 pub mod simulate;
+#[cfg(feature = "train")]
+pub mod step;
 #[cfg(feature = "train")]
 pub mod train;
 #[cfg(feature = "web")]

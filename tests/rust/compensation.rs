@@ -14,28 +14,28 @@ use crossdub::network::{Network, NetworkSpec};
 use crossdub::prune::PruneRule;
 use pollster::block_on;
 
-use crate::training::{session, small_data, small_spec};
+use crate::training::{small_config, small_data, trainer};
 
 /// A network that has learned a little, and what its convolutions see.
 fn trained() -> (Checkpoint, ActivationStats, ComputeDevice) {
-    let mut session = session(small_spec());
+    let mut trainer = trainer(small_config());
     for _ in 0..60 {
-        block_on(session.step()).expect("trains");
+        block_on(trainer.step()).expect("trains");
     }
-    let weights = block_on(session.weights()).expect("reads");
+    let weights = block_on(trainer.weights()).expect("reads");
     let compute = block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let plan = NetworkSpec::from_config(&small_spec(), 10).expect("valid");
+    let plan = NetworkSpec::from_config(&small_config(), 10).expect("valid");
     let network = import(Network::new(&plan, &compute.device), &plan, &weights).expect("fits");
     let asked = CalibrationConfig { images: 100, moments: true };
     let mut source = DataLoader::from(small_data());
     let inputs =
-        block_on(ActivationStats::collect(&network, &plan, &mut source, asked, &compute)).expect("gathers");
+        block_on(ActivationStats::collect(&network, &plan, &mut source, asked, &compute)).expect("collects");
     (weights, inputs, compute)
 }
 
 /// How far a layer's outputs are from those of the dense one: `sum d^T C d` over its outputs.
 fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &ActivationStats) -> f64 {
-    let moments = inputs.get(name).and_then(|layer| layer.moments.clone()).expect("gathered").into_data();
+    let moments = inputs.get(name).and_then(|layer| layer.moments.clone()).expect("collected").into_data();
     let moments = moments.as_slice::<f32>().expect("float32");
     let (dense, other) = (dense.get(name).expect("a layer"), other.get(name).expect("a layer"));
     let difference: Vec<f64> =
@@ -49,7 +49,7 @@ fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &Activation
 }
 
 #[test]
-fn compensation_lowers_every_layer_s_error_and_moves_no_zero() {
+fn compensation_lowers_every_layers_error_and_keeps_zeros() {
     let (dense, inputs, compute) = trained();
     let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
     let known = PruneContext { positions: None, inputs: Some(&inputs) };
@@ -77,10 +77,10 @@ fn compensation_lowers_every_layer_s_error_and_moves_no_zero() {
 }
 
 #[test]
-fn mean_squares_are_the_moments_diagonal() {
+fn mean_squares_are_the_diagonal_of_the_moments() {
     let (_, inputs, _) = trained();
     for layer in &inputs.layers {
-        let moments = layer.moments.clone().expect("gathered").into_data();
+        let moments = layer.moments.clone().expect("collected").into_data();
         let moments = moments.as_slice::<f32>().expect("float32");
         let rows = layer.mean_square.len();
         let diagonal = (0..rows).map(|at| moments[at * (rows + 1)]);
@@ -90,7 +90,7 @@ fn mean_squares_are_the_moments_diagonal() {
 }
 
 #[test]
-fn the_command_line_compensates_and_repeats_itself() {
+fn the_command_line_compensates_reproducibly() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (dense, _, _) = trained();

@@ -1,26 +1,26 @@
-//! Devices by name, and one batch over several of them: the same losses as on one.
+//! Devices by name, and batches split over several of them: the same losses as on one.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crossdub::config::TrainConfig;
+use crossdub::config::{DeviceList, TrainConfig};
 use crossdub::train::trainer::Trainer;
 use serde_json::Value;
 
 use crate::resume::{TINY, wait_for_checkpoint};
-use crate::training::{session, small_spec};
+use crate::training::{small_config, trainer};
 
-fn losses(session: &mut Trainer, steps: usize) -> Vec<f64> {
-    (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
+fn losses(trainer: &mut Trainer, steps: usize) -> Vec<f64> {
+    (0..steps).map(|_| pollster::block_on(trainer.step()).expect("trains").loss).collect()
 }
 
 /// Largest difference of two runs' losses, and of their weights at the end.
 fn differences(spec: &TrainConfig, devices: &str, steps: usize) -> (f64, f32) {
-    let mut one = session(spec.clone());
-    let mut several = session(TrainConfig { devices: devices.to_owned(), ..spec.clone() });
+    let mut one = trainer(spec.clone());
+    let mut several = trainer(TrainConfig { devices: devices.parse().expect("known"), ..spec.clone() });
     let pairs = losses(&mut one, steps).into_iter().zip(losses(&mut several, steps));
     let loss = pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
-    let weights = |session: &Trainer| pollster::block_on(session.weights()).expect("reads");
+    let weights = |trainer: &Trainer| pollster::block_on(trainer.weights()).expect("reads");
     let (one, several) = (weights(&one), weights(&several));
     let tensors = one.tensors.iter().zip(&several.tensors);
     let weight =
@@ -31,22 +31,22 @@ fn differences(spec: &TrainConfig, devices: &str, steps: usize) -> (f64, f32) {
 #[test]
 fn several_devices_train_as_one() {
     // Dropout is at work, and batches of 50 leave a last one of 34 from 384 images.
-    let spec = TrainConfig { batch: 50, dropout: 0.3, lambda: 1e-2, ..small_spec() };
+    let spec = TrainConfig { batch: 50, dropout: 0.3, lambda: 1e-2, ..small_config() };
     for devices in ["cpu,cpu", "cpu,cpu,cpu"] {
         let (loss, weight) = differences(&spec, devices, 20);
         assert!(loss < 1e-4 && weight < 1e-4, "{devices}: {loss:e}, {weight:e}");
     }
-    let few = TrainConfig { batch: 2, ..small_spec() };
+    let few = TrainConfig { batch: 2, ..small_config() };
     let (loss, _) = differences(&few, "cpu,cpu,cpu,cpu,cpu", 5);
     assert!(loss < 1e-4, "more devices than images: {loss:e}");
 }
 
 #[test]
-fn half_a_batch_is_another_training() {
+fn half_a_batch_trains_differently() {
     // The comparison above means something: half of a batch trains otherwise.
-    let spec = TrainConfig { batch: 48, ..small_spec() };
-    let mut whole = session(spec.clone());
-    let mut half = session(TrainConfig { batch: 24, ..spec });
+    let spec = TrainConfig { batch: 48, ..small_config() };
+    let mut whole = trainer(spec.clone());
+    let mut half = trainer(TrainConfig { batch: 24, ..spec });
     let differ =
         losses(&mut whole, 5).into_iter().zip(losses(&mut half, 5)).any(|(a, b)| (a - b).abs() > 1e-3);
     assert!(differ, "what the test above compares does differ between batches");
@@ -54,24 +54,31 @@ fn half_a_batch_is_another_training() {
 
 /// Each device normalizes its part by itself; the running statistics are the first part's, whoever is quicker.
 #[test]
-fn normalization_on_several_devices_repeats_itself() {
+fn batch_norm_on_several_devices_is_reproducible() {
     let trained = |spec: TrainConfig| {
-        let mut session = session(spec);
-        let losses = losses(&mut session, 6);
-        (losses, pollster::block_on(session.weights()).expect("reads"))
+        let mut trainer = trainer(spec);
+        let losses = losses(&mut trainer, 6);
+        (losses, pollster::block_on(trainer.weights()).expect("reads"))
     };
-    let spec = TrainConfig { batch: 48, batch_norm: true, devices: "cpu,cpu,cpu".to_owned(), ..small_spec() };
+    let spec = TrainConfig {
+        batch: 48,
+        batch_norm: true,
+        devices: "cpu,cpu,cpu".parse().expect("known"),
+        ..small_config()
+    };
     let first = trained(spec.clone());
     assert!(first == trained(spec.clone()), "another order of the threads gives other statistics");
     // One step with a rate of 0: what the first part alone leaves.
     let after_one = |spec: TrainConfig| {
-        let mut session = session(TrainConfig { learning_rate: 0.0, ..spec });
-        losses(&mut session, 1);
-        let weights = pollster::block_on(session.weights()).expect("reads");
+        let mut trainer = trainer(TrainConfig { learning_rate: 0.0, ..spec });
+        losses(&mut trainer, 1);
+        let weights = pollster::block_on(trainer.weights()).expect("reads");
         weights.get("features.1.running_mean").expect("normalized").data.clone()
     };
-    let (of_three, of_part) =
-        (after_one(spec.clone()), after_one(TrainConfig { batch: 16, devices: String::new(), ..spec }));
+    let (of_three, of_part) = (
+        after_one(spec.clone()),
+        after_one(TrainConfig { batch: 16, devices: DeviceList::default(), ..spec }),
+    );
     assert!(crate::shared::relative_difference(&of_three, &of_part) < 1e-5);
 }
 
@@ -94,7 +101,7 @@ fn error_line(output: &Output, code: i32) -> String {
 }
 
 #[test]
-fn devices_are_listed_and_others_refused() {
+fn devices_are_listed_and_unknown_ones_rejected() {
     let listed = output(&["devices", "--json"]);
     let answer: Value = serde_json::from_slice(&listed.stdout).expect("one JSON object");
     assert_eq!(answer["devices"][0]["device"], "cpu");
@@ -144,7 +151,7 @@ fn killed(out: &Path, devices: &[&str], token: Option<&str>) {
 }
 
 #[test]
-fn a_killed_run_on_two_devices_goes_on_to_the_same_weights_and_may_move() {
+fn a_killed_run_on_two_devices_resumes_and_may_move_to_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     let train = |name: &str, more: &[&str]| {

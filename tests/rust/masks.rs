@@ -12,16 +12,16 @@ use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::trainer::Trainer;
 use proptest::prelude::*;
 
-use crate::training::{session, small_data, small_spec};
+use crate::training::{small_config, small_data, trainer};
 
-fn advance(session: &mut Trainer, steps: usize) {
+fn advance(trainer: &mut Trainer, steps: usize) {
     for _ in 0..steps {
-        pollster::block_on(session.step()).expect("trains");
+        pollster::block_on(trainer.step()).expect("trains");
     }
 }
 
-fn weights_of(session: &Trainer) -> Checkpoint {
-    pollster::block_on(session.weights()).expect("reads")
+fn weights_of(trainer: &Trainer) -> Checkpoint {
+    pollster::block_on(trainer.weights()).expect("reads")
 }
 
 /// Masks that drop each weight of `weights` where `drop` says so.
@@ -50,13 +50,13 @@ proptest! {
     ) {
         let kinds = [RegularizerKind::Gated, RegularizerKind::GroupLassoTile];
         let spec = TrainConfig {
-            momentum, weight_decay, regularizer: kinds[stop % 2], lambda: 1e-3, ..small_spec()
+            momentum, weight_decay, regularizer: kinds[stop % 2], lambda: 1e-3, ..small_config()
         };
-        let masks = masks_where(&weights_of(&session(spec.clone())), |at| at % every == 0);
+        let masks = masks_where(&weights_of(&trainer(spec.clone())), |at| at % every == 0);
         let masked = || {
-            let mut session = session(spec.clone());
-            pollster::block_on(session.set_masks(&masks)).expect("fit");
-            session
+            let mut trainer = trainer(spec.clone());
+            pollster::block_on(trainer.set_masks(&masks)).expect("fit");
+            trainer
         };
         let mut whole = masked();
         prop_assert!(zero_where_masked(&weights_of(&whole), &masks), "at once");
@@ -76,21 +76,21 @@ proptest! {
 
 #[test]
 fn an_all_zero_layer_stays_zero() {
-    let mut session = session(small_spec());
-    let masks = masks_where(&weights_of(&session), |_| true);
-    pollster::block_on(session.set_masks(&masks)).expect("fit");
-    advance(&mut session, 3);
-    assert!(zero_where_masked(&weights_of(&session), &masks));
+    let mut trainer = trainer(small_config());
+    let masks = masks_where(&weights_of(&trainer), |_| true);
+    pollster::block_on(trainer.set_masks(&masks)).expect("fit");
+    advance(&mut trainer, 3);
+    assert!(zero_where_masked(&weights_of(&trainer), &masks));
 }
 
 #[test]
 fn only_convolutions_move_where_only_they_are_trained() {
     for batch_norm in [false, true] {
-        let mut session =
-            session(TrainConfig { trainable: Trainable::Convolutions, batch_norm, ..small_spec() });
-        let before = weights_of(&session);
-        advance(&mut session, 3);
-        let after = weights_of(&session);
+        let mut trainer =
+            trainer(TrainConfig { trainable: Trainable::Convolutions, batch_norm, ..small_config() });
+        let before = weights_of(&trainer);
+        advance(&mut trainer, 3);
+        let after = weights_of(&trainer);
         for (old, new) in before.tensors.iter().zip(&after.tensors) {
             let moves = old.shape.len() == 4 || old.name.contains("running");
             assert_eq!(old.data != new.data, moves, "{}", old.name);
@@ -101,7 +101,7 @@ fn only_convolutions_move_where_only_they_are_trained() {
 #[test]
 fn a_limit_shortens_the_epoch_and_nothing_else() {
     let open = |limit| {
-        let spec = TrainConfig { limit, holdout: 500, ..small_spec() };
+        let spec = TrainConfig { limit, holdout: 500, ..small_config() };
         crossdub::data::open(&spec, &[]).expect("built in")
     };
     let (whole, part) = (open(0), open(160));
@@ -113,8 +113,8 @@ fn a_limit_shortens_the_epoch_and_nothing_else() {
 
 #[test]
 fn masks_of_another_network_are_refused() {
-    let mut session = session(small_spec());
-    let good = weights_of(&session).masks();
+    let mut trainer = trainer(small_config());
+    let good = weights_of(&trainer).masks();
     let changed = |change: &dyn Fn(&mut Checkpoint)| {
         let mut masks = good.clone();
         change(&mut masks);
@@ -128,15 +128,16 @@ fn masks_of_another_network_are_refused() {
         (changed(&|masks| drop(masks.tensors.pop())), "no mask"),
         (Checkpoint::default(), "no mask"),
     ] {
-        let refused = pollster::block_on(session.set_masks(&masks)).expect_err("refused").to_string();
+        let refused = pollster::block_on(trainer.set_masks(&masks)).expect_err("refused").to_string();
         assert!(refused.contains(word), "{refused}");
     }
 }
 
 /// Weights of the small network, pruned by hand: every third weight of a convolution is zero.
 fn pruned_file(folder: &Path) -> String {
-    let plan = NetworkSpec::from_config(&TrainConfig { plan: "4 M 8 M 8 M".to_owned(), ..small_spec() }, 10)
-        .expect("valid");
+    let plan =
+        NetworkSpec::from_config(&TrainConfig { plan: "4 M 8 M 8 M".to_owned(), ..small_config() }, 10)
+            .expect("valid");
     let mut weights = initialize(&plan, 3);
     for tensor in weights.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
         tensor.data.iter_mut().step_by(3).for_each(|weight| *weight = 0.0);

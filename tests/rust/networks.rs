@@ -1,5 +1,5 @@
-//! Networks agree with PyTorch: class scores of real images on weights made by a formula, and
-//! accuracy of weights that PyTorch trained.
+//! Networks agree with PyTorch: class scores of real images with weights from a formula, and accuracy of weights
+//! trained by PyTorch.
 
 use burn::tensor::{Tensor, TensorData};
 use crossdub::checkpoint::{Checkpoint, NamedTensor};
@@ -61,7 +61,7 @@ fn resnet18_agrees_with_torchvision() {
 
 /// The counts of the paper's ResNet18, in the layer order of the command line: by natural sort.
 #[test]
-fn resnet18_lies_on_2727_crossbars_of_64() {
+fn resnet18_takes_2727_crossbars_of_64() {
     let layers = initialize(&resnet18(), 0).matrices(false).expect("layers");
     let analysis = analyze(&layers, &HardwareConfig { tile: 64, ..HardwareConfig::default() });
     assert_eq!((analysis.tiles, analysis.weights), (2727, 11_166_912));
@@ -91,7 +91,7 @@ fn weights_trained_by_pytorch_are_as_accurate_here() {
 }
 
 #[test]
-fn every_form_of_a_checkpoint_holds_the_same_network() {
+fn all_checkpoint_formats_hold_the_same_network() {
     let Some(file) = shared("golden/models/vgg_small_dub.pth") else { return };
     let reference = weights(&file);
     for form in ["vgg_small_checkpoint.pth", "vgg_small_legacy.pth"] {
@@ -106,7 +106,7 @@ fn every_form_of_a_checkpoint_holds_the_same_network() {
 }
 
 #[test]
-fn parameters_come_back_under_their_names() {
+fn parameters_round_trip_under_their_names() {
     for (text, classifier, names) in [
         ("32 M 64 M 128 M", "128", ["features.1.running_var", "classifier.3.bias"]),
         ("bottleneck 1x4 2x8", "", ["layer2.0.downsample.1.running_mean", "layer2.1.bn3.weight"]),
@@ -129,20 +129,20 @@ fn parameters_come_back_under_their_names() {
 }
 
 #[test]
-fn another_network_s_weights_are_refused_by_name() {
+fn weights_of_another_network_are_rejected() {
     let plan = NetworkSpec::from_config(&TrainConfig::default(), 10).expect("valid");
     let original = by_formula(&plan);
-    let refuse = |change: &dyn Fn(&mut Vec<NamedTensor>), expected: &str| {
+    let reject = |change: &dyn Fn(&mut Vec<NamedTensor>), expected: &str| {
         let mut tensors = original.tensors.clone();
         change(&mut tensors);
         let result = import(Network::new(&plan, &cpu().device), &plan, &Checkpoint::new(tensors));
         let why = result.err().map(|why| why.to_string()).unwrap_or_default();
         assert!(why.contains(expected), "{why}");
     };
-    refuse(&|tensors| drop(tensors.remove(0)), "classifier.0.bias is missing");
-    refuse(&|tensors| tensors[0].shape = vec![2, 64], "classifier.0.bias is [2, 64]");
-    refuse(&|tensors| tensors[0].data[3] = f32::NAN, "holds NaN");
-    refuse(
+    reject(&|tensors| drop(tensors.remove(0)), "classifier.0.bias is missing");
+    reject(&|tensors| tensors[0].shape = vec![2, 64], "classifier.0.bias is [2, 64]");
+    reject(&|tensors| tensors[0].data[3] = f32::NAN, "holds NaN");
+    reject(
         &|tensors| tensors.push(NamedTensor { name: "head".into(), ..tensors[0].clone() }),
         "no parameter head",
     );

@@ -9,24 +9,24 @@ use crossdub::config::{DeviceChoice, Precision, RegularizerKind, TrainConfig};
 use crossdub::device::ComputeDevice;
 use crossdub::train::trainer::Trainer;
 
-use crate::training::{session, small_spec};
+use crate::training::{small_config, trainer};
 
 fn bf16(spec: TrainConfig) -> TrainConfig {
     TrainConfig { precision: Precision::Bf16, ..spec }
 }
 
-fn losses(session: &mut Trainer, steps: usize) -> Vec<f64> {
-    (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
+fn losses(trainer: &mut Trainer, steps: usize) -> Vec<f64> {
+    (0..steps).map(|_| pollster::block_on(trainer.step()).expect("trains").loss).collect()
 }
 
-fn weights(session: &Trainer) -> Checkpoint {
-    pollster::block_on(session.weights()).expect("reads")
+fn weights(trainer: &Trainer) -> Checkpoint {
+    pollster::block_on(trainer.weights()).expect("reads")
 }
 
 /// Networks with and without normalization, with a regularizer: a plain VGG, one with batch normalization, a ResNet.
 fn specs() -> [TrainConfig; 3] {
     let resnet = "basic 1x8 1x16".to_owned();
-    let spec = TrainConfig { dropout: 0.0, lambda: 1e-2, ..small_spec() };
+    let spec = TrainConfig { dropout: 0.0, lambda: 1e-2, ..small_config() };
     [
         spec.clone(),
         TrainConfig { batch_norm: true, ..spec.clone() },
@@ -35,9 +35,9 @@ fn specs() -> [TrainConfig; 3] {
 }
 
 #[test]
-fn a_step_in_bf16_differs_by_its_rounding_and_no_more() {
+fn a_bf16_step_differs_only_by_rounding() {
     for spec in specs() {
-        let (mut exact, mut mixed) = (session(spec.clone()), session(bf16(spec.clone())));
+        let (mut exact, mut mixed) = (trainer(spec.clone()), trainer(bf16(spec.clone())));
         let before = weights(&exact);
         let (one, other) = (losses(&mut exact, 1)[0], losses(&mut mixed, 1)[0]);
         // 8 bits of mantissa: 0.4 % a rounding.
@@ -54,15 +54,15 @@ fn a_step_in_bf16_differs_by_its_rounding_and_no_more() {
 
 /// Steps far below the 8 bits of bf16 add up in the weights of 32 bits.
 #[test]
-fn small_steps_are_not_lost() {
+fn small_updates_are_not_lost() {
     let spec = TrainConfig {
         learning_rate: 1e-3,
         momentum: 0.0,
         weight_decay: 0.0,
         regularizer: RegularizerKind::None,
-        ..small_spec()
+        ..small_config()
     };
-    let mut mixed = session(bf16(spec));
+    let mut mixed = trainer(bf16(spec));
     let before = weights(&mixed);
     losses(&mut mixed, 1);
     let after = weights(&mixed);
@@ -77,17 +77,18 @@ fn small_steps_are_not_lost() {
 }
 
 #[test]
-fn it_learns_as_in_f32_and_repeats_itself() {
-    let mut first = session(bf16(small_spec()));
+fn bf16_learns_like_f32_and_is_reproducible() {
+    let mut first = trainer(bf16(small_config()));
     let all = losses(&mut first, 80);
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     assert!(mean(&all[70..]) < 0.85 * mean(&all[..10]), "{all:?}");
-    let mut exact = session(small_spec());
+    let mut exact = trainer(small_config());
     let difference = (mean(&losses(&mut exact, 80)[70..]) - mean(&all[70..])).abs();
     assert!(difference < 0.1, "{difference} apart after 80 steps");
-    let mut second = session(bf16(small_spec()));
+    let mut second = trainer(bf16(small_config()));
     assert_eq!(all[..10], losses(&mut second, 10));
-    let mut split = session(TrainConfig { devices: "cpu,cpu".to_owned(), ..bf16(small_spec()) });
+    let mut split =
+        trainer(TrainConfig { devices: "cpu,cpu".parse().expect("known"), ..bf16(small_config()) });
     for (one, other) in all.iter().zip(losses(&mut split, 10)) {
         assert!((one - other).abs() < 1e-2, "{one} and {other}");
     }
@@ -97,9 +98,9 @@ fn it_learns_as_in_f32_and_repeats_itself() {
 fn running_statistics_follow_the_batches() {
     let [_, spec, _] = specs();
     let means = |precision| {
-        let mut session = session(TrainConfig { precision, ..spec.clone() });
-        losses(&mut session, 5);
-        weights(&session).get("features.1.running_mean").expect("is there").data.clone()
+        let mut trainer = trainer(TrainConfig { precision, ..spec.clone() });
+        losses(&mut trainer, 5);
+        weights(&trainer).get("features.1.running_mean").expect("is there").data.clone()
     };
     let (exact, mixed) = (means(Precision::F32), means(Precision::Bf16));
     assert!(exact.iter().all(|mean| *mean != 0.0));
@@ -115,7 +116,7 @@ fn the_cpu_has_bf16() {
 }
 
 #[test]
-fn it_is_an_option_kept_by_a_run() {
+fn the_precision_is_kept_in_the_run_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
     let train = |more: &[&str]| {

@@ -84,7 +84,7 @@ fn a_change_of_images_or_devices_reaches_the_recipe_and_every_stage() {
     let recipe = Recipe::read(TINY, &changes).expect("valid");
     let stages = recipe.stages.iter().filter_map(Stage::spec);
     for spec in stages.chain([&recipe.spec]) {
-        assert_eq!((spec.side, spec.devices.as_str()), (64, "cpu,cpu"));
+        assert_eq!((spec.side, spec.devices.to_string().as_str()), (64, "cpu,cpu"));
     }
     let stage = "data = 'builtin'\n[[stage]]\nname = 'a'\nkind = 'train'\nside = 64";
     assert!(Recipe::read(stage, &[]).expect_err("of one stage").to_string().contains("a.side"));

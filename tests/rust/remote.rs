@@ -81,7 +81,7 @@ fn two_workers_train_as_one_device() {
 }
 
 #[test]
-fn a_wrong_token_is_refused() {
+fn a_wrong_token_is_rejected() {
     let folder = tempfile::tempdir().expect("a folder");
     let worker = Worker::start();
     let out = folder.path().join("run");
@@ -93,7 +93,7 @@ fn a_wrong_token_is_refused() {
 }
 
 #[test]
-fn a_worker_that_dies_ends_the_run_with_a_checkpoint_to_go_on_from() {
+fn a_run_that_loses_a_worker_can_be_resumed() {
     for first in [true, false] {
         lose_a_worker(first);
     }

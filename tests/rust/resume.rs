@@ -1,4 +1,4 @@
-//! A run that is stopped and goes on ends at the same weights: in memory, and killed as a process.
+//! A resumed run ends with the same weights as one that was never stopped: in memory, and as a killed process.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,20 +9,20 @@ use crossdub::device::ComputeDevice;
 use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::trainer::Trainer;
 
-use crate::training::{session, small_data, small_spec};
+use crate::training::{small_config, small_data, trainer};
 
-fn advance(session: &mut Trainer, steps: usize) {
+fn advance(trainer: &mut Trainer, steps: usize) {
     for _ in 0..steps {
-        pollster::block_on(session.step()).expect("trains");
+        pollster::block_on(trainer.step()).expect("trains");
     }
 }
 
 #[test]
-fn a_checkpoint_goes_on_to_the_same_bits() {
-    let spec = crossdub::config::TrainConfig { batch_norm: true, ..small_spec() };
-    let mut whole = session(spec.clone());
+fn resuming_from_a_checkpoint_gives_the_same_bits() {
+    let spec = crossdub::config::TrainConfig { batch_norm: true, ..small_config() };
+    let mut whole = trainer(spec.clone());
     advance(&mut whole, 30);
-    let mut part = session(spec);
+    let mut part = trainer(spec);
     // In the middle of the second epoch.
     advance(&mut part, 29 - 24 + 20);
     let bytes = pollster::block_on(part.checkpoint()).expect("writes");
@@ -33,16 +33,16 @@ fn a_checkpoint_goes_on_to_the_same_bits() {
         .resume(small_data(), compute, 1 << 32)
         .expect("fits");
     advance(&mut resumed, 5);
-    let weights = |session: &Trainer| pollster::block_on(session.weights()).expect("reads");
+    let weights = |trainer: &Trainer| pollster::block_on(trainer.weights()).expect("reads");
     assert!(weights(&whole) == weights(&resumed));
     assert_eq!(whole.history(), resumed.history());
 }
 
 #[test]
-fn a_damaged_checkpoint_is_refused() {
-    let mut session = session(small_spec());
-    advance(&mut session, 1);
-    let bytes = pollster::block_on(session.checkpoint()).expect("writes");
+fn a_truncated_checkpoint_is_rejected() {
+    let mut trainer = trainer(small_config());
+    advance(&mut trainer, 1);
+    let bytes = pollster::block_on(trainer.checkpoint()).expect("writes");
     for end in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
         assert!(TrainingCheckpoint::read(&bytes[..end]).is_err(), "cut at {end}");
     }
@@ -69,7 +69,7 @@ fn begin() -> Vec<&'static str> {
 }
 
 #[test]
-fn a_killed_process_goes_on_to_the_same_weights() {
+fn a_killed_process_resumes_to_the_same_weights() {
     let folder = tempfile::tempdir().expect("a folder");
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
     assert!(train(&whole, &begin()).status().expect("runs").success());
@@ -117,7 +117,7 @@ pub fn losses(run: &Path) -> Vec<(u64, f64)> {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_says_how_to_go_on() {
+fn an_interrupted_run_prints_how_to_resume() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = folder.path().join("run");
     let child = train(&run, &begin()).spawn().expect("runs");
@@ -134,7 +134,7 @@ fn an_interrupted_run_says_how_to_go_on() {
 }
 
 #[test]
-fn a_run_that_cannot_begin_leaves_no_folder() {
+fn a_run_that_cannot_start_leaves_no_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let (made, held) = (folder.path().join("made"), folder.path().join("held"));
     std::fs::create_dir(&held).expect("made");

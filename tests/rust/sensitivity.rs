@@ -1,4 +1,4 @@
-//! Sensitivity: what is measured from kept activations is what the whole pruned network does.
+//! Sensitivity: accuracies measured from kept activations equal those of the whole pruned network.
 
 use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::compress::sensitivity::{Sensitivity, SensitivityConfig, SensitivityPoint, sensitivity};
@@ -12,7 +12,7 @@ use crossdub::network::{Network, NetworkSpec};
 use crossdub::train::evaluate::evaluate;
 
 use crate::command_line::{failure, json_output, usage_error};
-use crate::training::{session, small_data, small_spec};
+use crate::training::{small_config, small_data, trainer};
 
 /// More than one batch, the last one smaller.
 const IMAGES: usize = 290;
@@ -27,11 +27,11 @@ fn network(plan: &NetworkSpec, weights: &Checkpoint) -> Network {
 
 /// Weights that tell the built-in images apart, so that pruning costs something.
 fn trained(spec: TrainConfig, steps: usize) -> Checkpoint {
-    let mut session = session(spec);
+    let mut trainer = trainer(spec);
     for _ in 0..steps {
-        pollster::block_on(session.step()).expect("trains");
+        pollster::block_on(trainer.step()).expect("trains");
     }
-    pollster::block_on(session.weights()).expect("reads")
+    pollster::block_on(trainer.weights()).expect("reads")
 }
 
 fn images() -> Dataset {
@@ -65,7 +65,7 @@ fn pruned_accuracy(plan: &NetworkSpec, weights: &Checkpoint, cuts: &[(&str, f64)
 fn check(spec: &TrainConfig, steps: usize) {
     let plan = NetworkSpec::from_config(spec, small_data().test.classes.len()).expect("valid");
     let weights = trained(spec.clone(), steps);
-    let what = SensitivityConfig { ratios: vec![97.5, 40.0, 0.0, 80.0, 100.0, 80.0], drop: 4.0 };
+    let what = SensitivityConfig { ratios: vec![97.5, 40.0, 0.0, 80.0, 100.0, 80.0], max_accuracy_drop: 4.0 };
     let found = measure(&plan, &weights, &what);
     let baseline = pruned_accuracy(&plan, &weights, &[]);
     assert!(baseline > 25.0, "{baseline} % of ten classes");
@@ -97,18 +97,18 @@ fn check(spec: &TrainConfig, steps: usize) {
 }
 
 #[test]
-fn a_vgg_s_curves_are_the_whole_network_s() {
-    check(&TrainConfig { batch_norm: true, ..small_spec() }, 60);
+fn vgg_curves_match_the_whole_network() {
+    check(&TrainConfig { batch_norm: true, ..small_config() }, 60);
 }
 
 #[test]
-fn a_resnet_s_curves_are_the_whole_network_s() {
+fn resnet_curves_match_the_whole_network() {
     let plan = "basic 1x8 1x16".to_owned();
-    check(&TrainConfig { plan, classifier: String::new(), ..small_spec() }, 60);
+    check(&TrainConfig { plan, classifier: String::new(), ..small_config() }, 60);
 }
 
 #[test]
-fn the_command_s_proposal_can_be_pasted_and_refusals_are_one_line() {
+fn the_proposal_can_be_pasted_into_prune_and_errors_are_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let spec =

@@ -266,26 +266,27 @@ fn a_session_s_network_is_simulated_step_by_step() {
         HardwareConfig { tile: 8, resolution: Resolution::LosslessSliced, ..HardwareConfig::default() };
     let compute = cpu();
     let data = synthetic::generate(0, 64, 7);
-    let session = Trainer::new(spec, hardware, data, compute, u64::MAX, None).expect("a session");
-    let weights = pollster::block_on(session.weights()).expect("reads");
+    let trainer = Trainer::new(spec, hardware, data, compute, u64::MAX, None).expect("a trainer");
+    let weights = pollster::block_on(trainer.weights()).expect("reads");
     let mut live =
-        IncrementalSimulation::new(&session, &weights, &SimulationConfig::default()).expect("prepares");
-    let mut report = || pollster::block_on(live.simulate_next(&session, 3)).expect("simulates");
+        IncrementalSimulation::new(&trainer, &weights, &SimulationConfig::default()).expect("prepares");
+    let mut report = || pollster::block_on(live.simulate_next(&trainer, 3)).expect("simulates");
     assert_eq!([report().images, report().images], [3, 6]);
     let last = report();
     assert!(last.exact && last.images == 7 && last.accuracy == last.quantized_accuracy);
-    let test = session.data().test();
-    let compute = session.compute();
+    let test = trainer.data().test();
+    let compute = trainer.compute();
     let network =
-        import(Network::new(session.plan(), &compute.device), session.plan(), &weights).expect("fits");
+        import(Network::new(trainer.network_spec(), &compute.device), trainer.network_spec(), &weights)
+            .expect("fits");
     let whole = pollster::block_on(evaluate(&network, test, 0..7, compute)).expect("computes");
     assert!((last.digital_accuracy.expect("images") - whole.accuracy).abs() < 1e-9);
     assert_eq!(report(), last, "nothing is left");
-    let beyond = live.column_example(&session, (1, 0, 2), (7, 100)).err().map(|why| why.to_string());
+    let beyond = live.column_example(&trainer, (1, 0, 2), (7, 100)).err().map(|why| why.to_string());
     assert!(beyond.unwrap_or_default().contains("image (7)"));
-    let example = live.column_example(&session, (1, 0, 2), (5, 100)).expect("there");
+    let example = live.column_example(&trainer, (1, 0, 2), (5, 100)).expect("there");
     assert_eq!(example.result, example.expected);
-    assert_eq!(live.images_left(&session), Ok(0));
+    assert_eq!(live.images_left(&trainer), Ok(0));
 }
 
 /// VGG11 as it comes, with 271 million conversions an image.

@@ -12,12 +12,12 @@ use crossdub::workflow::stage::StageKind;
 use pollster::block_on;
 use serde_json::{Map, Value, json};
 
-use crate::training::{session, small_data, small_spec};
+use crate::training::{small_config, small_data, trainer};
 
 const SETTINGS: PruneSettings = PruneSettings { rule: PruneRule::Exact, strength: 80.0, target: 2.0 };
 
 fn trained(steps: usize) -> InteractiveRun {
-    let mut run = block_on(InteractiveRun::new(session(small_spec()), None)).expect("reads");
+    let mut run = block_on(InteractiveRun::new(trainer(small_config()), None)).expect("reads");
     advance(&mut run, steps);
     run
 }
@@ -79,7 +79,7 @@ fn fine_tuning_keeps_the_zeros_and_one_history() {
     );
     let steps: Vec<_> = report.training.history.iter().map(|entry| entry.step).collect();
     assert_eq!(steps, (1..=10).collect::<Vec<_>>());
-    assert_eq!((report.training.step, &report.spec), (10, &small_spec()));
+    assert_eq!((report.training.step, &report.spec), (10, &small_config()));
     assert!(report.training.history[7].accuracy.is_some(), "measured in the first fine-tuning");
     for wrong in [json!({ "epochs": 0 }), json!({ "wings": 2 }), json!({ "plan": "8 M" })] {
         assert!(block_on(run.finetune(&fields(wrong))).is_err());
@@ -117,8 +117,8 @@ fn a_kept_story_goes_on_and_can_still_be_undone() {
     let earlier = CompletedStages { trained: earlier.trained.clone(), ..read };
 
     let compute = block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let session = TrainingCheckpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32);
-    let mut resumed = block_on(InteractiveRun::new(session.expect("fits"), Some(earlier))).expect("reads");
+    let trainer = TrainingCheckpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32);
+    let mut resumed = block_on(InteractiveRun::new(trainer.expect("fits"), Some(earlier))).expect("reads");
     advance(&mut run, 2);
     advance(&mut resumed, 2);
     assert!(weights(&resumed) == weights(&run));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::shared::repository;
 
 /// Rooms by rank; a room imports only from those before it, or from its own rank's line.
-const RANKS: [&[&str]; 13] = [
+const RANKS: [&[&str]; 16] = [
     &["error", "parallel"],
     &["config", "matrix"],
     &["checkpoint", "crossbar"],
@@ -16,7 +16,10 @@ const RANKS: [&[&str]; 13] = [
     &["network"],
     &["loss"],
     &["report"],
-    &["train", "distributed", "compress"],
+    &["step"],
+    &["distributed"],
+    &["train"],
+    &["compress"],
     &["simulate"],
     &["workflow"],
     &["html"],

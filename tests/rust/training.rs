@@ -1,4 +1,4 @@
-//! Training learns, repeats itself to the bit, and balances columns.
+//! Training learns, is reproducible to the bit, and balances columns.
 
 use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crossdub::crossbar::hoyer::tile_densities;
@@ -9,7 +9,7 @@ use crossdub::error::ErrorKind;
 use crossdub::train::trainer::Trainer;
 
 /// A network small enough for a test.
-pub fn small_spec() -> TrainConfig {
+pub fn small_config() -> TrainConfig {
     TrainConfig {
         model: "custom".to_owned(),
         plan: "8 M 16 M 16 M".to_owned(),
@@ -23,40 +23,40 @@ pub fn small_spec() -> TrainConfig {
     }
 }
 
-/// Little data: 24 steps of 16 an epoch.
+/// A small data set: 24 steps of 16 images per epoch.
 pub fn small_data() -> TrainTest {
     synthetic::generate(5, 384, 200)
 }
 
-pub fn session(spec: TrainConfig) -> Trainer {
+pub fn trainer(spec: TrainConfig) -> Trainer {
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     Trainer::new(spec, HardwareConfig::default(), small_data(), compute, 1 << 32, None).expect("valid")
 }
 
-fn advance(session: &mut Trainer, steps: usize) -> Vec<f64> {
-    (0..steps).map(|_| pollster::block_on(session.step()).expect("trains").loss).collect()
+fn advance(trainer: &mut Trainer, steps: usize) -> Vec<f64> {
+    (0..steps).map(|_| pollster::block_on(trainer.step()).expect("trains").loss).collect()
 }
 
 #[test]
-fn the_loss_falls_and_a_run_repeats_to_the_bit() {
-    let mut first = session(small_spec());
+fn the_loss_falls_and_runs_are_reproducible() {
+    let mut first = trainer(small_config());
     let losses = advance(&mut first, 80);
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     assert!(mean(&losses[70..]) < 0.85 * mean(&losses[..10]), "{losses:?}");
-    let mut second = session(small_spec());
+    let mut second = trainer(small_config());
     assert_eq!(losses[..20], advance(&mut second, 20));
-    let mut other = session(TrainConfig { seed: 1, ..small_spec() });
+    let mut other = trainer(TrainConfig { seed: 1, ..small_config() });
     assert_ne!(losses[..5], advance(&mut other, 5));
 }
 
 #[test]
 fn the_regularizer_balances_columns() {
     let variance = |regularizer| {
-        let spec = TrainConfig { regularizer, lambda: 2e-2, ..small_spec() };
-        let mut session = session(spec);
-        advance(&mut session, 40);
-        let shape = TileShape::from(session.hardware());
-        let layers = pollster::block_on(session.matrices()).expect("reads");
+        let spec = TrainConfig { regularizer, lambda: 2e-2, ..small_config() };
+        let mut trainer = trainer(spec);
+        advance(&mut trainer, 40);
+        let shape = TileShape::from(trainer.hardware());
+        let layers = pollster::block_on(trainer.matrices()).expect("reads");
         layers.iter().flat_map(|layer| tile_densities(layer, shape)).map(|tile| tile.variance).sum::<f64>()
     };
     let (without, with) = (variance(RegularizerKind::None), variance(RegularizerKind::Gated));
@@ -64,9 +64,9 @@ fn the_regularizer_balances_columns() {
 }
 
 #[test]
-fn divergence_is_noticed_and_said() {
-    let mut session = session(TrainConfig { learning_rate: 900.0, ..small_spec() });
-    let error = (0..50).find_map(|_| pollster::block_on(session.step()).err()).expect("diverges");
+fn divergence_is_reported() {
+    let mut trainer = trainer(TrainConfig { learning_rate: 900.0, ..small_config() });
+    let error = (0..50).find_map(|_| pollster::block_on(trainer.step()).err()).expect("diverges");
     assert!(
         matches!(error.kind(), ErrorKind::Diverged { .. }) && error.to_string().contains("learning rate"),
         "{error}"
@@ -74,17 +74,17 @@ fn divergence_is_noticed_and_said() {
 }
 
 #[test]
-fn a_network_that_does_not_fit_is_refused_before_it_is_built() {
+fn a_network_that_does_not_fit_memory_is_rejected_before_allocation() {
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let spec = TrainConfig { plan: "16384 16384 16384".to_owned(), ..small_spec() };
+    let spec = TrainConfig { plan: "16384 16384 16384".to_owned(), ..small_config() };
     let result = Trainer::new(spec, HardwareConfig::default(), small_data(), compute, 1 << 32, None);
     assert!(result.err().and_then(|error| error.field_name().map(str::to_owned)).as_deref() == Some("plan"));
 }
 
 #[test]
-fn milestones_lower_the_rate() {
-    let mut session = session(TrainConfig { milestones: vec![1], ..small_spec() });
+fn milestones_lower_the_learning_rate() {
+    let mut trainer = trainer(TrainConfig { milestones: vec![1], ..small_config() });
     let rates: Vec<f64> =
-        (0..25).map(|_| pollster::block_on(session.step()).expect("trains").learning_rate).collect();
+        (0..25).map(|_| pollster::block_on(trainer.step()).expect("trains").learning_rate).collect();
     assert!((rates[23] - 0.02).abs() < 1e-12 && (rates[24] - 0.002).abs() < 1e-12, "{rates:?}");
 }

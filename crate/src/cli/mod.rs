@@ -87,6 +87,7 @@ pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     output::init_logging(cli.verbose);
+    crate::device::silence_panics();
     // Burn reports a lost device by a panic, wherever it happens.
     let error = match catch_unwind(AssertUnwindSafe(|| run(cli.command))) {
         Ok(Ok(())) => return ExitCode::SUCCESS,

@@ -1,8 +1,8 @@
-//! What the convolutions of a network see: the second moments of their inputs over training images.
+//! Calibration: the second moments of the inputs of each convolution over training images.
 //!
-//! A convolution is a matrix product with the windows of its input. With `C = E[x x^T]` over windows
-//! `x`, changing an output's weights by `d` changes its output by `d^T C d` in the mean square: all
-//! that pruning needs to know of the data, gathered in one pass.
+//! A convolution is a matrix product with the windows of its input (im2col). With `C = E[x x^T]` over windows `x`,
+//! changing an output's weights by `d` changes that output by `d^T C d` in the mean square. This is all that pruning
+//! needs from the data, and one pass over the images collects it.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -15,63 +15,88 @@ use crate::error::{Error, Result};
 use crate::network::spec::CHANNELS;
 use crate::network::{Network, NetworkSpec};
 
-/// Images of one forward pass: the windows of a wide layer take 9 times its input.
+/// Images per forward pass: the windows of a 3 x 3 convolution take 9 times the memory of its input.
 const BATCH: usize = 32;
 
-/// Which images to pass through the network, and what to keep.
+/// What to collect, and from how many images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CalibrationConfig {
-    /// Training images; of fewer, all.
+    /// Number of training images; all, if there are fewer.
     pub images: usize,
-    /// Whether moments are wanted and not the mean squares alone.
+    /// Whether to collect full moments and not only the mean squares.
     pub moments: bool,
 }
 
-/// The inputs of all convolutions.
+/// Statistics of the inputs of all convolutions.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] pollster::block_on(async {
+/// use crossdub::compress::calibration::{ActivationStats, CalibrationConfig};
+/// use crossdub::config::{DeviceChoice, TrainConfig};
+/// use crossdub::data::loader::DataLoader;
+/// use crossdub::data::synthetic;
+/// use crossdub::device::ComputeDevice;
+/// use crossdub::network::parameters::import;
+/// use crossdub::network::spec::initialize;
+/// use crossdub::network::{Network, NetworkSpec};
+///
+/// let config = TrainConfig { plan: "4 M 8".into(), classifier: String::new(), ..TrainConfig::default() };
+/// let spec = NetworkSpec::from_config(&config, 10)?;
+/// let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
+/// let network = import(Network::new(&spec, &device.device), &spec, &initialize(&spec, 0))?;
+///
+/// let mut data = DataLoader::from(synthetic::generate(0, 8, 1));
+/// let calibration = CalibrationConfig { images: 8, moments: false };
+/// let stats = ActivationStats::collect(&network, &spec, &mut data, calibration, &device).await?;
+/// // The second convolution sees windows of 4 x 3 x 3 values.
+/// assert_eq!(stats.get("features.3.weight").unwrap().mean_square.len(), 36);
+/// # Ok::<(), crossdub::Error>(())
+/// # }).unwrap();
+/// ```
 pub struct ActivationStats {
-    /// Each convolution's, in the network's order.
+    /// One entry per convolution, in the order of the network.
     pub layers: Vec<LayerStats>,
 }
 
-/// The inputs of one convolution; `inputs` is in * kh * kw, in the order of the weight's row.
+/// Statistics of the inputs of one convolution. `inputs` below is `in * kh * kw`, in the order of a row of the weight.
 pub struct LayerStats {
-    /// The weight's name.
+    /// The name of the weight.
     pub name: String,
-    /// Mean square of each input.
+    /// Mean square of each input: `[inputs]`.
     pub mean_square: Vec<f32>,
-    /// Second moments `E[x x^T]`, `[inputs, inputs]`, on the device, where they were asked for.
+    /// Second moments `E[x x^T]`, `[inputs, inputs]`, on the device, if they were collected.
     pub moments: Option<Tensor<2>>,
 }
 
 impl ActivationStats {
-    /// The inputs of a weight.
+    /// The statistics for a weight.
     pub fn get(&self, name: &str) -> Option<&LayerStats> {
         self.layers.iter().find(|layer| layer.name == name)
     }
 
-    /// Passes training images through the network, without augmentation, drawn the same in every run.
+    /// Collects statistics from training images, without augmentation and in an order that is the same in every run.
     ///
     /// # Errors
-    /// When `images` is 0, an image can't be read, or the device fails.
+    /// When `images` is 0, an image can't be read, an input is not finite, or the device fails.
     pub async fn collect(
         network: &Network,
-        plan: &NetworkSpec,
-        source: &mut DataLoader,
-        asked: CalibrationConfig,
+        spec: &NetworkSpec,
+        data: &mut DataLoader,
+        config: CalibrationConfig,
         compute: &ComputeDevice,
     ) -> Result<Self> {
-        let images = asked.images.min(source.train_len());
+        let images = config.images.min(data.train_len());
         if images == 0 {
             return Err(Error::field("images", images, "takes 1 or more"));
         }
         let network = network.valid();
         let ids: Vec<_> = network.convolutions().iter().map(|layer| layer.weight.id).collect();
         let mut sums: Vec<Option<(Tensor<2>, usize)>> = ids.iter().map(|_| None).collect();
-        let mut look = |layer: &Conv2d, input: &Tensor<4>| {
+        let mut hook = |layer: &Conv2d, input: &Tensor<4>| {
             let Some(at) = ids.iter().position(|id| *id == layer.weight.id) else { return };
             let windows = windows(layer, input.clone());
             let count = windows.dims()[1];
-            let products = if asked.moments {
+            let products = if config.moments {
                 windows.clone().matmul(windows.transpose())
             } else {
                 windows.square().sum_dim(1)
@@ -81,19 +106,19 @@ impl ActivationStats {
                 None => (products, count),
             });
         };
-        let side = plan.side();
+        let side = spec.side();
         let drawing = BatchConfig { seed: 0, batch: BATCH.min(images), augment: false };
         for step in 0..images.div_ceil(drawing.batch) {
-            let batch = source.training_batch(drawing, 0, step as u64)?;
+            let batch = data.training_batch(drawing, 0, step as u64)?;
             if batch.labels.is_empty() {
                 break;
             }
             let shape = [batch.labels.len(), CHANNELS, side, side];
             let images = Tensor::from_data(TensorData::new(batch.images, shape), &compute.device);
             let last = network.segments().into_iter().max().unwrap_or(0);
-            (0..=last).fold(images, |x, segment| network.forward_with_hook(segment, x, &mut look));
+            (0..=last).fold(images, |x, segment| network.forward_with_hook(segment, x, &mut hook));
         }
-        let names = plan.conv_shapes().into_iter().map(|conv| conv.name);
+        let names = spec.conv_shapes().into_iter().map(|conv| conv.name);
         let mut layers = Vec::with_capacity(ids.len());
         for (name, sum) in names.zip(sums) {
             if let Some((sum, count)) = sum {
@@ -105,10 +130,10 @@ impl ActivationStats {
 }
 
 impl LayerStats {
-    /// From moments, or from one column of mean squares.
+    /// From moments, or from a single column of mean squares.
     async fn new(name: String, mean: Tensor<2>, compute: &ComputeDevice) -> Result<Self> {
         let [inputs, columns] = mean.dims();
-        // The diagonal, as every (inputs + 1)th value; of one column every value.
+        // Of moments the diagonal, which is every (inputs + 1)th value.
         let flat: Tensor<1> = mean.clone().reshape([inputs * columns]);
         let full = columns > 1;
         let diagonal = if full { flat.slice([Slice::new(0, None, inputs as isize + 1)]) } else { flat };
@@ -116,14 +141,14 @@ impl LayerStats {
         let read = diagonal.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
         let mean_square = read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec();
         if mean_square.iter().any(|value| !value.is_finite()) {
-            let why = "its inputs are not finite: these weights compute nothing";
-            return Err(Error::layer("measuring a layer's inputs", name, why));
+            let reason = "its inputs are not finite: the weights before it are unusable";
+            return Err(Error::layer("measuring a layer's inputs", name, reason));
         }
         Ok(Self { name, mean_square, moments: full.then_some(mean) })
     }
 }
 
-/// The windows that a convolution slides over its input; ours are padded by half their size.
+/// The windows of a convolution over its input (im2col), for a padding of half the kernel.
 ///
 /// # Shapes
 /// - `input`: `[images, channels, height, width]`
@@ -155,9 +180,9 @@ mod tests {
     use burn::nn::conv::Conv2dConfig;
     use burn::tensor::{Device, Distribution};
 
-    /// A convolution is the product of its weight's matrix with the windows.
+    /// A convolution is the product of its weight matrix with the windows.
     #[test]
-    fn windows_are_those_of_the_convolution() {
+    fn windows_times_weights_equal_the_convolution() {
         let device = Device::flex();
         for (kernel, stride) in [(3, 1), (3, 2), (1, 2), (7, 2)] {
             let pad = kernel / 2;

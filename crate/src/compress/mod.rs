@@ -1,4 +1,5 @@
-//! Pruning that looks at data: calibration, compensation, sensitivity.
+//! Pruning with data: calibration measures what convolutions see, compensation updates the surviving weights,
+//! sensitivity measures how far each layer can be pruned.
 
 pub mod calibration;
 pub mod compensation;

@@ -93,19 +93,74 @@ impl From<DeviceChoice> for String {
     }
 }
 
-/// The devices of a list with commas; none of an empty one.
+/// Devices that share each batch, written as a list with commas: `cuda,cuda:1`. Empty for none.
 ///
-/// # Errors
-/// Names the one that is unknown, or says that there are too many.
-pub fn device_list(names: &str) -> Result<Vec<DeviceChoice>> {
-    if names.is_empty() {
-        return Ok(Vec::new());
+/// ```
+/// use crossdub::config::{DeviceChoice, DeviceList};
+///
+/// let devices: DeviceList = "cpu, cuda:1".parse()?;
+/// assert_eq!(devices.as_slice(), [DeviceChoice::Cpu, DeviceChoice::Cuda(1)]);
+/// assert_eq!(devices.to_string(), "cpu,cuda:1");
+/// # Ok::<(), crossdub::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DeviceList(Vec<DeviceChoice>);
+
+impl DeviceList {
+    /// The devices, in order.
+    pub fn as_slice(&self) -> &[DeviceChoice] {
+        &self.0
     }
-    let devices: Vec<DeviceChoice> =
-        names.split(',').map(|name| name.trim().parse()).collect::<Result<_>>()?;
-    match devices.len() {
-        1..=MOST_DEVICES => Ok(devices),
-        count => Err(Error::field("devices", count, format!("takes up to {MOST_DEVICES}"))),
+
+    /// Number of devices.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the list is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromStr for DeviceList {
+    type Err = Error;
+
+    fn from_str(names: &str) -> Result<Self> {
+        if names.is_empty() {
+            return Ok(Self::default());
+        }
+        let devices: Vec<DeviceChoice> =
+            names.split(',').map(|name| name.trim().parse()).collect::<Result<_>>()?;
+        match devices.len() {
+            1..=MOST_DEVICES => Ok(Self(devices)),
+            count => Err(Error::field("devices", count, format!("takes up to {MOST_DEVICES}"))),
+        }
+    }
+}
+
+impl fmt::Display for DeviceList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, choice) in self.0.iter().enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            write!(f, "{comma}{choice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for DeviceList {
+    type Error = Error;
+
+    fn try_from(names: String) -> Result<Self> {
+        names.parse()
+    }
+}
+
+impl From<DeviceList> for String {
+    fn from(devices: DeviceList) -> Self {
+        devices.to_string()
     }
 }
 
@@ -136,9 +191,10 @@ mod tests {
             assert!(why.contains("device") && why.lines().count() == 1, "{why}");
         }
         for bad in ["cpu,gpu", "cpu,,cpu", &long] {
-            assert!(device_list(bad).is_err(), "{bad}");
+            assert!(bad.parse::<DeviceList>().is_err(), "{bad}");
         }
-        assert_eq!(device_list("cpu, cuda:1").expect("two"), [DeviceChoice::Cpu, DeviceChoice::Cuda(1)]);
-        assert_eq!(device_list("").expect("none"), []);
+        assert!("".parse::<DeviceList>().expect("an empty list").is_empty());
+        let json = serde_json::to_string(&"cpu, cuda:0".parse::<DeviceList>().expect("two")).expect("text");
+        assert_eq!(json, "\"cpu,cuda\"");
     }
 }

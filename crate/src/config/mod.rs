@@ -10,7 +10,7 @@ mod precision;
 mod train;
 
 pub use adc_model::AdcModel;
-pub use device::{DeviceChoice, MOST_DEVICES};
+pub use device::{DeviceChoice, DeviceList, MOST_DEVICES};
 pub use hardware::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
 pub use precision::Precision;
 pub use train::{DataSource, RegularizerKind, TrainConfig, Trainable, model_names};

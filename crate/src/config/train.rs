@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::MAX_SEED;
-use super::device::{DeviceChoice, device_list};
+use super::device::{DeviceChoice, DeviceList};
 use super::precision::Precision;
 use crate::error::{Error, Result};
 
@@ -94,7 +94,8 @@ pub struct TrainConfig {
     /// The device asked for.
     pub device: DeviceChoice,
     /// Devices that share each batch, with commas, in the place of `device`; the first holds the network. Empty for one.
-    pub devices: String,
+    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    pub devices: DeviceList,
     /// Whether several devices gather gradients on the first one even where they could sum them between them.
     pub gather: bool,
     /// The numbers that a training pass computes in.
@@ -140,7 +141,7 @@ impl Default for TrainConfig {
             side: 0,
             dropout: 0.5,
             device: DeviceChoice::Auto,
-            devices: String::new(),
+            devices: DeviceList::default(),
             gather: false,
             precision: Precision::F32,
             regularizer: RegularizerKind::Gated,
@@ -212,13 +213,9 @@ impl TrainConfig {
         IMAGENET_MODELS.iter().any(|(name, _, _)| *name == self.model)
     }
 
-    /// The devices that compute: one, or those that share each batch.
-    ///
-    /// # Errors
-    /// Names the one that is unknown.
-    pub fn device_choices(&self) -> Result<Vec<DeviceChoice>> {
-        let several = device_list(&self.devices)?;
-        Ok(if several.is_empty() { vec![self.device.clone()] } else { several })
+    /// The devices that compute: `devices`, or `device` alone if that list is empty.
+    pub fn device_choices(&self) -> Vec<DeviceChoice> {
+        if self.devices.is_empty() { vec![self.device.clone()] } else { self.devices.as_slice().to_vec() }
     }
 
     /// Width and height of the images.
@@ -272,7 +269,6 @@ impl TrainConfig {
             v if v.is_finite() && (0.0..below).contains(&v) => Ok(()),
             v => Err(Error::field(field, v, format!("takes 0 to below {below}"))),
         };
-        self.device_choices()?;
         rate("dropout", self.dropout, 1.0)?;
         rate("momentum", self.momentum, 1.0)?;
         rate("lambda", self.lambda, 1e6)?;

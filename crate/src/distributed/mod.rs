@@ -1,10 +1,23 @@
-//! One training step on several devices: gradients gathered, or reduced among them.
+//! Training steps on several devices.
+//!
+//! [`DeviceGroup`](group::DeviceGroup) splits each batch over its devices and sums the gradients, in one of two ways:
+//! `gather` sums them on the first device, which works on every backend; `all_reduce` sums them between CUDA devices
+//! that each hold a replica of the network (distributed data parallel), after `self_check` has tried that on known
+//! values. In the browser a run has one device (`single`).
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) mod all_reduce;
+mod all_reduce;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) mod gather;
+mod gather;
 #[cfg_attr(target_arch = "wasm32", path = "single.rs")]
 pub(crate) mod group;
 #[cfg(not(target_arch = "wasm32"))]
+mod panics;
+#[cfg(not(target_arch = "wasm32"))]
+mod replica;
+#[cfg(not(target_arch = "wasm32"))]
 mod self_check;
+#[cfg(not(target_arch = "wasm32"))]
+mod split;
+#[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
+mod test_reduce;

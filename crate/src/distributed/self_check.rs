@@ -1,5 +1,5 @@
-//! Whether devices sum between them: numbers that are known, before the first gradients. A collective that is set up
-//! wrongly gives wrong sums, or none at all, and neither says so.
+//! Checks all-reduce on known values before training. A collective that is set up wrongly gives wrong sums, or waits
+//! forever, and reports neither.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,63 +9,64 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::device::ComputeDevice;
-use crate::distributed::all_reduce::Reduce;
+use super::all_reduce::Reduce;
+use crate::device::{ComputeDevice, device_error};
 
-/// What a rehearsal found.
+/// The outcome of a check.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum CheckResult {
-    /// Every device got the right sums.
+pub(super) enum CheckResult {
+    /// Every device got the correct sums.
     Ok,
-    /// Every device answered, and this one not with the sums.
+    /// Every device answered, but one of them failed or got wrong sums.
     Mismatch(String),
-    /// Some devices did not answer; they may be waiting for one another for ever.
+    /// Some devices did not answer; they may be waiting for one another forever.
     Timeout,
 }
 
-/// Two shapes, so that an order that is mixed up shows.
+/// Two shapes, so that a mixed-up order is noticed.
 const SHAPES: [[usize; 2]; 2] = [[1, 1000], [7, 3]];
 
-/// Lets every device sum known numbers with the others, for as long as `patience`. Threads that don't answer are left behind.
-pub(crate) fn check_all_reduce<S: Reduce + Send + 'static>(
-    sum: S,
-    computes: &[ComputeDevice],
-    patience: Duration,
+/// Lets every device sum known values with the others, for at most `timeout`. Threads that do not answer are abandoned.
+pub(super) fn check_all_reduce<R: Reduce + Send + 'static>(
+    reduce: R,
+    devices: &[ComputeDevice],
+    timeout: Duration,
 ) -> CheckResult {
-    let (sum, (send, answers), until) = (Arc::new(sum), channel(), Instant::now() + patience);
-    for (at, compute) in computes.iter().cloned().enumerate() {
-        let (sum, send, devices) = (Arc::clone(&sum), send.clone(), computes.len());
+    let (reduce, (send, answers), deadline) = (Arc::new(reduce), channel(), Instant::now() + timeout);
+    for (at, device) in devices.iter().cloned().enumerate() {
+        let (reduce, send, count) = (Arc::clone(&reduce), send.clone(), devices.len());
         thread::spawn(move || {
-            let done = catch_unwind(AssertUnwindSafe(|| sums(&*sum, &compute, at, devices)));
-            let answer = match done {
+            let outcome = catch_unwind(AssertUnwindSafe(|| sums_are_correct(&*reduce, &device, at, count)));
+            let failure = match outcome {
                 Ok(true) => None,
-                Ok(false) => Some(format!("{} got wrong sums", compute.adapter)),
-                Err(panic) => Some(crate::device::device_error(&*panic).to_string()),
+                Ok(false) => Some(format!("{} got wrong sums", device.adapter)),
+                Err(panic) => Some(device_error(&*panic).to_string()),
             };
-            // Nobody listens any more when the time is over.
-            drop(send.send(answer));
+            // After the timeout nobody receives it.
+            drop(send.send(failure));
         });
     }
     drop(send);
-    let mut wrong = None;
-    for _ in computes {
-        match answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
+    let mut mismatch = None;
+    for _ in devices {
+        match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(None) => {}
-            Ok(Some(why)) => wrong = wrong.or(Some(why)),
+            Ok(Some(reason)) => mismatch = mismatch.or(Some(reason)),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return CheckResult::Timeout,
         }
     }
-    wrong.map_or(CheckResult::Ok, CheckResult::Mismatch)
+    mismatch.map_or(CheckResult::Ok, CheckResult::Mismatch)
 }
 
-/// Whether one device gets the sums of what all devices have: `device + 1` times small integers, which are exact in f32.
-fn sums(sum: &impl Reduce, compute: &ComputeDevice, device: usize, devices: usize) -> bool {
+/// Whether one device gets the correct sums: each device contributes `device + 1` times small integers, which are exact
+/// in float32.
+fn sums_are_correct(reduce: &impl Reduce, compute: &ComputeDevice, device: usize, devices: usize) -> bool {
     SHAPES.iter().all(|&shape| {
         let pattern =
             |times: usize| (0..shape[0] * shape[1]).map(|at| (times * (at % 97)) as f32).collect::<Vec<_>>();
         let own = Tensor::<2>::from_data(TensorData::new(pattern(device + 1), shape), &compute.device);
         let expected = pattern(devices * (devices + 1) / 2);
-        sum.sum(own).into_data().try_to_vec::<f32>().is_ok_and(|got| got == expected)
+        reduce.sum(own).into_data().try_to_vec::<f32>().is_ok_and(|got| got == expected)
     })
 }
 
@@ -73,30 +74,25 @@ fn sums(sum: &impl Reduce, compute: &ComputeDevice, device: usize, devices: usiz
 mod tests {
     use super::*;
     use crate::config::DeviceChoice;
-    use crate::distributed::group::tests::InMemoryAllReduce;
-
-    fn computes(count: usize) -> Vec<ComputeDevice> {
-        let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-        vec![compute; count]
-    }
+    use crate::distributed::test_reduce::InMemoryAllReduce;
 
     const LONG: Duration = Duration::from_secs(60);
 
-    #[test]
-    fn devices_that_sum_are_heard() {
-        assert_eq!(check_all_reduce(InMemoryAllReduce::new(3), &computes(3), LONG), CheckResult::Ok);
+    fn devices(count: usize) -> Vec<ComputeDevice> {
+        let device = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+        vec![device; count]
     }
 
-    /// What NCCL gives when each device thinks that it is alone.
-    struct Alone;
+    /// Like NCCL when each device thinks that it is alone.
+    struct NoSum;
 
-    impl Reduce for Alone {
+    impl Reduce for NoSum {
         fn sum<const D: usize>(&self, own: Tensor<D>) -> Tensor<D> {
             own
         }
     }
 
-    /// Where it is not installed.
+    /// Like NCCL where it is not installed.
     struct Missing;
 
     impl Reduce for Missing {
@@ -106,19 +102,23 @@ mod tests {
     }
 
     #[test]
-    fn wrong_sums_and_failures_are_told_from_silence() {
-        let CheckResult::Mismatch(why) = check_all_reduce(Alone, &computes(2), LONG) else {
-            panic!("it is wrong")
+    fn correct_sums_pass() {
+        let result = check_all_reduce(InMemoryAllReduce::new(3), &devices(3), LONG);
+        assert_eq!(result, CheckResult::Ok);
+    }
+
+    #[test]
+    fn wrong_sums_failures_and_timeouts_are_distinguished() {
+        let CheckResult::Mismatch(reason) = check_all_reduce(NoSum, &devices(2), LONG) else {
+            panic!("the sums are wrong")
         };
-        assert!(why.contains("wrong sums"), "{why}");
-        let CheckResult::Mismatch(why) = check_all_reduce(Missing, &computes(2), LONG) else {
-            panic!("it fails")
+        assert!(reason.contains("wrong sums"), "{reason}");
+        let CheckResult::Mismatch(reason) = check_all_reduce(Missing, &devices(2), LONG) else {
+            panic!("the sum fails")
         };
-        assert!(why.contains("no collective here"), "{why}");
+        assert!(reason.contains("no collective here"), "{reason}");
         // One of the three never comes.
-        assert_eq!(
-            check_all_reduce(InMemoryAllReduce::new(3), &computes(2), Duration::from_millis(50)),
-            CheckResult::Timeout
-        );
+        let result = check_all_reduce(InMemoryAllReduce::new(3), &devices(2), Duration::from_millis(50));
+        assert_eq!(result, CheckResult::Timeout);
     }
 }

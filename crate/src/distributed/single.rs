@@ -1,23 +1,32 @@
-//! In the place of `others.rs` in the browser, where a run has one device.
+//! The device group of the browser, where a run has one device. Takes the place of `group.rs` there.
 
+use crate::config::TrainConfig;
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::train::forward_backward::{StepInput, StepOutput};
-use crate::train::optimizer_step::OptimizerStep;
-use crate::train::trainer::Trainer;
+use crate::step::forward_backward::{StepInput, StepOutput};
+use crate::step::optimizer_step::OptimizerStep;
+use crate::step::state::TrainState;
 
-/// No further devices.
+/// A group of one device.
 #[derive(Default)]
 pub(crate) struct DeviceGroup {}
 
 impl DeviceGroup {
-    pub fn follow(&mut self, _: &OptimizerStep) {}
-
-    pub fn forget(&mut self) {}
-}
-
-impl Trainer {
     #[expect(clippy::unused_async, reason = "the native one awaits its devices")]
-    pub(crate) async fn shared_pass(&mut self, _: &StepInput<'_>) -> Result<StepOutput> {
-        Err(Error::field("devices", &self.spec.devices, "the page takes one device"))
+    pub async fn forward_backward(
+        &mut self,
+        input: &StepInput<'_>,
+        state: &TrainState,
+        main: &ComputeDevice,
+        config: &TrainConfig,
+    ) -> Result<StepOutput> {
+        if config.devices.len() > 1 {
+            return Err(Error::field("devices", &config.devices, "the page takes one device"));
+        }
+        Ok(input.forward_backward(&state.network, &main.device))
     }
+
+    pub fn apply_step(&mut self, _: &OptimizerStep) {}
+
+    pub fn invalidate(&mut self) {}
 }

@@ -1,7 +1,7 @@
-//! A run in one file: weights, momentum, masks, position, history, specification.
+//! A training run in one file: weights, momentum, masks, step, history, configuration.
 //!
-//! Everything random depends on seed and position alone, so that a resumed run goes on with the
-//! same images, augmentation and dropout; on the CPU it ends at the same bits.
+//! Everything random depends on seed and step alone, so that a resumed run continues with the same images, augmentation
+//! and dropout; on the CPU it ends with the same weights to the bit.
 
 use std::collections::BTreeMap;
 
@@ -25,16 +25,41 @@ const VERSION: u32 = 1;
 #[derive(Serialize, Deserialize)]
 struct State {
     version: u32,
-    spec: TrainConfig,
+    #[serde(rename = "spec")]
+    config: TrainConfig,
     hardware: HardwareConfig,
     step: u64,
-    watch: DivergenceDetector,
+    #[serde(rename = "watch")]
+    divergence: DivergenceDetector,
 }
 
-/// Name of the tensor that holds the history, one row a step.
+/// Name of the tensor that holds the history, one row per step.
 const HISTORY: &str = "history";
 
-/// A checkpoint that was read and checked for form, before its data is at hand.
+/// A checkpoint that was read, before its data is at hand.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] pollster::block_on(async {
+/// # use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+/// # use crossdub::data::synthetic;
+/// # use crossdub::device::ComputeDevice;
+/// use crossdub::train::checkpoint::TrainingCheckpoint;
+/// # use crossdub::train::trainer::Trainer;
+///
+/// # let config = TrainConfig { plan: "4 M".into(), classifier: String::new(), batch: 8, ..TrainConfig::default() };
+/// # let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
+/// # let data = synthetic::generate(0, 16, 10);
+/// # let mut trainer = Trainer::new(config, HardwareConfig::default(), data, device.clone(), 1 << 30, None)?;
+/// trainer.step().await?;
+/// let bytes = trainer.checkpoint().await?;
+///
+/// let data = synthetic::generate(0, 16, 10);
+/// let mut resumed = TrainingCheckpoint::read(&bytes)?.resume(data, device, 1 << 30)?;
+/// assert_eq!(resumed.step_number(), 1);
+/// assert_eq!(resumed.step().await?.loss, trainer.step().await?.loss);
+/// # Ok::<(), crossdub::Error>(())
+/// # }).unwrap();
+/// ```
 pub struct TrainingCheckpoint {
     state: State,
     history: Vec<HistoryEntry>,
@@ -44,21 +69,24 @@ pub struct TrainingCheckpoint {
 }
 
 impl Trainer {
-    /// Everything needed to go on, as bytes.
+    /// Everything needed to resume, as the bytes of a safetensors file.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn checkpoint(&self) -> Result<Vec<u8>> {
         let weights = self.weights().await?;
-        let velocities = export(&self.network, &self.plan, ExportKind::ParamState(&self.velocities)).await?;
+        let velocities =
+            export(&self.state.network, &self.network_spec, ExportKind::ParamState(&self.state.velocities))
+                .await?;
         let state = State {
             version: VERSION,
-            spec: self.spec.clone(),
+            config: self.config.clone(),
             hardware: self.hardware.clone(),
             step: self.step,
-            watch: self.watch,
+            divergence: self.divergence,
         };
-        let masks = self.masks.as_ref().map_or_else(Checkpoint::default, |masks| masks.stored().clone());
+        let masks =
+            self.state.masks.as_ref().map_or_else(Checkpoint::default, |masks| masks.checkpoint().clone());
         let tensors = prefixed("weight/", weights).chain(prefixed("velocity/", velocities));
         let tensors = tensors.chain(prefixed("mask/", masks));
         let tensors = tensors.chain([history_to_tensor(&self.history)]);
@@ -76,7 +104,7 @@ impl TrainingCheckpoint {
     pub fn read(bytes: &[u8]) -> Result<Self> {
         let notes = safetensors::metadata(bytes)?;
         let tensors = safetensors::read(bytes)?;
-        let state = notes.get(KEY).ok_or_else(|| unusable("it holds no training state"))?;
+        let state = notes.get(KEY).ok_or_else(|| unusable("it holds no training run"))?;
         let state: State = serde_json::from_str(state).map_err(|why| unusable(why.to_string()))?;
         if state.version != VERSION {
             return Err(unusable(format!("format {}, this build reads {VERSION}", state.version)));
@@ -93,9 +121,9 @@ impl TrainingCheckpoint {
         Ok(Self { weights, velocities, masks, history, state })
     }
 
-    /// The run's specification.
-    pub fn spec(&self) -> &TrainConfig {
-        &self.state.spec
+    /// The run's configuration.
+    pub fn config(&self) -> &TrainConfig {
+        &self.state.config
     }
 
     /// The hardware it was trained for.
@@ -103,53 +131,54 @@ impl TrainingCheckpoint {
         &self.state.hardware
     }
 
-    /// Steps done.
+    /// Number of steps taken.
     pub fn step(&self) -> u64 {
         self.state.step
     }
 
-    /// The same, to go on with on the devices that `spec` names.
+    /// The same run, to be resumed on the devices of another configuration.
     #[must_use]
-    pub fn moved(mut self, spec: &TrainConfig) -> Self {
-        let (device, devices, gather) = (spec.device.clone(), spec.devices.clone(), spec.gather);
-        self.state.spec = TrainConfig { device, devices, gather, ..self.state.spec };
+    pub fn with_devices_of(mut self, other: &TrainConfig) -> Self {
+        let (device, devices, gather) = (other.device.clone(), other.devices.clone(), other.gather);
+        self.state.config = TrainConfig { device, devices, gather, ..self.state.config };
         self
     }
 
-    /// Goes on with the run.
+    /// Resumes the run. `memory` is the number of bytes it may take.
     ///
     /// # Errors
-    /// When data and specification don't fit the weights.
+    /// When data and configuration do not fit the weights.
     pub fn resume(self, data: impl Into<DataLoader>, compute: ComputeDevice, memory: u64) -> Result<Trainer> {
-        let State { spec, hardware, .. } = &self.state;
-        let mut session =
-            Trainer::new(spec.clone(), hardware.clone(), data, compute, memory, Some(&self.weights))?;
-        self.place(&mut session)?;
-        Ok(session)
+        let State { config, hardware, .. } = &self.state;
+        let mut trainer =
+            Trainer::new(config.clone(), hardware.clone(), data, compute, memory, Some(&self.weights))?;
+        self.restore_state(&mut trainer)?;
+        Ok(trainer)
     }
 
-    /// Puts a session of the same network and data back to where this was taken.
+    /// Returns a trainer of the same network and data to the state of this checkpoint.
     ///
     /// # Errors
-    /// When it is of another network or other data.
-    pub fn restore(self, session: &mut Trainer) -> Result<()> {
-        session.start_stage(self.state.spec.clone(), &self.weights)?;
-        self.place(session)
+    /// When the trainer has another network or other data.
+    pub fn restore(self, trainer: &mut Trainer) -> Result<()> {
+        trainer.start_stage(self.state.config.clone(), &self.weights)?;
+        self.restore_state(trainer)
     }
 
-    /// Momentum, masks, position and history, after the weights.
-    fn place(self, session: &mut Trainer) -> Result<()> {
-        let State { step, watch, .. } = self.state;
-        session.velocities = import_param_state(&session.network, &session.plan, &self.velocities)?;
+    /// Restores momentum, masks, step and history, after the weights.
+    fn restore_state(self, trainer: &mut Trainer) -> Result<()> {
+        let State { step, divergence, .. } = self.state;
+        let network = &trainer.state.network;
+        trainer.state.velocities = import_param_state(network, &trainer.network_spec, &self.velocities)?;
         if !self.masks.tensors.is_empty() {
-            session.keep(&self.masks, &self.weights)?;
+            trainer.set_masks_from(&self.masks, &self.weights)?;
         }
-        if step > session.total_steps() {
-            return Err(unusable(format!("step {step} of a run of {}", session.total_steps())));
+        if step > trainer.total_steps() {
+            return Err(unusable(format!("step {step} of a run of {}", trainer.total_steps())));
         }
-        session.step = step;
-        session.watch = watch;
-        session.history = self.history;
+        trainer.step = step;
+        trainer.divergence = divergence;
+        trainer.history = self.history;
         Ok(())
     }
 }
@@ -161,10 +190,10 @@ fn prefixed(prefix: &str, weights: Checkpoint) -> impl Iterator<Item = NamedTens
         .map(move |tensor| NamedTensor { name: format!("{prefix}{}", tensor.name), ..tensor })
 }
 
-/// Columns of the history: step, loss, regularizer, accuracy, both improvements; NaN for none.
+/// Columns of the history: step, loss, regularizer, accuracy, both improvements; NaN if absent.
 const COLUMNS: usize = 6;
 
-/// As a tensor, because a long run's history is larger than a header may be.
+/// The history as a tensor, because that of a long run would exceed the limit of a header.
 fn history_to_tensor(history: &[HistoryEntry]) -> NamedTensor {
     let row = |entry: &HistoryEntry| {
         let measured = [entry.accuracy, entry.improvement_paper, entry.improvement_lossless];

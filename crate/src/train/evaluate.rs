@@ -1,4 +1,4 @@
-//! Accuracy and class scores on images that were not trained on.
+//! Accuracy and class scores on held-out images.
 
 use std::ops::Range;
 
@@ -15,18 +15,18 @@ use crate::metrics::{log_sum_exp, rank_of};
 use crate::network::Network;
 use crate::network::spec::CHANNELS;
 
-/// Images of one forward pass, of 32 x 32; of larger ones fewer.
+/// Images per forward pass, of 32 x 32 pixels; fewer if they are larger.
 const BATCH: usize = if cfg!(target_arch = "wasm32") { 50 } else { 250 };
-/// But no fewer than these.
-const LEAST: usize = 32;
+/// The fewest images per forward pass.
+const MIN_BATCH: usize = 32;
 
-/// How well a network does.
+/// Accuracy and loss of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Evaluation {
-    /// Images whose highest score is their label's, in percent.
+    /// Images with the highest score at their label, in percent.
     pub accuracy: f64,
-    /// Images whose label is among the five highest scores, in percent.
+    /// Images with their label among the five highest scores, in percent.
     pub top5: f64,
     /// Mean cross-entropy.
     pub loss: f64,
@@ -37,15 +37,14 @@ pub struct Evaluation {
 /// Evaluates a network, without dropout and with the normalizations' running statistics.
 ///
 /// # Errors
-/// When the network has other classes than the data, too many images can't be read, or the device
-/// fails.
+/// When network and data differ in their number of classes, too many images can't be read, or the device fails.
 pub async fn evaluate(
     network: &Network,
     data: &dyn LabeledDataset,
     range: Range<usize>,
     compute: &ComputeDevice,
 ) -> Result<Evaluation> {
-    let (mut right, mut among_five, mut loss, mut count) = (0, 0, 0.0, 0);
+    let (mut correct, mut in_top5, mut loss, mut count) = (0, 0, 0.0, 0);
     let network = network.valid();
     for batch in data.batches(range, images_at_once(data.side())) {
         let batch = batch?;
@@ -55,8 +54,8 @@ pub async fn evaluate(
         for (logits, &label) in scores.chunks_exact(classes).zip(&batch.labels) {
             let label = label as usize;
             let rank = rank_of(logits, label);
-            right += usize::from(rank == 0);
-            among_five += usize::from(rank < 5);
+            correct += usize::from(rank == 0);
+            in_top5 += usize::from(rank < 5);
             loss += log_sum_exp(logits) - f64::from(logits[label]);
         }
         count += batch.labels.len();
@@ -64,16 +63,16 @@ pub async fn evaluate(
     if count == 0 {
         return Err(Error::field("data", "", "there are no images to evaluate on"));
     }
-    let share = |number: usize| 100.0 * number as f64 / count as f64;
+    let percent = |number: usize| 100.0 * number as f64 / count as f64;
     Ok(Evaluation {
-        accuracy: share(right),
-        top5: share(among_five),
+        accuracy: percent(correct),
+        top5: percent(in_top5),
         loss: loss / count as f64,
         images: count,
     })
 }
 
-/// Class scores of images: `range.len()` times as many values as the network has classes.
+/// Class scores (logits) of images, row-major: one row of `classes` values per image.
 ///
 /// # Errors
 /// When an image can't be read, or the device fails.
@@ -98,9 +97,9 @@ pub async fn scores(
     Ok(all)
 }
 
-/// Images of one forward pass.
+/// Images per forward pass.
 pub(crate) fn images_at_once(side: usize) -> usize {
-    (BATCH * SIDE * SIDE / (side * side)).clamp(LEAST, BATCH)
+    (BATCH * SIDE * SIDE / (side * side)).clamp(MIN_BATCH, BATCH)
 }
 
 async fn forward(network: &Network, batch: &Batch, side: usize, compute: &ComputeDevice) -> Result<Vec<f32>> {
@@ -120,11 +119,11 @@ pub(crate) async fn read<const D: usize>(tensor: Tensor<D>, compute: &ComputeDev
     Ok(read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec())
 }
 
-/// Refuses data of other classes than the network's.
+/// Checks that network and data have the same number of classes.
 pub(crate) fn check_classes(network: usize, data: usize) -> Result<()> {
     if network == data {
         return Ok(());
     }
-    let why = format!("the network tells {network} classes apart and the data has {data}");
+    let why = format!("the network has {network} classes and the data {data}");
     Err(Error::field("data", format!("{data} classes"), why))
 }

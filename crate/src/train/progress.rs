@@ -1,41 +1,41 @@
-//! What a training session tells its caller.
+//! What a trainer reports: progress after each step, and the history.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
-/// After each step.
+/// The state of a run after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Progress {
-    /// Steps done.
+    /// Number of steps taken.
     pub step: u64,
     /// Epoch of that step, from 0.
     pub epoch: usize,
-    /// Steps of an epoch.
+    /// Number of steps per epoch.
     pub steps_per_epoch: u64,
-    /// Steps of the run.
+    /// Number of steps of the run.
     pub total_steps: u64,
     /// Cross-entropy of the batch.
     pub loss: f64,
     /// The regularizer's value.
     pub regularizer: f64,
-    /// Share of the batch that was classified right, in percent.
+    /// Accuracy on the batch, in percent.
     pub batch_accuracy: f64,
     /// Learning rate of the step.
     pub learning_rate: f64,
-    /// Images a second over the last steps.
+    /// Images per second over the last steps.
     pub images_per_second: Option<f64>,
-    /// Share of the time that was spent waiting for images, in percent.
+    /// Share of the time spent waiting for images, in percent.
     pub data_wait_percent: Option<f64>,
-    /// Seconds until the run ends at that speed.
+    /// Seconds until the end of the run at that speed.
     pub seconds_left: Option<f64>,
-    /// Whether the run is at its end.
+    /// Whether the run is finished.
     pub finished: bool,
 }
 
-/// One step in a run's history.
+/// One step of a run's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct HistoryEntry {
@@ -45,15 +45,15 @@ pub struct HistoryEntry {
     pub loss: f64,
     /// The regularizer's value.
     pub regularizer: f64,
-    /// Accuracy on held-out images, in percent, on steps after which it was measured.
+    /// Accuracy on held-out images, in percent, if it was measured after this step.
     pub accuracy: Option<f64>,
-    /// Previewed improvement of ADC energy, the paper's count, where it was computed.
+    /// Previewed improvement of ADC energy by the paper's bit rule, if it was computed.
     pub improvement_paper: Option<f64>,
-    /// The same with nothing lost.
+    /// The same by the lossless bit rule.
     pub improvement_lossless: Option<f64>,
 }
 
-/// Speed over the last few seconds; pauses between steps don't count.
+/// Training speed over the last steps; pauses between steps do not count.
 #[derive(Debug, Clone, Default)]
 pub struct Speed {
     began: Option<Instant>,
@@ -64,21 +64,21 @@ pub struct Speed {
 }
 
 impl Speed {
-    /// How much of the past is forgotten at each step.
+    /// The weight that earlier steps keep at each step.
     const DECAY: f64 = 0.9;
 
-    /// A step begins.
+    /// Marks the start of a step.
     pub fn begin(&mut self) {
         self.began = Some(Instant::now());
         self.waited = None;
     }
 
-    /// The step's images are there.
+    /// Marks that the step's images have been loaded.
     pub fn loaded(&mut self) {
         self.waited = self.began.map(|began| began.elapsed());
     }
 
-    /// The step that began has handled so many images.
+    /// Marks the end of a step on this many images.
     pub fn end(&mut self, images: usize) {
         let elapsed = self.began.take().map_or(Duration::ZERO, |began| began.elapsed());
         self.images = self.images * Self::DECAY + images as f64;
@@ -87,12 +87,12 @@ impl Speed {
         self.waited_seconds = self.waited_seconds * Self::DECAY + waited.as_secs_f64();
     }
 
-    /// Images a second, once known.
+    /// Images per second; `None` before the first step.
     pub fn images_per_second(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.images / self.seconds)
     }
 
-    /// Share of the time that was spent waiting for images, in percent.
+    /// Share of the time spent waiting for images, in percent.
     pub fn data_wait_percent(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| 100.0 * self.waited_seconds / self.seconds)
     }

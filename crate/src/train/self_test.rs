@@ -1,5 +1,5 @@
-//! A gradient that every backend must agree on: the page compares WebGPU's with the CPU's once,
-//! because a wrong driver trains wrongly without an error.
+//! A gradient that every backend must agree on. The page compares that of WebGPU with that of the CPU once, because a
+//! faulty driver computes wrong gradients without any error.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -24,18 +24,18 @@ const IMAGES: usize = 4;
 /// # Errors
 /// When the device fails.
 pub async fn gradient(compute: &ComputeDevice) -> Result<Vec<f32>> {
-    let spec =
+    let config =
         TrainConfig { plan: "8 M 16 M".to_owned(), classifier: "16".to_owned(), ..TrainConfig::default() };
     let data = synthetic::generate(1, IMAGES, 1).train;
-    let plan = NetworkSpec::from_config(&spec, data.classes.len())?;
+    let spec = NetworkSpec::from_config(&config, data.classes.len())?;
     let device = compute.device.clone().autodiff();
-    let network = import(Network::new(&plan, &device), &plan, &initialize(&plan, 1))?;
+    let network = import(Network::new(&spec, &device), &spec, &initialize(&spec, 1))?;
 
     let (mut images, mut labels) = (Vec::new(), Vec::new());
     evaluation_batch(&data, 0..IMAGES, &mut images, &mut labels);
     let images = Tensor::<4>::from_data(TensorData::new(images, [IMAGES, CHANNELS, SIDE, SIDE]), &device);
     let loss = cross_entropy(network.forward(images, None), &labels);
     let gradients = GradientsParams::from_grads(loss.backward(), &network);
-    let read = export(&network.valid(), &plan, ExportKind::ParamState(&gradients)).await?;
+    let read = export(&network.valid(), &spec, ExportKind::ParamState(&gradients)).await?;
     Ok(read.tensors.into_iter().flat_map(|tensor| tensor.data).collect())
 }

@@ -39,7 +39,7 @@ impl Run {
         completed: JsValue,
     ) -> JsResult<Run> {
         let checkpoint = TrainingCheckpoint::read(&checkpoint.to_vec()).map_err(failure)?;
-        let data = load_data(checkpoint.spec(), &files).map_err(failure)?;
+        let data = load_data(checkpoint.config(), &files).map_err(failure)?;
         let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
         let mut trainer = checkpoint.resume(data, compute, MEMORY).map_err(failure)?;
         trainer.set_hardware(from_js(hardware)?).map_err(failure)?;

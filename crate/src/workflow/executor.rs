@@ -322,7 +322,7 @@ impl<S: StageStore> Executor<'_, S> {
         let checkpoint = slot.resume()?;
         let (data, compute, memory) = (self.store.data()?, self.compute.clone(), self.store.memory());
         if let Some(checkpoint) = checkpoint {
-            return checkpoint.moved(config).resume(data, compute, memory);
+            return checkpoint.with_devices_of(config).resume(data, compute, memory);
         }
         let hardware = self.recipe.hardware.clone();
         let mut trainer = Trainer::new(config.clone(), hardware, data, compute, memory, start)?;

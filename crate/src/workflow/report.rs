@@ -260,7 +260,7 @@ impl RunReport {
             history: history.to_vec(),
         };
         let hardware = trainer.hardware();
-        Self::new(trainer.spec().clone(), hardware.clone(), training, analyze(layers, hardware))
+        Self::new(trainer.config().clone(), hardware.clone(), training, analyze(layers, hardware))
     }
 
     /// A report without stages.

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::compress::pruning::PruneSpec;
-use crate::config::{DataSource, DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig, apply};
+use crate::config::{
+    DataSource, DeviceChoice, DeviceList, HardwareConfig, RegularizerKind, TrainConfig, apply,
+};
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
 use crate::prune::PruneRule;
@@ -278,7 +280,7 @@ fn shape(hardware: &HardwareConfig) -> Value {
 fn influential(spec: &TrainConfig, regularized: bool) -> TrainConfig {
     let mut spec = spec.clone();
     (spec.data, spec.holdout, spec.limit) = (DataSource::Builtin, 0, 0);
-    (spec.device, spec.devices, spec.gather) = (DeviceChoice::Auto, String::new(), false);
+    (spec.device, spec.devices, spec.gather) = (DeviceChoice::Auto, DeviceList::default(), false);
     let with_mean = [RegularizerKind::MeanAndVariance, RegularizerKind::MeanAndGatedVariance];
     if !with_mean.contains(&spec.regularizer) {
         spec.lambda_mean = 0.0;

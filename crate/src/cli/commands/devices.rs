@@ -48,8 +48,9 @@ struct DevicesOutput {
 
 /// Runs the command.
 pub fn run(args: &DevicesArgs) -> Result<()> {
-    let lacking = BACKENDS.iter().filter(|(.., here)| !here);
-    let lacking = lacking.map(|&(kind, feature, _)| MissingBackend { kind, feature }).collect();
+    let lacking = BACKENDS.iter().filter(|backend| !backend.available);
+    let lacking =
+        lacking.map(|backend| MissingBackend { kind: backend.kind, feature: backend.feature }).collect();
     let result = DevicesOutput { schema_version: SCHEMA_VERSION, devices: available_devices(), lacking };
     output::print_result(args.json, &result, || describe(&result))
 }

@@ -37,7 +37,7 @@ pub struct SensitivityArgs {
     #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
     ratios: Option<Vec<f64>>,
     /// Percentage points of accuracy that a layer's proposed ratio may cost
-    #[arg(long, value_name = "POINTS", default_value_t = SensitivityConfig::default().drop)]
+    #[arg(long, value_name = "POINTS", default_value_t = SensitivityConfig::default().max_accuracy_drop)]
     drop: f64,
     /// Device: auto, cpu, or another one that crossdub devices lists
     #[arg(long, default_value = "auto")]
@@ -50,7 +50,7 @@ pub struct SensitivityArgs {
 /// Runs the command.
 pub fn run(args: &SensitivityArgs) -> Result<()> {
     let ratios = args.ratios.clone().unwrap_or_else(|| SensitivityConfig::default().ratios);
-    let what = SensitivityConfig { ratios, drop: args.drop };
+    let what = SensitivityConfig { ratios, max_accuracy_drop: args.drop };
     what.validate()?;
     let (spec, data) = open_model_and_data(&args.model, &args.data)?;
     let test = data.test();
@@ -108,7 +108,7 @@ fn describe(found: &Sensitivity) -> String {
         found.baseline_accuracy,
         found.images,
         format::table(&rows),
-        found.drop,
+        found.max_accuracy_drop,
         found.proposed_accuracy,
         ratios.join(","),
     )

@@ -66,7 +66,7 @@ pub fn run(mut session: Trainer, keep: usize, json: bool) -> Result<()> {
 /// # Errors
 /// If a step fails, as it would in the run.
 pub async fn measure(session: &mut Trainer, keep: usize) -> Result<Estimate> {
-    let spec = session.spec().clone();
+    let spec = session.config().clone();
     let mut seconds = Vec::new();
     let mut data_wait_percent = 0.0;
     for at in 0..(WARM_UP_STEPS + MEASURED_STEPS).min(session.total_steps() as usize) {
@@ -83,14 +83,14 @@ pub async fn measure(session: &mut Trainer, keep: usize) -> Result<Estimate> {
     let evaluated = session.evaluate(EVALUATED_IMAGES).await?.images;
     let whole = session.data().test().len() as f64 / evaluated as f64;
     let evaluation_seconds = began.elapsed().as_secs_f64() * whole;
-    let parameters = session.plan().num_params();
+    let parameters = session.network_spec().num_params();
     let steps = session.total_steps();
     let copies = if spec.momentum == 0.0 { 1 } else { 2 };
     let checkpoint = 4 * parameters * copies + HISTORY_BYTES_PER_STEP * steps;
     Ok(Estimate {
         parameters,
         steps,
-        memory_bytes: session.plan().training_bytes(spec.batch.min(session.data().train_len())),
+        memory_bytes: session.network_spec().training_bytes(spec.batch.min(session.data().train_len())),
         step_seconds,
         data_wait_percent,
         evaluation_seconds,

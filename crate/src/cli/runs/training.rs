@@ -100,7 +100,7 @@ fn begin(
         return Err(Error::file("starting a run", files::display_path(&args.out), why));
     }
     let session = open(base, fields, args)?;
-    let mut resolved_config = resolved_config(fields, session.spec(), session.hardware());
+    let mut resolved_config = resolved_config(fields, session.config(), session.hardware());
     put(&mut resolved_config, MAX_BAD, args.reading.max_bad);
     folder.write_config(&resolved_config)?;
     Ok(session)
@@ -124,9 +124,9 @@ fn resume(
     folder.truncate_metrics(checkpoint.step())?;
     let path =
         data.map(Path::to_owned).or_else(|| path_of(&fields, DATA)).unwrap_or_else(|| "builtin".into());
-    let (moved, _) = apply(checkpoint.spec(), &HardwareConfig::default(), devices)?;
-    let checkpoint = checkpoint.moved(&moved);
-    let mut spec = checkpoint.spec().clone();
+    let (moved, _) = apply(checkpoint.config(), &HardwareConfig::default(), devices)?;
+    let checkpoint = checkpoint.with_devices_of(&moved);
+    let mut spec = checkpoint.config().clone();
     let data = files::open_dataset(&path, &mut spec, reading(args, &fields))?;
     let compute = pollster::block_on(ComputeDevice::from_config(&spec))?;
     checkpoint.resume(data, compute, system::available_memory())

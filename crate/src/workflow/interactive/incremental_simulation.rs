@@ -32,7 +32,7 @@ impl IncrementalSimulation {
     /// When a field is out of range, the weights are another network's or not finite, or the images
     /// don't lie in memory.
     pub fn new(session: &Trainer, weights: &Checkpoint, spec: &SimulationConfig) -> Result<Self> {
-        let (plan, hardware) = (session.plan(), session.hardware());
+        let (plan, hardware) = (session.network_spec(), session.hardware());
         let train = &split(session)?.train;
         let calibration = images(train, 0..spec.calibration.min(train.len()));
         let simulator = Simulator::new(plan, weights, hardware, spec, &calibration)?;

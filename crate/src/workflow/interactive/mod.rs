@@ -223,7 +223,7 @@ impl InteractiveRun {
         let after = self.trainer.evaluate_with(&weights, images).await?;
         let trained = StageReport {
             steps: Some(self.trainer.step_number()),
-            spec: Some(self.trainer.spec().clone()),
+            spec: Some(self.trainer.config().clone()),
             ..StageReport::new(StageKind::Train, &analyze(self.layers.current(), &hardware))
                 .with_evaluation(&trained)
         };
@@ -236,7 +236,7 @@ impl InteractiveRun {
         };
         let completed = CompletedStages {
             stages: vec![trained, stage],
-            spec: self.trainer.spec().clone(),
+            spec: self.trainer.config().clone(),
             history: self.trainer.history().to_vec(),
             epochs: self.trainer.epochs_done(),
             trained: self.trainer.checkpoint().await?,
@@ -302,7 +302,7 @@ impl InteractiveRun {
             steps: Some(self.trainer.step_number()),
             accuracy: measured,
             histogram_before: stages.last().map(|stage| stage.histogram.clone()),
-            spec: Some(self.trainer.spec().clone()),
+            spec: Some(self.trainer.config().clone()),
             ..StageReport::new(kind, &analyze(self.layers.current(), self.trainer.hardware()))
         }
     }

@@ -130,7 +130,7 @@ fn check_available(spec: &TrainConfig) -> Result<()> {
     let devices = [DeviceChoice::Auto, DeviceChoice::Webgpu(None), DeviceChoice::Cpu];
     let available = devices.contains(&spec.device);
     if !available || !spec.devices.is_empty() {
-        let asked = if available { spec.devices.clone() } else { spec.device.to_string() };
+        let asked = if available { spec.devices.to_string() } else { spec.device.to_string() };
         return Err(Error::field("device", asked, "the page takes auto, webgpu and cpu"));
     }
     if spec.precision != Precision::F32 {

@@ -17,7 +17,7 @@ impl InteractiveRun {
     /// When the settings are out of range.
     pub fn inference(&mut self, settings: PruneSettings) -> Result<Inference> {
         let previewed = self.preview_settings(settings);
-        let positions = self.trainer.plan().output_positions(self.layers.current()).ok();
+        let positions = self.trainer.network_spec().output_positions(self.layers.current()).ok();
         self.layers.inference(self.trainer.hardware(), previewed, positions)
     }
 

@@ -15,7 +15,7 @@ use crate::loss::cross_entropy::cross_entropy;
 use crate::network::parameters::import;
 use crate::network::spec::initialize;
 use crate::network::{Network, NetworkSpec};
-use crate::train::sgd::Sgd;
+use crate::step::sgd::Sgd;
 
 /// Images of a step; few, because a CPU takes most of a second for them.
 const BATCH: usize = 8;

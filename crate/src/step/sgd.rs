@@ -1,8 +1,13 @@
-//! Stochastic gradient descent as PyTorch defines it: coupled weight decay, momentum without
-//! dampening.
+//! Stochastic gradient descent as in `torch.optim.SGD`: coupled weight decay, momentum without dampening.
 //!
-//! Burn's own `Sgd` computes the same, but its momentum can't be read back asynchronously, and the
-//! page may not block; so the velocities live here, where a checkpoint can fetch them.
+//! ```text
+//! g = g + weight_decay * w
+//! v = momentum * v + g
+//! w = w - learning_rate * v
+//! ```
+//!
+//! Burn's own `Sgd` computes the same, but its momentum can't be read back asynchronously, and the page must not block;
+//! so the velocities are kept here, where a checkpoint can read them.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
@@ -13,14 +18,14 @@ use burn::tensor::Tensor;
 pub struct Sgd {
     /// Learning rate.
     pub learning_rate: f64,
-    /// Momentum.
+    /// Momentum, 0 to below 1.
     pub momentum: f64,
-    /// Weight decay.
+    /// Weight decay, added to the gradient.
     pub weight_decay: f64,
 }
 
 impl Sgd {
-    /// One step: `g += decay * w; v = momentum * v + g; w -= rate * v`.
+    /// One step. Parameters without a gradient stay as they are.
     pub fn step<M: Module>(
         &self,
         module: M,

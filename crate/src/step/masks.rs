@@ -1,7 +1,7 @@
-//! Masks: weights that are zero and stay zero, whatever the optimizer does with them.
+//! Masks keep pruned weights at zero.
 //!
-//! Momentum and weight decay move a pruned weight away from zero; so it is set back after every
-//! step, as the authors do when they fine-tune.
+//! Momentum and weight decay would move a pruned weight away from zero, so it is set back after every step, as the
+//! authors do when they fine-tune.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
@@ -10,24 +10,23 @@ use burn::tensor::Device;
 use burn::tensor::Tensor;
 
 #[cfg(not(target_arch = "wasm32"))]
-use crate::distributed::all_reduce::held_on;
-
+use super::state::param_state_on;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::network::parameters::import_param_state;
 use crate::network::{Network, NetworkSpec};
 
-/// The masks of a network: for every convolution 1 where a weight stays and 0 where it is pruned.
+/// The masks of a network: for every convolution, 1 where a weight stays and 0 where it is pruned.
 pub struct Masks {
-    stored: Checkpoint,
-    held: GradientsParams,
+    checkpoint: Checkpoint,
+    by_id: GradientsParams,
 }
 
 impl Masks {
-    /// Takes masks up for a network with these `weights`.
+    /// Loads masks for a network that has these `weights`.
     ///
     /// # Errors
-    /// When they are another network's, or hold anything but 0 and 1.
+    /// When the masks belong to another network, or hold anything but 0 and 1.
     pub fn new(
         masks: &Checkpoint,
         weights: &Checkpoint,
@@ -35,62 +34,62 @@ impl Masks {
         plan: &NetworkSpec,
     ) -> Result<Self> {
         check(masks, weights)?;
-        let held = import_param_state(network, plan, masks)?;
-        Ok(Self { stored: masks.clone(), held })
+        let by_id = import_param_state(network, plan, masks)?;
+        Ok(Self { checkpoint: masks.clone(), by_id })
     }
 
     /// The masks under PyTorch's names, in the weights' shapes.
-    pub fn stored(&self) -> &Checkpoint {
-        &self.stored
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
     }
 
-    /// The same on another device, for a copy of the `network`.
+    /// A copy on another device, for a copy of `network`.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn on(&self, device: &Device, network: &Network) -> Self {
-        Self { stored: self.stored.clone(), held: held_on(device, network, &self.held) }
+        Self { checkpoint: self.checkpoint.clone(), by_id: param_state_on(device, network, &self.by_id) }
     }
 
-    /// The network with its pruned weights at zero.
+    /// The network with its pruned weights set to zero.
     pub fn apply(&self, network: Network) -> Network {
-        network.map(&mut Apply { held: &self.held })
+        network.map(&mut ApplyMasks { by_id: &self.by_id })
     }
 }
 
-/// Masks fit when they name each 4-D weight, and nothing else, in its shape.
+/// Checks that there is one mask of the same shape for each 4-D weight, and no other.
 fn check(masks: &Checkpoint, weights: &Checkpoint) -> Result<()> {
-    let refuse = |why: String| Err(Error::file("reading masks", "", why));
+    let reject = |why: String| Err(Error::file("reading masks", "", why));
     let convolutions = || weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4);
     for mask in &masks.tensors {
         match convolutions().find(|tensor| tensor.name == mask.name) {
-            None => return refuse(format!("the network has no convolution {}", mask.name)),
+            None => return reject(format!("the network has no convolution {}", mask.name)),
             Some(tensor) if tensor.shape != mask.shape => {
                 let why = format!(
-                    "the mask of {} is {:?} and the network wants {:?}",
+                    "the mask of {} is {:?}, but the network wants {:?}",
                     mask.name, mask.shape, tensor.shape
                 );
-                return refuse(why);
+                return reject(why);
             }
             Some(_) => {}
         }
         if let Some(bad) = mask.data.iter().find(|value| **value != 0.0 && **value != 1.0) {
-            return refuse(format!("the mask of {} holds {bad} where only 0 and 1 are known", mask.name));
+            return reject(format!("the mask of {} holds {bad}; masks hold only 0 and 1", mask.name));
         }
     }
     match convolutions().find(|tensor| masks.get(&tensor.name).is_none()) {
-        Some(missing) => refuse(format!("there is no mask for {}", missing.name)),
+        Some(missing) => reject(format!("there is no mask for {}", missing.name)),
         None => Ok(()),
     }
 }
 
-struct Apply<'a> {
-    held: &'a GradientsParams,
+struct ApplyMasks<'a> {
+    by_id: &'a GradientsParams,
 }
 
-impl ModuleMapper for Apply<'_> {
+impl ModuleMapper for ApplyMasks<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(mask) = self.held.get::<D>(param.id) else { return param };
+        let Some(mask) = self.by_id.get::<D>(param.id) else { return param };
         param.map(|weight| {
-            // Not a product: that would leave negative zeros, and whatever infinity times 0 is.
+            // Not a product, which would leave negative zeros and turn infinities into NaN.
             let weight = weight.inner().mask_fill(mask.equal_elem(0.0), 0.0);
             Tensor::from_inner(weight).require_grad()
         })

@@ -1,9 +1,11 @@
-//! One batch forward and backward, whole or a part of it.
+//! One batch, or a part of it, forward and backward on one device.
 //!
-//! Several devices share a batch in parts, gathered on one device (`spread.rs`) or each with a network of its own
-//! (`together.rs`). A part's loss and gradients count by its share, so that the parts' sum is the whole. Dropout masks
-//! are drawn for the whole batch, so that the split changes nothing but rounding. Batch normalization is the exception:
-//! each part is normalized by itself, and the running statistics follow the first part.
+//! The loss and gradients of a part are weighted by its share of the batch, so that the sum over all parts is that of
+//! the whole batch. Dropout masks are drawn for the whole batch, so that a split changes nothing but rounding. Batch
+//! normalization is the exception: each part is normalized by its own statistics, and the running statistics follow
+//! the first part.
+
+use std::ops::Range;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -16,46 +18,47 @@ use crate::network::Network;
 use crate::network::dropout::DropoutRng;
 use crate::network::spec::CHANNELS;
 
-/// What a batch gave, all on the device that holds the network.
+/// A batch and how to train on it.
+pub(crate) struct StepInput<'a> {
+    pub batch: &'a Batch,
+    /// Width and height of the images, in pixels.
+    pub side: usize,
+    pub trainable: Trainable,
+    pub precision: Precision,
+    /// The random numbers of dropout.
+    pub dropout_rng: ChaCha8Rng,
+}
+
+/// The result of a forward and backward pass, on the device of the network.
 pub(crate) struct StepOutput {
     /// Mean cross-entropy, one element.
     pub loss: Tensor<1>,
     /// `[batch, classes]`.
     pub logits: Tensor<2>,
-    /// Of the loss; of the parameters that are trained.
+    /// The gradients of the trained parameters.
     pub gradients: GradientsParams,
 }
 
-/// A batch and what is asked of it.
-pub(crate) struct StepInput<'a> {
-    pub batch: &'a Batch,
-    /// Width and height of its images.
-    pub side: usize,
-    pub trainable: Trainable,
-    pub precision: Precision,
-    /// The random numbers of its dropout.
-    pub random: ChaCha8Rng,
-}
-
 impl StepInput<'_> {
-    /// The whole batch on one device, `device` with autodiff.
-    pub fn whole(&self, network: &Network, device: &Device) -> StepOutput {
-        self.part(network, device, 0..self.batch.labels.len())
+    /// The whole batch; `device` is without autodiff.
+    pub fn forward_backward(&self, network: &Network, device: &Device) -> StepOutput {
+        self.forward_backward_rows(network, device, 0..self.batch.labels.len())
     }
 
-    /// The images of these `rows` alone.
-    pub(crate) fn part(
+    /// The images at these positions of the batch.
+    pub fn forward_backward_rows(
         &self,
         network: &Network,
         device: &Device,
-        rows: std::ops::Range<usize>,
+        rows: Range<usize>,
     ) -> StepOutput {
+        let device = device.clone().autodiff();
         let (count, side, batch) = (rows.len(), self.side, self.batch.labels.len());
         let pixels = CHANNELS * side * side;
         let images = self.batch.images[rows.start * pixels..rows.end * pixels].to_vec();
-        let images = Tensor::from_data(TensorData::new(images, [count, CHANNELS, side, side]), device);
+        let images = Tensor::from_data(TensorData::new(images, [count, CHANNELS, side, side]), &device);
         let labels = &self.batch.labels[rows.clone()];
-        let dropout = DropoutRng { rng: self.random.clone(), rows, batch };
+        let dropout = DropoutRng { rng: self.dropout_rng.clone(), rows, batch };
         let logits = network.forward_in(images, dropout, self.precision);
         let loss = cross_entropy(logits.clone(), labels);
         // The mean over the batch, not over the part.

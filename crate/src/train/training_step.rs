@@ -1,0 +1,142 @@
+//! One step of a training run: a batch, its gradients, the update, and what the caller hears of it.
+
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::TrainConfig;
+use crate::crossbar::tiling::TileShape;
+use crate::data::batch::{Batch, BatchConfig};
+use crate::error::{Error, Result};
+use crate::loss::Regularizer;
+use crate::metrics::correct_predictions;
+use crate::network::spec::CHANNELS;
+use crate::step::forward_backward::{StepInput, StepOutput};
+use crate::step::optimizer_step::OptimizerStep;
+use crate::step::sgd::Sgd;
+use crate::train::progress::{HistoryEntry, Progress};
+use crate::train::trainer::Trainer;
+
+/// Stream of the random numbers of dropout, apart from those of the data.
+const DROPOUT_STREAM: u64 = 0xd0;
+
+/// A step's results, read back from the device.
+struct StepMetrics {
+    /// Mean cross-entropy of the batch.
+    loss: f64,
+    /// The regularizer's value.
+    penalty: f64,
+    /// Number of correct predictions.
+    correct: usize,
+}
+
+impl Trainer {
+    /// Trains on one batch.
+    ///
+    /// # Errors
+    /// When the loss is no longer finite, or the device fails. Such a step is not counted.
+    pub async fn step(&mut self) -> Result<Progress> {
+        self.speed.begin();
+        let per_epoch = self.steps_per_epoch();
+        let epoch = (self.step / per_epoch) as usize;
+        let TrainConfig { seed, batch, augment, .. } = self.config;
+        let batches = BatchConfig { seed, batch, augment };
+        let batch = self.data.training_batch(batches, epoch as u64, self.step % per_epoch)?;
+        self.speed.loaded();
+
+        let StepOutput { loss, logits, gradients } = self.forward_backward(&batch).await?;
+        let labels = batch.labels;
+        let learning_rate = self.learning_rate(epoch);
+        let penalty = self.apply_step(gradients, learning_rate);
+
+        let metrics = self.read_back(loss, penalty, logits, &labels).await?;
+        self.divergence.check_loss(self.step + 1, metrics.loss + metrics.penalty)?;
+        self.step += 1;
+        self.speed.end(labels.len());
+        self.history.push(HistoryEntry {
+            step: self.step,
+            loss: metrics.loss,
+            regularizer: metrics.penalty,
+            accuracy: None,
+            improvement_paper: None,
+            improvement_lossless: None,
+        });
+        Ok(self.progress(epoch, &metrics, labels.len(), learning_rate))
+    }
+
+    /// The learning rate of an epoch: a tenth after each milestone.
+    fn learning_rate(&self, epoch: usize) -> f64 {
+        let passed = self.config.milestones.iter().filter(|&&milestone| epoch >= milestone).count();
+        self.config.learning_rate * 0.1_f64.powi(passed as i32)
+    }
+
+    /// The batch forward and backward, on all devices of the run.
+    async fn forward_backward(&mut self, batch: &Batch) -> Result<StepOutput> {
+        let TrainConfig { trainable, precision, .. } = self.config;
+        let side = self.network_spec.side();
+        debug_assert_eq!(batch.images.len(), batch.labels.len() * CHANNELS * side * side);
+        let input = StepInput { batch, side, trainable, precision, dropout_rng: self.dropout_rng() };
+        self.group.forward_backward(&input, &self.state, &self.compute, &self.config).await
+    }
+
+    /// Updates the weights on every device that holds them. Returns the regularizer's value before the step.
+    pub(crate) fn apply_step(&mut self, gradients: GradientsParams, learning_rate: f64) -> Option<Tensor<1>> {
+        let TrainConfig { momentum, weight_decay, .. } = self.config;
+        let step = OptimizerStep {
+            sgd: Sgd { learning_rate, momentum, weight_decay },
+            regularizer: Regularizer::from_config(&self.config, TileShape::from(&self.hardware)),
+        };
+        self.group.apply_step(&step);
+        step.apply(&mut self.state, gradients)
+    }
+
+    /// Random numbers that depend on seed and step alone, so that a resumed run draws the same.
+    pub(crate) fn dropout_rng(&self) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed ^ self.step.rotate_left(32));
+        rng.set_stream(DROPOUT_STREAM);
+        rng
+    }
+
+    /// Reads loss, penalty and scores in one transfer.
+    async fn read_back(
+        &self,
+        loss: Tensor<1>,
+        penalty: Option<Tensor<1>>,
+        logits: Tensor<2>,
+        labels: &[i32],
+    ) -> Result<StepMetrics> {
+        let fail = |reason: String| Error::device(&*self.compute.adapter, reason);
+        let penalty = penalty.unwrap_or_else(|| loss.zeros_like());
+        let all = Tensor::cat(vec![loss, penalty, logits.flatten(0, 1)], 0);
+        let read = all.into_data_async().await.map_err(|why| fail(format!("{why:?}")))?;
+        match read.as_slice::<f32>() {
+            Ok([loss, penalty, logits @ ..]) => Ok(StepMetrics {
+                loss: f64::from(*loss),
+                penalty: f64::from(*penalty),
+                correct: correct_predictions(logits, self.network_spec.classes(), labels),
+            }),
+            other => Err(fail(format!("the step's result came back as {other:?}"))),
+        }
+    }
+
+    fn progress(&self, epoch: usize, metrics: &StepMetrics, images: usize, learning_rate: f64) -> Progress {
+        let images_per_second = self.speed.images_per_second();
+        let batch = self.config.batch.min(self.data.train_len());
+        let images_left = (self.total_steps() - self.step) as f64 * batch as f64;
+        Progress {
+            step: self.step,
+            epoch,
+            steps_per_epoch: self.steps_per_epoch(),
+            total_steps: self.total_steps(),
+            loss: metrics.loss,
+            regularizer: metrics.penalty,
+            batch_accuracy: 100.0 * metrics.correct as f64 / images as f64,
+            learning_rate,
+            images_per_second,
+            data_wait_percent: self.speed.data_wait_percent(),
+            seconds_left: images_per_second.map(|speed| images_left / speed),
+            finished: self.finished(),
+        }
+    }
+}
