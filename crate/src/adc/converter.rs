@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn answers_beyond_a_range_need_permission_and_are_marked() {
         let error = converter("accelergy", |_| {}).cost(3).expect_err("made for 4 bits and more");
-        assert!(error.to_string().starts_with("invalid bits (3): accelergy is made for 4 to"), "{error}");
+        assert!(error.to_string().starts_with("invalid bits (3): accelergy covers 4 to"), "{error}");
         assert!(converter("accelergy", |s| s.extrapolate = true).cost(3).expect("a cost").extrapolated);
         assert!(!converter("accelergy", |s| s.extrapolate = true).cost(8).expect("a cost").extrapolated);
         let fast = converter("accelergy", |s| s.rate = 2e10).cost(8).expect_err("too fast");
