@@ -13,7 +13,15 @@ const KNOWN: &str = "known are auto, cpu, webgpu[:n], cuda[:n], tch and remote:w
 /// The most devices of one kind, and of one run.
 pub const MOST_DEVICES: usize = 64;
 
-/// The device asked for.
+/// The device to compute on.
+///
+/// ```
+/// use crossdub::config::DeviceChoice;
+///
+/// assert_eq!("webgpu:1".parse(), Ok(DeviceChoice::Webgpu(Some(1))));
+/// assert_eq!(DeviceChoice::Cuda(0).to_string(), "cuda");
+/// assert!("gpu".parse::<DeviceChoice>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]

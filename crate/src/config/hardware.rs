@@ -123,6 +123,15 @@ pub enum WeightScale {
 }
 
 /// The hardware a network is mapped to: fixed in a fair comparison.
+///
+/// ```
+/// use crossdub::config::HardwareConfig;
+///
+/// let hardware = HardwareConfig { tile: 128, columns: 64, weight_bits: 2, ..HardwareConfig::default() };
+/// hardware.validate()?;
+/// assert_eq!((hardware.cells_across(), hardware.weight_columns()), (64, 32));
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields)]

@@ -27,65 +27,99 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// The largest integer that a JavaScript number holds exactly.
 const MAX_SEED: u64 = (1 << 53) - 1;
 
-/// Both specifications with flat `fields` applied and every range checked. Naming a `model` brings
-/// its plan along; changing the plan makes the model `custom`.
+/// Both configs with flat `fields` applied and every range checked. A `model` brings its plan along;
+/// changing the plan makes the model `custom`.
 ///
 /// # Errors
 /// Names the field that is unknown, of the wrong type or out of range.
+///
+/// ```
+/// use crossdub::config::{HardwareConfig, TrainConfig, apply};
+///
+/// let fields = serde_json::json!({ "tile": 64, "lambda": 2e-3, "model": "vgg11" });
+/// let fields = fields.as_object().expect("an object");
+/// let (train, hardware) = apply(&TrainConfig::default(), &HardwareConfig::default(), fields)?;
+/// assert_eq!((hardware.tile, train.lambda, train.batch), (64, 2e-3, 128));
+///
+/// let wrong = serde_json::json!({ "batch": 1.5 });
+/// let error = apply(&train, &hardware, wrong.as_object().expect("an object")).unwrap_err();
+/// assert_eq!(error.to_string(), "invalid batch (1.5): takes a whole number of 0 or more");
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 pub fn apply(
     spec: &TrainConfig,
     hardware: &HardwareConfig,
     fields: &Map<String, Value>,
 ) -> Result<(TrainConfig, HardwareConfig)> {
     let mut spec = spec.clone();
-    let mut hardware = hardware.clone();
     if let Some(name) = fields.get("model").and_then(Value::as_str).filter(|name| *name != "custom") {
         spec.set_model(name)?;
     }
+    let (mut spec_fields, mut hardware_fields) = (object(&spec), object(hardware));
     for (name, value) in fields.iter().filter(|(name, _)| *name != "model") {
-        // One field at a time, so that a refusal can name it.
-        if let Some(changed) = with_field(&spec, name, value)? {
-            spec = changed;
-        } else if let Some(changed) = with_field(&hardware, name, value)? {
-            hardware = changed;
-        } else {
-            return Err(Error::field(name, value, "there is no such field"));
-        }
+        let slot = spec_fields.get_mut(name).or_else(|| hardware_fields.get_mut(name));
+        let slot = slot.ok_or_else(|| Error::field(name, value, "there is no such field"))?;
+        set_field(name, slot, value)?;
     }
+    let mut spec: TrainConfig = read_fields(spec_fields, fields)?;
+    let hardware: HardwareConfig = read_fields(hardware_fields, fields)?;
     spec.settle_model();
     spec.validate()?;
     hardware.validate()?;
     Ok((spec, hardware))
 }
 
-/// A specification with one field changed, or none when it has no such field.
-fn with_field<T: Serialize + DeserializeOwned>(whole: &T, name: &str, value: &Value) -> Result<Option<T>> {
-    let refuse = |why: serde_json::Error| Error::field(name, value, plain(&why.to_string()));
-    let mut object = serde_json::to_value(whole).map_err(refuse)?;
-    let Some(slot) = object.get_mut(name) else { return Ok(None) };
-    if let Some(takes) = other_kind(slot, value) {
-        return Err(Error::field(name, value, takes));
+/// A config's fields.
+fn object(config: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(config) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
     }
-    // JavaScript has one kind of number; 3.0 is 3 where a count is wanted.
-    let whole_number = value.as_f64().filter(|v| v.fract() == 0.0 && (0.0..=MAX_SEED as f64).contains(v));
-    *slot = match whole_number {
-        Some(number) if slot.is_u64() => Value::from(number as u64),
-        _ => value.clone(),
-    };
-    serde_json::from_value(object).map(Some).map_err(refuse)
 }
 
-/// What a field takes whose present value is of another kind than this one. A field of text may take
-/// a number as well: its own reader decides.
-fn other_kind(slot: &Value, value: &Value) -> Option<&'static str> {
-    let whole_number =
-        value.as_f64().is_some_and(|v| v.fract() == 0.0 && (0.0..=MAX_SEED as f64).contains(&v));
+/// A config of these fields; an error names the one of `given` that can't be read.
+pub(crate) fn read_fields<T: DeserializeOwned>(
+    fields: Map<String, Value>,
+    given: &Map<String, Value>,
+) -> Result<T> {
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+        let path = error.path().to_string();
+        let name = path.split(['.', '[']).next().unwrap_or_default();
+        let value = given.get(name).unwrap_or(&Value::Null);
+        Error::field(name, value, reason(&error.inner().to_string()))
+    })
+}
+
+/// Replaces a field's value by one of the same type.
+fn set_field(name: &str, slot: &mut Value, value: &Value) -> Result<()> {
+    if let Some(expected) = type_mismatch(slot, value) {
+        return Err(Error::field(name, value, expected));
+    }
+    // JavaScript has one kind of number; 3.0 is 3 where a count is wanted.
+    *slot = match whole_number(value) {
+        Some(number) if slot.is_u64() => Value::from(number),
+        _ => value.clone(),
+    };
+    Ok(())
+}
+
+/// The value as a whole number that JavaScript holds exactly.
+fn whole_number(value: &Value) -> Option<u64> {
+    let whole = |v: &f64| v.fract() == 0.0 && (0.0..=MAX_SEED as f64).contains(v);
+    value.as_f64().filter(whole).map(|v| v as u64)
+}
+
+/// The expected type, if `value` has a different one. A text field also takes a number: its own reader
+/// decides.
+fn type_mismatch(slot: &Value, value: &Value) -> Option<&'static str> {
     match slot {
         Value::Bool(_) if !value.is_boolean() => Some("takes true or false"),
         Value::Number(held) if held.is_u64() && value.as_f64().is_some_and(|v| v > MAX_SEED as f64) => {
             Some("is too large")
         }
-        Value::Number(held) if held.is_u64() && !whole_number => Some("takes a whole number of 0 or more"),
+        Value::Number(held) if held.is_u64() && whole_number(value).is_none() => {
+            Some("takes a whole number of 0 or more")
+        }
         Value::Number(_) if !value.is_number() => Some("takes a finite number"),
         Value::String(_) if !value.is_string() && !value.is_number() => Some("takes a text"),
         Value::Array(_) if !value.is_array() => Some("takes a list of whole numbers"),
@@ -93,17 +127,15 @@ fn other_kind(slot: &Value, value: &Value) -> Option<&'static str> {
     }
 }
 
-/// The words of the reader of JSON without what only a programmer knows.
-fn plain(why: &str) -> String {
+/// A JSON error without Rust's types and without backquotes.
+fn reason(why: &str) -> String {
     // A field's own reader has named field and value already.
     let why = why.split_once("): ").filter(|_| why.starts_with("invalid ")).map_or(why, |(_, why)| why);
     match why.split_once(", expected ") {
         Some((start, known)) if start.starts_with("unknown variant") => {
             format!("takes {}", known.trim_start_matches("one of ").replace('`', ""))
         }
-        Some((start, _)) if start.starts_with("invalid") => {
-            "is of another kind than this field takes".to_owned()
-        }
+        Some((start, _)) if start.starts_with("invalid") => "has the wrong type".to_owned(),
         _ => why.replace('`', ""),
     }
 }
@@ -113,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_stands_for_its_plan() {
+    fn a_model_name_sets_its_plan() {
         let mut spec = TrainConfig::default();
         spec.set_model("vgg11_bn").expect("known");
         assert!(spec.batch_norm);
@@ -135,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_refuses_a_misspelled_field() {
+    fn unknown_fields_are_rejected() {
         assert!(toml::from_str::<TrainConfig>("lamda = 1.0").is_err());
         let spec: TrainConfig = toml::from_str("regularizer = 'group-lasso-tile'").expect("valid");
         assert_eq!(spec.regularizer, RegularizerKind::GroupLassoTile);
     }
 
     #[test]
-    fn flat_fields_apply_to_either_specification() {
+    fn flat_fields_apply_to_either_config() {
         let set = |fields: Value| {
             let fields = fields.as_object().expect("an object").clone();
             apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)
@@ -169,14 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn refusals_speak_of_the_field_and_not_of_types() {
+    fn errors_name_the_field_without_rust_types() {
         let say = |fields: Value| {
             let fields = fields.as_object().expect("an object").clone();
             apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)
                 .expect_err("refused")
                 .to_string()
         };
-        let list = "invalid milestones ([1,\"x\"]): is of another kind than this field takes";
+        let list = "invalid milestones ([1,\"x\"]): has the wrong type";
         for (fields, said) in [
             (serde_json::json!({ "batch": "x" }), "invalid batch (\"x\"): takes a whole number of 0 or more"),
             (serde_json::json!({ "batch": 1.5 }), "invalid batch (1.5): takes a whole number of 0 or more"),

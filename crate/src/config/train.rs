@@ -73,6 +73,16 @@ pub enum Trainable {
 }
 
 /// Everything about a run that may vary between runs that are compared.
+///
+/// ```
+/// use crossdub::config::TrainConfig;
+///
+/// let mut train = TrainConfig { epochs: 3, ..TrainConfig::default() };
+/// train.set_model("vgg11_bn")?;
+/// assert!(train.batch_norm && train.validate().is_ok());
+/// assert_eq!(train.for_finetuning().learning_rate, 0.01);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields)]

@@ -57,7 +57,16 @@ impl Change {
 }
 
 impl Recipe {
-    /// Reads a recipe and lays changes over it, in order.
+    /// Reads a recipe and applies changes to it, in order.
+    ///
+    /// ```
+    /// use crossdub::workflow::recipe::{Change, Recipe};
+    ///
+    /// let text = "data = \"builtin\"\n[[stage]]\nname = \"dub\"\nkind = \"train\"\nlambda = 1e-3";
+    /// let recipe = Recipe::read(text, &[Change::new("dub.lambda", serde_json::json!(0.01))])?;
+    /// assert_eq!(recipe.stages[0].spec().map(|train| train.lambda), Some(0.01));
+    /// # Ok::<(), crossdub::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When the text is no TOML, or names the field that is unknown, misplaced or out of range.

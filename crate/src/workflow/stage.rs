@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::compress::pruning::PruneSpec;
 use crate::config::{
-    DataSource, DeviceChoice, DeviceList, HardwareConfig, RegularizerKind, TrainConfig, apply,
+    DataSource, DeviceChoice, DeviceList, HardwareConfig, RegularizerKind, TrainConfig, apply, read_fields,
 };
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
@@ -300,20 +300,13 @@ pub(super) fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Option
     }
 }
 
-/// A pruning stage's fields, one at a time, so that a refusal can name the one.
+/// A pruning stage's settings.
 fn prune_spec(
     fields: &Map<String, Value>,
     network: &TrainConfig,
     hardware: &HardwareConfig,
 ) -> Result<PruneSpec> {
-    let mut all = Map::new();
-    for (field, value) in fields {
-        all.insert(field.clone(), value.clone());
-        serde_json::from_value::<PruneSpec>(Value::Object(all.clone()))
-            .map_err(|why| Error::field(field, value, why))?;
-    }
-    let spec: PruneSpec =
-        serde_json::from_value(Value::Object(all)).map_err(|why| Error::field("kind", "prune", why))?;
+    let spec: PruneSpec = read_fields(fields.clone(), fields)?;
     spec.validate(hardware, crossbar_layers(network))?;
     Ok(spec)
 }

@@ -118,6 +118,16 @@ fn plain(value: &Value) -> String {
 
 /// Every combination of the parameters' values; the last parameter changes fastest.
 ///
+/// ```
+/// use crossdub::workflow::sweep::{Parameter, combinations};
+///
+/// let parameters = [Parameter::parse("lambda=1e-3,1e-2")?, Parameter::parse("seed=0..2")?];
+/// let names: Vec<String> = combinations(&parameters)?.iter().map(|each| each.name()).collect();
+/// assert_eq!(names[1], "lambda=0.001,seed=1");
+/// assert_eq!(names.len(), 4);
+/// # Ok::<(), crossdub::error::Error>(())
+/// ```
+///
 /// # Errors
 /// When two parameters have one name, or there are too many combinations.
 pub fn combinations(parameters: &[Parameter]) -> Result<Vec<Combination>> {
@@ -193,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_axis_changes_fastest_and_names_are_folders() {
+    fn the_last_parameter_changes_fastest_and_names_are_folders() {
         let parameters =
             ["lambda=1e-3,1e-2", "seed=0..2"].map(|parameter| Parameter::parse(parameter).expect("valid"));
         let names: Vec<String> =

@@ -1,4 +1,4 @@
-//! A session's network on simulated crossbars, a few images at a time, with the float network
+//! A network on simulated crossbars, a few images at a time, with the float network
 //! evaluated beside it: what the page shows while it runs.
 
 use std::ops::Range;
@@ -16,7 +16,7 @@ use crate::simulate::simulator::Simulator;
 use crate::train::evaluate::evaluate;
 use crate::train::trainer::Trainer;
 
-/// A network on simulated crossbars. It keeps its weights, whatever the session does meanwhile.
+/// A network on simulated crossbars. It keeps its weights, whatever happens to the trainer.
 pub struct IncrementalSimulation {
     simulator: Simulator,
     network: Network,
@@ -25,18 +25,18 @@ pub struct IncrementalSimulation {
 }
 
 impl IncrementalSimulation {
-    /// Prepares weights of the session's network (its current ones, or a pruned copy of them) on the
-    /// session's hardware.
+    /// Prepares weights of the trainer's network (its current ones, or a pruned copy of them) on the
+    /// trainer's hardware.
     ///
     /// # Errors
     /// When a field is out of range, the weights are another network's or not finite, or the images
     /// don't lie in memory.
-    pub fn new(session: &Trainer, weights: &Checkpoint, spec: &SimulationConfig) -> Result<Self> {
-        let (plan, hardware) = (session.network_spec(), session.hardware());
-        let train = &split(session)?.train;
+    pub fn new(trainer: &Trainer, weights: &Checkpoint, spec: &SimulationConfig) -> Result<Self> {
+        let (plan, hardware) = (trainer.network_spec(), trainer.hardware());
+        let train = &split(trainer)?.train;
         let calibration = images(train, 0..spec.calibration.min(train.len()));
         let simulator = Simulator::new(plan, weights, hardware, spec, &calibration)?;
-        let network = import(Network::new(plan, &session.compute().device), plan, weights)?;
+        let network = import(Network::new(plan, &trainer.compute().device), plan, weights)?;
         Ok(Self { simulator, network, images: 0, digital_correct: 0.0 })
     }
 
@@ -44,12 +44,12 @@ impl IncrementalSimulation {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn simulate_next(&mut self, session: &Trainer, count: usize) -> Result<SimulationReport> {
-        let test = &split(session)?.test;
+    pub async fn simulate_next(&mut self, trainer: &Trainer, count: usize) -> Result<SimulationReport> {
+        let test = &split(trainer)?.test;
         let range = self.images..self.images.saturating_add(count).min(test.len());
         if !range.is_empty() {
             self.simulator.simulate(&images(test, range.clone()), range.start)?;
-            let digital = evaluate(&self.network, test, range.clone(), session.compute()).await?;
+            let digital = evaluate(&self.network, test, range.clone(), trainer.compute()).await?;
             self.digital_correct += digital.accuracy * range.len() as f64;
             self.images = range.end;
         }
@@ -62,8 +62,8 @@ impl IncrementalSimulation {
     ///
     /// # Errors
     /// When the images don't lie in memory.
-    pub fn images_left(&self, session: &Trainer) -> Result<usize> {
-        Ok(split(session)?.test.len() - self.images)
+    pub fn images_left(&self, trainer: &Trainer) -> Result<usize> {
+        Ok(split(trainer)?.test.len() - self.images)
     }
 
     /// One column worked through by hand, see [`Simulator::trace_column`].
@@ -72,11 +72,11 @@ impl IncrementalSimulation {
     /// When the layer, tile, column, image or position is beyond what there is.
     pub fn column_example(
         &self,
-        session: &Trainer,
+        trainer: &Trainer,
         at: (usize, usize, usize),
         (image, position): (usize, usize),
     ) -> Result<ColumnTrace> {
-        let test = &split(session)?.test;
+        let test = &split(trainer)?.test;
         if image >= test.len() {
             return Err(beyond("image", image));
         }
@@ -91,7 +91,7 @@ fn images(data: &Dataset, range: Range<usize>) -> Batch {
     batch
 }
 
-fn split(session: &Trainer) -> Result<&TrainTest> {
+fn split(trainer: &Trainer) -> Result<&TrainTest> {
     let why = "simulated are images in memory";
-    session.data().memory().ok_or_else(|| Error::field("data", "image files", why))
+    trainer.data().memory().ok_or_else(|| Error::field("data", "image files", why))
 }

@@ -1,5 +1,5 @@
-//! A run taken through its story by hand, one thing at a time: train, look, prune, fine-tune, and
-//! back to the trained weights. The page's trainer; a recipe does the same in one go.
+//! An interactive run: train, preview, prune, fine-tune, undo, one call at a time. The page steps it; a
+//! recipe runs the same stages in one go.
 
 pub mod incremental_simulation;
 pub mod preview;
@@ -22,17 +22,17 @@ use crate::workflow::interactive::incremental_simulation::IncrementalSimulation;
 use crate::workflow::report::{RunReport, StagePruning, StageReport};
 use crate::workflow::stage::{StageKind, finetune_config};
 
-/// A run and where in its story it is.
+/// A run that is advanced by hand.
 pub struct InteractiveRun {
     trainer: Trainer,
     layers: LayerCache,
-    /// What is behind the current phase of training; none while the network is as it was trained.
+    /// The stages before the current one; `None` until the network is pruned.
     completed: Option<CompletedStages>,
-    /// The network on simulated crossbars, as it was when that was asked for.
+    /// The network on simulated crossbars, as it was when the simulation started.
     simulation: Option<IncrementalSimulation>,
 }
 
-/// The phases behind the current one.
+/// The stages before the current one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct CompletedStages {
@@ -40,44 +40,44 @@ pub struct CompletedStages {
     pub stages: Vec<StageReport>,
     /// The run as it was set up.
     pub spec: TrainConfig,
-    /// One entry a step of these phases.
+    /// One entry a step of these stages.
     pub history: Vec<HistoryEntry>,
-    /// Epochs of these phases.
+    /// Epochs of these stages.
     pub epochs: usize,
     /// The checkpoint of the trained network, to go back to.
     #[serde(skip)]
     pub trained: Vec<u8>,
 }
 
-/// A step's progress, and how many steps were before its phase.
+/// A step's progress, and the steps of the stages before.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct InteractiveProgress {
-    /// Of the current phase.
+    /// Of the current stage.
     #[serde(flatten)]
     pub progress: Progress,
-    /// Steps of the phases before.
+    /// Steps of the stages before.
     pub before: u64,
 }
 
-/// How far the current phase is, known before it takes a step.
+/// How far the current stage is, known before its first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct StageProgress {
-    /// Steps of the phases before.
+    /// Steps of the stages before.
     pub before: u64,
-    /// Steps done of the current phase.
+    /// Steps done of the current stage.
     pub step: u64,
     /// Steps of an epoch.
     pub steps_per_epoch: u64,
-    /// Steps of the current phase.
+    /// Steps of the current stage.
     pub total_steps: u64,
-    /// Whether the current phase is at its end.
+    /// Whether the current stage has ended.
     pub finished: bool,
 }
 
 impl InteractiveRun {
-    /// Takes up a session, at its beginning or with phases behind it.
+    /// Continues a trainer, with the stages that were completed before.
     ///
     /// # Errors
     /// When the device fails.
@@ -86,12 +86,12 @@ impl InteractiveRun {
         Ok(Self { trainer, layers, completed, simulation: None })
     }
 
-    /// The session.
+    /// The trainer of the current stage.
     pub fn trainer(&self) -> &Trainer {
         &self.trainer
     }
 
-    /// What is behind the current phase.
+    /// The stages before the current one; `None` until the network is pruned.
     pub fn completed_stages(&self) -> Option<&CompletedStages> {
         self.completed.as_ref()
     }
@@ -104,7 +104,7 @@ impl InteractiveRun {
         self.trainer.set_hardware(hardware)
     }
 
-    /// One step of the current phase.
+    /// One step of the current stage.
     ///
     /// # Errors
     /// When the run has diverged, or the device fails.
@@ -113,7 +113,7 @@ impl InteractiveRun {
         Ok(InteractiveProgress { progress, before: self.steps_before() })
     }
 
-    /// How far the current phase is.
+    /// How far the current stage is.
     pub fn progress(&self) -> StageProgress {
         StageProgress {
             before: self.steps_before(),
@@ -136,7 +136,7 @@ impl InteractiveRun {
         self.trainer.evaluate(images).await
     }
 
-    /// Takes up the current weights: what views, tiles and reports then speak of.
+    /// Reads the current weights, which views, tiles and reports then show.
     ///
     /// # Errors
     /// When the device fails.
@@ -145,7 +145,7 @@ impl InteractiveRun {
         Ok(())
     }
 
-    /// What pruning is previewed: none once it is done.
+    /// The settings to preview; `None` once the network is pruned.
     fn preview_settings(&self, settings: PruneSettings) -> Option<PruneSettings> {
         self.completed.is_none().then_some(settings)
     }
@@ -207,7 +207,7 @@ impl InteractiveRun {
     /// keeps what is zero at zero. Training goes on as fine-tuning.
     ///
     /// # Errors
-    /// When it is pruned already, the settings is out of range, or the device fails. The run is then
+    /// When it is pruned already, the settings are out of range, or the device fails. The run is then
     /// as it was.
     pub async fn prune(&mut self, settings: PruneSettings, images: usize) -> Result<()> {
         if self.completed.is_some() {
@@ -248,10 +248,10 @@ impl InteractiveRun {
     }
 
     /// Begins fine-tuning, with the authors' settings but for these fields; steps then follow. What
-    /// was fine-tuned before stays, as an completed stage.
+    /// was fine-tuned before stays, as a completed stage.
     ///
     /// # Errors
-    /// When the network is not pruned, a field can't be had, or the device fails.
+    /// When the network is not pruned, a field is invalid, or the device fails.
     pub async fn finetune(&mut self, fields: &Map<String, Value>) -> Result<()> {
         let Some(completed) = &self.completed else {
             return Err(Error::invalid_state("fine-tuning", "the network is not pruned yet"));
@@ -283,7 +283,7 @@ impl InteractiveRun {
         self.sync_weights().await
     }
 
-    /// One entry a step over all phases.
+    /// One entry a step over all stages.
     fn history(&self) -> Vec<HistoryEntry> {
         let before = self.steps_before();
         let mut history =

@@ -1,4 +1,4 @@
-//! How to prune, chosen by one number, and the layers it is preview on before anything is committed.
+//! How to prune, set by one number, and a preview of what it leaves before anything is committed.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ struct PrunePreview {
 }
 
 impl LayerCache {
-    /// Takes up layers.
+    /// A cache of these layers.
     pub fn new(current: Vec<Matrix>) -> Self {
         Self { current, preview: None }
     }
