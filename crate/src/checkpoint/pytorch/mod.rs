@@ -12,11 +12,7 @@ mod state_dict;
 mod zip;
 
 #[cfg(test)]
-#[path = "tests/fixtures.rs"]
-pub(crate) mod fixtures;
-#[cfg(test)]
-#[path = "tests/malformed.rs"]
-mod malformed;
+mod tests;
 
 use std::collections::HashMap;
 
@@ -224,126 +220,5 @@ fn gather<const N: usize>(
         let mut data = Vec::with_capacity(layout.count as usize);
         layout.each(|at| data.push(value(&words[at])));
         data
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fixtures::{Program, floats, zip};
-    use super::*;
-
-    /// Reads a zip checkpoint and shows its tensors as `name [shape] [data]`.
-    fn check(program: Program, storages: &[(&str, Vec<u8>)], expected: &[&str]) {
-        let weights = read(&zip(&program.stop(), storages, false)).expect("readable");
-        let shown: Vec<String> =
-            weights.tensors.iter().map(|t| format!("{} {:?} {:?}", t.name, t.shape, t.data)).collect();
-        assert_eq!(shown, expected);
-    }
-
-    fn ramp(count: u8) -> Vec<u8> {
-        floats(&(0..count).map(f32::from).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn views_of_one_storage() {
-        let program =
-            Program::new().dict(|p| p.tensor("whole", "FloatStorage", "0", 0, &[2, 3], &[3, 1])).items(|p| {
-                p.tensor("transposed", "FloatStorage", "0", 0, &[3, 2], &[1, 3])
-                    .tensor("row", "FloatStorage", "0", 3, &[3], &[1])
-                    .tensor("same", "FloatStorage", "0", 5, &[2, 2], &[0, 0])
-                    .tensor("scalar", "FloatStorage", "0", 4, &[], &[])
-                    .tensor("empty", "FloatStorage", "9", 7, &[0, 4], &[4, 1])
-            });
-        check(
-            program,
-            &[("0", ramp(6))],
-            &[
-                "empty [0, 4] []",
-                "row [3] [3.0, 4.0, 5.0]",
-                "same [2, 2] [5.0, 5.0, 5.0, 5.0]",
-                "scalar [] [4.0]",
-                "transposed [3, 2] [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]",
-                "whole [2, 3] [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]",
-            ],
-        );
-    }
-
-    #[test]
-    fn element_types() {
-        let program = Program::new().dict(|p| {
-            p.tensor("half", "HalfStorage", "h", 0, &[2], &[1])
-                .tensor("brain", "BFloat16Storage", "b", 0, &[2], &[1])
-                .tensor("double", "DoubleStorage", "d", 0, &[1], &[1])
-                .tensor("steps", "LongStorage", "missing", 0, &[], &[])
-        });
-        let half = [0x00, 0x3c, 0x00, 0xc0].to_vec();
-        let brain = [0x80, 0x3f, 0x00, 0xc0].to_vec();
-        let double = 0.5f64.to_le_bytes().to_vec();
-        check(
-            program,
-            &[("h", half), ("b", brain), ("d", double)],
-            &["brain [2] [1.0, -2.0]", "double [1] [0.5]", "half [2] [1.0, -2.0]"],
-        );
-    }
-
-    #[test]
-    fn big_endian_elements() {
-        let program = Program::new().dict(|p| p.tensor("a", "FloatStorage", "0", 0, &[1], &[1]));
-        let stored = [("0", 1.5f32.to_be_bytes().to_vec()), ("../byteorder", b"big".to_vec())];
-        check(program, &stored, &["a [1] [1.5]"]);
-    }
-
-    #[test]
-    fn training_checkpoint() {
-        let program = Program::new()
-            .dict(|p| {
-                p.text("model").dict(|p| {
-                    let p = p.tensor("module.a", "FloatStorage", "0", 0, &[1], &[1]);
-                    p.tensor("module._orig_mod.b", "FloatStorage", "0", 1, &[1], &[1])
-                })
-            })
-            .items(|p| {
-                let moments = |p: Program| p.tensor("exp_avg", "FloatStorage", "0", 0, &[1], &[1]);
-                p.tensor("best_accuracy", "FloatStorage", "0", 0, &[], &[])
-                    .text("optimizer")
-                    .dict(|p| p.text("state").dict(moments).text("param_groups").dict(|p| p))
-                    .text("epoch")
-                    .int(3)
-                    .text("args")
-                    .call("argparse", "Namespace")
-            });
-        check(program, &[("0", ramp(2))], &["a [1] [0.0]", "b [1] [1.0]"]);
-    }
-
-    #[test]
-    fn unknown_calls_stay_opaque() {
-        let program = Program::new()
-            .dict(|p| p.text("evil").call("os", "system"))
-            .items(|p| p.tensor("a", "FloatStorage", "0", 0, &[1], &[1]));
-        check(program, &[("0", ramp(1))], &["a [1] [0.0]"]);
-    }
-
-    #[test]
-    fn prefixes_that_tell_tensors_apart_stay() {
-        let program = Program::new().dict(|p| {
-            p.tensor("module.a", "FloatStorage", "0", 0, &[1], &[1]).tensor(
-                "a",
-                "FloatStorage",
-                "0",
-                1,
-                &[1],
-                &[1],
-            )
-        });
-        check(program, &[("0", ramp(2))], &["a [1] [1.0]", "module.a [1] [0.0]"]);
-    }
-
-    #[test]
-    fn first_bytes_tell_the_format() {
-        assert!(looks_like(b"PK\x03\x04"));
-        assert!(looks_like(&[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9]));
-        // A safetensors header of 0x280 bytes.
-        assert!(!looks_like(b"\x80\x02\0\0\0\0\0\0{\"a\""));
-        assert!(!looks_like(b""));
     }
 }

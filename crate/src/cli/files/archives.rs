@@ -231,7 +231,7 @@ mod tests {
     use super::*;
     use crate::cli::files::image_files;
     use crate::data::imagenet::archive::tar_of;
-    use crate::data::imagenet::devkit::meta_of;
+    use crate::data::imagenet::mat_fixture::meta_mat;
     use crate::data::imagenet::{LoaderConfig, index::ImageRef};
     use crate::data::loader::LabeledDataset;
 
@@ -250,7 +250,7 @@ mod tests {
         let first = tar_of(&[("n01_1.JPEG", &images[0]), ("n01_2.JPEG", &images[1])]);
         write(TRAINING_ARCHIVE, &tar_of(&[("n02.tar", &second), ("n01.tar", &first)]));
         write(VALIDATION_ARCHIVE, &tar_of(&[("val_2.JPEG", &images[4]), ("val_1.JPEG", &images[3])]));
-        let meta = meta_of(&[(1, "n02", 0, 1), (2, "n01", 0, 2), (3, "n00", 2, 0)], true);
+        let meta = meta_mat(&[(1, "n02", 0, 1), (2, "n01", 0, 2), (3, "n00", 2, 0)], true);
         let inside = |name: &str| format!("{DEVKIT}/data/{name}");
         let kit = tar_of(&[(&inside(META_FILE), &meta), (&inside(GROUND_TRUTH_FILE), truth.as_bytes())]);
         let mut packed = flate2::read::GzEncoder::new(&*kit, flate2::Compression::fast());

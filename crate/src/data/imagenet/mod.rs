@@ -6,6 +6,9 @@ pub mod decode;
 pub mod devkit;
 pub mod index;
 pub mod labels;
+mod mat_file;
+#[cfg(test)]
+pub(crate) mod mat_fixture;
 pub mod prefetch;
 pub mod skipped;
 pub mod transform;

@@ -1,6 +1,6 @@
 //! Files made to break a reader: each ends in one line, or in tensors, never in a panic.
 
-use crate::checkpoint::pytorch::fixtures::{Program, floats, legacy, zip};
+use super::fixtures::{Program, floats, legacy, zip};
 use crate::checkpoint::{Checkpoint, NamedTensor, safetensors};
 
 /// A network that each format below holds.

@@ -1,0 +1,135 @@
+//! Writes small valid files as seeds into `corpus/TARGET/`: `cargo run --bin seeds` in this folder.
+
+#[path = "../crate/src/data/imagenet/mat_fixture.rs"]
+mod mat_fixture;
+#[path = "../crate/src/checkpoint/pytorch/tests/fixtures.rs"]
+mod pytorch_fixtures;
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Write as _};
+use std::path::Path;
+
+use crossdub::checkpoint::{Checkpoint, NamedTensor, safetensors};
+use crossdub::{HardwareConfig, TrainConfig};
+use pytorch_fixtures::{Program, floats, legacy, zip};
+
+fn main() -> std::io::Result<()> {
+    for (target, seeds) in all() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+        std::fs::create_dir_all(&folder)?;
+        for (at, seed) in seeds.iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{at}")), seed)?;
+        }
+    }
+    Ok(())
+}
+
+fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let state = |program: Program| {
+        program.dict(|p| {
+            p.text("state_dict").dict(|p| {
+                let p = p.tensor("module.a.weight", "FloatStorage", "0", 0, &[2, 1, 1, 2], &[1, 2, 2, 2]);
+                p.tensor("module.a.bias", "HalfStorage", "1", 0, &[2], &[1])
+            })
+        })
+    };
+    let storages = [("0", floats(&[1.0, 2.0, 3.0, 4.0])), ("1", vec![0, 0x3c, 0, 0xc0])];
+    let pickle = state(Program::new()).stop();
+    let tar_training = tar(&[
+        ("n01.tar", &tar(&[("n01_1.JPEG", b"one"), ("n01_2.JPEG", b"")])),
+        ("n02.tar", &tar(&[("n02_1.JPEG", b"two")])),
+    ]);
+    let record = |label: u8| [vec![label], vec![7; 3072]].concat();
+    let synsets = [(1, "n01440764", 0, 1300), (2, "n0", 3, 0)];
+    let files = [("data_batch_1.bin", record(3)), ("test_batch.bin", record(1))];
+    let cifar: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, &**bytes)).collect();
+    vec![
+        ("pytorch_zip", vec![zip(&pickle, &storages, false), zip(&pickle, &storages, true)]),
+        ("pytorch_pickle", vec![pickle.clone()]),
+        ("pytorch_legacy", vec![legacy(&pickle, &[("0", floats(&[0.5; 4])), ("1", vec![0; 8])])]),
+        ("safetensors", vec![tensors(&BTreeMap::new())]),
+        ("training_checkpoint", vec![training_checkpoint()]),
+        ("tar_archive", vec![tar_training, tar(&[("v_1.JPEG", b"a"), ("v_2.JPEG", b"b")])]),
+        ("webdataset_shard", vec![tar(&[("a.jpg", b"x"), ("a.cls", b"1"), ("b.cls", b"2\n"), ("b.png", b"")])]),
+        ("image_index", vec![
+            b"crossdub-index 1\nclass\tn01\nclass\tn02\ntrain\t1\t512\t9\ttrain.tar\ta.JPEG\nval\t0\t-\t-\tval\tb.JPEG\n".to_vec(),
+            b"ImageId,Class\na.JPEG n01\nb 1\n".to_vec(),
+        ]),
+        ("mat_file", vec![mat_fixture::meta_mat(&synsets, false), mat_fixture::meta_mat(&synsets, true)]),
+        ("image_file", vec![image(image::ImageFormat::Png), image(image::ImageFormat::Jpeg)]),
+        ("cifar10_records", vec![record(9), [record(0), record(1)].concat()]),
+        ("cifar10_archive", vec![tar(&cifar), gzip(&tar(&cifar))]),
+        ("recipe", vec![
+            include_bytes!("../recipes/builtin-quick.toml").to_vec(),
+            include_bytes!("../recipes/resnet18-sample.toml").to_vec(),
+        ]),
+        ("sweep_list", vec![b"lambda=1e-3 seed=0\nseed=0..4 # twice\ntrain.epochs=1,2\n".to_vec(), b"seed=0..4\n".to_vec()]),
+        ("config_fields", vec![
+            br#"{"tile":64,"model":"resnet18","lambda":0.5,"devices":"cpu","resolution":"lossless"}"#.to_vec(),
+            br#"{"plan":"8 M 16","classifier":"10","batch":32,"adc":"isaac","seed":3.0}"#.to_vec(),
+        ]),
+        ("adc_model", vec![
+            b"name = \"mine\"\n[[point]]\nbits = 4\nenergy_pj = 0.5\narea_um2 = 100.0\ntime_ns = 1.0\n[[point]]\nbits = 8\nenergy_pj = 2.0\n".to_vec(),
+            b"[linear]\nbase_pj = 0.1\nper_bit_pj = 0.2\nbits = [1, 12]\n".to_vec(),
+            b"[exponential]\nbase_pj = 0.1\nper_code_pj = 0.001\n".to_vec(),
+        ]),
+        ("run_report", vec![report()]),
+    ]
+}
+
+fn tensors(metadata: &BTreeMap<String, String>) -> Vec<u8> {
+    let tensor = |name: &str, shape: &[usize]| {
+        let data = vec![0.5; shape.iter().product()];
+        NamedTensor { name: name.to_owned(), shape: shape.to_vec(), data }
+    };
+    let tensors = vec![tensor("weight/a.weight", &[2, 1, 2, 1]), tensor("history", &[1, 6])];
+    safetensors::write_with_metadata(&Checkpoint::new(tensors), metadata).expect("consistent")
+}
+
+fn training_checkpoint() -> Vec<u8> {
+    let state = serde_json::json!({
+        "version": 1, "spec": TrainConfig::default(), "hardware": HardwareConfig::default(), "step": 3,
+        "watch": { "best_accuracy": 12.5 },
+    });
+    tensors(&BTreeMap::from([("crossdub_checkpoint".to_owned(), state.to_string())]))
+}
+
+fn report() -> Vec<u8> {
+    let energy = serde_json::json!({ "paper": { "dense": 8.0, "actual": 4.0, "improvement": 2.0 } });
+    let report = serde_json::json!({
+        "schema_version": 1, "name": "one", "version": "0.1.0", "spec": TrainConfig::default(),
+        "hardware": HardwareConfig::default(),
+        "training": { "device": "cpu", "adapter": "flex", "accuracy": 50.0, "loss": 1.0, "seconds": 2.0 },
+        "stages": [{
+            "name": "train", "kind": "train", "accuracy": 50.0, "loss": 1.0, "weights": 8, "zeros": 4,
+            "histogram": [1, 0, 1], "energy": energy, "seconds": 2.0, "epochs": [],
+        }],
+        "maps": [{ "name": "a", "across": 1, "down": 2, "level": [0, 2] }],
+        "analysis": { "weights": 8, "zeros": 4, "histogram": [1, 0, 1], "energy": energy },
+    });
+    report.to_string().into_bytes()
+}
+
+fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *bytes).expect("memory");
+    }
+    builder.into_inner().expect("memory")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(bytes).expect("memory");
+    packer.finish().expect("memory")
+}
+
+fn image(format: image::ImageFormat) -> Vec<u8> {
+    let picture = image::RgbImage::from_fn(9, 7, |x, y| image::Rgb([(x * 28) as u8, (y * 36) as u8, 90]));
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).expect("memory");
+    bytes.into_inner()
+}

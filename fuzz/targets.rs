@@ -1,0 +1,239 @@
+//! What is fuzzed: everything that reads bytes from outside. The fuzzer and the replay of its corpus
+//! (`tests/rust/fuzz_corpus.rs`) run the same functions. A target panics if a property fails.
+
+use std::io::{Cursor, Write as _};
+
+use crossdub::adc::converter::{AdcParams, Converter, ModelSource};
+use crossdub::adc::models::custom::CustomModel;
+use crossdub::checkpoint::{Checkpoint, pytorch, safetensors};
+use crossdub::config;
+use crossdub::data::cifar10;
+use crossdub::data::imagenet::index::{Index, Listing};
+use crossdub::data::imagenet::{archive, decode, devkit, labels, webdataset};
+use crossdub::html::run::Run;
+use crossdub::train::checkpoint::TrainingCheckpoint;
+use crossdub::workflow::recipe::Recipe;
+use crossdub::workflow::sweep;
+use crossdub::{HardwareConfig, Result, TrainConfig};
+
+/// A reader of untrusted bytes.
+pub struct Target {
+    /// Its name, that of its corpus too.
+    pub name: &'static str,
+    /// Runs it.
+    pub run: fn(&[u8]),
+    /// Bytes of memory it may hold whatever the input.
+    pub spare: usize,
+    /// Bytes of memory it may hold for each byte of input.
+    pub per_byte: usize,
+}
+
+const MIB: usize = 1 << 20;
+
+const fn target(name: &'static str, run: fn(&[u8]), spare: usize, per_byte: usize) -> Target {
+    Target { name, run, spare, per_byte }
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    // A few shared dictionaries can spell out 64 MiB of names: see `state_dict.rs`.
+    target("pytorch_zip", pytorch_zip, 384 * MIB, 512),
+    target("pytorch_pickle", pytorch_pickle, 384 * MIB, 512),
+    target("pytorch_legacy", pytorch_legacy, 384 * MIB, 512),
+    target("safetensors", safetensors, MIB, 128),
+    target("training_checkpoint", training_checkpoint, MIB, 256),
+    target("tar_archive", tar_archive, MIB, 64),
+    target("webdataset_shard", webdataset_shard, MIB, 64),
+    target("image_index", image_index, MIB, 128),
+    target("mat_file", mat_file, 128 * MIB, 64),
+    // 100 million pixels of 8 bytes, then of 3.
+    target("image_file", image_file, 1200 * MIB, 64),
+    target("cifar10_records", cifar10_records, MIB, 8),
+    target("cifar10_archive", cifar10_archive, 2 * MIB, 32),
+    target("recipe", recipe, 2 * MIB, 1024),
+    target("sweep_list", sweep_list, 16 * MIB, 512),
+    target("config_fields", config_fields, 2 * MIB, 1024),
+    target("adc_model", adc_model, 2 * MIB, 1024),
+    target("run_report", run_report, 2 * MIB, 512),
+];
+
+/// An error must be one short line.
+fn checked<T>(result: Result<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) => {
+            assert!(!error.to_string().contains('\n'), "{error:?}");
+            None
+        }
+    }
+}
+
+/// What was read must be consistent, and survive being written and read again.
+fn check_checkpoint(checkpoint: Checkpoint) {
+    for tensor in &checkpoint.tensors {
+        let count = tensor.shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size));
+        assert_eq!(count, Some(tensor.data.len()), "{} {:?}", tensor.name, tensor.shape);
+    }
+    checked(checkpoint.matrices(true));
+    let masks = checkpoint.masks();
+    assert!(masks.tensors.len() <= checkpoint.tensors.len());
+    if let Some(bytes) = checked(safetensors::write(&checkpoint)) {
+        let again = safetensors::read(&bytes).expect("reads what it wrote");
+        let names = |checkpoint: &Checkpoint| {
+            checkpoint.tensors.iter().map(|tensor| tensor.data.len()).sum::<usize>()
+        };
+        assert_eq!(names(&again), names(&checkpoint));
+    }
+}
+
+fn pytorch_zip(data: &[u8]) {
+    if let Some(checkpoint) = checked(Checkpoint::from_bytes(data)) {
+        check_checkpoint(checkpoint);
+    }
+}
+
+/// The pickle alone: the fuzzer need not make an archive around it.
+fn pytorch_pickle(data: &[u8]) {
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let entries: [(&str, &[u8]); 3] =
+        [("n/data.pkl", data), ("n/data/0", &[0x3e; 64]), ("n/data/1", &[0xc0; 8])];
+    for (name, bytes) in entries {
+        archive.start_file(name, options).expect("a new entry");
+        archive.write_all(bytes).expect("memory");
+    }
+    pytorch_zip(&archive.finish().expect("memory").into_inner());
+}
+
+fn pytorch_legacy(data: &[u8]) {
+    if let Some(checkpoint) = checked(pytorch::read(data)) {
+        check_checkpoint(checkpoint);
+    }
+}
+
+fn safetensors(data: &[u8]) {
+    checked(safetensors::metadata(data));
+    if let Some(checkpoint) = checked(safetensors::read(data)) {
+        check_checkpoint(checkpoint);
+    }
+}
+
+fn training_checkpoint(data: &[u8]) {
+    if let Some(checkpoint) = checked(TrainingCheckpoint::read(data)) {
+        let _ = (checkpoint.spec(), checkpoint.hardware(), checkpoint.step());
+    }
+}
+
+/// Byte ranges of images must lie in the file.
+fn check_listing(listing: &Listing, length: usize) {
+    for at in 0..listing.len() {
+        let (offset, size) = listing.place(at).span.expect("within an archive");
+        let end = offset.checked_add(u64::from(size)).expect("no overflow");
+        assert!(end <= length as u64, "{offset} + {size} in {length}");
+    }
+}
+
+fn tar_archive(data: &[u8]) {
+    let mut training = Listing::default();
+    if checked(archive::list_training(&mut Cursor::new(data), "train.tar", &mut training)).is_some() {
+        check_listing(&training, data.len());
+    }
+    let mut validation = Listing::default();
+    if checked(archive::list_validation(Cursor::new(data), "val.tar", &[0, 1], &mut validation)).is_some() {
+        check_listing(&validation, data.len());
+    }
+}
+
+fn webdataset_shard(data: &[u8]) {
+    let mut listing = Listing::default();
+    if checked(webdataset::list_shard(Cursor::new(data), "shard.tar", &mut listing)).is_some() {
+        check_listing(&listing, data.len());
+    }
+}
+
+fn image_index(data: &[u8]) {
+    if let Some(index) = checked(Index::read(data)) {
+        let mut text = Vec::new();
+        index.write(&mut text).expect("memory");
+        let again = Index::read(&*text).expect("reads what it wrote");
+        assert_eq!((again.train.len(), again.val.len()), (index.train.len(), index.val.len()));
+        let counts = index.train.per_class(index.classes.len());
+        assert_eq!(counts.iter().sum::<usize>(), index.train.len());
+    }
+    let classes = ["n01".to_owned(), "n02".to_owned()];
+    checked(labels::read(&String::from_utf8_lossy(data), &classes));
+}
+
+fn mat_file(data: &[u8]) {
+    if let Some(synsets) = checked(devkit::synsets(data)) {
+        assert!(synsets.is_sorted_by(|a, b| a.wnid <= b.wnid));
+        checked(devkit::ground_truth("1\n2\n", &synsets));
+    }
+}
+
+fn image_file(data: &[u8]) {
+    if let Ok(image) = decode::decode(data) {
+        assert_eq!(image.pixels.len(), 3 * image.width * image.height);
+    }
+}
+
+fn cifar10_records(data: &[u8]) {
+    let whole = data.to_vec();
+    if let Some(images) = checked(cifar10::parse("data_batch_1.bin", data)) {
+        assert_eq!(images.images.len(), images.len() * 3072);
+        let files = [("data_batch_1.bin".to_owned(), whole)];
+        if let Some(split) = checked(cifar10::from_files(&files, 1)) {
+            assert_eq!(split.train.len() + split.test.len(), images.len());
+        }
+    }
+}
+
+/// The bytes as an archive, and as the tar file in one: the fuzzer need not compute checksums.
+fn cifar10_archive(data: &[u8]) {
+    checked(cifar10::read_archive("a.tar.gz", data));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packed.write_all(data).expect("memory");
+    let packed = packed.finish().expect("memory");
+    for (name, bytes) in checked(cifar10::read_archive("a.tar.gz", &*packed)).unwrap_or_default() {
+        checked(cifar10::parse(&name, &bytes));
+    }
+}
+
+fn recipe(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    checked(Recipe::read(&text, &[]));
+}
+
+fn sweep_list(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    checked(sweep::parse_list(&text));
+    if let Some(line) = text.lines().next() {
+        checked(sweep::Parameter::parse(line));
+        checked(sweep::parse_change(line));
+    }
+}
+
+/// Fields of a URL, an option or a file, as JSON.
+fn config_fields(data: &[u8]) {
+    let Ok(fields) = serde_json::from_slice(data) else { return };
+    let (train, hardware) = (TrainConfig::default(), HardwareConfig::default());
+    if let Some((train, hardware)) = checked(config::apply(&train, &hardware, &fields)) {
+        train.validate().expect("valid once applied");
+        hardware.validate().expect("valid once applied");
+        checked(train.device_choices());
+    }
+}
+
+fn adc_model(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let Some(model) = checked(CustomModel::from_toml(&text, "custom")) else { return };
+    let source = ModelSource::Custom(model);
+    let Some(converter) = checked(Converter::new(source, AdcParams::default())) else { return };
+    for bits in 0..20 {
+        checked(converter.cost(bits));
+    }
+}
+
+fn run_report(data: &[u8]) {
+    checked(Run::read("runs/one", data));
+}
