@@ -1,5 +1,11 @@
 //! Runs a target with a limit on the memory it may hold at once.
 
+#[cfg(feature = "application")]
+#[path = "application_targets.rs"]
+mod application_targets;
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "seeds.rs"]
+mod seeds;
 #[path = "targets.rs"]
 mod targets;
 
@@ -30,13 +36,26 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Writes a target's seeds to the folder that `FUZZ_SEEDS` names, if it is set.
+pub fn write_seeds(name: &str) {
+    let Some(folder) = std::env::var_os("FUZZ_SEEDS").map(std::path::PathBuf::from) else { return };
+    std::fs::create_dir_all(&folder).expect("a folder for the seeds");
+    let (_, seeds) = seeds::all().into_iter().find(|(target, _)| *target == name).expect("a known target");
+    for (at, seed) in seeds.iter().enumerate() {
+        std::fs::write(folder.join(format!("seed-{at}")), seed).expect("writable");
+    }
+}
+
 /// Runs one input; panics if it panics or holds more memory than its target allows.
 pub fn run(name: &str, data: &[u8]) {
     // The crate catches the panics of image decoders, so a panic must not abort by itself. libfuzzer-sys
     // still reports those that leave a target.
     static HOOK: Once = Once::new();
     HOOK.call_once(|| std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))));
-    let target = targets::TARGETS.iter().find(|target| target.name == name).expect("a known target");
+    let mut all = targets::TARGETS.iter();
+    #[cfg(feature = "application")]
+    let mut all = all.by_ref().chain(application_targets::TARGETS);
+    let target = all.find(|target| target.name == name).expect("a known target");
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
     (target.run)(data);

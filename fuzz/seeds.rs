@@ -1,4 +1,4 @@
-//! Writes small valid files as seeds into `corpus/TARGET/`: `cargo run --bin seeds` in this folder.
+//! Small valid files for each target: what the fuzzer starts from.
 
 #[path = "../crate/src/data/imagenet/mat_fixture.rs"]
 mod mat_fixture;
@@ -7,24 +7,13 @@ mod pytorch_fixtures;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
-use std::path::Path;
 
 use crossdub::checkpoint::{Checkpoint, NamedTensor, safetensors};
 use crossdub::{HardwareConfig, TrainConfig};
 use pytorch_fixtures::{Program, floats, legacy, zip};
 
-fn main() -> std::io::Result<()> {
-    for (target, seeds) in all() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
-        std::fs::create_dir_all(&folder)?;
-        for (at, seed) in seeds.iter().enumerate() {
-            std::fs::write(folder.join(format!("seed-{at}")), seed)?;
-        }
-    }
-    Ok(())
-}
-
-fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+/// The seeds of every target, by name.
+pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let state = |program: Program| {
         program.dict(|p| {
             p.text("state_dict").dict(|p| {

@@ -1,19 +1,17 @@
-//! What is fuzzed: everything that reads bytes from outside. The fuzzer and the replay of its corpus
+//! What is fuzzed: everything that reads bytes from outside; `application_targets.rs` has those that
+//! need more features. The fuzzer and the replay of its corpus
 //! (`tests/rust/fuzz_corpus.rs`) run the same functions. A target panics if a property fails.
 
 use std::io::{Cursor, Write as _};
 
-use crossdub::adc::converter::{AdcParams, Converter, ModelSource};
+use crossdub::adc::AdcParams;
+use crossdub::adc::converter::{Converter, ModelSource};
 use crossdub::adc::models::custom::CustomModel;
 use crossdub::checkpoint::{Checkpoint, pytorch, safetensors};
 use crossdub::config;
 use crossdub::data::cifar10;
 use crossdub::data::imagenet::index::{Index, Listing};
 use crossdub::data::imagenet::{archive, decode, devkit, labels, webdataset};
-use crossdub::html::run::Run;
-use crossdub::train::checkpoint::TrainingCheckpoint;
-use crossdub::workflow::recipe::Recipe;
-use crossdub::workflow::sweep;
 use crossdub::{HardwareConfig, Result, TrainConfig};
 
 /// A reader of untrusted bytes.
@@ -28,20 +26,19 @@ pub struct Target {
     pub per_byte: usize,
 }
 
-const MIB: usize = 1 << 20;
+pub(crate) const MIB: usize = 1 << 20;
 
-const fn target(name: &'static str, run: fn(&[u8]), spare: usize, per_byte: usize) -> Target {
+pub(crate) const fn target(name: &'static str, run: fn(&[u8]), spare: usize, per_byte: usize) -> Target {
     Target { name, run, spare, per_byte }
 }
 
-/// All targets.
+/// The targets that need no Burn.
 pub const TARGETS: &[Target] = &[
     // A few shared dictionaries can spell out 64 MiB of names: see `state_dict.rs`.
     target("pytorch_zip", pytorch_zip, 384 * MIB, 512),
     target("pytorch_pickle", pytorch_pickle, 384 * MIB, 512),
     target("pytorch_legacy", pytorch_legacy, 384 * MIB, 512),
     target("safetensors", safetensors, MIB, 128),
-    target("training_checkpoint", training_checkpoint, MIB, 256),
     target("tar_archive", tar_archive, MIB, 64),
     target("webdataset_shard", webdataset_shard, MIB, 64),
     target("image_index", image_index, MIB, 128),
@@ -50,15 +47,12 @@ pub const TARGETS: &[Target] = &[
     target("image_file", image_file, 1200 * MIB, 64),
     target("cifar10_records", cifar10_records, MIB, 8),
     target("cifar10_archive", cifar10_archive, 2 * MIB, 32),
-    target("recipe", recipe, 2 * MIB, 1024),
-    target("sweep_list", sweep_list, 16 * MIB, 512),
     target("config_fields", config_fields, 2 * MIB, 1024),
     target("adc_model", adc_model, 2 * MIB, 1024),
-    target("run_report", run_report, 2 * MIB, 512),
 ];
 
 /// An error must be one short line.
-fn checked<T>(result: Result<T>) -> Option<T> {
+pub(crate) fn checked<T>(result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(error) => {
@@ -115,12 +109,6 @@ fn safetensors(data: &[u8]) {
     checked(safetensors::metadata(data));
     if let Some(checkpoint) = checked(safetensors::read(data)) {
         check_checkpoint(checkpoint);
-    }
-}
-
-fn training_checkpoint(data: &[u8]) {
-    if let Some(checkpoint) = checked(TrainingCheckpoint::read(data)) {
-        let _ = (checkpoint.spec(), checkpoint.hardware(), checkpoint.step());
     }
 }
 
@@ -199,20 +187,6 @@ fn cifar10_archive(data: &[u8]) {
     }
 }
 
-fn recipe(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    checked(Recipe::read(&text, &[]));
-}
-
-fn sweep_list(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    checked(sweep::parse_list(&text));
-    if let Some(line) = text.lines().next() {
-        checked(sweep::Parameter::parse(line));
-        checked(sweep::parse_change(line));
-    }
-}
-
 /// Fields of a URL, an option or a file, as JSON.
 fn config_fields(data: &[u8]) {
     let Ok(fields) = serde_json::from_slice(data) else { return };
@@ -232,8 +206,4 @@ fn adc_model(data: &[u8]) {
     for bits in 0..20 {
         checked(converter.cost(bits));
     }
-}
-
-fn run_report(data: &[u8]) {
-    checked(Run::read("runs/one", data));
 }

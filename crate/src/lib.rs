@@ -45,6 +45,7 @@
 //! | --- | --- |
 //! | none | analysis, ADC models, pruning of weights, simulation. No Burn, no file access; builds for WebAssembly |
 //! | `train` | networks, training, recipes, on [Burn](https://burn.dev) |
+//! | `images` | ImageNet and data sets like it, decoded from image files |
 //! | `cpu`, `webgpu`, `cuda`, `tch`, `remote` | the devices that train: Burn's CPU backend, WebGPU, CUDA, libtorch, other machines |
 //! | `cli` | what the binary `crossdub` is made of |
 //! | `web` | what the page's WebAssembly modules are made of |

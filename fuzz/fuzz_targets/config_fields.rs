@@ -3,4 +3,4 @@
 #[path = "../harness.rs"]
 mod harness;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::run("config_fields", data));
+libfuzzer_sys::fuzz_target!(init: harness::write_seeds("config_fields"), |data: &[u8]| harness::run("config_fields", data));

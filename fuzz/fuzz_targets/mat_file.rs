@@ -3,4 +3,4 @@
 #[path = "../harness.rs"]
 mod harness;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::run("mat_file", data));
+libfuzzer_sys::fuzz_target!(init: harness::write_seeds("mat_file"), |data: &[u8]| harness::run("mat_file", data));

@@ -3,4 +3,4 @@
 #[path = "../harness.rs"]
 mod harness;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::run("pytorch_legacy", data));
+libfuzzer_sys::fuzz_target!(init: harness::write_seeds("pytorch_legacy"), |data: &[u8]| harness::run("pytorch_legacy", data));

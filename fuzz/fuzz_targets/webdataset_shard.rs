@@ -3,4 +3,4 @@
 #[path = "../harness.rs"]
 mod harness;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::run("webdataset_shard", data));
+libfuzzer_sys::fuzz_target!(init: harness::write_seeds("webdataset_shard"), |data: &[u8]| harness::run("webdataset_shard", data));

@@ -1,25 +1,31 @@
-//! Replays the corpus of the fuzzer, with the fuzzer's own functions.
+//! Replays the fuzzer's seeds and its corpus, with the fuzzer's own functions.
 
 use std::path::Path;
 
+#[path = "../../fuzz/application_targets.rs"]
+mod application_targets;
+#[path = "../../fuzz/seeds.rs"]
+mod seeds;
 #[path = "../../fuzz/targets.rs"]
 mod targets;
 
 #[test]
 fn the_fuzz_corpus_replays() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-    for target in targets::TARGETS {
-        let folder = corpus.join(target.name);
-        let mut count = 0;
-        for entry in std::fs::read_dir(&folder).expect("every target has a corpus") {
+    let seeds = seeds::all();
+    for target in targets::TARGETS.iter().chain(application_targets::TARGETS) {
+        let (_, seeds) = seeds.iter().find(|(name, _)| *name == target.name).expect("every target has seeds");
+        let mut inputs: Vec<_> =
+            seeds.iter().enumerate().map(|(at, seed)| (format!("seed {at}"), seed.clone())).collect();
+        for entry in std::fs::read_dir(corpus.join(target.name)).into_iter().flatten() {
             let path = entry.expect("readable").path();
-            let bytes = std::fs::read(&path).expect("readable");
-            let result = std::panic::catch_unwind(|| (target.run)(&bytes));
-            assert!(result.is_ok(), "{}", path.display());
-            count += 1;
+            inputs.push((path.display().to_string(), std::fs::read(&path).expect("readable")));
         }
-        assert!(count > 0, "{} has no inputs", target.name);
-        // The memory limits hold while fuzzing only.
+        for (name, bytes) in inputs {
+            let result = std::panic::catch_unwind(|| (target.run)(&bytes));
+            assert!(result.is_ok(), "{} {name}", target.name);
+        }
+        // Memory is limited while fuzzing only.
         assert!(target.spare > 0 && target.per_byte > 0);
     }
 }

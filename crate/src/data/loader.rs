@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::batch::{Batch, BatchConfig, EpochOrder, evaluation_batch, training_batch};
-#[cfg(feature = "cli")]
+#[cfg(feature = "images")]
 use super::imagenet::ImageNet;
 use super::{Dataset, SIDE, TrainTest};
 use crate::error::Result;
@@ -60,7 +60,7 @@ pub enum DataLoader {
     /// All of them lie in memory.
     Memory(TrainTest, Option<(u64, EpochOrder)>),
     /// They are read, decoded and transformed as they are needed.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "images")]
     Files(Box<ImageNet>),
 }
 
@@ -70,7 +70,7 @@ impl From<TrainTest> for DataLoader {
     }
 }
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "images")]
 impl From<ImageNet> for DataLoader {
     fn from(files: ImageNet) -> Self {
         Self::Files(Box::new(files))
@@ -82,7 +82,7 @@ impl DataLoader {
     pub fn memory(&self) -> Option<&TrainTest> {
         match self {
             Self::Memory(split, _) => Some(split),
-            #[cfg(feature = "cli")]
+            #[cfg(feature = "images")]
             Self::Files(_) => None,
         }
     }
@@ -91,7 +91,7 @@ impl DataLoader {
     pub fn train_len(&self) -> usize {
         match self {
             Self::Memory(split, _) => split.train.len(),
-            #[cfg(feature = "cli")]
+            #[cfg(feature = "images")]
             Self::Files(files) => files.index().train.len(),
         }
     }
@@ -100,7 +100,7 @@ impl DataLoader {
     pub fn test(&self) -> &dyn LabeledDataset {
         match self {
             Self::Memory(split, _) => &split.test,
-            #[cfg(feature = "cli")]
+            #[cfg(feature = "images")]
             Self::Files(files) => &**files,
         }
     }
@@ -136,7 +136,7 @@ impl DataLoader {
                 );
                 Ok(batch)
             }
-            #[cfg(feature = "cli")]
+            #[cfg(feature = "images")]
             Self::Files(files) => files.training_batch(config, epoch, step),
         }
     }
@@ -147,7 +147,7 @@ impl DataLoader {
     /// # Errors
     /// When too many files can't be read.
     pub fn calibration(&mut self, count: usize, seed: u64) -> Result<Batch> {
-        #[cfg(not(feature = "cli"))]
+        #[cfg(not(feature = "images"))]
         let _ = seed;
         match self {
             Self::Memory(split, _) => {
@@ -156,7 +156,7 @@ impl DataLoader {
                 evaluation_batch(&split.train, range, &mut batch.images, &mut batch.labels);
                 Ok(batch)
             }
-            #[cfg(feature = "cli")]
+            #[cfg(feature = "images")]
             Self::Files(files) => {
                 files.training_batch(BatchConfig { seed, batch: count, augment: false }, 0, 0)
             }
@@ -167,7 +167,7 @@ impl DataLoader {
     pub fn skipped(&self) -> Vec<(String, String)> {
         match self {
             Self::Memory(..) => Vec::new(),
-            #[cfg(feature = "cli")]
+            #[cfg(feature = "images")]
             Self::Files(files) => files.skipped(),
         }
     }

@@ -3,7 +3,7 @@
 pub mod augment;
 pub mod batch;
 pub mod cifar10;
-#[cfg(feature = "cli")]
+#[cfg(feature = "images")]
 pub mod imagenet;
 pub mod loader;
 pub mod synthetic;
