@@ -1,6 +1,6 @@
 //! Readers of the application: training, recipes and reports.
 
-use crossdub::html::run::Run;
+use crossdub::html::run::FinishedRun;
 use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::workflow::recipe::Recipe;
 use crossdub::workflow::sweep;
@@ -17,7 +17,7 @@ pub const TARGETS: &[Target] = &[
 
 fn training_checkpoint(data: &[u8]) {
     if let Some(checkpoint) = checked(TrainingCheckpoint::read(data)) {
-        let _ = (checkpoint.spec(), checkpoint.hardware(), checkpoint.step());
+        let _ = (checkpoint.config(), checkpoint.hardware(), checkpoint.step());
     }
 }
 
@@ -36,5 +36,5 @@ fn sweep_list(data: &[u8]) {
 }
 
 fn run_report(data: &[u8]) {
-    checked(Run::read("runs/one", data));
+    checked(FinishedRun::read("runs/one", data));
 }
