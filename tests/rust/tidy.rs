@@ -8,7 +8,7 @@ use crate::shared::repository;
 
 /// Rooms by rank; a room imports only from those before it, or from its own rank's line.
 const RANKS: [&[&str]; 16] = [
-    &["error", "parallel"],
+    &["error", "metrics", "parallel", "rng"],
     &["config", "matrix"],
     &["checkpoint", "crossbar"],
     &["adc", "data", "device"],
@@ -27,8 +27,21 @@ const RANKS: [&[&str]; 16] = [
 ];
 
 /// Rooms that must not know Burn, so that crossbars and energy stay plain arithmetic.
-const WITHOUT_BURN: [&str; 10] =
-    ["error", "parallel", "config", "matrix", "checkpoint", "crossbar", "adc", "prune", "report", "simulate"];
+const WITHOUT_BURN: [&str; 13] = [
+    "error",
+    "metrics",
+    "parallel",
+    "rng",
+    "config",
+    "matrix",
+    "checkpoint",
+    "crossbar",
+    "adc",
+    "data",
+    "prune",
+    "report",
+    "simulate",
+];
 
 fn sources(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
