@@ -190,9 +190,14 @@ impl Display for ErrorKind {
     }
 }
 
+/// One line, whatever the names in it hold: files, fields and layers come from outside.
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.kind.fmt(f)
+        let text = self.0.kind.to_string();
+        if !text.contains(char::is_control) {
+            return f.write_str(&text);
+        }
+        f.write_str(&text.replace(char::is_control, " "))
     }
 }
 
@@ -349,6 +354,13 @@ mod tests {
         let layer = Error::layer("reading a layer", "conv1", "why").with_path("b").with_path("b");
         assert_eq!(layer.to_string(), "reading a layer (b, conv1): why");
         assert_eq!(Error::field("tile", 1, "too small").to_string(), "invalid tile (1): too small");
+    }
+
+    #[test]
+    fn line_breaks_in_names_stay_out_of_the_message() {
+        let error = Error::field("pl\n", "8 M", "there is no such field");
+        assert_eq!(error.to_string(), "invalid pl  (8 M): there is no such field");
+        assert_eq!(Error::file("reading", "a\r\nb", "why").to_string(), "reading (a  b): why");
     }
 
     #[test]
