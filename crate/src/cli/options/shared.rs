@@ -1,4 +1,4 @@
-//! Options that several commands share. Their names are the specification's field names.
+//! Options that several commands share, named like the configuration's fields.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub struct HardwareOptions {
     /// Rows of a crossbar, or rows and columns of cells (128x64)
     #[arg(long, default_value = "32", value_name = "ROWS[xCOLUMNS]")]
     pub tile: String,
-    /// Cells a weight takes, side by side
+    /// Cells per weight, side by side in a row
     #[arg(long, default_value_t = 1)]
     pub weight_bits: usize,
     /// Weights of at most this magnitude count as almost zero
@@ -24,7 +24,7 @@ pub struct HardwareOptions {
 }
 
 impl HardwareOptions {
-    /// The specification, checked.
+    /// The configuration, validated.
     pub fn spec(&self) -> Result<HardwareConfig> {
         let (tile, columns) = tile_shape(&self.tile)?;
         let (weight_bits, tol) = (self.weight_bits, self.tol);
@@ -52,22 +52,22 @@ pub struct ModelOptions {
     /// vgg-small, vgg11, vgg13, vgg16, each also with _bn; resnet18, resnet34, resnet50, vgg11-imagenet
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// A plan of your own: widths of convolutions, M for a pooling; or a ResNet's, such as "basic 2x64 2x128"
+    /// Your own network: widths of convolutions, M for max pooling; or a ResNet such as "basic 2x64 2x128"
     #[arg(long, value_name = "PLAN", conflicts_with = "model")]
     pub plan: Option<String>,
-    /// Widths of the hidden fully connected layers of your plan, separated by commas
+    /// Widths of the plan's hidden fully connected layers, separated by commas
     #[arg(long, value_name = "WIDTHS", requires = "plan")]
     pub classifier: Option<String>,
-    /// Batch normalization after each convolution of your plan
+    /// Batch normalization after each convolution of the plan
     #[arg(long, requires = "plan")]
     pub batch_norm: bool,
-    /// Width and height of the images: those that ImageNet's are brought to [default: 224, or 32 for other data]
+    /// Width and height of the images; ImageNet's are scaled to it [default: 224, or 32 for other data]
     #[arg(long, value_name = "PIXELS")]
     pub side: Option<usize>,
 }
 
 impl ModelOptions {
-    /// Puts the network into flat fields.
+    /// Adds the network's fields.
     pub fn fields(&self, fields: &mut Map<String, Value>) {
         put(fields, "model", self.model.clone());
         put(fields, "plan", self.plan.clone());
@@ -78,7 +78,7 @@ impl ModelOptions {
         put(fields, "side", self.side);
     }
 
-    /// A run of this network with defaults for the rest.
+    /// The configuration of this network, with defaults for the rest.
     pub fn spec(&self) -> Result<TrainConfig> {
         if self.model.is_none() && self.plan.is_none() {
             return Err(Error::field("model", "", "name the network with --model or --plan"));
@@ -97,10 +97,10 @@ impl ModelOptions {
 /// Images to evaluate on.
 #[derive(Debug, Clone, Args)]
 pub struct DataOptions {
-    /// builtin, a folder of CIFAR-10 binary files or their .tar.gz, or a folder of ImageNet's images
+    /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
-    /// Keeps the last N training images for evaluation, instead of the test file
+    /// Hold out the last N training images for evaluation, instead of the test file
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub holdout: usize,
     /// Seed of the built-in images
@@ -113,7 +113,7 @@ pub struct DataOptions {
 /// How image files are read.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ReadingOptions {
-    /// Threads that decode image files [default: one a core]
+    /// Threads that decode image files [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
     /// Share of the image files that may be unreadable, in percent [default: 0.1]
@@ -129,7 +129,7 @@ impl From<ReadingOptions> for LoaderConfig {
     }
 }
 
-/// Puts a field where the option was given.
+/// Adds a field if the option was given.
 pub fn put(fields: &mut Map<String, Value>, name: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         fields.insert(name.to_owned(), value.into());

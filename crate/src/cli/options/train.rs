@@ -1,4 +1,4 @@
-//! The fields of a run that can be given as options; commands that train share them.
+//! The configuration fields of a run as options, for all commands that train.
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 use crate::cli::options::shared::{put, tile_shape};
 use crate::error::Result;
 
-/// Fields of a run's specification; those not given keep the command's defaults.
+/// Configuration fields of a run; without an option, a field keeps the command's default.
 #[derive(Debug, Args)]
 pub struct RunOptions {
-    /// none, gated (default), ungated, mean-and-variance, mean-and-gated-variance, group-lasso-tile, -row or -column
+    /// Regularizer: none, gated (default), ungated, mean-and-variance, mean-and-gated-variance, group-lasso-tile, -row or -column
     #[arg(long, value_name = "KIND")]
     regularizer: Option<String>,
     /// Weight of the regularizer [default: 1e-3]
     #[arg(long)]
     lambda: Option<f64>,
-    /// Weight of the mean density, in the kinds that have it
+    /// Weight of the mean density, for the kinds that have it
     #[arg(long)]
     lambda_mean: Option<f64>,
     /// Weight decay [default: 5e-4]
@@ -30,46 +30,46 @@ pub struct RunOptions {
     /// Dropout after each hidden fully connected layer [default: 0.5]
     #[arg(long)]
     dropout: Option<f64>,
-    /// Images a step [default: 128]
+    /// Images per step [default: 128]
     #[arg(long)]
     batch: Option<usize>,
     /// Passes over the training images [default: 20]
     #[arg(long)]
     epochs: Option<usize>,
-    /// Epochs after which the learning rate falls to a tenth, separated by commas
+    /// Epochs after which the learning rate drops to a tenth, separated by commas
     #[arg(long, value_delimiter = ',')]
     milestones: Option<Vec<usize>>,
-    /// Whether training images are shifted and flipped [default: true]
+    /// Whether to shift and flip training images [default: true]
     #[arg(long, value_name = "BOOL")]
     augment: Option<bool>,
-    /// Keeps the last N training images for evaluation, instead of the test file
+    /// Hold out the last N training images for evaluation, instead of the test file
     #[arg(long, value_name = "N")]
     holdout: Option<usize>,
-    /// Trains on only the first N training images
+    /// Train on the first N training images only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// What is trained: all, or the convolutions' weights alone
+    /// What to train: all, or only the convolutions' weights
     #[arg(long, value_name = "all|convolutions")]
     trainable: Option<String>,
     /// Seed of everything random [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// auto, cpu, or another that crossdub devices lists
+    /// Device: auto, cpu, or another one that crossdub devices lists
     #[arg(long, conflicts_with = "devices")]
     device: Option<String>,
-    /// Devices that share each batch, with commas; the first holds the network
+    /// Devices that share each batch, separated by commas; the first holds the network
     #[arg(long, value_name = "DEVICE,...")]
     devices: Option<String>,
-    /// Sums the devices' gradients on the first one, also where they could be summed between them (CUDA)
+    /// Sum the gradients on the first device, even if the devices could all-reduce them (CUDA)
     #[arg(long, requires = "devices")]
     gather: bool,
-    /// f32, or bf16: activations and products in 16 bits, weights in 32 [default: f32]
+    /// Precision: f32, or bf16 (activations and products in 16 bits, weights in 32) [default: f32]
     #[arg(long, value_name = "f32|bf16")]
     precision: Option<String>,
     /// Rows of a crossbar, or rows and columns of cells (128x64) [default: 32]
     #[arg(long, value_name = "ROWS[xCOLUMNS]")]
     tile: Option<String>,
-    /// Cells a weight takes [default: 1]
+    /// Cells per weight [default: 1]
     #[arg(long)]
     weight_bits: Option<usize>,
     /// Weights of at most this magnitude count as almost zero [default: 1e-3]
@@ -78,7 +78,7 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// The fields that say where a run computes, when they were given: a run that goes on may do so elsewhere.
+    /// The device fields that were given: a run may resume on other devices.
     pub fn devices(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         put(&mut fields, "device", self.device.clone());
@@ -90,10 +90,10 @@ impl RunOptions {
         fields
     }
 
-    /// Puts the fields that were given.
+    /// Adds the fields that were given.
     ///
     /// # Errors
-    /// When the tile's shape can't be read.
+    /// If the tile's shape is invalid.
     pub fn put(&self, fields: &mut Map<String, Value>) -> Result<()> {
         put(fields, "regularizer", self.regularizer.clone());
         put(fields, "lambda", self.lambda);

@@ -40,21 +40,21 @@ pub struct RunFolderArgs {
     /// Folder for configuration, metrics, checkpoints and weights
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Goes on with the run in the folder, from its last checkpoint
+    /// Resume the run in the folder from its last checkpoint
     #[arg(long)]
     resume: bool,
-    /// Also saves a checkpoint every N steps, not only after each epoch
+    /// Also save a checkpoint every N steps, not only after each epoch
     #[arg(long, value_name = "N", default_value_t = 0)]
     checkpoint_every: u64,
-    /// Keeps the newest N checkpoints
+    /// Keep the newest N checkpoints
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CHECKPOINTS_KEPT, value_parser = clap::value_parser!(u16).range(1..))]
     keep: u16,
-    /// Says what the run needs in memory, time (by measured steps) and disk, and does nothing else
+    /// Only estimate the memory, time (from a few measured steps) and disk space of the run
     #[arg(long, conflicts_with = "resume")]
     dry_run: bool,
     #[command(flatten)]
     reading: ReadingOptions,
-    /// Prints the run's report as one JSON object
+    /// Print the run's report as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -96,7 +96,7 @@ fn begin(
     fields: &Map<String, Value>,
 ) -> Result<Trainer> {
     if folder.config_path().exists() {
-        let why = "there is a run already; --resume goes on with it";
+        let why = "there is a run already; use --resume to continue it";
         return Err(Error::file("starting a run", files::display_path(&args.out), why));
     }
     let session = open(base, fields, args)?;
@@ -138,7 +138,7 @@ fn refuse_changes(
     given: &Map<String, Value>,
     devices: &Map<String, Value>,
 ) -> Result<()> {
-    let why = |old: &Value| format!("the run was begun with {old}, and --resume goes on with that");
+    let why = |old: &Value| format!("the run was started with {old}; --resume keeps that");
     let none = Value::from("none");
     for name in [WEIGHTS, MASKS] {
         let old = begun.get(name).unwrap_or(&none);
