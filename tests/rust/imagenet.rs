@@ -129,7 +129,7 @@ fn a_flat_validation_folder_needs_its_labels() {
         fs::copy(from, root.join("val").join(format!("val_{class}.png"))).expect("copies");
     }
     let refused = run(&["data", "info", text(&root)]);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("need labels"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("labels are missing"));
     fs::write(root.join("val_labels.txt"), "val_n01.png n01\nval_n02.png 1\n").expect("writes");
     let info = answer(&["data", "info", text(&root), "--json"]);
     assert_eq!(info["test"]["per_class"], serde_json::json!([1, 1]));

@@ -153,7 +153,7 @@ fn a_bad_field_in_a_file_is_no_wrong_usage() {
         path.display().to_string()
     };
     let good = std::fs::read_to_string(write_recipe(folder.path())).expect("readable");
-    let bad = write("bad.toml", &format!("tile = 1\n{good}"));
+    let bad = write("bad.toml", &good.replace("tile = 8", "tile = 1"));
     let recipe = write("good.toml", &good);
     let line = failure(&["run", &bad]);
     assert!(line.contains("bad.toml") && line.contains("tile (1)"), "{line}");

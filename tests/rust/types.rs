@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crossdub::config::{HardwareConfig, TrainConfig};
+use crossdub::prune::PruneStats;
 use crossdub::report::{AdcComparison, Inference, Published, TileDetail, View};
 use crossdub::simulate::column_trace::ColumnTrace;
 use crossdub::simulate::report::SimulationReport;
@@ -59,6 +60,7 @@ fn generated_types_are_current() {
     all.add::<SimulationReport>();
     all.add::<ColumnTrace>();
     all.add::<Evaluation>();
+    all.add::<PruneStats>();
     all.add::<PruneSettings>();
     all.add::<StageProgress>();
     all.add::<InteractiveProgress>();

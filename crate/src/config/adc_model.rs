@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Resolution;
 use crate::error::{Error, Result};
 
-/// A published energy model, by name. [`adc::models`](crate::adc::models) holds their equations.
+/// A published energy model, by name. Their equations are in `adc::models`.
 ///
 /// ```
 /// use crossdub::config::AdcModel;

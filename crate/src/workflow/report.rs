@@ -135,6 +135,8 @@ pub struct StageReport {
     pub pruning: Option<StagePruning>,
     /// What pruning did to the tiles.
     #[serde(flatten)]
+    // ts-rs can't flatten an option: web/types/types.d.ts adds these fields.
+    #[cfg_attr(feature = "ts", ts(skip))]
     pub stats: Option<PruneStats>,
     /// Its epochs.
     #[serde(default)]
