@@ -52,7 +52,7 @@ fn a_run_resumes_only_with_its_own_settings() {
     assert!(crossdub(&begin).status.success());
     let resume = |more: &[&'static str]| [&["train", "--out", &run, "--resume"][..], more].concat();
     let said = usage_error(&resume(&["--epochs", "6"]));
-    assert!(said.contains("epochs (6)") && said.contains("begun with 1"), "{said}");
+    assert!(said.contains("epochs (6)") && said.contains("started with 1"), "{said}");
     assert!(usage_error(&resume(&["--seed", "9"])).contains("seed (9)"));
     assert!(usage_error(&resume(&["--weights", "other.pth"])).contains("weights_path"));
     // The same settings again, or other devices, are no change.
