@@ -319,7 +319,7 @@ impl Error {
     pub fn with_stage(mut self, stage: &str) -> Self {
         match &mut self.0.kind {
             ErrorKind::InvalidField { field, .. } | ErrorKind::OutsideModelRange { field, .. } => {
-                *field = format!("{stage}.{field}")
+                *field = format!("{stage}.{field}");
             }
             ErrorKind::Diverged { reason, .. } => *reason = format!("stage {stage}: {reason}"),
             _ => {}

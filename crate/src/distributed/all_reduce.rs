@@ -88,7 +88,7 @@ pub(super) fn forward_backward(
                 scope.spawn(move || {
                     let (gradients, part) = work(rows.clone(), &replica.state.network, &replica.device)?;
                     replica.gradients = gradients;
-                    Ok(part.map(|part| part.to_device(main)))
+                    Ok(part.map(|part| part.move_to(main)))
                 })
             })
             .collect();

@@ -51,7 +51,7 @@ pub(super) fn forward_backward(
 }
 
 fn to_device(output: StepOutput, device: &ComputeDevice, network: &Network) -> StepOutput {
-    let part = PartOutput { loss: output.loss, logits: output.logits }.to_device(device);
+    let part = PartOutput { loss: output.loss, logits: output.logits }.move_to(device);
     let gradients = output.gradients.to_device(&device.device, network);
     StepOutput { loss: part.loss, logits: part.logits, gradients }
 }

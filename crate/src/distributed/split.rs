@@ -25,7 +25,7 @@ pub(super) struct PartOutput {
 }
 
 impl PartOutput {
-    pub fn to_device(self, device: &ComputeDevice) -> Self {
+    pub fn move_to(self, device: &ComputeDevice) -> Self {
         Self { loss: self.loss.to_device(&device.device), logits: self.logits.to_device(&device.device) }
     }
 }

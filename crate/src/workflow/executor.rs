@@ -184,7 +184,7 @@ pub trait StageStore {
 /// What a store knows of a stage.
 pub enum Found<S> {
     /// It ran already: identity, result, weights.
-    Finished(String, StageResult, Checkpoint),
+    Finished(String, Box<StageResult>, Checkpoint),
     /// It has to run, and this process may run it.
     Pending(S),
     /// Another process runs it.
@@ -252,7 +252,7 @@ pub async fn run_recipe<S: StageStore>(
             "start": start.as_ref().map(|(_, id)| id),
         });
         let (id, result, weights) = match store.find(stage, &inputs)? {
-            Found::Finished(id, result, weights) => (id, result, weights),
+            Found::Finished(id, result, weights) => (id, *result, weights),
             Found::Busy => return Ok(None),
             Found::Pending(mut slot) => {
                 let executor = Executor { recipe, compute, store };

@@ -210,7 +210,7 @@ impl RunFolder {
             match read {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
                 Err(error) => {
-                    tracing::warn!("skipped a checkpoint: {}", error.with_path(&files::display_path(&path)))
+                    tracing::warn!("skipped a checkpoint: {}", error.with_path(&files::display_path(&path)));
                 }
             }
         }

@@ -197,7 +197,10 @@ mod tests {
     use super::*;
 
     fn fields(value: Value) -> Map<String, Value> {
-        value.as_object().expect("an object").clone()
+        match value {
+            Value::Object(fields) => fields,
+            other => panic!("{other} is not an object"),
+        }
     }
 
     #[test]
