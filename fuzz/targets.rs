@@ -63,7 +63,7 @@ pub(crate) fn checked<T>(result: Result<T>) -> Option<T> {
 }
 
 /// What was read must be consistent, and survive being written and read again.
-fn check_checkpoint(checkpoint: Checkpoint) {
+fn check_checkpoint(checkpoint: &Checkpoint) {
     for tensor in &checkpoint.tensors {
         let count = tensor.shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size));
         assert_eq!(count, Some(tensor.data.len()), "{} {:?}", tensor.name, tensor.shape);
@@ -71,18 +71,18 @@ fn check_checkpoint(checkpoint: Checkpoint) {
     checked(checkpoint.matrices(true));
     let masks = checkpoint.masks();
     assert!(masks.tensors.len() <= checkpoint.tensors.len());
-    if let Some(bytes) = checked(safetensors::write(&checkpoint)) {
+    if let Some(bytes) = checked(safetensors::write(checkpoint)) {
         let again = safetensors::read(&bytes).expect("reads what it wrote");
         let names = |checkpoint: &Checkpoint| {
             checkpoint.tensors.iter().map(|tensor| tensor.data.len()).sum::<usize>()
         };
-        assert_eq!(names(&again), names(&checkpoint));
+        assert_eq!(names(&again), names(checkpoint));
     }
 }
 
 fn pytorch_zip(data: &[u8]) {
     if let Some(checkpoint) = checked(Checkpoint::from_bytes(data)) {
-        check_checkpoint(checkpoint);
+        check_checkpoint(&checkpoint);
     }
 }
 
@@ -101,14 +101,14 @@ fn pytorch_pickle(data: &[u8]) {
 
 fn pytorch_legacy(data: &[u8]) {
     if let Some(checkpoint) = checked(pytorch::read(data)) {
-        check_checkpoint(checkpoint);
+        check_checkpoint(&checkpoint);
     }
 }
 
 fn safetensors(data: &[u8]) {
     checked(safetensors::metadata(data));
     if let Some(checkpoint) = checked(safetensors::read(data)) {
-        check_checkpoint(checkpoint);
+        check_checkpoint(&checkpoint);
     }
 }
 

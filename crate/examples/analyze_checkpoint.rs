@@ -1,5 +1,6 @@
 //! What a checkpoint's convolutions cost to read on crossbars: `cargo run --example analyze_checkpoint -- FILE [TILE]`.
 //! Without a file, a small network with random weights is analysed.
+#![expect(clippy::print_stdout, reason = "an example shows its results")]
 
 use std::error::Error;
 

@@ -1,5 +1,6 @@
 //! Energy of a conversion by every published ADC model, 4 to 8 bits, and what 8 bits cost over 4:
 //! `cargo run --example compare_adcs`.
+#![expect(clippy::print_stdout, reason = "an example shows its results")]
 
 use crossdub::adc::AdcParams;
 use crossdub::report::compare;

@@ -1,5 +1,6 @@
 //! Prunes a layer until its ADCs take half the energy, by the paper's count and by a lossless one, and compares what is
 //! left: `cargo run --example prune_to_budget`.
+#![expect(clippy::print_stdout, reason = "an example shows its results")]
 
 use crossdub::prune::{PruneMethod, prune};
 use crossdub::{HardwareConfig, Matrix, analyze};

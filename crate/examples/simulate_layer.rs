@@ -1,5 +1,6 @@
 //! Runs a layer through simulated crossbars at two resolutions and counts what the ADCs lose:
 //! `cargo run --example simulate_layer`.
+#![expect(clippy::print_stdout, reason = "an example shows its results")]
 
 use crossdub::simulate::bit_serial::simulate;
 use crossdub::simulate::crossbars::Crossbars;

@@ -1,5 +1,6 @@
 //! Trains a tiny VGG on synthetic images with the D.U.B. regularizer and shows what pruning would save:
 //! `cargo run --release --example train_small`.
+#![expect(clippy::print_stdout, reason = "an example shows its results")]
 
 use std::error::Error;
 
