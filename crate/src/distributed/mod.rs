@@ -1,6 +1,6 @@
 //! Training steps on several devices.
 //!
-//! [`DeviceGroup`](group::DeviceGroup) splits each batch over its devices and sums the gradients, in one of two ways:
+//! `DeviceGroup` splits each batch over its devices and sums the gradients, in one of two ways:
 //! `gather` sums them on the first device, which works on every backend; `all_reduce` sums them between CUDA devices
 //! that each hold a replica of the network (distributed data parallel), after `self_check` has tried that on known
 //! values. In the browser a run has one device (`single`).
