@@ -25,6 +25,7 @@ struct Failure {
 }
 
 /// An error as JavaScript gets it.
+#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub fn failure(error: Error) -> JsValue {
     let field = error.field_name().map(str::to_owned);
     to_js(&Failure { code: error.code(), message: error.to_string(), field }).unwrap_or(JsValue::NULL)
