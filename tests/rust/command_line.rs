@@ -219,7 +219,7 @@ fn prune_writes_all_tensors_and_reports_what_it_did() {
 }
 
 /// Weights of a small network, in a folder of their own.
-fn small_network() -> (tempfile::TempDir, String) {
+pub fn small_network() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let spec =
         TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };

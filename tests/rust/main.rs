@@ -29,6 +29,7 @@ mod sensitivity;
 mod shared;
 mod simulate;
 mod simulated_networks;
+mod snapshots;
 mod story;
 mod tidy;
 mod training;
