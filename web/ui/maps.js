@@ -218,7 +218,8 @@ export class Maps {
     const rows = view.maps.map((map, layer) => {
       const { outputs = 0, inputs = 0, tiles = 0, groups = 1 } = view.analysis.layers[layer] ?? {};
       const inGroups = groups === 1 ? '' : ` in ${groups} groups`;
-      const size = `${inputs} inputs → × ${outputs} outputs ↓${inGroups} · ${tiles} ${tiles === 1 ? 'tile' : 'tiles'}`;
+      const tileCount = `${tiles} ${tiles === 1 ? 'tile' : 'tiles'}`;
+      const size = `${inputs} inputs → × ${outputs} outputs ↓${inGroups} · ${tileCount}`;
       const title = [make('b', { textContent: layerName(map.name) }), make('span', { textContent: size })];
       const name = make('p', { className: 'layer-name' }, ...title);
       return make('div', { className: 'layer' }, name, /** @type {HTMLElement} */ (this.#layers[layer]));

@@ -132,7 +132,7 @@ fn resume(
     checkpoint.resume(data, compute, system::available_memory())
 }
 
-/// A run goes on as it was begun, on whatever devices: a field that is asked for in vain is refused.
+/// A run resumes with the settings it was started with, on any devices: other changed fields are rejected.
 fn refuse_changes(
     begun: &Map<String, Value>,
     given: &Map<String, Value>,
