@@ -1,4 +1,5 @@
-//! Compute devices: the CPU backend, WebGPU adapters, CUDA devices, and the others a build may have.
+//! Compute devices: the CPU backend, graphics adapters by WebGPU and Vulkan, CUDA devices, and the others a build may
+//! have.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,17 +25,21 @@ use crate::error::{Error, Result};
 pub struct ComputeDevice {
     /// Burn's device, without autodiff.
     pub device: Device,
-    /// `cpu`, `webgpu`, `cuda`, `tch` or `remote`.
+    /// `cpu`, `webgpu`, `vulkan`, `cuda`, `tch` or `remote`.
     pub kind: &'static str,
     /// The name of the processor or adapter.
     pub adapter: String,
+    /// A graphics adapter's driver and graphics API, if known.
+    pub driver: Option<String>,
+    /// Whether a graphics adapter is a program on the CPU, such as Mesa's lavapipe.
+    pub software: bool,
 }
 
 /// A kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backend {
-    /// `cpu`, `webgpu`, `cuda`, `tch` or `remote`.
+    /// `cpu`, `webgpu`, `vulkan`, `cuda`, `tch` or `remote`.
     pub kind: &'static str,
     /// The Cargo feature that adds it.
     pub feature: &'static str,
@@ -43,9 +48,10 @@ pub struct Backend {
 }
 
 /// All kinds of devices.
-pub const BACKENDS: [Backend; 5] = [
+pub const BACKENDS: [Backend; 6] = [
     Backend { kind: "cpu", feature: "cpu", available: cfg!(feature = "cpu") },
     Backend { kind: "webgpu", feature: "webgpu", available: cfg!(feature = "webgpu") },
+    Backend { kind: "vulkan", feature: "vulkan", available: cfg!(feature = "vulkan") },
     Backend { kind: "cuda", feature: "cuda", available: cfg!(feature = "cuda") },
     Backend { kind: "tch", feature: "tch", available: cfg!(feature = "tch") },
     Backend { kind: "remote", feature: "remote", available: cfg!(feature = "remote") },
@@ -59,11 +65,12 @@ impl ComputeDevice {
     pub async fn open(choice: &DeviceChoice) -> Result<Self> {
         match choice {
             DeviceChoice::Cpu => cpu(),
-            DeviceChoice::Webgpu(index) => webgpu(*index).await,
+            DeviceChoice::Webgpu(index) => graphics::open("webgpu", *index).await,
+            DeviceChoice::Vulkan(index) => graphics::open("vulkan", *index).await,
             DeviceChoice::Cuda(index) => cuda(*index),
             DeviceChoice::Tch => tch(),
             DeviceChoice::Remote(address) => remote(address),
-            DeviceChoice::Auto => match webgpu(None).await {
+            DeviceChoice::Auto => match graphics::open("webgpu", None).await {
                 Ok(compute) => Ok(compute),
                 Err(missing) => cpu().map_err(|_| missing),
             },
@@ -113,7 +120,7 @@ pub fn may_disconnect() -> bool {
     DEVICE_MAY_DISCONNECT.load(Ordering::Relaxed)
 }
 
-#[cfg(any(feature = "webgpu", feature = "cuda", feature = "remote"))]
+#[cfg(any(feature = "webgpu", feature = "vulkan", feature = "cuda", feature = "remote"))]
 fn note_disconnectable() {
     DEVICE_MAY_DISCONNECT.store(true, Ordering::Relaxed);
 }
@@ -143,7 +150,13 @@ fn missing(kind: &str) -> Error {
 #[expect(clippy::unnecessary_wraps, reason = "a build without the backend fails")]
 fn cpu() -> Result<ComputeDevice> {
     let adapter = if cfg!(target_arch = "wasm32") { "CPU (WebAssembly SIMD)" } else { "CPU" };
-    Ok(ComputeDevice { device: Device::flex(), kind: "cpu", adapter: adapter.to_owned() })
+    Ok(ComputeDevice {
+        device: Device::flex(),
+        kind: "cpu",
+        adapter: adapter.to_owned(),
+        driver: None,
+        software: false,
+    })
 }
 
 #[cfg(not(feature = "cpu"))]
@@ -151,38 +164,80 @@ fn cpu() -> Result<ComputeDevice> {
     Err(missing("cpu"))
 }
 
-#[cfg(feature = "webgpu")]
-async fn webgpu(index: Option<usize>) -> Result<ComputeDevice> {
+#[cfg(any(feature = "webgpu", feature = "vulkan"))]
+mod graphics {
     use std::cell::RefCell;
     use std::collections::HashMap;
 
-    use burn::tensor::DeviceKind;
+    use burn::tensor::wgpu::{WgpuBackend, WgpuSetup, wgpu};
+    use burn::tensor::{Device, DeviceKind};
+
+    use super::{BACKENDS, ComputeDevice, missing, note_disconnectable};
+    use crate::error::{Error, Result};
+
     thread_local! {
         /// A runtime can be initialized only once; later runs share it.
-        static OPEN: RefCell<HashMap<Option<usize>, ComputeDevice>> = RefCell::default();
+        static OPEN: RefCell<HashMap<(&'static str, Option<usize>), (ComputeDevice, WgpuSetup)>> = RefCell::default();
     }
-    if let Some(open) = OPEN.with_borrow(|open| open.get(&index).cloned()) {
-        return Ok(open);
+
+    /// The adapter that the system prefers, or the n-th discrete one. `webgpu` takes whatever graphics API has an
+    /// adapter (natively Vulkan, Metal, DirectX 12 or OpenGL, in this order); `vulkan` takes no other.
+    pub(super) async fn open(kind: &'static str, index: Option<usize>) -> Result<ComputeDevice> {
+        if BACKENDS.iter().any(|backend| backend.kind == kind && !backend.available) {
+            return Err(missing(kind));
+        }
+        if let Some(open) = OPEN.with_borrow(|open| open.get(&(kind, index)).map(|(open, _)| open.clone())) {
+            return Ok(open);
+        }
+        let mut options = Device::wgpu_options();
+        if kind == "vulkan" {
+            options = options.graphics_api(WgpuBackend::Vulkan);
+        }
+        if let Some(index) = index {
+            options = options.device_kind(DeviceKind::DiscreteGpu(index));
+        }
+        let opened = options.init_with_setup_async().await;
+        let (device, setup) = opened.map_err(|why| Error::device(kind, why.to_string()))?;
+        note_disconnectable();
+        let compute = describe(device, kind, setup.adapter.get_info());
+        OPEN.with_borrow_mut(|open| open.insert((kind, index), (compute.clone(), setup)));
+        Ok(compute)
     }
-    let options = Device::wgpu_options();
-    let options = match index {
-        Some(index) => options.device_kind(DeviceKind::DiscreteGpu(index)),
-        None => options,
-    };
-    let opened = options.init_with_setup_async().await;
-    let (device, setup) = opened.map_err(|why| Error::device("webgpu", format!("{why:?}")))?;
-    let info = setup.adapter.get_info();
-    let adapter = if info.name.is_empty() { "WebGPU adapter".to_owned() } else { info.name };
-    note_disconnectable();
-    let compute = ComputeDevice { device, kind: "webgpu", adapter };
-    OPEN.with_borrow_mut(|open| open.insert(index, compute.clone()));
-    Ok(compute)
+
+    fn describe(device: Device, kind: &'static str, info: wgpu::AdapterInfo) -> ComputeDevice {
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let named = |text: &str, fallback: &str| if text.is_empty() { fallback } else { text }.to_owned();
+        let driver = [&info.driver, &info.driver_info].map(|text| text.trim());
+        let driver: Vec<&str> = driver.into_iter().filter(|text| !text.is_empty()).collect();
+        let driver = (!driver.is_empty()).then(|| format!("{}, {:?}", driver.join(" "), info.backend));
+        let adapter = named(&info.name, "WebGPU adapter");
+        ComputeDevice { device, kind, adapter, driver, software }
+    }
+
+    /// Destroys every graphics device that this thread has open, as a driver does that resets its card.
+    #[cfg(feature = "cli")]
+    pub(super) fn destroy_all() {
+        OPEN.with_borrow(|open| open.values().for_each(|(_, setup)| setup.device.destroy()));
+    }
 }
 
-#[cfg(not(feature = "webgpu"))]
-#[expect(clippy::unused_async, reason = "the build with the backend awaits its adapter")]
-async fn webgpu(_index: Option<usize>) -> Result<ComputeDevice> {
-    Err(missing("webgpu"))
+#[cfg(not(any(feature = "webgpu", feature = "vulkan")))]
+mod graphics {
+    use super::{ComputeDevice, Result, missing};
+
+    #[expect(clippy::unused_async, reason = "the build with the backend awaits its adapter")]
+    pub(super) async fn open(kind: &'static str, _index: Option<usize>) -> Result<ComputeDevice> {
+        Err(missing(kind))
+    }
+}
+
+/// Destroys every graphics device that this thread has open, as a driver does that resets its card; for tests of what
+/// a lost device leaves behind. Returns whether this build has any.
+#[cfg(feature = "cli")]
+pub(crate) fn destroy_graphics_devices() -> bool {
+    #[cfg(any(feature = "webgpu", feature = "vulkan"))]
+    graphics::destroy_all();
+    cfg!(any(feature = "webgpu", feature = "vulkan"))
 }
 
 /// Without an NVIDIA driver there are no devices.
@@ -196,7 +251,7 @@ fn cuda(index: usize) -> Result<ComputeDevice> {
     })?;
     note_disconnectable();
     let adapter = device.identity().map_or_else(|| format!("CUDA device {index}"), |identity| identity.name);
-    Ok(ComputeDevice { device, kind: "cuda", adapter })
+    Ok(ComputeDevice { device, kind: "cuda", adapter, driver: None, software: false })
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -207,7 +262,8 @@ fn cuda(_index: usize) -> Result<ComputeDevice> {
 #[cfg(feature = "tch")]
 #[expect(clippy::unnecessary_wraps, reason = "a build without the backend fails")]
 fn tch() -> Result<ComputeDevice> {
-    Ok(ComputeDevice { device: Device::libtorch(), kind: "tch", adapter: "CPU (libtorch)".to_owned() })
+    let adapter = "CPU (libtorch)".to_owned();
+    Ok(ComputeDevice { device: Device::libtorch(), kind: "tch", adapter, driver: None, software: false })
 }
 
 #[cfg(not(feature = "tch"))]
@@ -227,7 +283,8 @@ fn remote(address: &str) -> Result<ComputeDevice> {
     let opened = Device::remote_options(&host).init();
     let device = opened.map_err(|why| Error::device(format!("remote:{address}"), why.to_string()))?;
     note_disconnectable();
-    Ok(ComputeDevice { device, kind: "remote", adapter: address.to_owned() })
+    let adapter = address.to_owned();
+    Ok(ComputeDevice { device, kind: "remote", adapter, driver: None, software: false })
 }
 
 #[cfg(not(feature = "remote"))]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// What can be named.
-const KNOWN: &str = "known are auto, cpu, webgpu[:n], cuda[:n], tch and remote:ws://HOST:PORT";
+const KNOWN: &str = "known are auto, cpu, webgpu[:n], vulkan[:n], cuda[:n], tch and remote:ws://HOST:PORT";
 /// The most devices of one kind, and of one run.
 pub const MOST_DEVICES: usize = 64;
 
@@ -33,6 +33,9 @@ pub enum DeviceChoice {
     Cpu,
     /// WebGPU: the adapter that the system prefers, or the n-th discrete one.
     Webgpu(Option<usize>),
+    /// The same graphics processors through Vulkan, with shaders in SPIR-V: the adapter that the system prefers, or the
+    /// n-th discrete one.
+    Vulkan(Option<usize>),
     /// The n-th CUDA device.
     Cuda(usize),
     /// PyTorch's own library, on its CPU.
@@ -57,6 +60,7 @@ impl FromStr for DeviceChoice {
             ("cpu", None) => Ok(Self::Cpu),
             ("tch", None) => Ok(Self::Tch),
             ("webgpu" | "wgpu", _) => Ok(Self::Webgpu(index()?)),
+            ("vulkan", _) => Ok(Self::Vulkan(index()?)),
             ("cuda", _) => Ok(Self::Cuda(index()?.unwrap_or(0))),
             ("remote", Some(address)) => {
                 let host = address.strip_prefix("ws://").unwrap_or_default();
@@ -79,6 +83,8 @@ impl fmt::Display for DeviceChoice {
             Self::Cpu => f.write_str("cpu"),
             Self::Webgpu(None) => f.write_str("webgpu"),
             Self::Webgpu(Some(index)) => write!(f, "webgpu:{index}"),
+            Self::Vulkan(None) => f.write_str("vulkan"),
+            Self::Vulkan(Some(index)) => write!(f, "vulkan:{index}"),
             Self::Cuda(0) => f.write_str("cuda"),
             Self::Cuda(index) => write!(f, "cuda:{index}"),
             Self::Tch => f.write_str("tch"),
@@ -178,9 +184,18 @@ mod tests {
 
     #[test]
     fn names_come_back() {
-        for name in
-            ["auto", "cpu", "webgpu", "webgpu:1", "cuda", "cuda:7", "tch", "remote:ws://127.0.0.1:9000"]
-        {
+        for name in [
+            "auto",
+            "cpu",
+            "webgpu",
+            "webgpu:1",
+            "vulkan",
+            "vulkan:2",
+            "cuda",
+            "cuda:7",
+            "tch",
+            "remote:ws://127.0.0.1:9000",
+        ] {
             assert_eq!(name.parse::<DeviceChoice>().expect(name).to_string(), name);
         }
         assert_eq!("wgpu".parse::<DeviceChoice>().expect("the same"), DeviceChoice::Webgpu(None));

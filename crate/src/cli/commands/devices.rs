@@ -29,6 +29,10 @@ struct FoundDevice {
     name: String,
     /// In bytes, if known.
     memory: Option<u64>,
+    /// A graphics adapter's driver and graphics API, if known.
+    driver: Option<String>,
+    /// Whether a graphics adapter is a program on the CPU.
+    software: bool,
 }
 
 /// A backend that this build lacks.
@@ -61,10 +65,14 @@ fn available_devices() -> Vec<FoundDevice> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let name = system::cpu_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
         let name = format!("{name}, {threads} threads");
-        found.push(FoundDevice { device: "cpu".to_owned(), name, memory: system::total_memory() });
+        let memory = system::total_memory();
+        found.push(FoundDevice { device: "cpu".to_owned(), name, memory, driver: None, software: false });
     }
     if cfg!(feature = "webgpu") {
         found.extend(try_open(&DeviceChoice::Webgpu(None)));
+    }
+    if cfg!(feature = "vulkan") {
+        found.extend(try_open(&DeviceChoice::Vulkan(None)));
     }
     if cfg!(feature = "cuda") {
         found.extend((0..MOST_DEVICES).map_while(|index| try_open(&DeviceChoice::Cuda(index))));
@@ -82,7 +90,8 @@ fn try_open(choice: &DeviceChoice) -> Option<FoundDevice> {
         DeviceChoice::Cuda(index) => cuda_memory(*index),
         _ => None,
     };
-    Some(FoundDevice { device: choice.to_string(), name: compute.adapter, memory })
+    let ComputeDevice { adapter: name, driver, software, .. } = compute;
+    Some(FoundDevice { device: choice.to_string(), name, memory, driver, software })
 }
 
 /// The memory of a card in bytes, as reported by the driver's tool if that is installed.
@@ -103,7 +112,9 @@ fn describe(result: &DevicesOutput) -> String {
             || "-".to_owned(),
             |bytes| format!("{:.1} GiB", bytes as f64 / (1_u64 << 30) as f64),
         );
-        vec![found.device.clone(), memory, found.name.clone()]
+        let software = if found.software { " (software: it computes on the CPU)" } else { "" };
+        let driver = found.driver.as_ref().map_or_else(String::new, |driver| format!(", {driver}"));
+        vec![found.device.clone(), memory, format!("{}{software}{driver}", found.name)]
     });
     let mut text = format::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
     for MissingBackend { kind, feature } in &result.lacking {
