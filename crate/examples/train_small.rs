@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use crossdub::config::{DeviceChoice, RegularizerKind};
+use crossdub::config::{DeviceChoice, NetworkName, RegularizerKind};
 use crossdub::data::synthetic;
 use crossdub::device::ComputeDevice;
 use crossdub::prune::{Cutoff, PruneMethod, prune};
@@ -15,9 +15,9 @@ const MEMORY: u64 = 1 << 30;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let config = TrainConfig {
-        model: "custom".into(),
-        plan: "8 M 16 M".into(),
-        classifier: "32".into(),
+        model: NetworkName::Custom,
+        plan: "8 M 16 M".parse()?,
+        classifier: "32".parse()?,
         regularizer: RegularizerKind::Gated,
         lambda: 1e-2,
         batch: 32,

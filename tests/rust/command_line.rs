@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crossdub::checkpoint::{Checkpoint, safetensors};
-use crossdub::config::TrainConfig;
+use crossdub::config::{ClassifierWidths, TrainConfig};
 use crossdub::network::NetworkSpec;
 use crossdub::network::spec::initialize;
 use serde_json::Value;
@@ -221,8 +221,11 @@ fn prune_writes_all_tensors_and_reports_what_it_did() {
 /// Weights of a small network, in a folder of their own.
 pub fn small_network() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
-    let spec =
-        TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };
+    let spec = TrainConfig {
+        plan: "4 M 6 M".parse().expect("a plan"),
+        classifier: ClassifierWidths::default(),
+        ..TrainConfig::default()
+    };
     let weights = initialize(&NetworkSpec::from_config(&spec, 10).expect("valid"), 1);
     let path = folder.path().join("w.safetensors");
     std::fs::write(&path, safetensors::write(&weights).expect("writes")).expect("writes");

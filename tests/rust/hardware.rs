@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crossdub::config::{Granularity, HardwareConfig, Resolution, TrainConfig};
+use crossdub::config::{Granularity, HardwareConfig, NetworkName, Resolution, TrainConfig};
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::matrix::Matrix;
 use crossdub::network::NetworkSpec;
@@ -182,14 +182,14 @@ fn the_adc_plan_has_one_line_a_tile() {
 #[test]
 fn a_named_network_tells_its_output_positions() {
     let mut spec = TrainConfig { side: 224, ..TrainConfig::default() };
-    spec.set_model("resnet18").expect("known");
+    spec.set_model(NetworkName::ResNet18);
     let convs = NetworkSpec::from_config(&spec, 1000).expect("valid").conv_shapes();
     assert_eq!(convs.len(), 20);
     let of =
         |name: &str| convs.iter().find(|conv| conv.name == name).expect("a convolution").output_positions;
     assert_eq!((of("conv1.weight"), of("layer1.0.conv1.weight")), (112 * 112, 56 * 56));
     assert_eq!((of("layer2.0.downsample.0.weight"), of("layer4.1.conv2.weight")), (28 * 28, 7 * 7));
-    spec.set_model("vgg-small").expect("known");
+    spec.set_model(NetworkName::VggSmall);
     spec.side = 32;
     let convs = NetworkSpec::from_config(&spec, 10).expect("valid").conv_shapes();
     assert_eq!(convs.iter().map(|conv| conv.output_positions).collect::<Vec<_>>(), [1024, 256, 64]);

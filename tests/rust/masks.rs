@@ -135,9 +135,11 @@ fn masks_of_another_network_are_refused() {
 
 /// Weights of the small network, pruned by hand: every third weight of a convolution is zero.
 fn pruned_file(folder: &Path) -> String {
-    let plan =
-        NetworkSpec::from_config(&TrainConfig { plan: "4 M 8 M 8 M".to_owned(), ..small_config() }, 10)
-            .expect("valid");
+    let plan = NetworkSpec::from_config(
+        &TrainConfig { plan: "4 M 8 M 8 M".parse().expect("a plan"), ..small_config() },
+        10,
+    )
+    .expect("valid");
     let mut weights = initialize(&plan, 3);
     for tensor in weights.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
         tensor.data.iter_mut().step_by(3).for_each(|weight| *weight = 0.0);

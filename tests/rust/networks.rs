@@ -3,7 +3,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use crossdub::checkpoint::{Checkpoint, NamedTensor};
-use crossdub::config::{DataSource, DeviceChoice, HardwareConfig, TrainConfig};
+use crossdub::config::{DataSource, DeviceChoice, HardwareConfig, NetworkName, TrainConfig};
 use crossdub::data::cifar10;
 use crossdub::device::ComputeDevice;
 use crossdub::network::parameters::{ExportKind, export, import};
@@ -22,10 +22,10 @@ fn cpu() -> ComputeDevice {
 fn class_scores_agree_with_pytorch() {
     let Some(file) = shared("data/cifar-10-batches-bin/test_batch.bin") else { return };
     let images = cifar10::parse("test_batch.bin", &std::fs::read(file).expect("readable")).expect("valid");
-    for name in ["vgg-small", "vgg11", "vgg11_bn"] {
+    for name in [NetworkName::VggSmall, NetworkName::Vgg11, NetworkName::Vgg11Bn] {
         let Some(file) = shared(&format!("golden/models/{name}.json")) else { return };
         let mut spec = TrainConfig::default();
-        spec.set_model(name).expect("known");
+        spec.set_model(name);
         let plan = NetworkSpec::from_config(&spec, 10).expect("valid");
         let compute = cpu();
         let network = import(Network::new(&plan, &compute.device), &plan, &by_formula(&plan)).expect("fits");
@@ -40,7 +40,7 @@ fn class_scores_agree_with_pytorch() {
 
 fn resnet18() -> NetworkSpec {
     let mut spec = TrainConfig { side: 224, data: DataSource::ImageNet, ..TrainConfig::default() };
-    spec.set_model("resnet18").expect("known");
+    spec.set_model(NetworkName::ResNet18);
     NetworkSpec::from_config(&spec, 1000).expect("valid")
 }
 
@@ -111,8 +111,8 @@ fn parameters_round_trip_under_their_names() {
         ("32 M 64 M 128 M", "128", ["features.1.running_var", "classifier.3.bias"]),
         ("bottleneck 1x4 2x8", "", ["layer2.0.downsample.1.running_mean", "layer2.1.bn3.weight"]),
     ] {
-        let (text, classifier) = (text.to_owned(), classifier.to_owned());
-        let spec = TrainConfig { plan: text, classifier, batch_norm: true, ..TrainConfig::default() };
+        let (plan, classifier) = (text.parse().expect("a plan"), classifier.parse().expect("widths"));
+        let spec = TrainConfig { plan, classifier, batch_norm: true, ..TrainConfig::default() };
         let plan = NetworkSpec::from_config(&spec, 10).expect("valid");
         let original = by_formula(&plan);
         assert!(names.iter().all(|name| original.get(name).is_some()));

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use burn::tensor::Tensor;
 use crossdub::checkpoint::Checkpoint;
-use crossdub::config::{DeviceChoice, Precision, RegularizerKind, TrainConfig};
+use crossdub::config::{ClassifierWidths, DeviceChoice, Precision, RegularizerKind, TrainConfig};
 use crossdub::device::ComputeDevice;
 use crossdub::train::trainer::Trainer;
 
@@ -25,12 +25,12 @@ fn weights(trainer: &Trainer) -> Checkpoint {
 
 /// Networks with and without normalization, with a regularizer: a plain VGG, one with batch normalization, a ResNet.
 fn specs() -> [TrainConfig; 3] {
-    let resnet = "basic 1x8 1x16".to_owned();
+    let resnet = "basic 1x8 1x16".parse().expect("a plan");
     let spec = TrainConfig { dropout: 0.0, lambda: 1e-2, ..small_config() };
     [
         spec.clone(),
         TrainConfig { batch_norm: true, ..spec.clone() },
-        TrainConfig { plan: resnet, classifier: String::new(), ..spec },
+        TrainConfig { plan: resnet, classifier: ClassifierWidths::default(), ..spec },
     ]
 }
 

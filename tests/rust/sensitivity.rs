@@ -2,7 +2,7 @@
 
 use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::compress::sensitivity::{Sensitivity, SensitivityConfig, SensitivityPoint, sensitivity};
-use crossdub::config::{DeviceChoice, TrainConfig};
+use crossdub::config::{ClassifierWidths, DeviceChoice, TrainConfig};
 use crossdub::crossbar::quantile::quantile;
 use crossdub::data::Dataset;
 use crossdub::device::ComputeDevice;
@@ -103,16 +103,19 @@ fn vgg_curves_match_the_whole_network() {
 
 #[test]
 fn resnet_curves_match_the_whole_network() {
-    let plan = "basic 1x8 1x16".to_owned();
-    check(&TrainConfig { plan, classifier: String::new(), ..small_config() }, 60);
+    let plan = "basic 1x8 1x16".parse().expect("a plan");
+    check(&TrainConfig { plan, classifier: ClassifierWidths::default(), ..small_config() }, 60);
 }
 
 #[test]
 fn the_proposal_can_be_pasted_into_prune_and_errors_are_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let spec =
-        TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };
+    let spec = TrainConfig {
+        plan: "4 M 6 M".parse().expect("a plan"),
+        classifier: ClassifierWidths::default(),
+        ..TrainConfig::default()
+    };
     let mut weights = initialize(&NetworkSpec::from_config(&spec, 10).expect("valid"), 1);
     let write = |name: &str, weights: &Checkpoint| {
         std::fs::write(path(name), safetensors::write(weights).expect("writes")).expect("writes");

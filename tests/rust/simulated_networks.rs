@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{
-    DataSource, DeviceChoice, Granularity, HardwareConfig, Resolution, Subtraction, TrainConfig,
+    ClassifierWidths, DataSource, DeviceChoice, Granularity, HardwareConfig, NetworkName, Resolution,
+    Subtraction, TrainConfig,
 };
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::batch::{Batch, evaluation_batch};
@@ -38,7 +39,8 @@ fn network(change: impl FnOnce(&mut TrainConfig)) -> NetworkSpec {
 
 fn small_network() -> NetworkSpec {
     network(|spec| {
-        (spec.plan, spec.classifier, spec.batch_norm) = ("6 M 8 M".to_owned(), "7".to_owned(), true);
+        (spec.plan, spec.classifier) = ("6 M 8 M".parse().expect("a plan"), "7".parse().expect("a width"));
+        spec.batch_norm = true;
     })
 }
 
@@ -102,7 +104,8 @@ fn small_networks_are_exact_and_paper_resolutions_are_not() {
 
 fn other_network(text: &str) -> NetworkSpec {
     network(|spec| {
-        (spec.plan, spec.classifier, spec.batch_norm) = (text.to_owned(), String::new(), !text.contains('x'));
+        (spec.plan, spec.classifier) = (text.parse().expect("a plan"), ClassifierWidths::default());
+        spec.batch_norm = !text.contains('x');
     })
 }
 
@@ -140,7 +143,7 @@ fn simulated_layers_of_resnet18_agree_with_torchvision() {
     let golden = weights(&file);
     let tensor = |name: &str| &golden.get(name).expect("stored").data;
     let mut spec = TrainConfig { side: 224, data: DataSource::ImageNet, ..TrainConfig::default() };
-    spec.set_model("resnet18").expect("known");
+    spec.set_model(NetworkName::ResNet18);
     let plan = NetworkSpec::from_config(&spec, 1000).expect("valid");
     let got = in_floats(&plan, &by_formula(&plan), &tensor("input")[..3 * 224 * 224]);
     let difference = relative_difference(&got, &tensor("logits")[..1000]);
@@ -260,8 +263,11 @@ fn one_column_can_be_worked_through() {
 /// As the page does: prepared once, a few images at a time, beside the float network.
 #[test]
 fn a_session_s_network_is_simulated_step_by_step() {
-    let spec =
-        TrainConfig { plan: "4 M 6 M".to_owned(), classifier: String::new(), ..TrainConfig::default() };
+    let spec = TrainConfig {
+        plan: "4 M 6 M".parse().expect("a plan"),
+        classifier: ClassifierWidths::default(),
+        ..TrainConfig::default()
+    };
     let hardware =
         HardwareConfig { tile: 8, resolution: Resolution::LosslessSliced, ..HardwareConfig::default() };
     let compute = cpu();
@@ -292,8 +298,7 @@ fn a_session_s_network_is_simulated_step_by_step() {
 /// VGG11 as it comes, with 271 million conversions an image.
 #[test]
 fn vgg11_is_exact() {
-    let (plan, data) =
-        (network(|spec| spec.set_model("vgg11").expect("known")), synthetic::generate(0, 2, 2));
+    let (plan, data) = (network(|spec| spec.set_model(NetworkName::Vgg11)), synthetic::generate(0, 2, 2));
     let hardware =
         HardwareConfig { tile: 64, resolution: Resolution::LosslessSliced, ..HardwareConfig::default() };
     let spec = SimulationConfig { calibration: 2, ..SimulationConfig::default() };

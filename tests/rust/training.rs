@@ -1,6 +1,6 @@
 //! Training learns, is reproducible to the bit, and balances columns.
 
-use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
+use crossdub::config::{DeviceChoice, HardwareConfig, NetworkName, RegularizerKind, TrainConfig};
 use crossdub::crossbar::hoyer::tile_densities;
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::{TrainTest, synthetic};
@@ -11,9 +11,9 @@ use crossdub::train::trainer::Trainer;
 /// A network small enough for a test.
 pub fn small_config() -> TrainConfig {
     TrainConfig {
-        model: "custom".to_owned(),
-        plan: "8 M 16 M 16 M".to_owned(),
-        classifier: "32".to_owned(),
+        model: NetworkName::Custom,
+        plan: "8 M 16 M 16 M".parse().expect("a plan"),
+        classifier: "32".parse().expect("widths"),
         batch: 16,
         learning_rate: 0.02,
         dropout: 0.2,
@@ -76,7 +76,7 @@ fn divergence_is_reported() {
 #[test]
 fn a_network_that_does_not_fit_memory_is_rejected_before_allocation() {
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let spec = TrainConfig { plan: "16384 16384 16384".to_owned(), ..small_config() };
+    let spec = TrainConfig { plan: "16384 16384 16384".parse().expect("a plan"), ..small_config() };
     let result = Trainer::new(spec, HardwareConfig::default(), small_data(), compute, 1 << 32, None);
     assert!(result.err().and_then(|error| error.field_name().map(str::to_owned)).as_deref() == Some("plan"));
 }

@@ -18,8 +18,8 @@ const MEMORY: u64 = 1 << 30;
 
 fn spec() -> TrainConfig {
     TrainConfig {
-        plan: "4 M 8 M 8 M".to_owned(),
-        classifier: "16".to_owned(),
+        plan: "4 M 8 M 8 M".parse().expect("a plan"),
+        classifier: "16".parse().expect("widths"),
         batch: 8,
         learning_rate: 0.02,
         device: DEVICE,

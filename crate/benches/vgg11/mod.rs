@@ -1,5 +1,6 @@
 //! The weights that the benchmarks work on.
 
+use crossdub::config::NetworkName;
 use crossdub::network::NetworkSpec;
 use crossdub::network::spec::initialize;
 use crossdub::{Checkpoint, Matrix, TrainConfig};
@@ -9,7 +10,7 @@ const CLASSES: usize = 10;
 /// VGG11's initial weights.
 pub fn checkpoint() -> Checkpoint {
     let mut config = TrainConfig::default();
-    config.set_model("vgg11").expect("a built-in model");
+    config.set_model(NetworkName::Vgg11);
     initialize(&NetworkSpec::from_config(&config, CLASSES).expect("a valid network"), 0)
 }
 

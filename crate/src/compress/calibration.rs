@@ -32,7 +32,7 @@ pub struct CalibrationConfig {
 /// ```
 /// # #[cfg(feature = "cpu")] pollster::block_on(async {
 /// use crossdub::compress::calibration::{ActivationStats, CalibrationConfig};
-/// use crossdub::config::{DeviceChoice, TrainConfig};
+/// use crossdub::config::{ClassifierWidths, DeviceChoice, TrainConfig};
 /// use crossdub::data::loader::DataLoader;
 /// use crossdub::data::synthetic;
 /// use crossdub::device::ComputeDevice;
@@ -40,7 +40,7 @@ pub struct CalibrationConfig {
 /// use crossdub::network::spec::initialize;
 /// use crossdub::network::{Network, NetworkSpec};
 ///
-/// let config = TrainConfig { plan: "4 M 8".into(), classifier: String::new(), ..TrainConfig::default() };
+/// let config = TrainConfig { plan: "4 M 8".parse()?, classifier: ClassifierWidths::default(), ..TrainConfig::default() };
 /// let spec = NetworkSpec::from_config(&config, 10)?;
 /// let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
 /// let network = import(Network::new(&spec, &device.device), &spec, &initialize(&spec, 0))?;

@@ -6,14 +6,18 @@
 mod adc_model;
 mod device;
 mod hardware;
+mod network_name;
+mod network_plan;
 mod precision;
 mod train;
 
 pub use adc_model::AdcModel;
 pub use device::{DeviceChoice, DeviceList, MOST_DEVICES};
 pub use hardware::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
+pub use network_name::NetworkName;
+pub use network_plan::{BlockKind, ClassifierWidths, NetworkPlan, ResNetPlan, VggLayer, VggPlan};
 pub use precision::Precision;
-pub use train::{DataSource, RegularizerKind, TrainConfig, Trainable, model_names};
+pub use train::{DataSource, RegularizerKind, TrainConfig, Trainable};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,8 +56,8 @@ pub fn apply(
     fields: &Map<String, Value>,
 ) -> Result<(TrainConfig, HardwareConfig)> {
     let mut spec = spec.clone();
-    if let Some(name) = fields.get("model").and_then(Value::as_str).filter(|name| *name != "custom") {
-        spec.set_model(name)?;
+    if let Some(name) = fields.get("model").and_then(Value::as_str) {
+        spec.set_model(name.parse()?);
     }
     let (mut spec_fields, mut hardware_fields) = (object(&spec), object(hardware));
     for (name, value) in fields.iter().filter(|(name, _)| *name != "model") {
@@ -63,7 +67,7 @@ pub fn apply(
     }
     let mut spec: TrainConfig = read_fields(spec_fields, fields)?;
     let hardware: HardwareConfig = read_fields(hardware_fields, fields)?;
-    spec.settle_model();
+    spec.update_model();
     spec.validate()?;
     hardware.validate()?;
     Ok((spec, hardware))
@@ -147,13 +151,12 @@ mod tests {
     #[test]
     fn a_model_name_sets_its_plan() {
         let mut spec = TrainConfig::default();
-        spec.set_model("vgg11_bn").expect("known");
+        spec.set_model(NetworkName::Vgg11Bn);
         assert!(spec.batch_norm);
-        assert_eq!(spec.classifier, "512,512");
-        spec.plan.push_str(" 512");
-        spec.settle_model();
-        assert_eq!(spec.model, "custom");
-        assert!(spec.set_model("vgg12").is_err());
+        assert_eq!(spec.classifier.as_slice(), [512, 512]);
+        spec.plan = format!("{} 512", spec.plan).parse().expect("a plan");
+        spec.update_model();
+        assert_eq!(spec.model, NetworkName::Custom);
     }
 
     #[test]
@@ -181,11 +184,14 @@ mod tests {
         };
         let (spec, hardware) =
             set(serde_json::json!({ "tile": 64.0, "lambda": 2, "model": "vgg11" })).expect("valid");
-        assert_eq!((hardware.tile, spec.lambda, spec.classifier.as_str()), (64, 2.0, "512,512"));
+        assert_eq!(
+            (hardware.tile, spec.lambda, spec.classifier.to_string()),
+            (64, 2.0, "512,512".to_owned())
+        );
         let (_, hardware) = set(serde_json::json!({ "resolution": 6, "per": "column" })).expect("valid");
         assert_eq!((hardware.resolution, hardware.per), (Resolution::Bits(6), Granularity::Column));
         let (spec, _) = set(serde_json::json!({ "plan": "8 M" })).expect("valid");
-        assert_eq!(spec.model, "custom");
+        assert_eq!(spec.model, NetworkName::Custom);
         for bad in [
             serde_json::json!({ "lamda": 1 }),
             serde_json::json!({ "tile": 1 }),

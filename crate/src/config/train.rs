@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_SEED;
 use super::device::{DeviceChoice, DeviceList};
+use super::network_name::NetworkName;
+use super::network_plan::{ClassifierWidths, NetworkPlan};
 use super::precision::Precision;
 use crate::error::{Error, Result};
 
@@ -75,13 +77,12 @@ pub enum Trainable {
 /// Everything about a run that may vary between runs that are compared.
 ///
 /// ```
-/// use crossdub::config::TrainConfig;
+/// use crossdub::config::{NetworkName, TrainConfig};
 ///
 /// let mut train = TrainConfig { epochs: 3, ..TrainConfig::default() };
-/// train.set_model("vgg11_bn")?;
+/// train.set_model(NetworkName::Vgg11Bn);
 /// assert!(train.batch_norm && train.validate().is_ok());
 /// assert_eq!(train.for_finetuning().learning_rate, 0.01);
-/// # Ok::<(), crossdub::error::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -89,13 +90,16 @@ pub enum Trainable {
 pub struct TrainConfig {
     /// Where images come from.
     pub data: DataSource,
-    /// The network's name, or `custom` when `plan`, `classifier` and `batch_norm` say it.
-    pub model: String,
-    /// Convolution widths and poolings, `"32 M 64 M 128 M"`.
-    pub plan: String,
-    /// Widths of the hidden fully connected layers, `"128"` or `"512,512"`; empty for none.
-    pub classifier: String,
-    /// Whether a batch normalization follows each convolution; a ResNet has them anyway.
+    /// The network's name; [`NetworkName::Custom`] if plan, classifier and batch normalization are not that network's.
+    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    pub model: NetworkName,
+    /// The convolutions: widths and poolings, such as `32 M 64 M 128 M`, or the stages of a ResNet.
+    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    pub plan: NetworkPlan,
+    /// Widths of the hidden fully connected layers, such as `512,512`.
+    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    pub classifier: ClassifierWidths,
+    /// Whether a batch normalization follows each convolution of a VGG. A ResNet has them anyway.
     pub batch_norm: bool,
     /// Width and height of the images, 0 for those that the data has: 32, or 224 for ImageNet.
     pub side: usize,
@@ -144,9 +148,9 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             data: DataSource::Builtin,
-            model: "vgg-small".to_owned(),
-            plan: "32 M 64 M 128 M".to_owned(),
-            classifier: "128".to_owned(),
+            model: NetworkName::VggSmall,
+            plan: NetworkPlan::default(),
+            classifier: NetworkName::VggSmall.classifier(),
             batch_norm: false,
             side: 0,
             dropout: 0.5,
@@ -172,55 +176,27 @@ impl Default for TrainConfig {
     }
 }
 
-/// Networks for images of 32 x 32, each also with batch normalization: name, plan, classifier.
-const MODELS: [(&str, &str, &str); 4] = [
-    ("vgg-small", "32 M 64 M 128 M", "128"),
-    ("vgg11", "64 M 128 M 256 256 M 512 512 M 512 512 M", "512,512"),
-    ("vgg13", "64 64 M 128 128 M 256 256 M 512 512 M 512 512 M", "512,512"),
-    ("vgg16", "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M", "512,512"),
-];
-
-/// torchvision's networks for ImageNet.
-const IMAGENET_MODELS: [(&str, &str, &str); 4] = [
-    ("resnet18", "basic 2x64 2x128 2x256 2x512", ""),
-    ("resnet34", "basic 3x64 4x128 6x256 3x512", ""),
-    ("resnet50", "bottleneck 3x64 4x128 6x256 3x512", ""),
-    ("vgg11-imagenet", "64 M 128 M 256 256 M 512 512 M 512 512 M A7", "4096,4096"),
-];
-
 /// The largest image.
 const MAX_SIDE: usize = 1024;
 
-/// Names of the networks that `model` takes, apart from `custom`.
-pub fn model_names() -> Vec<String> {
-    let bases = MODELS.iter().map(|(name, _, _)| (*name).to_owned());
-    let small = bases.flat_map(|name| [name.clone(), format!("{name}_bn")]);
-    small.chain(IMAGENET_MODELS.iter().map(|(name, _, _)| (*name).to_owned())).collect()
-}
-
 impl TrainConfig {
-    /// Takes plan, classifier and batch normalization from the network's name.
-    ///
-    /// # Errors
-    /// When no network has that name.
-    pub fn set_model(&mut self, name: &str) -> Result<()> {
-        let base = name.strip_suffix("_bn").unwrap_or(name);
-        let small = MODELS.iter().find(|(known, _, _)| *known == base);
-        let large = || IMAGENET_MODELS.iter().find(|(known, _, _)| *known == name);
-        let Some((_, plan, classifier)) = small.or_else(large) else {
-            let why = format!("known are {}, or a plan of your own", model_names().join(", "));
-            return Err(Error::field("model", name, why));
-        };
-        self.model = name.to_owned();
-        self.plan = (*plan).to_owned();
-        self.classifier = (*classifier).to_owned();
-        self.batch_norm = base != name;
-        Ok(())
+    /// Takes plan, classifier and batch normalization from a network; [`NetworkName::Custom`] has none and changes
+    /// nothing.
+    pub fn set_model(&mut self, name: NetworkName) {
+        if let Some(plan) = name.plan() {
+            (self.model, self.plan) = (name, plan);
+            (self.classifier, self.batch_norm) = (name.classifier(), name.has_batch_norm());
+        }
     }
 
-    /// Whether the network is one of torchvision's for ImageNet.
-    pub fn is_for_imagenet(&self) -> bool {
-        IMAGENET_MODELS.iter().any(|(name, _, _)| *name == self.model)
+    /// Names the network `custom` if it is no longer that of its name.
+    pub(super) fn update_model(&mut self) {
+        let same = self.model.plan().is_some_and(|plan| plan == self.plan)
+            && (self.model.classifier(), self.model.has_batch_norm())
+                == (self.classifier.clone(), self.batch_norm);
+        if !same {
+            self.model = NetworkName::Custom;
+        }
     }
 
     /// The devices that compute: `devices`, or `device` alone if that list is empty.
@@ -256,17 +232,6 @@ impl TrainConfig {
             epochs: 5,
             trainable: Trainable::Convolutions,
             ..self.clone()
-        }
-    }
-
-    /// Calls the network `custom` when its plan is not that of its name.
-    pub fn settle_model(&mut self) {
-        let mut named = self.clone();
-        let same = named.set_model(&self.model).is_ok()
-            && (named.plan.as_str(), named.classifier.as_str(), named.batch_norm)
-                == (self.plan.as_str(), self.classifier.as_str(), self.batch_norm);
-        if !same {
-            "custom".clone_into(&mut self.model);
         }
     }
 

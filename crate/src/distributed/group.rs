@@ -107,7 +107,7 @@ impl DeviceGroup {
 mod tests {
     use super::*;
     use crate::checkpoint::{Checkpoint, NamedTensor};
-    use crate::config::{DeviceChoice, HardwareConfig, Trainable};
+    use crate::config::{DeviceChoice, HardwareConfig, NetworkName, Trainable};
     use crate::data::batch::BatchConfig;
     use crate::data::synthetic;
     use crate::distributed::test_reduce::InMemoryAllReduce;
@@ -161,9 +161,9 @@ mod tests {
     #[test]
     fn replicas_train_as_one_device() {
         let config = TrainConfig {
-            plan: "4 M 8 M 8 M".to_owned(),
-            classifier: "16".to_owned(),
-            model: "custom".to_owned(),
+            plan: "4 M 8 M 8 M".parse().expect("a plan"),
+            classifier: "16".parse().expect("widths"),
+            model: NetworkName::Custom,
             device: DeviceChoice::Cpu,
             learning_rate: 0.02,
             lambda: 1e-2,

@@ -17,12 +17,12 @@ use crate::config::Precision;
 /// ```
 /// # #[cfg(feature = "cpu")] {
 /// use burn::tensor::{Device, Tensor};
-/// use crossdub::config::TrainConfig;
+/// use crossdub::config::{ClassifierWidths, TrainConfig};
 /// use crossdub::network::parameters::import;
 /// use crossdub::network::spec::initialize;
 /// use crossdub::network::{Network, NetworkSpec};
 ///
-/// let config = TrainConfig { plan: "4 M 8 M".into(), classifier: String::new(), ..TrainConfig::default() };
+/// let config = TrainConfig { plan: "4 M 8 M".parse()?, classifier: ClassifierWidths::default(), ..TrainConfig::default() };
 /// let spec = NetworkSpec::from_config(&config, 10)?;
 /// let device = Device::flex();
 /// let network = import(Network::new(&spec, &device), &spec, &initialize(&spec, 0))?;

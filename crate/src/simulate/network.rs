@@ -73,7 +73,7 @@ mod tests {
     use crate::network::spec::initialize;
 
     fn plan(batch_norm: bool) -> NetworkSpec {
-        let (plan, classifier) = ("4 M 6".to_owned(), "5".to_owned());
+        let (plan, classifier) = ("4 M 6".parse().expect("a plan"), "5".parse().expect("a width"));
         NetworkSpec::from_config(&TrainConfig { plan, classifier, batch_norm, ..TrainConfig::default() }, 3)
             .expect("valid")
     }

@@ -40,13 +40,13 @@ const HISTORY: &str = "history";
 ///
 /// ```
 /// # #[cfg(feature = "cpu")] pollster::block_on(async {
-/// # use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+/// # use crossdub::config::{ClassifierWidths, DeviceChoice, HardwareConfig, TrainConfig};
 /// # use crossdub::data::synthetic;
 /// # use crossdub::device::ComputeDevice;
 /// use crossdub::train::checkpoint::TrainingCheckpoint;
 /// # use crossdub::train::trainer::Trainer;
 ///
-/// # let config = TrainConfig { plan: "4 M".into(), classifier: String::new(), batch: 8, ..TrainConfig::default() };
+/// # let config = TrainConfig { plan: "4 M".parse()?, classifier: ClassifierWidths::default(), batch: 8, ..TrainConfig::default() };
 /// # let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
 /// # let data = synthetic::generate(0, 16, 10);
 /// # let mut trainer = Trainer::new(config, HardwareConfig::default(), data, device.clone(), 1 << 30, None)?;

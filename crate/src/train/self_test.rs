@@ -24,8 +24,8 @@ const IMAGES: usize = 4;
 /// # Errors
 /// When the device fails.
 pub async fn gradient(compute: &ComputeDevice) -> Result<Vec<f32>> {
-    let config =
-        TrainConfig { plan: "8 M 16 M".to_owned(), classifier: "16".to_owned(), ..TrainConfig::default() };
+    let (plan, classifier) = ("8 M 16 M".parse()?, "16".parse()?);
+    let config = TrainConfig { plan, classifier, ..TrainConfig::default() };
     let data = synthetic::generate(1, IMAGES, 1).train;
     let spec = NetworkSpec::from_config(&config, data.classes.len())?;
     let device = compute.device.clone().autodiff();

@@ -24,14 +24,14 @@ use crate::train::progress::{HistoryEntry, Speed};
 ///
 /// ```
 /// # #[cfg(feature = "cpu")] pollster::block_on(async {
-/// use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+/// use crossdub::config::{ClassifierWidths, DeviceChoice, HardwareConfig, TrainConfig};
 /// use crossdub::data::synthetic;
 /// use crossdub::device::ComputeDevice;
 /// use crossdub::train::trainer::Trainer;
 ///
 /// let config = TrainConfig {
-///     plan: "4 M 8 M".into(),
-///     classifier: String::new(),
+///     plan: "4 M 8 M".parse()?,
+///     classifier: ClassifierWidths::default(),
 ///     batch: 8,
 ///     ..TrainConfig::default()
 /// };
@@ -168,10 +168,10 @@ impl Trainer {
     ///
     /// ```
     /// # #[cfg(feature = "cpu")] pollster::block_on(async {
-    /// # use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+    /// # use crossdub::config::{ClassifierWidths, DeviceChoice, HardwareConfig, TrainConfig};
     /// # use crossdub::device::ComputeDevice;
     /// # use crossdub::train::trainer::Trainer;
-    /// # let config = TrainConfig { plan: "4 M".into(), classifier: String::new(), batch: 8, ..TrainConfig::default() };
+    /// # let config = TrainConfig { plan: "4 M".parse()?, classifier: ClassifierWidths::default(), batch: 8, ..TrainConfig::default() };
     /// # let data = crossdub::data::synthetic::generate(0, 8, 10);
     /// # let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
     /// # let mut trainer = Trainer::new(config, HardwareConfig::default(), data, device, 1 << 30, None)?;

@@ -314,7 +314,7 @@ fn prune_spec(
 /// How many crossbar layers the network has; none where the images that it is for must be known first.
 fn crossbar_layers(network: &TrainConfig) -> Option<usize> {
     let mut network = network.clone();
-    if network.is_for_imagenet() {
+    if network.model.is_for_imagenet() {
         network.data = DataSource::ImageNet;
     }
     // The number of classes is the data's, and changes no convolution.

@@ -15,7 +15,7 @@ use crate::cli::options::image_range::parse_range;
 use crate::cli::options::shared::ModelOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::load_network;
-use crate::config::{DataSource, SCHEMA_VERSION, TrainConfig};
+use crate::config::{DataSource, NetworkPlan, SCHEMA_VERSION, TrainConfig};
 use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::decode::{Rgb, decode};
 use crate::data::loader::{DataLoader, LabeledDataset};
@@ -146,7 +146,7 @@ fn open(args: &PredictArgs, weights: &Checkpoint) -> Result<(TrainConfig, Inputs
         Some(path) => {
             files::open_dataset(path, &mut spec, LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() })?
         }
-        None if spec.is_for_imagenet() || spec.plan.starts_with('b') => {
+        None if spec.model.is_for_imagenet() || matches!(spec.plan, NetworkPlan::ResNet(_)) => {
             spec.data = DataSource::ImageNet;
             let classes = infer_classes(weights).unwrap_or(1000);
             let names = (0..classes).map(|class| class.to_string()).collect();

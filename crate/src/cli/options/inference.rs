@@ -111,7 +111,7 @@ impl InferenceOptions {
         }
         let Some(name) = self.model.model.as_deref().or(self.model.plan.as_deref()) else { return Ok(None) };
         let mut spec = self.model.spec()?;
-        if spec.is_for_imagenet() {
+        if spec.model.is_for_imagenet() {
             spec.data = DataSource::ImageNet;
         }
         spec.side = self.model.side.unwrap_or(spec.side);

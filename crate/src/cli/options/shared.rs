@@ -86,7 +86,7 @@ impl ModelOptions {
         let mut fields = Map::new();
         self.fields(&mut fields);
         let mut spec = config::apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)?.0;
-        if spec.is_for_imagenet() {
+        if spec.model.is_for_imagenet() {
             // Until a data set says otherwise.
             spec.data = DataSource::ImageNet;
         }

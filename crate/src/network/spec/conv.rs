@@ -1,12 +1,9 @@
 //! One convolution: channels, kernel, stride, and the sizes of its input and output images.
 
 use super::param::ParamSpec;
-use crate::error::{Error, Result};
 
 /// Color planes of an image.
 pub const CHANNELS: usize = 3;
-/// The largest width of a layer.
-const MAX_WIDTH: usize = 16_384;
 
 /// A convolution on square images, padded by half its kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,19 +42,5 @@ impl ConvSpec {
     pub(super) fn activations(&self, copies: u64) -> u64 {
         let square = |side: usize| (side as u64).pow(2);
         square(self.input_side) * self.inputs as u64 + copies * square(self.output_side) * self.outputs as u64
-    }
-}
-
-/// Parses a layer's width.
-///
-/// # Errors
-/// When `word` is not a number of 1 to 16384.
-pub(super) fn parse_width(field: &'static str, word: &str) -> Result<usize> {
-    match word.parse() {
-        Ok(width) if (1..=MAX_WIDTH).contains(&width) => Ok(width),
-        _ => {
-            let reason = format!("takes widths of 1 to {MAX_WIDTH}, and M in the plan for a pooling");
-            Err(Error::field(field, word, reason))
-        }
     }
 }

@@ -14,10 +14,10 @@ use crate::checkpoint::{Checkpoint, NamedTensor};
 /// N(0, 0.01) in a VGG, as in the reference run, and uniform by fan-in in a ResNet, as in torchvision.
 ///
 /// ```
-/// use crossdub::config::TrainConfig;
+/// use crossdub::config::{ClassifierWidths, TrainConfig};
 /// use crossdub::network::spec::{NetworkSpec, initialize};
 ///
-/// let config = TrainConfig { plan: "4 M".into(), classifier: String::new(), ..TrainConfig::default() };
+/// let config = TrainConfig { plan: "4 M".parse()?, classifier: ClassifierWidths::default(), ..TrainConfig::default() };
 /// let weights = initialize(&NetworkSpec::from_config(&config, 10)?, 0);
 /// assert_eq!(weights.get("features.0.weight").unwrap().shape, [4, 3, 3, 3]);
 /// # Ok::<(), crossdub::Error>(())

@@ -11,9 +11,10 @@ mod param;
 mod resnet;
 mod vgg;
 
+pub use crate::config::BlockKind;
 pub use conv::{CHANNELS, ConvSpec};
 pub use initialize::initialize;
 pub use network::{ConvShape, NetworkSpec, infer_classes};
 pub use param::{Init, ParamSpec};
-pub use resnet::{BlockKind, ResNetSpec, ResidualBlockSpec};
+pub use resnet::{ResNetSpec, ResidualBlockSpec};
 pub use vgg::{VggConvSpec, VggSpec};

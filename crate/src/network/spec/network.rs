@@ -7,18 +7,18 @@ use super::param::ParamSpec;
 use super::resnet::ResNetSpec;
 use super::vgg::VggSpec;
 use crate::checkpoint::Checkpoint;
-use crate::config::TrainConfig;
+use crate::config::{NetworkPlan, TrainConfig};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
 /// A checked network description. Displays as a summary of its parameters.
 ///
 /// ```
-/// use crossdub::config::TrainConfig;
+/// use crossdub::config::{NetworkName, TrainConfig};
 /// use crossdub::network::NetworkSpec;
 ///
 /// let mut config = TrainConfig::default();
-/// config.set_model("vgg11")?;
+/// config.set_model(NetworkName::Vgg11);
 /// let spec = NetworkSpec::from_config(&config, 10)?;
 /// assert_eq!(spec.conv_shapes().len(), 8);
 /// assert_eq!(spec.num_params(), 9_750_922);
@@ -47,15 +47,15 @@ pub struct ConvShape {
 }
 
 impl NetworkSpec {
-    /// Reads the network of a configuration: a ResNet if its plan begins with `basic` or `bottleneck`, else a VGG.
+    /// The network of a configuration.
     ///
     /// # Errors
-    /// When the plan can't be parsed, shrinks the image away, or exceeds a limit.
+    /// When its plan pools the image away, or a ResNet has hidden fully connected layers.
     pub fn from_config(config: &TrainConfig, classes: usize) -> Result<Self> {
-        if ResNetSpec::is_resnet(&config.plan) {
-            return Ok(Self::ResNet(ResNetSpec::from_config(config, classes)?));
-        }
-        Ok(Self::Vgg(VggSpec::from_config(config, classes)?))
+        Ok(match &config.plan {
+            NetworkPlan::Vgg(plan) => Self::Vgg(VggSpec::new(plan, config, classes)?),
+            NetworkPlan::ResNet(plan) => Self::ResNet(ResNetSpec::new(plan, config, classes)?),
+        })
     }
 
     /// Number of classes.
@@ -192,10 +192,11 @@ pub fn infer_classes(weights: &Checkpoint) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::NetworkName;
 
-    fn named(name: &str, classes: usize) -> NetworkSpec {
+    fn named(name: NetworkName, classes: usize) -> NetworkSpec {
         let mut config = TrainConfig::default();
-        config.set_model(name).expect("known");
+        config.set_model(name);
         config.side = 224;
         NetworkSpec::from_config(&config, classes).expect("valid")
     }
@@ -204,10 +205,10 @@ mod tests {
     #[test]
     fn torchvision_networks_have_their_published_sizes() {
         for (name, parameters, statistics) in [
-            ("resnet18", 11_689_512, 9_600),
-            ("resnet34", 21_797_672, 17_024),
-            ("resnet50", 25_557_032, 53_120),
-            ("vgg11-imagenet", 132_863_336, 0),
+            (NetworkName::ResNet18, 11_689_512, 9_600),
+            (NetworkName::ResNet34, 21_797_672, 17_024),
+            (NetworkName::ResNet50, 25_557_032, 53_120),
+            (NetworkName::Vgg11ImageNet, 132_863_336, 0),
         ] {
             assert_eq!(named(name, 1000).num_params(), parameters + statistics, "{name}");
         }
@@ -215,13 +216,13 @@ mod tests {
 
     #[test]
     fn memory_is_checked_before_allocation() {
-        assert!(named("resnet18", 1000).check_memory(65_536, 64 << 30).is_err());
-        assert!(named("resnet18", 1000).check_memory(4, 2 << 30).is_ok());
+        assert!(named(NetworkName::ResNet18, 1000).check_memory(65_536, 64 << 30).is_err());
+        assert!(named(NetworkName::ResNet18, 1000).check_memory(4, 2 << 30).is_ok());
     }
 
     #[test]
     fn the_summary_lists_every_weight() {
-        let summary = named("resnet18", 1000).to_string();
+        let summary = named(NetworkName::ResNet18, 1000).to_string();
         assert!(summary.starts_with("ResNet: 3 x 224 x 224 -> 1000 classes\n"), "{summary}");
         assert!(summary.contains("conv1.weight") && summary.contains("[64, 3, 7, 7]"), "{summary}");
         assert!(summary.contains("12544 positions") && summary.contains("fc.weight"), "{summary}");

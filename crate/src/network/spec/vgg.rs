@@ -1,21 +1,13 @@
-//! A VGG from text: a plan such as `"32 M 64 M 128 M"` and the widths of the hidden classifier layers.
-//!
-//! In a plan, a number is a 3 x 3 convolution of that many outputs and `M` a 2 x 2 max pooling. `A7` at the end
-//! averages the remaining activations to 7 x 7 whatever the image size, as torchvision's VGGs do.
+//! A VGG: the convolutions of a [`VggPlan`] and fully connected layers, for images of one size.
 //!
 //! Source: Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015.
 
-use super::conv::{CHANNELS, ConvSpec, parse_width};
+use super::conv::{CHANNELS, ConvSpec};
 #[cfg(feature = "train")]
 use super::param::torch_leaf;
 use super::param::{Init, ParamSpec};
-use crate::config::TrainConfig;
+use crate::config::{NetworkPlan, TrainConfig, VggLayer, VggPlan};
 use crate::error::{Error, Result};
-
-/// The most convolutions, and the most hidden fully connected layers.
-const MAX_LAYERS: usize = 64;
-/// The largest side that activations are averaged to.
-const MAX_AVERAGE: usize = 16;
 
 /// A 3 x 3 convolution with its ReLU and the pooling after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,19 +40,14 @@ pub struct VggSpec {
 }
 
 impl VggSpec {
-    /// Reads the network of a configuration.
+    /// The VGG of a plan, with the other fields of its configuration.
     ///
     /// # Errors
-    /// When the plan or the classifier can't be parsed, pools the image away, or exceeds a limit.
-    pub fn from_config(config: &TrainConfig, classes: usize) -> Result<Self> {
-        let side = config.input_side();
-        let (convs, average) = parse_plan(&config.plan, config.batch_norm, side)?;
-        let words = config.classifier.split([',', ' ']).filter(|word| !word.is_empty());
-        let hidden = words.map(|word| parse_width("classifier", word)).collect::<Result<Vec<_>>>()?;
-        if hidden.len() > MAX_LAYERS {
-            return Err(Error::field("classifier", &config.classifier, "takes at most 64 layers"));
-        }
-        let (batch_norm, dropout) = (config.batch_norm, config.dropout);
+    /// When the plan pools the image away.
+    pub(super) fn new(plan: &VggPlan, config: &TrainConfig, classes: usize) -> Result<Self> {
+        let (batch_norm, dropout, side) = (config.batch_norm, config.dropout, config.input_side());
+        let (convs, average) = (convolutions(plan, batch_norm, side)?, plan.average);
+        let hidden = config.classifier.as_slice().to_vec();
         Ok(Self { convs, average, hidden, batch_norm, dropout, classes, side })
     }
 
@@ -122,94 +109,85 @@ impl VggSpec {
     }
 }
 
-/// The convolutions of a plan, and the side that the last activations are averaged to.
-fn parse_plan(plan: &str, batch_norm: bool, image: usize) -> Result<(Vec<VggConvSpec>, Option<usize>)> {
-    let reject = |reason: &str| Err(Error::field("plan", plan, reason));
+/// The convolutions of a plan on images of `image` x `image` pixels.
+fn convolutions(plan: &VggPlan, batch_norm: bool, image: usize) -> Result<Vec<VggConvSpec>> {
     let mut convs: Vec<VggConvSpec> = Vec::new();
-    let (mut side, mut inputs, mut index, mut average) = (image, CHANNELS, 0, None);
-    for word in plan.split_whitespace() {
-        if average.is_some() {
-            return reject("continues after its average");
-        }
-        if let Some(to) = word.strip_prefix('A') {
-            average = to.parse().ok().filter(|to| (1..=MAX_AVERAGE).contains(to));
-            if average.is_none() {
-                return reject("takes an average of 1 to 16, such as A7");
+    let (mut side, mut inputs, mut index) = (image, CHANNELS, 0);
+    for layer in &plan.layers {
+        match (*layer, convs.last_mut()) {
+            (VggLayer::Conv(outputs), _) => {
+                let conv = ConvSpec::new(inputs, outputs, 3, 1, side);
+                convs.push(VggConvSpec { conv, pool: false, index });
+                inputs = outputs;
+                // PyTorch numbers the convolution, its normalization and its ReLU.
+                index += if batch_norm { 3 } else { 2 };
             }
-            continue;
-        }
-        if word.eq_ignore_ascii_case("m") {
-            match convs.last_mut() {
-                None => return reject("starts with a pooling"),
-                Some(last) if last.pool => return reject("has two poolings in a row"),
-                Some(_) if side < 2 => return reject(&format!("pools a {image} x {image} image away")),
-                Some(last) => last.pool = true,
+            (VggLayer::MaxPool, Some(last)) if side >= 2 => {
+                last.pool = true;
+                side /= 2;
+                index += 1;
             }
-            side /= 2;
-            index += 1;
-            continue;
+            (VggLayer::MaxPool, _) => {
+                let reason = format!("pools a {image} x {image} image away");
+                return Err(Error::field("plan", NetworkPlan::Vgg(plan.clone()), reason));
+            }
         }
-        let outputs = parse_width("plan", word)?;
-        convs.push(VggConvSpec { conv: ConvSpec::new(inputs, outputs, 3, 1, side), pool: false, index });
-        inputs = outputs;
-        // PyTorch numbers the convolution, its normalization and its ReLU.
-        index += if batch_norm { 3 } else { 2 };
     }
-    match convs.len() {
-        0 => reject("has no convolution"),
-        n if n > MAX_LAYERS => reject("has more than 64 convolutions"),
-        _ => Ok((convs, average)),
-    }
+    Ok(convs)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::NetworkName;
     use crate::network::NetworkSpec;
 
-    fn vgg(plan: &str) -> Result<VggSpec> {
-        VggSpec::from_config(&TrainConfig { plan: plan.to_owned(), ..TrainConfig::default() }, 10)
+    fn spec(config: &TrainConfig) -> Result<VggSpec> {
+        match NetworkSpec::from_config(config, 10)? {
+            NetworkSpec::Vgg(vgg) => Ok(vgg),
+            NetworkSpec::ResNet(_) => panic!("{} is a ResNet", config.plan),
+        }
     }
 
-    fn named(name: &str) -> VggSpec {
+    fn vgg(plan: &str) -> Result<VggSpec> {
+        spec(&TrainConfig { plan: plan.parse()?, ..TrainConfig::default() })
+    }
+
+    fn named(name: NetworkName) -> VggSpec {
         let mut config = TrainConfig::default();
-        config.set_model(name).expect("known");
-        VggSpec::from_config(&config, 10).expect("valid")
+        config.set_model(name);
+        spec(&config).expect("valid")
     }
 
     #[test]
     fn vgg11_has_its_published_size() {
-        let vgg11 = named("vgg11");
+        let vgg11 = named(NetworkName::Vgg11);
         let weights: usize = vgg11.convs.iter().map(|layer| layer.conv.inputs * layer.conv.outputs * 9).sum();
         assert_eq!(weights, 9_217_728);
         assert_eq!(vgg11.flattened_len(), 512);
         let indices: Vec<usize> = vgg11.convs.iter().map(|layer| layer.index).collect();
         assert_eq!(indices, [0, 3, 6, 8, 11, 13, 16, 18]);
-        assert_eq!(named("vgg11_bn").convs[1].index, 4);
-        assert_eq!(named("vgg16").convs.len(), 13);
-        assert_eq!(named("vgg-small").linear_layers(), [(2048, 128), (128, 10)]);
+        assert_eq!(named(NetworkName::Vgg11Bn).convs[1].index, 4);
+        assert_eq!(named(NetworkName::Vgg16).convs.len(), 13);
+        assert_eq!(named(NetworkName::VggSmall).linear_layers(), [(2048, 128), (128, 10)]);
     }
 
     #[test]
-    fn malformed_plans_are_rejected() {
-        for bad in ["", "M", "8 M M", "8 M 8 M 8 M 8 M 8 M 8 M", "8 x", "0", "99999999999999999999"] {
-            assert!(vgg(bad).is_err(), "{bad:?}");
-        }
+    fn a_plan_leaves_a_pixel() {
+        let error = vgg("8 M 8 M 8 M 8 M 8 M 8 M").expect_err("six poolings of 32 pixels").to_string();
+        assert!(error.contains("pools a 32 x 32 image away"), "{error}");
         assert_eq!(vgg("8 M 8 M 8 M 8 M 8 M").expect("1 x 1 is left").flattened_len(), 8);
     }
 
     #[test]
-    fn an_average_must_end_the_plan() {
+    fn the_average_sets_the_classifier_s_input() {
         assert_eq!(vgg("8 M 8 A7").expect("valid").flattened_len(), 8 * 7 * 7);
-        for bad in ["A7", "8 A7 8", "8 A0", "8 A17", "8 Ax", "8 A7 A7"] {
-            assert!(vgg(bad).is_err(), "{bad:?}");
-        }
     }
 
     #[test]
     fn memory_is_checked_before_allocation() {
         let huge = NetworkSpec::Vgg(vgg(&"16384 ".repeat(64)).expect("a plan"));
         assert!(huge.check_memory(65_536, 1 << 40).is_err());
-        assert!(NetworkSpec::Vgg(named("vgg11")).check_memory(128, 2 << 30).is_ok());
+        assert!(NetworkSpec::Vgg(named(NetworkName::Vgg11)).check_memory(128, 2 << 30).is_ok());
     }
 }

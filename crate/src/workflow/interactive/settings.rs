@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::{
-    self, DataSource, DeviceChoice, HardwareConfig, Precision, RegularizerKind, TrainConfig, model_names,
+    self, DataSource, DeviceChoice, HardwareConfig, NetworkName, Precision, RegularizerKind, TrainConfig,
 };
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
@@ -153,7 +153,7 @@ pub struct Schema {
 /// The names that a field takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Options {
-    model: Vec<String>,
+    model: Vec<NetworkName>,
     regularizer: [RegularizerKind; 8],
     rule: [PruneRule; 3],
 }
@@ -182,12 +182,9 @@ impl Schema {
 }
 
 /// Networks for the page's small images.
-fn page_models() -> Vec<String> {
-    let small = |name: &String| {
-        let mut spec = TrainConfig::for_page();
-        spec.set_model(name).is_ok() && !spec.is_for_imagenet()
-    };
-    model_names().into_iter().filter(small).chain(["custom".to_owned()]).collect()
+fn page_models() -> Vec<NetworkName> {
+    let small = NetworkName::ALL.into_iter().filter(|name| !name.is_for_imagenet());
+    small.chain([NetworkName::Custom]).collect()
 }
 
 #[cfg(test)]
@@ -249,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_model_on_offer_can_be_set() {
-        for model in page_models().iter().filter(|model| *model != "custom") {
+        for model in page_models().iter().filter(|model| **model != NetworkName::Custom) {
             let set = fields(json!({ "model": model }));
             assert!(InteractiveSettings::default().with_fields(&set).is_ok(), "{model}");
         }

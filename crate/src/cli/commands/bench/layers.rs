@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::Row;
 use super::timing::{median_time, timed};
 use crate::checkpoint::Checkpoint;
-use crate::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
+use crate::config::{DeviceChoice, HardwareConfig, NetworkName, RegularizerKind, TrainConfig};
 use crate::crossbar::tiling::TileShape;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ const PRUNED_IMPROVEMENT: f64 = 3.0;
 /// # Errors
 /// When the network is invalid.
 pub(super) fn analysis() -> Result<Vec<Row>> {
-    let layers = weights("vgg11")?.matrices(false)?;
+    let layers = weights(NetworkName::Vgg11)?.matrices(false)?;
     let hardware = HardwareConfig::default();
     let time = median_time(|| Ok(timed(|| analyze(&layers, &hardware)).1))?;
     let what = format!("analysis, VGG11, tile {}", hardware.tile);
@@ -39,7 +39,7 @@ pub(super) fn analysis() -> Result<Vec<Row>> {
 /// # Errors
 /// When pruning fails.
 pub(super) fn pruning() -> Result<Vec<Row>> {
-    let layers = weights("vgg11")?.matrices(false)?;
+    let layers = weights(NetworkName::Vgg11)?.matrices(false)?;
     let hardware = HardwareConfig::default();
     let shape = TileShape::from(&hardware);
     let ratios = Cutoff::uniform(PRUNED_PERCENT, layers.len());
@@ -67,10 +67,10 @@ pub(super) fn pruning() -> Result<Vec<Row>> {
 /// # Errors
 /// When the device fails.
 pub(super) fn regularizer() -> Result<Vec<Row>> {
-    Ok(vec![regularizer_on("vgg11", 32)?, regularizer_on("resnet18", 64)?])
+    Ok(vec![regularizer_on(NetworkName::Vgg11, 32)?, regularizer_on(NetworkName::ResNet18, 64)?])
 }
 
-fn regularizer_on(model: &str, tile: usize) -> Result<Row> {
+fn regularizer_on(model: NetworkName, tile: usize) -> Result<Row> {
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let hardware = HardwareConfig { tile, ..HardwareConfig::default() };
     let config = TrainConfig { regularizer: RegularizerKind::Gated, ..TrainConfig::default() };
@@ -92,8 +92,8 @@ fn regularizer_on(model: &str, tile: usize) -> Result<Row> {
 }
 
 /// A network's initial weights.
-fn weights(model: &str) -> Result<Checkpoint> {
+fn weights(model: NetworkName) -> Result<Checkpoint> {
     let mut config = TrainConfig::default();
-    config.set_model(model)?;
+    config.set_model(model);
     Ok(initialize(&NetworkSpec::from_config(&config, CLASSES)?, 0))
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::Row;
 use super::timing::{median, timed};
 use crate::cli::system;
-use crate::config::{DataSource, DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
+use crate::config::{DataSource, DeviceChoice, HardwareConfig, NetworkName, RegularizerKind, TrainConfig};
 use crate::crossbar::tiling::TileShape;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub(super) fn measure() -> Result<Vec<Row>> {
         regularizer: RegularizerKind::Gated,
         ..TrainConfig::default()
     };
-    config.set_model("resnet18")?;
+    config.set_model(NetworkName::ResNet18);
     let plan = NetworkSpec::from_config(&config, CLASSES)?;
     plan.check_memory(BATCH, system::available_memory())?;
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;

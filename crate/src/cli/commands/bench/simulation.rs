@@ -2,7 +2,7 @@
 
 use super::Row;
 use super::timing::{median_time, timed};
-use crate::config::{HardwareConfig, Resolution, TrainConfig};
+use crate::config::{HardwareConfig, NetworkName, Resolution, TrainConfig};
 use crate::data::batch::{Batch, evaluation_batch};
 use crate::data::synthetic;
 use crate::error::Result;
@@ -51,7 +51,7 @@ fn layer(hardware: &HardwareConfig) -> Result<f64> {
 /// VGG11 before training: pruning has emptied no cell.
 fn network(hardware: &HardwareConfig) -> Result<Row> {
     let mut config = TrainConfig::default();
-    config.set_model("vgg11")?;
+    config.set_model(NetworkName::Vgg11);
     let data = synthetic::generate(0, NETWORK_IMAGES, NETWORK_IMAGES);
     let mut images = Batch::default();
     evaluation_batch(&data.test, 0..NETWORK_IMAGES, &mut images.images, &mut images.labels);
