@@ -1,4 +1,4 @@
-//! The Slurm script, with a stand-in for Slurm's own command: warned by SIGTERM, back into the queue, gone on with.
+//! The Slurm script with a stand-in for `scontrol`: SIGTERM requeues the job, and the next one resumes it.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use crate::recipes::write_recipe;
 use crate::shared::repository;
 
-/// A node's programs: `crossdub`, and a `scontrol` that notes what it is told.
+/// A node's programs: `crossdub`, and a `scontrol` that records its arguments.
 fn programs(folder: &Path) -> std::path::PathBuf {
     let bin = folder.join("bin");
     std::fs::create_dir(&bin).expect("a folder");
     symlink(env!("CARGO_BIN_EXE_crossdub"), bin.join("crossdub")).expect("links");
     let scontrol = bin.join("scontrol");
-    let told = folder.join("told");
-    let script = format!("#!/bin/sh\necho \"$@\" >> '{}'\n", told.display());
+    let requests = folder.join("requests");
+    let script = format!("#!/bin/sh\necho \"$@\" >> '{}'\n", requests.display());
     std::fs::write(&scontrol, script).expect("writes");
     std::fs::set_permissions(&scontrol, std::fs::Permissions::from_mode(0o755)).expect("permits");
     bin
@@ -52,32 +52,33 @@ fn finished(mut job: std::process::Child) -> ExitStatus {
 }
 
 #[test]
-fn a_job_that_is_warned_saves_itself_and_goes_on_in_the_next() {
+fn a_terminated_job_requeues_itself_and_the_next_job_resumes_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     programs(folder);
     write_recipe(folder);
     assert!(job(folder, "whole").status().expect("runs").success());
-    assert!(!folder.join("told").exists(), "a job that ends is not put back");
+    assert!(!folder.join("requests").exists(), "a finished job is not requeued");
 
-    let warned = job(folder, "warned").spawn().expect("runs");
-    let out = folder.join("warned");
+    let terminated = job(folder, "terminated").spawn().expect("runs");
+    let out = folder.join("terminated");
     let began = Instant::now();
     while !has_checkpoint(&out) {
         assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint appears");
         std::thread::sleep(Duration::from_millis(2));
     }
-    let told = Command::new("kill").args(["-TERM", &warned.id().to_string()]).status().expect("kills");
-    assert!(told.success() && finished(warned).success());
-    assert_eq!(std::fs::read_to_string(folder.join("told")).expect("told"), "requeue 42\n");
+    let signalled =
+        Command::new("kill").args(["-TERM", &terminated.id().to_string()]).status().expect("kills");
+    assert!(signalled.success() && finished(terminated).success());
+    assert_eq!(std::fs::read_to_string(folder.join("requests")).expect("recorded"), "requeue 42\n");
     assert!(!out.join("report.json").exists(), "it was stopped before its end");
-    let next = job(folder, "warned").spawn().expect("runs");
+    let next = job(folder, "terminated").spawn().expect("runs");
     assert!(finished(next).success());
     let weights = |out: &str| std::fs::read(folder.join(out).join("weights.safetensors")).expect("written");
-    assert!(weights("whole") == weights("warned"));
+    assert!(weights("whole") == weights("terminated"));
 
-    // What fails is not put back: it would fail again.
+    // A failed job is not requeued: it would fail again.
     std::fs::write(folder.join("tiny.toml"), "data = 'nowhere'").expect("writes");
     assert!(!finished(job(folder, "broken").spawn().expect("runs")).success());
-    assert_eq!(std::fs::read_to_string(folder.join("told")).expect("told"), "requeue 42\n");
+    assert_eq!(std::fs::read_to_string(folder.join("requests")).expect("recorded"), "requeue 42\n");
 }

@@ -1,4 +1,4 @@
-//! Pruning that looks at data: what is left makes up for what went, and zeros stay zeros.
+//! Compensation: the remaining weights make up for the pruned ones, and zeros stay zero.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ use pollster::block_on;
 
 use crate::training::{small_config, small_data, trainer};
 
-/// A network that has learned a little, and what its convolutions see.
+/// A briefly trained network, and statistics of the inputs of its convolutions.
 fn trained() -> (Checkpoint, ActivationStats, ComputeDevice) {
     let mut trainer = trainer(small_config());
     for _ in 0..60 {
@@ -24,16 +24,16 @@ fn trained() -> (Checkpoint, ActivationStats, ComputeDevice) {
     }
     let weights = block_on(trainer.weights()).expect("reads");
     let compute = block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let plan = NetworkSpec::from_config(&small_config(), 10).expect("valid");
-    let network = import(Network::new(&plan, &compute.device), &plan, &weights).expect("fits");
-    let asked = CalibrationConfig { images: 100, moments: true };
-    let mut source = DataLoader::from(small_data());
+    let spec = NetworkSpec::from_config(&small_config(), 10).expect("valid");
+    let network = import(Network::new(&spec, &compute.device), &spec, &weights).expect("fits");
+    let config = CalibrationConfig { images: 100, moments: true };
+    let mut loader = DataLoader::from(small_data());
     let inputs =
-        block_on(ActivationStats::collect(&network, &plan, &mut source, asked, &compute)).expect("collects");
+        block_on(ActivationStats::collect(&network, &spec, &mut loader, config, &compute)).expect("collects");
     (weights, inputs, compute)
 }
 
-/// How far a layer's outputs are from those of the dense one: `sum d^T C d` over its outputs.
+/// Squared error of a layer's outputs against the dense layer: `sum d^T C d` over its outputs.
 fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &ActivationStats) -> f64 {
     let moments = inputs.get(name).and_then(|layer| layer.moments.clone()).expect("collected").into_data();
     let moments = moments.as_slice::<f32>().expect("float32");
@@ -52,26 +52,26 @@ fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &Activation
 fn compensation_lowers_every_layers_error_and_keeps_zeros() {
     let (dense, inputs, compute) = trained();
     let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
-    let known = PruneContext { positions: None, inputs: Some(&inputs) };
-    for spec in [
+    let context = PruneContext { positions: None, inputs: Some(&inputs) };
+    for config in [
         PruneSpec { rule: PruneRule::Exact, ratios: vec![60.0, 80.0, 80.0], ..PruneSpec::default() },
         PruneSpec { rule: PruneRule::Budget, target: Some(2.0), ..PruneSpec::default() },
     ] {
-        let compensated = PruneSpec { importance: Importance::Input, compensate: true, ..spec.clone() };
-        let spec = PruneSpec { importance: Importance::Input, ..spec };
-        let prune = |spec: &PruneSpec| {
-            block_on(spec.prune(&dense, &hardware, known, Some(&compute))).expect("prunes").0
+        let compensated = PruneSpec { importance: Importance::Input, compensate: true, ..config.clone() };
+        let config = PruneSpec { importance: Importance::Input, ..config };
+        let prune = |config: &PruneSpec| {
+            block_on(config.prune(&dense, &hardware, context, Some(&compute))).expect("prunes").0
         };
-        let (plain, better) = (prune(&spec), prune(&compensated));
-        assert!(plain.masks() == better.masks(), "the same weights go");
+        let (plain, better) = (prune(&config), prune(&compensated));
+        assert!(plain.masks() == better.masks(), "the same weights are pruned");
         for layer in &plain.masks().tensors {
             let (before, after) =
                 (error(&layer.name, &dense, &plain, &inputs), error(&layer.name, &dense, &better, &inputs));
-            // A budget may leave a layer as it is.
+            // A budget may leave a layer unpruned.
             assert!(before == 0.0 || after < 0.9 * before, "{}: {after} for {before}", layer.name);
         }
         for (old, new) in dense.tensors.iter().zip(&better.tensors) {
-            assert!(old.shape.len() == 4 || old == new, "{} is no crossbar layer", old.name);
+            assert!(old.shape.len() == 4 || old == new, "{} is not a crossbar layer", old.name);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Replays the fuzzer's seeds and its corpus, with the fuzzer's own functions.
+//! Replays the fuzzer's seeds and corpus with the fuzz targets themselves.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ mod seeds;
 mod targets;
 
 #[test]
-fn the_fuzz_corpus_replays() {
+fn no_fuzz_target_panics_on_its_corpus() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
     let seeds = seeds::all();
     for target in targets::TARGETS.iter().chain(application_targets::TARGETS) {
@@ -25,7 +25,7 @@ fn the_fuzz_corpus_replays() {
             let result = std::panic::catch_unwind(|| (target.run)(&bytes));
             assert!(result.is_ok(), "{} {name}", target.name);
         }
-        // Memory is limited while fuzzing only.
+        // These limits apply while fuzzing only.
         assert!(target.spare > 0 && target.per_byte > 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Agreement with the authors' own code, case by case.
+//! Agreement with the authors' code, case by case.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::shared::{json, layers, numbers, relative_difference, repository, shared, weights};
 
-/// A case: its record, its weights, what the authors' code made of them.
+/// A case: its record, its weights, and the results of the authors' code.
 struct Case {
     record: Value,
     weights: PathBuf,
@@ -34,7 +34,7 @@ impl Case {
     }
 }
 
-/// The repository's own small case, and all the shared ones.
+/// The small case of the repository, and all shared ones.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let own = repository().join("tests/golden");
@@ -49,7 +49,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Every kind, as the command line names it.
+/// Every kind with its name on the command line.
 const KINDS: [(RegularizerKind, &str); 7] = [
     (RegularizerKind::Gated, "gated"),
     (RegularizerKind::Ungated, "ungated"),
@@ -91,7 +91,7 @@ fn regularizers_and_their_gradients_agree() {
 }
 
 #[test]
-fn the_command_s_losses_and_gradients_agree() {
+fn losses_and_gradients_of_the_command_agree() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("gradient.safetensors");
     for case in cases() {
@@ -140,7 +140,7 @@ fn analysis_counts_the_same_tiles() {
         assert_eq!(almost, numbers(&case.record["hist_almost_zero_before"]), "{}", case.name());
         let sparsities = analysis.layers.iter().flat_map(|layer| &layer.tile_almost_zero_sparsity);
         for (got, golden) in sparsities.zip(numbers(&case.record["sparsity_almost_zero_before"])) {
-            // The authors' are float32.
+            // The authors compute in float32.
             assert!((got - golden).abs() < 1e-6, "{}: {got} for {golden}", case.name());
         }
     }

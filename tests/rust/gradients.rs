@@ -1,4 +1,4 @@
-//! The closed-form gradients against finite differences of their own losses.
+//! The closed-form gradients, checked against finite differences of the losses.
 
 use burn::tensor::{Tensor, TensorData};
 use crossdub::config::{DeviceChoice, RegularizerKind};
@@ -10,19 +10,19 @@ use crossdub::matrix::Matrix;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Edge tiles on both sides, and more than one weight bit.
+/// With partial tiles along both sides.
 const SHAPE: [usize; 4] = [6, 3, 3, 3];
 const TILE: TileShape = TileShape { rows: 8, columns: 4 };
 
 fn random_weights(seed: u64) -> Vec<f32> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let count = SHAPE.iter().product();
-    // Away from zero, where |w| has no derivative.
-    let draw = |random: &mut ChaCha8Rng| {
-        let magnitude = 0.2 + random.next_u32() as f32 / u32::MAX as f32;
-        if random.next_u32().is_multiple_of(2) { magnitude } else { -magnitude }
+    // Away from zero, where |w| is not differentiable.
+    let draw = |rng: &mut ChaCha8Rng| {
+        let magnitude = 0.2 + rng.next_u32() as f32 / u32::MAX as f32;
+        if rng.next_u32().is_multiple_of(2) { magnitude } else { -magnitude }
     };
-    (0..count).map(|_| draw(&mut random)).collect()
+    (0..count).map(|_| draw(&mut rng)).collect()
 }
 
 fn evaluate(kind: RegularizerKind, weights: &[f32]) -> (f64, Vec<f32>) {
@@ -57,14 +57,14 @@ fn ungated_gradients_match_finite_differences() {
 }
 
 #[test]
-fn the_gate_drops_sparse_columns_gradients_but_keeps_the_loss() {
+fn the_gate_zeroes_gradients_of_sparse_columns_and_keeps_the_loss() {
     let weights = random_weights(2);
     let (ungated_loss, ungated) = evaluate(RegularizerKind::Ungated, &weights);
     let (gated_loss, gated) = evaluate(RegularizerKind::Gated, &weights);
     assert!((gated_loss - ungated_loss).abs() < 1e-6 * ungated_loss);
     let same = gated.iter().zip(&ungated).filter(|(g, u)| g == u).count();
     let stopped = gated.iter().filter(|g| **g == 0.0).count();
-    assert_eq!(same + stopped, gated.len(), "each weight has the gradient it has without the gate, or none");
+    assert_eq!(same + stopped, gated.len(), "each gradient is the ungated one or 0");
     assert!(same > 0 && stopped > 0);
 }
 
@@ -76,9 +76,9 @@ fn an_all_zero_weight_has_a_zero_gradient() {
     }
 }
 
-/// The maps and the regularizer each implement the Hoyer density: they must agree.
+/// The maps and the regularizer have separate implementations of the Hoyer density, which must agree.
 #[test]
-fn maps_show_the_variance_the_regularizer_minimizes() {
+fn maps_show_the_variance_that_the_regularizer_minimizes() {
     let weights = random_weights(3);
     let (loss, _) = evaluate(RegularizerKind::Ungated, &weights);
     let matrix = Matrix::new("w", SHAPE[0], SHAPE[1] * 9, weights).expect("fits");

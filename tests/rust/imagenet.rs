@@ -1,4 +1,4 @@
-//! Image files as torchvision sees them, in every layout, and runs on them.
+//! Image files: decoding as in torchvision, all layouts, and runs on them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use crossdub::data::imagenet::transform::{evaluation, normalize};
 
 use crate::shared::{json, repository, shared, weights};
 
-/// Mean and largest difference of bytes.
+/// The mean and the largest difference of bytes.
 fn differences(got: &[u8], expected: &[u8]) -> (f64, u8) {
     assert_eq!(got.len(), expected.len());
     let each = || got.iter().zip(expected).map(|(&a, &b)| a.abs_diff(b));
     (each().map(f64::from).sum::<f64>() / got.len() as f64, each().max().unwrap_or(0))
 }
 
-/// Pillow's pixels of CMYK, grey, and progressive files; the last one asks to be turned, in vain.
+/// CMYK, grey and progressive files. The last has an EXIF rotation, which Pillow ignores too.
 #[test]
-fn pictures_decode_as_pillow_decodes_them() {
+fn pictures_decode_as_in_pillow() {
     let folder = repository().join("tests/golden/pictures");
     for name in ["cmyk", "grey", "turned"] {
         let read = |ending: &str| {
@@ -33,13 +33,13 @@ fn pictures_decode_as_pillow_decodes_them() {
 }
 
 #[test]
-fn damaged_pictures_are_refused() {
+fn damaged_pictures_are_rejected() {
     let whole = fs::read(repository().join("tests/golden/pictures/turned.jpg")).expect("readable");
     for end in [0, 2, 10, whole.len() / 2, whole.len() - 2] {
         assert!(decode(&whole[..end]).is_err(), "{end}");
     }
     assert!(decode(b"GIF89a").is_err());
-    // Whatever a damaged file does, it doesn't bring the process down.
+    // No damaged file may cause a panic.
     for at in 0..whole.len() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x5a;
@@ -73,7 +73,7 @@ fn run(arguments: &[&str]) -> Output {
     command.args(arguments).stdin(Stdio::null()).output().expect("runs")
 }
 
-fn answer(arguments: &[&str]) -> serde_json::Value {
+fn json_output(arguments: &[&str]) -> serde_json::Value {
     let output = run(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("exactly one JSON object")
@@ -83,8 +83,8 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
-/// Pictures of two classes that differ in colour, in `train/` and `val/`.
-fn pictures(root: &Path, train: u32, val: u32) {
+/// Writes pictures of two classes that differ in color to `train/` and `val/`.
+fn write_pictures(root: &Path, train: u32, val: u32) {
     for (part, count) in [("train", train), ("val", val)] {
         for (class, base) in [("n01", [200, 40, 40]), ("n02", [40, 60, 220])] {
             let folder = root.join(part).join(class);
@@ -102,36 +102,36 @@ fn pictures(root: &Path, train: u32, val: u32) {
 fn folder_of_pictures(train: u32, val: u32) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().join("images");
-    pictures(&root, train, val);
+    write_pictures(&root, train, val);
     (folder, root)
 }
 
 #[test]
 fn data_info_counts_image_files() {
     let (_folder, root) = folder_of_pictures(3, 2);
-    let info = answer(&["data", "info", text(&root), "--json"]);
+    let info = json_output(&["data", "info", text(&root), "--json"]);
     assert_eq!(info["data"], "imagenet");
     assert_eq!(info["classes"], serde_json::json!(["n01", "n02"]));
     assert_eq!(info["train"]["per_class"], serde_json::json!([3, 3]));
-    let listed = answer(&["data", "imagenet", text(&root), "--json"]);
+    let listed = json_output(&["data", "imagenet", text(&root), "--json"]);
     assert_eq!((&listed["train"], &listed["val"]), (&6.into(), &4.into()));
-    // From now on the list is read, not the folder.
+    // From now on the index is read, not the folder.
     fs::remove_dir_all(root.join("train/n02")).expect("removes");
-    assert_eq!(answer(&["data", "info", text(&root), "--json"])["train"]["images"], 6);
+    assert_eq!(json_output(&["data", "info", text(&root), "--json"])["train"]["images"], 6);
 }
 
 #[test]
-fn a_flat_validation_folder_needs_its_labels() {
+fn a_flat_validation_folder_needs_labels() {
     let (_folder, root) = folder_of_pictures(1, 0);
     for class in ["n01", "n02"] {
         drop(fs::remove_dir(root.join("val").join(class)));
         let from = root.join("train").join(class).join(format!("{class}_0.JPEG.png"));
         fs::copy(from, root.join("val").join(format!("val_{class}.png"))).expect("copies");
     }
-    let refused = run(&["data", "info", text(&root)]);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("labels are missing"));
+    let output = run(&["data", "info", text(&root)]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("labels are missing"));
     fs::write(root.join("val_labels.txt"), "val_n01.png n01\nval_n02.png 1\n").expect("writes");
-    let info = answer(&["data", "info", text(&root), "--json"]);
+    let info = json_output(&["data", "info", text(&root), "--json"]);
     assert_eq!(info["test"]["per_class"], serde_json::json!([1, 1]));
 }
 
@@ -146,37 +146,38 @@ fn train(data: &Path, out: &Path, more: &[&str]) -> Output {
 fn a_resnet_learns_from_image_files() {
     let (folder, root) = folder_of_pictures(16, 4);
     let out = folder.path().join("run");
-    let said = train(&root, &out, &["--json", "--lambda", "1e-4"]);
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-    let report: serde_json::Value = serde_json::from_slice(&said.stdout).expect("one JSON object");
+    let output = train(&root, &out, &["--json", "--lambda", "1e-4"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert_eq!(report["spec"]["data"], "imagenet");
-    assert_eq!(report["training"]["accuracy"], 100.0, "two colours are easily told apart");
+    assert_eq!(report["training"]["accuracy"], 100.0, "two colors are easy to distinguish");
     let weights = out.join("weights.safetensors");
     let network = ["--plan", "basic 1x4 1x8", "--side", "32", "--json"];
-    let evaluated = answer(&[&["evaluate", text(&weights), "--data", text(&root)], &network[..]].concat());
+    let evaluated =
+        json_output(&[&["evaluate", text(&weights), "--data", text(&root)], &network[..]].concat());
     assert_eq!((&evaluated["accuracy"], &evaluated["images"]), (&100.0.into(), &8.into()));
     let crossbars = ["--tile", "16", "--resolution", "lossless", "--calibration", "9", "--range", "1..8"];
     let simulate = ["simulate", text(&weights), "--data", text(&root)];
-    let simulated = answer(&[&simulate[..], &network[..], &crossbars[..]].concat());
+    let simulated = json_output(&[&simulate[..], &network[..], &crossbars[..]].concat());
     assert_eq!((&simulated["exact"], &simulated["images"]), (&true.into(), &7.into()));
     assert_eq!((&simulated["accuracy"], &simulated["digital_accuracy"]), (&100.0.into(), &100.0.into()));
     let picture = root.join("val/n02/n02_1.JPEG.png");
-    let said = answer(&[&["predict", text(&weights), text(&picture)], &network[..]].concat());
-    assert_eq!(said["predictions"][0]["top"][0]["class"], 1);
+    let predicted = json_output(&[&["predict", text(&weights), text(&picture)], &network[..]].concat());
+    assert_eq!(predicted["predictions"][0]["top"][0]["class"], 1);
     let pruned = folder.path().join("pruned.safetensors");
     let prune = ["prune", text(&weights), "--tile", "16", "--out", text(&pruned), "--json"];
-    let said = answer(&[&prune[..], &["--ratios", "90,90,90,90,90,90"]].concat());
-    // conv1, two of layer1, two of layer2 and the way around them.
-    assert_eq!(said["weights"], 4 * 3 * 49 + 2 * 4 * 4 * 9 + (8 * 4 + 8 * 8) * 9 + 8 * 4);
-    assert!(said["zeros"].as_u64().expect("a count") > 0);
+    let pruned = json_output(&[&prune[..], &["--ratios", "90,90,90,90,90,90"]].concat());
+    // conv1, two convolutions in layer1, two in layer2 and their downsample.
+    assert_eq!(pruned["weights"], 4 * 3 * 49 + 2 * 4 * 4 * 9 + (8 * 4 + 8 * 8) * 9 + 8 * 4);
+    assert!(pruned["zeros"].as_u64().expect("a count") > 0);
 }
 
 #[test]
-fn a_run_on_files_goes_on_to_the_same_weights() {
+fn a_killed_run_on_image_files_resumes_to_the_same_weights() {
     let (folder, root) = folder_of_pictures(24, 2);
     let (whole, part) = (folder.path().join("whole"), folder.path().join("part"));
     assert!(train(&root, &whole, &[]).status.success());
-    // Killed in the middle of an epoch, with another number of threads.
+    // Killed in the middle of an epoch.
     let mut child = Command::new(env!("CARGO_BIN_EXE_crossdub"))
         .args(["train", "--data", text(&root), "--out", text(&part), "--device", "cpu"])
         .args(TINY)
@@ -185,8 +186,9 @@ fn a_run_on_files_goes_on_to_the_same_weights() {
         .stdout(Stdio::null())
         .spawn()
         .expect("runs");
-    let begun = || fs::read_dir(part.join("checkpoints")).is_ok_and(|mut files| files.next().is_some());
-    while !begun() && child.try_wait().expect("waits").is_none() {
+    let has_checkpoint =
+        || fs::read_dir(part.join("checkpoints")).is_ok_and(|mut files| files.next().is_some());
+    while !has_checkpoint() && child.try_wait().expect("waits").is_none() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     drop(child.kill());
@@ -198,20 +200,20 @@ fn a_run_on_files_goes_on_to_the_same_weights() {
 }
 
 #[test]
-fn bad_files_are_named_and_too_many_end_a_run() {
+fn bad_image_files_are_named_and_too_many_stop_the_run() {
     let (folder, root) = folder_of_pictures(8, 2);
     fs::write(root.join("train/n01/n01_3.JPEG.png"), b"").expect("writes");
-    let refused = train(&root, &folder.path().join("strict"), &[]);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
+    let strict = train(&root, &folder.path().join("strict"), &[]);
+    let stderr = String::from_utf8_lossy(&strict.stderr);
+    assert_eq!(strict.status.code(), Some(1), "{stderr}");
     assert!(
-        said.lines().last().is_some_and(|line| line.contains("n01_3") && line.contains("--max-bad")),
-        "{said}"
+        stderr.lines().last().is_some_and(|line| line.contains("n01_3") && line.contains("--max-bad")),
+        "{stderr}"
     );
-    let borne = train(&root, &folder.path().join("lenient"), &["--max-bad", "10"]);
-    let said = String::from_utf8_lossy(&borne.stderr);
-    assert!(borne.status.success() && said.contains("n01_3"), "{said}");
-    // What was allowed stays allowed when the run goes on: here its last epoch once more.
+    let output = train(&root, &folder.path().join("lenient"), &["--max-bad", "10"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.contains("n01_3"), "{stderr}");
+    // A resumed run keeps the option; here it repeats the last epoch.
     let lenient = folder.path().join("lenient");
     let mut checkpoints: Vec<_> =
         fs::read_dir(lenient.join("checkpoints")).expect("lists").flatten().map(|file| file.path()).collect();
@@ -219,25 +221,25 @@ fn bad_files_are_named_and_too_many_end_a_run() {
     assert_eq!(checkpoints.len(), 2);
     fs::remove_file(&checkpoints[1]).expect("was written");
     let resumed = run(&["train", "--out", text(&lenient), "--resume", "--device", "cpu"]);
-    let said = String::from_utf8_lossy(&resumed.stderr);
-    assert!(resumed.status.success() && said.contains("n01_3"), "{said}");
+    let stderr = String::from_utf8_lossy(&resumed.stderr);
+    assert!(resumed.status.success() && stderr.contains("n01_3"), "{stderr}");
 }
 
 #[test]
-fn a_dry_run_says_what_is_needed_and_writes_nothing() {
+fn a_dry_run_estimates_time_and_memory_and_writes_nothing() {
     let (folder, root) = folder_of_pictures(16, 4);
     let out = folder.path().join("run");
-    let said = train(&root, &out, &["--dry-run", "--json"]);
-    assert!(said.status.success() && !out.exists(), "{}", String::from_utf8_lossy(&said.stderr));
-    let needs: serde_json::Value = serde_json::from_slice(&said.stdout).expect("one JSON object");
-    assert_eq!(needs["steps"], 12, "three epochs of four");
+    let output = train(&root, &out, &["--dry-run", "--json"]);
+    assert!(output.status.success() && !out.exists(), "{}", String::from_utf8_lossy(&output.stderr));
+    let estimate: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(estimate["steps"], 12, "three epochs of four");
     for field in ["parameters", "memory_bytes", "step_seconds", "total_seconds", "disk_bytes"] {
-        assert!(needs[field].as_f64().is_some_and(|value| value > 0.0), "{field}");
+        assert!(estimate[field].as_f64().is_some_and(|value| value > 0.0), "{field}");
     }
 }
 
 #[test]
-fn checkpoints_are_kept_by_number_and_metrics_in_both_forms() {
+fn the_newest_checkpoints_and_tensorboard_metrics_are_kept() {
     let (folder, root) = folder_of_pictures(16, 2);
     let out = folder.path().join("run");
     assert!(train(&root, &out, &["--keep", "3", "--checkpoint-every", "1"]).status.success());
@@ -248,8 +250,8 @@ fn checkpoints_are_kept_by_number_and_metrics_in_both_forms() {
     assert_eq!((count(b"training/loss"), count(b"evaluation/accuracy")), (12, 3));
 }
 
-/// A few images of the shared sample, by an index: two a class to train on, one to be judged by.
-fn sample_index(root: &Path) -> bool {
+/// Writes an index of the shared sample with three images of each class: two for training, one for evaluation.
+fn write_sample_index(root: &Path) -> bool {
     let Some(sample) = shared("data/imagenet-sample") else { return false };
     let mut classes: Vec<PathBuf> =
         fs::read_dir(sample.join("train")).expect("lists").flatten().map(|entry| entry.path()).collect();
@@ -275,12 +277,12 @@ fn sample_index(root: &Path) -> bool {
     true
 }
 
-/// ResNet18 itself on ImageNet's images, if small ones, from clean training to the report.
+/// On small images of ImageNet, from clean training to the report.
 #[test]
-fn resnet18_goes_the_whole_way() {
+fn resnet18_runs_the_whole_recipe() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().join("images");
-    if !sample_index(&root) {
+    if !write_sample_index(&root) {
         return;
     }
     let recipe = folder.path().join("recipe.toml");
@@ -296,22 +298,22 @@ fn resnet18_goes_the_whole_way() {
         device = 'cpu'\nlearning_rate = 0.01\n";
     fs::write(&recipe, format!("{common}{}", stages.concat())).expect("writes");
     let out = folder.path().join("run");
-    let report = answer(&["run", text(&recipe), "--data", text(&root), "--out", text(&out), "--json"]);
+    let report = json_output(&["run", text(&recipe), "--data", text(&root), "--out", text(&out), "--json"]);
     let analysis = &report["analysis"];
     assert_eq!((&analysis["tiles"], &analysis["weights"]), (&2727.into(), &11_166_912.into()));
     let (zeros, weights) = (analysis["zeros"].as_f64().expect("a count"), 11_166_912.0);
-    assert!(zeros > 0.4 * weights, "what was pruned stays pruned: {zeros}");
+    assert!(zeros > 0.4 * weights, "pruned weights stay zero: {zeros}");
     assert!(analysis["energy"]["paper"]["improvement"].as_f64().is_some_and(|improvement| improvement > 1.0));
 }
 
 #[test]
-fn a_killed_resnet18_goes_on_to_the_same_weights() {
+fn a_killed_resnet18_resumes_to_the_same_weights() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().join("images");
-    if !sample_index(&root) {
+    if !write_sample_index(&root) {
         return;
     }
-    let begin = |out: &Path| {
+    let train = |out: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
         command.args([
             "train",
@@ -329,10 +331,11 @@ fn a_killed_resnet18_goes_on_to_the_same_weights() {
         command
     };
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
-    assert!(begin(&whole).status().expect("runs").success());
-    let mut child = begin(&killed).spawn().expect("runs");
-    let begun = || fs::read_dir(killed.join("checkpoints")).is_ok_and(|mut files| files.next().is_some());
-    while !begun() && child.try_wait().expect("waits").is_none() {
+    assert!(train(&whole).status().expect("runs").success());
+    let mut child = train(&killed).spawn().expect("runs");
+    let has_checkpoint =
+        || fs::read_dir(killed.join("checkpoints")).is_ok_and(|mut files| files.next().is_some());
+    while !has_checkpoint() && child.try_wait().expect("waits").is_none() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     drop(child.kill());

@@ -1,8 +1,7 @@
 //! The native test binary: golden vectors, gradients, training, the command line, tidiness.
 //!
-//! Tests that read reference data find it by `CROSSDUB_SHARED` (default `../shared`) and say that
-//! they skip when it is absent. A small golden case lies in `tests/golden`, so that a public clone
-//! tests the method too.
+//! Tests that need reference data look for it in `CROSSDUB_SHARED` (default `../shared`) and report that they
+//! skip if it is missing. A small golden case is in `tests/golden`, so that a public clone tests the method too.
 
 #[cfg(unix)]
 mod cluster;
@@ -14,6 +13,7 @@ mod golden;
 mod gradients;
 mod hardware;
 mod imagenet;
+mod interactive;
 mod masks;
 mod networks;
 mod precision;
@@ -30,7 +30,6 @@ mod shared;
 mod simulate;
 mod simulated_networks;
 mod snapshots;
-mod story;
 mod tidy;
 mod training;
 #[cfg(feature = "ts")]

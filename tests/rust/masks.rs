@@ -1,4 +1,4 @@
-//! What is pruned stays zero: through momentum, weight decay, the regularizer, checkpoints and kills.
+//! Pruned weights stay zero: through momentum, weight decay, the regularizer, checkpoints and kills.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -24,7 +24,7 @@ fn weights_of(trainer: &Trainer) -> Checkpoint {
     pollster::block_on(trainer.weights()).expect("reads")
 }
 
-/// Masks that drop each weight of `weights` where `drop` says so.
+/// Masks that prune the weights for whose indices `drop` is true.
 fn masks_where(weights: &Checkpoint, drop: impl Fn(usize) -> bool) -> Checkpoint {
     let mut masks = weights.masks();
     let cells = masks.tensors.iter_mut().flat_map(|tensor| &mut tensor.data);
@@ -32,7 +32,7 @@ fn masks_where(weights: &Checkpoint, drop: impl Fn(usize) -> bool) -> Checkpoint
     masks
 }
 
-/// Whether exactly the masked weights are zero, and with the sign of a plain zero.
+/// Whether exactly the masked weights are zero, all of them positive zeros.
 fn zero_where_masked(weights: &Checkpoint, masks: &Checkpoint) -> bool {
     masks.tensors.iter().all(|mask| {
         let tensor = weights.get(&mask.name).expect("a masked layer");
@@ -45,21 +45,21 @@ fn zero_where_masked(weights: &Checkpoint, masks: &Checkpoint) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
     #[test]
-    fn zeros_stay_through_momentum_decay_and_restarts(
+    fn pruned_weights_stay_zero_through_momentum_decay_and_restarts(
         momentum in 0.0_f64..0.95, weight_decay in 0.0_f64..0.1, every in 2_usize..9, stop in 1_usize..6,
     ) {
         let kinds = [RegularizerKind::Gated, RegularizerKind::GroupLassoTile];
-        let spec = TrainConfig {
+        let config = TrainConfig {
             momentum, weight_decay, regularizer: kinds[stop % 2], lambda: 1e-3, ..small_config()
         };
-        let masks = masks_where(&weights_of(&trainer(spec.clone())), |at| at % every == 0);
+        let masks = masks_where(&weights_of(&trainer(config.clone())), |at| at % every == 0);
         let masked = || {
-            let mut trainer = trainer(spec.clone());
+            let mut trainer = trainer(config.clone());
             pollster::block_on(trainer.set_masks(&masks)).expect("fit");
             trainer
         };
         let mut whole = masked();
-        prop_assert!(zero_where_masked(&weights_of(&whole), &masks), "at once");
+        prop_assert!(zero_where_masked(&weights_of(&whole), &masks), "immediately");
         advance(&mut whole, 6);
         prop_assert!(zero_where_masked(&weights_of(&whole), &masks));
 
@@ -84,7 +84,7 @@ fn an_all_zero_layer_stays_zero() {
 }
 
 #[test]
-fn only_convolutions_move_where_only_they_are_trained() {
+fn only_convolutions_change_if_only_they_are_trained() {
     for batch_norm in [false, true] {
         let mut trainer =
             trainer(TrainConfig { trainable: Trainable::Convolutions, batch_norm, ..small_config() });
@@ -99,10 +99,10 @@ fn only_convolutions_move_where_only_they_are_trained() {
 }
 
 #[test]
-fn a_limit_shortens_the_epoch_and_nothing_else() {
+fn a_limit_shortens_the_training_set_only() {
     let open = |limit| {
-        let spec = TrainConfig { limit, holdout: 500, ..small_config() };
-        crossdub::data::open(&spec, &[]).expect("built in")
+        let config = TrainConfig { limit, holdout: 500, ..small_config() };
+        crossdub::data::open(&config, &[]).expect("built in")
     };
     let (whole, part) = (open(0), open(160));
     assert_eq!(part.train.len(), 160);
@@ -112,7 +112,7 @@ fn a_limit_shortens_the_epoch_and_nothing_else() {
 }
 
 #[test]
-fn masks_of_another_network_are_refused() {
+fn masks_of_another_network_are_rejected() {
     let mut trainer = trainer(small_config());
     let good = weights_of(&trainer).masks();
     let changed = |change: &dyn Fn(&mut Checkpoint)| {
@@ -122,25 +122,25 @@ fn masks_of_another_network_are_refused() {
     };
     for (masks, word) in [
         (changed(&|masks| masks.tensors[0].name.push('x')), "no convolution"),
-        (changed(&|masks| masks.tensors[0].shape.swap(0, 1)), "wants"),
+        (changed(&|masks| masks.tensors[0].shape.swap(0, 1)), "expects"),
         (changed(&|masks| masks.tensors[0].data[0] = 0.5), "0.5"),
         (changed(&|masks| masks.tensors[0].data[0] = f32::NAN), "NaN"),
         (changed(&|masks| drop(masks.tensors.pop())), "no mask"),
         (Checkpoint::default(), "no mask"),
     ] {
-        let refused = pollster::block_on(trainer.set_masks(&masks)).expect_err("refused").to_string();
-        assert!(refused.contains(word), "{refused}");
+        let error = pollster::block_on(trainer.set_masks(&masks)).expect_err("rejected").to_string();
+        assert!(error.contains(word), "{error}");
     }
 }
 
 /// Weights of the small network, pruned by hand: every third weight of a convolution is zero.
 fn pruned_file(folder: &Path) -> String {
-    let plan = NetworkSpec::from_config(
+    let spec = NetworkSpec::from_config(
         &TrainConfig { plan: "4 M 8 M 8 M".parse().expect("a plan"), ..small_config() },
         10,
     )
     .expect("valid");
-    let mut weights = initialize(&plan, 3);
+    let mut weights = initialize(&spec, 3);
     for tensor in weights.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
         tensor.data.iter_mut().step_by(3).for_each(|weight| *weight = 0.0);
     }
@@ -159,7 +159,7 @@ const SHORT: [&str; 9] =
     ["--epochs", "1", "--batch", "32", "--limit", "640", "--checkpoint-every", "4", "--device=cpu"];
 
 #[test]
-fn a_killed_fine_tuning_goes_on_with_its_masks() {
+fn a_killed_fine_tuning_resumes_with_its_masks() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let pruned = pruned_file(folder.path());
@@ -180,7 +180,7 @@ fn a_killed_fine_tuning_goes_on_with_its_masks() {
     crate::resume::wait_for_checkpoint(Path::new(&killed), 4);
     child.kill().expect("kills");
     child.wait().expect("ends");
-    assert!(!Path::new(&killed).join("weights.safetensors").exists(), "killed before its end");
+    assert!(!Path::new(&killed).join("weights.safetensors").exists(), "it was killed before its end");
     assert!(crossdub(&["finetune", "--out", &killed, "--resume"]).status.success());
     let weights = |run: &str| crate::shared::weights(&Path::new(run).join("weights.safetensors"));
     assert!(weights(&whole) == weights(&killed));
@@ -197,7 +197,7 @@ fn a_killed_fine_tuning_goes_on_with_its_masks() {
 }
 
 #[test]
-fn training_takes_masks_and_refuses_those_of_another_network() {
+fn train_accepts_masks_and_rejects_those_of_another_network() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let pruned = pruned_file(folder.path());
@@ -213,10 +213,10 @@ fn training_takes_masks_and_refuses_those_of_another_network() {
     let golden = crate::shared::repository().join("tests/golden/small_t16_ratio.weights.safetensors");
     let golden = golden.display().to_string();
     for (masks, code) in [(&*golden, 1), ("from-zeros", 2), ("/nowhere/masks.safetensors", 1)] {
-        let output = train("refused", &["--masks", masks]);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(said.starts_with("error: ") && said.trim_end().lines().count() == 1, "{said}");
-        assert!(!folder.path().join("refused/config.toml").exists());
+        let output = train("rejected", &["--masks", masks]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.starts_with("error: ") && stderr.trim_end().lines().count() == 1, "{stderr}");
+        assert!(!folder.path().join("rejected/config.toml").exists());
     }
 }

@@ -24,11 +24,11 @@ fn class_scores_agree_with_pytorch() {
     let images = cifar10::parse("test_batch.bin", &std::fs::read(file).expect("readable")).expect("valid");
     for name in [NetworkName::VggSmall, NetworkName::Vgg11, NetworkName::Vgg11Bn] {
         let Some(file) = shared(&format!("golden/models/{name}.json")) else { return };
-        let mut spec = TrainConfig::default();
-        spec.set_model(name);
-        let plan = NetworkSpec::from_config(&spec, 10).expect("valid");
+        let mut config = TrainConfig::default();
+        config.set_model(name);
+        let spec = NetworkSpec::from_config(&config, 10).expect("valid");
         let compute = cpu();
-        let network = import(Network::new(&plan, &compute.device), &plan, &by_formula(&plan)).expect("fits");
+        let network = import(Network::new(&spec, &compute.device), &spec, &by_formula(&spec)).expect("fits");
         let got = pollster::block_on(scores(&network, &images, 0..8, &compute)).expect("computes");
         let golden = json(&file);
         let golden = golden["logits"].as_array().expect("logits").iter().flat_map(numbers);
@@ -39,9 +39,9 @@ fn class_scores_agree_with_pytorch() {
 }
 
 fn resnet18() -> NetworkSpec {
-    let mut spec = TrainConfig { side: 224, data: DataSource::ImageNet, ..TrainConfig::default() };
-    spec.set_model(NetworkName::ResNet18);
-    NetworkSpec::from_config(&spec, 1000).expect("valid")
+    let mut config = TrainConfig { side: 224, data: DataSource::ImageNet, ..TrainConfig::default() };
+    config.set_model(NetworkName::ResNet18);
+    NetworkSpec::from_config(&config, 1000).expect("valid")
 }
 
 #[test]
@@ -49,8 +49,8 @@ fn resnet18_agrees_with_torchvision() {
     let Some(file) = shared("golden/models/resnet18.expected.safetensors") else { return };
     let golden = weights(&file);
     let tensor = |name: &str| golden.get(name).expect("stored").clone();
-    let (plan, compute) = (resnet18(), cpu());
-    let network = import(Network::new(&plan, &compute.device), &plan, &by_formula(&plan)).expect("fits");
+    let (spec, compute) = (resnet18(), cpu());
+    let network = import(Network::new(&spec, &compute.device), &spec, &by_formula(&spec)).expect("fits");
     let input = tensor("input");
     let shape: [usize; 4] = input.shape.try_into().expect("4-D");
     let images = Tensor::<4>::from_data(TensorData::new(input.data, shape), &compute.device);
@@ -59,7 +59,7 @@ fn resnet18_agrees_with_torchvision() {
     assert!(difference < 2e-2, "{difference:e}");
 }
 
-/// The counts of the paper's ResNet18, in the layer order of the command line: by natural sort.
+/// The tile count of the paper's ResNet18, with layers in the natural order of the command line.
 #[test]
 fn resnet18_takes_2727_crossbars_of_64() {
     let layers = initialize(&resnet18(), 0).matrices(false).expect("layers");
@@ -74,7 +74,7 @@ fn resnet18_takes_2727_crossbars_of_64() {
     );
 }
 
-/// PyTorch says 79.62 % on batch 5; here its first 1,000 images, for time.
+/// PyTorch reaches 79.62 % on batch 5; this takes its first 1,000 images to save time.
 #[test]
 fn weights_trained_by_pytorch_are_as_accurate_here() {
     let (Some(file), Some(batch)) =
@@ -83,9 +83,9 @@ fn weights_trained_by_pytorch_are_as_accurate_here() {
         return;
     };
     let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
-    let plan = NetworkSpec::from_config(&TrainConfig::default(), 10).expect("valid");
+    let spec = NetworkSpec::from_config(&TrainConfig::default(), 10).expect("valid");
     let compute = cpu();
-    let network = import(Network::new(&plan, &compute.device), &plan, &weights(&file)).expect("fits");
+    let network = import(Network::new(&spec, &compute.device), &spec, &weights(&file)).expect("fits");
     let evaluation = pollster::block_on(evaluate(&network, &images, 0..1000, &compute)).expect("computes");
     assert!((evaluation.accuracy - 79.6).abs() < 3.0, "{evaluation:?}");
 }
@@ -112,17 +112,17 @@ fn parameters_round_trip_under_their_names() {
         ("bottleneck 1x4 2x8", "", ["layer2.0.downsample.1.running_mean", "layer2.1.bn3.weight"]),
     ] {
         let (plan, classifier) = (text.parse().expect("a plan"), classifier.parse().expect("widths"));
-        let spec = TrainConfig { plan, classifier, batch_norm: true, ..TrainConfig::default() };
-        let plan = NetworkSpec::from_config(&spec, 10).expect("valid");
-        let original = by_formula(&plan);
+        let config = TrainConfig { plan, classifier, batch_norm: true, ..TrainConfig::default() };
+        let spec = NetworkSpec::from_config(&config, 10).expect("valid");
+        let original = by_formula(&spec);
         assert!(names.iter().all(|name| original.get(name).is_some()));
         for device in [cpu().device, cpu().device.autodiff()] {
             let mut read = original.clone();
             let [count, running] = ["num_batches_tracked", "running_mean"];
             let counted = names[0].replace("running_var", count).replace(running, count);
             read.tensors.push(NamedTensor { name: counted, shape: vec![], data: vec![3.0] });
-            let network = import(Network::new(&plan, &device), &plan, &read).expect("fits");
-            let back = pollster::block_on(export(&network, &plan, ExportKind::Weights)).expect("reads");
+            let network = import(Network::new(&spec, &device), &spec, &read).expect("fits");
+            let back = pollster::block_on(export(&network, &spec, ExportKind::Weights)).expect("reads");
             assert!(back == original, "{names:?}");
         }
     }
@@ -130,14 +130,14 @@ fn parameters_round_trip_under_their_names() {
 
 #[test]
 fn weights_of_another_network_are_rejected() {
-    let plan = NetworkSpec::from_config(&TrainConfig::default(), 10).expect("valid");
-    let original = by_formula(&plan);
+    let spec = NetworkSpec::from_config(&TrainConfig::default(), 10).expect("valid");
+    let original = by_formula(&spec);
     let reject = |change: &dyn Fn(&mut Vec<NamedTensor>), expected: &str| {
         let mut tensors = original.tensors.clone();
         change(&mut tensors);
-        let result = import(Network::new(&plan, &cpu().device), &plan, &Checkpoint::new(tensors));
-        let why = result.err().map(|why| why.to_string()).unwrap_or_default();
-        assert!(why.contains(expected), "{why}");
+        let result = import(Network::new(&spec, &cpu().device), &spec, &Checkpoint::new(tensors));
+        let error = result.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(expected), "{error}");
     };
     reject(&|tensors| drop(tensors.remove(0)), "classifier.0.bias is missing");
     reject(&|tensors| tensors[0].shape = vec![2, 64], "classifier.0.bias is [2, 64]");

@@ -1,4 +1,4 @@
-//! The paper's own numbers: all published runs come out of their histograms.
+//! The paper's numbers: the improvements of all published runs follow from their histograms.
 
 use crossdub::adc::{AdcEnergy, AdcModel};
 use crossdub::report::{published, published_markdown};
@@ -21,7 +21,7 @@ fn all_published_runs_are_reproduced() {
         };
         assert!(close, "{}: {:?} for {expected:?}", run["log"], energy.improvement);
         let lossless = AdcEnergy::from_histogram(AdcModel::Lossless, tile, &histogram).expect("fits");
-        assert!(lossless.actual >= energy.actual, "telling all sums apart never takes fewer bits");
+        assert!(lossless.actual >= energy.actual, "distinguishing all sums never takes fewer bits");
     }
     for headline in published["headlines"].as_array().expect("headlines") {
         let tile = headline["tile"].as_u64().expect("a tile") as usize;
@@ -35,9 +35,9 @@ fn all_published_runs_are_reproduced() {
     }
 }
 
-/// `docs/what-it-saves.md` is what `crossdub published` writes.
+/// `docs/what-it-saves.md` equals the output of `crossdub published`.
 #[test]
-fn the_page_of_results_is_up_to_date() {
+fn the_page_of_published_runs_is_up_to_date() {
     let page = published_markdown(&published().expect("embedded"));
     let kept = std::fs::read_to_string(repository().join("docs/what-it-saves.md")).expect("readable");
     assert!(page == kept, "run: crossdub published --out docs/what-it-saves.md");

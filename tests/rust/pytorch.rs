@@ -1,11 +1,11 @@
-//! The snippet of `docs/pytorch.md`, run by a Python that has PyTorch (`CROSSDUB_PYTHON`, else
-//! `python3`); skipped aloud where there is none.
+//! The snippet of `docs/pytorch.md`, run by a Python with PyTorch (`CROSSDUB_PYTHON`, or else `python3`). Without
+//! one the test reports that it skips.
 
 use std::process::Command;
 
 use crate::shared::repository;
 
-/// What the script leaves with where PyTorch is missing.
+/// The script's exit status if PyTorch is missing.
 const MISSING: i32 = 77;
 
 #[test]
@@ -22,8 +22,8 @@ fn pruned_weights_load_in_pytorch() {
             eprintln!("skipped: {python} has no PyTorch (set CROSSDUB_PYTHON)");
         }
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{said}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{stderr}");
         }
     }
 }

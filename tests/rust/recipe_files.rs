@@ -1,4 +1,4 @@
-//! Recipes as files: what is read, what is refused by name, and what a change from outside reaches.
+//! Recipe files: parsing, errors that name the field, and which stages a `--set` reaches.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::recipes::TINY;
 use crate::shared::repository;
 
 #[test]
-fn a_recipe_s_mistakes_are_named() {
+fn invalid_recipes_name_the_field() {
     let read = |text: &str| Recipe::read(text, &[]).expect_err(text).to_string();
     let stage = "[[stage]]\nname = 'a'\nkind = 'train'\n";
     for (text, named) in [
@@ -46,9 +46,9 @@ fn a_recipe_s_mistakes_are_named() {
     assert_eq!(lambdas, [1e-3, 0.5, 1e-3, 1e-3]);
 }
 
-/// A pruning stands behind hours of training: what is wrong with it is said before them.
+/// Pruning comes after hours of training, so its errors must be reported before them.
 #[test]
-fn a_pruning_that_cannot_be_done_is_refused_before_anything_is_trained() {
+fn invalid_pruning_stages_are_rejected_before_training() {
     for (set, named) in [
         ("prune.ratios=[1,200,3]", "prune.ratios (200)"),
         ("prune.ratios=[1,2]", "3 crossbar layers"),
@@ -76,9 +76,9 @@ fn a_pruning_that_cannot_be_done_is_refused_before_anything_is_trained() {
     }
 }
 
-/// What the images are opened by, and the devices, can't differ between the recipe and its stages.
+/// Image fields and devices can't differ between a recipe and its stages.
 #[test]
-fn a_change_of_images_or_devices_reaches_the_recipe_and_every_stage() {
+fn changes_of_image_size_and_devices_reach_the_recipe_and_all_stages() {
     let change = |field, value| Change::new(field, value);
     let changes = [change("side", Value::from(64)), change("devices", Value::from("cpu,cpu"))];
     let recipe = Recipe::read(TINY, &changes).expect("valid");
@@ -87,11 +87,11 @@ fn a_change_of_images_or_devices_reaches_the_recipe_and_every_stage() {
         assert_eq!((spec.side, spec.devices.to_string().as_str()), (64, "cpu,cpu"));
     }
     let stage = "data = 'builtin'\n[[stage]]\nname = 'a'\nkind = 'train'\nside = 64";
-    assert!(Recipe::read(stage, &[]).expect_err("of one stage").to_string().contains("a.side"));
+    assert!(Recipe::read(stage, &[]).expect_err("for a single stage").to_string().contains("a.side"));
 }
 
 #[test]
-fn the_recipes_of_the_repository_can_be_read() {
+fn all_recipes_of_the_repository_parse() {
     let folder = repository().join("recipes");
     let recipes = std::fs::read_dir(folder).expect("lists").flatten().map(|entry| entry.path());
     let mut names = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Recipes and sweeps as processes: killed and gone on with, skipped where nothing changed, shared.
+//! Recipes and sweeps as processes: resuming after kills, skipping unchanged stages, sharing stages.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::shared::{json, layers};
 
-/// A recipe of seconds, with masks that a training after pruning must keep.
+/// A recipe of a few seconds, which trains with masks after pruning.
 pub const TINY: &str = r#"
 name = "tiny"
 data = "builtin"
@@ -71,13 +71,13 @@ fn succeeds(arguments: &[&str]) -> Output {
     output
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Stages that were worked on, as the run says.
-fn worked_on(output: &Output) -> usize {
-    said(output).lines().filter(|line| line.contains(" of ") && line.contains("stage ")).count()
+/// Number of stages that the run reports as computed.
+fn computed_stages(output: &Output) -> usize {
+    stderr(output).lines().filter(|line| line.contains(" of ") && line.contains("stage ")).count()
 }
 
 fn stages(report: &Value) -> &Vec<Value> {
@@ -85,7 +85,7 @@ fn stages(report: &Value) -> &Vec<Value> {
 }
 
 #[test]
-fn a_recipe_killed_at_random_ends_at_the_same_weights_and_repeats_nothing() {
+fn a_killed_recipe_resumes_to_the_same_weights_and_repeats_no_stage() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = write_recipe(folder.path()).display().to_string();
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -95,7 +95,7 @@ fn a_recipe_killed_at_random_ends_at_the_same_weights_and_repeats_nothing() {
     assert_eq!(report, json(&Path::new(&whole).join("report.json")));
     check_report(&report);
 
-    // Times spread over the run, so that kills fall into different stages.
+    // Spread over the run, so that kills hit different stages.
     let mut kills = 0;
     for delay in [150_u64, 320, 90, 500, 230, 410, 60, 700].into_iter().cycle() {
         let mut child =
@@ -117,7 +117,7 @@ fn a_recipe_killed_at_random_ends_at_the_same_weights_and_repeats_nothing() {
         child.kill().expect("kills");
         child.wait().expect("ends");
         kills += 1;
-        assert!(kills < 200, "it never ends");
+        assert!(kills < 200, "it does not end");
     }
     assert!(kills > 0, "it was killed at least once");
     let weights = |run: &str| std::fs::read(Path::new(run).join("weights.safetensors")).expect("written");
@@ -131,14 +131,20 @@ fn a_recipe_killed_at_random_ends_at_the_same_weights_and_repeats_nothing() {
 
     check_page(folder.path(), &[&whole, &killed]);
 
-    // Nothing is done twice; a changed field does the stages after it, and only those.
-    assert_eq!(worked_on(&succeeds(&["run", &recipe, "--out", &whole, "--resume"])), 0);
-    assert_eq!(worked_on(&succeeds(&["run", &recipe, "--out", &whole, "--set", "prune.rule=paper"])), 3);
-    assert_eq!(worked_on(&succeeds(&["run", &recipe, "--out", &whole, "--set", "finetune.epochs=2"])), 1);
-    assert_eq!(worked_on(&succeeds(&["run", &recipe, "--out", &whole, "--set", "adc=lossless"])), 0);
+    // Nothing is computed twice; a changed field recomputes its stage and the stages after it.
+    assert_eq!(computed_stages(&succeeds(&["run", &recipe, "--out", &whole, "--resume"])), 0);
+    assert_eq!(
+        computed_stages(&succeeds(&["run", &recipe, "--out", &whole, "--set", "prune.rule=paper"])),
+        3
+    );
+    assert_eq!(
+        computed_stages(&succeeds(&["run", &recipe, "--out", &whole, "--set", "finetune.epochs=2"])),
+        1
+    );
+    assert_eq!(computed_stages(&succeeds(&["run", &recipe, "--out", &whole, "--set", "adc=lossless"])), 0);
 }
 
-/// What users script against, and that pruned weights stay zero.
+/// Checks the fields that scripts rely on, and that pruned weights stay zero.
 fn check_report(report: &Value) {
     for field in ["schema_version", "version", "name", "seed", "spec", "hardware", "data", "device"] {
         assert!(!report[field].is_null(), "{field}");
@@ -167,7 +173,7 @@ fn check_report(report: &Value) {
     assert_eq!(report["analysis"]["tiles"].as_u64(), Some(tiles as u64));
 }
 
-/// The report of two equal runs: whole, loading nothing, and readable by programs.
+/// Checks the HTML, CSV and JSON reports of two equal runs; the page loads nothing.
 fn check_page(folder: &Path, runs: &[&str]) {
     let path = |name: &str| folder.join(name).display().to_string();
     let (page, csv, out) = (path("page.html"), path("runs.csv"), path("runs.json"));
@@ -192,24 +198,23 @@ fn check_page(folder: &Path, runs: &[&str]) {
     assert_eq!(
         html.matches("<svg").count(),
         html.matches("aria-label=").count(),
-        "figures say what they show"
+        "figures are described for screen readers"
     );
     let csv = std::fs::read_to_string(&csv).expect("written");
     let columns = |line: &str| line.matches(',').count();
     let mut lines = csv.lines();
-    let head = lines.next().expect("a head");
-    assert!(head.contains("improvement_paper") && lines.clone().count() == 10, "{csv}");
-    assert!(lines.all(|line| columns(line) == columns(head)), "{csv}");
-    let answer = json(Path::new(&out));
-    assert_eq!(answer["groups"].as_array().map(Vec::len), Some(1), "they differ in nothing");
-    assert_eq!(answer["groups"][0]["accuracy"]["deviation"].as_f64(), Some(0.0));
-    assert_eq!(answer["runs"].as_array().map(Vec::len), Some(2));
-    let nothing =
-        crossdub(&["report", &path("nowhere"), "--out", &path("none.html")]).output().expect("runs");
-    assert!(nothing.status.code() == Some(1) && !Path::new(&path("none.html")).exists());
+    let header = lines.next().expect("a header");
+    assert!(header.contains("improvement_paper") && lines.clone().count() == 10, "{csv}");
+    assert!(lines.all(|line| columns(line) == columns(header)), "{csv}");
+    let report = json(Path::new(&out));
+    assert_eq!(report["groups"].as_array().map(Vec::len), Some(1), "the runs are equal");
+    assert_eq!(report["groups"][0]["accuracy"]["deviation"].as_f64(), Some(0.0));
+    assert_eq!(report["runs"].as_array().map(Vec::len), Some(2));
+    let failed = crossdub(&["report", &path("nowhere"), "--out", &path("none.html")]).output().expect("runs");
+    assert!(failed.status.code() == Some(1) && !Path::new(&path("none.html")).exists());
 }
 
-/// S-DUB in small: whole tiles first, then balanced columns in those that are left.
+/// A small S-DUB: whole tiles first, then balanced columns in the remaining ones.
 const SDUB: &str = r#"
 name = "sdub"
 data = "builtin"
@@ -255,7 +260,7 @@ epochs = 1
 "#;
 
 #[test]
-fn structured_dub_keeps_the_tiles_it_emptied_and_balances_the_rest() {
+fn structured_dub_keeps_emptied_tiles_empty_and_balances_the_rest() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = folder.path().join("sdub.toml");
     std::fs::write(&recipe, SDUB).expect("writes");
@@ -279,7 +284,7 @@ fn structured_dub_keeps_the_tiles_it_emptied_and_balances_the_rest() {
     for later in &by_stage[2..] {
         assert!(later == emptied, "no later stage fills an emptied tile or empties another");
     }
-    // The energy of both parts: emptied tiles cost nothing, and the rest has fewer bits.
+    // Both parts save energy: emptied tiles cost nothing, and the rest needs fewer bits.
     let improvement = |stage: usize| stages(&report)[stage]["energy"]["paper"]["improvement"].as_f64();
     let (structured, both) = (improvement(1).expect("a ratio"), improvement(3).expect("a ratio"));
     assert!(structured > 1.0 && both > structured, "{structured} then {both}");
@@ -291,13 +296,13 @@ fn a_sweep_computes_shared_stages_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = write_recipe(folder.path()).display().to_string();
     let out = folder.path().join("sweep");
-    let place = out.display().to_string();
-    let common = ["sweep", &recipe, "--out", &place, "--set", "dub.lambda=1e-3,1e-2"];
+    let folder_name = out.display().to_string();
+    let common = ["sweep", &recipe, "--out", &folder_name, "--set", "dub.lambda=1e-3,1e-2"];
     let sweep = [&common[..], &["--stage", "prune.rule=exact,paper", "--jobs", "2"]].concat();
     let count = succeeds(&[&sweep[..], &["--count"]].concat());
     assert_eq!(String::from_utf8_lossy(&count.stdout), "4\n");
-    let planned = succeeds(&[&sweep[..], &["--dry-run"]].concat());
-    assert!(String::from_utf8_lossy(&planned.stdout).contains("dub.lambda=0.001,prune.rule=paper"));
+    let listed = succeeds(&[&sweep[..], &["--dry-run"]].concat());
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("dub.lambda=0.001,prune.rule=paper"));
     assert!(!out.exists(), "a dry run leaves nothing behind");
 
     let output = succeeds(&[&sweep[..], &["--json"]].concat());
@@ -305,23 +310,23 @@ fn a_sweep_computes_shared_stages_once() {
     let runs = answer["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 4);
     assert!(runs.iter().all(|run| run["state"] == "done" && run["accuracy"].is_number()), "{answer}");
-    // One clean stage, two of dub, and for each run its own prune, again and finetune.
+    // One clean stage, two dub stages, and for each run its own prune, again and finetune.
     assert_eq!(std::fs::read_dir(out.join("stages")).expect("lists").count(), 1 + 2 + 4 * 3);
-    assert_eq!(worked_on(&output), 15, "{}", said(&output));
+    assert_eq!(computed_stages(&output), 15, "{}", stderr(&output));
     let ids = |stage: usize| -> BTreeSet<String> {
         let report = |run: &Value| json(&out.join(run["name"].as_str().expect("a name")).join("report.json"));
         runs.iter().map(|run| report(run)["stages"][stage]["id"].to_string()).collect()
     };
     assert_eq!((ids(0).len(), ids(1).len(), ids(2).len()), (1, 2, 4));
-    // One run alone, as a cluster's array does it, finds all done.
+    // A single run, as in a cluster's job array, finds all stages computed.
     let task = succeeds(&[&sweep[..], &["--task", "3"]].concat());
-    assert_eq!(worked_on(&task), 0);
-    let beyond = crossdub(&[&sweep[..], &["--task", "4"]].concat()).output().expect("runs");
-    assert!(!beyond.status.success() && said(&beyond).contains("task"));
+    assert_eq!(computed_stages(&task), 0);
+    let missing = crossdub(&[&sweep[..], &["--task", "4"]].concat()).output().expect("runs");
+    assert!(!missing.status.success() && stderr(&missing).contains("task"));
 }
 
 #[test]
-fn two_processes_share_a_store() {
+fn two_processes_share_the_stages_of_a_store() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = write_recipe(folder.path()).display().to_string();
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -331,9 +336,9 @@ fn two_processes_share_a_store() {
     let children = [start(&one), start(&two)];
     let outputs = children.map(|child| child.wait_with_output().expect("ends"));
     for output in &outputs {
-        assert!(output.status.success(), "{}", said(output));
+        assert!(output.status.success(), "{}", stderr(output));
     }
-    assert_eq!(outputs.iter().map(worked_on).sum::<usize>(), 5, "each stage by one of them");
+    assert_eq!(outputs.iter().map(computed_stages).sum::<usize>(), 5, "each stage is computed once");
     let left = |name: &str| {
         let folders = std::fs::read_dir(&store).expect("lists").flatten();
         folders.filter(|folder| folder.path().join(name).exists()).count()
@@ -342,43 +347,43 @@ fn two_processes_share_a_store() {
 }
 
 #[test]
-fn a_sweep_goes_on_past_a_run_that_diverged() {
+fn a_sweep_continues_after_a_diverged_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = write_recipe(folder.path()).display().to_string();
     let out = folder.path().join("sweep").display().to_string();
     let rates = "dub.learning_rate=900,0.01";
     let output = crossdub(&["sweep", &recipe, "--out", &out, "--set", rates]).output().expect("runs");
     assert_eq!(output.status.code(), Some(1));
-    let said = said(&output);
-    let last = said.lines().last().unwrap_or_default();
-    assert!(last.starts_with("error: ") && last.contains("1 of 2 runs failed"), "{said}");
+    let stderr = stderr(&output);
+    let last = stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: ") && last.contains("1 of 2 runs failed"), "{stderr}");
     assert!(last.contains("stage dub") && last.contains("diverged"), "{last}");
     assert!(Path::new(&out).join("dub.learning_rate=0.01/report.json").exists());
 }
 
 #[test]
-fn a_dry_run_says_what_every_stage_needs_and_writes_nothing() {
+fn a_dry_run_estimates_every_stage_and_writes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let recipe = write_recipe(folder.path()).display().to_string();
     let out = folder.path().join("run");
-    let out_ = out.display().to_string();
-    let output = succeeds(&["run", &recipe, "--out", &out_, "--dry-run", "--json"]);
+    let out_text = out.display().to_string();
+    let output = succeeds(&["run", &recipe, "--out", &out_text, "--dry-run", "--json"]);
     assert!(!out.exists());
-    let needs: Value = serde_json::from_slice(&output.stdout).expect("exactly one JSON object");
-    let steps: Vec<_> = stages(&needs).iter().map(|stage| stage["steps"].as_u64()).collect();
+    let estimate: Value = serde_json::from_slice(&output.stdout).expect("exactly one JSON object");
+    let steps: Vec<_> = stages(&estimate).iter().map(|stage| stage["steps"].as_u64()).collect();
     assert_eq!(steps, [Some(16), Some(8), None, Some(8), Some(8)], "512 images in batches of 64");
-    assert!(stages(&needs)[2]["pruning_seconds"].as_f64() > Some(0.0));
+    assert!(stages(&estimate)[2]["pruning_seconds"].as_f64() > Some(0.0));
     let seconds = |stage: &Value| stage["total_seconds"].as_f64().or(stage["pruning_seconds"].as_f64());
-    let sum: f64 = stages(&needs).iter().filter_map(seconds).sum();
-    assert!((needs["total_seconds"].as_f64().expect("a time") - sum).abs() < 1e-9);
+    let sum: f64 = stages(&estimate).iter().filter_map(seconds).sum();
+    assert!((estimate["total_seconds"].as_f64().expect("a time") - sum).abs() < 1e-9);
     for field in ["memory_bytes", "disk_bytes"] {
-        assert!(needs[field].as_u64() > Some(0), "{field}");
+        assert!(estimate[field].as_u64() > Some(0), "{field}");
     }
     let mut missing = crossdub(&["run", &recipe, "--dry-run", "--set", "dub.weights=none.safetensors"]);
-    let refused = missing.output().expect("runs");
-    let said = said(&refused);
+    let output = missing.output().expect("runs");
+    let stderr = stderr(&output);
     assert!(
-        !refused.status.success() && said.lines().last().is_some_and(|l| l.contains("none.safetensors")),
-        "{said}"
+        !output.status.success() && stderr.lines().last().is_some_and(|l| l.contains("none.safetensors")),
+        "{stderr}"
     );
 }

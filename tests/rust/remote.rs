@@ -1,4 +1,4 @@
-//! Workers on loopback: the same losses as one device, a token, and a worker that dies.
+//! Remote workers on loopback: the same losses as one device, tokens, and a worker that is killed.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::resume::{TINY, wait_for_checkpoint};
 
 const TOKEN: &str = "a token of these tests";
 
-/// A worker process, and the device that it serves.
+/// A worker process and the name of its device.
 struct Worker {
     process: Child,
     device: String,
@@ -22,7 +22,7 @@ impl Worker {
         let mut process = command.spawn().expect("runs");
         let mut device = String::new();
         let stdout = process.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut device).expect("says where it listens");
+        BufReader::new(stdout).read_line(&mut device).expect("prints its address");
         let device = device.trim().to_owned();
         assert!(device.starts_with("remote:ws://127.0.0.1:"), "{device}");
         Self { process, device }
@@ -36,7 +36,7 @@ impl Drop for Worker {
     }
 }
 
-/// A run of a second with a limit, so that an epoch has 20 steps.
+/// A run of about a second, limited so that an epoch has 20 steps.
 fn small() -> Vec<&'static str> {
     [&TINY[..], &["--batch=30", "--limit=600", "--checkpoint-every=2"]].concat()
 }
@@ -48,16 +48,19 @@ fn train(out: &Path, more: &[&str], token: &str) -> Command {
     command
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The one line of a failure.
+/// The error line of a failed run, which must be the only one.
 fn error(output: &Output) -> String {
-    let said = said(output);
+    let stderr = stderr(output);
     let lines: Vec<&str> =
-        said.lines().filter(|line| line.contains("error") || line.contains("panic")).collect();
-    assert!(output.status.code() == Some(1) && lines.len() == 1 && lines[0].starts_with("error: "), "{said}");
+        stderr.lines().filter(|line| line.contains("error") || line.contains("panic")).collect();
+    assert!(
+        output.status.code() == Some(1) && lines.len() == 1 && lines[0].starts_with("error: "),
+        "{stderr}"
+    );
     lines[0].to_owned()
 }
 
@@ -66,12 +69,12 @@ fn two_workers_train_as_one_device() {
     let folder = tempfile::tempdir().expect("a folder");
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
     let output = train(&one, &[&small()[..], &["--device=cpu"]].concat(), "").output().expect("runs");
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", stderr(&output));
     let workers = [Worker::start(), Worker::start()];
     let devices = workers.each_ref().map(|worker| worker.device.clone()).join(",");
     let output =
         train(&two, &[&small()[..], &["--devices", &devices]].concat(), TOKEN).output().expect("runs");
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", stderr(&output));
     let losses = |run: &Path| crate::resume::losses(run);
     let (one, two) = (losses(&one), losses(&two));
     assert!(one.len() >= 20 && two.len() == one.len(), "{} and {}", one.len(), two.len());
@@ -99,7 +102,7 @@ fn a_run_that_loses_a_worker_can_be_resumed() {
     }
 }
 
-/// The first worker holds the network, the other only works on its part of each batch.
+/// Kills the first worker, which holds the network, or else the other one, which computes part of each batch.
 fn lose_a_worker(first: bool) {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("run");
@@ -113,10 +116,10 @@ fn lose_a_worker(first: bool) {
     dies.process.kill().expect("kills");
     let line = error(&child.wait_with_output().expect("ends"));
     assert!(line.contains("device"), "{line}");
-    // On this machine, to the end of fewer epochs' worth of steps: the checkpoint is whole.
+    // Resumes on this machine, for a few epochs: the checkpoint is complete.
     let mut child = train(&out, &["--resume", "--device=cpu"], "").spawn().expect("runs");
     wait_for_checkpoint(&out, 40);
-    assert!(child.try_wait().expect("waits").is_none(), "it trains on");
+    assert!(child.try_wait().expect("waits").is_none(), "training continues");
     child.kill().expect("kills");
     child.wait().expect("ends");
 }

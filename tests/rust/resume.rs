@@ -1,4 +1,4 @@
-//! A resumed run ends with the same weights as one that was never stopped: in memory, and as a killed process.
+//! A resumed run ends with the same weights as an uninterrupted one: in memory, and as a killed process.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,10 +19,10 @@ fn advance(trainer: &mut Trainer, steps: usize) {
 
 #[test]
 fn resuming_from_a_checkpoint_gives_the_same_bits() {
-    let spec = crossdub::config::TrainConfig { batch_norm: true, ..small_config() };
-    let mut whole = trainer(spec.clone());
+    let config = crossdub::config::TrainConfig { batch_norm: true, ..small_config() };
+    let mut whole = trainer(config.clone());
     advance(&mut whole, 30);
-    let mut part = trainer(spec);
+    let mut part = trainer(config);
     // In the middle of the second epoch.
     advance(&mut part, 29 - 24 + 20);
     let bytes = pollster::block_on(part.checkpoint()).expect("writes");
@@ -60,11 +60,11 @@ fn train(out: &Path, more: &[&str]) -> Command {
     command
 }
 
-/// A run of a second.
+/// Options of a run of about a second.
 pub const TINY: [&str; 5] =
     ["--plan=4 M 8 M 8 M", "--classifier=16", "--data=builtin", "--epochs=1", "--learning-rate=0.02"];
 
-fn begin() -> Vec<&'static str> {
+fn options() -> Vec<&'static str> {
     [&TINY[..], &["--batch=128", "--checkpoint-every=3", "--device=cpu"]].concat()
 }
 
@@ -72,9 +72,9 @@ fn begin() -> Vec<&'static str> {
 fn a_killed_process_resumes_to_the_same_weights() {
     let folder = tempfile::tempdir().expect("a folder");
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
-    assert!(train(&whole, &begin()).status().expect("runs").success());
+    assert!(train(&whole, &options()).status().expect("runs").success());
 
-    let mut child = train(&killed, &begin()).spawn().expect("runs");
+    let mut child = train(&killed, &options()).spawn().expect("runs");
     for kill in 0..3 {
         wait_for_checkpoint(&killed, 3 * (2 + kill));
         child.kill().expect("kills");
@@ -84,11 +84,11 @@ fn a_killed_process_resumes_to_the_same_weights() {
     assert!(child.wait().expect("ends").success());
     let weights = |run: &Path| std::fs::read(run.join("weights.safetensors")).expect("written");
     assert!(weights(&whole) == weights(&killed));
-    // Metrics too: each step once, in order, with the same losses.
+    // The metrics hold each step once, in order, with the same losses.
     assert_eq!(losses(&whole), losses(&killed));
 }
 
-/// Returns when the run has a checkpoint of this step or a later one.
+/// Waits until the run has a checkpoint of this step or a later one.
 pub fn wait_for_checkpoint(run: &Path, step: u64) {
     let began = Instant::now();
     let newest = || {
@@ -105,7 +105,7 @@ pub fn wait_for_checkpoint(run: &Path, step: u64) {
     }
 }
 
-/// Each step's loss, as `metrics.jsonl` has it.
+/// The loss of each step in `metrics.jsonl`.
 pub fn losses(run: &Path) -> Vec<(u64, f64)> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("written");
     let line = |line: &str| {
@@ -120,35 +120,35 @@ pub fn losses(run: &Path) -> Vec<(u64, f64)> {
 fn an_interrupted_run_prints_how_to_resume() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = folder.path().join("run");
-    let child = train(&run, &begin()).spawn().expect("runs");
+    let child = train(&run, &options()).spawn().expect("runs");
     wait_for_checkpoint(&run, 3);
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kills").success());
     let output = child.wait_with_output().expect("ends");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(
-        said.lines().last().is_some_and(|line| line.starts_with("error: ") && line.contains("--resume")),
-        "{said}"
+        stderr.lines().last().is_some_and(|line| line.starts_with("error: ") && line.contains("--resume")),
+        "{stderr}"
     );
 }
 
 #[test]
 fn a_run_that_cannot_start_leaves_no_folder() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (made, held) = (folder.path().join("made"), folder.path().join("held"));
-    std::fs::create_dir(&held).expect("made");
-    for run in [&made, &held] {
+    let (missing, existing) = (folder.path().join("missing"), folder.path().join("existing"));
+    std::fs::create_dir(&existing).expect("created");
+    for run in [&missing, &existing] {
         for (more, code) in
             [(vec!["--data=/nowhere"], 1), ([&TINY[..], &["--batch=0"]].concat(), 2), (vec!["--resume"], 1)]
         {
             let output = train(run, &more).output().expect("runs");
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(code), "{said}");
-            assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{said}");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{stderr}");
+            assert_eq!(stderr.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{stderr}");
         }
     }
-    assert!(!made.exists());
-    // What the user made stays, as it was.
-    assert_eq!(std::fs::read_dir(&held).expect("is there").count(), 0);
+    assert!(!missing.exists());
+    // A folder that the user created stays, empty.
+    assert_eq!(std::fs::read_dir(&existing).expect("exists").count(), 0);
 }

@@ -1,4 +1,4 @@
-//! Sensitivity: accuracies measured from kept activations equal those of the whole pruned network.
+//! Sensitivity: accuracies measured from cached activations equal those of the whole pruned network.
 
 use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::compress::sensitivity::{Sensitivity, SensitivityConfig, SensitivityPoint, sensitivity};
@@ -21,13 +21,13 @@ fn cpu() -> ComputeDevice {
     pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU")
 }
 
-fn network(plan: &NetworkSpec, weights: &Checkpoint) -> Network {
-    import(Network::new(plan, &cpu().device), plan, weights).expect("fits")
+fn network(spec: &NetworkSpec, weights: &Checkpoint) -> Network {
+    import(Network::new(spec, &cpu().device), spec, weights).expect("fits")
 }
 
 /// Weights that tell the built-in images apart, so that pruning costs something.
-fn trained(spec: TrainConfig, steps: usize) -> Checkpoint {
-    let mut trainer = trainer(spec);
+fn trained(config: TrainConfig, steps: usize) -> Checkpoint {
+    let mut trainer = trainer(config);
     for _ in 0..steps {
         pollster::block_on(trainer.step()).expect("trains");
     }
@@ -38,18 +38,18 @@ fn images() -> Dataset {
     crossdub::data::synthetic::generate(9, 10, IMAGES).test
 }
 
-fn measure(plan: &NetworkSpec, weights: &Checkpoint, spec: &SensitivityConfig) -> Sensitivity {
-    let (network, images) = (network(plan, weights), images());
+fn measure(spec: &NetworkSpec, weights: &Checkpoint, config: &SensitivityConfig) -> Sensitivity {
+    let (network, images) = (network(spec, weights), images());
     let mut last = (0, 0);
     let mut progress = |passed, total| last = (passed, total);
     let of = (&images as _, 0..IMAGES);
-    let found = pollster::block_on(sensitivity(&network, plan, of, spec, &cpu(), &mut progress));
-    assert_eq!(last, (IMAGES as u64, IMAGES as u64), "the last walk is over");
+    let found = pollster::block_on(sensitivity(&network, spec, of, config, &cpu(), &mut progress));
+    assert_eq!(last, (IMAGES as u64, IMAGES as u64), "progress reaches its end");
     found.expect("measures")
 }
 
-/// Accuracy of the whole network with these layers pruned, on a path of its own.
-fn pruned_accuracy(plan: &NetworkSpec, weights: &Checkpoint, cuts: &[(&str, f64)]) -> f64 {
+/// Accuracy of the whole network with these layers pruned, computed independently.
+fn pruned_accuracy(spec: &NetworkSpec, weights: &Checkpoint, cuts: &[(&str, f64)]) -> f64 {
     let mut weights = weights.clone();
     for (name, ratio) in cuts.iter().filter(|(_, ratio)| *ratio > 0.0) {
         let layer = weights.tensors.iter_mut().find(|tensor| tensor.name == *name).expect("a layer");
@@ -58,19 +58,20 @@ fn pruned_accuracy(plan: &NetworkSpec, weights: &Checkpoint, cuts: &[(&str, f64)
         layer.data.iter_mut().filter(|w| f64::from(w.abs()) <= limit).for_each(|w| *w = 0.0);
     }
     let images = images();
-    let found = pollster::block_on(evaluate(&network(plan, &weights), &images, 0..IMAGES, &cpu()));
+    let found = pollster::block_on(evaluate(&network(spec, &weights), &images, 0..IMAGES, &cpu()));
     found.expect("evaluates").accuracy
 }
 
-fn check(spec: &TrainConfig, steps: usize) {
-    let plan = NetworkSpec::from_config(spec, small_data().test.classes.len()).expect("valid");
-    let weights = trained(spec.clone(), steps);
-    let what = SensitivityConfig { ratios: vec![97.5, 40.0, 0.0, 80.0, 100.0, 80.0], max_accuracy_drop: 4.0 };
-    let found = measure(&plan, &weights, &what);
-    let baseline = pruned_accuracy(&plan, &weights, &[]);
+fn check(config: &TrainConfig, steps: usize) {
+    let spec = NetworkSpec::from_config(config, small_data().test.classes.len()).expect("valid");
+    let weights = trained(config.clone(), steps);
+    let settings =
+        SensitivityConfig { ratios: vec![97.5, 40.0, 0.0, 80.0, 100.0, 80.0], max_accuracy_drop: 4.0 };
+    let found = measure(&spec, &weights, &settings);
+    let baseline = pruned_accuracy(&spec, &weights, &[]);
     assert!(baseline > 25.0, "{baseline} % of ten classes");
     assert_eq!((found.images, found.baseline_accuracy), (IMAGES, baseline));
-    // The layers stand where `prune --ratios` takes their ratios.
+    // Layers are in the order in which `prune --ratios` takes their ratios.
     let order: Vec<_> = weights.matrices(false).expect("layers").into_iter().map(|m| m.name).collect();
     assert_eq!(found.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>(), order);
     let mut lost = 0;
@@ -79,21 +80,21 @@ fn check(spec: &TrainConfig, steps: usize) {
         assert_eq!(ratios, [0.0, 40.0, 80.0, 97.5, 100.0]);
         assert_eq!(layer.points[0].accuracy, baseline);
         for point in &layer.points {
-            let whole = pruned_accuracy(&plan, &weights, &[(&layer.name, point.ratio)]);
+            let whole = pruned_accuracy(&spec, &weights, &[(&layer.name, point.ratio)]);
             assert_eq!(point.accuracy, whole, "{} at {}", layer.name, point.ratio);
             lost += usize::from(point.accuracy < baseline - 4.0);
         }
-        let whole = pruned_accuracy(&plan, &weights, &[(&layer.name, layer.proposed)]);
+        let whole = pruned_accuracy(&spec, &weights, &[(&layer.name, layer.proposed)]);
         assert_eq!(layer.proposed_accuracy, whole, "{} at its proposal", layer.name);
         assert!(whole >= baseline - 4.0 - 1e-9, "{} costs more than the drop", layer.name);
         let within = |point: &&SensitivityPoint| point.accuracy >= baseline - 4.0;
         let largest = layer.points.iter().rfind(within).expect("the unpruned one");
         assert!(layer.proposed >= largest.ratio, "{}: {} is within the drop", layer.name, largest.ratio);
     }
-    assert!(lost > 0, "pruning a layer costs something");
+    assert!(lost > 0, "pruning a layer costs accuracy");
     assert_eq!(found.proposed, found.layers.iter().map(|layer| layer.proposed).collect::<Vec<_>>());
     let all: Vec<_> = found.layers.iter().map(|layer| (layer.name.as_str(), layer.proposed)).collect();
-    assert_eq!(found.proposed_accuracy, pruned_accuracy(&plan, &weights, &all));
+    assert_eq!(found.proposed_accuracy, pruned_accuracy(&spec, &weights, &all));
 }
 
 #[test]
@@ -111,12 +112,12 @@ fn resnet_curves_match_the_whole_network() {
 fn the_proposal_can_be_pasted_into_prune_and_errors_are_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let spec = TrainConfig {
+    let config = TrainConfig {
         plan: "4 M 6 M".parse().expect("a plan"),
         classifier: ClassifierWidths::default(),
         ..TrainConfig::default()
     };
-    let mut weights = initialize(&NetworkSpec::from_config(&spec, 10).expect("valid"), 1);
+    let mut weights = initialize(&NetworkSpec::from_config(&config, 10).expect("valid"), 1);
     let write = |name: &str, weights: &Checkpoint| {
         std::fs::write(path(name), safetensors::write(weights).expect("writes")).expect("writes");
         path(name)
@@ -127,7 +128,7 @@ fn the_proposal_can_be_pasted_into_prune_and_errors_are_one_line() {
         let arguments = ["sensitivity", file].into_iter().chain(common).chain(more.iter().copied());
         arguments.map(str::to_owned).collect::<Vec<_>>()
     };
-    let refuse = |file: &str, more: &[&str]| {
+    let rejected = |file: &str, more: &[&str]| {
         usage_error(&with(file, more).iter().map(String::as_str).collect::<Vec<_>>())
     };
     let measured = with(&file, &["--images", "50", "--ratios", "50,90", "--json"]);
@@ -138,10 +139,10 @@ fn the_proposal_can_be_pasted_into_prune_and_errors_are_one_line() {
     let out = path("pruned.safetensors");
     json_output(&["prune", &file, "--tile", "8", "--ratios", &proposed.join(","), "--out", &out, "--json"]);
 
-    assert!(refuse(&file, &["--ratios", "50,101"]).contains("ratios (101)"));
-    assert!(refuse(&file, &["--ratios", "-5"]).contains("ratios (-5)"));
-    assert!(refuse(&file, &["--drop", "-1"]).contains("drop (-1)"));
-    assert!(refuse(&file, &["--images", "0"]).contains("images (0)"));
+    assert!(rejected(&file, &["--ratios", "50,101"]).contains("ratios (101)"));
+    assert!(rejected(&file, &["--ratios", "-5"]).contains("ratios (-5)"));
+    assert!(rejected(&file, &["--drop", "-1"]).contains("drop (-1)"));
+    assert!(rejected(&file, &["--images", "0"]).contains("images (0)"));
     assert!(
         failure(&["sensitivity", &file, "--model", "vgg-small", "--data", "builtin"])
             .contains("w.safetensors")

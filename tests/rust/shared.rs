@@ -1,4 +1,4 @@
-//! Finds reference data, in the repository or beside it.
+//! Finds and reads reference data, in the repository or beside it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crossdub::matrix::Matrix;
 use crossdub::network::NetworkSpec;
 use crossdub::network::spec::initialize;
 
-/// A file or folder of the shared data; none, said aloud, when it is not there.
+/// A file or folder of the shared data. If it is missing, reports that the test skips.
 pub fn shared(relative: &str) -> Option<PathBuf> {
     let root =
         std::env::var_os("CROSSDUB_SHARED").map_or_else(|| repository().join("../shared"), PathBuf::from);
@@ -21,7 +21,7 @@ pub fn shared(relative: &str) -> Option<PathBuf> {
 
 /// The repository's root.
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the repository")
 }
 
 /// Reads weights.
@@ -30,7 +30,7 @@ pub fn weights(path: &Path) -> Checkpoint {
     Checkpoint::from_bytes(&bytes).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
 }
 
-/// The crossbar layers of a weight file.
+/// The crossbar layers of a checkpoint.
 pub fn layers(path: &Path) -> Vec<Matrix> {
     weights(path).matrices(false).expect("layers")
 }
@@ -45,7 +45,7 @@ pub fn numbers(value: &serde_json::Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect()
 }
 
-/// The largest difference, as a share of the largest expected magnitude.
+/// The largest difference, relative to the largest expected magnitude.
 pub fn relative_difference(got: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(got.len(), expected.len());
     let largest = expected.iter().fold(0.0_f64, |most, &v| most.max(f64::from(v.abs())));
@@ -53,9 +53,9 @@ pub fn relative_difference(got: &[f32], expected: &[f32]) -> f64 {
     differences.fold(0.0, f64::max) / largest.max(f64::MIN_POSITIVE)
 }
 
-/// The weights that the reference networks were given; the formula stands in `resnet18.json`.
-pub fn by_formula(plan: &NetworkSpec) -> Checkpoint {
-    let tensors = initialize(plan, 0).tensors.into_iter().map(|tensor| {
+/// The weights of the reference networks, from the formula in `resnet18.json`.
+pub fn by_formula(spec: &NetworkSpec) -> Checkpoint {
+    let tensors = initialize(spec, 0).tensors.into_iter().map(|tensor| {
         let fan_in = tensor.shape[1..].iter().product::<usize>();
         let name = tensor
             .name

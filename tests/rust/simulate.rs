@@ -1,5 +1,5 @@
-//! The functional simulation is exact where it claims to be, and saturates where a converter must:
-//! against plain integers and against a crossbar of nested loops, both written apart from it.
+//! The functional simulation is exact at lossless resolutions and saturates at lower ones: checked against plain
+//! integers and against a crossbar of nested loops, both written independently.
 
 use crossdub::config::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
 use crossdub::matrix::Matrix;
@@ -10,7 +10,7 @@ use crossdub::simulate::options::SimulationConfig;
 use crossdub::simulate::reference;
 use proptest::prelude::*;
 
-/// A layer, its input, and the hardware it lies on.
+/// A layer, its input, and the hardware.
 #[derive(Debug, Clone)]
 struct Case {
     hardware: HardwareConfig,
@@ -30,7 +30,7 @@ impl Case {
         bit_serial::simulate(&Crossbars::new(&self.matrix(), &self.hardware), &self.windows, self.zero)
     }
 
-    /// The quantized weights, by the definition.
+    /// The quantized weights, from the definition.
     fn quantized(&self) -> Vec<Vec<i64>> {
         let levels = f64::from((1 << (self.hardware.weight_precision - 1)) - 1);
         let most = |weights: &[f32]| weights.iter().fold(0.0, |most, w| f64::max(most, f64::from(w.abs())));
@@ -43,8 +43,8 @@ impl Case {
         rows.collect()
     }
 
-    /// What the layer computes, in plain integers.
-    fn plain(&self) -> Vec<i64> {
+    /// The layer's exact output, in plain integers.
+    fn exact(&self) -> Vec<i64> {
         let mut sums = Vec::new();
         for row in self.quantized() {
             for window in self.windows.chunks(self.inputs) {
@@ -56,25 +56,25 @@ impl Case {
         sums
     }
 
-    /// The crossbars cell by cell, with the same number of bits for every conversion.
+    /// The output cell by cell, with the same number of bits for every conversion.
     fn cell_by_cell(&self, bits: u32) -> Output {
         let h = &self.hardware;
         let columns = if h.columns == 0 { h.tile } else { h.columns };
         let at_once = if h.active_rows == 0 { h.tile } else { h.active_rows };
         let offset = if h.subtraction == Subtraction::Offset { 1 << (h.weight_precision - 1) } else { 0 };
-        let across = self.inputs.div_ceil(h.tile);
+        let input_blocks = self.inputs.div_ceil(h.tile);
         let mut sums = Vec::new();
-        let mut saturated = vec![0; across * self.outputs.div_ceil(columns)];
+        let mut saturated = vec![0; input_blocks * self.outputs.div_ceil(columns)];
         for (output, row) in self.quantized().into_iter().enumerate() {
             for window in self.windows.chunks(self.inputs) {
                 let mut result = 0;
-                for tile in 0..across {
+                for tile in 0..input_blocks {
                     let tile_end = ((tile + 1) * h.tile).min(self.inputs);
                     for first in (tile * h.tile..tile_end).step_by(at_once) {
                         let rows = first..(first + at_once).min(tile_end);
-                        let at = output / columns * across + tile;
+                        let index = output / columns * input_blocks + tile;
                         let (row, window) = (&row[rows.clone()], &window[rows]);
-                        result += self.group(row, window, offset, bits, &mut saturated[at]);
+                        result += self.group(row, window, offset, bits, &mut saturated[index]);
                     }
                 }
                 let zeros: i64 = row.iter().map(|w| w * i64::from(self.zero)).sum();
@@ -125,7 +125,7 @@ fn hardware() -> impl Strategy<Value = HardwareConfig> {
     let widths = (2_u32..=16, 1_u32..=16).prop_flat_map(|(weight_precision, input_bits)| {
         (Just(weight_precision), 1..weight_precision, Just(input_bits), 1..=input_bits)
     });
-    // The usual widths have a path of their own.
+    // The usual widths have specialized code.
     let widths = prop_oneof![Just((8, 1, 8, 1)), widths];
     let shape =
         (2_usize..=150, 2_usize..6).prop_flat_map(|(tile, columns)| (Just(tile), Just(columns), 0..=tile));
@@ -158,7 +158,7 @@ fn case() -> impl Strategy<Value = Case> {
     let shape = (hardware(), 1_usize..8, 1_usize..180, 1_usize..11);
     shape.prop_flat_map(|(hardware, outputs, inputs, positions)| {
         let top = ((1_u32 << hardware.input_bits) - 1) as u16;
-        // Zeros, as pruning and a ReLU leave them, and extremes, which sum up highest.
+        // Zeros, as after pruning or a ReLU, and extremes, which give the largest sums.
         let weight = prop_oneof![2 => Just(0.0_f32), 2 => -1.0_f32..1.0, 1 => Just(1.0), 1 => Just(-1.0)];
         let input = prop_oneof![1 => Just(0), 2 => 0..=top, 1 => Just(top)];
         let weights = prop::collection::vec(weight, outputs * inputs);
@@ -177,37 +177,37 @@ fn case() -> impl Strategy<Value = Case> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// The proof: whatever the widths, shapes, groups, polarities and sharing.
+    /// For all widths, shapes, groups of rows, polarities and granularities.
     #[test]
-    fn lossless_resolutions_give_the_plain_integers(mut case in case(), sliced in any::<bool>()) {
+    fn lossless_resolutions_give_the_exact_products(mut case in case(), sliced in any::<bool>()) {
         case.hardware.resolution = if sliced { Resolution::LosslessSliced } else { Resolution::Lossless };
         prop_assert!(case.hardware.validate().is_ok());
-        let (plain, output) = (case.plain(), case.simulate());
-        prop_assert_eq!(&output.sums, &plain);
+        let (exact, output) = (case.exact(), case.simulate());
+        prop_assert_eq!(&output.sums, &exact);
         prop_assert!(output.saturated.iter().all(|&count| count == 0));
         let weights = Crossbars::new(&case.matrix(), &case.hardware).weights;
-        prop_assert_eq!(reference::integers(&weights, &case.windows, case.zero), plain);
+        prop_assert_eq!(reference::integers(&weights, &case.windows, case.zero), exact);
     }
 
     #[test]
-    fn converters_saturate_as_cell_by_cell(mut case in case(), bits in 0_u32..9) {
+    fn converters_saturate_as_computed_cell_by_cell(mut case in case(), bits in 0_u32..9) {
         case.hardware.resolution = Resolution::Bits(bits);
         prop_assert_eq!(case.simulate(), case.cell_by_cell(bits));
     }
 
-    /// The slower path in floats, without anything that is not ideal, is the fast one.
+    /// Without non-idealities the simulation in floats gives the same as the one in integers.
     #[test]
-    fn ideal_cells_in_floats_give_the_same(mut case in case(), bits in 0_u32..9) {
+    fn ideal_cells_in_floats_agree_with_integers(mut case in case(), bits in 0_u32..9) {
         case.hardware.resolution = Resolution::Bits(bits);
-        // Within 24 bits floats are exact.
+        // Floats are exact up to 24 bits.
         case.hardware.cell_bits = case.hardware.cell_bits.min(4);
         case.hardware.dac_bits = case.hardware.dac_bits.min(4);
         let crossbars = Crossbars::new(&case.matrix(), &case.hardware);
-        let spec = SimulationConfig::default();
-        let programmed = ProgrammedCells::new(&crossbars, &spec, 0);
+        let config = SimulationConfig::default();
+        let programmed = ProgrammedCells::new(&crossbars, &config, 0);
         let adc_ranges = AdcRanges::Granular;
-        let reading =
-            NonIdealLayer { crossbars: &crossbars, programmed: &programmed, adc_ranges: &adc_ranges, spec: &spec, place: (0, 0) };
-        prop_assert_eq!(reading.simulate(&case.windows, case.zero), case.simulate());
+        let layer =
+            NonIdealLayer { crossbars: &crossbars, programmed: &programmed, adc_ranges: &adc_ranges, config: &config, image: 0, layer: 0 };
+        prop_assert_eq!(layer.simulate(&case.windows, case.zero), case.simulate());
     }
 }

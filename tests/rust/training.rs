@@ -1,4 +1,4 @@
-//! Training learns, is reproducible to the bit, and balances columns.
+//! Training lowers the loss, is reproducible to the bit, and balances columns.
 
 use crossdub::config::{DeviceChoice, HardwareConfig, NetworkName, RegularizerKind, TrainConfig};
 use crossdub::crossbar::hoyer::tile_densities;
@@ -28,9 +28,9 @@ pub fn small_data() -> TrainTest {
     synthetic::generate(5, 384, 200)
 }
 
-pub fn trainer(spec: TrainConfig) -> Trainer {
+pub fn trainer(config: TrainConfig) -> Trainer {
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    Trainer::new(spec, HardwareConfig::default(), small_data(), compute, 1 << 32, None).expect("valid")
+    Trainer::new(config, HardwareConfig::default(), small_data(), compute, 1 << 32, None).expect("valid")
 }
 
 fn advance(trainer: &mut Trainer, steps: usize) -> Vec<f64> {
@@ -52,15 +52,15 @@ fn the_loss_falls_and_runs_are_reproducible() {
 #[test]
 fn the_regularizer_balances_columns() {
     let variance = |regularizer| {
-        let spec = TrainConfig { regularizer, lambda: 2e-2, ..small_config() };
-        let mut trainer = trainer(spec);
+        let config = TrainConfig { regularizer, lambda: 2e-2, ..small_config() };
+        let mut trainer = trainer(config);
         advance(&mut trainer, 40);
         let shape = TileShape::from(trainer.hardware());
         let layers = pollster::block_on(trainer.matrices()).expect("reads");
         layers.iter().flat_map(|layer| tile_densities(layer, shape)).map(|tile| tile.variance).sum::<f64>()
     };
     let (without, with) = (variance(RegularizerKind::None), variance(RegularizerKind::Gated));
-    assert!(with < 0.5 * without, "{with} against {without}");
+    assert!(with < 0.5 * without, "{with} with, {without} without");
 }
 
 #[test]
@@ -76,8 +76,8 @@ fn divergence_is_reported() {
 #[test]
 fn a_network_that_does_not_fit_memory_is_rejected_before_allocation() {
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let spec = TrainConfig { plan: "16384 16384 16384".parse().expect("a plan"), ..small_config() };
-    let result = Trainer::new(spec, HardwareConfig::default(), small_data(), compute, 1 << 32, None);
+    let config = TrainConfig { plan: "16384 16384 16384".parse().expect("a plan"), ..small_config() };
+    let result = Trainer::new(config, HardwareConfig::default(), small_data(), compute, 1 << 32, None);
     assert!(result.err().and_then(|error| error.field_name().map(str::to_owned)).as_deref() == Some("plan"));
 }
 

@@ -27,15 +27,15 @@ pub async fn export(network: &Network, spec: &NetworkSpec, kind: ExportKind<'_>)
     let mut visitor = Exporter { path: Vec::new(), spec, kind, found: Vec::new() };
     // Running statistics are kept per thread; `valid` merges them.
     network.valid().visit(&mut visitor);
-    let (places, flat): (Vec<_>, Vec<_>) = visitor.found.into_iter().unzip();
+    let (shapes, flat): (Vec<_>, Vec<_>) = visitor.found.into_iter().unzip();
     if flat.is_empty() {
         return Ok(Checkpoint::default());
     }
     let read = Tensor::cat(flat, 0).into_data_async().await;
     let read = read.map_err(|why| Error::device("training device", format!("{why:?}")))?;
     let mut values = read.as_slice::<f32>().map_err(|why| mismatch(&format!("{why:?}")))?;
-    let mut tensors = Vec::with_capacity(places.len());
-    for Place { name, shape } in places {
+    let mut tensors = Vec::with_capacity(shapes.len());
+    for NamedShape { name, shape } in shapes {
         let (own, rest) = values.split_at(shape.iter().product());
         tensors.push(to_torch(name, shape, own));
         values = rest;
@@ -109,7 +109,7 @@ fn from_torch<const D: usize>(tensor: &NamedTensor, shape: [usize; D]) -> Result
         other => (other.to_vec(), tensor.data.clone()),
     };
     if tensor.shape != expected {
-        let reason = format!("{} is {:?}, but the network wants {expected:?}", tensor.name, tensor.shape);
+        let reason = format!("{} is {:?}, but the network expects {expected:?}", tensor.name, tensor.shape);
         return Err(mismatch(&reason));
     }
     if let Some(bad) = data.iter().find(|value| !value.is_finite()) {
@@ -119,7 +119,7 @@ fn from_torch<const D: usize>(tensor: &NamedTensor, shape: [usize; D]) -> Result
 }
 
 /// PyTorch's name of a parameter, and Burn's shape.
-struct Place {
+struct NamedShape {
     name: String,
     shape: Vec<usize>,
 }
@@ -129,7 +129,7 @@ struct Exporter<'a> {
     spec: &'a NetworkSpec,
     kind: ExportKind<'a>,
     /// Each with its values as one row.
-    found: Vec<(Place, Tensor<1>)>,
+    found: Vec<(NamedShape, Tensor<1>)>,
 }
 
 impl ModuleVisitor for Exporter<'_> {
@@ -147,9 +147,9 @@ impl ModuleVisitor for Exporter<'_> {
             ExportKind::ParamState(state) => state.get::<D>(param.id),
         };
         if let Some(tensor) = tensor {
-            let place = Place { name: self.spec.torch_name(&self.path), shape: tensor.dims().to_vec() };
-            let count = place.shape.iter().product::<usize>();
-            self.found.push((place, tensor.reshape([count])));
+            let named = NamedShape { name: self.spec.torch_name(&self.path), shape: tensor.dims().to_vec() };
+            let count = named.shape.iter().product::<usize>();
+            self.found.push((named, tensor.reshape([count])));
         }
     }
 }

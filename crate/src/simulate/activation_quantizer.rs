@@ -1,20 +1,29 @@
-//! Quantization of activations: what the digital-to-analog converters apply to the rows.
+//! Quantization of activations: the integers that digital-to-analog converters apply to the rows.
 //!
 //! `u = clamp(round(x / s) + z, 0, 2^B - 1)`, `s = (high - low) / (2^B - 1)`, `z = round(-low / s)`, over
-//! the range `low..high` that the calibration images gave, widened to hold 0, so that 0 (padding, and
-//! what a ReLU cuts off) is exactly the integer `z`.
+//! the range `low..high` of the calibration images, widened to include 0, so that 0 (padding, or the
+//! output of a ReLU) is exactly the integer `z`.
 //!
-//! After a ReLU `low` is 0, so `z` is 0 and `u` is unsigned as it is. The standardized images are
-//! signed: there a row gets `x / s + z`, never negative whatever the DAC's width, and the constant
-//! `z * sum of the column's weights` is subtracted digitally, like a bias. (Negative inputs by two's
+//! After a ReLU `low` is 0, so `z` is 0 and `u` needs no shift. Standardized images are signed: there a
+//! row gets `x / s + z`, which is never negative at any width of the DAC, and the constant
+//! `z * sum of the column's weights` is subtracted digitally, like a bias. (Negative inputs in two's
 //! complement would need bits of different signs in one DAC chunk.)
 
-/// How activations of one layer become integers.
+/// Turns the activations of one layer into integers.
+///
+/// ```
+/// use crossdub::simulate::activation_quantizer::ActivationQuantizer;
+///
+/// // 8 bits for -1 to 3: 0 is the integer 64, and values out of range are clipped.
+/// let quantizer = ActivationQuantizer::new((-1.0, 3.0), 8);
+/// assert_eq!(quantizer.zero, 64);
+/// assert_eq!(quantizer.integers(&[-1.0, 0.0, 3.0, 3.5]), (vec![0, 64, 255, 255], 1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ActivationQuantizer {
     low: f32,
     high: f32,
-    /// What one step stands for.
+    /// The value of one step.
     pub scale: f64,
     /// The integer of 0.
     pub zero: u16,
@@ -27,7 +36,7 @@ impl ActivationQuantizer {
         let (low, high) = (low.min(0.0), high.max(0.0));
         let top = ((1_u32 << bits) - 1) as u16;
         let span = f64::from(high) - f64::from(low);
-        // Activations that are all 0 have any scale.
+        // If all activations are 0, any scale will do.
         let scale = if span > 0.0 { span / f64::from(top) } else { 1.0 };
         let zero = (f64::from(-low) / scale).round() as u16;
         Self { low, high, scale, zero, top }
@@ -39,7 +48,7 @@ impl ActivationQuantizer {
         integer.clamp(0.0, f64::from(self.top)) as u16
     }
 
-    /// The integers of activations, and how many activations are out of the calibrated range.
+    /// The integers of activations, and how many of the activations are outside the calibrated range.
     pub fn integers(&self, values: &[f32]) -> (Vec<u16>, u64) {
         let outside = values.iter().filter(|value| !(self.low..=self.high).contains(value)).count();
         (values.iter().map(|&value| self.integer(value)).collect(), outside as u64)

@@ -1,48 +1,48 @@
-//! What layers hand on, each kept until the last layer that wants it: a residual block's input is
-//! wanted twice.
+//! The activations between layers, each kept until the last layer that reads it: a residual block reads
+//! its input twice.
 
 use super::layer::Layer;
 
-/// The values of a network on their way, by place (see [`Layer`]).
+/// The activations of a network in progress, by index (see [`Layer`]).
 #[derive(Debug)]
 pub struct Activations<T> {
-    places: Vec<Option<T>>,
-    /// The last layer that wants each place.
-    last: Vec<usize>,
+    values: Vec<Option<T>>,
+    /// The last layer that reads each activation.
+    last_reader: Vec<usize>,
 }
 
 impl<T> Activations<T> {
     /// Starts with the images.
     pub fn new<'a>(layers: impl ExactSizeIterator<Item = &'a Layer>, images: T) -> Self {
-        let mut last: Vec<usize> = (0..=layers.len()).collect();
-        for (at, layer) in layers.enumerate() {
-            [Some(layer.input), layer.add].into_iter().flatten().for_each(|place| last[place] = at);
+        let mut last_reader: Vec<usize> = (0..=layers.len()).collect();
+        for (index, layer) in layers.enumerate() {
+            [Some(layer.input), layer.add].into_iter().flatten().for_each(|read| last_reader[read] = index);
         }
-        Self { places: vec![Some(images)], last }
+        Self { values: vec![Some(images)], last_reader }
     }
 
-    /// The input of a layer, and what it adds.
+    /// The input of a layer, and the activation that it adds.
     ///
     /// # Panics
-    /// When the layers before it have not been gone through in order.
+    /// If the outputs of the layers before it were not pushed in order.
     pub fn inputs_of(&self, layer: &Layer) -> (&T, Option<&T>) {
-        let of = |place: usize| self.places[place].as_ref().expect("kept for its last layer");
-        (of(layer.input), layer.add.map(of))
+        let value = |index: usize| self.values[index].as_ref().expect("kept for its last reader");
+        (value(layer.input), layer.add.map(value))
     }
 
-    /// Takes what the next layer gives, and drops what no later one wants.
-    pub fn push(&mut self, given: T) {
-        let at = self.places.len() - 1;
-        for (place, last) in self.places.iter_mut().zip(&self.last) {
-            if *last <= at {
-                *place = None;
+    /// Adds the next layer's output, and drops activations that no later layer reads.
+    pub fn push(&mut self, output: T) {
+        let layer = self.values.len() - 1;
+        for (value, last_reader) in self.values.iter_mut().zip(&self.last_reader) {
+            if *last_reader <= layer {
+                *value = None;
             }
         }
-        self.places.push(Some(given));
+        self.values.push(Some(output));
     }
 
-    /// What the last layer gave.
+    /// The output of the last layer.
     pub fn into_output(mut self) -> Option<T> {
-        self.places.pop().flatten()
+        self.values.pop().flatten()
     }
 }

@@ -1,9 +1,9 @@
-//! A layer on its crossbars: its cells as bit planes in 64-bit words, and each conversion's bits.
+//! A layer mapped to crossbars: its cells as bit planes in 64-bit words, and the bits of each conversion.
 //!
-//! A tile's rows are cut into **groups** that are active at once (all of them, unless `active_rows`
-//! says fewer), and each column of a group is converted by itself. A cell of `c` bits is `c` planes
-//! of one bit, so the sum of a group's column under `d` input bits is
-//! `sum_{i<c, j<d} 2^(i+j) * popcount(cells_i AND inputs_j)`, whatever the widths.
+//! A tile's rows are divided into **groups** that are active at once (one group of all rows, unless
+//! `active_rows` is smaller), and each column of a group has its own conversion. A cell of `c` bits is `c`
+//! planes of one bit, so the sum of a group's column under `d` input bits is
+//! `sum_{i<c, j<d} 2^(i+j) * popcount(cells_i AND inputs_j)` for any widths.
 
 use std::ops::Range;
 
@@ -16,38 +16,38 @@ use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::matrix::Matrix;
 use crate::parallel;
 
-/// Bits of a word.
+/// Bits in a word.
 pub const WORD: usize = u64::BITS as usize;
 
 /// Rows that are active at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// The inputs of the layer on these rows.
+pub struct RowGroup {
+    /// The layer's inputs on these rows.
     pub inputs: Range<usize>,
-    /// The tile's place along the inputs.
-    pub across: usize,
+    /// The tile's index along the inputs.
+    pub input_block: usize,
 }
 
-/// How a layer lies on crossbars; equal for all layers of one size.
+/// How a layer is mapped to crossbars; the same for all layers of one size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// How the matrix is cut.
+    /// How the matrix is divided into tiles.
     pub tiling: Tiling,
-    /// Outputs of one tile.
+    /// Outputs of a full tile.
     pub columns: usize,
-    /// How a weight is cut.
+    /// How a weight is divided into slices.
     pub slicing: BitSlicing,
-    /// The groups of rows, along the inputs.
-    pub groups: Vec<Group>,
-    /// Words that hold the rows of one group.
+    /// The groups of rows, in the order of the inputs.
+    pub groups: Vec<RowGroup>,
+    /// Words that the rows of one group take.
     pub words: usize,
-    /// Bits of a cell.
+    /// Bits in a cell.
     pub cell_bits: usize,
-    /// Bits of an input, and how many are applied at a time.
+    /// Bits of an input.
     pub input_bits: usize,
     /// Input bits applied at a time.
     pub dac_bits: usize,
-    /// How negative weights lie.
+    /// How negative weights are mapped.
     pub subtraction: Subtraction,
 }
 
@@ -57,20 +57,20 @@ impl Layout {
         let shape = TileShape::from(hardware);
         let tiling = Tiling::with_size(shape, outputs, inputs);
         let mut groups = Vec::new();
-        for (across, start) in (0..inputs).step_by(shape.rows).enumerate() {
+        for (input_block, start) in (0..inputs).step_by(shape.rows).enumerate() {
             let rows = shape.rows.min(inputs - start);
             groups.extend(row_groups(hardware, rows).map(|group| {
                 let inputs = start + group.start..start + group.end;
-                Group { inputs, across }
+                RowGroup { inputs, input_block }
             }));
         }
-        let most = groups.iter().map(|group| group.inputs.len()).max().unwrap_or(0);
+        let largest = groups.iter().map(|group| group.inputs.len()).max().unwrap_or(0);
         Self {
             tiling,
             columns: shape.columns,
             slicing: BitSlicing::from(hardware),
             groups,
-            words: most.div_ceil(WORD),
+            words: largest.div_ceil(WORD),
             cell_bits: hardware.cell_bits as usize,
             input_bits: hardware.input_bits as usize,
             dac_bits: hardware.dac_bits as usize,
@@ -78,22 +78,22 @@ impl Layout {
         }
     }
 
-    /// Applications of one input, `dac_bits` each.
+    /// Chunks of `dac_bits` in which one input is applied.
     pub fn chunks(&self) -> usize {
         self.input_bits.div_ceil(self.dac_bits)
     }
 
     /// The highest level of a cell.
-    pub fn top_level(&self) -> u32 {
+    pub fn max_level(&self) -> u32 {
         (1 << self.cell_bits) - 1
     }
 
-    /// The tile that holds an output's column of a group.
+    /// The tile that holds an output's column in a group.
     pub fn tile(&self, group: usize, output: usize) -> usize {
-        output / self.columns * self.tiling.input_blocks() + self.groups[group].across
+        output / self.columns * self.tiling.input_blocks() + self.groups[group].input_block
     }
 
-    /// Conversions that one crossbar column takes part in: a pair of polarities shares one.
+    /// Conversions of one column, over all slices and polarities; a pair subtracted in analog shares one.
     pub fn converted_crossbars(&self) -> usize {
         if self.subtraction == Subtraction::Analog { self.slicing.slices() } else { self.slicing.crossbars() }
     }
@@ -102,31 +102,48 @@ impl Layout {
 /// A layer on its crossbars.
 #[derive(Debug, Clone)]
 pub struct Crossbars {
-    /// How it lies.
+    /// The mapping.
     pub layout: Layout,
     /// The weights that the cells hold.
     pub weights: QuantizedMatrix,
     /// `[group][output][crossbar][plane][word]`: the cells.
     words: Vec<u64>,
-    /// `[group][output][converted crossbar]`: bits of a conversion, its sign among them; none
-    /// where nothing is converted.
+    /// `[group][output][converted crossbar]`: bits of a conversion, including its sign; `None` if
+    /// nothing is converted.
     bits: Vec<Option<u8>>,
 }
 
 impl Crossbars {
-    /// Maps a layer and chooses its resolutions.
+    /// Maps a layer and chooses the resolution of each conversion.
+    ///
+    /// ```
+    /// use crossdub::config::{HardwareConfig, Resolution};
+    /// use crossdub::matrix::Matrix;
+    /// use crossdub::simulate::crossbars::Crossbars;
+    ///
+    /// // 2-bit weights have one slice of 1-bit cells, for positive and for negative weights.
+    /// let layer = Matrix::new("w", 1, 4, vec![1.0, 1.0, -1.0, 0.0])?;
+    /// let (tile, weight_precision, resolution) = (4, 2, Resolution::LosslessSliced);
+    /// let hardware = HardwareConfig { tile, weight_precision, resolution, ..HardwareConfig::default() };
+    /// let crossbars = Crossbars::new(&layer, &hardware);
+    /// // Two positive cells need 2 bits (sums of 0 to 2), one negative cell needs 1.
+    /// assert_eq!(crossbars.bits(0, 0), [Some(2), Some(1)]);
+    /// // Two columns, each converted once for each of 8 input bits.
+    /// assert_eq!(crossbars.conversions(), 16);
+    /// # Ok::<(), crossdub::error::Error>(())
+    /// ```
     pub fn new(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
         let weights = QuantizedMatrix::new(matrix, hardware);
         let layout = Layout::new(matrix.rows, matrix.cols, hardware);
         let words = parallel::map(layout.groups.len(), |group| pack(&weights, &layout, group)).concat();
         let bits = vec![None; layout.groups.len() * matrix.rows * layout.converted_crossbars()];
         let mut crossbars = Self { layout, weights, words, bits };
-        crossbars.resolve(matrix, hardware);
+        crossbars.set_resolutions(matrix, hardware);
         crossbars
     }
 
-    /// Puts the bits of every tile's conversions where they belong.
-    fn resolve(&mut self, matrix: &Matrix, hardware: &HardwareConfig) {
+    /// Sets the bits of every conversion, tile by tile.
+    fn set_resolutions(&mut self, matrix: &Matrix, hardware: &HardwareConfig) {
         let rule = (hardware.resolution, hardware.per);
         let (tiling, converted) = (self.layout.tiling, self.layout.converted_crossbars());
         let tiles = parallel::map(tiling.len(), |index| {
@@ -134,30 +151,31 @@ impl Crossbars {
             (0..converted).map(|conversion| cells.bits(rule, conversion, false)).collect::<Vec<_>>()
         });
         for (index, conversions) in tiles.into_iter().enumerate() {
-            let across = index % tiling.input_blocks();
-            let groups = self.layout.groups.iter().enumerate().filter(|(_, group)| group.across == across);
-            let groups: Vec<usize> = groups.map(|(at, _)| at).collect();
+            let block = index % tiling.input_blocks();
+            let groups =
+                self.layout.groups.iter().enumerate().filter(|(_, group)| group.input_block == block);
+            let groups: Vec<usize> = groups.map(|(group, _)| group).collect();
             for (conversion, bits) in conversions.into_iter().enumerate() {
                 for (&group, bits) in groups.iter().zip(bits) {
                     for (output, bits) in tiling.tile(index).outputs.zip(bits) {
-                        // Without a bit and without a cell nothing happens; with a cell its sum is lost.
-                        let happens = bits > 0 || self.is_set(group, output, conversion);
-                        let place = (group * self.weights.rows + output) * converted + conversion;
-                        self.bits[place] = happens.then_some(bits as u8);
+                        // At 0 bits an empty column needs no conversion; a set one loses its sum.
+                        let converts = bits > 0 || self.is_set(group, output, conversion);
+                        let index = (group * self.weights.rows + output) * converted + conversion;
+                        self.bits[index] = converts.then_some(bits as u8);
                     }
                 }
             }
         }
     }
 
-    /// Whether a conversion's column, or one of its pair, has a cell that is not at level 0.
+    /// Whether a conversion's column, or either column of its pair, has a cell above level 0.
     fn is_set(&self, group: usize, output: usize, conversion: usize) -> bool {
         let cells = self.cells(group, output);
         let size = cells.len() / self.layout.converted_crossbars();
         cells[conversion * size..][..size].iter().any(|&word| word != 0)
     }
 
-    /// The cells of one output's column of a group: `[crossbar][plane][word]`.
+    /// The cells of one output's column in a group: `[crossbar][plane][word]`.
     pub fn cells(&self, group: usize, output: usize) -> &[u64] {
         let size = self.layout.slicing.crossbars() * self.layout.cell_bits * self.layout.words;
         &self.words[(group * self.weights.rows + output) * size..][..size]
@@ -169,13 +187,13 @@ impl Crossbars {
         &self.bits[(group * self.weights.rows + output) * size..][..size]
     }
 
-    /// Conversions of one window of the layer's input.
+    /// Number of conversions for one window of the layer's input.
     pub fn conversions(&self) -> u64 {
         let columns = self.bits.iter().filter(|bits| bits.is_some()).count();
         (columns * self.layout.chunks()) as u64
     }
 
-    /// Columns by the bits of their conversions; place 0 is for conversions of 0 bits.
+    /// Columns by the bits of their conversions, from 0 bits on.
     pub fn histogram(&self) -> Vec<u64> {
         let most = self.bits.iter().flatten().max().map_or(0, |&bits| usize::from(bits));
         let mut histogram = vec![0; most + 1];
@@ -186,7 +204,7 @@ impl Crossbars {
     }
 }
 
-/// The cells of a group as words.
+/// Packs the cells of a group into words.
 fn pack(weights: &QuantizedMatrix, layout: &Layout, group: usize) -> Vec<u64> {
     let (crossbars, planes, words) = (layout.slicing.crossbars(), layout.cell_bits, layout.words);
     let size = crossbars * planes * words;

@@ -1,32 +1,31 @@
-//! Reads a checkpoint into layers, batch normalizations folded in.
+//! Reads layers from a checkpoint and folds batch normalizations into them.
 //!
-//! A normalization after a convolution is a factor and a shift of each output channel, so it
-//! vanishes in the weights: `w' = w * g`, `b' = (b - mean) * g + beta`, `g = gamma / sqrt(variance + 1e-5)`.
-//! Zero weights stay zero.
+//! A normalization after a convolution scales and shifts each output channel, so the weights can absorb it:
+//! `w' = w * g`, `b' = (b - mean) * g + beta`, `g = gamma / sqrt(variance + 1e-5)`. Zero weights stay zero.
 
 use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
-/// PyTorch's and Burn's default.
+/// The default of PyTorch and Burn.
 const EPSILON: f64 = 1e-5;
 
-/// A checkpoint of which every parameter must be used.
+/// Reads a checkpoint's parameters, and checks that all of them are used.
 pub struct ParameterReader<'a> {
     weights: &'a Checkpoint,
-    taken: Vec<String>,
+    used: Vec<String>,
 }
 
 impl<'a> ParameterReader<'a> {
-    /// Reads from these weights.
+    /// A reader of these weights.
     pub fn new(weights: &'a Checkpoint) -> Self {
-        Self { weights, taken: Vec::new() }
+        Self { weights, used: Vec::new() }
     }
 
-    /// A layer's weight as a matrix, and its bias; zeros where it has none.
+    /// A layer's weight as a matrix, and its bias, which is zero unless `biased`.
     ///
     /// # Errors
-    /// When one is missing, of another shape, or not finite.
+    /// If one is missing, of another shape, or not finite.
     pub fn layer(&mut self, name: &str, shape: &[usize], biased: bool) -> Result<(Matrix, Vec<f32>)> {
         let weight = self.take(format!("{name}.weight"), shape)?;
         let bias = match biased {
@@ -37,11 +36,11 @@ impl<'a> ParameterReader<'a> {
         Ok((Matrix::new(&*weight.name, shape[0], columns, weight.data.clone())?, bias))
     }
 
-    /// Puts a normalization into the layer before it.
+    /// Folds a normalization into the layer before it.
     ///
     /// # Errors
-    /// When one of its parameters is missing, of another shape, or not finite, or makes weights that are
-    /// not.
+    /// If one of its parameters is missing, of another shape, or not finite, or the folded weights are not
+    /// finite.
     pub fn fold(&mut self, name: &str, weights: &mut Matrix, bias: &mut [f32]) -> Result<()> {
         let channels = bias.len();
         let mut leaf = |leaf: &str| Ok(&*self.take(format!("{name}.{leaf}"), &[channels])?.data);
@@ -57,16 +56,17 @@ impl<'a> ParameterReader<'a> {
         if weights.data.iter().chain(&*bias).all(|value| value.is_finite()) {
             return Ok(());
         }
-        let why = format!("{name} makes weights that are not finite");
+        let why = format!("weights are not finite after folding {name}");
         Err(Error::file("loading weights", "", why))
     }
 
-    /// Ends the reading. A parameter left over belongs to a layer that would silently be left out.
+    /// Checks that every parameter was used: one left over belongs to a layer that would be silently
+    /// ignored.
     ///
     /// # Errors
-    /// When there is one.
+    /// Names a parameter that was not used.
     pub fn finish(self) -> Result<()> {
-        let known = |tensor: &&NamedTensor| self.taken.contains(&tensor.name);
+        let known = |tensor: &&NamedTensor| self.used.contains(&tensor.name);
         match self.weights.tensors.iter().find(|tensor| !known(tensor)) {
             Some(extra) => {
                 let why = format!("the simulated network has no parameter {}", extra.name);
@@ -80,12 +80,12 @@ impl<'a> ParameterReader<'a> {
         let fail = |why: String| Error::file("loading weights", "", why);
         let tensor = self.weights.get(&name).ok_or_else(|| fail(format!("parameter {name} is missing")))?;
         if tensor.shape != shape {
-            return Err(fail(format!("{name} is {:?} and the network wants {shape:?}", tensor.shape)));
+            return Err(fail(format!("{name} is {:?}, but the network expects {shape:?}", tensor.shape)));
         }
         if let Some(bad) = tensor.data.iter().find(|value| !value.is_finite()) {
             return Err(fail(format!("{name} holds {bad}")));
         }
-        self.taken.push(name);
+        self.used.push(name);
         Ok(tensor)
     }
 }

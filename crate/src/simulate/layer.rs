@@ -1,33 +1,33 @@
-//! One layer: its products, and what follows them digitally.
+//! One layer: its products, and the digital operations after them.
 
 use super::im2col::Window;
 use super::pool::Pool;
 use super::reference;
 use crate::matrix::Matrix;
 
-/// One layer. Places count the values of a network: 0 is its images, `n + 1` what layer `n` gives.
+/// One layer. Activations are indexed: 0 is the network's input, `n + 1` the output of layer `n`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
-    /// Its weights, the normalization folded in.
+    /// The weights, with the normalization folded in.
     pub matrix: Matrix,
-    /// One for each output.
+    /// One bias for each output.
     pub bias: Vec<f32>,
-    /// What it slides over its input.
+    /// The window that slides over the input.
     pub window: Window,
-    /// The place of its input.
+    /// Index of the input activation.
     pub input: usize,
-    /// The place of what is added to its sums: a residual block's other way.
+    /// Index of the activation that is added to the sums, in a residual block.
     pub add: Option<usize>,
     /// Whether a ReLU follows.
     pub relu: bool,
-    /// The poolings behind it, in order.
+    /// The poolings that follow, in order.
     pub pools: Vec<Pool>,
-    /// Whether it lies on crossbars.
+    /// Whether the layer is mapped to crossbars.
     pub mapped: bool,
 }
 
 impl Layer {
-    /// What follows the layer's products and bias: addition, ReLU and poolings.
+    /// The digital operations after the products and the bias: addition, ReLU and poolings.
     ///
     /// # Shapes
     /// - `sums` and `added`: `[outputs, side, side]`
@@ -47,13 +47,13 @@ impl Layer {
         sums
     }
 
-    /// The layer in floats, as the network was trained.
+    /// The whole layer in floats, as in training.
     ///
     /// # Shapes
     /// - `input`: `[channels, side, side]` of the window; `added` as in [`Layer::finish`]
     pub fn forward(&self, input: &[f32], added: Option<&[f32]>) -> Vec<f32> {
         let mut sums = reference::floats(&self.matrix, &self.window.patches(input, 0.0));
-        for (plane, &bias) in sums.chunks_exact_mut(self.window.positions()).zip(&self.bias) {
+        for (plane, &bias) in sums.chunks_exact_mut(self.window.output_positions()).zip(&self.bias) {
             plane.iter_mut().for_each(|value| *value += bias);
         }
         self.finish(sums, added)

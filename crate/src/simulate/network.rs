@@ -1,5 +1,5 @@
-//! The network that is simulated: layers of plain numbers, batch normalizations folded in. Biases
-//! are added digitally.
+//! A network as simulated layers: plain numbers, with batch normalizations folded in. Biases are added
+//! digitally.
 
 use super::fold_batch_norm::ParameterReader;
 use super::im2col::Window;
@@ -11,27 +11,27 @@ use crate::error::Result;
 use crate::network::NetworkSpec;
 use crate::network::spec::{VggConvSpec, VggSpec};
 
-/// The layers of a network, in order; with `linear` the fully connected ones lie on crossbars too.
+/// The layers of a network, in order; with `linear`, fully connected layers are on crossbars too.
 ///
 /// # Errors
-/// When a parameter is missing, superfluous, of another shape or not finite.
-pub fn layers(plan: &NetworkSpec, weights: &Checkpoint, linear: bool) -> Result<Vec<Layer>> {
-    let mut source = ParameterReader::new(weights);
-    let layers = match plan {
-        NetworkSpec::Vgg(plan) => vgg(plan, &mut source, linear)?,
-        NetworkSpec::ResNet(plan) => residual::layers(plan, &mut source, linear)?,
+/// If a parameter is missing, unknown, of another shape or not finite.
+pub fn layers(spec: &NetworkSpec, weights: &Checkpoint, linear: bool) -> Result<Vec<Layer>> {
+    let mut reader = ParameterReader::new(weights);
+    let layers = match spec {
+        NetworkSpec::Vgg(spec) => vgg(spec, &mut reader, linear)?,
+        NetworkSpec::ResNet(spec) => residual::layers(spec, &mut reader, linear)?,
     };
-    source.finish()?;
+    reader.finish()?;
     Ok(layers)
 }
 
-fn vgg(plan: &VggSpec, source: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
+fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
     let mut layers: Vec<Layer> = Vec::new();
-    for VggConvSpec { conv, pool, index } in &plan.convs {
+    for VggConvSpec { conv, pool, index } in &spec.convs {
         let shape = [conv.outputs, conv.inputs, 3, 3];
-        let (mut matrix, mut bias) = source.layer(&format!("features.{index}"), &shape, true)?;
-        if plan.batch_norm {
-            source.fold(&format!("features.{}", index + 1), &mut matrix, &mut bias)?;
+        let (mut matrix, mut bias) = reader.layer(&format!("features.{index}"), &shape, true)?;
+        if spec.batch_norm {
+            reader.fold(&format!("features.{}", index + 1), &mut matrix, &mut bias)?;
         }
         let (channels, side) = (conv.inputs, conv.input_side);
         layers.push(Layer {
@@ -45,12 +45,12 @@ fn vgg(plan: &VggSpec, source: &mut ParameterReader<'_>, linear: bool) -> Result
             mapped: true,
         });
     }
-    if let (Some(last), Some(to)) = (layers.last_mut(), plan.average) {
+    if let (Some(last), Some(to)) = (layers.last_mut(), spec.average) {
         last.pools.push(Pool::Average(to));
     }
-    let last = plan.linear_layers().len() - 1;
-    for (at, (inputs, outputs)) in plan.linear_layers().into_iter().enumerate() {
-        let (matrix, bias) = source.layer(&format!("classifier.{}", 3 * at), &[outputs, inputs], true)?;
+    let last = spec.linear_layers().len() - 1;
+    for (at, (inputs, outputs)) in spec.linear_layers().into_iter().enumerate() {
+        let (matrix, bias) = reader.layer(&format!("classifier.{}", 3 * at), &[outputs, inputs], true)?;
         layers.push(Layer {
             matrix,
             bias,
@@ -72,16 +72,16 @@ mod tests {
     use crate::config::TrainConfig;
     use crate::network::spec::initialize;
 
-    fn plan(batch_norm: bool) -> NetworkSpec {
+    fn spec(batch_norm: bool) -> NetworkSpec {
         let (plan, classifier) = ("4 M 6".parse().expect("a plan"), "5".parse().expect("a width"));
         NetworkSpec::from_config(&TrainConfig { plan, classifier, batch_norm, ..TrainConfig::default() }, 3)
             .expect("valid")
     }
 
     #[test]
-    fn a_folded_normalization_gives_what_the_two_gave() {
-        let plan = plan(true);
-        let mut weights = initialize(&plan, 1);
+    fn folding_a_normalization_scales_weights_and_shifts_biases() {
+        let spec = spec(true);
+        let mut weights = initialize(&spec, 1);
         for tensor in &mut weights.tensors {
             let own: &[f32] = match tensor.name.as_str() {
                 "features.1.weight" => &[2.0, -1.0, 0.0, 0.5],
@@ -92,8 +92,8 @@ mod tests {
             };
             tensor.data = own.to_vec();
         }
-        let layer = &layers(&plan, &weights, false).expect("fits")[0];
-        let before = weights.get("features.0.weight").expect("there");
+        let layer = &layers(&spec, &weights, false).expect("fits")[0];
+        let before = weights.get("features.0.weight").expect("a weight");
         let ratio = f64::from(layer.matrix.row(0)[5]) / f64::from(before.data[5]);
         assert!((ratio - 2.0 / 4.000_01_f64.sqrt()).abs() < 1e-6);
         assert!(layer.matrix.row(2).iter().all(|&w| w == 0.0));
@@ -102,8 +102,8 @@ mod tests {
     }
 
     #[test]
-    fn layers_follow_one_another() {
-        let layers = layers(&plan(false), &initialize(&plan(false), 1), true).expect("fits");
+    fn the_output_of_each_layer_fits_the_next() {
+        let layers = layers(&spec(false), &initialize(&spec(false), 1), true).expect("fits");
         let mut values = vec![0.5; 3 * 1024];
         let mut sizes = Vec::new();
         for layer in &layers {
@@ -115,18 +115,17 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
-        let whole = initialize(&plan(false), 1);
-        let refuse = |change: &dyn Fn(&mut Vec<NamedTensor>)| {
+    fn parameters_that_do_not_match_are_named() {
+        let whole = initialize(&spec(false), 1);
+        let error = |change: &dyn Fn(&mut Vec<NamedTensor>)| {
             let mut tensors = whole.tensors.clone();
             change(&mut tensors);
-            let refused = layers(&plan(false), &Checkpoint::new(tensors), false);
-            refused.err().map(|why| why.to_string()).unwrap_or_default()
+            layers(&spec(false), &Checkpoint::new(tensors), false).expect_err("rejected").to_string()
         };
-        assert!(refuse(&|t| drop(t.remove(0))).contains("classifier.0.bias is missing"));
-        assert!(refuse(&|t| t[0].data[1] = f32::INFINITY).contains("classifier.0.bias holds inf"));
-        assert!(refuse(&|t| t[0].shape = vec![1]).contains("classifier.0.bias is [1]"));
+        assert!(error(&|t| drop(t.remove(0))).contains("classifier.0.bias is missing"));
+        assert!(error(&|t| t[0].data[1] = f32::INFINITY).contains("classifier.0.bias holds inf"));
+        assert!(error(&|t| t[0].shape = vec![1]).contains("classifier.0.bias is [1]"));
         let extra = |t: &mut Vec<NamedTensor>| t.push(NamedTensor { name: "se.fc".into(), ..t[0].clone() });
-        assert!(refuse(&extra).contains("no parameter se.fc"));
+        assert!(error(&extra).contains("no parameter se.fc"));
     }
 }

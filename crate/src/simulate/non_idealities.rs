@@ -1,14 +1,15 @@
-//! Crossbars that are not ideal, and converters whose steps are not one unit: in floats, slower.
+//! The noise model: crossbars that are not ideal, and converters whose steps are not one unit. Computes in
+//! floats, more slowly than [`super::bit_serial`].
 //!
 //! A cell at level `l` of `L = 2^c - 1` conducts, in steps of the ADC's unit, `g = l + L / (r - 1)` with the
 //! on/off ratio `r`: a pruned cell conducts too. Programming turns it into
-//! `g * (1 + N(0, proportional)) + L * N(0, independent)`, at least 0; a stuck cell is at level `L` or 0. All of
-//! this is drawn once for each seed, cell by cell. Reading adds `L * N(0, read)` to each cell anew, so
+//! `g * (1 + N(0, proportional)) + L * N(0, independent)`, at least 0; a stuck cell is at level `L` or 0. These
+//! errors are drawn once for each seed and cell. Each reading adds `L * N(0, read)` to each cell, hence
 //! `L * read * sqrt(sum u^2)` to a column's sum. Source of these models: CrossSim's device errors
 //! (proportional, independent, read) and aihwkit's inference noise.
 //!
-//! The converter's step is one unit (`granular`), or its codes span the largest sum there can be (`max`) or
-//! a percentile of those that calibration images give (`calibrated`): `step = max(1, span / (2^b - 1))`,
+//! The converter's step is one unit (`granular`), or its codes cover the largest possible sum (`max`) or a
+//! percentile of the sums of calibration images (`calibrated`): `step = max(1, span / (2^b - 1))`,
 //! `code = clamp(round(sum / step), 0, 2^b - 1)`, read as `code * step`.
 
 use std::ops::Range;
@@ -17,7 +18,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::bit_serial::{Output, without_shifts};
+use super::bit_serial::{Output, subtract_offsets};
 use super::crossbars::{Crossbars, Layout};
 use super::options::SimulationConfig;
 use crate::config::Subtraction;
@@ -28,7 +29,7 @@ use crate::rng::rng_for;
 const CELLS: u64 = u64::from_le_bytes(*b"cells\0\0\0");
 const READING: u64 = u64::from_le_bytes(*b"reading\0");
 
-/// A layer's cells as they came out of programming.
+/// A layer's cells after programming, with their errors.
 #[derive(Debug, Clone)]
 pub struct ProgrammedCells {
     /// `[output][crossbar][input]` conductances, in units of one level.
@@ -36,15 +37,15 @@ pub struct ProgrammedCells {
 }
 
 impl ProgrammedCells {
-    /// Programs the cells of layer `layer`, the same for the same seed.
-    pub fn new(crossbars: &Crossbars, spec: &SimulationConfig, layer: usize) -> Self {
+    /// Programs the cells of layer `layer`. The same seed gives the same cells.
+    pub fn new(crossbars: &Crossbars, config: &SimulationConfig, layer: usize) -> Self {
         let columns = parallel::map(crossbars.weights.rows, |output| {
-            let mut random = rng_for(spec.noise_seed, CELLS, layer as u64, output as u64);
+            let mut random = rng_for(config.noise_seed, CELLS, layer as u64, output as u64);
             let weights = crossbars.weights.row(output);
             let slicing = crossbars.layout.slicing;
             let cell = |crossbar, random: &mut ChaCha8Rng| -> Vec<f32> {
                 let levels = weights.iter().map(|&weight| slicing.cell(weight, crossbar));
-                levels.map(|level| program(level, crossbars.layout.top_level(), spec, random)).collect()
+                levels.map(|level| program(level, crossbars.layout.max_level(), config, random)).collect()
             };
             (0..slicing.crossbars()).flat_map(|crossbar| cell(crossbar, &mut random)).collect::<Vec<_>>()
         });
@@ -52,55 +53,63 @@ impl ProgrammedCells {
     }
 }
 
-/// The conductance of one cell.
-fn program(level: u32, top: u32, spec: &SimulationConfig, random: &mut ChaCha8Rng) -> f32 {
-    let top = f64::from(top);
+/// The conductance of one programmed cell.
+fn program(level: u32, max_level: u32, config: &SimulationConfig, random: &mut ChaCha8Rng) -> f32 {
+    let top = f64::from(max_level);
     let mut level = f64::from(level);
-    if spec.stuck_on + spec.stuck_off > 0.0 {
+    if config.stuck_on + config.stuck_off > 0.0 {
         let drawn = f64::from(random.next_u32()) / (f64::from(u32::MAX) + 1.0);
-        if drawn < spec.stuck_on {
+        if drawn < config.stuck_on {
             level = top;
-        } else if drawn < spec.stuck_on + spec.stuck_off {
+        } else if drawn < config.stuck_on + config.stuck_off {
             level = 0.0;
         }
     }
-    let off = if spec.on_off_ratio > 0.0 { top / (spec.on_off_ratio - 1.0) } else { 0.0 };
+    let off = if config.on_off_ratio > 0.0 { top / (config.on_off_ratio - 1.0) } else { 0.0 };
     let mut conductance = level + off;
-    if spec.proportional_error + spec.independent_error > 0.0 {
-        let (own, any): (f64, f64) = (StandardNormal.sample(random), StandardNormal.sample(random));
-        conductance += conductance * spec.proportional_error * own + top * spec.independent_error * any;
+    if config.proportional_error + config.independent_error > 0.0 {
+        let (proportional, independent): (f64, f64) =
+            (StandardNormal.sample(random), StandardNormal.sample(random));
+        conductance += conductance * config.proportional_error * proportional
+            + top * config.independent_error * independent;
     }
     conductance.max(0.0) as f32
 }
 
-/// The sums that a layer's converters span, by slice; none where a step is one unit.
+/// The range of sums that a layer's converters cover.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AdcRanges {
     /// A step is one unit.
     Granular,
-    /// The largest sum of a group's rows.
+    /// Up to the largest possible sum of a group's rows.
     Max,
-    /// A span for each slice.
+    /// Up to a calibrated sum for each slice.
     Calibrated(Vec<f64>),
 }
 
-/// One reading of a layer: its cells, its converters, its random numbers.
+/// A layer that is not ideal, for one image.
 #[derive(Debug, Clone, Copy)]
 pub struct NonIdealLayer<'a> {
     /// The crossbars, for their layout and resolutions.
     pub crossbars: &'a Crossbars,
-    /// Their cells.
+    /// Their programmed cells.
     pub programmed: &'a ProgrammedCells,
-    /// What the converters' codes span.
+    /// The range of sums that the converters cover.
     pub adc_ranges: &'a AdcRanges,
-    /// The options.
-    pub spec: &'a SimulationConfig,
-    /// Which image and which layer this is, for the random numbers.
-    pub place: (u64, u64),
+    /// The options of the simulation.
+    pub config: &'a SimulationConfig,
+    /// Index of the image in the data set, for the random numbers.
+    pub image: u64,
+    /// Index of the layer, for the random numbers.
+    pub layer: u64,
 }
 
 impl NonIdealLayer<'_> {
-    /// Runs all windows of an input through the layer, as [`super::bit_serial::simulate`] does.
+    /// Runs all windows of an input through the layer, like [`super::bit_serial::simulate`].
+    ///
+    /// # Shapes
+    /// - `patches`: `[positions, inputs]` integers `u`; `zero` is `z`, the integer of 0
+    /// - output: `[outputs, positions]` sums
     pub fn simulate(self, patches: &[u16], zero: u16) -> Output {
         let (layout, weights) = (&self.crossbars.layout, &self.crossbars.weights);
         let chunks = Chunks::new(layout, patches, weights.cols);
@@ -110,9 +119,8 @@ impl NonIdealLayer<'_> {
             || {
                 let mut sums = Vec::with_capacity(weights.rows * chunks.windows);
                 for output in 0..weights.rows {
-                    let (image, layer) = self.place;
-                    let mut random =
-                        rng_for(self.spec.noise_seed, READING, image, (layer << 32) | output as u64);
+                    let column = (self.layer << 32) | output as u64;
+                    let mut random = rng_for(self.config.noise_seed, READING, self.image, column);
                     for window in 0..chunks.windows {
                         let sum = self.output(output, window, &chunks, &mut random, &mut saturated);
                         sums.push(sum.round() as i64 as u64);
@@ -121,7 +129,7 @@ impl NonIdealLayer<'_> {
                 sums
             },
         );
-        Output { sums: without_shifts(self.crossbars, patches, zero, &sums, chunks.windows), saturated }
+        Output { sums: subtract_offsets(self.crossbars, patches, zero, &sums, chunks.windows), saturated }
     }
 
     /// One output of one window.
@@ -138,7 +146,7 @@ impl NonIdealLayer<'_> {
         let polarities = layout.slicing.polarities();
         let mut total = 0.0;
         for (group, rows) in layout.groups.iter().enumerate() {
-            let mut over = 0;
+            let mut saturations = 0;
             for (conversion, bits) in self.crossbars.bits(group, output).iter().enumerate() {
                 let Some(bits) = *bits else { continue };
                 let paired = layout.subtraction == Subtraction::Analog;
@@ -154,18 +162,18 @@ impl NonIdealLayer<'_> {
                         self.sum(output, conversion, inputs, &rows.inputs, random)
                     };
                     let (value, clipped) = converter.convert(sum);
-                    over += u64::from(clipped);
+                    saturations += u64::from(clipped);
                     let shift = layout.slicing.shift(slice) as usize + chunk * layout.dac_bits;
                     let value = value * (1_u64 << shift) as f64;
                     total += if negative { -value } else { value };
                 }
             }
-            saturated[layout.tile(group, output)] += over;
+            saturated[layout.tile(group, output)] += saturations;
         }
         total
     }
 
-    /// The current of one column, in units of one level and one input step.
+    /// The current of one column, in units of one cell level times one input step.
     #[inline(always)]
     fn sum(
         self,
@@ -179,28 +187,28 @@ impl NonIdealLayer<'_> {
         let column = (output * layout.slicing.crossbars() + crossbar) * width;
         let cells = &self.programmed.cells[column + rows.start..column + rows.end];
         let mut sum = f64::from(dot(cells, inputs));
-        if self.spec.read_noise > 0.0 {
+        if self.config.read_noise > 0.0 {
             let drawn: f64 = StandardNormal.sample(random);
             let squares = f64::from(dot(inputs, inputs));
-            sum += f64::from(layout.top_level()) * self.spec.read_noise * squares.sqrt() * drawn;
+            sum += f64::from(layout.max_level()) * self.config.read_noise * squares.sqrt() * drawn;
         }
         sum
     }
 
-    /// The largest sum that the codes reach, or none.
+    /// The largest sum that the codes cover; `None` if a step is one unit.
     fn span(self, slice: usize, rows: usize) -> Option<f64> {
         match self.adc_ranges {
             AdcRanges::Granular => None,
             AdcRanges::Max => {
                 let top_input = (1_u64 << self.crossbars.layout.dac_bits) - 1;
-                Some(rows as f64 * top_input as f64 * f64::from(self.crossbars.layout.top_level()))
+                Some(rows as f64 * top_input as f64 * f64::from(self.crossbars.layout.max_level()))
             }
             AdcRanges::Calibrated(adc_ranges) => adc_ranges.get(slice).copied(),
         }
     }
 }
 
-/// `sum a * b`, in lanes that the compiler can use the vector unit for.
+/// `sum a * b`, in lanes, so that the compiler can use the vector unit.
 #[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 8;
@@ -214,7 +222,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
-/// Inputs as what the DACs apply: `[chunk][window][input]`.
+/// The inputs that the DACs apply: `[chunk][window][input]`.
 struct Chunks {
     values: Vec<f32>,
     windows: usize,
@@ -246,12 +254,12 @@ impl Converter {
     fn new(bits: u8, signed: bool, span: Option<f64>) -> Self {
         let magnitude = if signed { bits.saturating_sub(1) } else { bits };
         let most = ((1_u64 << magnitude) - 1) as f64;
-        // Without a code there is no step to choose.
+        // With 0 bits there is no step to choose.
         let step = span.filter(|_| most > 0.0).map_or(1.0, |span| (span / most).max(1.0));
         Self { least: if signed { -most } else { 0.0 }, most, step }
     }
 
-    /// What a sum reads as, and whether it had no code of its own.
+    /// The value that a sum is read as, and whether it was beyond the largest code.
     #[inline(always)]
     fn convert(self, sum: f64) -> (f64, bool) {
         let code = (sum / self.step).round();
@@ -261,17 +269,21 @@ impl Converter {
 }
 
 /// A percentile of the ideal column sums of each slice, over the windows of calibration images.
+///
+/// # Shapes
+/// - `patches`: `[positions, inputs]`
 pub fn calibrate_adc_ranges(crossbars: &Crossbars, patches: &[u16], percentile: f64) -> Vec<f64> {
     let layout = &crossbars.layout;
     let chunks = Chunks::new(layout, patches, crossbars.weights.cols);
     let ideal = ProgrammedCells::new(crossbars, &SimulationConfig::default(), 0);
-    let spec = SimulationConfig::default();
-    let reading = NonIdealLayer {
+    let config = SimulationConfig::default();
+    let layer = NonIdealLayer {
         crossbars,
         programmed: &ideal,
         adc_ranges: &AdcRanges::Granular,
-        spec: &spec,
-        place: (0, 0),
+        config: &config,
+        image: 0,
+        layer: 0,
     };
     let polarities = layout.slicing.polarities();
     parallel::map(layout.slicing.slices(), |slice| {
@@ -284,7 +296,7 @@ pub fn calibrate_adc_ranges(crossbars: &Crossbars, patches: &[u16], percentile: 
             {
                 let inputs = chunks.row(chunk, window, &rows.inputs);
                 let mut sum = |polarity| {
-                    reading.sum(output, slice * polarities + polarity, inputs, &rows.inputs, &mut random)
+                    layer.sum(output, slice * polarities + polarity, inputs, &rows.inputs, &mut random)
                 };
                 match layout.subtraction {
                     Subtraction::Analog => sums.push((sum(0) - sum(1)).abs() as f32),

@@ -1,49 +1,59 @@
-//! What a simulation does, beside the hardware it simulates.
+//! [`SimulationConfig`]: calibration, ADC range and non-idealities, besides the hardware.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// What a converter's codes span.
+/// The range of sums that a converter's codes cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum AdcRange {
-    /// One step is one unit of the sum; what exceeds the largest code is clipped.
+    /// One step is one unit of the sum; sums above the largest code are clipped.
     #[default]
     Granular,
-    /// The codes span every sum that all rows could give; steps may be coarser than a unit.
+    /// The codes cover all sums that the rows can have; steps may be coarser than a unit.
     Max,
-    /// The codes span a percentile of the sums that the calibration images give.
+    /// The codes cover the sums of the calibration images up to a percentile.
     Calibrated,
 }
 
-/// What a simulation does, beside the hardware it simulates.
+/// The options of a simulation, besides the hardware. The default is ideal.
+///
+/// ```
+/// use crossdub::simulate::options::SimulationConfig;
+///
+/// assert!(SimulationConfig::default().is_ideal());
+/// let noisy = SimulationConfig { read_noise: 0.01, ..SimulationConfig::default() };
+/// assert!(!noisy.is_ideal() && noisy.validate().is_ok());
+/// let error = SimulationConfig { stuck_on: 1.5, ..SimulationConfig::default() }.validate().unwrap_err();
+/// assert_eq!(error.field_name(), Some("stuck_on"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulationConfig {
-    /// Training images that the ranges of the activations are taken from.
+    /// Number of training images that calibrate the ranges of the activations.
     pub calibration: usize,
-    /// Whether fully connected layers lie on crossbars too.
+    /// Whether fully connected layers are mapped to crossbars too.
     pub linear: bool,
-    /// What a converter's codes span.
+    /// The range of sums that a converter's codes cover.
     pub adc_range: AdcRange,
-    /// With a calibrated range: the percentile of the sums that it reaches.
+    /// The percentile of the sums that a calibrated range covers, above 0 and at most 100.
     pub percentile: f64,
-    /// Current of a cell at its highest level over that at level 0; 0 for no current at level 0.
+    /// Current of a cell at its highest level over its current at level 0; 0 if level 0 carries none.
     pub on_off_ratio: f64,
-    /// Standard deviation of a cell's programmed conductance, as a share of that conductance.
+    /// Standard deviation of a cell's programmed conductance, as a fraction of that conductance.
     pub proportional_error: f64,
-    /// The same as a share of the highest level, on every cell, empty ones too.
+    /// The same as a fraction of the highest level, on every cell, including empty ones.
     pub independent_error: f64,
-    /// Standard deviation of a cell's current from one reading to the next, as a share of the highest level.
+    /// Standard deviation of a cell's current between readings, as a fraction of the highest level.
     pub read_noise: f64,
-    /// Share of cells that are stuck at the highest level.
+    /// Fraction of cells that are stuck at the highest level.
     pub stuck_on: f64,
-    /// Share of cells that are stuck at level 0.
+    /// Fraction of cells that are stuck at level 0.
     pub stuck_off: f64,
-    /// Seed of all of these.
+    /// Seed of all non-idealities.
     pub noise_seed: u64,
 }
 
@@ -65,7 +75,7 @@ impl Default for SimulationConfig {
     }
 }
 
-/// The most images that ranges are taken from.
+/// The most images to calibrate on.
 const MAX_CALIBRATION: usize = 10_000;
 
 impl SimulationConfig {
@@ -81,9 +91,9 @@ impl SimulationConfig {
         if !(self.percentile > 0.0 && self.percentile <= 100.0) {
             return Err(Error::field("percentile", self.percentile, "takes more than 0 and at most 100"));
         }
-        // A ratio of 1 leaves no difference between levels.
+        // With a ratio of 1 all levels would be the same.
         if !(self.on_off_ratio == 0.0 || (self.on_off_ratio > 1.0 && self.on_off_ratio.is_finite())) {
-            let why = "takes more than 1, or 0 for cells without current when off";
+            let why = "takes more than 1, or 0 if cells at level 0 carry no current";
             return Err(Error::field("on_off_ratio", self.on_off_ratio, why));
         }
         let deviations = [
@@ -98,17 +108,17 @@ impl SimulationConfig {
         }
         for (field, value) in [("stuck_on", self.stuck_on), ("stuck_off", self.stuck_off)] {
             if !(0.0..=1.0).contains(&value) {
-                return Err(Error::field(field, value, "takes a share of 0 to 1"));
+                return Err(Error::field(field, value, "takes a fraction of 0 to 1"));
             }
         }
         if self.stuck_on + self.stuck_off > 1.0 {
-            let why = format!("with stuck_off ({}) more cells are stuck than there are", self.stuck_off);
+            let why = format!("exceeds 1 together with stuck_off ({})", self.stuck_off);
             return Err(Error::field("stuck_on", self.stuck_on, why));
         }
         Ok(())
     }
 
-    /// Whether cells and readings are as designed.
+    /// Whether all cells are programmed and read exactly.
     pub fn is_ideal(&self) -> bool {
         let Self {
             on_off_ratio, proportional_error, independent_error, read_noise, stuck_on, stuck_off, ..
@@ -123,17 +133,17 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_named() {
-        let set = |change: &dyn Fn(&mut SimulationConfig)| {
-            let mut spec = SimulationConfig::default();
-            change(&mut spec);
-            spec.validate().err().map(|why| why.to_string()).unwrap_or_default()
+        let error = |change: &dyn Fn(&mut SimulationConfig)| {
+            let mut config = SimulationConfig::default();
+            change(&mut config);
+            config.validate().err().map(|error| error.to_string()).unwrap_or_default()
         };
-        assert_eq!(set(&|_| {}), "");
-        assert!(set(&|s| s.calibration = 0).contains("calibration (0)"));
-        assert!(set(&|s| s.percentile = 0.0).contains("percentile"));
-        assert!(set(&|s| s.on_off_ratio = 1.0).contains("on_off_ratio"));
-        assert!(set(&|s| s.read_noise = f64::NAN).contains("read_noise"));
-        assert!(set(&|s| s.stuck_off = -0.1).contains("stuck_off"));
-        assert!(set(&|s| (s.stuck_on, s.stuck_off) = (0.6, 0.6)).contains("stuck_on"));
+        assert_eq!(error(&|_| {}), "");
+        assert!(error(&|s| s.calibration = 0).contains("calibration (0)"));
+        assert!(error(&|s| s.percentile = 0.0).contains("percentile"));
+        assert!(error(&|s| s.on_off_ratio = 1.0).contains("on_off_ratio"));
+        assert!(error(&|s| s.read_noise = f64::NAN).contains("read_noise"));
+        assert!(error(&|s| s.stuck_off = -0.1).contains("stuck_off"));
+        assert!(error(&|s| (s.stuck_on, s.stuck_off) = (0.6, 0.6)).contains("stuck_on"));
     }
 }

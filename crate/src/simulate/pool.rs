@@ -1,28 +1,28 @@
-//! Poolings: digital, between the layers on crossbars.
+//! Pooling, which is computed digitally between the layers on crossbars.
 
-/// What summarizes neighbouring values of a plane.
+/// A pooling of the values in a plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pool {
-    /// The largest of a window; where it sticks out, of what lies inside.
+    /// The largest value of each window; padding never counts.
     Max {
         /// Width and height of the window.
         kernel: usize,
-        /// Step from one place to the next.
+        /// Step from one position to the next.
         stride: usize,
-        /// How far the window sticks out.
+        /// How far windows extend beyond the plane.
         padding: usize,
     },
-    /// The mean of as many equal parts as give this width and height, as PyTorch's adaptive pooling cuts them.
+    /// Means over parts such that the output has this width and height, as in PyTorch's adaptive pooling.
     Average(usize),
 }
 
 impl Pool {
-    /// A VGG's: 2 x 2; a last odd row and column are left out, as PyTorch does.
+    /// The 2 x 2 pooling of a VGG. As in PyTorch, a last odd row and column are dropped.
     pub const HALF: Self = Self::Max { kernel: 2, stride: 2, padding: 0 };
-    /// A ResNet's, behind its first convolution.
+    /// The pooling after a ResNet's first convolution.
     pub const STEM: Self = Self::Max { kernel: 3, stride: 2, padding: 1 };
 
-    /// Width and height of a plane afterwards.
+    /// Width and height of a pooled plane.
     pub fn output_side(self, side: usize) -> usize {
         match self {
             Self::Max { kernel, stride, padding } => (side + 2 * padding - kernel) / stride + 1,
@@ -48,7 +48,7 @@ impl Pool {
         pooled
     }
 
-    /// The rows, or columns, of one place.
+    /// The rows, or the columns, that one output position covers.
     fn range(self, at: usize, side: usize) -> std::ops::Range<usize> {
         match self {
             Self::Max { kernel, stride, padding } => {
@@ -59,7 +59,7 @@ impl Pool {
     }
 }
 
-/// Not `max`, which would pass over NaN.
+/// Unlike `f32::max`, returns NaN if one of the values is NaN.
 fn largest(a: f32, b: f32) -> f32 {
     if b > a || b.is_nan() { b } else { a }
 }

@@ -1,19 +1,20 @@
-//! The digital products that the crossbars are compared with: integers, and floats for ranges.
+//! The digital products to compare the crossbars with: in integers, and in floats for calibration.
 
 use crate::crossbar::quantize::QuantizedMatrix;
 use crate::matrix::Matrix;
 use crate::parallel;
 
-/// `sum w * (u - z)` for every output and window, `[outputs, positions]`: the quantized layer,
-/// without a crossbar or converter.
+/// `sum w * (u - z)` for every output and window: the quantized layer without crossbars and
+/// converters.
 ///
 /// # Shapes
-/// - `patches`: `[positions, inputs]` integers `u`; `zero` is the integer of 0
+/// - `patches`: `[positions, inputs]` integers `u`; `zero` is `z`, the integer of 0
+/// - output: `[outputs, positions]`
 pub fn integers(weights: &QuantizedMatrix, patches: &[u16], zero: u16) -> Vec<i64> {
     let inputs = weights.cols;
     let largest = |values: &[u16]| values.iter().copied().max().map_or(0, u64::from);
     let weight = weights.data.iter().map(|w| u64::from(w.unsigned_abs())).max().unwrap_or(0);
-    // 32 bits are enough for the usual 8-bit layers, and twice as many fit a vector.
+    // 32 bits suffice for the usual 8-bit layers, and a vector holds twice as many of them.
     let narrow = inputs as u64 * weight * largest(patches) <= i32::MAX as u64;
     parallel::vectorized(
         #[inline(always)]
@@ -37,10 +38,11 @@ pub fn integers(weights: &QuantizedMatrix, patches: &[u16], zero: u16) -> Vec<i6
     )
 }
 
-/// `sum w * x` for every output and window, `[outputs, positions]`.
+/// `sum w * x` for every output and window.
 ///
 /// # Shapes
 /// - `patches`: `[positions, inputs]`
+/// - output: `[outputs, positions]`
 pub fn floats(weights: &Matrix, patches: &[f32]) -> Vec<f32> {
     const LANES: usize = 16;
     parallel::vectorized(
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn products_are_right_narrow_and_wide() {
+    fn products_are_correct_in_32_and_64_bits() {
         let weights = QuantizedMatrix { rows: 2, cols: 2, data: vec![1, -2, 3, 0], scales: vec![1.0; 2] };
         assert_eq!(integers(&weights, &[5, 6, 7, 8], 1), [4 - 10, 6 - 14, 12, 18]);
         let data = vec![i16::MAX; 4];

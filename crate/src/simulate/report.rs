@@ -1,4 +1,4 @@
-//! What a simulation found: plain and serializable, for both doors.
+//! [`SimulationReport`]: the serializable results of a simulation.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::config::{HardwareConfig, SCHEMA_VERSION};
 
 use super::options::SimulationConfig;
 
-/// What one layer's crossbars did, over all images.
+/// The conversions and errors of one layer, over all images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct LayerReport {
@@ -16,20 +16,20 @@ pub struct LayerReport {
     pub outputs: usize,
     /// Inputs of one output.
     pub inputs: usize,
-    /// Tiles along the inputs and along the outputs.
+    /// Tiles along the inputs.
     pub across: usize,
     /// Tiles along the outputs.
     pub down: usize,
-    /// Columns of all its crossbars by the bits of their conversions, from 0 bits on; those that
-    /// are never converted are left out.
+    /// Columns of all crossbars by the bits of their conversions, from 0 bits on, without columns that are
+    /// never converted.
     pub columns_by_bits: Vec<u64>,
-    /// Conversions.
+    /// Number of conversions.
     pub conversions: u64,
-    /// Conversions whose sum had no code of its own.
+    /// Conversions whose sum was beyond the largest code.
     pub saturated_conversions: u64,
-    /// Output integers that differ from the quantized network's.
+    /// Output integers that differ from those of the quantized network.
     pub mismatched_outputs: u64,
-    /// Inputs out of the calibrated range, clipped to it.
+    /// Inputs outside the calibrated range, which were clipped to it.
     pub clipped_activations: u64,
     /// Saturated conversions of each tile, in tile order: output block, then input block.
     pub saturated_by_tile: Vec<u64>,
@@ -43,12 +43,19 @@ pub struct SeedReport {
     pub accuracies: Vec<f64>,
     /// Their mean.
     pub mean: f64,
-    /// Their standard deviation, unbiased; none of a single seed.
+    /// Their standard deviation, unbiased; `None` for a single seed.
     pub deviation: Option<f64>,
 }
 
 impl SeedReport {
-    /// Of one or more accuracies.
+    /// From one or more accuracies, in percent.
+    ///
+    /// ```
+    /// use crossdub::simulate::report::SeedReport;
+    ///
+    /// let seeds = SeedReport::new(vec![70.0, 72.0, 74.0]);
+    /// assert_eq!((seeds.mean, seeds.deviation), (72.0, Some(2.0)));
+    /// ```
     pub fn new(accuracies: Vec<f64>) -> Self {
         let count = accuracies.len() as f64;
         let mean = accuracies.iter().sum::<f64>() / count;
@@ -58,60 +65,70 @@ impl SeedReport {
     }
 }
 
-/// What a simulation found.
+/// Numbers of simulated images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ImageCounts {
+    /// All images.
+    pub images: usize,
+    /// Images that the simulated network classifies correctly.
+    pub correct: usize,
+    /// Images that the quantized network classifies correctly.
+    pub quantized_correct: usize,
+}
+
+/// The results of a simulation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct SimulationReport {
-    /// Version of this object.
+    /// Version of this object's fields.
     pub schema_version: u32,
-    /// Images simulated.
+    /// Number of simulated images.
     pub images: usize,
-    /// Accuracy through crossbars and converters, in percent; none before the first image.
+    /// Accuracy through crossbars and converters, in percent; `None` before the first image.
     pub accuracy: Option<f64>,
-    /// Accuracy of the float network on the same images, where it was evaluated.
+    /// Accuracy of the float network on the same images, in percent, if it was evaluated.
     pub digital_accuracy: Option<f64>,
-    /// Accuracy of the quantized network without crossbars.
+    /// Accuracy of the quantized network without crossbars, in percent.
     pub quantized_accuracy: Option<f64>,
-    /// Conversions.
+    /// Number of conversions.
     pub conversions: u64,
-    /// Conversions whose sum had no code of its own.
+    /// Conversions whose sum was beyond the largest code.
     pub saturated_conversions: u64,
-    /// Output integers that differ from the quantized network's.
+    /// Output integers that differ from those of the quantized network.
     pub mismatched_outputs: u64,
-    /// Activations out of the calibrated range, clipped to it.
+    /// Activations outside the calibrated range, which were clipped to it.
     pub clipped_activations: u64,
-    /// Whether every output integer of every layer is the quantized network's.
+    /// Whether every output integer of every layer equals that of the quantized network.
     pub exact: bool,
-    /// Accuracy over several seeds, where more than one was asked for.
+    /// Accuracy over several seeds, if there is more than one.
     pub seeds: Option<SeedReport>,
-    /// What a reader must know about this mapping.
+    /// A caveat about this mapping.
     pub note: Option<String>,
-    /// The hardware simulated.
+    /// The simulated hardware.
     pub hardware: HardwareConfig,
-    /// The simulation's own options.
+    /// The options of the simulation.
     pub simulation: SimulationConfig,
     /// The layers on crossbars.
     pub layers: Vec<LayerReport>,
 }
 
 impl SimulationReport {
-    /// From what the layers did; `correct` counts correctly classified images of the simulated and the quantized network.
+    /// Sums up the layers.
     pub fn new(
-        images: usize,
-        (correct, quantized_correct): (usize, usize),
+        ImageCounts { images, correct, quantized_correct }: ImageCounts,
         layers: Vec<LayerReport>,
         hardware: &HardwareConfig,
         simulation: &SimulationConfig,
     ) -> Self {
-        let share = |correct: usize| (images > 0).then(|| 100.0 * correct as f64 / images as f64);
+        let percent = |correct: usize| (images > 0).then(|| 100.0 * correct as f64 / images as f64);
         let total = |count: fn(&LayerReport) -> u64| layers.iter().map(count).sum();
         let mismatched_outputs = total(|layer| layer.mismatched_outputs);
         Self {
             schema_version: SCHEMA_VERSION,
             images,
-            accuracy: share(correct),
+            accuracy: percent(correct),
             digital_accuracy: None,
-            quantized_accuracy: share(quantized_correct),
+            quantized_accuracy: percent(quantized_correct),
             conversions: total(|layer| layer.conversions),
             saturated_conversions: total(|layer| layer.saturated_conversions),
             mismatched_outputs,
@@ -131,10 +148,10 @@ fn note(hardware: &HardwareConfig) -> Option<String> {
     if hardware.subtraction != Subtraction::Offset {
         return None;
     }
-    let zero = "offset mapping: a zero weight is no zero cell";
+    let zero = "offset mapping: a zero weight still sets a cell";
     Some(match hardware.resolution {
         Resolution::LosslessSliced => {
-            format!("{zero}; its highest slice is set, so pruning saves only in the lower slices")
+            format!("{zero}, in its highest slice, so pruning saves bits in the lower slices only")
         }
         _ => format!("{zero}, so every row stays active and pruning saves nothing"),
     })
@@ -145,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seeds_have_a_mean_and_a_deviation() {
+    fn seeds_have_a_mean_and_an_unbiased_deviation() {
         let seeds = SeedReport::new(vec![70.0, 72.0, 77.0]);
         assert!((seeds.mean - 73.0).abs() < 1e-12);
         assert!((seeds.deviation.expect("three") - 13.0_f64.sqrt()).abs() < 1e-12);

@@ -1,8 +1,8 @@
-//! A ResNet as layers that are simulated.
+//! A ResNet as simulated layers.
 //!
-//! A block's last convolution and the way around it are added digitally, in floats, before the ReLU.
-//! Where a convolution stands on the way around, it comes last and adds what the others gave, so
-//! that layers stand in the order of their names.
+//! The outputs of a block's last convolution and of its skip connection are added digitally, in floats,
+//! before the ReLU. A convolution in the skip connection comes last and adds the output of the others, so
+//! that the layers are in the order of their names.
 
 use super::fold_batch_norm::ParameterReader;
 use super::im2col::Window;
@@ -11,24 +11,23 @@ use super::pool::Pool;
 use crate::error::Result;
 use crate::network::spec::{ConvSpec, ResNetSpec, ResidualBlockSpec};
 
-/// The layers of a ResNet in order, the fully connected one among them, `linear` where it is on
-/// crossbars.
+/// The layers of a ResNet, in order; with `linear`, the fully connected layer is on crossbars too.
 ///
 /// # Errors
-/// When a parameter is missing, of another shape or not finite.
-pub fn layers(plan: &ResNetSpec, source: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
-    let mut stem = convolution(&plan.stem, ("conv1", "bn1"), source)?;
+/// If a parameter is missing, of another shape or not finite.
+pub fn layers(spec: &ResNetSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
+    let mut stem = convolution(&spec.stem, ("conv1", "bn1"), reader)?;
     stem.pools.push(Pool::STEM);
     let mut layers = vec![stem];
-    for (stage, blocks) in plan.stages.iter().enumerate() {
+    for (stage, blocks) in spec.stages.iter().enumerate() {
         for (number, block) in blocks.iter().enumerate() {
-            add_block(block, &format!("layer{}.{number}", stage + 1), source, &mut layers)?;
+            add_block(block, &format!("layer{}.{number}", stage + 1), reader, &mut layers)?;
         }
     }
     if let Some(last) = layers.last_mut() {
         last.pools.push(Pool::Average(1));
     }
-    let (matrix, bias) = source.layer("fc", &[plan.classes, plan.features()], true)?;
+    let (matrix, bias) = reader.layer("fc", &[spec.classes, spec.features()], true)?;
     layers.push(Layer {
         window: Window::linear(matrix.cols),
         matrix,
@@ -43,40 +42,40 @@ pub fn layers(plan: &ResNetSpec, source: &mut ParameterReader<'_>, linear: bool)
 }
 
 fn add_block(
-    plan: &ResidualBlockSpec,
+    block: &ResidualBlockSpec,
     name: &str,
-    source: &mut ParameterReader<'_>,
+    reader: &mut ParameterReader<'_>,
     layers: &mut Vec<Layer>,
 ) -> Result<()> {
     let entry = layers.len();
-    for (at, own) in plan.convs.iter().enumerate() {
-        let names = (format!("{name}.conv{}", at + 1), format!("{name}.bn{}", at + 1));
-        let layer = convolution(own, (&names.0, &names.1), source)?;
+    for (spec, number) in block.convs.iter().zip(1..) {
+        let names = (format!("{name}.conv{number}"), format!("{name}.bn{number}"));
+        let layer = convolution(spec, (&names.0, &names.1), reader)?;
         layers.push(Layer { input: layers.len(), ..layer });
     }
-    let through = layers.len();
+    let residual = layers.len();
     let Some(last) = layers.last_mut() else { return Ok(()) };
-    match &plan.downsample {
+    match &block.downsample {
         None => last.add = Some(entry),
-        Some(own) => {
+        Some(spec) => {
             last.relu = false;
             let names = (format!("{name}.downsample.0"), format!("{name}.downsample.1"));
-            let around = convolution(own, (&names.0, &names.1), source)?;
-            layers.push(Layer { input: entry, add: Some(through), ..around });
+            let skip = convolution(spec, (&names.0, &names.1), reader)?;
+            layers.push(Layer { input: entry, add: Some(residual), ..skip });
         }
     }
     Ok(())
 }
 
-/// A convolution with its normalization and a ReLU, on the images.
+/// A convolution with its normalization and a ReLU, applied to the network's input.
 fn convolution(
-    plan: &ConvSpec,
+    spec: &ConvSpec,
     (conv, norm): (&str, &str),
-    source: &mut ParameterReader<'_>,
+    reader: &mut ParameterReader<'_>,
 ) -> Result<Layer> {
-    let &ConvSpec { inputs, outputs, kernel, stride, input_side, .. } = plan;
-    let (mut matrix, mut bias) = source.layer(conv, &[outputs, inputs, kernel, kernel], false)?;
-    source.fold(norm, &mut matrix, &mut bias)?;
+    let &ConvSpec { inputs, outputs, kernel, stride, input_side, .. } = spec;
+    let (mut matrix, mut bias) = reader.layer(conv, &[outputs, inputs, kernel, kernel], false)?;
+    reader.fold(norm, &mut matrix, &mut bias)?;
     Ok(Layer {
         matrix,
         bias,

@@ -1,5 +1,4 @@
-//! The simulation of a whole network, a few images at a time: prepare once, then simulate ranges of
-//! images and read the report between them.
+//! [`Simulator`]: a whole network on simulated crossbars, prepared once and run on a few images at a time.
 
 use super::activation_quantizer::ActivationQuantizer;
 use super::activations::Activations;
@@ -10,7 +9,7 @@ use super::network::layers;
 use super::non_idealities::{AdcRanges, NonIdealLayer, ProgrammedCells, calibrate_adc_ranges};
 use super::options::{AdcRange, SimulationConfig};
 use super::reference;
-use super::report::{LayerReport, SimulationReport};
+use super::report::{ImageCounts, LayerReport, SimulationReport};
 use crate::checkpoint::Checkpoint;
 use crate::config::HardwareConfig;
 use crate::data::batch::Batch;
@@ -20,61 +19,82 @@ use crate::network::NetworkSpec;
 use crate::network::spec::CHANNELS;
 use crate::parallel;
 
-/// Images whose sums choose the span of a calibrated converter; a few give millions of sums.
-const SPAN_IMAGES: usize = 2;
+/// Number of images that calibrate the ranges of converters; a few give millions of sums.
+const ADC_CALIBRATION_IMAGES: usize = 2;
 
 /// A network on simulated crossbars.
+///
+/// ```
+/// use crossdub::config::{ClassifierWidths, HardwareConfig, Resolution, TrainConfig};
+/// use crossdub::data::batch::Batch;
+/// use crossdub::network::spec::{NetworkSpec, initialize};
+/// use crossdub::simulate::options::SimulationConfig;
+/// use crossdub::simulate::simulator::Simulator;
+///
+/// let config = TrainConfig { plan: "4 M".parse()?, classifier: ClassifierWidths::default(), ..TrainConfig::default() };
+/// let spec = NetworkSpec::from_config(&config, 10)?;
+/// let pixels = (0..3 * 32 * 32).map(|index| (index as f32).sin()).collect();
+/// let images = Batch { images: pixels, labels: vec![3] };
+/// let (tile, resolution) = (16, Resolution::Lossless);
+/// let hardware = HardwareConfig { tile, resolution, ..HardwareConfig::default() };
+/// let options = SimulationConfig::default();
+/// // Here the image that calibrates is simulated, too.
+/// let mut simulator = Simulator::new(&spec, &initialize(&spec, 0), &hardware, &options, &images)?;
+/// simulator.simulate(&images, 0)?;
+/// let report = simulator.report();
+/// assert!(report.exact && report.conversions > 0);
+/// assert_eq!(report.accuracy, report.quantized_accuracy);
+/// # Ok::<(), crossdub::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Simulator {
     pub(super) layers: Vec<LayerState>,
-    /// Values of an image.
-    image: usize,
+    /// Number of values in an image.
+    image_len: usize,
     hardware: HardwareConfig,
-    spec: SimulationConfig,
-    images: usize,
-    correct: usize,
-    quantized_correct: usize,
+    config: SimulationConfig,
+    counts: ImageCounts,
 }
 
-/// A layer, ready to be simulated.
+/// A layer and the state of its simulation.
 #[derive(Debug, Clone)]
 pub(super) struct LayerState {
     pub(super) layer: Layer,
-    /// None where it is computed digitally.
+    /// `None` if the layer is computed digitally.
     pub(super) mapped: Option<CrossbarLayer>,
 }
 
-/// A layer on crossbars, and what they did so far.
+/// A layer on crossbars, and its errors so far.
 #[derive(Debug, Clone)]
 pub(super) struct CrossbarLayer {
     pub(super) activation: ActivationQuantizer,
     pub(super) crossbars: Crossbars,
     adc_ranges: AdcRanges,
-    tally: Tally,
+    errors: ErrorCounts,
 }
 
-/// What a layer's crossbars did.
+/// The errors of a layer's crossbars; see [`LayerReport`].
 #[derive(Debug, Clone, Default)]
-struct Tally {
-    saturated: Vec<u64>,
-    mismatched: u64,
-    clipped: u64,
+struct ErrorCounts {
+    saturated_by_tile: Vec<u64>,
+    mismatched_outputs: u64,
+    clipped_activations: u64,
 }
 
-impl Tally {
+impl ErrorCounts {
     fn add(&mut self, other: Self) {
-        self.mismatched += other.mismatched;
-        self.clipped += other.clipped;
-        if self.saturated.is_empty() {
-            self.saturated = other.saturated;
+        self.mismatched_outputs += other.mismatched_outputs;
+        self.clipped_activations += other.clipped_activations;
+        if self.saturated_by_tile.is_empty() {
+            self.saturated_by_tile = other.saturated_by_tile;
         } else {
-            self.saturated.iter_mut().zip(other.saturated).for_each(|(sum, own)| *sum += own);
+            let pairs = self.saturated_by_tile.iter_mut().zip(other.saturated_by_tile);
+            pairs.for_each(|(sum, count)| *sum += count);
         }
     }
 }
 
-/// What lies between two layers: the quantized network's values, and the simulated one's where
-/// they have come to differ.
+/// An activation in the quantized network, and in the simulated one once they differ.
 #[derive(Debug, Clone)]
 pub(super) struct Values {
     exact: Vec<f32>,
@@ -82,158 +102,157 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// What the simulated network computes on.
+    /// The values in the simulated network.
     pub(super) fn simulated(&self) -> &[f32] {
         self.simulated.as_deref().unwrap_or(&self.exact)
     }
 }
 
 impl Simulator {
-    /// Folds, quantizes and maps a network, with the ranges of its activations and, where asked
-    /// for, of its converters taken from the images of `calibration`: training images.
+    /// Folds, quantizes and maps a network. The images of `calibration`, which should be training images,
+    /// determine the ranges of its activations and, with [`AdcRange::Calibrated`], of its converters.
     ///
     /// # Errors
-    /// When a field is out of range, a parameter is missing or not finite, or there is no image to
-    /// calibrate on or it is of another size than the network's.
+    /// If a field is out of range, a parameter is missing or not finite, there is no image to calibrate on,
+    /// or the images are not of the network's size.
     pub fn new(
-        plan: &NetworkSpec,
+        spec: &NetworkSpec,
         weights: &Checkpoint,
         hardware: &HardwareConfig,
-        spec: &SimulationConfig,
+        config: &SimulationConfig,
         calibration: &Batch,
     ) -> Result<Self> {
         hardware.validate()?;
-        spec.validate()?;
-        let layers = layers(plan, weights, spec.linear)?;
+        config.validate()?;
+        let layers = layers(spec, weights, config.linear)?;
         if calibration.labels.is_empty() {
-            return Err(Error::field("calibration", spec.calibration, "there is no training image to take"));
+            return Err(Error::field("calibration", config.calibration, "there are no training images"));
         }
-        let image = CHANNELS * plan.side().pow(2);
-        let ranges = calibrate(&layers, &each(calibration, image)?)?;
-        let prepared = layers.into_iter().zip(ranges).map(|(layer, range)| {
+        let image_len = CHANNELS * spec.side().pow(2);
+        let ranges = calibrate(&layers, &labeled_images(calibration, image_len)?)?;
+        let states = layers.into_iter().zip(ranges).map(|(layer, range)| {
             let mapped = layer.mapped.then(|| CrossbarLayer {
                 activation: ActivationQuantizer::new(range, hardware.input_bits),
                 crossbars: Crossbars::new(&layer.matrix, hardware),
-                adc_ranges: if spec.adc_range == AdcRange::Max {
+                adc_ranges: if config.adc_range == AdcRange::Max {
                     AdcRanges::Max
                 } else {
                     AdcRanges::Granular
                 },
-                tally: Tally::default(),
+                errors: ErrorCounts::default(),
             });
             LayerState { layer, mapped }
         });
-        let (hardware, spec) = (hardware.clone(), spec.clone());
-        let layers = prepared.collect();
-        let mut simulator =
-            Self { layers, image, hardware, spec, images: 0, correct: 0, quantized_correct: 0 };
-        if simulator.spec.adc_range == AdcRange::Calibrated {
-            simulator.calibrate_adc_ranges(&each(calibration, image)?);
+        let (hardware, config) = (hardware.clone(), config.clone());
+        let layers = states.collect();
+        let mut simulator = Self { layers, image_len, hardware, config, counts: ImageCounts::default() };
+        if simulator.config.adc_range == AdcRange::Calibrated {
+            simulator.calibrate_adc_ranges(&labeled_images(calibration, image_len)?);
         }
         Ok(simulator)
     }
 
-    /// Forgets all images, and draws non-idealities from another seed.
+    /// Starts over without images, with non-idealities drawn from another seed.
     pub fn restart(&mut self, seed: u64) {
-        self.spec.noise_seed = seed;
-        (self.images, self.correct, self.quantized_correct) = (0, 0, 0);
+        self.config.noise_seed = seed;
+        self.counts = ImageCounts::default();
         for mapped in self.layers.iter_mut().filter_map(|layer| layer.mapped.as_mut()) {
-            mapped.tally = Tally::default();
+            mapped.errors = ErrorCounts::default();
         }
     }
 
-    /// Runs images through the crossbars and through the quantized network, and adds what they did
-    /// to the report; `first` is the first image's place in the data set.
+    /// Runs images through the crossbars and through the quantized network, and adds them to the report.
+    /// `first` is the first image's index in the data set.
     ///
     /// # Errors
-    /// When the images are of another size than the network's.
+    /// If the images are not of the network's size, or there is not one label for each.
     pub fn simulate(&mut self, images: &Batch, first: usize) -> Result<()> {
-        let mut activations = self.activations(each(images, self.image)?);
+        let mut activations = self.activations(labeled_images(images, self.image_len)?);
         for at in 0..self.layers.len() {
-            let (next, tallies): (Vec<_>, Vec<_>) = self.advance(at, first, &activations).into_iter().unzip();
+            let (next, errors): (Vec<_>, Vec<_>) = self.advance(at, first, &activations).into_iter().unzip();
             activations.push(next);
             if let Some(mapped) = &mut self.layers[at].mapped {
-                tallies.into_iter().for_each(|tally| mapped.tally.add(tally));
+                errors.into_iter().for_each(|counts| mapped.errors.add(counts));
             }
         }
         for (values, &label) in activations.into_output().iter().flatten().zip(&images.labels) {
             let correct = |scores: &[f32]| correct_predictions(scores, scores.len(), &[label]);
-            self.correct += correct(values.simulated());
-            self.quantized_correct += correct(&values.exact);
+            self.counts.correct += correct(values.simulated());
+            self.counts.quantized_correct += correct(&values.exact);
         }
-        self.images += images.labels.len();
+        self.counts.images += images.labels.len();
         Ok(())
     }
 
-    /// Images at the beginning of the network.
+    /// The images, as the input of the network.
     fn activations(&self, images: Vec<&[f32]>) -> Activations<Vec<Values>> {
         let values = images.into_iter().map(|image| Values { exact: image.to_vec(), simulated: None });
-        Activations::new(self.layers.iter().map(|prepared| &prepared.layer), values.collect())
+        Activations::new(self.layers.iter().map(|state| &state.layer), values.collect())
     }
 
-    /// All images' values after layer `at`; `first` is the first image's place in the data set.
+    /// The output of layer `at` for all images; `first` is the first image's index in the data set.
     fn advance(
         &self,
         at: usize,
         first: usize,
         activations: &Activations<Vec<Values>>,
-    ) -> Vec<(Values, Tally)> {
+    ) -> Vec<(Values, ErrorCounts)> {
         let LayerState { layer, mapped } = &self.layers[at];
         let (values, added) = activations.inputs_of(layer);
         let added = |image: usize| added.map(|added: &Vec<Values>| &added[image]);
         let Some(mapped) = mapped else {
             return parallel::map(values.len(), |image| {
-                (digitally(layer, &values[image], added(image)), Tally::default())
+                (forward_digital(layer, &values[image], added(image)), ErrorCounts::default())
             });
         };
         let programmed = self.programmed(at, mapped);
         parallel::map(values.len(), |image| {
             let read = |patches: &[u16]| self.read(mapped, programmed.as_ref(), (first + image, at), patches);
-            step(layer, mapped, &values[image], added(image), read)
+            forward_mapped(layer, mapped, &values[image], added(image), read)
         })
     }
 
-    /// The cells of a layer, where its sums are not plain counts.
+    /// The programmed cells of a layer; `None` if its sums are plain counts.
     fn programmed(&self, at: usize, mapped: &CrossbarLayer) -> Option<ProgrammedCells> {
-        let counts = self.spec.is_ideal() && mapped.adc_ranges == AdcRanges::Granular;
-        (!counts).then(|| ProgrammedCells::new(&mapped.crossbars, &self.spec, at))
+        let counts = self.config.is_ideal() && mapped.adc_ranges == AdcRanges::Granular;
+        (!counts).then(|| ProgrammedCells::new(&mapped.crossbars, &self.config, at))
     }
 
-    /// One image through one layer's crossbars.
+    /// Runs one image through one layer's crossbars.
     fn read(
         &self,
         mapped: &CrossbarLayer,
         programmed: Option<&ProgrammedCells>,
-        (image, at): (usize, usize),
+        (image, layer): (usize, usize),
         patches: &[u16],
     ) -> Output {
         let (crossbars, zero) = (&mapped.crossbars, mapped.activation.zero);
         match programmed {
             None => bit_serial::simulate(crossbars, patches, zero),
             Some(programmed) => {
-                let (adc_ranges, spec) = (&mapped.adc_ranges, &self.spec);
-                let place = (image as u64, at as u64);
-                NonIdealLayer { crossbars, programmed, adc_ranges, spec, place }.simulate(patches, zero)
+                let (adc_ranges, config) = (&mapped.adc_ranges, &self.config);
+                let (image, layer) = (image as u64, layer as u64);
+                let layer = NonIdealLayer { crossbars, programmed, adc_ranges, config, image, layer };
+                layer.simulate(patches, zero)
             }
         }
     }
 
-    /// The simulated network's integer inputs of layer `at`, as windows, for one image and its place
+    /// The integer inputs of layer `layer` in the simulated network, as windows, for one image and its index
     /// in the data set.
     ///
     /// # Errors
-    /// When the image is of another size than the network's.
-    pub(super) fn patches(&self, (image, place): (&[f32], usize), at: usize) -> Result<Vec<u16>> {
-        let mut activations = self.activations(sized(image, self.image)?);
-        for before in 0..at {
-            activations.push(
-                self.advance(before, place, &activations).into_iter().map(|(values, _)| values).collect(),
-            );
+    /// If the image is not of the network's size.
+    pub(super) fn patches(&self, image: &[f32], image_index: usize, layer: usize) -> Result<Vec<u16>> {
+        let mut activations = self.activations(split_images(image, self.image_len)?);
+        for before in 0..layer {
+            let outputs = self.advance(before, image_index, &activations);
+            activations.push(outputs.into_iter().map(|(values, _)| values).collect());
         }
-        Ok(self.windows(at, &activations))
+        Ok(self.windows(layer, &activations))
     }
 
-    /// All images' integer inputs of a layer on crossbars, as windows.
+    /// The integer inputs of a layer on crossbars for all images, as windows.
     fn windows(&self, at: usize, activations: &Activations<Vec<Values>>) -> Vec<u16> {
         let LayerState { layer, mapped: Some(mapped) } = &self.layers[at] else { return Vec::new() };
         let ActivationQuantizer { zero, .. } = mapped.activation;
@@ -242,35 +261,34 @@ impl Simulator {
         images.flat_map(|values| layer.window.patches(&integers(values), zero)).collect()
     }
 
-    /// Chooses the span of each layer's converters behind those of the layers before it.
+    /// Calibrates the converters layer by layer, each behind the calibrated layers before it.
     fn calibrate_adc_ranges(&mut self, images: &[&[f32]]) {
-        let mut activations = self.activations(images.iter().copied().take(SPAN_IMAGES).collect());
+        let mut activations = self.activations(images.iter().copied().take(ADC_CALIBRATION_IMAGES).collect());
         for at in 0..self.layers.len() {
             let windows = self.windows(at, &activations);
             if let Some(mapped) = &mut self.layers[at].mapped {
-                let adc_ranges = calibrate_adc_ranges(&mapped.crossbars, &windows, self.spec.percentile);
+                let adc_ranges = calibrate_adc_ranges(&mapped.crossbars, &windows, self.config.percentile);
                 mapped.adc_ranges = AdcRanges::Calibrated(adc_ranges);
             }
-            activations
-                .push(self.advance(at, 0, &activations).into_iter().map(|(values, _)| values).collect());
+            let outputs = self.advance(at, 0, &activations);
+            activations.push(outputs.into_iter().map(|(values, _)| values).collect());
         }
     }
 
-    /// What was found so far.
+    /// The results so far.
     pub fn report(&self) -> SimulationReport {
-        let layers = self.layers.iter().filter_map(|prepared| {
-            let mapped = prepared.mapped.as_ref()?;
-            Some(layer_report(&prepared.layer, mapped, self.images))
+        let layers = self.layers.iter().filter_map(|state| {
+            let mapped = state.mapped.as_ref()?;
+            Some(layer_report(&state.layer, mapped, self.counts.images))
         });
-        let correct = (self.correct, self.quantized_correct);
-        SimulationReport::new(self.images, correct, layers.collect(), &self.hardware, &self.spec)
+        SimulationReport::new(self.counts, layers.collect(), &self.hardware, &self.config)
     }
 }
 
 fn layer_report(layer: &Layer, mapped: &CrossbarLayer, images: usize) -> LayerReport {
-    let CrossbarLayer { crossbars, tally, .. } = mapped;
+    let CrossbarLayer { crossbars, errors, .. } = mapped;
     let tiling = crossbars.layout.tiling;
-    let mut saturated_by_tile = tally.saturated.clone();
+    let mut saturated_by_tile = errors.saturated_by_tile.clone();
     saturated_by_tile.resize(tiling.len(), 0);
     LayerReport {
         name: layer.matrix.name.clone(),
@@ -279,29 +297,29 @@ fn layer_report(layer: &Layer, mapped: &CrossbarLayer, images: usize) -> LayerRe
         across: tiling.input_blocks(),
         down: tiling.output_blocks(),
         columns_by_bits: crossbars.histogram(),
-        conversions: crossbars.conversions() * (layer.window.positions() * images) as u64,
+        conversions: crossbars.conversions() * (layer.window.output_positions() * images) as u64,
         saturated_conversions: saturated_by_tile.iter().sum(),
-        mismatched_outputs: tally.mismatched,
-        clipped_activations: tally.clipped,
+        mismatched_outputs: errors.mismatched_outputs,
+        clipped_activations: errors.clipped_activations,
         saturated_by_tile,
     }
 }
 
-/// One image through a layer that is not on crossbars.
-fn digitally(layer: &Layer, values: &Values, added: Option<&Values>) -> Values {
+/// Runs one image through a layer that is not on crossbars.
+fn forward_digital(layer: &Layer, values: &Values, added: Option<&Values>) -> Values {
     let differs = values.simulated.is_some() || added.is_some_and(|added| added.simulated.is_some());
     let simulated = differs.then(|| layer.forward(values.simulated(), added.map(Values::simulated)));
     Values { exact: layer.forward(&values.exact, added.map(|added| &*added.exact)), simulated }
 }
 
-/// One image through one layer, both ways.
-fn step(
+/// Runs one image through a layer on crossbars, and through the same layer of the quantized network.
+fn forward_mapped(
     layer: &Layer,
     mapped: &CrossbarLayer,
     values: &Values,
     added: Option<&Values>,
     read: impl Fn(&[u16]) -> Output,
-) -> (Values, Tally) {
+) -> (Values, ErrorCounts) {
     let CrossbarLayer { activation, crossbars, .. } = mapped;
     let patches = |values: &[f32]| {
         let (integers, clipped) = activation.integers(values);
@@ -319,16 +337,20 @@ fn step(
     let mismatched = exact.iter().zip(&output.sums).filter(|(exact, sum)| exact != sum).count() as u64;
     let differ = |values: &Values| values.simulated.is_some();
     let differs = mismatched > 0 || differ(values) || added.is_some_and(differ);
-    let next = |sums: &[i64], added: Option<&[f32]>| layer.finish(requantized(layer, mapped, sums), added);
+    let next = |sums: &[i64], added: Option<&[f32]>| layer.finish(dequantize(layer, mapped, sums), added);
     let simulated = differs.then(|| next(&output.sums, added.map(Values::simulated)));
-    let tally = Tally { saturated: output.saturated, mismatched, clipped };
-    (Values { exact: next(&exact, added.map(|added| &*added.exact)), simulated }, tally)
+    let errors = ErrorCounts {
+        saturated_by_tile: output.saturated,
+        mismatched_outputs: mismatched,
+        clipped_activations: clipped,
+    };
+    (Values { exact: next(&exact, added.map(|added| &*added.exact)), simulated }, errors)
 }
 
-/// Integer sums as the numbers they stand for, the bias added.
-fn requantized(layer: &Layer, mapped: &CrossbarLayer, sums: &[i64]) -> Vec<f32> {
+/// The values of integer sums, with the bias added.
+fn dequantize(layer: &Layer, mapped: &CrossbarLayer, sums: &[i64]) -> Vec<f32> {
     let CrossbarLayer { activation, crossbars, .. } = mapped;
-    let rows = sums.chunks_exact(layer.window.positions());
+    let rows = sums.chunks_exact(layer.window.output_positions());
     let channels = rows.zip(&crossbars.weights.scales).zip(&layer.bias);
     let number = |((row, &scale), &bias): ((&[i64], &f64), &f32)| -> Vec<f32> {
         let step = scale * activation.scale;
@@ -337,9 +359,9 @@ fn requantized(layer: &Layer, mapped: &CrossbarLayer, sums: &[i64]) -> Vec<f32> 
     channels.flat_map(number).collect()
 }
 
-/// The images of a batch, each of `size` values.
-fn each(batch: &Batch, size: usize) -> Result<Vec<&[f32]>> {
-    let images = sized(&batch.images, size)?;
+/// The images of a batch, each of `len` values, which must have one label each.
+fn labeled_images(batch: &Batch, len: usize) -> Result<Vec<&[f32]>> {
+    let images = split_images(&batch.images, len)?;
     if images.len() == batch.labels.len() {
         return Ok(images);
     }
@@ -347,16 +369,16 @@ fn each(batch: &Batch, size: usize) -> Result<Vec<&[f32]>> {
     Err(Error::field("images", format!("{} images", images.len()), why))
 }
 
-/// Images of `size` values.
-fn sized(images: &[f32], size: usize) -> Result<Vec<&[f32]>> {
-    if images.len().is_multiple_of(size) {
-        return Ok(images.chunks_exact(size).collect());
+/// Splits values into images of `len` values.
+fn split_images(images: &[f32], len: usize) -> Result<Vec<&[f32]>> {
+    if images.len().is_multiple_of(len) {
+        return Ok(images.chunks_exact(len).collect());
     }
-    let why = format!("the network takes images of {size} values");
+    let why = format!("the network takes images of {len} values");
     Err(Error::field("images", format!("{} values", images.len()), why))
 }
 
-/// The range of each layer's inputs in the float network, over these images.
+/// The range of each layer's inputs in the float network, over all images.
 fn calibrate(layers: &[Layer], images: &[&[f32]]) -> Result<Vec<(f32, f32)>> {
     let ranges = parallel::map(images.len(), |image| {
         let mut activations = Activations::new(layers.iter(), images[image].to_vec());
@@ -365,7 +387,7 @@ fn calibrate(layers: &[Layer], images: &[&[f32]]) -> Result<Vec<(f32, f32)>> {
             let (values, added) = activations.inputs_of(layer);
             let first = (f32::INFINITY, f32::NEG_INFINITY);
             ranges.push(values.iter().fold(first, |(low, high), &v| (low.min(v), high.max(v))));
-            // `min` and `max` pass over NaN.
+            // `min` and `max` ignore NaN.
             if values.iter().any(|value| !value.is_finite()) {
                 let why = "its inputs on the calibration images are not finite";
                 return Err(Error::layer("calibrating a layer", &*layer.matrix.name, why));

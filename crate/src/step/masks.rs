@@ -64,7 +64,7 @@ fn check(masks: &Checkpoint, weights: &Checkpoint) -> Result<()> {
             None => return reject(format!("the network has no convolution {}", mask.name)),
             Some(tensor) if tensor.shape != mask.shape => {
                 let why = format!(
-                    "the mask of {} is {:?}, but the network wants {:?}",
+                    "the mask of {} is {:?}, but the network expects {:?}",
                     mask.name, mask.shape, tensor.shape
                 );
                 return reject(why);

@@ -9,7 +9,7 @@ use crate::data::{Dataset, TrainTest};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::network::parameters::import;
-use crate::simulate::column_trace::{ColumnTrace, beyond};
+use crate::simulate::column_trace::{ColumnIndex, ColumnTrace, out_of_range};
 use crate::simulate::options::SimulationConfig;
 use crate::simulate::report::SimulationReport;
 use crate::simulate::simulator::Simulator;
@@ -73,15 +73,15 @@ impl IncrementalSimulation {
     pub fn column_example(
         &self,
         trainer: &Trainer,
-        at: (usize, usize, usize),
+        (layer, tile, column): (usize, usize, usize),
         (image, position): (usize, usize),
     ) -> Result<ColumnTrace> {
         let test = &split(trainer)?.test;
         if image >= test.len() {
-            return Err(beyond("image", image));
+            return Err(out_of_range("image", image));
         }
         let pixels = images(test, image..image + 1).images;
-        self.simulator.trace_column(at, (&pixels, image), position)
+        self.simulator.trace_column(ColumnIndex { layer, tile, column, position }, &pixels, image)
     }
 }
 

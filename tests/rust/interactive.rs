@@ -1,5 +1,5 @@
-//! The page's trainer, taken through its run: looking commits nothing, pruned stays pruned, and
-//! undoing leads back to the same bits.
+//! The page's interactive run: previews change nothing, pruned weights stay pruned, and undo restores the same
+//! bits.
 
 use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{DeviceChoice, HardwareConfig, Resolution};
@@ -37,10 +37,10 @@ fn fields(value: Value) -> Map<String, Value> {
 }
 
 #[test]
-fn looking_changes_nothing_and_tells_what_pruning_then_does() {
+fn previews_change_nothing_and_predict_the_pruning() {
     let mut run = trained(8);
     let before = weights(&run);
-    let tried = block_on(run.evaluate_pruned(SETTINGS, 40)).expect("evaluates");
+    let previewed = block_on(run.evaluate_pruned(SETTINGS, 40)).expect("evaluates");
     let preview = run.view(SETTINGS).expect("draws").preview;
     assert!(weights(&run) == before);
     assert!(run.stages().len() == 1 && run.stages()[0].kind == StageKind::Train);
@@ -49,27 +49,27 @@ fn looking_changes_nothing_and_tells_what_pruning_then_does() {
     let stages = run.stages();
     let [train, pruned] = stages.as_slice() else { panic!("{} stages", stages.len()) };
     assert_eq!((train.steps, train.zeros, pruned.kind), (Some(8), 0, StageKind::Prune));
-    assert_eq!((pruned.accuracy, pruned.images), (Some(tried.accuracy), Some(40)));
+    assert_eq!((pruned.accuracy, pruned.images), (Some(previewed.accuracy), Some(40)));
     assert_eq!((pruned.zeros, &pruned.histogram), (preview.zeros, &preview.histogram));
     assert_eq!(pruned.energy, preview.energy);
-    // What is previewed from now on is what is there.
+    // From now on the preview shows the current weights.
     let view = run.view(PruneSettings { strength: 99.0, ..SETTINGS }).expect("draws");
     assert_eq!(view.preview.zeros, view.analysis.zeros);
-    assert!(block_on(run.prune(SETTINGS, 40)).is_err(), "once is enough");
+    assert!(block_on(run.prune(SETTINGS, 40)).is_err(), "pruned already");
 }
 
 #[test]
-fn fine_tuning_keeps_the_zeros_and_one_history() {
+fn fine_tuning_keeps_zeros_and_continues_one_history() {
     let mut run = trained(5);
     assert!(block_on(run.finetune(&Map::new())).is_err(), "not pruned yet");
     block_on(run.prune(SETTINGS, 40)).expect("prunes");
     let masks = weights(&run).masks();
-    block_on(run.finetune(&fields(json!({ "epochs": 1, "momentum": 0.9 })))).expect("begins");
+    block_on(run.finetune(&fields(json!({ "epochs": 1, "momentum": 0.9 })))).expect("starts");
     advance(&mut run, 3);
     block_on(run.evaluate(40)).expect("evaluates");
-    block_on(run.finetune(&fields(json!({ "epochs": 1 })))).expect("begins again");
+    block_on(run.finetune(&fields(json!({ "epochs": 1 })))).expect("starts again");
     advance(&mut run, 2);
-    assert!(weights(&run).masks() == masks, "and nothing else became zero");
+    assert!(weights(&run).masks() == masks, "no other weight became zero");
 
     let report = run.report();
     let kinds: Vec<_> = report.stages.iter().map(|stage| (stage.kind, stage.steps.unwrap_or(0))).collect();
@@ -81,20 +81,20 @@ fn fine_tuning_keeps_the_zeros_and_one_history() {
     assert_eq!(steps, (1..=10).collect::<Vec<_>>());
     assert_eq!((report.training.step, &report.spec), (10, &small_config()));
     assert!(report.training.history[7].accuracy.is_some(), "measured in the first fine-tuning");
-    for wrong in [json!({ "epochs": 0 }), json!({ "wings": 2 }), json!({ "plan": "8 M" })] {
-        assert!(block_on(run.finetune(&fields(wrong))).is_err());
+    for invalid in [json!({ "epochs": 0 }), json!({ "wings": 2 }), json!({ "plan": "8 M" })] {
+        assert!(block_on(run.finetune(&fields(invalid))).is_err());
     }
-    assert_eq!(run.report(), report, "what is refused changes nothing");
+    assert_eq!(run.report(), report, "rejected fields change nothing");
 }
 
 #[test]
-fn undoing_leads_back_to_the_same_bits() {
+fn undo_restores_the_same_bits() {
     let mut straight = trained(9);
     let mut run = trained(6);
     assert!(block_on(run.undo()).is_err(), "nothing to undo");
     block_on(run.prune(SETTINGS, 40)).expect("prunes");
     advance(&mut run, 2);
-    block_on(run.undo()).expect("goes back");
+    block_on(run.undo()).expect("restores");
     advance(&mut run, 3);
     assert!(weights(&run) == weights(&straight));
     block_on(straight.sync_weights()).expect("reads");
@@ -104,46 +104,46 @@ fn undoing_leads_back_to_the_same_bits() {
 }
 
 #[test]
-fn a_kept_story_goes_on_and_can_still_be_undone() {
+fn a_saved_run_resumes_and_can_still_be_undone() {
     let mut run = trained(4);
     let before = weights(&run);
     block_on(run.prune(SETTINGS, 40)).expect("prunes");
     advance(&mut run, 2);
     let bytes = block_on(run.trainer().checkpoint()).expect("writes");
-    let earlier = run.completed_stages().expect("pruned");
-    // As the browser keeps it: an object, and the checkpoint beside it.
-    let text = serde_json::to_string(earlier).expect("writes");
+    let completed = run.completed_stages().expect("pruned");
+    // The browser saves it as an object, with the checkpoint beside it.
+    let text = serde_json::to_string(completed).expect("writes");
     let read: CompletedStages = serde_json::from_str(&text).expect("reads");
-    let earlier = CompletedStages { trained: earlier.trained.clone(), ..read };
+    let completed = CompletedStages { trained: completed.trained.clone(), ..read };
 
     let compute = block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     let trainer = TrainingCheckpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32);
-    let mut resumed = block_on(InteractiveRun::new(trainer.expect("fits"), Some(earlier))).expect("reads");
+    let mut resumed = block_on(InteractiveRun::new(trainer.expect("fits"), Some(completed))).expect("reads");
     advance(&mut run, 2);
     advance(&mut resumed, 2);
     assert!(weights(&resumed) == weights(&run));
     assert_eq!(resumed.report().stages.len(), 3);
-    block_on(resumed.undo()).expect("goes back");
+    block_on(resumed.undo()).expect("restores");
     assert!(weights(&resumed) == before);
 }
 
 #[test]
-fn what_is_previewed_is_simulated_and_costed() {
+fn the_previewed_network_is_simulated_and_its_energy_computed() {
     let mut run = trained(4);
-    assert!(block_on(run.simulate_next(1)).is_err(), "nothing is open yet");
+    assert!(block_on(run.simulate_next(1)).is_err(), "not started yet");
     let lossless = HardwareConfig { resolution: Resolution::LosslessSliced, ..HardwareConfig::default() };
     run.set_hardware(lossless).expect("in range");
-    block_on(run.start_simulation(SETTINGS)).expect("maps");
-    let proof = block_on(run.simulate_next(3)).expect("simulates");
-    assert_eq!((proof.images, proof.exact, proof.saturated_conversions), (3, true, 0));
-    assert!(proof.digital_accuracy.is_some());
-    let example = run.column_example((0, 0, 0), (0, 0)).expect("is there");
+    block_on(run.start_simulation(SETTINGS)).expect("starts");
+    let report = block_on(run.simulate_next(3)).expect("simulates");
+    assert_eq!((report.images, report.exact, report.saturated_conversions), (3, true, 0));
+    assert!(report.digital_accuracy.is_some());
+    let example = run.column_example((0, 0, 0), (0, 0)).expect("in range");
     assert_eq!(example.result, example.expected);
 
     let table = run.inference(SETTINGS).expect("in range").table;
     assert!(table.iter().all(|row| row.per_tile.is_some() && row.per_inference.is_some()));
     let paper = table.iter().find(|row| row.model == "paper").and_then(|row| row.per_tile).expect("listed");
     let preview = run.view(SETTINGS).expect("draws").preview.energy.paper;
-    assert_eq!(paper.improvement, preview.improvement, "one count, two ways");
+    assert_eq!(paper.improvement, preview.improvement, "both ways of counting agree");
     assert!(run.view(SETTINGS).expect("draws").maps[0].bits_lossless_sliced[0] > 0);
 }
