@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::compress::calibration::{ActivationStats, CalibrationConfig};
-use crossdub::compress::pruning::{Importance, PruneContext, PruneSpec};
+use crossdub::compress::fields::{Importance, PruneFields};
+use crossdub::compress::pruning::{PruneConfig, PruneContext};
 use crossdub::config::{DeviceChoice, HardwareConfig};
 use crossdub::data::loader::DataLoader;
 use crossdub::device::ComputeDevice;
@@ -52,17 +53,20 @@ fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &Activation
 fn compensation_lowers_every_layers_error_and_keeps_zeros() {
     let (dense, inputs, compute) = trained();
     let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
-    let context = PruneContext { positions: None, inputs: Some(&inputs) };
-    for config in [
-        PruneSpec { rule: PruneRule::Exact, ratios: vec![60.0, 80.0, 80.0], ..PruneSpec::default() },
-        PruneSpec { rule: PruneRule::Budget, target: Some(2.0), ..PruneSpec::default() },
+    let context = PruneContext::default().with_inputs(&inputs);
+    for fields in [
+        PruneFields::new(PruneRule::Exact).with_ratios(vec![60.0, 80.0, 80.0]),
+        PruneFields::new(PruneRule::Budget).with_target(2.0),
     ] {
-        let compensated = PruneSpec { importance: Importance::Input, compensate: true, ..config.clone() };
-        let config = PruneSpec { importance: Importance::Input, ..config };
-        let prune = |config: &PruneSpec| {
+        let config = |compensate| {
+            let mut config = PruneConfig::from_fields(&fields, &hardware, Some(3)).expect("in range");
+            (config.importance, config.compensate) = (Importance::Input, compensate);
+            config
+        };
+        let prune = |config: &PruneConfig| {
             block_on(config.prune(&dense, &hardware, context, Some(&compute))).expect("prunes").0
         };
-        let (plain, better) = (prune(&config), prune(&compensated));
+        let (plain, better) = (prune(&config(false)), prune(&config(true)));
         assert!(plain.masks() == better.masks(), "the same weights are pruned");
         for layer in &plain.masks().tensors {
             let (before, after) =

@@ -1,23 +1,41 @@
-//! The page's interactive run: previews change nothing, pruned weights stay pruned, and undo restores the same
-//! bits.
+//! The page's run: previews change nothing, pruned weights stay zero, undoing restores the same bits, and the stages
+//! are those of a recipe.
 
 use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{DeviceChoice, HardwareConfig, Resolution};
 use crossdub::device::ComputeDevice;
 use crossdub::prune::PruneRule;
 use crossdub::train::checkpoint::TrainingCheckpoint;
+use crossdub::workflow::executor::run_recipe;
 use crossdub::workflow::interactive::preview::PruneSettings;
 use crossdub::workflow::interactive::{CompletedStages, InteractiveRun};
+use crossdub::workflow::memory_store::MemoryStore;
+use crossdub::workflow::recipe::{Change, Recipe};
 use crossdub::workflow::stage::StageKind;
+use crossdub::workflow::train_stage::RunSetup;
 use pollster::block_on;
 use serde_json::{Map, Value, json};
 
-use crate::training::{small_config, small_data, trainer};
+use crate::training::{small_config, small_data};
 
-const SETTINGS: PruneSettings = PruneSettings { rule: PruneRule::Exact, strength: 80.0, target: 2.0 };
+const SETTINGS: PruneSettings = PruneSettings::new(PruneRule::Exact, 80.0, 2.0);
+const MEMORY: u64 = 1 << 32;
+
+fn cpu() -> ComputeDevice {
+    block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU")
+}
+
+fn setup() -> RunSetup {
+    RunSetup {
+        hardware: HardwareConfig::default(),
+        data: small_data().into(),
+        compute: cpu(),
+        memory: MEMORY,
+    }
+}
 
 fn trained(steps: usize) -> InteractiveRun {
-    let mut run = block_on(InteractiveRun::new(trainer(small_config()), None)).expect("reads");
+    let mut run = block_on(InteractiveRun::start(small_config(), setup())).expect("starts");
     advance(&mut run, steps);
     run
 }
@@ -37,11 +55,11 @@ fn fields(value: Value) -> Map<String, Value> {
 }
 
 #[test]
-fn previews_change_nothing_and_predict_the_pruning() {
+fn a_preview_changes_nothing_and_equals_the_pruned_network() {
     let mut run = trained(8);
     let before = weights(&run);
-    let previewed = block_on(run.evaluate_pruned(SETTINGS, 40)).expect("evaluates");
-    let preview = run.view(SETTINGS).expect("draws").preview;
+    let evaluated = block_on(run.evaluate_pruned(SETTINGS, 40)).expect("evaluates");
+    let preview = run.view(SETTINGS).expect("in range").preview;
     assert!(weights(&run) == before);
     assert!(run.stages().len() == 1 && run.stages()[0].kind == StageKind::Train);
 
@@ -49,17 +67,17 @@ fn previews_change_nothing_and_predict_the_pruning() {
     let stages = run.stages();
     let [train, pruned] = stages.as_slice() else { panic!("{} stages", stages.len()) };
     assert_eq!((train.steps, train.zeros, pruned.kind), (Some(8), 0, StageKind::Prune));
-    assert_eq!((pruned.accuracy, pruned.images), (Some(previewed.accuracy), Some(40)));
+    assert_eq!((pruned.accuracy, pruned.images), (Some(evaluated.accuracy), Some(40)));
     assert_eq!((pruned.zeros, &pruned.histogram), (preview.zeros, &preview.histogram));
     assert_eq!(pruned.energy, preview.energy);
-    // From now on the preview shows the current weights.
-    let view = run.view(PruneSettings { strength: 99.0, ..SETTINGS }).expect("draws");
+    // From now on, the preview is the network itself.
+    let view = run.view(PruneSettings::new(PruneRule::Exact, 99.0, 2.0)).expect("in range");
     assert_eq!(view.preview.zeros, view.analysis.zeros);
     assert!(block_on(run.prune(SETTINGS, 40)).is_err(), "pruned already");
 }
 
 #[test]
-fn fine_tuning_keeps_zeros_and_continues_one_history() {
+fn fine_tuning_keeps_the_zeros_and_one_history() {
     let mut run = trained(5);
     assert!(block_on(run.finetune(&Map::new())).is_err(), "not pruned yet");
     block_on(run.prune(SETTINGS, 40)).expect("prunes");
@@ -79,7 +97,7 @@ fn fine_tuning_keeps_zeros_and_continues_one_history() {
     );
     let steps: Vec<_> = report.training.history.iter().map(|entry| entry.step).collect();
     assert_eq!(steps, (1..=10).collect::<Vec<_>>());
-    assert_eq!((report.training.step, &report.spec), (10, &small_config()));
+    assert_eq!((report.training.step, &report.config), (10, &small_config()));
     assert!(report.training.history[7].accuracy.is_some(), "measured in the first fine-tuning");
     for invalid in [json!({ "epochs": 0 }), json!({ "wings": 2 }), json!({ "plan": "8 M" })] {
         assert!(block_on(run.finetune(&fields(invalid))).is_err());
@@ -88,7 +106,7 @@ fn fine_tuning_keeps_zeros_and_continues_one_history() {
 }
 
 #[test]
-fn undo_restores_the_same_bits() {
+fn undoing_restores_the_same_bits() {
     let mut straight = trained(9);
     let mut run = trained(6);
     assert!(block_on(run.undo()).is_err(), "nothing to undo");
@@ -104,46 +122,115 @@ fn undo_restores_the_same_bits() {
 }
 
 #[test]
-fn a_saved_run_resumes_and_can_still_be_undone() {
+fn a_stored_run_resumes_and_can_still_be_undone() {
     let mut run = trained(4);
     let before = weights(&run);
     block_on(run.prune(SETTINGS, 40)).expect("prunes");
     advance(&mut run, 2);
     let bytes = block_on(run.trainer().checkpoint()).expect("writes");
     let completed = run.completed_stages().expect("pruned");
-    // The browser saves it as an object, with the checkpoint beside it.
+    // Stored as in the browser: a JSON object, and the checkpoint as bytes.
     let text = serde_json::to_string(completed).expect("writes");
     let read: CompletedStages = serde_json::from_str(&text).expect("reads");
-    let completed = CompletedStages { trained: completed.trained.clone(), ..read };
+    let completed = read.with_trained(completed.trained.clone());
 
-    let compute = block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let trainer = TrainingCheckpoint::read(&bytes).expect("reads").resume(small_data(), compute, 1 << 32);
-    let mut resumed = block_on(InteractiveRun::new(trainer.expect("fits"), Some(completed))).expect("reads");
+    let checkpoint = TrainingCheckpoint::read(&bytes).expect("reads");
+    let mut resumed =
+        block_on(InteractiveRun::resume(checkpoint, Some(completed), setup())).expect("resumes");
     advance(&mut run, 2);
     advance(&mut resumed, 2);
     assert!(weights(&resumed) == weights(&run));
-    assert_eq!(resumed.report().stages.len(), 3);
+    let kinds: Vec<_> = resumed.report().stages.iter().map(|stage| stage.kind).collect();
+    assert_eq!(kinds, [StageKind::Train, StageKind::Prune, StageKind::Finetune]);
     block_on(resumed.undo()).expect("restores");
     assert!(weights(&resumed) == before);
+    assert_eq!(resumed.stages()[0].kind, StageKind::Train);
 }
 
 #[test]
-fn the_previewed_network_is_simulated_and_its_energy_computed() {
+fn the_previewed_network_is_simulated_and_costed() {
     let mut run = trained(4);
-    assert!(block_on(run.simulate_next(1)).is_err(), "not started yet");
+    let error = block_on(run.simulate_next(1)).expect_err("not started");
+    assert_eq!(error.code(), "invalid-state");
     let lossless = HardwareConfig { resolution: Resolution::LosslessSliced, ..HardwareConfig::default() };
     run.set_hardware(lossless).expect("in range");
-    block_on(run.start_simulation(SETTINGS)).expect("starts");
+    block_on(run.start_simulation(SETTINGS)).expect("maps");
     let report = block_on(run.simulate_next(3)).expect("simulates");
     assert_eq!((report.images, report.exact, report.saturated_conversions), (3, true, 0));
     assert!(report.digital_accuracy.is_some());
-    let example = run.column_example((0, 0, 0), (0, 0)).expect("in range");
+    let example = run.column_example((0, 0, 0), (0, 0)).expect("exists");
     assert_eq!(example.result, example.expected);
 
     let table = run.inference(SETTINGS).expect("in range").table;
     assert!(table.iter().all(|row| row.per_tile.is_some() && row.per_inference.is_some()));
     let paper = table.iter().find(|row| row.model == "paper").and_then(|row| row.per_tile).expect("listed");
-    let preview = run.view(SETTINGS).expect("draws").preview.energy.paper;
-    assert_eq!(paper.improvement, preview.improvement, "both ways of counting agree");
-    assert!(run.view(SETTINGS).expect("draws").maps[0].bits_lossless_sliced[0] > 0);
+    let preview = run.view(SETTINGS).expect("in range").preview.energy.paper;
+    assert_eq!(paper.improvement, preview.improvement, "computed in two ways");
+    assert!(run.view(SETTINGS).expect("in range").maps[0].bits_lossless_sliced[0] > 0);
+}
+
+const RECIPE: &str = r#"
+data = "builtin"
+model = "custom"
+
+[[stage]]
+name = "train"
+kind = "train"
+
+[[stage]]
+name = "prune"
+kind = "prune"
+
+[[stage]]
+name = "finetune"
+kind = "finetune"
+epochs = 1
+"#;
+
+/// The page's run and a recipe of the same stages give the same weights, to the bit, and the same reports.
+#[test]
+fn a_recipe_and_an_interactive_run_give_the_same_results() {
+    let small = |name: &str, value: Value| Change::new(name, value);
+    let changes = [
+        small("plan", json!("8 M 16 M 16 M")),
+        small("classifier", json!("32")),
+        small("batch", json!(16)),
+        small("dropout", json!(0.2)),
+        small("device", json!("cpu")),
+        small("train.learning_rate", json!(0.02)),
+        small("train.epochs", json!(1)),
+    ];
+    for (settings, prune) in [
+        (SETTINGS, small("prune.ratios", json!([80, 80, 80]))),
+        (PruneSettings::new(PruneRule::Budget, 0.0, 2.0), small("prune.target", json!(2))),
+    ] {
+        let rule = small("prune.rule", json!(settings.rule.id()));
+        let recipe = Recipe::read(RECIPE, &[&changes[..], &[rule, prune]].concat()).expect("valid");
+        let store = MemoryStore::new(small_data(), MEMORY);
+        let result = block_on(run_recipe(&recipe, &store.description("builtin"), &cpu(), &store));
+        let result = result.expect("runs").expect("not busy");
+
+        let config = recipe.stages[0].train_config().expect("trains").clone();
+        let mut run = block_on(InteractiveRun::start(config, setup())).expect("starts");
+        let finish = |run: &mut InteractiveRun| {
+            let steps = run.progress().total_steps as usize;
+            advance(run, steps);
+            block_on(run.evaluate(usize::MAX)).expect("evaluates");
+            block_on(run.sync_weights()).expect("reads");
+        };
+        finish(&mut run);
+        block_on(run.prune(settings, usize::MAX)).expect("prunes");
+        block_on(run.finetune(&fields(json!({ "epochs": 1 })))).expect("starts");
+        finish(&mut run);
+
+        assert!(weights(&run) == result.weights, "{:?}", settings.rule);
+        let stages = run.stages();
+        assert_eq!(stages.len(), result.report.stages.len());
+        for (own, other) in stages.iter().zip(&result.report.stages) {
+            assert_eq!((own.kind, own.accuracy, own.stats), (other.kind, other.accuracy, other.stats));
+            assert_eq!((own.zeros, &own.histogram), (other.zeros, &other.histogram));
+            assert_eq!((&own.histogram_before, &own.energy), (&other.histogram_before, &other.energy));
+            assert_eq!(own.config, other.config);
+        }
+    }
 }

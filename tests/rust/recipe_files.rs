@@ -39,10 +39,10 @@ fn invalid_recipes_name_the_field() {
         assert!(changed(bad).is_err(), "{bad}");
     }
     let recipe = changed("lambda=0.5").expect("valid");
-    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.spec()?.lambda)).collect();
+    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.train_config()?.lambda)).collect();
     assert_eq!(lambdas, [0.5; 4], "a change without a stage reaches all of them");
     let recipe = Recipe::read(TINY, &[Change::new("dub.lambda", Value::from(0.5))]).expect("valid");
-    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.spec()?.lambda)).collect();
+    let lambdas: Vec<f64> = recipe.stages.iter().filter_map(|s| Some(s.train_config()?.lambda)).collect();
     assert_eq!(lambdas, [1e-3, 0.5, 1e-3, 1e-3]);
 }
 
@@ -82,9 +82,9 @@ fn changes_of_image_size_and_devices_reach_the_recipe_and_all_stages() {
     let change = |field, value| Change::new(field, value);
     let changes = [change("side", Value::from(64)), change("devices", Value::from("cpu,cpu"))];
     let recipe = Recipe::read(TINY, &changes).expect("valid");
-    let stages = recipe.stages.iter().filter_map(Stage::spec);
-    for spec in stages.chain([&recipe.spec]) {
-        assert_eq!((spec.side, spec.devices.to_string().as_str()), (64, "cpu,cpu"));
+    let stages = recipe.stages.iter().filter_map(Stage::train_config);
+    for config in stages.chain([&recipe.config]) {
+        assert_eq!((config.side, config.devices.to_string().as_str()), (64, "cpu,cpu"));
     }
     let stage = "data = 'builtin'\n[[stage]]\nname = 'a'\nkind = 'train'\nside = 64";
     assert!(Recipe::read(stage, &[]).expect_err("for a single stage").to_string().contains("a.side"));

@@ -3,5 +3,6 @@
 
 pub mod calibration;
 pub mod compensation;
+pub mod fields;
 pub mod pruning;
 pub mod sensitivity;

@@ -1,119 +1,112 @@
-//! Pruning a whole checkpoint by a specification: what the command line and recipes share.
-
-use serde::{Deserialize, Serialize};
+//! Pruning a whole checkpoint by one config: what the command line, recipes and the page share.
 
 use crate::adc::TileEnergy;
 use crate::checkpoint::Checkpoint;
 use crate::compress::calibration::{ActivationStats, CalibrationConfig};
 use crate::compress::compensation::compensate;
+use crate::compress::fields::{Importance, PruneFields, Weighting};
 use crate::config::HardwareConfig;
 use crate::crossbar::tiling::TileShape;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::prune::budget::{self, Budget};
-use crate::prune::{Cutoff, PruneMethod, PruneRule, PruneStats, prune};
+use crate::prune::{Cutoff, PruneMethod, PruneStats, prune};
 
-/// What a budget counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum Weighting {
-    /// Every tile once, as the paper counts.
-    #[default]
-    PerTile,
-    /// Every conversion of an inference.
-    PerInference,
-}
-
-/// How much it matters that a weight stays; what a budget spares. Each layer's sums to 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum Importance {
-    /// `input` where the others make up for what goes, else `magnitude`: what docs/pruning.md found
-    /// better.
-    #[default]
-    Auto,
-    /// Its square.
-    Magnitude,
-    /// Its square times the mean square of its input over training images.
-    Input,
-}
-
-/// Fields of a pruning. Those that its rule does not use are accepted and ignored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-#[serde(default, deny_unknown_fields)]
-pub struct PruneSpec {
-    /// How tiles are brought to their levels.
-    pub rule: PruneRule,
-    /// One prune ratio a layer, in percent; empty to count by the hardware's `tol`.
-    pub ratios: Vec<f64>,
-    /// The improvement of ADC energy that a budget reaches, by the hardware's `adc`.
-    pub target: Option<f64>,
-    /// What a budget counts.
+/// How a network is pruned, with every value in range: what [`PruneFields`] mean on some hardware.
+///
+/// ```
+/// use crossdub::compress::fields::PruneFields;
+/// use crossdub::compress::pruning::{PruneConfig, PruneContext};
+/// use crossdub::prune::PruneRule;
+/// use crossdub::{HardwareConfig, Matrix};
+///
+/// let hardware = HardwareConfig { tile: 4, ..HardwareConfig::default() };
+/// let fields = PruneFields::new(PruneRule::Exact).with_ratios(vec![50.0]);
+/// let config = PruneConfig::from_fields(&fields, &hardware, Some(1))?;
+///
+/// let mut layers = [Matrix::new("w", 1, 4, vec![0.1, 0.8, -0.5, 0.2])?];
+/// let stats = config.apply(&mut layers, &hardware, PruneContext::default())?;
+/// assert_eq!(layers[0].data, [0.0, 0.8, -0.5, 0.0]);
+/// assert_eq!(stats.promoted, 1);
+///
+/// // One ratio, but two layers.
+/// assert!(PruneConfig::from_fields(&fields, &hardware, Some(2)).is_err());
+/// # Ok::<(), crossdub::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct PruneConfig {
+    /// What to prune and how far.
+    pub method: PruneMethod,
+    /// What the energy of a budget counts.
     pub weighting: Weighting,
-    /// What a budget spares.
+    /// What a budget preserves.
     pub importance: Importance,
-    /// Whether the weights that are left are changed to make up for those that went.
+    /// Whether the surviving weights are updated to make up for the pruned ones.
     pub compensate: bool,
-    /// Training images on which inputs are measured, where they are needed.
+    /// Number of training images for calibration, where it is needed.
     pub images: usize,
-}
-
-impl Default for PruneSpec {
-    fn default() -> Self {
-        Self {
-            rule: PruneRule::Exact,
-            ratios: Vec::new(),
-            target: None,
-            weighting: Weighting::PerTile,
-            importance: Importance::Auto,
-            compensate: false,
-            images: 512,
-        }
-    }
 }
 
 /// What is known of a network besides its weights.
 #[derive(Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct PruneContext<'a> {
-    /// Output positions of each layer.
+    /// Output positions of each layer; needed to count the conversions of an inference.
     pub positions: Option<&'a [u64]>,
-    /// What its convolutions see; collected if [`PruneSpec::calibration`] asks for it.
+    /// Statistics of the inputs of its convolutions; needed if [`PruneConfig::calibration`] is not `None`.
     pub inputs: Option<&'a ActivationStats>,
 }
 
-impl PruneSpec {
-    /// The method that the fields name.
-    ///
-    /// # Errors
-    /// If a budget has no target.
-    pub fn method(&self, hardware: &HardwareConfig) -> Result<PruneMethod> {
-        let cutoff = if self.ratios.is_empty() {
-            Cutoff::Tolerance(hardware.tol)
-        } else {
-            Cutoff::Ratios(self.ratios.clone())
-        };
-        PruneMethod::from_fields(self.rule, cutoff, self.target)
+impl<'a> PruneContext<'a> {
+    /// The same with the output positions of each layer.
+    #[must_use]
+    pub fn with_positions(self, positions: &'a [u64]) -> Self {
+        Self { positions: Some(positions), ..self }
     }
 
-    /// Checks what can be known before there are weights, for so many crossbar layers where that is known.
+    /// The same with the statistics of the convolutions' inputs.
+    #[must_use]
+    pub fn with_inputs(self, inputs: &'a ActivationStats) -> Self {
+        Self { inputs: Some(inputs), ..self }
+    }
+}
+
+impl PruneConfig {
+    /// Checks the fields, with the hardware's tolerance for near zeros if they have no ratios. `layers` is the number
+    /// of crossbar layers, if it is known already.
     ///
     /// # Errors
     /// Names the field that is missing or out of range.
-    pub fn validate(&self, hardware: &HardwareConfig, layers: Option<usize>) -> Result<()> {
-        self.method(hardware)?.validate(layers.unwrap_or(self.ratios.len()))?;
-        if self.calibration().is_some_and(|gathering| gathering.images == 0) {
-            return Err(Error::field("images", 0, "takes 1 or more images to measure inputs on"));
+    pub fn from_fields(
+        fields: &PruneFields,
+        hardware: &HardwareConfig,
+        layers: Option<usize>,
+    ) -> Result<Self> {
+        let PruneFields { rule, ratios, target, weighting, importance, compensate, images } = fields;
+        let cutoff = match ratios.as_slice() {
+            [] => Cutoff::Tolerance(hardware.tol),
+            ratios => Cutoff::Ratios(ratios.to_vec()),
+        };
+        let method = PruneMethod::from_fields(*rule, cutoff, *target)?;
+        method.validate(layers.unwrap_or(ratios.len()))?;
+        let config = Self {
+            method,
+            weighting: *weighting,
+            importance: *importance,
+            compensate: *compensate,
+            images: *images,
+        };
+        if config.calibration().is_some_and(|calibration| calibration.images == 0) {
+            return Err(Error::field("images", 0, "takes 1 or more images for calibration"));
         }
-        Ok(())
+        Ok(config)
     }
 
-    /// Whether a budget's importance asks for inputs.
-    fn by_input(&self) -> bool {
-        self.rule == PruneRule::Budget
+    /// Whether the importance of weights depends on their inputs.
+    fn needs_inputs(&self) -> bool {
+        matches!(self.method, PruneMethod::Budget { .. })
             && match self.importance {
                 Importance::Auto => self.compensate,
                 Importance::Magnitude => false,
@@ -121,30 +114,35 @@ impl PruneSpec {
             }
     }
 
-    /// What has to be gathered of the network's inputs; none when the weights are enough.
+    /// Whether [`PruneContext::positions`] are needed.
+    pub fn needs_positions(&self) -> bool {
+        matches!(self.method, PruneMethod::Budget { .. }) && self.weighting == Weighting::PerInference
+    }
+
+    /// The calibration whose statistics are needed; `None` if the weights are enough.
     pub fn calibration(&self) -> Option<CalibrationConfig> {
-        let needed = self.compensate || self.by_input();
+        let needed = self.compensate || self.needs_inputs();
         needed.then_some(CalibrationConfig { images: self.images, moments: self.compensate })
     }
 
-    /// The checkpoint pruned, and compensated where that is asked for; what pruning did to the tiles.
+    /// The checkpoint pruned, and compensated if the config says so; what pruning did to the tiles.
     ///
     /// # Errors
-    /// When there is no crossbar layer, a field is out of range, a target can't be met, or something
-    /// is not known that is needed.
+    /// When there is no crossbar layer or not one ratio per layer, a target can't be met, the context lacks something
+    /// that is needed, or the device fails.
     pub async fn prune(
         &self,
         dense: &Checkpoint,
         hardware: &HardwareConfig,
-        known: PruneContext<'_>,
+        context: PruneContext<'_>,
         compute: Option<&ComputeDevice>,
     ) -> Result<(Checkpoint, PruneStats)> {
         let mut layers = dense.matrices(false)?;
-        let outcome = self.apply(&mut layers, hardware, known)?;
+        let stats = self.apply(&mut layers, hardware, context)?;
         let pruned = dense.clone().with_layers(layers);
-        match (known.inputs, compute) {
-            _ if !self.compensate => Ok((pruned, outcome)),
-            (Some(inputs), Some(compute)) => Ok((compensate(dense, pruned, inputs, compute).await?, outcome)),
+        match (context.inputs, compute) {
+            _ if !self.compensate => Ok((pruned, stats)),
+            (Some(inputs), Some(compute)) => Ok((compensate(dense, pruned, inputs, compute).await?, stats)),
             _ => Err(Error::field("compensate", true, NEEDS_DATA)),
         }
     }
@@ -152,38 +150,36 @@ impl PruneSpec {
     /// Prunes the layers in place, without compensation.
     ///
     /// # Errors
-    /// When a field is out of range, a target can't be met, or conversions of an inference are to be
-    /// counted and the positions are not known.
+    /// When there is not one ratio per layer, a target can't be met, or the context lacks something that is needed.
     pub fn apply(
         &self,
         layers: &mut [Matrix],
         hardware: &HardwareConfig,
-        known: PruneContext<'_>,
+        context: PruneContext<'_>,
     ) -> Result<PruneStats> {
         let shape = TileShape::from(hardware);
-        let method = self.method(hardware)?;
-        let PruneMethod::Budget { target } = method else { return prune(layers, shape, &method) };
+        let PruneMethod::Budget { target } = self.method else { return prune(layers, shape, &self.method) };
         let energy = TileEnergy::new(hardware)?;
-        let weights = self.weights(layers.len(), known.positions)?;
+        let weights = self.column_weights(layers.len(), context.positions)?;
         let budget = Budget { target, energy: &energy, weights: weights.as_deref() };
-        let importance = match known.inputs {
-            _ if !self.by_input() => budget::magnitude_importance(layers),
-            Some(inputs) => by_input(layers, inputs)?,
+        let importance = match context.inputs {
+            _ if !self.needs_inputs() => budget::magnitude_importance(layers),
+            Some(inputs) => input_importance(layers, inputs)?,
             None => return Err(Error::field("importance", "input", NEEDS_DATA)),
         };
         budget::prune(layers, shape, &importance, &budget)
     }
 
-    /// How much a column of each layer counts.
-    fn weights(&self, layers: usize, positions: Option<&[u64]>) -> Result<Option<Vec<f64>>> {
-        match (self.weighting, positions) {
-            (Weighting::PerTile, _) => Ok(None),
-            (Weighting::PerInference, Some(known)) if known.len() == layers => {
-                Ok(Some(known.iter().map(|&count| count as f64).collect()))
-            }
-            (Weighting::PerInference, _) => {
-                let why = "needs the network's output positions";
-                Err(Error::field("weighting", "per-inference", why))
+    /// The weight of a column of each layer in the energy of a budget; `None` if every tile counts once.
+    fn column_weights(&self, layers: usize, positions: Option<&[u64]>) -> Result<Option<Vec<f64>>> {
+        if !self.needs_positions() {
+            return Ok(None);
+        }
+        match positions.filter(|positions| positions.len() == layers) {
+            Some(positions) => Ok(Some(positions.iter().map(|&count| count as f64).collect())),
+            None => {
+                let reason = "needs the network's output positions";
+                Err(Error::field("weighting", "per-inference", reason))
             }
         }
     }
@@ -191,11 +187,12 @@ impl PruneSpec {
 
 const NEEDS_DATA: &str = "needs the network and training images";
 
-/// Squared weights times the mean squares of their inputs, over each layer's sum.
-fn by_input(layers: &[Matrix], inputs: &ActivationStats) -> Result<Vec<Vec<f32>>> {
+/// Squared weights times the mean squares of their inputs, divided by the layer's sum.
+fn input_importance(layers: &[Matrix], inputs: &ActivationStats) -> Result<Vec<Vec<f32>>> {
     let of_layer = |layer: &Matrix| {
         let inputs = inputs.get(&layer.name).filter(|inputs| inputs.mean_square.len() == layer.cols);
-        let missing = || Error::layer("weighing a layer's weights", &*layer.name, "its inputs are not known");
+        let missing =
+            || Error::layer("weighing a layer's weights", &*layer.name, "its inputs were not measured");
         Ok(budget::weighted_importance(layer, &inputs.ok_or_else(missing)?.mean_square))
     };
     layers.iter().map(of_layer).collect()
@@ -205,6 +202,7 @@ fn by_input(layers: &[Matrix], inputs: &ActivationStats) -> Result<Vec<Vec<f32>>
 mod tests {
     use super::*;
     use crate::config::AdcModel;
+    use crate::prune::PruneRule;
     use crate::report::analyze;
 
     fn layers() -> Vec<Matrix> {
@@ -217,16 +215,17 @@ mod tests {
         ]
     }
 
-    fn budget(target: f64) -> PruneSpec {
-        PruneSpec { rule: PruneRule::Budget, target: Some(target), ..PruneSpec::default() }
+    fn budget(target: f64, hardware: &HardwareConfig) -> PruneConfig {
+        let fields = PruneFields::new(PruneRule::Budget).with_target(target);
+        PruneConfig::from_fields(&fields, hardware, Some(2)).expect("in range")
     }
 
     #[test]
-    fn a_budget_reaches_its_target_by_the_model_it_names() {
+    fn a_budget_reaches_its_target_by_the_configured_model() {
         for adc in [AdcModel::Paper, AdcModel::Lossless] {
             let hardware = HardwareConfig { tile: 16, adc, ..HardwareConfig::default() };
             let mut pruned = layers();
-            budget(2.0).apply(&mut pruned, &hardware, PruneContext::default()).expect("can be met");
+            budget(2.0, &hardware).apply(&mut pruned, &hardware, PruneContext::default()).expect("reachable");
             let energy = analyze(&pruned, &hardware).energy;
             let reached = if adc == AdcModel::Paper { energy.paper } else { energy.lossless };
             let improvement = reached.improvement.expect("something converts");
@@ -235,28 +234,47 @@ mod tests {
     }
 
     #[test]
-    fn conversions_of_an_inference_weigh_layers() {
+    fn conversions_of_an_inference_weight_the_layers() {
         let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
-        let spec = PruneSpec { weighting: Weighting::PerInference, ..budget(2.0) };
+        let config = PruneConfig { weighting: Weighting::PerInference, ..budget(2.0, &hardware) };
         let mut pruned = layers();
-        assert!(spec.apply(&mut pruned, &hardware, PruneContext::default()).is_err());
-        // All conversions happen in the first layer: the second has nothing to give.
-        let known = PruneContext { positions: Some(&[1_000_000, 0]), inputs: None };
-        spec.apply(&mut pruned, &hardware, known).expect("can be met");
+        assert!(config.apply(&mut pruned, &hardware, PruneContext::default()).is_err());
+        // All conversions happen in the first layer, so pruning the second would save nothing.
+        let context = PruneContext { positions: Some(&[1_000_000, 0]), inputs: None };
+        config.apply(&mut pruned, &hardware, context).expect("reachable");
         assert_eq!(pruned[1], layers()[1]);
         assert!(pruned[0].data.iter().filter(|w| **w == 0.0).count() > 32 * 64 / 2);
     }
 
     #[test]
-    fn what_a_budget_lacks_is_named() {
+    fn errors_name_the_field_that_a_budget_lacks() {
         let hardware = HardwareConfig::default();
-        let refused = |spec: &PruneSpec, hardware: &HardwareConfig| {
-            spec.apply(&mut layers(), hardware, PruneContext::default()).expect_err("refused").to_string()
+        let fields = PruneFields::new(PruneRule::Budget);
+        let error = PruneConfig::from_fields(&fields, &hardware, None).expect_err("no target");
+        assert_eq!(error.field_name(), Some("target"));
+        let error = |config: &PruneConfig, hardware: &HardwareConfig| {
+            config.apply(&mut layers(), hardware, PruneContext::default()).expect_err("rejected")
         };
-        assert!(refused(&PruneSpec { target: None, ..budget(2.0) }, &hardware).contains("target"));
         let sliced = HardwareConfig { adc: AdcModel::LosslessSliced, ..HardwareConfig::default() };
-        assert!(refused(&budget(2.0), &sliced).contains("adc"));
-        let by_input = PruneSpec { importance: Importance::Input, ..budget(2.0) };
-        assert!(refused(&by_input, &hardware).contains("training images"));
+        assert_eq!(error(&budget(2.0, &sliced), &sliced).field_name(), Some("adc"));
+        let by_input = PruneConfig { importance: Importance::Input, ..budget(2.0, &hardware) };
+        assert!(error(&by_input, &hardware).to_string().contains("training images"));
+    }
+
+    #[test]
+    fn fields_out_of_range_are_rejected() {
+        let hardware = HardwareConfig::default();
+        let field = |fields: &PruneFields, layers| {
+            let error = PruneConfig::from_fields(fields, &hardware, layers).expect_err("rejected");
+            error.field_name().map(str::to_owned)
+        };
+        let exact = PruneFields::default();
+        assert!(PruneConfig::from_fields(&exact, &hardware, Some(2)).is_ok());
+        assert_eq!(field(&exact.clone().with_ratios(vec![50.0]), Some(2)).as_deref(), Some("ratios"));
+        assert_eq!(field(&exact.clone().with_ratios(vec![101.0]), None).as_deref(), Some("ratios"));
+        let no_images = PruneFields { compensate: true, images: 0, ..exact };
+        assert_eq!(field(&no_images, None).as_deref(), Some("images"));
+        let budget = PruneFields::new(PruneRule::Budget).with_target(0.5);
+        assert_eq!(field(&budget, None).as_deref(), Some("target"));
     }
 }

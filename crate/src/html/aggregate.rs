@@ -156,15 +156,15 @@ mod tests {
     #[test]
     fn a_value_that_is_the_recipe_s_own_is_named_beside_others() {
         let run = |lambda: f64| {
-            let spec = TrainConfig { lambda: 1.0, ..TrainConfig::default() };
+            let config = TrainConfig { lambda: 1.0, ..TrainConfig::default() };
             let analysis = analyze(&[], &HardwareConfig::default());
+            let dub = TrainConfig { lambda, ..config.clone() };
             let stage = StageReport {
                 name: Some("dub".to_owned()),
-                spec: Some(TrainConfig { lambda, ..spec.clone() }),
-                ..StageReport::new(StageKind::Train, &analysis)
+                ..StageReport::from_training(StageKind::Train, &dub, &analysis, None)
             };
             let json = serde_json::json!({
-                "name": "a", "version": "0", "schema_version": 1, "spec": spec, "stages": [stage],
+                "name": "a", "version": "0", "schema_version": 1, "spec": config, "stages": [stage],
                 "hardware": HardwareConfig::default(), "analysis": analysis,
                 "training": { "device": "cpu", "adapter": "", "accuracy": 9.0, "loss": 1.0 },
             });

@@ -61,7 +61,7 @@ impl FinishedRun {
 
     /// The seed of everything random.
     pub fn seed(&self) -> u64 {
-        self.report.spec.seed
+        self.report.config.seed
     }
 
     /// Kind and name of the device.
@@ -71,15 +71,15 @@ impl FinishedRun {
 
     /// `builtin`, `cifar10`.
     pub fn data_name(&self) -> String {
-        let configured = || text(&serde_json::to_value(self.report.spec.data).unwrap_or_default());
+        let configured = || text(&serde_json::to_value(self.report.config.data).unwrap_or_default());
         self.report.data.as_ref().map_or_else(configured, |data| data.name.clone())
     }
 
     /// The network in words.
     pub fn network(&self) -> String {
-        let spec = &self.report.spec;
-        let normalized = if spec.batch_norm { ", batch norm" } else { "" };
-        format!("{} ({}, classifier {}{normalized})", spec.model, spec.plan, spec.classifier)
+        let config = &self.report.config;
+        let normalized = if config.batch_norm { ", batch norm" } else { "" };
+        format!("{} ({}, classifier {}{normalized})", config.model, config.plan, config.classifier)
     }
 
     /// Rows of a crossbar.
@@ -99,7 +99,7 @@ impl FinishedRun {
 
     /// Fields of run and hardware that all stages share, as text.
     pub fn fields(&self) -> BTreeMap<String, String> {
-        let mut fields = texts(&self.report.spec);
+        let mut fields = texts(&self.report.config);
         fields.extend(texts(&self.report.hardware));
         fields
     }
@@ -133,7 +133,7 @@ pub fn stage_name(stage: &StageReport) -> &str {
 
 /// A stage's own fields, as text.
 pub fn stage_fields(stage: &StageReport) -> BTreeMap<String, String> {
-    let mut fields = stage.spec.as_ref().map(texts).unwrap_or_default();
+    let mut fields = stage.config.as_ref().map(texts).unwrap_or_default();
     fields.extend(stage.pruning.as_ref().map(texts).unwrap_or_default());
     fields
 }
@@ -144,8 +144,7 @@ fn single_stage(report: &RunReport) -> StageReport {
         accuracy: report.training.accuracy,
         loss: report.training.loss,
         seconds: Some(0.0),
-        spec: Some(report.spec.clone()),
-        ..StageReport::new(StageKind::Train, &report.analysis)
+        ..StageReport::from_training(StageKind::Train, &report.config, &report.analysis, None)
     }
 }
 

@@ -23,6 +23,7 @@ const MIN_BATCH: usize = 32;
 /// Accuracy and loss of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Images with the highest score at their label, in percent.
     pub accuracy: f64,
@@ -32,6 +33,13 @@ pub struct Evaluation {
     pub loss: f64,
     /// Number of images.
     pub images: usize,
+}
+
+impl Evaluation {
+    /// From accuracies in percent, the mean cross-entropy, and the number of images.
+    pub fn new(accuracy: f64, top5: f64, loss: f64, images: usize) -> Self {
+        Self { accuracy, top5, loss, images }
+    }
 }
 
 /// Evaluates a network, without dropout and with the normalizations' running statistics.

@@ -8,6 +8,7 @@ use web_time::Instant;
 /// The state of a run after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct Progress {
     /// Number of steps taken.
     pub step: u64,
@@ -35,9 +36,17 @@ pub struct Progress {
     pub finished: bool,
 }
 
+impl Progress {
+    /// Whether this step was the last of its epoch.
+    pub fn ends_epoch(&self) -> bool {
+        self.step.is_multiple_of(self.steps_per_epoch)
+    }
+}
+
 /// One step of a run's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct HistoryEntry {
     /// The step, from 1.
     pub step: u64,

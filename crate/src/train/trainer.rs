@@ -271,15 +271,6 @@ impl Trainer {
         Ok(evaluation)
     }
 
-    /// Accuracy of the same network with other weights, on at most `images` held-out images.
-    ///
-    /// # Errors
-    /// When the weights belong to another network, or the device fails.
-    pub async fn evaluate_with(&self, weights: &Checkpoint, images: usize) -> Result<Evaluation> {
-        let network = self.import(weights)?;
-        evaluate(&network, self.data.test(), self.first_images(images), &self.compute).await
-    }
-
     /// The current weights, under PyTorch's names.
     ///
     /// # Errors

@@ -71,11 +71,12 @@ pub fn completed_from_js(object: &JsValue) -> JsResult<Option<CompletedStages>> 
         return Ok(None);
     }
     let trained = Reflect::get(object, &"trained".into())?.dyn_into::<Uint8Array>()?.to_vec();
-    Ok(Some(CompletedStages { trained, ..from_js(Reflect::get(object, &"stages".into())?)? }))
+    let completed: CompletedStages = from_js(Reflect::get(object, &"stages".into())?)?;
+    Ok(Some(completed.with_trained(trained)))
 }
 
 /// The data of a run from `{ name, bytes }` objects; generated data needs none.
-pub fn load_data(run: &TrainConfig, files: &Array) -> Result<TrainTest> {
+pub fn load_data(config: &TrainConfig, files: &Array) -> Result<TrainTest> {
     let part = |file: &JsValue, key: &str| Reflect::get(file, &key.into()).unwrap_or(JsValue::UNDEFINED);
     let named = files.iter().map(|file| {
         let name = part(&file, "name").as_string().unwrap_or_default();
@@ -83,5 +84,5 @@ pub fn load_data(run: &TrainConfig, files: &Array) -> Result<TrainTest> {
         let bytes = bytes.map_err(|_| Error::file("reading data", &*name, "the file has no bytes"))?;
         Ok((name, bytes.to_vec()))
     });
-    open(run, &named.collect::<Result<Vec<_>>>()?)
+    open(config, &named.collect::<Result<Vec<_>>>()?)
 }

@@ -8,11 +8,11 @@ use super::convert::{
     to_safetensors,
 };
 use super::{BACKEND, MEMORY};
-use crate::config::{HardwareConfig, TrainConfig};
+use crate::config::TrainConfig;
 use crate::device::ComputeDevice;
 use crate::train::checkpoint::TrainingCheckpoint;
-use crate::train::trainer::Trainer;
 use crate::workflow::interactive::InteractiveRun;
+use crate::workflow::train_stage::RunSetup;
 
 /// A training run: train, prune, fine-tune, undo.
 #[wasm_bindgen]
@@ -24,11 +24,9 @@ pub struct Run {
 impl Run {
     /// Prepares a run; `files` only for data that is not generated.
     pub async fn open(spec: JsValue, hardware: JsValue, files: Array) -> JsResult<Run> {
-        let (spec, hardware): (TrainConfig, HardwareConfig) = (from_js(spec)?, from_js(hardware)?);
-        let data = load_data(&spec, &files).map_err(failure)?;
-        let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
-        let trainer = Trainer::new(spec, hardware, data, compute, MEMORY, None).map_err(failure)?;
-        Ok(Self { run: InteractiveRun::new(trainer, None).await.map_err(failure)? })
+        let config: TrainConfig = from_js(spec)?;
+        let setup = setup(&config, hardware, &files).await?;
+        Ok(Self { run: InteractiveRun::start(config, setup).await.map_err(failure)? })
     }
 
     /// Continues from a checkpoint, and the completed stages that `completed_stages` returned.
@@ -39,12 +37,9 @@ impl Run {
         completed: JsValue,
     ) -> JsResult<Run> {
         let checkpoint = TrainingCheckpoint::read(&checkpoint.to_vec()).map_err(failure)?;
-        let data = load_data(checkpoint.config(), &files).map_err(failure)?;
-        let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
-        let mut trainer = checkpoint.resume(data, compute, MEMORY).map_err(failure)?;
-        trainer.set_hardware(from_js(hardware)?).map_err(failure)?;
+        let setup = setup(checkpoint.config(), hardware, &files).await?;
         let completed = completed_from_js(&completed)?;
-        Ok(Self { run: InteractiveRun::new(trainer, completed).await.map_err(failure)? })
+        Ok(Self { run: InteractiveRun::resume(checkpoint, completed, setup).await.map_err(failure)? })
     }
 
     /// The stages before the current one, to store beside a checkpoint; `null` before pruning.
@@ -164,4 +159,11 @@ impl Run {
     pub async fn weights(&self) -> JsResult<Uint8Array> {
         to_safetensors(&self.run.trainer().weights().await.map_err(failure)?)
     }
+}
+
+/// Loads the data and opens the device.
+async fn setup(config: &TrainConfig, hardware: JsValue, files: &Array) -> JsResult<RunSetup> {
+    let data = load_data(config, files).map_err(failure)?.into();
+    let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
+    Ok(RunSetup { hardware: from_js(hardware)?, data, compute, memory: MEMORY })
 }

@@ -1,160 +1,29 @@
-//! Runs stages: trains, prunes, fine-tunes.
+//! Runs the stages of a recipe.
 //!
-//! [`run_recipe`] takes a recipe from its first stage to its report; where stages and checkpoints are
-//! kept is up to a [`StageStore`]. The page's [interactive run](super::interactive) takes the same
-//! steps by hand.
+//! [`run_recipe`] runs a recipe from its first stage to its report; a [`StageStore`] decides where stages and
+//! checkpoints are stored. A stage is a [`TrainStage`] or a [`PruneStage`], the same as in the page's
+//! [interactive run](super::interactive).
 
-use serde::Serialize;
 use serde_json::{Value, json};
 use web_time::Instant;
 
+use super::observer::TrainObserver;
+use super::prune_stage::{PruneStage, PrunedNetwork};
 use super::recipe::Recipe;
 use super::report::{DataDescription, Epoch, FinishedStage, RunReport, StageResult};
 use super::stage::{Stage, StageConfig};
+use super::train_stage::{RunSetup, TrainStage};
 use crate::checkpoint::Checkpoint;
-use crate::compress::calibration::ActivationStats;
-use crate::compress::pruning::{PruneContext, PruneSpec};
-use crate::config::{SCHEMA_VERSION, TrainConfig};
+use crate::compress::pruning::PruneConfig;
+use crate::config::TrainConfig;
 use crate::data::loader::DataLoader;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
-use crate::network::parameters::import;
-use crate::network::{Network, NetworkSpec};
-use crate::prune::PruneStats;
+use crate::network::NetworkSpec;
 use crate::train::checkpoint::TrainingCheckpoint;
-use crate::train::evaluate::{Evaluation, evaluate};
-use crate::train::progress::Progress;
-use crate::train::trainer::Trainer;
+use crate::train::evaluate::Evaluation;
 
-/// What an epoch led to: a line of `metrics.jsonl`, where [`Progress`] is the line of a step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EpochMetrics {
-    /// Steps of the stage done.
-    pub step: u64,
-    /// The epoch, from 0.
-    pub epoch: usize,
-    /// All held-out images.
-    #[serde(flatten)]
-    pub evaluation: Evaluation,
-    /// Improvement of ADC energy by the weights as they are, the paper's count.
-    pub improvement_paper: Option<f64>,
-    /// The same, lossless.
-    pub improvement_lossless: Option<f64>,
-    /// Image files skipped so far.
-    pub skipped_images: usize,
-}
-
-/// Follows a training stage. The defaults do nothing.
-pub trait TrainObserver {
-    /// Called after every step.
-    fn on_step(&mut self, _progress: &Progress) {}
-
-    /// Called after the last step of every epoch.
-    fn on_epoch(&mut self, _metrics: &EpochMetrics, _progress: &Progress) {}
-
-    /// Whether to stop after this step; a checkpoint is saved first.
-    ///
-    /// # Errors
-    /// To stop at once.
-    fn should_stop(&mut self) -> Result<bool> {
-        Ok(false)
-    }
-
-    /// Whether a checkpoint is due; `must` at the end of an epoch and before stopping.
-    fn wants_checkpoint(&mut self, _step: u64, _must: bool) -> bool {
-        false
-    }
-
-    /// Keeps a checkpoint, and the list of image files skipped so far with the reasons.
-    ///
-    /// # Errors
-    /// When it can't be kept.
-    fn save(&mut self, _step: u64, _checkpoint: &[u8], _skipped: &[(String, String)]) -> Result<()> {
-        Ok(())
-    }
-
-    /// The error that ends a run stopped before its last step.
-    fn interrupted(&self, step: u64) -> Error {
-        Error::operation("training", "", format!("interrupted after step {step}"))
-    }
-}
-
-/// Trains to the last step.
-///
-/// # Errors
-/// When training diverges, the device fails, or the observer stops it.
-pub async fn train(trainer: &mut Trainer, observer: &mut dyn TrainObserver) -> Result<()> {
-    while !trainer.finished() {
-        let progress = trainer.step().await?;
-        observer.on_step(&progress);
-        let step = trainer.step_number();
-        let epoch_ends = step.is_multiple_of(progress.steps_per_epoch);
-        if epoch_ends {
-            let metrics = end_epoch(trainer, progress.epoch).await?;
-            observer.on_epoch(&metrics, &progress);
-        }
-        let stop = observer.should_stop()?;
-        if observer.wants_checkpoint(step, epoch_ends || stop) {
-            observer.save(step, &trainer.checkpoint().await?, &trainer.data().skipped())?;
-        }
-        if stop && !trainer.finished() {
-            return Err(observer.interrupted(step));
-        }
-    }
-    Ok(())
-}
-
-/// Evaluates, and computes what the weights would save as they are.
-async fn end_epoch(trainer: &mut Trainer, epoch: usize) -> Result<EpochMetrics> {
-    let evaluation = trainer.evaluate(usize::MAX).await?;
-    let layers = trainer.matrices().await?;
-    let energy = crate::report::analyze(&layers, trainer.hardware()).energy;
-    trainer.record_improvement(energy.paper.improvement, energy.lossless.improvement);
-    Ok(EpochMetrics {
-        step: trainer.step_number(),
-        epoch,
-        evaluation,
-        improvement_paper: energy.paper.improvement,
-        improvement_lossless: energy.lossless.improvement,
-        skipped_images: trainer.data().skipped().len(),
-    })
-}
-
-/// Epochs put together from the metrics of their steps.
-#[derive(Debug, Clone, Default)]
-pub struct EpochCurve {
-    epochs: Vec<Epoch>,
-    last: Option<Evaluation>,
-    steps: u64,
-    loss: f64,
-    regularizer: f64,
-}
-
-impl EpochCurve {
-    /// Adds a step's cross-entropy and regularizer.
-    pub fn add_step(&mut self, loss: f64, regularizer: f64) {
-        self.steps += 1;
-        self.loss += loss;
-        self.regularizer += regularizer;
-    }
-
-    /// Ends epoch number `epoch` (from 0) after step number `step`.
-    pub fn end_epoch(&mut self, epoch: usize, step: u64, evaluation: Evaluation) {
-        let steps = self.steps.max(1) as f64;
-        let (training_loss, regularizer) = (self.loss / steps, self.regularizer / steps);
-        let Evaluation { accuracy, loss, .. } = evaluation;
-        self.epochs.push(Epoch { epoch: epoch + 1, step, training_loss, regularizer, accuracy, loss });
-        (self.steps, self.loss, self.regularizer) = (0, 0.0, 0.0);
-        self.last = Some(evaluation);
-    }
-
-    /// The epochs so far, and the last evaluation.
-    pub fn finish(self) -> (Vec<Epoch>, Option<Evaluation>) {
-        (self.epochs, self.last)
-    }
-}
-
-/// Where a recipe's stages are kept, and what they read.
+/// Stores a recipe's stages, and opens what they read.
 pub trait StageStore {
     /// A stage in this store.
     type Slot: StageSlot;
@@ -162,28 +31,29 @@ pub trait StageStore {
     /// The recipe's images, opened for one stage.
     ///
     /// # Errors
-    /// When they can't be opened any more.
+    /// When they can't be opened.
     fn data(&self) -> Result<DataLoader>;
 
-    /// Bytes of memory a stage may plan with.
+    /// Bytes of memory that a stage may take.
     fn memory(&self) -> u64;
 
-    /// The weights that a stage starts from by name, and their identity.
+    /// The weights of this name, which a stage starts from, and their ID.
     ///
     /// # Errors
     /// When they can't be read.
     fn weights(&self, name: &str) -> Result<(Checkpoint, String)>;
 
-    /// Looks a stage up by everything that its result depends on.
+    /// Looks up a stage by everything that its result depends on.
     ///
     /// # Errors
     /// When the store can't be read.
     fn find(&self, stage: &Stage, inputs: &Value) -> Result<Found<Self::Slot>>;
 }
 
-/// What a store knows of a stage.
+/// The state of a stage in a store.
+#[non_exhaustive]
 pub enum Found<S> {
-    /// It ran already: identity, result, weights.
+    /// It is finished: its ID, result and weights.
     Finished(String, Box<StageResult>, Checkpoint),
     /// It has to run, and this process may run it.
     Pending(S),
@@ -193,35 +63,36 @@ pub enum Found<S> {
 
 /// A stage that this process runs.
 pub trait StageSlot: TrainObserver {
-    /// The stage's identity.
+    /// The stage's ID.
     fn id(&self) -> &str;
 
-    /// The checkpoint to go on from, when a training stage starts.
+    /// The checkpoint to resume from; called when a training stage starts.
     ///
     /// # Errors
     /// When it can't be read.
     fn resume(&mut self) -> Result<Option<TrainingCheckpoint>>;
 
-    /// The epochs of a training stage that has ended, and the last evaluation.
+    /// The epochs of a finished training stage, and the last evaluation.
     ///
     /// # Errors
     /// When they can't be read.
     fn epochs(&mut self) -> Result<(Vec<Epoch>, Option<Evaluation>)>;
 
-    /// Seconds of work of a training stage over all its processes; `None` if it ran in one go.
+    /// Seconds of work of a training stage, summed over all processes that ran it; `None` if only this one did.
     fn seconds(&self) -> Option<f64> {
         None
     }
 
-    /// Keeps a finished stage; its weights as they are read back.
+    /// Stores a finished stage. Returns its weights as they are read back.
     ///
     /// # Errors
-    /// When it can't be kept.
+    /// When it can't be stored.
     fn complete(&mut self, weights: Checkpoint, result: &StageResult) -> Result<Checkpoint>;
 }
 
 /// A recipe's report and its final weights.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RecipeResult {
     /// The report.
     pub report: RunReport,
@@ -229,7 +100,43 @@ pub struct RecipeResult {
     pub weights: Checkpoint,
 }
 
-/// Runs the stages of a recipe that have not run yet; `None` when another process runs one of them.
+/// Runs the stages of a recipe that have not run yet. Returns `None` if another process is running one of them.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] pollster::block_on(async {
+/// use crossdub::config::DeviceChoice;
+/// use crossdub::data::synthetic;
+/// use crossdub::device::ComputeDevice;
+/// use crossdub::workflow::executor::run_recipe;
+/// use crossdub::workflow::memory_store::MemoryStore;
+/// use crossdub::workflow::recipe::Recipe;
+///
+/// let text = r#"
+///     data = "builtin"
+///     plan = "4 M"
+///     classifier = ""
+///     batch = 8
+///     tile = 8
+///     [[stage]]
+///     name = "train"
+///     kind = "train"
+///     epochs = 1
+///     [[stage]]
+///     name = "prune"
+///     kind = "prune"
+///     ratios = [60]
+/// "#;
+/// let recipe = Recipe::read(text, &[])?;
+/// let store = MemoryStore::new(synthetic::generate(0, 16, 10), 1 << 30);
+/// let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
+/// let result = run_recipe(&recipe, &store.description("builtin"), &device, &store).await?;
+///
+/// let report = result.expect("no other process runs it").report;
+/// let zeros: Vec<usize> = report.stages.iter().map(|stage| stage.zeros).collect();
+/// assert!(zeros[0] == 0 && zeros[1] > 0);
+/// # Ok::<(), crossdub::Error>(())
+/// # }).unwrap();
+/// ```
 ///
 /// # Errors
 /// When a stage fails, or the store stops it.
@@ -257,8 +164,8 @@ pub async fn run_recipe<S: StageStore>(
             Found::Pending(mut slot) => {
                 let executor = Executor { recipe, compute, store };
                 let start = start.as_ref().map(|(weights, _)| weights);
-                let done = executor.run(stage, start, &mut slot).await;
-                let (weights, result) = done.map_err(|error| error.with_stage(&stage.name))?;
+                let result = executor.run(stage, start, &mut slot).await;
+                let (weights, result) = result.map_err(|error| error.with_stage(&stage.name))?;
                 let weights = slot.complete(weights, &result)?;
                 (slot.id().to_owned(), result, weights)
             }
@@ -272,7 +179,7 @@ pub async fn run_recipe<S: StageStore>(
     Ok(Some(RecipeResult { report, weights }))
 }
 
-/// Runs one stage.
+/// Runs single stages.
 struct Executor<'a, S> {
     recipe: &'a Recipe,
     compute: &'a ComputeDevice,
@@ -289,89 +196,56 @@ impl<S: StageStore> Executor<'_, S> {
         let began = Instant::now();
         match (&stage.config, start) {
             (StageConfig::Train(config) | StageConfig::Finetune(config), start) => {
-                let mut trainer = self.trainer(stage, config, start, slot).await?;
-                train(&mut trainer, slot).await?;
-                let weights = trainer.weights().await?;
+                let mut training = self.training(stage, config, start, slot).await?;
+                training.run(slot).await?;
+                let weights = training.trainer().weights().await?;
                 let (epochs, evaluation) = slot.epochs()?;
                 let evaluation = match evaluation {
                     Some(evaluation) => evaluation,
-                    None => trainer.evaluate(usize::MAX).await?,
+                    None => training.evaluate(usize::MAX).await?,
                 };
                 let seconds = slot.seconds().unwrap_or_else(|| began.elapsed().as_secs_f64());
-                Ok((weights, StageResult { epochs, ..self.result(evaluation, seconds) }))
+                Ok((weights, StageResult { epochs, ..StageResult::new(evaluation, self.compute, seconds) }))
             }
-            (StageConfig::Prune(config), Some(start)) => {
-                let (weights, stats, evaluation) = self.prune(config, start).await?;
-                let result = self.result(evaluation, began.elapsed().as_secs_f64());
+            (StageConfig::Prune { config, .. }, Some(start)) => {
+                let PrunedNetwork { weights, stats, evaluation } = self.prune(config, start).await?;
+                let seconds = began.elapsed().as_secs_f64();
+                let result = StageResult::new(evaluation, self.compute, seconds);
                 Ok((weights, StageResult { stats: Some(stats), ..result }))
             }
-            (StageConfig::Prune(_), None) => {
-                Err(Error::field("weights", "", "there is nothing to prune yet"))
+            (StageConfig::Prune { .. }, None) => {
+                Err(Error::field("weights", "", "there are no weights to prune yet"))
             }
         }
     }
 
-    /// The trainer of a stage, at its last checkpoint if it has one.
-    async fn trainer(
+    /// A training stage at its start, or at its last checkpoint if it has one.
+    async fn training(
         &self,
         stage: &Stage,
         config: &TrainConfig,
         start: Option<&Checkpoint>,
         slot: &mut S::Slot,
-    ) -> Result<Trainer> {
+    ) -> Result<TrainStage> {
         let checkpoint = slot.resume()?;
-        let (data, compute, memory) = (self.store.data()?, self.compute.clone(), self.store.memory());
-        if let Some(checkpoint) = checkpoint {
-            return checkpoint.with_devices_of(config).resume(data, compute, memory);
-        }
-        let hardware = self.recipe.hardware.clone();
-        let mut trainer = Trainer::new(config.clone(), hardware, data, compute, memory, start)?;
-        if let Some(start) = start.filter(|_| stage.masked) {
-            trainer.set_masks(&start.masks()).await?;
-        }
-        Ok(trainer)
-    }
-
-    async fn prune(
-        &self,
-        config: &PruneSpec,
-        start: &Checkpoint,
-    ) -> Result<(Checkpoint, PruneStats, Evaluation)> {
-        let mut data = self.store.data()?;
-        let plan = NetworkSpec::from_config(&self.recipe.spec, data.classes().len())?;
-        let positions = plan.output_positions(&start.matrices(false)?)?;
-        let inputs = match config.calibration() {
-            Some(asked) => {
-                let network = self.network(&plan, start)?;
-                Some(ActivationStats::collect(&network, &plan, &mut data, asked, self.compute).await?)
-            }
-            None => None,
+        let setup = RunSetup {
+            hardware: self.recipe.hardware.clone(),
+            data: self.store.data()?,
+            compute: self.compute.clone(),
+            memory: self.store.memory(),
         };
-        let known = PruneContext { positions: Some(&positions), inputs: inputs.as_ref() };
-        let hardware = &self.recipe.hardware;
-        let (pruned, stats) = config.prune(start, hardware, known, Some(self.compute)).await?;
-        let network = self.network(&plan, &pruned)?;
-        let all = 0..data.test().len();
-        let evaluation = evaluate(&network, data.test(), all, self.compute).await?;
-        Ok((pruned, stats, evaluation))
-    }
-
-    /// The recipe's network with these weights, for inference.
-    fn network(&self, plan: &NetworkSpec, weights: &Checkpoint) -> Result<Network> {
-        plan.check_memory(1, self.store.memory())?;
-        import(Network::new(plan, &self.compute.device), plan, weights)
-    }
-
-    fn result(&self, evaluation: Evaluation, seconds: f64) -> StageResult {
-        StageResult {
-            schema_version: SCHEMA_VERSION,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            device: self.compute.kind.to_owned(),
-            adapter: self.compute.adapter.clone(),
-            evaluation,
-            epochs: Vec::new(),
-            stats: None,
-            seconds,
+        match checkpoint {
+            Some(checkpoint) => TrainStage::resume(stage.kind(), checkpoint.with_devices_of(config), setup),
+            None => TrainStage::start(stage.kind(), config.clone(), setup, start, stage.masked).await,
         }
+    }
+
+    async fn prune(&self, config: &PruneConfig, start: &Checkpoint) -> Result<PrunedNetwork> {
+        let mut data = self.store.data()?;
+        let network = NetworkSpec::from_config(&self.recipe.config, data.classes().len())?;
+        network.check_memory(1, self.store.memory())?;
+        let (hardware, compute) = (&self.recipe.hardware, self.compute);
+        let mut stage = PruneStage { network: &network, hardware, data: &mut data, compute };
+        stage.run(config, start, usize::MAX).await
     }
 }

@@ -1,11 +1,12 @@
-//! A recipe's stages in memory: no file is read or written.
+//! Runs a recipe in memory, without reading or writing files.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use serde_json::Value;
 
-use super::executor::{EpochCurve, EpochMetrics, Found, StageSlot, StageStore, TrainObserver};
+use super::executor::{Found, StageSlot, StageStore};
+use super::observer::{EpochCurve, EpochMetrics, TrainObserver};
 use super::report::{DataDescription, Epoch, StageResult};
 use super::stage::Stage;
 use crate::checkpoint::Checkpoint;
@@ -16,19 +17,19 @@ use crate::train::checkpoint::TrainingCheckpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::Progress;
 
-/// Images in memory to run a recipe on; its stages are kept nowhere.
+/// Images in memory that a recipe runs on. Its stages are not stored.
 pub struct MemoryStore {
     images: TrainTest,
     memory: u64,
 }
 
 impl MemoryStore {
-    /// A store of these images; `memory` bytes are what a stage may plan with.
+    /// A store of these images; a stage may take `memory` bytes.
     pub fn new(images: TrainTest, memory: u64) -> Self {
         Self { images, memory }
     }
 
-    /// Describes the images under this name, without a hash.
+    /// Describes the images, without a hash, as the data set of this name.
     pub fn description(&self, name: &str) -> DataDescription {
         DataDescription {
             name: name.to_owned(),
@@ -52,7 +53,7 @@ impl StageStore for MemoryStore {
     }
 
     fn weights(&self, name: &str) -> Result<(Checkpoint, String)> {
-        Err(Error::field("weights", name, "a recipe in memory reads no files"))
+        Err(Error::field("weights", name, "a recipe that runs in memory reads no files"))
     }
 
     fn find(&self, _stage: &Stage, inputs: &Value) -> Result<Found<MemorySlot>> {

@@ -1,14 +1,15 @@
-//! What came out of a run: the one report object of a single training, a recipe and the page's run,
-//! with one [`StageReport`] a stage. It is written to `report.json` and read back by the HTML report.
+//! The report of a run: one type for a single training, a recipe and the page's run, with a [`StageReport`] per stage.
+//! It is written to `report.json`, and read back by the HTML report.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::interactive::preview::PruneSettings;
 use super::recipe::Recipe;
-use super::stage::{Stage, StageKind};
-use crate::compress::pruning::PruneSpec;
+use super::stage::{Stage, StageConfig, StageKind};
+use crate::compress::fields::PruneFields;
 use crate::config::{HardwareConfig, Resolution, SCHEMA_VERSION, TrainConfig};
+use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
@@ -21,49 +22,68 @@ use crate::train::trainer::Trainer;
 /// An epoch of a training stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct Epoch {
-    /// The epoch in its stage, from 1.
+    /// The epoch of the stage, from 1.
     pub epoch: usize,
-    /// Steps of the stage up to its end.
+    /// Steps of the stage up to the end of the epoch.
     pub step: u64,
     /// Mean cross-entropy of its batches.
     pub training_loss: f64,
     /// Mean value of the regularizer.
     pub regularizer: f64,
-    /// Accuracy on held-out images after it, in percent.
+    /// Accuracy on held-out images at its end, in percent.
     pub accuracy: f64,
-    /// Mean cross-entropy on held-out images after it.
+    /// Mean cross-entropy on held-out images at its end.
     pub loss: f64,
 }
 
-/// What a recipe's stage measured; kept beside its weights, so that the stage need not run again.
+/// What a recipe measured in a stage. It is stored with the weights, so that the stage need not run again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct StageResult {
-    /// Version of this object's fields.
+    /// Version of this object.
     pub schema_version: u32,
     /// Version of Crossdub.
     pub version: String,
-    /// `cpu` or `webgpu`.
+    /// Kind of the device, for example `cpu` or `webgpu`.
     pub device: String,
-    /// The processor's or adapter's name.
+    /// Name of the processor or graphics adapter.
     pub adapter: String,
     /// The final weights on held-out images.
     pub evaluation: Evaluation,
-    /// Its epochs; empty for pruning.
+    /// The epochs; empty for pruning.
     pub epochs: Vec<Epoch>,
-    /// What pruning did to the tiles.
+    /// What pruning did to the tiles; `None` for training.
     #[serde(rename = "outcome")]
     pub stats: Option<PruneStats>,
-    /// Seconds of work, interruptions left out.
+    /// Seconds of work, without interruptions.
     pub seconds: f64,
 }
 
-/// The data a recipe ran on.
+impl StageResult {
+    /// The result of a stage on this device, without epochs and pruning.
+    pub(super) fn new(evaluation: Evaluation, compute: &ComputeDevice, seconds: f64) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: compute.kind.to_owned(),
+            adapter: compute.adapter.clone(),
+            evaluation,
+            epochs: Vec::new(),
+            stats: None,
+            seconds,
+        }
+    }
+}
+
+/// The data that a recipe ran on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct DataDescription {
-    /// `builtin` or `cifar10`.
+    /// The data source, for example `builtin` or `cifar10`.
     pub name: String,
     /// Number of training images.
     pub train_images: usize,
@@ -75,36 +95,37 @@ pub struct DataDescription {
     pub sha256: String,
 }
 
-/// How a stage pruned: a recipe sets each layer's ratio, the page one strength for all.
+/// How a stage pruned: a recipe has one ratio per layer, the page one strength for all layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum StagePruning {
-    /// A recipe's fields.
-    Recipe(PruneSpec),
-    /// The page's settings.
+    /// The fields of a recipe's stage.
+    Recipe(PruneFields),
+    /// The settings of the page.
     Interactive(PruneSettings),
 }
 
-/// One stage of a [`RunReport`]. Fields that only a recipe or only the page knows are absent
-/// elsewhere.
+/// One stage of a [`RunReport`]. Recipes have a name, an ID, seconds and epochs; the page has the number of steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct StageReport {
-    /// The stage's name; a recipe's alone.
+    /// The name of a recipe's stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What the stage did.
+    /// The kind of the stage.
     pub kind: StageKind,
-    /// Identity of a recipe's stage: equal inputs have equal ids.
+    /// The ID of a recipe's stage: equal inputs have equal IDs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Training steps, where the page ran it.
+    /// Training steps of a stage that the page ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Accuracy on held-out images after it, in percent, once measured.
+    /// Accuracy on held-out images after the stage, in percent, once measured.
     pub accuracy: Option<f64>,
-    /// Share of images whose label is among the five highest scores, in percent.
+    /// Images with their label among the five highest scores, in percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top5: Option<f64>,
     /// Mean cross-entropy on held-out images.
@@ -113,39 +134,59 @@ pub struct StageReport {
     /// Number of images evaluated on.
     #[serde(default)]
     pub images: Option<usize>,
-    /// Weights of all crossbar layers.
+    /// Number of weights of all crossbar layers.
     pub weights: usize,
-    /// Exact zeros among them.
+    /// Number of exact zeros among them.
     pub zeros: usize,
-    /// Tiles by level after it.
+    /// Number of tiles at each level after the stage.
     pub histogram: Vec<u64>,
-    /// Tiles by level before it; `None` for the first stage.
+    /// Number of tiles at each level before the stage; `None` for the first one.
     #[serde(default)]
     pub histogram_before: Option<Vec<u64>>,
-    /// ADC energy after it.
+    /// ADC energy after the stage.
     pub energy: AdcEnergies,
     /// Seconds of work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// The training run's configuration; `None` for pruning.
-    #[serde(default)]
-    pub spec: Option<TrainConfig>,
-    /// How it pruned; `None` for training.
+    /// The training configuration; `None` for pruning.
+    #[serde(default, rename = "spec")]
+    pub config: Option<TrainConfig>,
+    /// How the stage pruned; `None` for training.
     #[serde(default)]
     pub pruning: Option<StagePruning>,
     /// What pruning did to the tiles.
     #[serde(flatten)]
-    // ts-rs can't flatten an option: web/types/types.d.ts adds these fields.
+    // ts-rs can't flatten an option; web/types/types.d.ts adds these fields.
     #[cfg_attr(feature = "ts", ts(skip))]
     pub stats: Option<PruneStats>,
-    /// Its epochs.
+    /// The epochs of a recipe's stage.
     #[serde(default)]
     pub epochs: Vec<Epoch>,
 }
 
 impl StageReport {
-    /// A stage that left layers with this analysis; everything else is absent.
-    pub fn new(kind: StageKind, analysis: &Analysis) -> Self {
+    /// A stage that trained with this configuration. `analysis` is of the crossbar layers after it, `before` the
+    /// histogram of the stage before; what was not measured is absent.
+    pub fn from_training(
+        kind: StageKind,
+        config: &TrainConfig,
+        analysis: &Analysis,
+        before: Option<&[u64]>,
+    ) -> Self {
+        Self { config: Some(config.clone()), ..Self::new(kind, analysis, before) }
+    }
+
+    /// A stage that pruned in this way; see [`from_training`](Self::from_training).
+    pub fn from_pruning(
+        pruning: StagePruning,
+        stats: Option<PruneStats>,
+        analysis: &Analysis,
+        before: Option<&[u64]>,
+    ) -> Self {
+        Self { pruning: Some(pruning), stats, ..Self::new(StageKind::Prune, analysis, before) }
+    }
+
+    fn new(kind: StageKind, analysis: &Analysis, before: Option<&[u64]>) -> Self {
         Self {
             name: None,
             kind,
@@ -158,17 +199,17 @@ impl StageReport {
             weights: analysis.weights,
             zeros: analysis.zeros,
             histogram: analysis.histogram.clone(),
-            histogram_before: None,
+            histogram_before: before.map(<[u64]>::to_vec),
             energy: analysis.energy.clone(),
             seconds: None,
-            spec: None,
+            config: None,
             pruning: None,
             stats: None,
             epochs: Vec::new(),
         }
     }
 
-    /// The same with what an evaluation measured.
+    /// The same with this evaluation.
     #[must_use]
     pub fn with_evaluation(self, evaluation: &Evaluation) -> Self {
         let Evaluation { accuracy, top5, loss, images } = *evaluation;
@@ -176,78 +217,99 @@ impl StageReport {
     }
 }
 
-/// How training went.
+/// A summary of training, over all stages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct TrainingSummary {
-    /// `cpu` or `webgpu`.
+    /// Kind of the device, for example `cpu` or `webgpu`.
     pub device: String,
-    /// The processor's or adapter's name.
+    /// Name of the processor or graphics adapter.
     pub adapter: String,
-    /// Steps taken.
+    /// Number of steps.
     #[serde(default)]
     pub step: u64,
-    /// Whole epochs done.
+    /// Number of complete epochs.
     #[serde(default)]
     pub epoch: usize,
     /// Cross-entropy of the last batch.
     pub loss: Option<f64>,
     /// Last measured accuracy on held-out images, in percent.
     pub accuracy: Option<f64>,
-    /// Images a second over the last steps.
+    /// Images per second over the last steps.
     #[serde(default)]
     pub images_per_second: Option<f64>,
-    /// One entry a step; of a recipe, one an epoch.
+    /// One entry per step; for a recipe, one per epoch.
     #[serde(default)]
     pub history: Vec<HistoryEntry>,
 }
 
-/// A run's report: what was asked for, how it went, and what it saves.
+/// The report of a run: its configuration, its training, and the ADC energy that it saves.
 ///
 /// `training` covers all stages; `analysis` and `maps` are of the final weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct RunReport {
-    /// The recipe's name.
+    /// The name of the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What the recipe is for.
+    /// The description of the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// A recipe's seed of everything random.
+    /// The seed of a recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// A recipe's data.
+    /// The data of a recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataDescription>,
-    /// `cpu` or `webgpu`; of a recipe's last stage.
+    /// Kind of the device of a recipe's last stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// The stages in order; empty for a single training.
+    /// The stages, in order; empty for a single training.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageReport>,
-    /// Seconds of work of a recipe's stages.
+    /// Seconds of work of all stages of a recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// Each layer's tiles: density, balance, level, bits.
+    /// The tiles of each layer: density, balance, level, bits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maps: Vec<LayerMap>,
-    /// Version of this object's fields.
+    /// Version of this object.
     pub schema_version: u32,
     /// Version of Crossdub.
     pub version: String,
-    /// The run's configuration.
-    pub spec: TrainConfig,
-    /// The hardware it is mapped to.
+    /// The configuration.
+    #[serde(rename = "spec")]
+    pub config: TrainConfig,
+    /// The hardware.
     pub hardware: HardwareConfig,
-    /// How training went.
+    /// A summary of training.
     pub training: TrainingSummary,
     /// The crossbars and their ADC energy.
     pub analysis: Analysis,
 }
 
 impl RunReport {
-    /// Reports a trainer's run; `layers` are its crossbar layers when they were last read.
+    /// The report of a single training; `layers` are its crossbar layers.
+    ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] pollster::block_on(async {
+    /// # use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+    /// # use crossdub::device::ComputeDevice;
+    /// # use crossdub::train::trainer::Trainer;
+    /// use crossdub::workflow::report::RunReport;
+    ///
+    /// # let config = TrainConfig { plan: "4 M".into(), classifier: String::new(), batch: 8, ..TrainConfig::default() };
+    /// # let data = crossdub::data::synthetic::generate(0, 8, 10);
+    /// # let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
+    /// # let mut trainer = Trainer::new(config, HardwareConfig::default(), data, device, 1 << 30, None)?;
+    /// trainer.step().await?;
+    /// let report = RunReport::from_trainer(&trainer, &trainer.matrices().await?);
+    /// assert_eq!((report.training.step, report.analysis.zeros), (1, 0));
+    /// # Ok::<(), crossdub::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn from_trainer(trainer: &Trainer, layers: &[Matrix]) -> Self {
         let history = trainer.history();
         let compute = trainer.compute();
@@ -267,7 +329,7 @@ impl RunReport {
 
     /// A report without stages.
     fn new(
-        spec: TrainConfig,
+        config: TrainConfig,
         hardware: HardwareConfig,
         training: TrainingSummary,
         analysis: Analysis,
@@ -283,14 +345,14 @@ impl RunReport {
             maps: Vec::new(),
             schema_version: SCHEMA_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            spec,
+            config,
             hardware,
             training,
             analysis,
         }
     }
 
-    /// Puts a recipe's report together from its finished stages and the final weights' layers.
+    /// The report of a recipe, from its finished stages and the crossbar layers of the final weights.
     ///
     /// # Errors
     /// When there is no stage, or the hardware's energy can't be computed.
@@ -300,49 +362,49 @@ impl RunReport {
         finished: &[FinishedStage<'_>],
         layers: &[Matrix],
     ) -> Result<Self> {
-        let none = || Error::field("stage", "", "the recipe has no stage");
-        let last = finished.last().ok_or_else(none)?;
+        let no_stage = || Error::field("stage", "", "the recipe has no stage");
+        let last = finished.last().ok_or_else(no_stage)?;
         let before = |at: usize| at.checked_sub(1).and_then(|at| finished.get(at));
         let mut stages: Vec<StageReport> =
             finished.iter().enumerate().map(|(at, stage)| stage.report(before(at))).collect();
-        // The recipe names a path; which data set lies there is known since it was opened.
+        // The recipe names a path; its data set is known only now.
         let source = serde_json::from_value(Value::from(&*data.name)).unwrap_or_default();
-        let spec = TrainConfig { data: source, ..recipe.spec.clone() };
-        stages.iter_mut().filter_map(|stage| stage.spec.as_mut()).for_each(|spec| spec.data = source);
-        let positions = NetworkSpec::from_config(&spec, data.classes)?.output_positions(layers).ok();
-        let config = InferenceConfig::all(positions)?;
-        let inference = inference(layers, &recipe.hardware, &config)?;
-        // Bits at every resolution, whatever the recipe's is: the page switches between them.
+        let config = TrainConfig { data: source, ..recipe.config.clone() };
+        stages.iter_mut().filter_map(|stage| stage.config.as_mut()).for_each(|config| config.data = source);
+        let positions = NetworkSpec::from_config(&config, data.classes)?.output_positions(layers).ok();
+        let inference = inference(layers, &recipe.hardware, &InferenceConfig::all(positions)?)?;
+        // The page switches between resolutions, so the maps have the bits of all of them.
         let mapped = HardwareConfig { resolution: Resolution::LosslessSliced, ..recipe.hardware.clone() };
         let analysis = Analysis { inference: Some(inference), ..last.analysis.clone() };
         Ok(Self {
             name: Some(recipe.name.clone()),
             description: Some(recipe.description.clone()),
-            seed: Some(spec.seed),
+            seed: Some(config.seed),
             data: Some(data),
             device: Some(last.result.device.clone()),
             stages,
             seconds: Some(finished.iter().map(|stage| stage.result.seconds).sum()),
             maps: view(layers, layers, &mapped).maps,
-            ..Self::new(spec, recipe.hardware.clone(), summarize(finished, last), analysis)
+            ..Self::new(config, recipe.hardware.clone(), summarize(finished, last), analysis)
         })
     }
 }
 
-/// A recipe's stage after it ran: its result, and the analysis of the layers it left.
+/// A finished stage of a recipe: its result, and the analysis of the crossbar layers after it.
+#[non_exhaustive]
 pub struct FinishedStage<'a> {
     /// The stage.
     pub stage: &'a Stage,
-    /// Its identity.
+    /// Its ID.
     pub id: String,
-    /// What it measured.
+    /// Its result.
     pub result: StageResult,
-    /// Its crossbar layers.
+    /// The analysis of its crossbar layers.
     pub analysis: Analysis,
 }
 
 impl<'a> FinishedStage<'a> {
-    /// Analyzes the layers that a stage left, so that they need not be kept.
+    /// Analyzes the layers after a stage, so that they need not be kept.
     pub fn new(
         stage: &'a Stage,
         id: String,
@@ -354,22 +416,28 @@ impl<'a> FinishedStage<'a> {
     }
 
     fn report(&self, before: Option<&Self>) -> StageReport {
+        let Self { stage, id, analysis, .. } = self;
         let StageResult { evaluation, epochs, stats, seconds, .. } = &self.result;
+        let before = before.map(|stage| stage.analysis.histogram.as_slice());
+        let report = match &stage.config {
+            StageConfig::Train(config) | StageConfig::Finetune(config) => {
+                StageReport::from_training(stage.kind(), config, analysis, before)
+            }
+            StageConfig::Prune { fields, .. } => {
+                StageReport::from_pruning(StagePruning::Recipe(fields.clone()), *stats, analysis, before)
+            }
+        };
         StageReport {
-            name: Some(self.stage.name.clone()),
-            id: Some(self.id.clone()),
-            histogram_before: before.map(|stage| stage.analysis.histogram.clone()),
+            name: Some(stage.name.clone()),
+            id: Some(id.clone()),
             seconds: Some(*seconds),
-            spec: self.stage.spec().cloned(),
-            pruning: self.stage.pruning().cloned().map(StagePruning::Recipe),
-            stats: *stats,
             epochs: epochs.clone(),
-            ..StageReport::new(self.stage.kind(), &self.analysis).with_evaluation(evaluation)
+            ..report.with_evaluation(evaluation)
         }
     }
 }
 
-/// All stages as one training: what a chart of a single run draws.
+/// All stages as one training, for the charts of a single run.
 fn summarize(finished: &[FinishedStage<'_>], last: &FinishedStage<'_>) -> TrainingSummary {
     let mut history = Vec::new();
     let (mut step, mut epoch) = (0, 0);

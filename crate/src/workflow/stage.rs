@@ -1,5 +1,5 @@
-//! A stage of a recipe: training, pruning or fine-tuning, with every field resolved, and what its
-//! result depends on.
+//! A stage of a recipe: training, pruning or fine-tuning, with all fields resolved, and the inputs that its result
+//! depends on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::compress::pruning::PruneSpec;
+use crate::compress::fields::PruneFields;
+use crate::compress::pruning::PruneConfig;
 use crate::config::{
     DataSource, DeviceChoice, DeviceList, HardwareConfig, RegularizerKind, TrainConfig, apply, read_fields,
 };
@@ -15,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
 use crate::prune::PruneRule;
 
-/// Run fields that hold for a whole recipe: the network and the data can't change between its
-/// stages, and neither can the seed, which draws the built-in images.
+/// Training fields that are the same in all stages of a recipe, because network and data can't change between stages.
+/// The seed, which also draws the built-in images, is another one.
 const RECIPE_FIELDS: [&str; 11] = [
     "model",
     "plan",
@@ -31,29 +32,31 @@ const RECIPE_FIELDS: [&str; 11] = [
     "gather",
 ];
 
-/// One stage, its fields resolved.
+/// A stage with all fields resolved.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Stage {
     /// Its name, unique in the recipe.
     pub name: String,
-    /// What is done.
+    /// What it does.
     pub config: StageConfig,
-    /// Weights to start from, a path as the user wrote it; none for those of the stage before.
+    /// Path of the weights to start from, as the user wrote it; `None` to start from those of the previous stage.
     pub weights: Option<String>,
-    /// Whether the zeros of the crossbar layers it starts with stay zero.
+    /// Whether the zeros of the initial weights of crossbar layers stay zero.
     pub masked: bool,
 }
 
-/// The three kinds of stages.
+/// The kind of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum StageKind {
     /// Trains the network.
     Train,
-    /// Prunes the crossbar layers to discrete levels.
+    /// Prunes the crossbar layers.
     Prune,
-    /// Trains the pruned network with its zeros kept.
+    /// Trains the pruned network; zeros stay zero.
     Finetune,
 }
 
@@ -80,23 +83,29 @@ impl FromStr for StageKind {
     }
 }
 
-/// What a stage does, with its settings.
+/// What a stage does.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum StageConfig {
     /// Trains.
     Train(TrainConfig),
-    /// Cuts the crossbar layers to discrete levels.
-    Prune(PruneSpec),
-    /// Trains what pruning has left.
+    /// Prunes the crossbar layers.
+    Prune {
+        /// The fields as the recipe has them.
+        fields: PruneFields,
+        /// What they mean on the recipe's hardware.
+        config: PruneConfig,
+    },
+    /// Trains the pruned network.
     Finetune(TrainConfig),
 }
 
-/// The fields that a pruning's rule uses.
-fn pruning_inputs(spec: &PruneSpec, hardware: &HardwareConfig) -> Value {
-    let mut inputs = json!({ "rule": spec.rule, "ratios": spec.ratios, "shape": shape(hardware) });
-    if spec.rule == PruneRule::Budget {
-        inputs["target"] = json!([spec.target, spec.weighting]);
-        inputs["importance"] = json!(spec.importance);
+/// What a pruned network depends on: the fields that its rule uses.
+fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &HardwareConfig) -> Value {
+    let mut inputs = json!({ "rule": fields.rule, "ratios": fields.ratios, "shape": shape(hardware) });
+    if fields.rule == PruneRule::Budget {
+        inputs["target"] = json!([fields.target, fields.weighting]);
+        inputs["importance"] = json!(fields.importance);
         inputs["converter"] = json!([
             hardware.adc,
             hardware.dac_bits,
@@ -104,23 +113,24 @@ fn pruning_inputs(spec: &PruneSpec, hardware: &HardwareConfig) -> Value {
             hardware.subtraction,
             hardware.active_rows
         ]);
-    } else if spec.ratios.is_empty() {
+    } else if fields.ratios.is_empty() {
         inputs["tol"] = json!(hardware.tol);
     }
-    if let Some(gathering) = spec.calibration() {
-        inputs["images"] = json!([gathering.images, gathering.moments]);
+    if let Some(calibration) = config.calibration() {
+        inputs["images"] = json!([calibration.images, calibration.moments]);
     }
     inputs
 }
 
-/// The names of a specification's fields.
-fn names<T: Serialize>(whole: &T) -> Vec<String> {
-    let object = serde_json::to_value(whole).ok();
+/// The names of a config's fields.
+fn names<T: Serialize>(config: &T) -> Vec<String> {
+    let object = serde_json::to_value(config).ok();
     object.as_ref().and_then(Value::as_object).map_or_else(Vec::new, |map| map.keys().cloned().collect())
 }
 
-/// Where a flat field belongs.
+/// Where a field belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FieldScope {
     /// The whole recipe.
     Recipe,
@@ -132,6 +142,15 @@ pub enum FieldScope {
 
 /// Where the field of this name belongs.
 ///
+/// ```
+/// use crossdub::workflow::stage::{FieldScope, scope_of};
+///
+/// assert_eq!(scope_of("tile")?, FieldScope::Recipe);
+/// assert_eq!(scope_of("lambda")?, FieldScope::Training);
+/// assert_eq!(scope_of("ratios")?, FieldScope::Pruning);
+/// # Ok::<(), crossdub::Error>(())
+/// ```
+///
 /// # Errors
 /// When there is no such field.
 pub fn scope_of(field: &str) -> Result<FieldScope> {
@@ -140,7 +159,7 @@ pub fn scope_of(field: &str) -> Result<FieldScope> {
         Ok(FieldScope::Recipe)
     } else if among(names(&TrainConfig::default())) {
         Ok(FieldScope::Training)
-    } else if among(names(&PruneSpec::default())) {
+    } else if among(names(&PruneFields::default())) {
         Ok(FieldScope::Pruning)
     } else {
         Err(Error::field(field, "", "there is no such field"))
@@ -148,41 +167,45 @@ pub fn scope_of(field: &str) -> Result<FieldScope> {
 }
 
 impl StageConfig {
-    /// The settings of a stage of this kind: its own fields over the run's configuration.
+    /// A stage of this kind: its own fields over the recipe's common config.
     ///
     /// # Errors
     /// Names the field that is unknown, misplaced, of the wrong type or out of range.
     pub fn new(
         kind: &str,
         fields: &Map<String, Value>,
-        spec: &TrainConfig,
+        common: &TrainConfig,
         hardware: &HardwareConfig,
     ) -> Result<Self> {
         let kind: StageKind = kind.parse()?;
         kind.check_fields(fields)?;
         match kind {
-            StageKind::Train => Ok(Self::Train(apply(spec, hardware, fields)?.0)),
-            StageKind::Finetune => finetune_config(fields, spec, hardware).map(Self::Finetune),
-            StageKind::Prune => prune_spec(fields, spec, hardware).map(Self::Prune),
+            StageKind::Train => Ok(Self::Train(apply(common, hardware, fields)?.0)),
+            StageKind::Finetune => finetune_config(fields, common, hardware).map(Self::Finetune),
+            StageKind::Prune => {
+                let fields: PruneFields = read_fields(fields.clone(), fields)?;
+                let config = PruneConfig::from_fields(&fields, hardware, crossbar_layers(common))?;
+                Ok(Self::Prune { fields, config })
+            }
         }
     }
 }
 
-/// Fine-tuning as the authors do it, with these fields changed.
+/// The authors' settings for fine-tuning, with these fields changed.
 ///
 /// # Errors
 /// Names the field that is unknown, misplaced, of the wrong type or out of range.
 pub fn finetune_config(
     fields: &Map<String, Value>,
-    spec: &TrainConfig,
+    config: &TrainConfig,
     hardware: &HardwareConfig,
 ) -> Result<TrainConfig> {
     StageKind::Finetune.check_fields(fields)?;
-    Ok(apply(&spec.for_finetuning(), hardware, fields)?.0)
+    Ok(apply(&config.for_finetuning(), hardware, fields)?.0)
 }
 
 impl StageKind {
-    /// Names the first field that is not one of this kind of stage.
+    /// Checks that every field belongs to this kind of stage.
     fn check_fields(self, fields: &Map<String, Value>) -> Result<()> {
         let own = match self {
             Self::Train | Self::Finetune => FieldScope::Training,
@@ -209,89 +232,82 @@ impl Stage {
     /// Names the field that is unknown, misplaced, of the wrong type or out of range.
     pub fn resolve(
         mut fields: Map<String, Value>,
-        (spec, hardware): (&TrainConfig, &HardwareConfig),
+        (common, hardware): (&TrainConfig, &HardwareConfig),
         after_pruning: bool,
     ) -> Result<Self> {
         let name = text(&mut fields, "name")?.unwrap_or_default();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            let why = "a stage's name takes letters, digits, - and _";
-            return Err(Error::field("stage.name", &name, why));
+            let reason = "a stage's name takes letters, digits, - and _";
+            return Err(Error::field("stage.name", &name, reason));
         }
         let kind = text(&mut fields, "kind")?.unwrap_or_default();
         let weights = text(&mut fields, "weights")?;
         let config =
-            StageConfig::new(&kind, &fields, spec, hardware).map_err(|error| error.with_stage(&name))?;
+            StageConfig::new(&kind, &fields, common, hardware).map_err(|error| error.with_stage(&name))?;
         let masked = match &config {
             StageConfig::Finetune(_) => true,
             StageConfig::Train(_) => after_pruning && weights.is_none(),
-            StageConfig::Prune(_) => false,
+            StageConfig::Prune { .. } => false,
         };
         Ok(Self { name, config, weights, masked })
     }
 
-    /// Which kind of stage it is.
+    /// The kind of the stage.
     pub fn kind(&self) -> StageKind {
         match self.config {
             StageConfig::Train(_) => StageKind::Train,
-            StageConfig::Prune(_) => StageKind::Prune,
+            StageConfig::Prune { .. } => StageKind::Prune,
             StageConfig::Finetune(_) => StageKind::Finetune,
         }
     }
 
-    /// The run of a stage that trains.
-    pub fn spec(&self) -> Option<&TrainConfig> {
+    /// The configuration of a stage that trains.
+    pub fn train_config(&self) -> Option<&TrainConfig> {
         match &self.config {
-            StageConfig::Train(spec) | StageConfig::Finetune(spec) => Some(spec),
-            StageConfig::Prune(_) => None,
+            StageConfig::Train(config) | StageConfig::Finetune(config) => Some(config),
+            StageConfig::Prune { .. } => None,
         }
     }
 
-    /// The pruning of a stage that prunes.
-    pub fn pruning(&self) -> Option<&PruneSpec> {
-        match &self.config {
-            StageConfig::Prune(spec) => Some(spec),
-            StageConfig::Train(_) | StageConfig::Finetune(_) => None,
-        }
-    }
-
-    /// Everything in the recipe that this stage's weights depend on, apart from data, device and the
-    /// weights it starts with. What has no influence is left out, so that a sweep over lambda shares
-    /// the training without a regularizer.
+    /// Everything in the recipe that the stage's weights depend on, except data, device and the initial weights.
+    /// Fields without influence are left out, so that a sweep over lambda shares the training without a regularizer.
     pub fn inputs(&self, hardware: &HardwareConfig) -> Value {
         match &self.config {
-            StageConfig::Prune(prune) => json!({ "prune": pruning_inputs(prune, hardware) }),
-            StageConfig::Train(spec) | StageConfig::Finetune(spec) => {
-                let regularized = spec.regularizer != RegularizerKind::None;
+            StageConfig::Prune { fields, config } => {
+                json!({ "prune": pruning_inputs(fields, config, hardware) })
+            }
+            StageConfig::Train(config) | StageConfig::Finetune(config) => {
+                let regularized = config.regularizer != RegularizerKind::None;
                 let shape = if regularized { shape(hardware) } else { Value::Null };
-                json!({ "train": influential(spec, regularized), "shape": shape, "masked": self.masked })
+                json!({ "train": influential(config, regularized), "shape": shape, "masked": self.masked })
             }
         }
     }
 }
 
-/// The parts of the hardware that decide which weights share a tile.
+/// The fields of the hardware that decide which weights share a tile.
 fn shape(hardware: &HardwareConfig) -> Value {
     json!([hardware.tile, hardware.cells_across(), hardware.weight_bits])
 }
 
-/// The run with what has no influence at its default: the data's identity stands for where it came
-/// from, and without a regularizer its weights mean nothing.
-fn influential(spec: &TrainConfig, regularized: bool) -> TrainConfig {
-    let mut spec = spec.clone();
-    (spec.data, spec.holdout, spec.limit) = (DataSource::Builtin, 0, 0);
-    (spec.device, spec.devices, spec.gather) = (DeviceChoice::Auto, DeviceList::default(), false);
+/// The config with all fields without influence at their defaults: the data's hash stands for its source, and without
+/// a regularizer its factors have no effect.
+fn influential(config: &TrainConfig, regularized: bool) -> TrainConfig {
+    let mut config = config.clone();
+    (config.data, config.holdout, config.limit) = (DataSource::Builtin, 0, 0);
+    (config.device, config.devices, config.gather) = (DeviceChoice::Auto, DeviceList::default(), false);
     let with_mean = [RegularizerKind::MeanAndVariance, RegularizerKind::MeanAndGatedVariance];
-    if !with_mean.contains(&spec.regularizer) {
-        spec.lambda_mean = 0.0;
+    if !with_mean.contains(&config.regularizer) {
+        config.lambda_mean = 0.0;
     }
     if !regularized {
-        (spec.regularizer, spec.lambda, spec.lambda_mean) = (RegularizerKind::None, 0.0, 0.0);
+        (config.regularizer, config.lambda, config.lambda_mean) = (RegularizerKind::None, 0.0, 0.0);
     }
-    spec
+    config
 }
 
-/// Takes a text field out.
+/// Removes a text field.
 pub(super) fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>> {
     match fields.remove(name) {
         None => Ok(None),
@@ -300,23 +316,12 @@ pub(super) fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Option
     }
 }
 
-/// A pruning stage's settings.
-fn prune_spec(
-    fields: &Map<String, Value>,
-    network: &TrainConfig,
-    hardware: &HardwareConfig,
-) -> Result<PruneSpec> {
-    let spec: PruneSpec = read_fields(fields.clone(), fields)?;
-    spec.validate(hardware, crossbar_layers(network))?;
-    Ok(spec)
-}
-
-/// How many crossbar layers the network has; none where the images that it is for must be known first.
-fn crossbar_layers(network: &TrainConfig) -> Option<usize> {
-    let mut network = network.clone();
-    if network.model.is_for_imagenet() {
-        network.data = DataSource::ImageNet;
+/// Number of crossbar layers of the network; `None` if it depends on the images.
+fn crossbar_layers(config: &TrainConfig) -> Option<usize> {
+    let mut config = config.clone();
+    if config.model.is_for_imagenet() {
+        config.data = DataSource::ImageNet;
     }
-    // The number of classes is the data's, and changes no convolution.
-    NetworkSpec::from_config(&network, 10).ok().map(|plan| plan.conv_shapes().len())
+    // The number of classes, which depends on the data, changes no convolution.
+    NetworkSpec::from_config(&config, 10).ok().map(|network| network.conv_shapes().len())
 }

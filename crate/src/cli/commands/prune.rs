@@ -13,7 +13,8 @@ use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions, Re
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::compress::calibration::ActivationStats;
-use crate::compress::pruning::{PruneContext, PruneSpec};
+use crate::compress::fields::PruneFields;
+use crate::compress::pruning::{PruneConfig, PruneContext};
 use crate::config::{DeviceChoice, HardwareConfig, SCHEMA_VERSION};
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
@@ -62,7 +63,7 @@ pub struct PruneArgs {
     #[arg(long)]
     compensate: bool,
     /// Training images to measure inputs on
-    #[arg(long, value_name = "N", default_value_t = PruneSpec::default().images)]
+    #[arg(long, value_name = "N", default_value_t = PruneFields::default().images)]
     images: usize,
     #[command(flatten)]
     model: ModelOptions,
@@ -114,20 +115,19 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
     let hardware = args.conversions.apply(&args.hardware.spec()?)?;
     let hardware = HardwareConfig { adc: args.adc.parse()?, ..hardware };
-    let spec = args.spec()?;
-    let rule = spec.rule;
+    let config = PruneConfig::from_fields(&args.fields()?, &hardware, None)?;
     let weights = files::read_weights(&args.weights)?;
     let layers =
         weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let positions = args.positions(&layers)?;
     let before = analyze(&layers, &hardware);
-    let compute = match spec.calibration() {
+    let compute = match config.calibration() {
         Some(_) => Some(pollster::block_on(ComputeDevice::open(&DeviceChoice::Auto))?),
         None => None,
     };
-    let inputs = args.inputs(&spec, &weights, compute.as_ref())?;
+    let inputs = args.inputs(&config, &weights, compute.as_ref())?;
     let known = PruneContext { positions: positions.as_deref(), inputs: inputs.as_ref() };
-    let pruned = pollster::block_on(spec.prune(&weights, &hardware, known, compute.as_ref()));
+    let pruned = pollster::block_on(config.prune(&weights, &hardware, known, compute.as_ref()));
     let (pruned, outcome) = pruned?;
     let after = analyze(&pruned.matrices(false)?, &hardware);
     if let Some(path) = &args.masks {
@@ -137,18 +137,18 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         file.write(&pruned.matrices(false)?, &hardware)?;
     }
     files::write("writing pruned weights", &args.out, &safetensors::write(&pruned)?)?;
-    let result = answer(rule, outcome, before, after);
+    let result = answer(args.rule, outcome, before, after);
     output::print_result(args.json, &result, || describe(&result))
 }
 
 impl PruneArgs {
-    fn spec(&self) -> Result<PruneSpec> {
+    fn fields(&self) -> Result<PruneFields> {
         let weighting = serde_json::from_value(self.weighting.as_str().into());
         let importance = serde_json::from_value(self.importance.as_str().into());
         let unknown_importance =
             |_| Error::field("importance", &self.importance, "takes auto, magnitude or input");
         let unknown = |_| Error::field("weighting", &self.weighting, "takes per-tile or per-inference");
-        Ok(PruneSpec {
+        Ok(PruneFields {
             rule: self.rule,
             ratios: self.ratios.clone().unwrap_or_default(),
             target: self.target,
@@ -162,11 +162,11 @@ impl PruneArgs {
     /// The inputs of the network's convolutions, if they are needed and the options name images.
     fn inputs(
         &self,
-        spec: &PruneSpec,
+        config: &PruneConfig,
         weights: &Checkpoint,
         compute: Option<&ComputeDevice>,
     ) -> Result<Option<ActivationStats>> {
-        let (Some(asked), Some(data), Some(compute)) = (spec.calibration(), &self.data, compute) else {
+        let (Some(asked), Some(data), Some(compute)) = (config.calibration(), &self.data, compute) else {
             return Ok(None);
         };
         let (holdout, seed, reading) = (self.holdout, self.seed, self.reading);

@@ -289,7 +289,7 @@ impl<'a> Sweep<'a> {
 
     /// Does one run; `None` if another process works on its next stage.
     fn run_one(&self, run: &Run) -> Result<Option<RunReport>> {
-        let compute = &pollster::block_on(ComputeDevice::from_config(&run.recipe.spec))?;
+        let compute = &pollster::block_on(ComputeDevice::from_config(&run.recipe.config))?;
         let images = self.datasets.open(&run.recipe)?;
         let runner = StageRunner {
             recipe: &run.recipe,

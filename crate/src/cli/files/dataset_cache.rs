@@ -63,7 +63,7 @@ impl DatasetCache {
     /// # Errors
     /// If files are missing or damaged.
     pub fn open(&self, recipe: &Recipe) -> Result<Arc<CachedDataset>> {
-        let key = key(&recipe.data, &recipe.spec);
+        let key = key(&recipe.data, &recipe.config);
         // Ignores poisoning: the value is replaced whole.
         let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((of, images)) = &*last
@@ -72,7 +72,7 @@ impl DatasetCache {
             return Ok(Arc::clone(images));
         }
         *last = None;
-        let images = Arc::new(open(&recipe.data, recipe.spec.clone(), self.reading)?);
+        let images = Arc::new(open(&recipe.data, recipe.config.clone(), self.reading)?);
         *last = Some((key, Arc::clone(&images)));
         Ok(images)
     }

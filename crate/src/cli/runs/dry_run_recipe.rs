@@ -51,7 +51,7 @@ pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, jso
     let mut measured: Vec<(Value, Estimate)> = Vec::new();
     let mut stages = Vec::new();
     for stage in &recipe.stages {
-        let training = match stage.spec() {
+        let training = match stage.train_config() {
             Some(spec) => Some(stage_estimate(recipe, stage, spec, (images, compute), &mut measured)?),
             None => None,
         };

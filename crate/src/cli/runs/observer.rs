@@ -12,7 +12,7 @@ use crate::cli::output;
 use crate::cli::runs::run_folder::RunFolder;
 use crate::error::{Error, Result};
 use crate::train::progress::Progress;
-use crate::workflow::executor::{EpochMetrics, TrainObserver};
+use crate::workflow::observer::{EpochMetrics, TrainObserver};
 
 /// A checkpoint is saved at least this often: it is what a kill may cost.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);

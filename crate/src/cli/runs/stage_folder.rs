@@ -14,7 +14,7 @@ use crate::cli::files;
 use crate::cli::files::dataset_cache::hex;
 use crate::error::{Error, Result};
 use crate::train::evaluate::Evaluation;
-use crate::workflow::executor::EpochCurve;
+use crate::workflow::observer::EpochCurve;
 use crate::workflow::report::{Epoch, StageResult};
 
 /// Version of how stages compute; increased when the same inputs give different weights.

@@ -22,8 +22,9 @@ use crate::data::imagenet::LoaderConfig;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::train::trainer::Trainer;
-use crate::workflow::executor::train;
 use crate::workflow::report::RunReport;
+use crate::workflow::stage::StageKind;
+use crate::workflow::train_stage::TrainStage;
 
 /// Fields of `config.toml` that are files, not part of the specification.
 pub const DATA: &str = "data_path";
@@ -69,21 +70,22 @@ pub fn run(
     fields: impl FnOnce() -> Result<Map<String, Value>>,
 ) -> Result<()> {
     if args.dry_run {
-        let session = open(base, &fields()?, args)?;
-        return dry_run::run(session, usize::from(args.keep), args.json);
+        let trainer = open(base, &fields()?, args)?;
+        return dry_run::run(trainer, usize::from(args.keep), args.json);
     }
     let mut folder = RunFolder::open(&args.out)?.with_checkpoints_kept(usize::from(args.keep));
-    let session = fields().and_then(|fields| match args.resume {
+    let trainer = fields().and_then(|fields| match args.resume {
         true => resume(args, &mut folder, data, devices, &fields),
         false => begin(args, &folder, base, &fields),
     });
-    let mut session = session.inspect_err(|_| folder.remove_if_empty())?;
+    let trainer = trainer.inspect_err(|_| folder.remove_if_empty())?;
     let stop = stop_flag()?;
     let bars = MultiProgress::new();
     let screen = (&bars, "");
     let mut observer = FolderObserver::new(folder, args.out.clone(), screen, args.checkpoint_every, &stop);
-    pollster::block_on(train(&mut session, &mut observer))?;
-    let report = pollster::block_on(finish(&session, &observer.folder))?;
+    let mut stage = TrainStage::new(StageKind::Train, trainer);
+    pollster::block_on(stage.run(&mut observer))?;
+    let report = pollster::block_on(finish(stage.trainer(), &observer.folder))?;
     drop(observer);
     output::print_result(args.json, &report, || describe(&report, args))
 }
@@ -99,11 +101,11 @@ fn begin(
         let why = "there is a run already; use --resume to continue it";
         return Err(Error::file("starting a run", files::display_path(&args.out), why));
     }
-    let session = open(base, fields, args)?;
-    let mut resolved_config = resolved_config(fields, session.config(), session.hardware());
+    let trainer = open(base, fields, args)?;
+    let mut resolved_config = resolved_config(fields, trainer.config(), trainer.hardware());
     put(&mut resolved_config, MAX_BAD, args.reading.max_bad);
     folder.write_config(&resolved_config)?;
-    Ok(session)
+    Ok(trainer)
 }
 
 /// Goes on with a run, or begins it again where it was stopped before its first checkpoint.
@@ -174,7 +176,7 @@ fn reading(args: &RunFolderArgs, fields: &Map<String, Value>) -> LoaderConfig {
     ReadingOptions { max_bad: args.reading.max_bad.or(kept), ..args.reading }.into()
 }
 
-/// A session from flat fields.
+/// A trainer from flat fields.
 fn open(base: &TrainConfig, fields: &Map<String, Value>, args: &RunFolderArgs) -> Result<Trainer> {
     let (mut spec, hardware) = apply(base, &HardwareConfig::default(), &fields_alone(fields))?;
     let data = path_of(fields, DATA).ok_or_else(|| Error::field("data", "", "name it with --data"))?;
@@ -184,15 +186,15 @@ fn open(base: &TrainConfig, fields: &Map<String, Value>, args: &RunFolderArgs) -
     let masks = read_masks(fields, weights.as_ref())?;
     let compute = pollster::block_on(ComputeDevice::from_config(&spec))?;
     let memory = system::available_memory();
-    let session = Trainer::new(spec, hardware, data, compute, memory, weights.as_ref());
-    let mut session = session.map_err(|error| match &path {
+    let trainer = Trainer::new(spec, hardware, data, compute, memory, weights.as_ref());
+    let mut trainer = trainer.map_err(|error| match &path {
         Some(path) => error.with_path(&files::display_path(path)),
         None => error,
     })?;
     if let Some((masks, name)) = masks {
-        pollster::block_on(session.set_masks(&masks)).map_err(|error| error.with_path(&name))?;
+        pollster::block_on(trainer.set_masks(&masks)).map_err(|error| error.with_path(&name))?;
     }
-    Ok(session)
+    Ok(trainer)
 }
 
 /// The masks that flat fields name, and where they came from.
@@ -242,10 +244,10 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
 }
 
 /// Writes weights and report.
-async fn finish(session: &Trainer, folder: &RunFolder) -> Result<RunReport> {
-    let weights = session.weights().await?;
+async fn finish(trainer: &Trainer, folder: &RunFolder) -> Result<RunReport> {
+    let weights = trainer.weights().await?;
     let layers = weights.matrices(false)?;
-    let report = RunReport::from_trainer(session, &layers);
+    let report = RunReport::from_trainer(trainer, &layers);
     folder.write("weights.safetensors", &safetensors::write(&weights)?)?;
     let text = serde_json::to_vec(&report)
         .map_err(|why| Error::file("writing a result", "report.json", &why).with_source(why))?;

@@ -1,5 +1,4 @@
-//! A network on simulated crossbars, a few images at a time, with the float network
-//! evaluated beside it: what the page shows while it runs.
+//! Simulates a network on crossbars a few images at a time, and evaluates the float network on the same images.
 
 use std::ops::Range;
 
@@ -16,7 +15,7 @@ use crate::simulate::simulator::Simulator;
 use crate::train::evaluate::evaluate;
 use crate::train::trainer::Trainer;
 
-/// A network on simulated crossbars. It keeps its weights, whatever happens to the trainer.
+/// A network on simulated crossbars, with weights of its own: later changes of the trainer do not affect it.
 pub struct IncrementalSimulation {
     simulator: Simulator,
     network: Network,
@@ -25,22 +24,21 @@ pub struct IncrementalSimulation {
 }
 
 impl IncrementalSimulation {
-    /// Prepares weights of the trainer's network (its current ones, or a pruned copy of them) on the
-    /// trainer's hardware.
+    /// Maps weights of the trainer's network to the trainer's hardware.
     ///
     /// # Errors
-    /// When a field is out of range, the weights are another network's or not finite, or the images
-    /// don't lie in memory.
-    pub fn new(trainer: &Trainer, weights: &Checkpoint, spec: &SimulationConfig) -> Result<Self> {
-        let (plan, hardware) = (trainer.network_spec(), trainer.hardware());
+    /// When a field is out of range, the weights belong to another network or are not finite, or the images are not in
+    /// memory.
+    pub fn new(trainer: &Trainer, weights: &Checkpoint, config: &SimulationConfig) -> Result<Self> {
+        let (spec, hardware) = (trainer.network_spec(), trainer.hardware());
         let train = &split(trainer)?.train;
-        let calibration = images(train, 0..spec.calibration.min(train.len()));
-        let simulator = Simulator::new(plan, weights, hardware, spec, &calibration)?;
-        let network = import(Network::new(plan, &trainer.compute().device), plan, weights)?;
+        let calibration = images(train, 0..config.calibration.min(train.len()));
+        let simulator = Simulator::new(spec, weights, hardware, config, &calibration)?;
+        let network = import(Network::new(spec, &trainer.compute().device), spec, weights)?;
         Ok(Self { simulator, network, images: 0, digital_correct: 0.0 })
     }
 
-    /// Simulates the next `count` held-out images, or those that are left, and reports on all so far.
+    /// Simulates the next `count` held-out images, or all that are left, and reports on all simulated so far.
     ///
     /// # Errors
     /// When the device fails.
@@ -58,18 +56,18 @@ impl IncrementalSimulation {
         Ok(report)
     }
 
-    /// Held-out images that are left to simulate.
+    /// Number of held-out images that are not simulated yet.
     ///
     /// # Errors
-    /// When the images don't lie in memory.
+    /// When the images are not in memory.
     pub fn images_left(&self, trainer: &Trainer) -> Result<usize> {
         Ok(split(trainer)?.test.len() - self.images)
     }
 
-    /// One column worked through by hand, see [`Simulator::trace_column`].
+    /// One column, conversion by conversion; see [`Simulator::trace_column`].
     ///
     /// # Errors
-    /// When the layer, tile, column, image or position is beyond what there is.
+    /// When the layer, tile, column, image or position is out of range.
     pub fn column_example(
         &self,
         trainer: &Trainer,
@@ -92,6 +90,6 @@ fn images(data: &Dataset, range: Range<usize>) -> Batch {
 }
 
 fn split(trainer: &Trainer) -> Result<&TrainTest> {
-    let why = "simulated are images in memory";
-    trainer.data().memory().ok_or_else(|| Error::field("data", "image files", why))
+    let reason = "only images in memory can be simulated";
+    trainer.data().memory().ok_or_else(|| Error::field("data", "image files", reason))
 }

@@ -1,5 +1,5 @@
-//! An interactive run: train, preview, prune, fine-tune, undo, one call at a time. The page steps it; a
-//! recipe runs the same stages in one go.
+//! The page's run: train, preview, prune, fine-tune and undo, one call at a time. Its stages are those of a recipe, a
+//! [`TrainStage`] and a [`PruneStage`].
 
 pub mod incremental_simulation;
 pub mod preview;
@@ -9,7 +9,12 @@ mod simulation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use self::incremental_simulation::IncrementalSimulation;
 use self::preview::{LayerCache, PruneSettings};
+use super::prune_stage::PruneStage;
+use super::report::{RunReport, StagePruning, StageReport};
+use super::stage::{StageKind, finetune_config};
+use super::train_stage::{RunSetup, TrainStage};
 use crate::checkpoint::Checkpoint;
 use crate::config::{HardwareConfig, TrainConfig};
 use crate::error::{Error, Result};
@@ -18,13 +23,42 @@ use crate::train::checkpoint::TrainingCheckpoint;
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::{HistoryEntry, Progress};
 use crate::train::trainer::Trainer;
-use crate::workflow::interactive::incremental_simulation::IncrementalSimulation;
-use crate::workflow::report::{RunReport, StagePruning, StageReport};
-use crate::workflow::stage::{StageKind, finetune_config};
 
-/// A run that is advanced by hand.
+/// A run that its caller advances.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] pollster::block_on(async {
+/// use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+/// use crossdub::data::synthetic;
+/// use crossdub::device::ComputeDevice;
+/// use crossdub::prune::PruneRule;
+/// use crossdub::workflow::interactive::InteractiveRun;
+/// use crossdub::workflow::interactive::preview::PruneSettings;
+/// use crossdub::workflow::train_stage::RunSetup;
+///
+/// let config = TrainConfig { plan: "4 M".into(), classifier: String::new(), batch: 8, ..TrainConfig::default() };
+/// let setup = RunSetup {
+///     hardware: HardwareConfig { tile: 8, ..HardwareConfig::default() },
+///     data: synthetic::generate(0, 16, 10).into(),
+///     compute: ComputeDevice::open(&DeviceChoice::Cpu).await?,
+///     memory: 1 << 30,
+/// };
+/// let mut run = InteractiveRun::start(config, setup).await?;
+/// run.step().await?;
+///
+/// let settings = PruneSettings::new(PruneRule::Exact, 60.0, 2.0);
+/// let preview = run.view(settings)?.preview;
+/// run.prune(settings, 10).await?;
+/// assert_eq!(run.stages()[1].zeros, preview.zeros);
+///
+/// run.undo().await?;
+/// assert_eq!(run.stages().len(), 1);
+/// # Ok::<(), crossdub::Error>(())
+/// # }).unwrap();
+/// ```
 pub struct InteractiveRun {
-    trainer: Trainer,
+    /// The current stage.
+    stage: TrainStage,
     layers: LayerCache,
     /// The stages before the current one; `None` until the network is pruned.
     completed: Option<CompletedStages>,
@@ -35,60 +69,91 @@ pub struct InteractiveRun {
 /// The stages before the current one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct CompletedStages {
-    /// The stages done: trained, pruned, perhaps fine-tuned.
+    /// The completed stages: training, pruning, perhaps fine-tuning.
     pub stages: Vec<StageReport>,
-    /// The run as it was set up.
-    pub spec: TrainConfig,
-    /// One entry a step of these stages.
+    /// The configuration that the run was started with.
+    #[serde(rename = "spec")]
+    pub config: TrainConfig,
+    /// One entry per step of these stages.
     pub history: Vec<HistoryEntry>,
-    /// Epochs of these stages.
+    /// Number of epochs of these stages.
     pub epochs: usize,
-    /// The checkpoint of the trained network, to go back to.
+    /// The checkpoint of the trained network, which `undo` returns to. It is stored separately, as bytes.
     #[serde(skip)]
     pub trained: Vec<u8>,
 }
 
-/// A step's progress, and the steps of the stages before.
+impl CompletedStages {
+    /// The same with this checkpoint of the trained network.
+    #[must_use]
+    pub fn with_trained(self, trained: Vec<u8>) -> Self {
+        Self { trained, ..self }
+    }
+}
+
+/// The progress of a step, and the number of steps of the stages before.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct InteractiveProgress {
-    /// Of the current stage.
+    /// Progress of the current stage.
     #[serde(flatten)]
     pub progress: Progress,
     /// Steps of the stages before.
     pub before: u64,
 }
 
-/// How far the current stage is, known before its first step.
+/// The progress of the current stage, also before its first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct StageProgress {
     /// Steps of the stages before.
     pub before: u64,
-    /// Steps done of the current stage.
+    /// Steps of the current stage so far.
     pub step: u64,
-    /// Steps of an epoch.
+    /// Steps per epoch.
     pub steps_per_epoch: u64,
-    /// Steps of the current stage.
+    /// Steps of the whole current stage.
     pub total_steps: u64,
-    /// Whether the current stage has ended.
+    /// Whether the current stage is finished.
     pub finished: bool,
 }
 
 impl InteractiveRun {
-    /// Continues a trainer, with the stages that were completed before.
+    /// Starts a run, with weights drawn by the seed.
     ///
     /// # Errors
-    /// When the device fails.
-    pub async fn new(trainer: Trainer, completed: Option<CompletedStages>) -> Result<Self> {
-        let layers = LayerCache::new(trainer.matrices().await?);
-        Ok(Self { trainer, layers, completed, simulation: None })
+    /// When a field is out of range, the network does not fit the data or the memory, or the device fails.
+    pub async fn start(config: TrainConfig, setup: RunSetup) -> Result<Self> {
+        let stage = TrainStage::start(StageKind::Train, config, setup, None, false).await?;
+        Self::new(stage, None).await
+    }
+
+    /// Resumes a run from the checkpoint of its current stage and the stages completed before.
+    ///
+    /// # Errors
+    /// When data and configuration do not fit the weights, a field of the hardware is out of range, or the device
+    /// fails.
+    pub async fn resume(
+        checkpoint: TrainingCheckpoint,
+        completed: Option<CompletedStages>,
+        setup: RunSetup,
+    ) -> Result<Self> {
+        let kind = if completed.is_some() { StageKind::Finetune } else { StageKind::Train };
+        Self::new(TrainStage::resume(kind, checkpoint, setup)?, completed).await
+    }
+
+    async fn new(stage: TrainStage, completed: Option<CompletedStages>) -> Result<Self> {
+        let layers = LayerCache::new(stage.trainer().matrices().await?);
+        Ok(Self { stage, layers, completed, simulation: None })
     }
 
     /// The trainer of the current stage.
     pub fn trainer(&self) -> &Trainer {
-        &self.trainer
+        self.stage.trainer()
     }
 
     /// The stages before the current one; `None` until the network is pruned.
@@ -96,31 +161,32 @@ impl InteractiveRun {
         self.completed.as_ref()
     }
 
-    /// Maps to other hardware. The masks stay; levels and energy are counted anew.
+    /// Maps to other hardware: levels and energy are computed again, masks stay.
     ///
     /// # Errors
     /// When a field is out of range.
     pub fn set_hardware(&mut self, hardware: HardwareConfig) -> Result<()> {
-        self.trainer.set_hardware(hardware)
+        self.stage.trainer_mut().set_hardware(hardware)
     }
 
     /// One step of the current stage.
     ///
     /// # Errors
-    /// When the run has diverged, or the device fails.
+    /// When training has diverged, or the device fails.
     pub async fn step(&mut self) -> Result<InteractiveProgress> {
-        let progress = self.trainer.step().await?;
+        let progress = self.stage.step().await?;
         Ok(InteractiveProgress { progress, before: self.steps_before() })
     }
 
-    /// How far the current stage is.
+    /// The progress of the current stage.
     pub fn progress(&self) -> StageProgress {
+        let trainer = self.trainer();
         StageProgress {
             before: self.steps_before(),
-            step: self.trainer.step_number(),
-            steps_per_epoch: self.trainer.steps_per_epoch(),
-            total_steps: self.trainer.total_steps(),
-            finished: self.trainer.finished(),
+            step: trainer.step_number(),
+            steps_per_epoch: trainer.steps_per_epoch(),
+            total_steps: trainer.total_steps(),
+            finished: trainer.finished(),
         }
     }
 
@@ -128,20 +194,20 @@ impl InteractiveRun {
         self.completed.as_ref().and_then(|completed| completed.history.last()).map_or(0, |entry| entry.step)
     }
 
-    /// Accuracy of the current weights, noted in the history.
+    /// Accuracy on at most `images` held-out images, recorded in the history.
     ///
     /// # Errors
-    /// When the run has diverged back to chance, or the device fails.
+    /// When training has diverged back to chance, or the device fails.
     pub async fn evaluate(&mut self, images: usize) -> Result<Evaluation> {
-        self.trainer.evaluate(images).await
+        self.stage.evaluate(images).await
     }
 
-    /// Reads the current weights, which views, tiles and reports then show.
+    /// Loads the current weights from the device, for views, tiles and reports.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn sync_weights(&mut self) -> Result<()> {
-        self.layers = LayerCache::new(self.trainer.matrices().await?);
+        self.layers = LayerCache::new(self.trainer().matrices().await?);
         Ok(())
     }
 
@@ -150,105 +216,111 @@ impl InteractiveRun {
         self.completed.is_none().then_some(settings)
     }
 
-    /// Analysis, preview and maps, the previewed improvements noted in the history.
+    /// Analysis, preview and maps. Records the previewed improvements in the history.
     ///
     /// # Errors
     /// When the settings are out of range.
     pub fn view(&mut self, settings: PruneSettings) -> Result<View> {
         let previewed = self.preview_settings(settings);
-        let view = self.layers.view(self.trainer.hardware(), previewed)?;
-        let energy = &view.preview.energy;
-        self.trainer.record_improvement(energy.paper.improvement, energy.lossless.improvement);
+        let view = self.layers.view(self.stage.trainer().hardware(), previewed)?;
+        self.stage.record_energy(&view.preview.energy);
         Ok(view)
     }
 
-    /// One tile's cells.
+    /// The cells of a tile.
     ///
     /// # Errors
     /// When the settings are out of range, or there is no such tile.
     pub fn tile(&mut self, at: (usize, usize), settings: PruneSettings) -> Result<TileDetail> {
         let previewed = self.preview_settings(settings);
-        self.layers.tile(self.trainer.hardware(), at, previewed)
+        self.layers.tile(self.stage.trainer().hardware(), at, previewed)
     }
 
-    /// What each tile's converters need: of the layers pruned as previewed, or as they are once they
-    /// are pruned.
+    /// The ADC bits that each tile needs, with the previewed pruning until the network is pruned.
     ///
     /// # Errors
     /// When the settings are out of range.
     pub fn adc_plan(&mut self, settings: PruneSettings) -> Result<AdcPlan> {
         let previewed = self.preview_settings(settings);
-        let hardware = self.trainer.hardware();
+        let hardware = self.stage.trainer().hardware();
         Ok(adc_plan(self.layers.pruned_or_current(hardware, previewed)?, hardware))
     }
 
-    /// Masks of the same layers: 0 where a weight is zero, 1 where it stays.
+    /// Masks of the same layers: 0 where a weight is zero, otherwise 1.
     ///
     /// # Errors
     /// When the settings are out of range, or the device fails.
     pub async fn masks(&mut self, settings: PruneSettings) -> Result<Checkpoint> {
         let previewed = self.preview_settings(settings);
-        let pruned = self.layers.pruned_or_current(self.trainer.hardware(), previewed)?.to_vec();
-        Ok(self.trainer.weights().await?.with_layers(pruned).masks())
+        let pruned = self.layers.pruned_or_current(self.stage.trainer().hardware(), previewed)?.to_vec();
+        Ok(self.trainer().weights().await?.with_layers(pruned).masks())
     }
 
-    /// Accuracy on at most `images` held-out images if pruned so, without doing it.
+    /// The prune stage of the current network, on this hardware.
+    fn prune_stage<'a>(&'a mut self, hardware: &'a HardwareConfig) -> PruneStage<'a> {
+        let trainer = self.stage.trainer_mut();
+        PruneStage {
+            network: &trainer.network_spec,
+            hardware,
+            data: &mut trainer.data,
+            compute: &trainer.compute,
+        }
+    }
+
+    /// Accuracy on at most `images` held-out images if the network were pruned with these settings.
     ///
     /// # Errors
     /// When the settings are out of range, or the device fails.
     pub async fn evaluate_pruned(&mut self, settings: PruneSettings, images: usize) -> Result<Evaluation> {
         self.sync_weights().await?;
-        let (pruned, _) = self.layers.pruned(self.trainer.hardware(), settings)?;
-        let weights = self.trainer.weights().await?.with_layers(pruned.to_vec());
-        self.trainer.evaluate_with(&weights, images).await
+        let hardware = self.trainer().hardware().clone();
+        let (pruned, _) = self.layers.pruned(&hardware, settings)?;
+        let pruned = pruned.to_vec();
+        let weights = self.trainer().weights().await?.with_layers(pruned);
+        self.prune_stage(&hardware).evaluate(&weights, images).await
     }
 
-    /// Prunes: measures before and after on at most `images` held-out images, and from here on
-    /// keeps what is zero at zero. Training goes on as fine-tuning.
+    /// Prunes, and evaluates before and after on at most `images` held-out images. From here on zeros stay zero, and
+    /// training continues as fine-tuning.
     ///
     /// # Errors
-    /// When it is pruned already, the settings are out of range, or the device fails. The run is then
-    /// as it was.
+    /// When the network is pruned already, the settings are out of range, or the device fails. The run is then
+    /// unchanged.
     pub async fn prune(&mut self, settings: PruneSettings, images: usize) -> Result<()> {
         if self.completed.is_some() {
             return Err(Error::invalid_state("pruning", "the network is pruned already: undo that first"));
         }
         self.sync_weights().await?;
-        let hardware = self.trainer.hardware().clone();
-        let before = self.trainer.weights().await?;
-        let (pruned, stats) = self.layers.pruned(&hardware, settings)?;
-        let pruned = pruned.to_vec();
-        let weights = before.clone().with_layers(pruned.clone());
-        let trained = self.trainer.evaluate_with(&before, images).await?;
-        let after = self.trainer.evaluate_with(&weights, images).await?;
-        let trained = StageReport {
-            steps: Some(self.trainer.step_number()),
-            spec: Some(self.trainer.config().clone()),
-            ..StageReport::new(StageKind::Train, &analyze(self.layers.current(), &hardware))
-                .with_evaluation(&trained)
-        };
+        let hardware = self.trainer().hardware().clone();
+        let (config, hardware) = settings.resolve(&hardware, self.layers.current().len())?;
+        let dense = self.trainer().weights().await?;
+        let mut stage = self.prune_stage(&hardware);
+        let pruned = stage.run(&config, &dense, images).await?;
+        let evaluation = stage.evaluate(&dense, images).await?;
+        let trained = self.current_stage().with_evaluation(&evaluation);
+        let analysis = analyze(&pruned.weights.matrices(false)?, self.trainer().hardware());
+        let pruning = StagePruning::Interactive(settings);
+        let before = Some(trained.histogram.as_slice());
         let stage = StageReport {
             steps: Some(0),
-            histogram_before: Some(trained.histogram.clone()),
-            pruning: Some(StagePruning::Interactive(settings)),
-            stats: Some(stats),
-            ..StageReport::new(StageKind::Prune, &analyze(&pruned, &hardware)).with_evaluation(&after)
+            ..StageReport::from_pruning(pruning, Some(pruned.stats), &analysis, before)
+                .with_evaluation(&pruned.evaluation)
         };
+        let trainer = self.trainer();
         let completed = CompletedStages {
             stages: vec![trained, stage],
-            spec: self.trainer.config().clone(),
-            history: self.trainer.history().to_vec(),
-            epochs: self.trainer.epochs_done(),
-            trained: self.trainer.checkpoint().await?,
+            config: trainer.config().clone(),
+            history: trainer.history().to_vec(),
+            epochs: trainer.epochs_done(),
+            trained: trainer.checkpoint().await?,
         };
-        self.trainer.start_stage(completed.spec.for_finetuning(), &weights)?;
-        self.trainer.set_masks(&weights.masks()).await?;
+        self.stage.start_finetuning(completed.config.for_finetuning(), &pruned.weights).await?;
         self.completed = Some(completed);
         self.sync_weights().await
     }
 
-    /// Begins fine-tuning, with the authors' settings but for these fields; steps then follow. What
-    /// was fine-tuned before stays, as a completed stage.
+    /// Starts fine-tuning with the authors' settings, changed by these fields. An earlier fine-tuning becomes a
+    /// completed stage.
     ///
     /// # Errors
     /// When the network is not pruned, a field is invalid, or the device fails.
@@ -256,13 +328,12 @@ impl InteractiveRun {
         let Some(completed) = &self.completed else {
             return Err(Error::invalid_state("fine-tuning", "the network is not pruned yet"));
         };
-        let spec = finetune_config(fields, &completed.spec, self.trainer.hardware())?;
-        let weights = self.trainer.weights().await?;
-        let done = (self.trainer.step_number() > 0).then(|| self.current_stage());
-        let (history, epochs) = (self.history(), self.trainer.epochs_done());
-        self.trainer.start_stage(spec, &weights)?;
-        self.trainer.set_masks(&weights.masks()).await?;
-        if let (Some(completed), Some(stage)) = (&mut self.completed, done) {
+        let config = finetune_config(fields, &completed.config, self.trainer().hardware())?;
+        let weights = self.trainer().weights().await?;
+        let finished = (self.trainer().step_number() > 0).then(|| self.current_stage());
+        let (history, epochs) = (self.history(), self.trainer().epochs_done());
+        self.stage.start_finetuning(config, &weights).await?;
+        if let (Some(completed), Some(stage)) = (&mut self.completed, finished) {
             completed.stages.push(stage);
             completed.history = history;
             completed.epochs += epochs;
@@ -270,58 +341,51 @@ impl InteractiveRun {
         Ok(())
     }
 
-    /// Back to the trained weights, their momentum and their place in the run.
+    /// Returns to the trained weights, with their momentum and their step.
     ///
     /// # Errors
-    /// When nothing is pruned.
+    /// When the network is not pruned.
     pub async fn undo(&mut self) -> Result<()> {
         let Some(completed) = &self.completed else {
             return Err(Error::invalid_state("undoing", "nothing is pruned"));
         };
-        TrainingCheckpoint::read(&completed.trained)?.restore(&mut self.trainer)?;
+        self.stage.restore(StageKind::Train, TrainingCheckpoint::read(&completed.trained)?)?;
         self.completed = None;
         self.sync_weights().await
     }
 
-    /// One entry a step over all stages.
+    /// One entry per step of all stages.
     fn history(&self) -> Vec<HistoryEntry> {
         let before = self.steps_before();
         let mut history =
             self.completed.as_ref().map_or_else(Vec::new, |completed| completed.history.clone());
-        let own = self.trainer.history().iter();
-        history.extend(own.map(|entry| HistoryEntry { step: before + entry.step, ..entry.clone() }));
+        let current = self.trainer().history().iter();
+        history.extend(current.map(|entry| HistoryEntry { step: before + entry.step, ..entry.clone() }));
         history
     }
 
     /// The current stage.
     fn current_stage(&self) -> StageReport {
-        let kind = if self.completed.is_some() { StageKind::Finetune } else { StageKind::Train };
-        let measured = self.trainer.history().iter().rev().find_map(|entry| entry.accuracy);
-        let stages = self.completed.as_ref().map_or(&[][..], |completed| &completed.stages);
-        StageReport {
-            steps: Some(self.trainer.step_number()),
-            accuracy: measured,
-            histogram_before: stages.last().map(|stage| stage.histogram.clone()),
-            spec: Some(self.trainer.config().clone()),
-            ..StageReport::new(kind, &analyze(self.layers.current(), self.trainer.hardware()))
-        }
+        let before = self.completed.as_ref().and_then(|completed| completed.stages.last());
+        let analysis = analyze(self.layers.current(), self.trainer().hardware());
+        self.stage.report(&analysis, before.map(|stage| stage.histogram.as_slice()))
     }
 
-    /// The completed stages, and the current one once it has taken a step.
+    /// The completed stages, and the current one unless it is a fine-tuning without steps.
     pub fn stages(&self) -> Vec<StageReport> {
         let mut stages = self.completed.as_ref().map_or_else(Vec::new, |completed| completed.stages.clone());
-        if self.completed.is_none() || self.trainer.step_number() > 0 {
+        if self.completed.is_none() || self.trainer().step_number() > 0 {
             stages.push(self.current_stage());
         }
         stages
     }
 
-    /// The run's report: the configuration it was set up with, and the history of all stages.
+    /// The report of the run, with the configuration that it was started with and the history of all stages.
     pub fn report(&self) -> RunReport {
         let stages = self.stages();
-        let mut report = RunReport::from_trainer(&self.trainer, self.layers.current());
+        let mut report = RunReport::from_trainer(self.trainer(), self.layers.current());
         if let Some(completed) = &self.completed {
-            report.spec = completed.spec.clone();
+            report.config = completed.config.clone();
             report.training.step += self.steps_before();
             report.training.epoch += completed.epochs;
             report.training.history = self.history();

@@ -1,64 +1,85 @@
-//! How to prune, set by one number, and a preview of what it leaves before anything is committed.
+//! How to prune with one number, and the preview of the result.
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::HardwareConfig;
-use crate::crossbar::tiling::TileShape;
+use crate::compress::fields::PruneFields;
+use crate::compress::pruning::{PruneConfig, PruneContext};
+use crate::config::{AdcModel, HardwareConfig};
 use crate::error::Result;
 use crate::matrix::Matrix;
-use crate::prune::{Cutoff, PruneMethod, PruneRule, PruneStats, prune};
+use crate::prune::{PruneRule, PruneStats};
 use crate::report::{Inference, InferenceConfig, TileDetail, View, inference, tile_detail, view};
 
 /// How the whole network is pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
 pub struct PruneSettings {
     /// The rule.
     pub rule: PruneRule,
-    /// Share of each layer's weights that counts as almost zero, in percent.
+    /// Weights of each layer that count as near zeros, in percent; used by all rules but `budget`.
     pub strength: f64,
-    /// The improvement of ADC energy that a budget goes for.
+    /// The improvement of ADC energy that a budget reaches, by the paper's bit rule; used by `budget` alone.
     pub target: f64,
 }
 
 impl PruneSettings {
+    /// From a rule, a strength in percent, and a target of improvement.
+    pub const fn new(rule: PruneRule, strength: f64, target: f64) -> Self {
+        Self { rule, strength, target }
+    }
+
+    /// The config for a network of `layers` crossbar layers, and the hardware with the ADC model of the target.
+    ///
+    /// # Errors
+    /// When the value that the rule uses is out of range.
+    pub(super) fn resolve(
+        self,
+        hardware: &HardwareConfig,
+        layers: usize,
+    ) -> Result<(PruneConfig, HardwareConfig)> {
+        let Self { rule, strength, target } = self;
+        let fields = PruneFields::new(rule).with_ratios(vec![strength; layers]).with_target(target);
+        let hardware = HardwareConfig { adc: AdcModel::Paper, ..hardware.clone() };
+        Ok((PruneConfig::from_fields(&fields, &hardware, Some(layers))?, hardware))
+    }
+
     /// Prunes the layers in place.
     ///
     /// # Errors
-    /// When the number that its rule uses is out of range.
-    pub fn apply(&self, layers: &mut [Matrix], hardware: &HardwareConfig) -> Result<PruneStats> {
-        let cutoff = Cutoff::uniform(self.strength, layers.len());
-        let method = PruneMethod::from_fields(self.rule, cutoff, Some(self.target))?;
-        prune(layers, TileShape::from(hardware), &method)
+    /// When the value that the rule uses is out of range, or a target can't be met.
+    pub fn apply(self, layers: &mut [Matrix], hardware: &HardwareConfig) -> Result<PruneStats> {
+        let (config, hardware) = self.resolve(hardware, layers.len())?;
+        config.apply(layers, &hardware, PruneContext::default())
     }
 }
 
-/// A network's crossbar layers and what the last settings would leave of them.
+/// A network's crossbar layers, and the preview of the last settings.
 pub struct LayerCache {
     current: Vec<Matrix>,
     preview: Option<PrunePreview>,
 }
 
-/// What pruning left, and all that it depended on besides the layers.
+/// The pruned layers, and everything that they depend on besides the current ones.
 struct PrunePreview {
     settings: PruneSettings,
     hardware: HardwareConfig,
     pruned: Vec<Matrix>,
-    outcome: PruneStats,
+    stats: PruneStats,
 }
 
 impl LayerCache {
-    /// A cache of these layers.
+    /// A cache of these current layers.
     pub fn new(current: Vec<Matrix>) -> Self {
         Self { current, preview: None }
     }
 
-    /// The layers as they are.
+    /// The current layers.
     pub fn current(&self) -> &[Matrix] {
         &self.current
     }
 
-    /// The layers pruned, on a copy that is kept until settings or hardware change.
+    /// The pruned layers. They are cached until settings or hardware change.
     ///
     /// # Errors
     /// When the settings are out of range.
@@ -71,15 +92,15 @@ impl LayerCache {
             Some(preview) if preview.settings == settings && preview.hardware == *hardware => preview,
             _ => {
                 let mut pruned = self.current.clone();
-                let outcome = settings.apply(&mut pruned, hardware)?;
-                PrunePreview { settings, hardware: hardware.clone(), pruned, outcome }
+                let stats = settings.apply(&mut pruned, hardware)?;
+                PrunePreview { settings, hardware: hardware.clone(), pruned, stats }
             }
         };
         let preview = self.preview.insert(preview);
-        Ok((&preview.pruned, preview.outcome))
+        Ok((&preview.pruned, preview.stats))
     }
 
-    /// The layers as these settings leave them; without settings they are pruned already.
+    /// The pruned layers, or the current ones if there are no settings because the network is pruned already.
     ///
     /// # Errors
     /// When the settings are out of range.
@@ -94,7 +115,7 @@ impl LayerCache {
         }
     }
 
-    /// What the page draws; without settings the layers are pruned already.
+    /// What the page draws, of [`pruned_or_current`](Self::pruned_or_current) layers.
     ///
     /// # Errors
     /// When the settings are out of range.
@@ -105,8 +126,7 @@ impl LayerCache {
         Ok(view(&self.current, pruned, hardware))
     }
 
-    /// Energy of an inference by every model and policy, in the same way; `positions` where the
-    /// network is known.
+    /// Energy of an inference by every model and resolution, of the same layers; `positions` if the network is known.
     ///
     /// # Errors
     /// When the settings are out of range, or the positions don't fit the layers.
@@ -120,7 +140,7 @@ impl LayerCache {
         inference(layers, hardware, &InferenceConfig::all(positions)?)
     }
 
-    /// One tile's cells, in the same way.
+    /// The cells of a tile, of the same layers.
     ///
     /// # Errors
     /// When the settings are out of range, or there is no such tile.

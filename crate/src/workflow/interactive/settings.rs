@@ -1,10 +1,10 @@
-//! What an interactive run can be set to, as one flat object of fields: the run, the hardware, and how to prune.
+//! The settings of an interactive run as one flat object of fields: training, hardware and pruning.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::{
-    self, DataSource, DeviceChoice, HardwareConfig, NetworkName, Precision, RegularizerKind, TrainConfig,
+    DataSource, DeviceChoice, HardwareConfig, NetworkName, Precision, RegularizerKind, TrainConfig, apply,
 };
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
@@ -15,11 +15,11 @@ use crate::workflow::interactive::preview::PruneSettings;
 const RULES: [PruneRule; 3] = [PruneRule::Exact, PruneRule::Paper, PruneRule::Budget];
 /// Fields of the pruning settings.
 const PRUNE_FIELDS: [&str; 3] = ["rule", "strength", "target"];
-/// Percent of each layer's weights that may count as almost zero.
+/// Range of the strength: the percentage of weights that count as near zeros.
 const STRENGTH: Range = Range { min: 0.0, max: 99.9 };
-/// ADC energy improvement that a budget may ask for.
+/// Range of the target: the improvement of ADC energy that a budget reaches.
 const TARGET: Range = Range { min: 1.0, max: 100.0 };
-/// Classes of both data sources of the page.
+/// Number of classes of both data sources of the page.
 const CLASSES: usize = 10;
 
 /// The smallest and the largest value of a field.
@@ -29,19 +29,31 @@ struct Range {
     max: f64,
 }
 
-/// Everything that can be set.
+/// All settings.
+///
+/// ```
+/// use crossdub::workflow::interactive::settings::InteractiveSettings;
+///
+/// let fields = serde_json::json!({ "lambda": 0.5, "tile": 64, "rule": "budget" });
+/// let settings = InteractiveSettings::default().with_fields(fields.as_object().expect("an object"))?;
+/// assert_eq!((settings.config.lambda, settings.hardware.tile), (0.5, 64));
+/// # Ok::<(), crossdub::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct InteractiveSettings {
-    /// The run.
-    pub spec: TrainConfig,
-    /// The hardware that it is mapped to.
+    /// Training.
+    #[serde(rename = "spec")]
+    pub config: TrainConfig,
+    /// The hardware.
     pub hardware: HardwareConfig,
-    /// How it is pruned.
+    /// Pruning.
     pub pruning: PruneSettings,
 }
 
 /// Settings, and the names of the fields that could not be applied.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct AppliedFields {
     #[serde(flatten)]
     settings: InteractiveSettings,
@@ -50,8 +62,8 @@ pub struct AppliedFields {
 
 impl Default for InteractiveSettings {
     fn default() -> Self {
-        let pruning = PruneSettings { rule: PruneRule::Exact, strength: 90.0, target: 3.0 };
-        Self { spec: TrainConfig::for_page(), hardware: HardwareConfig::default(), pruning }
+        let pruning = PruneSettings::new(PruneRule::Exact, 90.0, 3.0);
+        Self { config: TrainConfig::for_page(), hardware: HardwareConfig::default(), pruning }
     }
 }
 
@@ -63,10 +75,10 @@ impl InteractiveSettings {
     pub fn with_fields(&self, fields: &Map<String, Value>) -> Result<Self> {
         let (pruning, others): (Map<_, _>, Map<_, _>) =
             fields.clone().into_iter().partition(|(name, _)| PRUNE_FIELDS.contains(&name.as_str()));
-        let (spec, hardware) = config::apply(&self.spec, &self.hardware, &others)?;
-        check_available(&spec)?;
-        NetworkSpec::from_config(&spec, CLASSES)?;
-        Ok(Self { spec, hardware, pruning: apply_prune_fields(self.pruning, &pruning)? })
+        let (config, hardware) = apply(&self.config, &self.hardware, &others)?;
+        check_available(&config)?;
+        NetworkSpec::from_config(&config, CLASSES)?;
+        Ok(Self { config, hardware, pruning: apply_prune_fields(self.pruning, &pruning)? })
     }
 
     /// The settings with the valid ones of these fields applied.
@@ -83,7 +95,7 @@ impl InteractiveSettings {
             if fields.is_empty() {
                 return Err(error);
             }
-            // Without the field that the error names; without any of them if it names none.
+            // Drops the field that the error names, or all fields if it names none.
             match error.field_name().and_then(|name| fields.remove_entry(name)) {
                 Some((name, _)) => ignored.push(name),
                 None => ignored.extend(std::mem::take(&mut fields).into_iter().map(|(name, _)| name)),
@@ -125,32 +137,33 @@ fn rule(value: &Value) -> Result<PruneRule> {
     found.ok_or_else(|| Error::field("rule", value, format!("takes {}", RULES.map(PruneRule::id).join(", "))))
 }
 
-/// A browser has one device, and computes in single precision.
-fn check_available(spec: &TrainConfig) -> Result<()> {
+/// A browser has one device and computes in single precision.
+fn check_available(config: &TrainConfig) -> Result<()> {
     let devices = [DeviceChoice::Auto, DeviceChoice::Webgpu(None), DeviceChoice::Cpu];
-    let available = devices.contains(&spec.device);
-    if !available || !spec.devices.is_empty() {
-        let asked = if available { spec.devices.to_string() } else { spec.device.to_string() };
+    let available = devices.contains(&config.device);
+    if !available || !config.devices.is_empty() {
+        let asked = if available { config.devices.to_string() } else { config.device.to_string() };
         return Err(Error::field("device", asked, "the page takes auto, webgpu and cpu"));
     }
-    if spec.precision != Precision::F32 {
+    if config.precision != Precision::F32 {
         return Err(Error::field("precision", "bf16", "the page takes f32"));
     }
-    if spec.data == DataSource::ImageNet {
+    if config.data == DataSource::ImageNet {
         return Err(Error::field("data", "imagenet", "the page takes builtin and cifar10"));
     }
     Ok(())
 }
 
-/// Defaults, choices and ranges, so that the page has no copy of them.
+/// Defaults, choices and ranges of the settings, so that the page has no copy of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Schema {
     defaults: InteractiveSettings,
     options: Options,
     ranges: Ranges,
 }
 
-/// The names that a field takes.
+/// The names that fields take.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Options {
     model: Vec<NetworkName>,
@@ -171,7 +184,7 @@ impl Default for Schema {
 }
 
 impl Schema {
-    /// What this version takes.
+    /// The schema of this version.
     pub fn new() -> Self {
         Self {
             defaults: InteractiveSettings::default(),
@@ -181,7 +194,7 @@ impl Schema {
     }
 }
 
-/// Networks for the page's small images.
+/// The networks for small images.
 fn page_models() -> Vec<NetworkName> {
     let small = NetworkName::ALL.into_iter().filter(|name| !name.is_for_imagenet());
     small.chain([NetworkName::Custom]).collect()
@@ -201,10 +214,10 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_all_three_kinds_apply_together() {
+    fn training_hardware_and_prune_fields_apply_together() {
         let set = fields(json!({ "lambda": 0.5, "tile": 64, "rule": "budget", "target": 2 }));
         let settings = InteractiveSettings::default().with_fields(&set).expect("valid");
-        assert_eq!((settings.spec.lambda, settings.hardware.tile), (0.5, 64));
+        assert_eq!((settings.config.lambda, settings.hardware.tile), (0.5, 64));
         assert_eq!((settings.pruning.rule, settings.pruning.target), (PruneRule::Budget, 2.0));
     }
 
@@ -227,25 +240,26 @@ mod tests {
     }
 
     #[test]
-    fn invalid_fields_are_left_out_and_named() {
+    fn invalid_fields_are_dropped_and_reported() {
         let set = fields(json!({ "batch": -4, "seed": 5, "strength": 101, "target": 4 }));
         let applied = InteractiveSettings::default().with_valid_fields(set).expect("valid defaults");
-        assert_eq!((applied.settings.spec.seed, applied.settings.pruning.target), (5, 4.0));
-        assert_eq!(applied.settings.spec.batch, InteractiveSettings::default().spec.batch);
+        assert_eq!((applied.settings.config.seed, applied.settings.pruning.target), (5, 4.0));
+        assert_eq!(applied.settings.config.batch, InteractiveSettings::default().config.batch);
         let mut ignored = applied.ignored;
         ignored.sort();
         assert_eq!(ignored, ["batch", "strength"]);
     }
 
     #[test]
-    fn pruning_takes_no_other_fields() {
+    fn prune_fields_exclude_all_others() {
         let pruning = InteractiveSettings::default().pruning;
-        let error = apply_prune_fields(pruning, &fields(json!({ "tile": 16 }))).expect_err("no field of it");
+        let error =
+            apply_prune_fields(pruning, &fields(json!({ "tile": 16 }))).expect_err("not a field of pruning");
         assert_eq!(error.field_name(), Some("tile"));
     }
 
     #[test]
-    fn every_model_on_offer_can_be_set() {
+    fn every_listed_model_is_accepted() {
         for model in page_models().iter().filter(|model| **model != NetworkName::Custom) {
             let set = fields(json!({ "model": model }));
             assert!(InteractiveSettings::default().with_fields(&set).is_ok(), "{model}");

@@ -1,4 +1,4 @@
-//! What the converters make of the run's network: energy by every model, and a live simulation.
+//! The run's network on converters: its energy by every model, and its simulation.
 
 use super::InteractiveRun;
 use crate::error::{Error, Result};
@@ -10,59 +10,58 @@ use crate::workflow::interactive::incremental_simulation::IncrementalSimulation;
 use crate::workflow::interactive::preview::PruneSettings;
 
 impl InteractiveRun {
-    /// Energy of an inference by every model and policy: of the layers pruned as previewed, or as
-    /// they are once they are pruned.
+    /// Energy of an inference by every model and resolution, with the previewed pruning until the network is pruned.
     ///
     /// # Errors
     /// When the settings are out of range.
     pub fn inference(&mut self, settings: PruneSettings) -> Result<Inference> {
         let previewed = self.preview_settings(settings);
-        let positions = self.trainer.network_spec().output_positions(self.layers.current()).ok();
-        self.layers.inference(self.trainer.hardware(), previewed, positions)
+        let trainer = self.stage.trainer();
+        let positions = trainer.network_spec().output_positions(self.layers.current()).ok();
+        self.layers.inference(trainer.hardware(), previewed, positions)
     }
 
-    /// Puts the network on simulated crossbars, pruned as previewed or as it is once it is pruned,
-    /// on the current hardware. It stays so, whatever the run does meanwhile.
+    /// Maps the network to simulated crossbars, with the previewed pruning until it is pruned. Later changes of the run
+    /// do not affect the simulation.
     ///
     /// # Errors
     /// When the settings are out of range, or the device fails.
     pub async fn start_simulation(&mut self, settings: PruneSettings) -> Result<()> {
         self.sync_weights().await?;
-        let mut weights = self.trainer.weights().await?;
+        let trainer = self.stage.trainer();
+        let mut weights = trainer.weights().await?;
         if let Some(settings) = self.preview_settings(settings) {
-            let (pruned, _) = self.layers.pruned(self.trainer.hardware(), settings)?;
+            let (pruned, _) = self.layers.pruned(trainer.hardware(), settings)?;
             weights = weights.with_layers(pruned.to_vec());
         }
-        self.simulation =
-            Some(IncrementalSimulation::new(&self.trainer, &weights, &SimulationConfig::default())?);
+        self.simulation = Some(IncrementalSimulation::new(trainer, &weights, &SimulationConfig::default())?);
         Ok(())
     }
 
-    /// Simulates the next `count` held-out images, and reports on all so far.
+    /// Simulates the next `count` held-out images, and reports on all simulated so far.
     ///
     /// # Errors
-    /// When no simulation is open, or the device fails.
+    /// When no simulation was started, or the device fails.
     pub async fn simulate_next(&mut self, count: usize) -> Result<SimulationReport> {
-        match &mut self.simulation {
-            Some(live) => live.simulate_next(&self.trainer, count).await,
-            None => Err(not_open()),
-        }
+        let simulation = self.simulation.as_mut().ok_or_else(not_started)?;
+        simulation.simulate_next(self.stage.trainer(), count).await
     }
 
-    /// One column of a simulated tile worked through by hand, at a window of a held-out image.
+    /// One column of a simulated tile, conversion by conversion: `at` are layer, tile and column, followed by the
+    /// held-out image and the output position.
     ///
     /// # Errors
-    /// When no simulation is open, or one of these is beyond what there is.
+    /// When no simulation was started, or an index is out of range.
     pub fn column_example(
         &self,
         at: (usize, usize, usize),
         (image, position): (usize, usize),
     ) -> Result<ColumnTrace> {
-        let live = self.simulation.as_ref().ok_or_else(not_open)?;
-        live.column_example(&self.trainer, at, (image, position))
+        let simulation = self.simulation.as_ref().ok_or_else(not_started)?;
+        simulation.column_example(self.trainer(), at, (image, position))
     }
 }
 
-fn not_open() -> Error {
-    Error::field("prove", "now", "nothing is simulated yet")
+fn not_started() -> Error {
+    Error::invalid_state("simulating", "no simulation was started")
 }
