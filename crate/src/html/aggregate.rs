@@ -1,4 +1,4 @@
-//! Runs that differ in nothing but their seed, as one line with mean and deviation.
+//! Groups runs that differ only in their seed, with mean and standard deviation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,27 @@ use serde::Serialize;
 use super::energies::{MODELS, energy_of};
 use super::run::FinishedRun;
 
-/// Mean and sample deviation.
+/// Mean and sample standard deviation.
+///
+/// ```
+/// use crossdub::html::MeanStd;
+///
+/// let accuracy = MeanStd::from_values(&[1.0, 3.0]).expect("two values");
+/// assert_eq!((accuracy.mean, accuracy.deviation), (2.0, Some(2.0_f64.sqrt())));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct MeanStd {
     /// Mean.
     pub mean: f64,
-    /// Sample standard deviation; none of a single value.
+    /// Sample standard deviation; `None` for a single value.
     pub deviation: Option<f64>,
     /// Number of values.
     pub count: usize,
 }
 
 impl MeanStd {
-    /// Of these values; none of no value.
+    /// From values; `None` if there are none.
     pub fn from_values(values: &[f64]) -> Option<Self> {
         let count = values.len();
         if count == 0 {
@@ -34,23 +42,24 @@ impl MeanStd {
 
 /// Runs that differ only in their seed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Group {
-    /// The fields by which it differs from other groups.
+    /// The fields that differ between groups.
     pub fields: BTreeMap<String, String>,
-    /// Its recipe.
+    /// The name of the recipe.
     pub recipe: String,
-    /// Its runs, by their number among all.
+    /// Indices of its runs.
     pub runs: Vec<usize>,
-    /// Their seeds.
+    /// The seeds of its runs.
     pub seeds: Vec<u64>,
-    /// Final accuracy.
+    /// Final accuracy, in percent.
     pub accuracy: Option<MeanStd>,
-    /// Improvement by each model; left out where a run has nothing left to convert.
+    /// Improvement of ADC energy by each model; absent if a run has nothing left to convert.
     pub improvement: BTreeMap<String, MeanStd>,
 }
 
 impl Group {
-    /// A short name: the recipe, and the fields by which its runs differ.
+    /// A short name: the recipe, and the fields that differ between groups.
     pub fn label(&self) -> String {
         let own = self.fields.iter().filter(|(name, _)| *name != "recipe");
         let fields = own.map(|(name, value)| format!(", {name} {value}"));
@@ -58,10 +67,10 @@ impl Group {
     }
 }
 
-/// Puts runs that differ only in their seed together, in the order of their first.
+/// Groups runs that differ only in their seed, in the order of their first runs.
 pub fn groups(runs: &[FinishedRun]) -> Vec<Group> {
     let mut fields: Vec<_> = runs.iter().map(without_seed).collect();
-    say_alike(runs, &mut fields);
+    align_fields(runs, &mut fields);
     let differing = differing(&fields);
     let mut groups: Vec<(BTreeMap<String, String>, Vec<usize>)> = Vec::new();
     for (at, own) in fields.into_iter().enumerate() {
@@ -73,8 +82,9 @@ pub fn groups(runs: &[FinishedRun]) -> Vec<Group> {
     groups.into_iter().map(|(fields, members)| group(runs, &fields, &differing, members)).collect()
 }
 
-/// A stage's field that one run names, as it differs from what its stages share, is named for all of them.
-fn say_alike(runs: &[FinishedRun], fields: &mut [BTreeMap<String, String>]) {
+/// Adds the fields of stages that some runs have to all runs. A run has such a field only if its value differs from
+/// the run's common value.
+fn align_fields(runs: &[FinishedRun], fields: &mut [BTreeMap<String, String>]) {
     let named: BTreeSet<String> =
         fields.iter().flat_map(BTreeMap::keys).filter(|n| n.contains('.')).cloned().collect();
     for (run, fields) in runs.iter().zip(fields) {
@@ -92,8 +102,8 @@ fn without_seed(run: &FinishedRun) -> BTreeMap<String, String> {
     fields
 }
 
-/// Names of the fields that differ between runs of one recipe, and the recipe where there are several:
-/// what else two recipes differ in, their names stand for.
+/// Names of the fields that differ between runs of the same recipe, and `recipe` if there are several: other differences
+/// between recipes are implied by their names.
 fn differing(all: &[BTreeMap<String, String>]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut first: BTreeMap<Option<&String>, &BTreeMap<String, String>> = BTreeMap::new();
@@ -140,7 +150,7 @@ mod tests {
     use crate::workflow::stage::StageKind;
 
     #[test]
-    fn columns_are_what_differs_within_a_recipe() {
+    fn columns_are_the_fields_that_differ_within_a_recipe() {
         let run = |fields: &[(&str, &str)]| -> BTreeMap<String, String> {
             fields.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
         };
@@ -154,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_the_recipe_s_own_is_named_beside_others() {
+    fn a_stage_field_equal_to_the_common_value_is_listed_if_other_runs_differ() {
         let run = |lambda: f64| {
             let config = TrainConfig { lambda: 1.0, ..TrainConfig::default() };
             let analysis = analyze(&[], &HardwareConfig::default());
@@ -175,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deviation_is_of_a_sample() {
+    fn the_deviation_is_that_of_a_sample() {
         let mean_std = MeanStd::from_values(&[1.0, 2.0, 4.0]).expect("three values");
         assert!((mean_std.mean - 7.0 / 3.0).abs() < 1e-12);
         assert!((mean_std.deviation.expect("several") - (7.0_f64 / 3.0).sqrt()).abs() < 1e-12);

@@ -9,7 +9,7 @@ use crate::workflow::report::{Epoch, StageReport};
 
 const HEIGHT: f64 = 230.0;
 
-/// A stage that trains, with the epochs before it.
+/// A training stage, and the number of epochs before it.
 struct Part<'a> {
     stage: &'a StageReport,
     before: usize,
@@ -37,7 +37,7 @@ fn parts(run: &FinishedRun) -> Vec<Part<'_>> {
     parts
 }
 
-/// Accuracy, and loss, of a run; nothing where it has no epochs.
+/// Accuracy and loss of a run; empty if it has no epochs.
 pub fn curves(run: &FinishedRun) -> Markup {
     let parts = parts(run);
     if parts.is_empty() {
@@ -55,7 +55,7 @@ fn values<'a>(parts: &'a [Part<'_>], value: fn(&Epoch) -> f64) -> impl Iterator<
     parts.iter().flat_map(move |part| part.stage.epochs.iter().map(value))
 }
 
-/// Lines between stages, with their names.
+/// The names of the stages, and lines between them.
 fn stage_bands(parts: &[Part<'_>], x: &Scale) -> Markup {
     let (bottom, top) = upward(HEIGHT);
     html! {
@@ -64,7 +64,7 @@ fn stage_bands(parts: &[Part<'_>], x: &Scale) -> Markup {
             @if number > 0 {
                 line.divide x1=(at(start)) x2=(at(start)) y1=(at(top)) y2=(at(bottom)) {}
             }
-            // Names of neighbours would run into each other on one line.
+            // On alternating lines, so that adjacent names do not overlap.
             text.band x=(at(start + 3.0)) y=(at(top - 3.0 - 11.0 * (number % 2) as f64)) { (stage_name(part.stage)) }
         }
     }
@@ -90,7 +90,7 @@ fn accuracy(parts: &[Part<'_>]) -> Markup {
         description: "Accuracy on held-out images after each epoch, stage after stage",
         height: HEIGHT,
         drawing,
-        caption: html! { "After each epoch; dashed lines part the stages. Pruning lies between them." },
+        caption: html! { "After each epoch. Dashed lines separate the training stages; pruning happens between them." },
         table: table(parts),
     }
     .html()
@@ -119,8 +119,8 @@ fn loss(parts: &[Part<'_>]) -> Markup {
         height: HEIGHT + 14.0,
         drawing,
         caption: html! {
-            "Training batches are augmented and pass dropout, so their loss is mostly the higher one. "
-            "The regularizer is not part of either."
+            "Training batches are augmented and use dropout, so their loss is usually higher. "
+            "Neither includes the regularizer."
         },
         table: table(parts),
     }

@@ -1,4 +1,4 @@
-//! Improvement of ADC energy after each stage, by every model that the report knows.
+//! The improvement of ADC energy after each stage, and energies by all published converters.
 
 use maud::{Markup, html};
 
@@ -12,15 +12,15 @@ use crate::workflow::report::StageReport;
 const BAR: f64 = 15.0;
 const LEFT: f64 = 104.0;
 
-/// The models of the bar charts and tables: every report has their energies.
+/// The models of the bar charts and tables; every report has their energies.
 pub const MODELS: [&str; 2] = ["paper", "lossless"];
 
-/// A stage's energy by one of [`MODELS`].
+/// The energy of a stage by one of [`MODELS`].
 pub fn energy_of<'a>(stage: &'a StageReport, model: &str) -> &'a AdcEnergy {
     if model == "lossless" { &stage.energy.lossless } else { &stage.energy.paper }
 }
 
-/// A ratio in words.
+/// The improvement as text.
 pub fn ratio(energy: Option<&AdcEnergy>) -> String {
     match energy {
         None => "-".to_owned(),
@@ -30,7 +30,7 @@ pub fn ratio(energy: Option<&AdcEnergy>) -> String {
     }
 }
 
-/// The figure; nothing where the report has no energies.
+/// The figure.
 pub fn energies(run: &FinishedRun) -> Markup {
     let models = MODELS;
     let improvement = |stage, model| energy_of(stage, model).improvement;
@@ -47,13 +47,13 @@ pub fn energies(run: &FinishedRun) -> Markup {
             text.name x=(at(LEFT - 8.0)) y=(at(top + 0.5 * (group - 12.0) + 4.0)) text-anchor="end" { (stage_name(stage)) }
             @for (number, model) in models.iter().enumerate() {
                 @let energy = energy_of(stage, model);
-                @let long = energy.improvement.unwrap_or(0.0);
+                @let improvement = energy.improvement.unwrap_or(0.0);
                 @let y = top + BAR * number as f64;
-                rect class=(format!("bar s{}", number % 6)) x=(at(LEFT)) y=(at(y + 1.0)) width=(at(x.place(long) - LEFT))
+                rect class=(format!("bar s{}", number % 6)) x=(at(LEFT)) y=(at(y + 1.0)) width=(at(x.place(improvement) - LEFT))
                     height=(at(BAR - 2.0)) {
                     title { (stage_name(stage)) ", " (model) ": " (ratio(Some(energy))) }
                 }
-                text.value x=(at(x.place(long) + 4.0)) y=(at(y + BAR - 4.0)) { (ratio(Some(energy))) }
+                text.value x=(at(x.place(improvement) + 4.0)) y=(at(y + BAR - 4.0)) { (ratio(Some(energy))) }
             }
         }
         line.axis x1=(at(x.place(1.0))) x2=(at(x.place(1.0))) y1="2" y2=(at(legend - 6.0)) {}
@@ -69,16 +69,16 @@ pub fn energies(run: &FinishedRun) -> Markup {
         height,
         drawing,
         caption: html! {
-            "Dense energy over the energy at each tile's own level; the line is 1. " em { "paper" }
-            " counts a bit less a level, every tile once; " em { "lossless" }
-            " counts the bits that tell all sums of a column apart."
+            "Dense energy divided by the energy at each tile's level; the line is at 1. " em { "paper" }
+            " saves one bit per level and counts every tile once; " em { "lossless" }
+            " counts the bits that distinguish all sums of a column."
         },
         table: table(run),
     }
     .html()
 }
 
-/// What every published converter makes of the final weights; nothing where the report does not say.
+/// The final weights by every published converter; empty if the report does not have them.
 pub fn converters(run: &FinishedRun) -> Markup {
     let Some(inference) = &run.report.analysis.inference else { return html! {} };
     let rows = &inference.table;
@@ -105,10 +105,10 @@ pub fn converters(run: &FinishedRun) -> Markup {
             summary { "The final weights by every published converter" }
             (super::figure::table(&head.map(str::to_owned), &lines))
             p.note {
-                "Improvement with every tile counted once (the paper's way), and of all conversions of one image; "
-                "dense and pruned are energies of one image. "
-                em { "per" } " says what shares a resolution."
-                @if rows.iter().any(|row| row.extrapolated) { " * asked beyond the range the model was made for." }
+                "Improvement with every tile counted once, as in the paper, and for all conversions of one image; "
+                "dense and pruned are the energies of one image. "
+                em { "per" } " is the unit that shares one resolution."
+                @if rows.iter().any(|row| row.extrapolated) { " * extrapolated beyond the range of the model." }
             }
         }
     }

@@ -1,27 +1,27 @@
-//! The frame of every figure: title, drawing, caption, the same as a table; axes; markers.
+//! What all figures have in common: title, drawing, caption and table; axes; lines and markers.
 
 use maud::{Markup, html};
 
 use super::scale::{Scale, at, number};
 
-/// Width of a drawing, in its own units.
+/// Width of a drawing, in units of the SVG.
 pub const WIDTH: f64 = 420.0;
-/// Places that axes leave free: left, right, top, bottom.
+/// Margins around the axes: left, right, top, bottom.
 pub const MARGIN: (f64, f64, f64, f64) = (48.0, 12.0, 22.0, 40.0);
 
-/// A figure with what it says in words and as a table.
+/// A figure, with its data as a table.
 pub struct Figure<'a> {
     /// Its title.
     pub title: &'a str,
-    /// What it shows, for those who can't see it.
+    /// A description for screen readers.
     pub description: &'a str,
     /// Height of the drawing.
     pub height: f64,
     /// The drawing.
     pub drawing: Markup,
-    /// What to read from it.
+    /// The caption.
     pub caption: Markup,
-    /// The same as a table: head and rows.
+    /// The data: header and rows.
     pub table: (Vec<String>, Vec<Vec<String>>),
 }
 
@@ -44,7 +44,7 @@ impl Figure<'_> {
     }
 }
 
-/// A table, its first column the rows' names.
+/// A table; the first column names the rows.
 pub fn table(head: &[String], rows: &[Vec<String>]) -> Markup {
     html! {
         div.scroll tabindex="0" {
@@ -64,17 +64,17 @@ pub fn table(head: &[String], rows: &[Vec<String>]) -> Markup {
     }
 }
 
-/// The horizontal places between the margins.
+/// The left and right ends of the horizontal axis.
 pub fn across() -> (f64, f64) {
     (MARGIN.0, WIDTH - MARGIN.1)
 }
 
-/// The vertical places between the margins of a drawing of this height, from bottom to top.
+/// The lower and upper ends of the vertical axis of a drawing of this height.
 pub fn upward(height: f64) -> (f64, f64) {
     (height - MARGIN.3, MARGIN.2)
 }
 
-/// Both axes with grid lines and names. The vertical one's name stands at the top left.
+/// Both axes with grid lines, ticks and names.
 pub fn axes(height: f64, (x, x_name): (&Scale, &str), (y, y_name): (&Scale, &str)) -> Markup {
     let ((left, right), (bottom, top)) = (across(), upward(height));
     html! {
@@ -98,10 +98,10 @@ pub fn line(class: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Markup
     html! { @if path.len() > 1 { path class=(class) d=(format!("M{}", path.join("L"))) {} } }
 }
 
-/// Shapes of markers, so that colour is never alone.
+/// Number of marker shapes, which distinguish series without color.
 const SHAPES: usize = 6;
 
-/// A marker of series `series` at a place; `solid` for our own.
+/// The marker of a series at this position, `size` units in radius.
 pub fn marker(series: usize, (x, y): (f64, f64), size: f64, class: &str) -> Markup {
     let corners = |offsets: &[(f64, f64)]| {
         let point = |(dx, dy): &(f64, f64)| format!("{} {}", at(x + dx * size), at(y + dy * size));

@@ -1,4 +1,4 @@
-//! Tiles by level, before and after each pruning.
+//! The number of tiles at each level, before and after each pruning.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::workflow::stage::StageKind;
 
 const HEIGHT: f64 = 210.0;
 
-/// The histograms that tell the story: before the first pruning, and after each one.
+/// The histograms before the first pruning and after each one; without pruning, the last one.
 fn series(run: &FinishedRun) -> Vec<(String, &[u64])> {
     let prunes = || run.stages.iter().enumerate().filter(|(_, stage)| stage.kind == StageKind::Prune);
     let before = prunes().next().and_then(|(at, _)| run.stages.get(at.checked_sub(1)?));
@@ -28,12 +28,12 @@ fn series(run: &FinishedRun) -> Vec<(String, &[u64])> {
     series
 }
 
-/// A level in words.
+/// The name of a level.
 fn level(at: usize, levels: usize) -> String {
     if at + 1 == levels { "zero".to_owned() } else { at.to_string() }
 }
 
-/// The figure; nothing where there are no tiles.
+/// The figure; empty if there are no tiles.
 pub fn histograms(run: &FinishedRun) -> Markup {
     let series = series(run);
     let levels = series.iter().map(|(_, histogram)| histogram.len()).max().unwrap_or(0);
@@ -78,8 +78,8 @@ pub fn histograms(run: &FinishedRun) -> Markup {
         height,
         drawing,
         caption: html! {
-            "A tile at level k has, in every column, at most a share 2" sup { "-k" } " of its rows active; "
-            "each level saves a bit. Tiles at " em { "zero" } " have no active row and need no conversion."
+            "In a tile at level k, every column has at most a fraction 2" sup { "-k" } " of its rows active; "
+            "each level saves one bit. Tiles at " em { "zero" } " have no active row and need no conversion."
         },
         table: table(&series, levels),
     }

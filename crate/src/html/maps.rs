@@ -1,4 +1,4 @@
-//! Crossbar maps: each layer's tiles by their final level.
+//! Crossbar maps: the final level of each tile of each layer.
 
 use maud::{Markup, html};
 
@@ -7,20 +7,20 @@ use super::run::FinishedRun;
 use super::scale::at;
 use crate::report::LayerMap;
 
-/// The largest cell.
+/// The largest size of a cell.
 const CELL: f64 = 22.0;
-/// The smallest cell that a digit fits into.
+/// The smallest cell with room for a digit.
 const DIGIT: f64 = 12.0;
-/// Layers follow one another with this much between.
+/// Space between layers.
 const GAP: f64 = 26.0;
 
-/// Colours of levels from dense to sparse: the lightness rises steadily (cividis), so that the order
-/// shows without colour vision too.
+/// Colors of levels from dense to sparse (cividis): lightness increases steadily, so that the order is visible with color
+/// blindness.
 const STOPS: [(u8, u8, u8); 5] =
     [(0, 34, 78), (62, 76, 107), (123, 123, 120), (186, 174, 107), (254, 232, 56)];
 
-/// The colour of a level, and whether its digit is dark.
-fn colour(level: usize, last: usize) -> (String, bool) {
+/// The color of a level, and whether its digit is dark.
+fn color(level: usize, last: usize) -> (String, bool) {
     let place = (STOPS.len() - 1) as f64 * level.min(last) as f64 / last.max(1) as f64;
     let (low, share) = (place.floor().min((STOPS.len() - 2) as f64) as usize, place);
     let share = share - low as f64;
@@ -31,7 +31,7 @@ fn colour(level: usize, last: usize) -> (String, bool) {
     (format!("#{red:02x}{green:02x}{blue:02x}"), place > 2.2)
 }
 
-/// The figure; nothing where the report has no maps.
+/// The figure; empty if the report has no maps.
 pub fn maps(run: &FinishedRun) -> Markup {
     let Some(levels) = run.last().map(|stage| stage.histogram.len()).filter(|_| !run.maps().is_empty())
     else {
@@ -58,15 +58,15 @@ pub fn maps(run: &FinishedRun) -> Markup {
         height: top + 40.0,
         drawing,
         caption: html! {
-            "One cell a crossbar of " (run.tile()) " rows: inputs from left to right, outputs from top to bottom. "
-            "The lighter, the sparser; underlined cells have no active row."
+            "Each cell is a crossbar with " (run.tile()) " rows; inputs run from left to right, outputs from top to bottom. "
+            "Lighter cells are sparser; underlined cells have no active row."
         },
         table: table(run, levels),
     }
     .html()
 }
 
-/// A layer's tiles; neighbours of one level in a row are one rectangle, because networks have thousands.
+/// The tiles of a layer. Adjacent tiles of the same level share a rectangle, because networks have thousands of tiles.
 fn layer(map: &LayerMap, top: f64, cell: f64, last: usize) -> Markup {
     let rows = map.level.chunks(map.across.max(1)).enumerate();
     html! {
@@ -74,7 +74,7 @@ fn layer(map: &LayerMap, top: f64, cell: f64, last: usize) -> Markup {
             @let y = top + row as f64 * cell;
             @for (start, length, level) in runs_of(levels) {
                 @let x = start as f64 * cell;
-                @let (fill, dark) = colour(level, last);
+                @let (fill, dark) = color(level, last);
                 @let end = x + length as f64 * cell;
                 rect x=(at(x)) y=(at(y)) width=(at(end - x)) height=(at(cell)) fill=(fill) {
                     title { (map.name) ", row " (row) ", tiles " (start) " to " (start + length - 1) ": level " (level) }
@@ -92,7 +92,7 @@ fn layer(map: &LayerMap, top: f64, cell: f64, last: usize) -> Markup {
     }
 }
 
-/// Lines between cells.
+/// The lines between cells.
 fn lattice(map: &LayerMap, top: f64, cell: f64) -> Markup {
     let (width, height) = (map.across as f64 * cell, map.down as f64 * cell);
     let vertical = (1..map.across).map(|x| format!("M{} {}v{}", at(x as f64 * cell), at(top), at(height)));
@@ -117,7 +117,7 @@ fn legend(top: f64, last: usize) -> Markup {
     let step = (WIDTH / (last + 1) as f64).min(52.0);
     html! {
         @for level in 0..=last {
-            @let (fill, dark) = colour(level, last);
+            @let (fill, dark) = color(level, last);
             @let x = level as f64 * step;
             rect x=(at(x)) y=(at(top)) width=(at(step - 2.0)) height="18" fill=(fill) {}
             @if level == last {
@@ -143,9 +143,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_neighbours_are_one_and_colours_end_where_they_should() {
+    fn adjacent_tiles_of_equal_level_are_merged() {
         assert_eq!(runs_of(&[2, 2, 0, 1, 1, 1]), [(0, 2, 2), (2, 1, 0), (3, 3, 1)]);
         assert!(runs_of(&[]).is_empty());
-        assert_eq!((colour(0, 6).0, colour(6, 6).0), ("#00224e".to_owned(), "#fee838".to_owned()));
+    }
+
+    #[test]
+    fn the_first_and_last_level_have_the_end_colors() {
+        assert_eq!((color(0, 6).0, color(6, 6).0), ("#00224e".to_owned(), "#fee838".to_owned()));
     }
 }

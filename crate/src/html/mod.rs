@@ -1,8 +1,7 @@
-//! Runs as one self-contained HTML page: text, tables and figures, nothing loaded from anywhere.
+//! Runs as one self-contained HTML page with text, tables and figures, which loads nothing.
 //!
-//! A figure is a function of data; every number in it comes from a report, and a table beside it
-//! says the same. Colours are told apart by people who see few of them, and are never alone: a
-//! shape, a pattern or a number goes with each.
+//! A figure is a function of data: all its numbers come from a report, and a table next to it has the same data. Colors
+//! work with color blindness and are never the only distinction: each comes with a shape, a pattern or a number.
 
 mod aggregate;
 mod curves;
@@ -12,7 +11,7 @@ mod histograms;
 mod maps;
 mod page;
 mod pareto;
-pub mod published;
+mod published;
 pub mod run;
 mod scale;
 mod tables;

@@ -1,4 +1,4 @@
-//! The whole page.
+//! Assembles the page.
 
 use std::collections::BTreeSet;
 
@@ -15,12 +15,32 @@ use super::run::{FinishedRun, stage_fields, stage_name};
 use super::scale::number;
 use crate::workflow::report::StageReport;
 
-/// The style; part of the page, so that it needs nothing else.
+/// The style sheet, which is part of the page.
 const STYLE: &str = include_str!("style.css");
-/// Up to so many runs are shown opened.
-const OPEN: usize = 2;
+/// The largest number of runs that are shown expanded.
+const MAX_EXPANDED: usize = 2;
 
-/// Runs as a page of their own.
+/// Runs as one page.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] pollster::block_on(async {
+/// # use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+/// # use crossdub::device::ComputeDevice;
+/// # use crossdub::train::trainer::Trainer;
+/// use crossdub::html::page;
+/// use crossdub::html::run::FinishedRun;
+/// use crossdub::workflow::report::RunReport;
+///
+/// # let config = TrainConfig { plan: "4 M".into(), classifier: String::new(), batch: 8, ..TrainConfig::default() };
+/// # let data = crossdub::data::synthetic::generate(0, 8, 10);
+/// # let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
+/// # let trainer = Trainer::new(config, HardwareConfig::default(), data, device, 1 << 30, None)?;
+/// let report = RunReport::from_trainer(&trainer, &trainer.matrices().await?);
+/// let html = page("My run", &[FinishedRun::new("run-1", report)]);
+/// assert!(html.starts_with("<!DOCTYPE html>") && html.contains("<h1>My run</h1>"));
+/// # Ok::<(), crossdub::Error>(())
+/// # }).unwrap();
+/// ```
 pub fn page(title: &str, runs: &[FinishedRun]) -> String {
     let groups = groups(runs);
     let markup = html! {
@@ -46,7 +66,7 @@ pub fn page(title: &str, runs: &[FinishedRun]) -> String {
                     (tradeoffs(runs, &groups))
                     section aria-labelledby="runs" {
                         h2 id="runs" { "Runs" }
-                        @for (at, run) in runs.iter().enumerate() { (run_section(at, run, runs.len() <= OPEN)) }
+                        @for (at, run) in runs.iter().enumerate() { (run_section(at, run, runs.len() <= MAX_EXPANDED)) }
                     }
                 }
                 footer {
@@ -61,7 +81,7 @@ pub fn page(title: &str, runs: &[FinishedRun]) -> String {
     markup.into_string()
 }
 
-/// What the runs have in common, in a sentence.
+/// A summary of all runs in a few sentences.
 fn summary(runs: &[FinishedRun]) -> String {
     let list = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("; ");
     let count = match runs.len() {
@@ -87,7 +107,7 @@ fn data(run: &FinishedRun) -> String {
     }
 }
 
-/// One line a group of runs that differ only in their seed.
+/// One row per group of runs that differ only in their seed.
 fn results(groups: &[Group]) -> Markup {
     let columns: BTreeSet<&String> = groups.iter().flat_map(|group| group.fields.keys()).collect();
     let columns: Vec<&String> = columns.into_iter().filter(|name| *name != "recipe").collect();
@@ -112,22 +132,22 @@ fn results(groups: &[Group]) -> Markup {
     html! {
         (table(&head, &rows))
         p.note {
-            "After the last stage, on held-out images. Improvements are dense ADC energy over the energy at each tile's level."
-            @if several { " Runs that differ only in their seed are one line: mean and sample deviation." }
+            "After the last stage, on held-out images. Improvement: dense ADC energy divided by the energy at each tile's level."
+            @if several { " Runs that differ only in their seed share a row: mean \u{b1} sample standard deviation." }
         }
     }
 }
 
-/// Accuracy against energy, for each data set.
+/// Accuracy against energy, one section per data set.
 fn tradeoffs(runs: &[FinishedRun], groups: &[Group]) -> Markup {
-    let of = |group: &Group| group.runs.first().map(|&at| runs[at].data_name()).unwrap_or_default();
-    let sets: BTreeSet<String> = groups.iter().map(of).collect();
+    let data_of = |group: &Group| group.runs.first().map(|&at| runs[at].data_name()).unwrap_or_default();
+    let sets: BTreeSet<String> = groups.iter().map(data_of).collect();
     html! {
         section aria-labelledby="tradeoff" {
             h2 id="tradeoff" { "Accuracy against energy" }
             @for data in &sets {
                 @let numbered: Vec<(usize, &Group)> =
-                    groups.iter().enumerate().filter(|(_, group)| of(group) == *data).map(|(at, group)| (at + 1, group)).collect();
+                    groups.iter().enumerate().filter(|(_, group)| data_of(group) == *data).map(|(at, group)| (at + 1, group)).collect();
                 h3 { (data) }
                 div.figures {
                     @for model in MODELS { (pareto(data, model, &numbered)) }
@@ -141,7 +161,7 @@ fn tradeoffs(runs: &[FinishedRun], groups: &[Group]) -> Markup {
 fn run_section(at: usize, run: &FinishedRun, open: bool) -> Markup {
     html! {
         details.run open[open] {
-            summary { h3 id=(format!("run-{}", at + 1)) { (run.place) } }
+            summary { h3 id=(format!("run-{}", at + 1)) { (run.folder) } }
             @if let Some(text) = run.report.description.as_deref().filter(|text| !text.is_empty()) {
                 p { (text.trim_end_matches('.')) "." }
             }
@@ -178,7 +198,7 @@ fn stages(run: &FinishedRun) -> Markup {
     table(&head, &rows)
 }
 
-/// Where the numbers come from: all that it takes to make them again.
+/// Everything needed to reproduce the numbers.
 fn provenance(run: &FinishedRun) -> Markup {
     let fields = run.fields();
     let shared = fields.iter().map(|(name, value)| vec![name.clone(), value.clone()]);

@@ -1,4 +1,4 @@
-//! Accuracy against improvement: our runs before the published ones of the same data set.
+//! Plots accuracy against the improvement of ADC energy, with the published runs on the same data set.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,23 @@ use maud::{Markup, html};
 
 use super::aggregate::{Group, MeanStd};
 use super::figure::{Figure, MARGIN, WIDTH, across, axes, line, marker, upward};
-use super::published::{Published, RunStatus, published, published_dataset};
+use super::published::{PublishedPoint, published_dataset, published_points};
 use super::scale::{Scale, at, number};
+use crate::report::RunKind;
 
 const HEIGHT: f64 = 330.0;
 
-/// What is drawn: one data set, one model.
+/// The data of a plot: one data set, one model.
 struct Plot<'a> {
     data: &'a str,
     model: &'a str,
-    /// Groups with their number in the table of runs.
+    /// Groups with their number in the table of results, accuracy and improvement.
     runs: Vec<(usize, &'a Group, MeanStd, MeanStd)>,
-    published: Vec<Published>,
+    published: Vec<PublishedPoint>,
     recipes: Vec<String>,
 }
 
-/// The figure for the groups on one data set; nothing where there is nothing to draw.
+/// The figure for the groups on one data set; empty if no group has both accuracy and improvement.
 pub fn pareto(data: &str, model: &str, numbered: &[(usize, &Group)]) -> Markup {
     let place = |&(number, group): &(usize, &'_ Group)| {
         Some((number, group.accuracy?, *group.improvement.get(model)?))
@@ -34,7 +35,8 @@ pub fn pareto(data: &str, model: &str, numbered: &[(usize, &Group)]) -> Markup {
         return html! {};
     }
     let recipes: BTreeSet<String> = runs.iter().map(|(_, group, ..)| group.recipe.clone()).collect();
-    let published = published_dataset(data).map_or_else(Vec::new, |(dataset, _)| published(dataset));
+    let published =
+        published_dataset(data).map_or_else(Vec::new, |(dataset, _)| published_points(dataset, model));
     Plot { data, model, runs, published, recipes: recipes.into_iter().collect() }.figure()
 }
 
@@ -46,7 +48,7 @@ impl Plot<'_> {
         let height = HEIGHT + 18.0 * legend.len() as f64;
         let drawing = html! {
             (axes(HEIGHT, (&x, &format!("improvement of ADC energy ({}), logarithmic", self.model)), (&y, "accuracy, %")))
-            @for run in &self.published { (self.published_mark(run, &x, &y)) }
+            @for run in &self.published { (Self::published_mark(run, &x, &y)) }
             (self.front(&x, &y))
             @for (number, group, accuracy, saved) in &self.runs { (self.run_mark(*number, group, (*accuracy, *saved), &x, &y)) }
             @for (row, (shape, class, words)) in legend.iter().enumerate() {
@@ -66,29 +68,29 @@ impl Plot<'_> {
         .html()
     }
 
-    /// Axes around our runs and those published that did not diverge.
+    /// Axes that span our runs, and the published ones that did not diverge.
     fn scales(&self) -> (Scale, Scale) {
-        let sound = || self.published.iter().filter(|run| run.status != RunStatus::Diverged);
+        let converged = || self.published.iter().filter(|run| run.kind != RunKind::Diverged);
         let saved = self.runs.iter().flat_map(|(.., saved)| ends(*saved));
         let accuracies = self.runs.iter().flat_map(|(_, _, accuracy, _)| ends(*accuracy));
-        let x = saved.chain(sound().filter_map(|run| run.improvement(self.model))).chain([1.0]);
-        let y = accuracies.chain(sound().map(|run| run.accuracy));
+        let x = saved.chain(converged().filter_map(|run| run.improvement)).chain([1.0]);
+        let y = accuracies.chain(converged().map(|run| run.accuracy));
         (Scale::logarithmic(x, across()), Scale::linear(y, upward(HEIGHT)))
     }
 
-    fn published_mark(&self, run: &Published, x: &Scale, y: &Scale) -> Markup {
-        let Some(saved) = run.improvement(self.model) else { return html! {} };
+    fn published_mark(run: &PublishedPoint, x: &Scale, y: &Scale) -> Markup {
+        let Some(saved) = run.improvement else { return html! {} };
         let place = (x.place(saved), y.place(run.accuracy));
         html! {
             g {
                 title {
-                    "published: " (run.method) ", tile " (run.tile) ", " (run.status.words()) ": "
+                    "published: " (run.method) ", tile " (run.tile) ", " (run.outcome()) ": "
                     (number(run.accuracy)) " % at " (number(saved)) "x"
                 }
-                @match run.status {
-                    RunStatus::Diverged => (cross(place)),
-                    RunStatus::StructuredOnly => (marker(2, place, 4.0, "published")),
-                    RunStatus::Complete => (marker(0, place, 3.2, "published")),
+                @match run.kind {
+                    RunKind::Diverged => (cross(place)),
+                    RunKind::Structured => (marker(2, place, 4.0, "published")),
+                    RunKind::Full => (marker(0, place, 3.2, "published")),
                 }
             }
         }
@@ -121,7 +123,7 @@ impl Plot<'_> {
         }
     }
 
-    /// A line through those of our runs that no other beats in both.
+    /// A line through the Pareto front of our runs.
     fn front(&self, x: &Scale, y: &Scale) -> Markup {
         let mut points: Vec<(f64, f64)> = self.runs.iter().map(|(_, _, a, s)| (s.mean, a.mean)).collect();
         points.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1)));
@@ -149,16 +151,16 @@ impl Plot<'_> {
     }
 
     fn caption(&self) -> Markup {
-        let diverged = self.published.iter().filter(|run| run.status == RunStatus::Diverged).count();
+        let diverged = self.published.iter().filter(|run| run.kind == RunKind::Diverged).count();
         html! {
-            "To the upper right is better; the dashed line joins our runs that none beats in both. "
+            "Better is to the upper right; the dashed line is the Pareto front of our runs. "
             @if let Some((dataset, network)) = published_dataset(self.data) {
-                "Behind: the " (self.published.len()) " runs that arXiv 2403.13082 published for " (network) " on "
+                "Gray: the " (self.published.len()) " runs that arXiv 2403.13082 published for " (network) " on "
                 (dataset) " at tiles of 32 to 256"
                 @if diverged > 0 { ", of which " (diverged) " diverged to chance (crosses on the edge)" }
-                ". A smaller network, or fewer images, can't be expected to reach them."
+                ". A smaller network, or fewer images, will not reach them."
             } @else {
-                "There are no published runs on this data set."
+                "No runs were published on this data set."
             }
         }
     }
@@ -174,21 +176,19 @@ impl Plot<'_> {
             ]
         });
         let published = self.published.iter().map(|run| {
-            let saved = run
-                .improvement(self.model)
-                .map_or_else(|| "-".to_owned(), |saved| format!("{}x", number(saved)));
+            let saved = run.improvement.map_or_else(|| "-".to_owned(), |saved| format!("{}x", number(saved)));
             vec![
                 format!("{}, tile {}", run.method, run.tile),
                 number(run.accuracy),
                 saved,
-                format!("published, {}", run.status.words()),
+                format!("published, {}", run.outcome()),
             ]
         });
         (head, runs.chain(published).collect())
     }
 }
 
-/// Mean and deviation in words.
+/// Mean and deviation as text.
 pub fn mean_std(mean_std: &MeanStd) -> String {
     match mean_std.deviation {
         Some(deviation) => format!("{:.2} \u{b1} {deviation:.2}", mean_std.mean),

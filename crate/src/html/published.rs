@@ -1,78 +1,34 @@
-//! The runs that the authors of D.U.B. published (arXiv 2403.13082), as the background of ours.
+//! The published runs (arXiv 2403.13082) on the data set of a report, for comparison.
 
-use serde::Deserialize;
+use crate::report::{RunKind, published};
 
-use crate::adc::{AdcEnergy, AdcModel};
-
-/// The facts, as taken from the authors' public logs.
-const FACTS: &str = include_str!("../../data/published_runs.json");
-
-/// What to know about a published run before comparing with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunStatus {
-    /// Run to its end.
-    Complete,
-    /// The structured part of S-DUB alone.
-    StructuredOnly,
-    /// Diverged, to the accuracy of chance.
-    Diverged,
-}
-
-impl RunStatus {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::StructuredOnly => "structured part only",
-            Self::Diverged => "diverged",
-        }
-    }
-}
-
-/// A published run.
+/// A published run by one ADC model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Published {
-    /// `DUB`, `S-DUB`, `group-lasso-tile` and others.
+pub struct PublishedPoint {
+    /// The method, for example `DUB` or `group-lasso-tile`.
     pub method: String,
     /// Rows of a crossbar.
     pub tile: usize,
     /// Accuracy after fine-tuning, in percent.
     pub accuracy: f64,
-    /// What to know about it.
-    pub status: RunStatus,
-    /// Improvement by the paper's count, from its histogram.
-    pub paper: Option<f64>,
-    /// Improvement with nothing lost, from its histogram.
-    pub lossless: Option<f64>,
+    /// How the run ended.
+    pub kind: RunKind,
+    /// Improvement of ADC energy; `None` if nothing is left to convert.
+    pub improvement: Option<f64>,
 }
 
-impl Published {
-    /// Improvement by a model of this name.
-    pub fn improvement(&self, model: &str) -> Option<f64> {
-        match model {
-            "paper" => self.paper,
-            "lossless" => self.lossless,
-            _ => None,
+impl PublishedPoint {
+    /// How the run ended, in words.
+    pub fn outcome(&self) -> &'static str {
+        match self.kind {
+            RunKind::Full => "complete",
+            RunKind::Structured => "structured part only",
+            RunKind::Diverged => "diverged",
         }
     }
 }
 
-#[derive(Deserialize)]
-struct Facts {
-    runs: Vec<Fact>,
-}
-
-#[derive(Deserialize)]
-struct Fact {
-    dataset: String,
-    method: String,
-    tile: usize,
-    stage: String,
-    histogram: Vec<u64>,
-    finetuned_accuracy: f64,
-}
-
-/// The published network and data set that a run's data is that of; none for data of our own.
+/// The published data set and network for a run's data; `None` if nothing was published on it.
 pub fn published_dataset(data: &str) -> Option<(&'static str, &'static str)> {
     match data {
         "cifar10" => Some(("CIFAR-10", "VGG11")),
@@ -81,37 +37,20 @@ pub fn published_dataset(data: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The published runs on a data set, by the name it has there.
-pub fn published(dataset: &str) -> Vec<Published> {
-    let facts: Facts = match serde_json::from_str(FACTS) {
-        Ok(facts) => facts,
-        // Part of the program, and read by a test.
-        Err(_) => return Vec::new(),
-    };
-    let read = |fact: Fact| {
-        let improvement =
-            |model| AdcEnergy::from_histogram(model, fact.tile, &fact.histogram).ok()?.improvement;
-        Published {
-            status: status(&fact),
-            paper: improvement(AdcModel::Paper),
-            lossless: improvement(AdcModel::Lossless),
-            method: fact.method,
-            tile: fact.tile,
-            accuracy: fact.finetuned_accuracy,
-        }
-    };
-    facts.runs.into_iter().filter(|fact| fact.dataset == dataset).map(read).collect()
-}
-
-fn status(fact: &Fact) -> RunStatus {
-    // Ten classes: 10 % is what guessing gives.
-    if fact.dataset == "CIFAR-10" && fact.finetuned_accuracy <= 10.0 {
-        RunStatus::Diverged
-    } else if fact.stage == "full" {
-        RunStatus::Complete
-    } else {
-        RunStatus::StructuredOnly
-    }
+/// The published runs on a data set (by its published name), by one ADC model.
+pub fn published_points(dataset: &str, model: &str) -> Vec<PublishedPoint> {
+    // The runs are compiled in, and a test reads them.
+    let Ok(published) = published() else { return Vec::new() };
+    let Some(model) = published.model_index(model) else { return Vec::new() };
+    let runs = published.runs.into_iter().filter(|run| run.dataset == dataset);
+    runs.map(|run| PublishedPoint {
+        improvement: run.improvement[model],
+        kind: run.kind,
+        method: run.method,
+        tile: run.tile,
+        accuracy: run.accuracy,
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -119,12 +58,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_published_runs_are_there_and_marked() {
-        let all: Vec<Published> = ["CIFAR-10", "ImageNet"].into_iter().flat_map(published).collect();
-        let count = |status| all.iter().filter(|run| run.status == status).count();
+    fn both_data_sets_have_all_runs() {
+        let of_data = |data| published_points(published_dataset(data).expect("published").0, "paper");
+        let all = [of_data("cifar10"), of_data("imagenet")].concat();
+        let count = |kind| all.iter().filter(|run| run.kind == kind).count();
         assert_eq!(all.len(), 69);
-        assert_eq!((count(RunStatus::Diverged), count(RunStatus::StructuredOnly)), (3, 4));
-        let best = all.iter().filter_map(|run| run.paper).fold(0.0, f64::max);
+        assert_eq!((count(RunKind::Diverged), count(RunKind::Structured)), (3, 4));
+        let best = all.iter().filter_map(|run| run.improvement).fold(0.0, f64::max);
         assert!((best - 8.4637).abs() < 1e-3, "{best}");
+        assert_eq!(published_dataset("builtin"), None);
     }
 }

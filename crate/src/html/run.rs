@@ -1,4 +1,4 @@
-//! A finished run, read back from its `report.json`: of a recipe, a single training or the page.
+//! A finished run: the `report.json` of a recipe, a single training or the page.
 
 use std::collections::BTreeMap;
 
@@ -12,33 +12,34 @@ use crate::workflow::stage::StageKind;
 
 /// A finished run.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct FinishedRun {
-    /// Name of the folder it came from.
-    pub place: String,
+    /// Name of its folder.
+    pub folder: String,
     /// Its report.
     pub report: RunReport,
-    /// Its stages, each with a name; a single training is one stage.
+    /// Its stages, all with names; a single training is one stage.
     pub stages: Vec<StageReport>,
 }
 
 impl FinishedRun {
-    /// Reads a report; `place` is the name of the folder it lies in.
+    /// Reads a report from a folder of this name.
     ///
     /// # Errors
-    /// When it is not a run's report: names the field that is missing or invalid.
-    pub fn read(place: &str, bytes: &[u8]) -> Result<Self> {
+    /// When it is not the report of a run: names the field that is missing or invalid.
+    pub fn read(folder: &str, bytes: &[u8]) -> Result<Self> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let report: RunReport = serde_path_to_error::deserialize(&mut json).map_err(|why| {
             let path = why.path().to_string();
             let reason =
                 if path == "." { why.inner().to_string() } else { format!("{path}: {}", why.inner()) };
-            Error::file("reading a report", place, reason)
+            Error::file("reading a report", folder, reason)
         })?;
-        Ok(Self::new(place, report))
+        Ok(Self::new(folder, report))
     }
 
-    /// A run with this report.
-    pub fn new(place: &str, report: RunReport) -> Self {
+    /// A run with this report, in a folder of this name.
+    pub fn new(folder: &str, report: RunReport) -> Self {
         let mut stages = report.stages.clone();
         if stages.is_empty() {
             stages.push(single_stage(&report));
@@ -51,15 +52,15 @@ impl FinishedRun {
                 stages[at].name = Some(format!("{kind}{number}"));
             }
         }
-        Self { place: place.to_owned(), report, stages }
+        Self { folder: folder.to_owned(), report, stages }
     }
 
-    /// The recipe's name, or the place.
+    /// The name of the recipe, or of the folder.
     pub fn name(&self) -> &str {
-        self.report.name.as_deref().unwrap_or(&self.place)
+        self.report.name.as_deref().unwrap_or(&self.folder)
     }
 
-    /// The seed of everything random.
+    /// The seed.
     pub fn seed(&self) -> u64 {
         self.report.config.seed
     }
@@ -69,42 +70,42 @@ impl FinishedRun {
         format!("{} ({})", self.report.training.device, self.report.training.adapter)
     }
 
-    /// `builtin`, `cifar10`.
+    /// The data source, for example `builtin` or `cifar10`.
     pub fn data_name(&self) -> String {
         let configured = || text(&serde_json::to_value(self.report.config.data).unwrap_or_default());
         self.report.data.as_ref().map_or_else(configured, |data| data.name.clone())
     }
 
-    /// The network in words.
+    /// A description of the network.
     pub fn network(&self) -> String {
         let config = &self.report.config;
         let normalized = if config.batch_norm { ", batch norm" } else { "" };
         format!("{} ({}, classifier {}{normalized})", config.model, config.plan, config.classifier)
     }
 
-    /// Rows of a crossbar.
+    /// Number of crossbar rows.
     pub fn tile(&self) -> usize {
         self.report.hardware.tile
     }
 
-    /// The final tiles by level; empty if the report has no maps.
+    /// The maps of the final weights; empty if the report has none.
     pub fn maps(&self) -> &[LayerMap] {
         &self.report.maps
     }
 
-    /// The last stage: what the run came to.
+    /// The last stage.
     pub fn last(&self) -> Option<&StageReport> {
         self.stages.last()
     }
 
-    /// Fields of run and hardware that all stages share, as text.
+    /// Fields of training and hardware that the stages have in common, as text.
     pub fn fields(&self) -> BTreeMap<String, String> {
         let mut fields = texts(&self.report.config);
         fields.extend(texts(&self.report.hardware));
         fields
     }
 
-    /// All fields by which runs can differ: the shared ones, and `stage.field`.
+    /// All fields that can differ between runs: the common ones, and `stage.field` for those that a stage changes.
     pub fn all_fields(&self) -> BTreeMap<String, String> {
         let fields = self.fields();
         let mut all = fields.clone();
@@ -119,26 +120,26 @@ impl FinishedRun {
         all
     }
 
-    /// A field of one stage, by `stage.field`.
+    /// The field `stage.field`.
     pub fn stage_field(&self, name: &str) -> Option<String> {
         let (stage, field) = name.split_once('.')?;
         stage_fields(self.stages.iter().find(|own| stage_name(own) == stage)?).remove(field)
     }
 }
 
-/// A stage's name; every stage of a [`FinishedRun`] has one.
+/// The name of a stage; every stage of a [`FinishedRun`] has one.
 pub fn stage_name(stage: &StageReport) -> &str {
     stage.name.as_deref().unwrap_or_default()
 }
 
-/// A stage's own fields, as text.
+/// The fields of a stage, as text.
 pub fn stage_fields(stage: &StageReport) -> BTreeMap<String, String> {
     let mut fields = stage.config.as_ref().map(texts).unwrap_or_default();
     fields.extend(stage.pruning.as_ref().map(texts).unwrap_or_default());
     fields
 }
 
-/// A training without stages is one stage.
+/// The only stage of a single training.
 fn single_stage(report: &RunReport) -> StageReport {
     StageReport {
         accuracy: report.training.accuracy,
@@ -148,7 +149,7 @@ fn single_stage(report: &RunReport) -> StageReport {
     }
 }
 
-/// An object's fields, as text.
+/// The fields of an object, as text.
 fn texts(object: &impl Serialize) -> BTreeMap<String, String> {
     match serde_json::to_value(object) {
         Ok(Value::Object(fields)) => fields.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
@@ -161,7 +162,7 @@ fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
-        // 20.0 is 20 to a reader, and was written so.
+        // Readers expect 20, as in the recipe, and not 20.0.
         Value::Number(number) if number.as_f64().is_some_and(|n| n.fract() == 0.0 && n.abs() < 1e15) => {
             format!("{:.0}", number.as_f64().unwrap_or_default())
         }

@@ -1,6 +1,6 @@
-//! From values to places on the page, with round numbers along the way.
+//! Maps values to positions of a drawing, with ticks at round numbers.
 
-/// An axis: the values `low..=high` on the places `from..=to`.
+/// An axis: maps the values `low..=high` to the positions `from..=to`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
     low: f64,
@@ -11,26 +11,26 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// A linear axis around these values; never empty.
+    /// A linear axis around these values, with a margin; it is never empty.
     pub fn linear(values: impl IntoIterator<Item = f64>, (from, to): (f64, f64)) -> Self {
         let (low, high) = span(values);
         let margin = if high > low { 0.05 * (high - low) } else { 0.5 };
         Self { low: low - margin, high: high + margin, from, to, logarithmic: false }
     }
 
-    /// The same, ending exactly at the lowest and highest value.
+    /// A linear axis from `low` to `high`.
     pub fn exact((low, high): (f64, f64), (from, to): (f64, f64)) -> Self {
         Self { low, high: if high > low { high } else { low + 1.0 }, from, to, logarithmic: false }
     }
 
-    /// A logarithmic axis around these values, which are positive.
+    /// A logarithmic axis around these positive values.
     pub fn logarithmic(values: impl IntoIterator<Item = f64>, (from, to): (f64, f64)) -> Self {
         let (low, high) = span(values);
         let low = low.max(f64::MIN_POSITIVE);
         Self { low: low / 1.08, high: (high * 1.08).max(low * 1.5), from, to, logarithmic: true }
     }
 
-    /// The place of a value; values beyond the ends lie on them.
+    /// The position of a value; values beyond an end are drawn at that end.
     pub fn place(&self, value: f64) -> f64 {
         let (low, high, value) = if self.logarithmic {
             (self.low.ln(), self.high.ln(), value.max(f64::MIN_POSITIVE).ln())
@@ -41,12 +41,12 @@ impl Scale {
         self.from + share * (self.to - self.from)
     }
 
-    /// Whether a value lies within the axis.
+    /// Whether the axis contains a value.
     pub fn holds(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 
-    /// Round values within the axis, about `count` of them.
+    /// About `count` round values within the axis.
     pub fn ticks(&self, count: usize) -> Vec<f64> {
         if self.logarithmic {
             return self.log_ticks();
@@ -57,7 +57,7 @@ impl Scale {
         (first..=last).map(|at| at as f64 * step).collect()
     }
 
-    /// 1, 2, 5 and their tens; finer where the axis is short.
+    /// 1, 2 and 5 times powers of ten; more on a short axis.
     fn log_ticks(&self) -> Vec<f64> {
         let fine: &[f64] = if self.high / self.low < 4.0 {
             &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0]
@@ -70,7 +70,7 @@ impl Scale {
     }
 }
 
-/// The lowest and highest finite value; 0 and 1 when there is none.
+/// The smallest and largest finite value; 0 and 1 if there is none.
 fn span(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     let finite = values.into_iter().filter(|value| value.is_finite());
     let ends = finite.fold(None, |ends: Option<(f64, f64)>, value| {
@@ -79,7 +79,7 @@ fn span(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     ends.unwrap_or((0.0, 1.0))
 }
 
-/// The next step of the form 1, 2 or 5 times a power of ten.
+/// The next larger 1, 2 or 5 times a power of ten.
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.max(f64::MIN_POSITIVE).log10().floor());
     let digit = step / power;
@@ -87,13 +87,13 @@ fn round_step(step: f64) -> f64 {
     round * power
 }
 
-/// A place for SVG: two decimals are finer than any screen.
+/// A position as text: two decimals are finer than any screen.
 pub fn at(place: f64) -> String {
     let text = format!("{place:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A number for people: as many decimals as its size asks for.
+/// A number as short text, its decimals by its size.
 pub fn number(value: f64) -> String {
     let text = match value.abs() {
         size if size == 0.0 || size >= 1e6 => format!("{value:.0}"),
@@ -116,11 +116,11 @@ mod tests {
         let log = Scale::logarithmic([1.0, 9.0], (0.0, 100.0));
         assert_eq!(log.ticks(0), [1.0, 2.0, 5.0]);
         assert!(log.place(1.0) > 0.0 && log.place(9.0) < 100.0);
-        assert_eq!(log.place(1e9), 100.0, "what lies beyond lies on the edge");
+        assert_eq!(log.place(1e9), 100.0, "clamped to the end");
     }
 
     #[test]
-    fn nothing_and_one_value_have_an_axis_too() {
+    fn an_axis_without_a_range_is_valid() {
         for values in [vec![], vec![3.0], vec![f64::NAN]] {
             let scale = Scale::linear(values, (0.0, 10.0));
             assert!(scale.place(3.0).is_finite() && scale.ticks(4).len() < 20);

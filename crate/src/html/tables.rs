@@ -1,9 +1,10 @@
-//! The runs as CSV, one line a stage.
+//! Runs as CSV, one line per stage.
 
 use super::energies::{MODELS, energy_of};
 use super::run::{FinishedRun, stage_name};
 
-/// All stages of all runs: what a spreadsheet or a notebook reads.
+/// All stages of all runs, one line each after a header, for a spreadsheet or a notebook. Cells are empty where a
+/// report has no value.
 pub fn csv(runs: &[FinishedRun]) -> String {
     let mut head: Vec<String> = [
         "run", "recipe", "seed", "data", "tile", "stage", "kind", "epochs", "accuracy", "loss", "weights",
@@ -18,7 +19,7 @@ pub fn csv(runs: &[FinishedRun]) -> String {
         for stage in &run.stages {
             let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
             let mut cells = vec![
-                run.place.clone(),
+                run.folder.clone(),
                 run.name().to_owned(),
                 run.seed().to_string(),
                 run.data_name(),
@@ -31,7 +32,7 @@ pub fn csv(runs: &[FinishedRun]) -> String {
                 stage.weights.to_string(),
                 stage.zeros.to_string(),
             ];
-            // Nothing left to convert has no ratio: an empty cell.
+            // Empty if nothing is left to convert.
             cells.extend(MODELS.iter().map(|model| number(energy_of(stage, model).improvement)));
             cells.extend([number(stage.seconds), run.report.version.clone(), run.device()]);
             text.push_str(&row(&cells));
@@ -40,7 +41,7 @@ pub fn csv(runs: &[FinishedRun]) -> String {
     text
 }
 
-/// A line; cells with commas, quotes or line ends are quoted (RFC 4180).
+/// One line; cells with commas, quotes or line breaks are quoted (RFC 4180).
 fn row(cells: &[String]) -> String {
     let quoted = |cell: &String| {
         if cell.contains([',', '"', '\n', '\r']) {
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_quoted_where_they_must_be() {
+    fn special_characters_are_quoted() {
         let cells = ["a,b", "say \"x\"", "plain", ""].map(str::to_owned);
         assert_eq!(row(&cells), "\"a,b\",\"say \"\"x\"\"\",plain,\n");
     }

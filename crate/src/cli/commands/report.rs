@@ -85,7 +85,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
             schema_version: SCHEMA_VERSION,
             version: env!("CARGO_PKG_VERSION"),
             groups: groups.clone(),
-            runs: runs.iter().map(|run| PlacedReport { place: &run.place, report: &run.report }).collect(),
+            runs: runs.iter().map(|run| PlacedReport { place: &run.folder, report: &run.report }).collect(),
         };
         let text = serde_json::to_vec(&result).map_err(|why| {
             Error::file("writing the report", files::display_path(path), &why).with_source(why)
