@@ -24,14 +24,14 @@ const MAX_EXPANDED: usize = 2;
 ///
 /// ```
 /// # #[cfg(feature = "cpu")] pollster::block_on(async {
-/// # use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+/// # use crossdub::config::{ClassifierWidths, DeviceChoice, HardwareConfig, TrainConfig};
 /// # use crossdub::device::ComputeDevice;
 /// # use crossdub::train::trainer::Trainer;
 /// use crossdub::html::page;
 /// use crossdub::html::run::FinishedRun;
 /// use crossdub::workflow::report::RunReport;
 ///
-/// # let config = TrainConfig { plan: "4 M".into(), classifier: String::new(), batch: 8, ..TrainConfig::default() };
+/// # let config = TrainConfig { plan: "4 M".parse()?, classifier: ClassifierWidths::default(), batch: 8, ..TrainConfig::default() };
 /// # let data = crossdub::data::synthetic::generate(0, 8, 10);
 /// # let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
 /// # let trainer = Trainer::new(config, HardwareConfig::default(), data, device, 1 << 30, None)?;

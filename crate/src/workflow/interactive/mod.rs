@@ -28,7 +28,7 @@ use crate::train::trainer::Trainer;
 ///
 /// ```
 /// # #[cfg(feature = "cpu")] pollster::block_on(async {
-/// use crossdub::config::{DeviceChoice, HardwareConfig, TrainConfig};
+/// use crossdub::config::{ClassifierWidths, DeviceChoice, HardwareConfig, TrainConfig};
 /// use crossdub::data::synthetic;
 /// use crossdub::device::ComputeDevice;
 /// use crossdub::prune::PruneRule;
@@ -36,7 +36,7 @@ use crate::train::trainer::Trainer;
 /// use crossdub::workflow::interactive::preview::PruneSettings;
 /// use crossdub::workflow::train_stage::RunSetup;
 ///
-/// let config = TrainConfig { plan: "4 M".into(), classifier: String::new(), batch: 8, ..TrainConfig::default() };
+/// let config = TrainConfig { plan: "4 M".parse()?, classifier: ClassifierWidths::default(), batch: 8, ..TrainConfig::default() };
 /// let setup = RunSetup {
 ///     hardware: HardwareConfig { tile: 8, ..HardwareConfig::default() },
 ///     data: synthetic::generate(0, 16, 10).into(),
