@@ -1,4 +1,4 @@
-/** How tests and screenshots start the installed browser; none is ever downloaded. */
+/** How tests and screenshots start the installed browser; they never download one. */
 
 export const launchOptions = {
   executablePath: process.env.CROSSDUB_CHROMIUM ?? '/usr/bin/chromium',

@@ -7,7 +7,7 @@ import { pth } from './pth.js';
 
 const file = (/** @type {string} */ name, /** @type {Buffer} */ buffer) => ({ name, mimeType: '', buffer });
 
-/** The first layers of a MobileNet, with a fully connected one, as torchvision names them. */
+/** The first layers of a MobileNet and a fully connected layer, with torchvision's names. */
 const MOBILE = [
   { name: 'features.0.0.weight', shape: [32, 3, 3, 3] },
   { name: 'features.0.1.running_mean', shape: [32] },
@@ -16,9 +16,7 @@ const MOBILE = [
   { name: 'classifier.1.weight', shape: [100, 64] },
 ];
 
-test('a torchvision-style .pth shows its maps at once, with or without fully connected layers', async ({
-  page,
-}) => {
+test('the maps of a torchvision .pth are shown, with or without fully connected layers', async ({ page }) => {
   await open(page);
   await steps(page, 1);
   await page.locator('#file').setInputFiles(file('mobile.pth', pth(MOBILE)));
@@ -52,7 +50,7 @@ test('a network without convolutions is shown by its fully connected layers', as
   await expect(page.locator('#map-list .layer-name')).toHaveCount(1);
 });
 
-test('a hostile checkpoint ends in one line of error', async ({ page }) => {
+test('a hostile checkpoint gives one error message', async ({ page }) => {
   await open(page);
   const good = pth(MOBILE);
   const header = (/** @type {string} */ text, /** @type {number} */ claimed) => {
@@ -69,9 +67,9 @@ test('a hostile checkpoint ends in one line of error', async ({ page }) => {
     file('empty.pth', Buffer.alloc(0)),
   ];
   const message = page.locator('.message.error');
-  for (const one of files) {
-    await page.locator('#file').setInputFiles(one);
-    await expect(message).toContainText(one.name);
+  for (const hostile of files) {
+    await page.locator('#file').setInputFiles(hostile);
+    await expect(message).toContainText(hostile.name);
     await expect(message).toHaveCount(1);
   }
   await steps(page, 1);
@@ -103,16 +101,14 @@ function tensors(path) {
   );
 }
 
-test('pruned weights, masks and ADC plan can be saved, of a dropped checkpoint and of the run', async ({
-  page,
-}) => {
+test('pruned weights, masks and ADC plan of the run or a checkpoint can be saved', async ({ page }) => {
   await open(page);
   await steps(page, 1);
-  const take = async (/** @type {string} */ item) => {
+  const save = async (/** @type {string} */ item) => {
     await page.getByText('Save', { exact: true }).click();
     return saved(page, () => page.locator(item).click());
   };
-  const runPlan = readFileSync(await take('#save-plan'), 'utf8')
+  const runPlan = readFileSync(await save('#save-plan'), 'utf8')
     .trim()
     .split('\n');
   const { analysis } = await report(page);
@@ -122,7 +118,7 @@ test('pruned weights, masks and ADC plan can be saved, of a dropped checkpoint a
   await page.locator('#file').setInputFiles(file('mobile.pth', pth(MOBILE)));
   await expect(page.locator('.message')).toContainText('Showing mobile.pth');
   await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ rule: 'exact', strength: 90 }));
-  const [weights, masks] = [tensors(await take('#save-weights')), tensors(await take('#save-masks'))];
+  const [weights, masks] = [tensors(await save('#save-weights')), tensors(await save('#save-masks'))];
   expect(Object.keys(weights).sort()).toEqual(MOBILE.map(({ name }) => name).sort());
   expect(Object.keys(masks).sort()).toEqual(
     MOBILE.filter(({ shape }) => shape.length === 4)
@@ -136,9 +132,9 @@ test('pruned weights, masks and ADC plan can be saved, of a dropped checkpoint a
     zeros += mask.values.filter((kept) => kept === 0).length;
   }
   expect(zeros).toBeGreaterThan(0);
-  const plan = readFileSync(await take('#save-plan'), 'utf8')
+  const plan = readFileSync(await save('#save-plan'), 'utf8')
     .trim()
     .split('\n');
-  // 27 inputs of 32 outputs; 32 groups of 9 inputs; 32 inputs of 64 outputs: on tiles of 32.
+  // A header; 1 tile for 27 inputs and 32 outputs, 32 for 32 groups, 2 for 32 inputs and 64 outputs.
   expect(plan.length).toBe(1 + 1 + 32 + 2);
 });

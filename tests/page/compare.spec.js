@@ -44,7 +44,7 @@ test('kept runs survive a reload, and can be drawn, renamed, deleted and cleared
   expect(await own(page)).toEqual([]);
 });
 
-test('a report from a file is drawn; a bad one ends in one line of error', async ({ page }) => {
+test('a report from a file is drawn, and a bad one gives one error message', async ({ page }) => {
   await open(page);
   await steps(page, 2);
   const given = await report(page);
@@ -71,9 +71,7 @@ test('a report from a file is drawn; a bad one ends in one line of error', async
   expect((await report(page)).training.step).toBe(2);
 });
 
-test('published runs are in the background, failed ones marked by shape and in the table', async ({
-  page,
-}) => {
+test('published runs are drawn in the background, with failed ones marked', async ({ page }) => {
   await open(page);
   const figure = page.locator('#pareto');
   await expect(figure.locator('.plot svg')).toBeVisible();
@@ -101,19 +99,19 @@ test('every saved file can be read back', async ({ page }) => {
     '\r\n',
   );
   expect(lines[0]).toContain('improvement lossless');
-  const present = lines.find((line) => line.startsWith('this run')) ?? '';
-  expect(present.split(',').length).toBe((lines[0] ?? '').split(',').length);
+  const current = lines.find((line) => line.startsWith('this run')) ?? '';
+  expect(current.split(',').length).toBe((lines[0] ?? '').split(',').length);
 
   const tools = page.locator('#loss .tools');
   await tools.locator('summary').click();
   const svg = await text(() => tools.getByRole('button', { name: 'SVG' }).click());
-  const wrong = await page.evaluate(
+  const parserError = await page.evaluate(
     (source) =>
       new DOMParser().parseFromString(source, 'image/svg+xml').querySelector('parsererror')?.textContent ??
       '',
     svg,
   );
-  expect(wrong).toBe('');
+  expect(parserError).toBe('');
   const png = await readFile(await saved(page, () => tools.getByRole('button', { name: 'PNG' }).click()));
   expect([...png.subarray(1, 4)]).toEqual([...Buffer.from('PNG')]);
   const { width, height } = (await page.locator('#loss svg').boundingBox()) ?? { width: 0, height: 0 };
@@ -126,7 +124,7 @@ test('a recorded run is shown until the first step of the current one', async ({
   expect(recorded.length).toBeGreaterThan(0);
   expect(recorded.every((/** @type {any} */ run) => run.shown && run.report.stages.length > 1)).toBe(true);
   await expect(page.locator('#run-legend')).toContainText(recorded[0].name);
-  // The line for guessing is dashed, too.
+  // The line of random guessing is dashed, too.
   await expect(page.locator('#accuracy svg [stroke-dasharray]')).toHaveCount(1 + recorded.length);
   await steps(page, 1);
   await expect(page.locator('#run-legend')).toBeHidden();
@@ -135,7 +133,7 @@ test('a recorded run is shown until the first step of the current one', async ({
   await expect(page.locator('#run-legend')).toContainText(recorded[0].name);
 });
 
-test('the savings of the published runs, by model, are a table that can be saved', async ({ page }) => {
+test('the published runs’ savings by model are in a table that can be saved', async ({ page }) => {
   await open(page);
   const figure = page.locator('#saves');
   await expect(figure).toContainText('By lossless: S-DUB 7.61× (90.0 %)');
@@ -208,12 +206,12 @@ test('a recipe’s report is displayed like a run, with maps, levels and stages,
   await expect(page.locator('#stages tbody tr')).toHaveCount(3);
   await expect(page.locator('.tile-plot')).toContainText('A report holds no weights');
   await expect(page.locator('#prune')).toBeHidden();
-  const refused = await page.evaluate(() =>
+  const rejected = await page.evaluate(() =>
     /** @type {any} */ (window).crossdub.adcPlan().catch((/** @type {any} */ e) => e.message),
   );
-  expect(refused).toContain('a report holds no weights');
+  expect(rejected).toContain('a report holds no weights');
   await expect(page.locator('.message.error')).toContainText('a report holds no weights');
-  // Another converter is applied to the report; another tile size needs weights, so the run comes back.
+  // A report shows other converters, but another tile size needs weights, so the run is shown again.
   await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ resolution: 'lossless' }));
   await expect(page.locator('.message').first()).toContainText('Showing sweep.json');
   await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ tile: 64 }));

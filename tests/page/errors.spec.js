@@ -1,4 +1,4 @@
-/** Failed calls change nothing; a checkpoint or report shown in place of the run is what calls and files describe. */
+/** Failed calls change nothing, and calls describe what is displayed: the run, a checkpoint or a report. */
 
 import { readFileSync } from 'node:fs';
 
@@ -14,7 +14,7 @@ const file = (/** @type {string} */ name, /** @type {Buffer} */ buffer) => ({ na
  * The message and field of the error that a call rejects with.
  * @param {import('./page.js').Page} page @param {string} call @param {unknown[]} given
  */
-function refusal(page, call, ...given) {
+function rejection(page, call, ...given) {
   return page.evaluate(
     ([name, values]) =>
       /** @type {any} */ (window).crossdub[/** @type {string} */ (name)](
@@ -40,12 +40,12 @@ test('a target out of reach is rejected, the slider returns, and training contin
   await expect(page.locator('#totals')).toHaveText(totals, { useInnerText: true });
   expect(page.url()).not.toContain('target');
   // Together with a hardware setting, the whole call is rejected.
-  expect(await refusal(page, 'set', { target: 90, tile: 32 })).toMatchObject([
+  expect(await rejection(page, 'set', { target: 90, tile: 32 })).toMatchObject([
     'CrossdubError',
     expect.stringContaining('target'),
     'target',
   ]);
-  expect(await refusal(page, 'set', { target: 90, seed: 5 })).toMatchObject([
+  expect(await rejection(page, 'set', { target: 90, seed: 5 })).toMatchObject([
     'CrossdubError',
     expect.stringContaining('target'),
     'target',
@@ -70,7 +70,7 @@ test('a URL with a target out of reach shows another pruning, with a message', a
   expect((await report(page)).training.step).toBe(2);
 });
 
-test('after undoing, the network can be pruned again, and the status knows the step', async ({ page }) => {
+test('after undoing, the network can be pruned again, and the status shows the step', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 3);
   await page.getByRole('button', { name: 'Prune', exact: true }).click();
@@ -81,7 +81,7 @@ test('after undoing, the network can be pruned again, and the status knows the s
   await expect(page.getByRole('button', { name: 'Prune', exact: true })).toBeEnabled();
 });
 
-test('a resumed run knows its progress before it continues', async ({ page }) => {
+test('a resumed run shows its progress before it continues', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 3);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune());
@@ -99,17 +99,17 @@ test('a rejected call does not pause training', async ({ page }) => {
   await steps(page, 2);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune());
   await page.evaluate(() => /** @type {any} */ (window).crossdub.finetune({ epochs: 50 }));
-  expect(await refusal(page, 'prune')).toMatchObject([
+  expect(await rejection(page, 'prune')).toMatchObject([
     'CrossdubError',
     'pruning: the network is pruned already: undo that first',
     undefined,
   ]);
-  expect(await refusal(page, 'finetune', { nope: 1 })).toMatchObject([
+  expect(await rejection(page, 'finetune', { nope: 1 })).toMatchObject([
     'CrossdubError',
     expect.any(String),
     'nope',
   ]);
-  expect(await refusal(page, 'set', { model: 'vgg16', batch: 4096 })).toMatchObject([
+  expect(await rejection(page, 'set', { model: 'vgg16', batch: 4096 })).toMatchObject([
     'CrossdubError',
     expect.stringContaining('MiB'),
     'plan',
@@ -119,7 +119,7 @@ test('a rejected call does not pause training', async ({ page }) => {
   await expect.poll(async () => (await report(page)).training.step).toBeGreaterThan(before);
 });
 
-test('invalid arguments are all rejected in the same way', async ({ page }) => {
+test('all invalid arguments are rejected in the same way', async ({ page }) => {
   await open(page, SMALL);
   const errors = () => page.evaluate(() => /** @type {any} */ (window).errors);
   await page.evaluate(() => {
@@ -144,9 +144,9 @@ test('invalid arguments are all rejected in the same way', async ({ page }) => {
     ['prune', null],
   ]);
   for (const [call, ...given] of calls) {
-    const said = await refusal(page, call, ...given);
-    expect(said?.[0], `${call} ${given}`).toBe('CrossdubError');
-    expect(said?.[1], `${call} ${given}`).not.toMatch(/usize|u64|f64|undefined \(reading|null \(/);
+    const error = await rejection(page, call, ...given);
+    expect(error?.[0], `${call} ${given}`).toBe('CrossdubError');
+    expect(error?.[1], `${call} ${given}`).not.toMatch(/usize|u64|f64|undefined \(reading|null \(/);
   }
   expect(await errors()).toBe(calls.length);
   expect(await spec(page)).toEqual(before);
@@ -173,7 +173,7 @@ test('the Back button keeps the run if its settings are the same', async ({ page
   expect((await report(page)).training.step).toBe(0);
 });
 
-test('a network that is too large leaves a page that works', async ({ page }) => {
+test('the page still works after a network that is too large', async ({ page }) => {
   await page.goto('./#device=cpu&model=vgg16&batch=4096');
   await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
   await expect(page.locator('.message.error')).toContainText(/needs about \d+ MiB/);
@@ -200,7 +200,7 @@ const CHECKPOINT = [
   { name: 'classifier.1.weight', shape: [100, 32] },
 ];
 
-test('with a checkpoint shown, report, files and simulation refer to it or explain why not', async ({
+test('while a checkpoint is shown, the report and saved files describe it, and it can’t be simulated', async ({
   page,
 }) => {
   await open(page, SMALL);
@@ -210,7 +210,7 @@ test('with a checkpoint shown, report, files and simulation refer to it or expla
   await page.locator('#file').setInputFiles(file('someone.pth', pth(CHECKPOINT)));
   const message = page.locator('.message');
   await expect(message).toContainText('Showing someone.pth');
-  // It can't be closed while the checkpoint is shown.
+  // The message can't be closed while the checkpoint is shown.
   await expect(message.getByRole('button', { name: /^Close/ })).toHaveCount(0);
   await expect(page.locator('#proof')).toBeHidden();
   await expect(page.locator('#saturated-mode')).toBeHidden();
@@ -223,12 +223,12 @@ test('with a checkpoint shown, report, files and simulation refer to it or expla
     readFileSync(await saved(page, () => page.locator('#save-report').click()), 'utf8'),
   );
   expect(analysis).toEqual(shown.analysis);
-  expect(await refusal(page, 'prove', { images: 1 })).toMatchObject([
+  expect(await rejection(page, 'prove', { images: 1 })).toMatchObject([
     'CrossdubError',
     expect.stringContaining('crossdub simulate'),
     undefined,
   ]);
-  // This keeps the run, not the checkpoint.
+  // Keeps the run, not the checkpoint.
   const id = await page.evaluate(() => /** @type {any} */ (window).crossdub.runs.keep('mine'));
   const kept = await page.evaluate(
     (wanted) =>
@@ -237,7 +237,7 @@ test('with a checkpoint shown, report, files and simulation refer to it or expla
     id,
   );
   expect(kept.analysis.layers).toHaveLength(2);
-  expect(await refusal(page, 'undo')).toMatchObject([
+  expect(await rejection(page, 'undo')).toMatchObject([
     'CrossdubError',
     'undoing: nothing is pruned',
     undefined,
@@ -247,7 +247,9 @@ test('with a checkpoint shown, report, files and simulation refer to it or expla
   expect((await report(page)).checkpoint).toBeUndefined();
 });
 
-test('only layers that can be left out are offered, and hostile names are plain text', async ({ page }) => {
+test('layers can be left out only if others remain, and hostile names are shown as text', async ({
+  page,
+}) => {
   await open(page, SMALL);
   const message = page.locator('.message');
   await page.locator('#file').setInputFiles(file('only.pth', pth(CHECKPOINT.slice(0, 1))));
@@ -266,7 +268,7 @@ test('only layers that can be left out are offered, and hostile names are plain 
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
 });
 
-test('a column outside the tile is rejected, and the last one stays', async ({ page }) => {
+test('a column outside the tile is rejected, and the previous one stays', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 2);
   await page.locator('#prove-images').fill('1');

@@ -34,13 +34,13 @@ test('settings are in the URL and survive a reload', async ({ page }) => {
     augment: false,
     device: 'cpu',
   });
-  const address = page.url();
-  expect(address).not.toContain('momentum');
+  const url = page.url();
+  expect(url).not.toContain('momentum');
   await page.goto('about:blank');
-  await page.goto(address);
+  await page.goto(url);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
   expect(await spec(page)).toEqual(before);
-  expect(page.url()).toBe(address);
+  expect(page.url()).toBe(url);
   await expect(page.locator('#strength-value')).toHaveText('42.5 %');
   await expect(page.getByLabel('Network plan')).toHaveValue('8 M 16 M');
 });
@@ -59,7 +59,7 @@ test('invalid settings in the URL are ignored, with one message', async ({ page 
 test('an invalid value is reported, marked, and changes nothing', async ({ page }) => {
   await open(page);
   const before = await spec(page);
-  const address = page.url();
+  const url = page.url();
   await page.evaluate(() => {
     Object.assign(window, { errors: [] });
     window.addEventListener('crossdub:error', (event) =>
@@ -71,17 +71,17 @@ test('an invalid value is reported, marked, and changes nothing', async ({ page 
   await expect(page.locator('.message.error')).toContainText(/plan/);
   await expect(page.getByLabel('Network plan')).toHaveAttribute('aria-invalid', 'true');
   expect(await spec(page)).toEqual(before);
-  expect(page.url()).toBe(address);
+  expect(page.url()).toBe(url);
   const errors = await page.evaluate(() => /** @type {any} */ (window).errors);
   expect(errors).toHaveLength(1);
   expect(errors[0]).toMatchObject({ field: 'plan' });
-  const refused = await page.evaluate(() =>
+  const rejected = await page.evaluate(() =>
     /** @type {any} */ (window).crossdub.set({ batch: 0 }).then(
       () => null,
       (/** @type {any} */ e) => [e.field, e.message],
     ),
   );
-  expect(refused[0]).toBe('batch');
+  expect(rejected[0]).toBe('batch');
   await page.getByLabel('Network plan').fill('8 M 16 M');
   await page.getByLabel('Network plan').press('Enter');
   await expect(page.getByLabel('Network plan')).not.toHaveAttribute('aria-invalid');
@@ -114,7 +114,7 @@ test('the strength changes the preview, not the weights', async ({ page }) => {
   expect((await report(page)).analysis).toEqual(weights);
 });
 
-test('a bad file ends in one line of error, and nothing is lost', async ({ page }) => {
+test('a bad file gives one error message, and nothing is lost', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   const before = await report(page);
@@ -143,7 +143,7 @@ test('a bad file ends in one line of error, and nothing is lost', async ({ page 
 
 test('CIFAR-10 files chosen together are used for training', async ({ page }) => {
   await open(page);
-  // Records of a label and 3072 values; their content doesn't matter here.
+  // Records of a label and 3072 values, whose content doesn't matter here.
   const records = (/** @type {number} */ count) =>
     Buffer.from(
       Array.from({ length: count * 3073 }, (_, i) =>
@@ -254,7 +254,7 @@ test('every chart has a table and downloads', async ({ page }) => {
   expect(file.suggestedFilename()).toBe('crossdub-levels.csv');
 });
 
-test('the maps work by keyboard', async ({ page }) => {
+test('the maps can be used by keyboard', async ({ page }) => {
   await open(page);
   const last = page.locator('.layer-map').last();
   const title = page.locator('#tile-title');
@@ -276,9 +276,9 @@ test('an embedded page has no controls', async ({ page }) => {
   await expect(page.locator('#loss svg')).toBeVisible();
   await expect(page.getByLabel('Network plan')).toBeHidden();
   await expect(page.locator('#run')).toBeHidden();
-  const turned = page.locator('#rule, #strength, #prune, #adc, #prove, #keep-run, #clear-runs, #open-file');
+  const controls = page.locator('#rule, #strength, #prune, #adc, #prove, #keep-run, #clear-runs, #open-file');
   expect(
-    await turned.evaluateAll((nodes) =>
+    await controls.evaluateAll((nodes) =>
       nodes.filter((node) => node.checkVisibility()).map((node) => node.id),
     ),
   ).toEqual([]);

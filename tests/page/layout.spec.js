@@ -8,7 +8,7 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
     ['desktop', { width: 1440, height: 900 }],
     ['phone', { width: 390, height: 844 }],
   ])) {
-    test(`axe finds nothing serious: ${name}, ${colorScheme}`, async ({ page }) => {
+    test(`axe finds no serious violation: ${name}, ${colorScheme}`, async ({ page }) => {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize(viewport);
       await open(page);
@@ -41,7 +41,7 @@ for (const width of [320, 390, 768, 1024, 1440]) {
   });
 }
 
-test('the Content-Security-Policy is the documented one', async ({ page }) => {
+test('the Content-Security-Policy is as documented', async ({ page }) => {
   await open(page);
   await expect(page.locator('meta[http-equiv="Content-Security-Policy"]')).toHaveAttribute(
     'content',

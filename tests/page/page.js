@@ -1,4 +1,4 @@
-/** Drives the page as an embedder does, through `window.crossdub`, and as a person does, through its controls. */
+/** Drives the page like an embedder, through `window.crossdub`, and like a person, through its controls. */
 
 import { expect, test as base } from '@playwright/test';
 
@@ -17,21 +17,22 @@ export const test = base.extend({
   expectedErrors: [/** @type {RegExp | null} */ (null), { option: true }],
   page: async ({ page, baseURL, expectedErrors }, use) => {
     /** @type {string[]} */
-    const wrong = [];
+    const problems = [];
     const own = new URL(baseURL ?? '').host;
-    page.on('pageerror', (error) => wrong.push(`thrown: ${error.message}`));
+    page.on('pageerror', (error) => problems.push(`thrown: ${error.message}`));
     page.on('console', (message) => {
-      // The page looks for optional files; the browser logs each one that is absent.
-      const absent = /Failed to load resource.*404/.test(message.text());
-      const expected = absent || expectedErrors?.test(message.text());
-      if (message.type() === 'error' && !expected) wrong.push(`logged: ${message.text()}`);
+      // The page looks for optional files, and the browser logs each one that is missing.
+      const missing = /Failed to load resource.*404/.test(message.text());
+      const expected = missing || expectedErrors?.test(message.text());
+      if (message.type() === 'error' && !expected) problems.push(`logged: ${message.text()}`);
     });
     page.on('request', (request) => {
       const { protocol, host } = new URL(request.url());
-      if (protocol.startsWith('http') && host !== own) wrong.push(`asked another host: ${request.url()}`);
+      if (protocol.startsWith('http') && host !== own)
+        problems.push(`requested from another host: ${request.url()}`);
     });
     await use(page);
-    expect(wrong).toEqual([]);
+    expect(problems).toEqual([]);
   },
 });
 
@@ -57,7 +58,7 @@ export function spec(page) {
   return page.evaluate(() => /** @type {any} */ (window).crossdub.spec());
 }
 
-/** `count` steps, one after the other. @param {Page} page @param {number} count */
+/** Runs `count` steps, one after the other. @param {Page} page @param {number} count */
 export function steps(page, count) {
   return page.evaluate(async (times) => {
     for (let i = 0; i < times; i += 1) await /** @type {any} */ (window).crossdub.step();

@@ -1,4 +1,4 @@
-/** The page over plain http from another machine: not a secure context, so a browser withholds WebGPU. */
+/** The page over plain http from another machine: without a secure context, browsers do not offer WebGPU. */
 
 import { expect } from '@playwright/test';
 
@@ -14,7 +14,7 @@ test.use({
 });
 
 for (const device of ['auto', 'webgpu']) {
-  test(`device ${device} trains on the CPU, and says what WebGPU needs`, async ({ page }) => {
+  test(`device ${device} trains on the CPU, with a message about WebGPU`, async ({ page }) => {
     await open(page, `#plan=8+M+16+M&classifier=16&device=${device}`);
     expect(await page.evaluate(() => isSecureContext)).toBe(false);
     await expect(page.locator('.message')).toHaveText(/WebGPU.* needs https or localhost.*CPU/);
@@ -23,7 +23,7 @@ for (const device of ['auto', 'webgpu']) {
   });
 }
 
-test('keeps runs, opens a checkpoint, and says nothing when the CPU was chosen', async ({ page }) => {
+test('with the CPU selected, runs are kept and checkpoints open, without a message', async ({ page }) => {
   await open(page, '#plan=8+M+16+M&classifier=16&device=cpu');
   await steps(page, 1);
   await expect(page.locator('.message')).toHaveCount(0);

@@ -2,17 +2,17 @@ import { expect } from '@playwright/test';
 
 import { open, picture, reach, report, steps, test } from './page.js';
 
-/** @param {any} of */
-const zeros = (of) => of.analysis.zeros;
+/** @param {any} report */
+const zeros = ({ analysis }) => analysis.zeros;
 
-test('prune, fine-tune and undo: a preview first, zeros that stay, and the trained weights back', async ({
+test('a preview predicts pruning, fine-tuning keeps zeros, and undo restores the weights', async ({
   page,
 }) => {
   await open(page, '#device=cpu&plan=8+M+16+M&classifier=16');
   const prune = page.getByRole('button', { name: 'Prune', exact: true });
   await expect(prune).toBeDisabled();
   await steps(page, 30);
-  // The cost is measured once the slider rests, and changes nothing.
+  // The accuracy is measured when the slider rests, without changing anything.
   const accuracy = page.locator('#totals .kept b');
   await expect(accuracy).toHaveText(/^\d+\.\d %$/);
   const previewed = {
@@ -73,7 +73,7 @@ test('the selected rule is in the URL and prunes', async ({ page }) => {
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune({ strength: 60 }));
   const { stages } = await report(page);
   expect(stages[1].pruning).toMatchObject({ rule: 'paper', strength: 60 });
-  const refused = (/** @type {string} */ call) =>
+  const rejection = (/** @type {string} */ call) =>
     page.evaluate(
       (code) =>
         /** @type {any} */ (window).crossdub[code]({ strength: 101 }).then(
@@ -82,7 +82,7 @@ test('the selected rule is in the URL and prunes', async ({ page }) => {
         ),
       call,
     );
-  expect(await refused('prune')).toMatch(/strength/);
+  expect(await rejection('prune')).toMatch(/strength/);
   await expect(page.locator('.message.error')).toHaveCount(1);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune().catch(() => undefined));
   await expect(page.locator('.message.error')).toContainText('pruned already');

@@ -11,7 +11,7 @@ import { preview } from 'vite';
 import { launchOptions } from './browser.js';
 
 const folder = process.argv[2] ?? 'docs/screenshots';
-/** Long enough for the curves to have a shape. */
+/** Enough steps for the curves to have a shape. */
 const STEPS = Number(process.env.CROSSDUB_SCREENSHOT_STEPS ?? 250);
 
 /**
@@ -21,7 +21,7 @@ const STEPS = Number(process.env.CROSSDUB_SCREENSHOT_STEPS ?? 250);
  * @property {number} height
  * @property {'light' | 'dark'} colorScheme
  * @property {boolean} fullPage
- * @property {boolean} [proved]
+ * @property {boolean} [simulated]
  */
 
 /** @type {Shot[]} */
@@ -29,7 +29,7 @@ const SHOTS = [
   { name: 'desktop', width: 1440, height: 900, colorScheme: 'light', fullPage: false },
   { name: 'dark', width: 1440, height: 900, colorScheme: 'dark', fullPage: false },
   { name: 'phone', width: 390, height: 844, colorScheme: 'light', fullPage: true },
-  { name: 'story', width: 1440, height: 900, colorScheme: 'light', fullPage: true, proved: true },
+  { name: 'story', width: 1440, height: 900, colorScheme: 'light', fullPage: true, simulated: true },
 ];
 
 const server = await preview({ preview: { port: 0, host: '127.0.0.1' }, logLevel: 'warn' });
@@ -50,10 +50,10 @@ await page.evaluate(async (steps) => {
   await done;
   await crossdub.pause();
 }, STEPS);
-for (const { name, width, height, colorScheme, fullPage, proved } of SHOTS) {
+for (const { name, width, height, colorScheme, fullPage, simulated } of SHOTS) {
   await page.emulateMedia({ colorScheme });
   await page.setViewportSize({ width, height });
-  if (proved) {
+  if (simulated) {
     await page.evaluate(async () => {
       const { crossdub } = /** @type {any} */ (window);
       await crossdub.prune();
@@ -62,7 +62,7 @@ for (const { name, width, height, colorScheme, fullPage, proved } of SHOTS) {
     await page.locator('#prove').click();
     await page.locator('#by-hand').waitFor({ timeout: 120_000 });
   }
-  // The charts follow the window's size and colours frame by frame.
+  // The charts adapt to size and colors over several frames.
   await page.waitForTimeout(1000);
   const file = path.join(folder, `${name}.png`);
   await page.screenshot({ path: file, fullPage });

@@ -4,7 +4,7 @@ import { open, picture, steps, test } from './page.js';
 
 const SMALL = '#device=cpu&plan=8+M+16+M&classifier=16&tile=16';
 
-test('lossless converters are exact, and one column adds up by hand', async ({ page }) => {
+test('lossless converters are exact, and a traced column adds up', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 20);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.prune({ strength: 80 }));
@@ -16,24 +16,24 @@ test('lossless converters are exact, and one column adds up by hand', async ({ p
   await expect(page.locator('#proof-numbers b')).toHaveCount(3);
   await expect(page.locator('#proof-layers tbody tr')).toHaveCount(2);
   await expect(page.locator('#by-hand-sum')).toContainText('nothing is lost');
-  const example = await page.evaluate(() =>
+  const column = await page.evaluate(() =>
     /** @type {any} */ (window).crossdub.column({ layer: 0, tile: 0, column: 1, position: 40 }),
   );
-  const product = example.weights.reduce(
+  const product = column.weights.reduce(
     (/** @type {number} */ sum, /** @type {number} */ weight, /** @type {number} */ row) =>
-      sum + weight * example.applied[row],
+      sum + weight * column.applied[row],
     0,
   );
-  expect([example.result, example.expected]).toEqual([product, product]);
+  expect([column.result, column.expected]).toEqual([product, product]);
 });
 
 test('converters with too few bits saturate, and the map shows where', async ({ page }) => {
   await open(page, SMALL);
   await steps(page, 2);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ resolution: '1', strength: 0 }));
-  const proof = await page.evaluate(() => /** @type {any} */ (window).crossdub.prove({ images: 2 }));
-  expect(proof).toMatchObject({ images: 2, exact: false });
-  expect(proof.saturated_conversions).toBeGreaterThan(0);
+  const simulation = await page.evaluate(() => /** @type {any} */ (window).crossdub.prove({ images: 2 }));
+  expect(simulation).toMatchObject({ images: 2, exact: false });
+  expect(simulation.saturated_conversions).toBeGreaterThan(0);
   await expect(page.locator('#proof-words')).toContainText('Not exact');
   const before = await picture(page, '#map-list .layer:last-child canvas');
   await page.locator('#map-mode input[value=saturated]').check({ force: true });
@@ -41,10 +41,10 @@ test('converters with too few bits saturate, and the map shows where', async ({ 
   // A change of the network clears its simulation.
   await steps(page, 1);
   await expect(page.locator('#proof')).toBeHidden();
-  const refused = await page.evaluate(() =>
+  const rejected = await page.evaluate(() =>
     /** @type {any} */ (window).crossdub.prove({ images: 0 }).catch((/** @type {any} */ e) => e.field),
   );
-  expect(refused).toBe('images');
+  expect(rejected).toBe('images');
 });
 
 test('ADC model and resolution apply to every chart, and the table compares all models', async ({ page }) => {

@@ -2,7 +2,7 @@ import { expect } from '@playwright/test';
 
 import { open, test } from './page.js';
 
-test('the tour works by keyboard, notices finished tasks, and leaves no trace', async ({ page }) => {
+test('the tour works by keyboard, notices finished tasks, and stores nothing', async ({ page }) => {
   await open(page);
   const card = page.getByRole('dialog');
   await page.getByRole('button', { name: 'Tour' }).focus();
@@ -11,7 +11,7 @@ test('the tour works by keyboard, notices finished tasks, and leaves no trace', 
   await expect(card).toContainText('1 of 5: The crossbar');
   await expect(page.locator('#maps')).toHaveClass(/toured/);
 
-  // The task is noticed wherever the focus is.
+  // A finished task is noticed wherever the focus is.
   await page.locator('.layer-map').last().focus();
   await page.keyboard.press('Home');
   await page.keyboard.press('Enter');
@@ -44,7 +44,7 @@ test('the tour works by keyboard, notices finished tasks, and leaves no trace', 
 });
 
 test('every task of the tour can be done', async ({ page }) => {
-  // Nothing scrolls smoothly away from a click.
+  // Smooth scrolling would move targets away from clicks.
   await page.emulateMedia({ reducedMotion: 'reduce' });
   await open(page);
   await page.getByRole('button', { name: 'Tour' }).click();

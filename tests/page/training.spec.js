@@ -98,7 +98,7 @@ test('no long task on the main thread while training', async ({ page, browser })
   expect(training).toBeGreaterThan(0);
   expect(training).toBeLessThan(200);
 
-  // The measurement does notice a long task.
+  // Checks that the measurement would notice a long task.
   await browser.startTracing(page, { categories: ['toplevel', '__metadata'] });
   await page.evaluate(() => {
     const sum = (/** @type {number} */ count) => {
@@ -120,7 +120,7 @@ test('a run can continue after a reload', async ({ page }) => {
   await page.reload();
   await page.getByRole('button', { name: 'Resume it' }).click();
   await expect.poll(async () => (await report(page)).training.step).toBe(before.step);
-  // The losses are the same to the bit; improvements are kept in single precision.
+  // Losses are the same to the bit; improvements are stored in single precision.
   const losses = (/** @type {any} */ training) =>
     training.history.map((/** @type {any} */ { step, loss }) => [step, loss]);
   expect(losses((await report(page)).training)).toEqual(losses(before));

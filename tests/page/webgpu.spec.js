@@ -3,14 +3,14 @@ import { expect } from '@playwright/test';
 import { report, test } from './page.js';
 
 /** A software adapter compiles shaders and trains slowly. */
-const PATIENCE = 540_000;
+const SLOW_ADAPTER_MS = 540_000;
 
 test.describe.configure({ timeout: 600_000 });
 
 test('trains on WebGPU and names the adapter; continues on the CPU when the device is lost', async ({
   page,
 }) => {
-  // Remembers the worker's devices, to lose one later.
+  // Records the worker's devices, so that one can be destroyed later.
   page.on('worker', (worker) => {
     worker
       .evaluate(() => {
@@ -27,7 +27,7 @@ test('trains on WebGPU and names the adapter; continues on the CPU when the devi
       .catch(() => undefined);
   });
   await page.goto('./#device=webgpu&batch=8');
-  // Ready once the module is loaded, checked and used; or rejected, which fails below.
+  // Resolves once the module is loaded, checked and used.
   await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
   await expect(page.locator('#status')).toContainText('WebGPU: ');
   const losses = await page.evaluate(async () => {
@@ -44,20 +44,24 @@ test('trains on WebGPU and names the adapter; continues on the CPU when the devi
 
   await page.evaluate(() => /** @type {any} */ (window).crossdub.start());
   const worker = page.workers()[0];
-  const lost = await worker?.evaluate(() => {
+  const destroyed = await worker?.evaluate(() => {
     const { devices } = /** @type {any} */ (globalThis);
     for (const device of devices) device.destroy();
     return devices.length;
   });
-  expect(lost).toBeGreaterThan(0);
-  await expect(page.locator('.message')).toContainText(/WebGPU .*CPU/, { timeout: PATIENCE });
-  await expect.poll(async () => (await report(page)).training.device, { timeout: PATIENCE }).toBe('cpu');
-  await expect.poll(async () => (await report(page)).training.step, { timeout: PATIENCE }).toBeGreaterThan(0);
+  expect(destroyed).toBeGreaterThan(0);
+  await expect(page.locator('.message')).toContainText(/WebGPU .*CPU/, { timeout: SLOW_ADAPTER_MS });
+  await expect
+    .poll(async () => (await report(page)).training.device, { timeout: SLOW_ADAPTER_MS })
+    .toBe('cpu');
+  await expect
+    .poll(async () => (await report(page)).training.step, { timeout: SLOW_ADAPTER_MS })
+    .toBeGreaterThan(0);
 });
 
 test('a network trained on WebGPU can be pruned, and its simulation is exact', async ({ page }) => {
   await page.goto('./#device=webgpu&plan=8+M+16+M&classifier=16&tile=16&batch=4');
-  const proof = await page.evaluate(async () => {
+  const simulation = await page.evaluate(async () => {
     const { crossdub } = /** @type {any} */ (window);
     await crossdub.ready;
     for (let i = 0; i < 2; i += 1) await crossdub.step();
@@ -67,8 +71,13 @@ test('a network trained on WebGPU can be pruned, and its simulation is exact', a
   });
   const { training } = await report(page);
   expect(training.device).toBe('webgpu');
-  expect(proof).toMatchObject({ images: 4, exact: true, mismatched_outputs: 0, saturated_conversions: 0 });
-  expect(proof.conversions).toBeGreaterThan(0);
+  expect(simulation).toMatchObject({
+    images: 4,
+    exact: true,
+    mismatched_outputs: 0,
+    saturated_conversions: 0,
+  });
+  expect(simulation.conversions).toBeGreaterThan(0);
   await expect(page.locator('#proof-words')).toContainText('4 images at resolution lossless-sliced');
   await expect(page.locator('#proof-words')).toContainText('Exact: every output integer');
 });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { beforeEach, expect, test, vi } from 'vitest';
 
-/** As much of a browser as the tasks need. */
+/** The parts of a browser that the tasks use. */
 class Input extends EventTarget {
   name = '';
   value = '';
@@ -36,7 +36,7 @@ test('every chapter points at a part of the page, in two paragraphs', () => {
   }
 });
 
-test('a task is done by its event, and not watched any more after that', () => {
+test('a task is done by its event, and then no longer watched', () => {
   const stop = chapters()[2]?.watch(done);
   page.dispatchEvent(new Event('crossdub:progress'));
   expect(done).toHaveBeenCalledTimes(1);
@@ -45,7 +45,7 @@ test('a task is done by its event, and not watched any more after that', () => {
   expect(done).toHaveBeenCalledTimes(1);
 });
 
-test('colouring by ADC bits counts, by anything else does not', () => {
+test('only coloring by ADC bits completes the task', () => {
   /** @type {((event: Event) => void)[]} */
   const listeners = [];
   const spy = vi.spyOn(page, 'addEventListener').mockImplementation((_, listener) => {

@@ -8,7 +8,7 @@ const history = (...prunings) =>
     (pruning, step) => /** @type {import('../../web/types/messages').Point} */ ({ step, pruning }),
   );
 
-test('a change of the previewed pruning is marked, gaps are not', () => {
+test('changes of the previewed pruning are marked, gaps are not', () => {
   expect(pruningChanges(history('a', 'a', null, 'a', 'b', null, 'c'))).toEqual([
     { step: 4, pruning: 'b' },
     { step: 6, pruning: 'c' },

@@ -4,7 +4,7 @@ import { checkCounts, checkFields, checkFiles } from '../../web/api/arguments.js
 import { CrossdubError, asError, failure } from '../../web/api/errors.js';
 import { asFailure, isDeviceFailure } from '../../web/worker/failure.js';
 
-/** What a call throws. @param {() => unknown} call */
+/** The value that a call throws. @param {() => unknown} call */
 function thrownBy(call) {
   try {
     call();
@@ -30,7 +30,7 @@ describe('in the worker', () => {
     expect(asFailure(new WebAssembly.RuntimeError('unreachable')).message).toMatch(/stopped unexpectedly/);
   });
 
-  test('a device failure is known by its code', () => {
+  test('a device failure is recognized by its code', () => {
     expect(isDeviceFailure(failure('device', 'lost'))).toBe(true);
     expect(isDeviceFailure(new Error('mapAsync'))).toBe(true);
     expect(isDeviceFailure(failure('diverged', 'using the device'))).toBe(false);
@@ -40,15 +40,15 @@ describe('in the worker', () => {
 describe('arguments', () => {
   test('fields are an object of finite numbers', () => {
     expect(checkFields({ tile: 16 }, 'set')).toEqual({ tile: 16 });
-    for (const wrong of [null, 5, [1]]) {
-      expect(thrownBy(() => checkFields(/** @type {any} */ (wrong), 'set'))).toMatchObject({
+    for (const invalid of [null, 5, [1]]) {
+      expect(thrownBy(() => checkFields(/** @type {any} */ (invalid), 'set'))).toMatchObject({
         code: 'invalid-argument',
       });
     }
     expect(thrownBy(() => checkFields({ lambda: NaN }, 'set'))).toMatchObject({ field: 'lambda' });
   });
 
-  test('counts are whole numbers from a least one', () => {
+  test('counts are whole numbers of at least a minimum', () => {
     expect(thrownBy(() => checkCounts({ column: 0 }))).toBeNull();
     expect(thrownBy(() => checkCounts({ images: 0 }, 1))).toMatchObject({ field: 'images' });
     expect(thrownBy(() => checkCounts({ column: 1.5 }))).toMatchObject({ field: 'column' });
@@ -58,7 +58,7 @@ describe('arguments', () => {
     const file = new File([], 'a.pth');
     expect(checkFiles(file)).toEqual([file]);
     expect(checkFiles(new Set([file]))).toEqual([file]);
-    for (const wrong of [undefined, 3, [], [file, 'b']])
-      expect(thrownBy(() => checkFiles(wrong))).not.toBeNull();
+    for (const invalid of [undefined, 3, [], [file, 'b']])
+      expect(thrownBy(() => checkFiles(invalid))).not.toBeNull();
   });
 });

@@ -20,7 +20,7 @@ test('times', () => {
   ]);
 });
 
-test('names are one line that reads as it is written', () => {
+test('names become one line without characters that reorder text', () => {
   expect(layerName('features.0.weight')).toBe('features.0');
   expect(plain('\u202etthgiew')).toBe('\\u{202e}tthgiew');
   expect(plain('a\nb')).toBe('a\\u{a}b');

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-/** Stands for IndexedDB, which Node doesn't have. */
+/** Replaces IndexedDB, which Node doesn't have. */
 const stored = new Map();
 let writable = true;
 vi.mock('../../web/runs/store.js', () => ({
@@ -47,7 +47,7 @@ describe('kept runs', () => {
     ]);
   });
 
-  test('fail with a reason where nothing can be stored, and change nothing', async () => {
+  test('fail with a reason if nothing can be stored, and change nothing', async () => {
     writable = false;
     const runs = new Runs();
     await expect(runs.keep(report())).rejects.toMatchObject({ message: /cannot keep the run/ });
@@ -65,7 +65,7 @@ describe('kept runs', () => {
     expect(runs.list[0]?.name).toBe('new');
   });
 
-  test('go when removed or cleared; recorded runs stay', async () => {
+  test('are deleted by remove and clear, which leave recorded runs', async () => {
     const runs = new Runs();
     await runs.open([recorded]);
     const id = await runs.keep(report());
@@ -79,7 +79,7 @@ describe('kept runs', () => {
 });
 
 describe('shown runs', () => {
-  test('get the first free slot each, and only so many are shown', () => {
+  test('each get the first free slot, up to a maximum', () => {
     const runs = new Runs();
     const ids = Array.from({ length: MAX_SHOWN }, (_, i) => runs.add(report(), String(i)));
     expect(runs.shown.map((run) => run.slot)).toEqual([0, 1, 2, 3, 4]);

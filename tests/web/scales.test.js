@@ -5,7 +5,7 @@ import { bitsScale, densityScale, imbalanceScale, levelScale } from '../../web/c
 const theme = (/** @type {boolean} */ dark) =>
   /** @type {import('../../web/charts/scales.js').Theme} */ ({ dark });
 
-/** Relative luminance, about. @param {string} colour */
+/** Approximate relative luminance. @param {string} colour */
 function luminance(colour) {
   const [r = 0, g = 0, b = 0] = (colour.match(/\d+/g) ?? []).map(Number);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -31,7 +31,7 @@ test('values outside the domain get the colours of its ends', () => {
   expect(scale.colour(-1)).toBe(scale.colour(0));
 });
 
-test('a domain of one value is drawn strong', () => {
+test('a domain with one value gets the strongest colour', () => {
   const scale = imbalanceScale(0, theme(false));
   expect(scale.colour(0)).toBe(imbalanceScale(1, theme(false)).colour(1));
 });

@@ -27,7 +27,7 @@ describe('downsample', () => {
     expect(long.at(-1)?.step).toBe(10_000);
   });
 
-  test('of nothing is nothing', () => expect(downsample([], value)).toEqual([]));
+  test('returns nothing for an empty series', () => expect(downsample([], value)).toEqual([]));
 });
 
 describe('movingAverage', () => {

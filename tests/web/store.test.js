@@ -88,7 +88,7 @@ describe('reduce', () => {
     ]);
   });
 
-  test('forgets what was measured when the pruning changes', () => {
+  test('discards measurements when the pruning changes', () => {
     const { pruning } = DEFAULTS;
     const state = after(
       stepEvent(1),
@@ -102,7 +102,7 @@ describe('reduce', () => {
     expect(other).toMatchObject({ previewEvaluation: null, simulation: null });
   });
 
-  test('forgets the simulation when the hardware changes', () => {
+  test('discards the simulation when the hardware changes', () => {
     const state = after({ type: 'simulation', simulation });
     const hardware = { ...DEFAULTS.hardware, tile: 64 };
     expect(reduce(state, { type: 'configured', ...DEFAULTS, hardware }).simulation).toBeNull();

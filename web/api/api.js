@@ -31,7 +31,7 @@ export function createApi(client, ready) {
     /** One step; pauses a running training first. */
     step: () => ready.then(() => client.step()),
     /**
-     * Prunes the trained network to discrete levels as `rule`, `strength` and `target` of `set` say, changed by
+     * Prunes the trained network to discrete levels by the settings `rule`, `strength` and `target`, changed by
      * these fields. Pruned weights stay zero from then on.
      * @param {Partial<import('../types/types').PruneSettings>} [fields]
      */
@@ -96,7 +96,7 @@ function createRunsApi(client, ready) {
       }),
     /** Keeps the current run; resolves to its id. @param {string} [name] */
     keep: (name) => ready.then(() => client.keepRun(name)),
-    /** Draws a run over the current one, or no longer. @param {string} id @param {boolean} [shown] */
+    /** Draws a run behind the current one, or stops drawing it. @param {string} id @param {boolean} [shown] */
     show: (id, shown = true) => ready.then(() => client.changeRuns((runs) => runs.show(id, shown))),
     /** @param {string} id @param {string} name */
     rename: (id, name) => ready.then(() => client.changeRuns((runs) => runs.rename(id, name))),

@@ -1,6 +1,6 @@
 /**
  * The page's side of the worker: every call of the page, its effect on the store, and its errors.
- * `api.js` makes `window.crossdub` of it.
+ * `api.js` exposes it as `window.crossdub`.
  */
 
 import { proxy, wrap } from 'comlink';

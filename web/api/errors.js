@@ -14,7 +14,7 @@ export function failure(code, message, field) {
   return field === undefined ? { code, message } : { code, message, field };
 }
 
-/** What `crossdub`'s calls reject with: a one-line message, a code, and the field that it is about, if any. */
+/** The error that `crossdub`'s calls reject with: a one-line message, a code, and the affected field, if any. */
 export class CrossdubError extends Error {
   /** @param {Failure} failure */
   constructor({ code, message, field }) {

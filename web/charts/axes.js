@@ -1,6 +1,6 @@
 /** Axes and numbers of the charts. Nothing here draws. */
 
-/** An axis of steps is at least this long, so that the first few don't jump about. */
+/** Minimum length of an axis of steps, so that the first few steps don't make it jump. */
 const MIN_STEPS = 20;
 
 /**

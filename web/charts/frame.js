@@ -1,4 +1,4 @@
-/** What the charts share: their frame, grid lines, and marks over training steps. */
+/** Shared parts of the charts: frame, grid lines, and marks over training steps. */
 
 import * as Plot from '@observablehq/plot';
 

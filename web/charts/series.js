@@ -1,4 +1,4 @@
-/** Series made short and smooth enough to draw: a chart shows hundreds of points, a run has thousands. */
+/** Downsamples and smooths series: a chart shows hundreds of points, a run has thousands. */
 
 /**
  * At most `most` points: neighbours are averaged, at the step of the last of them.

@@ -10,7 +10,7 @@ import { deleteAllRuns, deleteRun, loadRuns, saveRun } from './store.js';
 /** @typedef {import('../types/messages').KeptRun} KeptRun */
 /** @typedef {import('../types/messages').ComparedRun} ComparedRun */
 
-/** As many lines as can be told apart. */
+/** The most lines that a reader can tell apart. */
 export const MAX_SHOWN = 5;
 
 /** @param {KeptRun} run @param {ComparedRun['source']} source @returns {ComparedRun} */

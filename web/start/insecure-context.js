@@ -1,4 +1,4 @@
-/** A page over plain http from another machine: the browser withholds WebGPU there, and nothing else is missing. */
+/** A page over plain http from another machine: browsers do not offer WebGPU there; everything else works. */
 
 import { show } from '../ui/messages.js';
 

@@ -3,7 +3,7 @@
 /** @typedef {import('../types/types').PruneSettings} PruneSettings */
 
 /**
- * Whether both prune alike: a field that the rule does not use makes no difference.
+ * Whether both prune in the same way: fields that the rule does not use make no difference.
  * @param {PruneSettings | null} a
  * @param {PruneSettings | null} b
  */

@@ -1,4 +1,4 @@
-/** What follows from the page's state. */
+/** Values derived from the page's state. */
 
 /** @typedef {import('../types/messages').State} State */
 /** @typedef {import('../types/types').Stage} Stage */

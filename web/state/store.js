@@ -36,7 +36,7 @@ export const initialState = {
 };
 
 /**
- * What each event changes.
+ * The changes that each event makes.
  * @type {{ [T in PageEvent['type']]: (state: State, event: Extract<PageEvent, { type: T }>) => Partial<State> }}
  */
 const changes = {

@@ -20,7 +20,7 @@ function valueOf(control) {
   if (control instanceof HTMLInputElement && control.type === 'checkbox') return control.checked;
   const text = control.value.trim();
   if (control.dataset.type === 'list') return text === '' ? [] : text.split(/[\s,]+/).map(Number);
-  // Anything but an exact number is passed as text, so that the error quotes it.
+  // Anything except an exact number is passed as text, so that the error quotes it.
   const isNumber = control.type === 'number' || control.dataset.type === 'number';
   return isNumber && isExact(text) ? Number(text) : text;
 }

@@ -9,7 +9,7 @@ import { percent, times } from './format.js';
 /** @typedef {import('../types/types').PruneSettings} PruneSettings */
 /** @typedef {import('../types/types').Stage} Stage */
 
-/** The slider for a target goes by powers of this, from 1 to about 16. */
+/** The target slider moves in powers of this base, from 1 to about 16. */
 const TARGET_BASE = 1.01;
 const TARGET_STEPS = 280;
 /** After the slider has rested this long, the accuracy of the preview is measured. */
@@ -20,7 +20,7 @@ const RULES = {
   exact: 'Each column keeps exactly as many of its largest weights as its tile’s level allows.',
   paper: 'The authors’ code: an interpolated percentile for each column, which can miss its level.',
   budget:
-    'Each tile gets the level that loses least for the energy it saves, until the target is met by the paper’s count.',
+    'Each tile gets the level that loses least for the energy it saves, until the paper’s count meets the target.',
 };
 
 /** @type {Record<Stage['kind'], string>} */

@@ -9,7 +9,7 @@ import { count, layerName, percent } from './format.js';
 /** @typedef {import('../types/types').SimulationReport} SimulationReport */
 /** @typedef {{ layer: number, tile: number, column: number }} ColumnPlace */
 
-/** Windows of an image to look for an example in; the smallest image of a layer has few. */
+/** The most windows of an image to search for an example; small layers have fewer. */
 const POSITIONS = [0, 9, 18, 27, 36, 45];
 
 /** @param {number} part @param {number} whole */

@@ -175,7 +175,7 @@ export class Controller {
   }
 
   /**
-   * Work whose errors are made plain, and after which nothing is busy.
+   * Work that ends the busy state, with errors as plain failures.
    * @template T
    * @param {() => Promise<T> | T} work
    * @returns {Promise<T>}

@@ -1,8 +1,8 @@
-/** Stock Firefox, driven over WebDriver BiDi, as Playwright drives only its own build. */
+/** Stock Firefox, driven over WebDriver BiDi, because Playwright drives only its own build. */
 
 import puppeteer from 'puppeteer-core';
 
-/** An address reserved for documentation: Firefox is told to find it on this machine. */
+/** A name reserved for documentation, which Firefox resolves to this machine. */
 export const ELSEWHERE = 'elsewhere.example';
 
 export function launch() {
@@ -17,24 +17,24 @@ export function launch() {
 /** @typedef {import('puppeteer-core').Page} Page */
 
 /**
- * A page that shares nothing with those before it, and the list of everything it did wrong so far: exceptions,
- * logged errors, and violations of its Content-Security-Policy.
+ * A page in a browser context of its own, and its problems so far: exceptions, logged errors, and violations of its
+ * Content-Security-Policy.
  * @param {import('puppeteer-core').Browser} browser
- * @returns {Promise<{ page: Page, wrong: string[] }>}
+ * @returns {Promise<{ page: Page, problems: string[] }>}
  */
 export async function newPage(browser) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   /** @type {string[]} */
-  const wrong = [];
-  page.on('pageerror', (error) => wrong.push(`thrown: ${error instanceof Error ? error.message : error}`));
+  const problems = [];
+  page.on('pageerror', (error) => problems.push(`thrown: ${error instanceof Error ? error.message : error}`));
   page.on('console', (message) => {
-    if (message.type() === 'error') wrong.push(`logged: ${message.text()}`);
+    if (message.type() === 'error') problems.push(`logged: ${message.text()}`);
   });
   await page.evaluateOnNewDocument(() => {
     addEventListener('securitypolicyviolation', (event) => {
       console.error(`Content-Security-Policy: ${event.violatedDirective} blocks ${event.blockedURI}`);
     });
   });
-  return { page, wrong };
+  return { page, problems };
 }

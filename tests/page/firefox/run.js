@@ -16,15 +16,18 @@ const LIMIT_SECONDS = 120;
  * @param {typeof TESTS[number]} test
  */
 async function attempt(browser, address, test) {
-  const { page, wrong } = await newPage(browser);
+  const { page, problems } = await newPage(browser);
   /** @type {NodeJS.Timeout | undefined} */
   let alarm;
-  const late = new Promise((_, reject) => {
-    alarm = setTimeout(() => reject(new Error(`not done after ${LIMIT_SECONDS} s`)), 1000 * LIMIT_SECONDS);
+  const timeout = new Promise((_, reject) => {
+    alarm = setTimeout(
+      () => reject(new Error(`not finished after ${LIMIT_SECONDS} s`)),
+      1000 * LIMIT_SECONDS,
+    );
   });
   try {
-    await Promise.race([test.run({ page, address }), late]);
-    if (wrong.length > 0) throw new Error(wrong.join('\n'));
+    await Promise.race([test.run({ page, address }), timeout]);
+    if (problems.length > 0) throw new Error(problems.join('\n'));
   } finally {
     clearTimeout(alarm);
     await page

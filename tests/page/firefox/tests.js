@@ -1,4 +1,4 @@
-/** What the page must do in Firefox: each test gets a page of its own and the server's address. */
+/** The page's tests in Firefox. Each gets a page of its own and the server's address. */
 
 import assert from 'node:assert/strict';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { ELSEWHERE } from './browser.js';
 /** @typedef {import('./browser.js').Page} Page */
 /** @typedef {{ page: Page, address: string }} Context */
 
-/** A network that trains in no time. */
+/** A network that trains quickly. */
 const SMALL = '#device=cpu&plan=8+M+16+M&classifier=16';
 
 /**
@@ -28,13 +28,13 @@ const text = (page, selector) =>
   page.$eval(selector, (node) => /** @type {HTMLElement} */ (node).innerText.replace(/\s+/g, ' ').trim());
 
 /**
- * Waits until something holds in the page. Puppeteer's own waiting evaluates text, which the page's policy forbids.
+ * Waits until a condition holds in the page. Puppeteer's own function evaluates text, which the page's policy forbids.
  * @param {Page} page @param {() => boolean} holds
  */
 async function until(page, holds) {
   const deadline = Date.now() + 60_000;
   while (!(await page.evaluate(holds))) {
-    if (Date.now() > deadline) throw new Error(`still not so after a minute: ${holds}`);
+    if (Date.now() > deadline) throw new Error(`not true after a minute: ${holds}`);
     await setTimeout(100);
   }
 }
@@ -101,7 +101,7 @@ export const TESTS = [
     },
   },
   {
-    name: 'a checkpoint opens in place of the run, and gives way to it again',
+    name: 'a checkpoint is displayed in place of the run until the user returns',
     async run({ page, address }) {
       await open(page, address + SMALL);
       await train(page, 1);
