@@ -24,14 +24,14 @@ fn trained() -> (Checkpoint, ActivationStats, ComputeDevice) {
         block_on(trainer.step()).expect("trains");
     }
     let weights = block_on(trainer.weights()).expect("reads");
-    let compute = block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let device = block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     let spec = NetworkSpec::from_config(&small_config(), 10).expect("valid");
-    let network = import(Network::new(&spec, &compute.device), &spec, &weights).expect("fits");
+    let network = import(Network::new(&spec, &device.device), &spec, &weights).expect("fits");
     let config = CalibrationConfig { images: 100, moments: true };
     let mut loader = DataLoader::from(small_data());
     let inputs =
-        block_on(ActivationStats::collect(&network, &spec, &mut loader, config, &compute)).expect("collects");
-    (weights, inputs, compute)
+        block_on(ActivationStats::collect(&network, &spec, &mut loader, config, &device)).expect("collects");
+    (weights, inputs, device)
 }
 
 /// Squared error of a layer's outputs against the dense layer: `sum d^T C d` over its outputs.
@@ -51,7 +51,7 @@ fn error(name: &str, dense: &Checkpoint, other: &Checkpoint, inputs: &Activation
 
 #[test]
 fn compensation_lowers_every_layers_error_and_keeps_zeros() {
-    let (dense, inputs, compute) = trained();
+    let (dense, inputs, device) = trained();
     let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
     let context = PruneContext::default().with_inputs(&inputs);
     for fields in [
@@ -64,7 +64,7 @@ fn compensation_lowers_every_layers_error_and_keeps_zeros() {
             config
         };
         let prune = |config: &PruneConfig| {
-            block_on(config.prune(&dense, &hardware, context, Some(&compute))).expect("prunes").0
+            block_on(config.prune(&dense, &hardware, context, Some(&device))).expect("prunes").0
         };
         let (plain, better) = (prune(&config(false)), prune(&config(true)));
         assert!(plain.masks() == better.masks(), "the same weights are pruned");

@@ -62,7 +62,7 @@ const KINDS: [(RegularizerKind, &str); 7] = [
 
 #[test]
 fn regularizers_and_their_gradients_agree() {
-    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let device = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     for case in cases() {
         let (inputs, expected) = (weights(&case.weights), weights(&case.expected));
         for (kind, name) in KINDS {
@@ -74,7 +74,7 @@ fn regularizers_and_their_gradients_agree() {
             let mut loss = 0.0;
             for tensor in &inputs.tensors {
                 let shape: [usize; 4] = tensor.shape.clone().try_into().expect("4-D");
-                let weight = Tensor::from_data(TensorData::new(tensor.data.clone(), shape), &compute.device);
+                let weight = Tensor::from_data(TensorData::new(tensor.data.clone(), shape), &device.device);
                 let penalty = regularizer.evaluate(weight);
                 loss += f64::from(penalty.loss.into_data().as_slice::<f32>().expect("float32")[0]);
                 let key = format!("grad_{name}.{}", tensor.name);
@@ -140,7 +140,7 @@ fn analysis_counts_the_same_tiles() {
         assert_eq!(almost, numbers(&case.record["hist_almost_zero_before"]), "{}", case.name());
         let sparsities = analysis.layers.iter().flat_map(|layer| &layer.tile_almost_zero_sparsity);
         for (got, golden) in sparsities.zip(numbers(&case.record["sparsity_almost_zero_before"])) {
-            // The authors compute in float32.
+            // The authors device in float32.
             assert!((got - golden).abs() < 1e-6, "{}: {got} for {golden}", case.name());
         }
     }

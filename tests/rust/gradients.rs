@@ -26,10 +26,10 @@ fn random_weights(seed: u64) -> Vec<f32> {
 }
 
 fn evaluate(kind: RegularizerKind, weights: &[f32]) -> (f64, Vec<f32>) {
-    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let device = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     let lambdas = Lambdas { main: 0.7, mean: 0.3 };
     let regularizer = Regularizer::new(kind, lambdas, TILE).expect("not none");
-    let weight = Tensor::from_data(TensorData::new(weights.to_vec(), SHAPE), &compute.device);
+    let weight = Tensor::from_data(TensorData::new(weights.to_vec(), SHAPE), &device.device);
     let penalty = regularizer.evaluate(weight);
     let loss = penalty.loss.into_data().as_slice::<f32>().expect("float32")[0];
     (f64::from(loss), penalty.gradient.into_data().as_slice().expect("float32").to_vec())

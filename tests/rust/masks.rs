@@ -66,9 +66,9 @@ proptest! {
         let mut part = masked();
         advance(&mut part, stop);
         let bytes = pollster::block_on(part.checkpoint()).expect("writes");
-        let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+        let device = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
         let saved = TrainingCheckpoint::read(&bytes).expect("reads");
-        let mut resumed = saved.resume(small_data(), compute, 1 << 32).expect("fits");
+        let mut resumed = saved.resume(small_data(), device, 1 << 32).expect("fits");
         advance(&mut resumed, 6 - stop);
         prop_assert!(weights_of(&whole) == weights_of(&resumed));
     }

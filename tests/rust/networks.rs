@@ -27,9 +27,9 @@ fn class_scores_agree_with_pytorch() {
         let mut config = TrainConfig::default();
         config.set_model(name);
         let spec = NetworkSpec::from_config(&config, 10).expect("valid");
-        let compute = cpu();
-        let network = import(Network::new(&spec, &compute.device), &spec, &by_formula(&spec)).expect("fits");
-        let got = pollster::block_on(scores(&network, &images, 0..8, &compute)).expect("computes");
+        let device = cpu();
+        let network = import(Network::new(&spec, &device.device), &spec, &by_formula(&spec)).expect("fits");
+        let got = pollster::block_on(scores(&network, &images, 0..8, &device)).expect("computes");
         let golden = json(&file);
         let golden = golden["logits"].as_array().expect("logits").iter().flat_map(numbers);
         let golden: Vec<f32> = golden.map(|value| value as f32).collect();
@@ -49,11 +49,11 @@ fn resnet18_agrees_with_torchvision() {
     let Some(file) = shared("golden/models/resnet18.expected.safetensors") else { return };
     let golden = weights(&file);
     let tensor = |name: &str| golden.get(name).expect("stored").clone();
-    let (spec, compute) = (resnet18(), cpu());
-    let network = import(Network::new(&spec, &compute.device), &spec, &by_formula(&spec)).expect("fits");
+    let (spec, device) = (resnet18(), cpu());
+    let network = import(Network::new(&spec, &device.device), &spec, &by_formula(&spec)).expect("fits");
     let input = tensor("input");
     let shape: [usize; 4] = input.shape.try_into().expect("4-D");
-    let images = Tensor::<4>::from_data(TensorData::new(input.data, shape), &compute.device);
+    let images = Tensor::<4>::from_data(TensorData::new(input.data, shape), &device.device);
     let got = network.forward(images, None).into_data();
     let difference = relative_difference(got.as_slice().expect("float32"), &tensor("logits").data);
     assert!(difference < 2e-2, "{difference:e}");
@@ -84,9 +84,9 @@ fn weights_trained_by_pytorch_are_as_accurate_here() {
     };
     let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
     let spec = NetworkSpec::from_config(&TrainConfig::default(), 10).expect("valid");
-    let compute = cpu();
-    let network = import(Network::new(&spec, &compute.device), &spec, &weights(&file)).expect("fits");
-    let evaluation = pollster::block_on(evaluate(&network, &images, 0..1000, &compute)).expect("computes");
+    let device = cpu();
+    let network = import(Network::new(&spec, &device.device), &spec, &weights(&file)).expect("fits");
+    let evaluation = pollster::block_on(evaluate(&network, &images, 0..1000, &device)).expect("computes");
     assert!((evaluation.accuracy - 79.6).abs() < 3.0, "{evaluation:?}");
 }
 

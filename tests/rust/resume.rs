@@ -27,11 +27,9 @@ fn resuming_from_a_checkpoint_gives_the_same_bits() {
     advance(&mut part, 29 - 24 + 20);
     let bytes = pollster::block_on(part.checkpoint()).expect("writes");
     drop(part);
-    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    let mut resumed = TrainingCheckpoint::read(&bytes)
-        .expect("reads")
-        .resume(small_data(), compute, 1 << 32)
-        .expect("fits");
+    let device = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let mut resumed =
+        TrainingCheckpoint::read(&bytes).expect("reads").resume(small_data(), device, 1 << 32).expect("fits");
     advance(&mut resumed, 5);
     let weights = |trainer: &Trainer| pollster::block_on(trainer.weights()).expect("reads");
     assert!(weights(&whole) == weights(&resumed));

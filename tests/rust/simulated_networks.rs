@@ -125,12 +125,12 @@ fn float_scores(spec: &NetworkSpec, weights: &Checkpoint, image: &[f32]) -> Vec<
 
 #[test]
 fn simulated_layers_agree_with_the_trained_network() {
-    let (data, compute) = (synthetic::generate(0, 1, 3), cpu());
+    let (data, device) = (synthetic::generate(0, 1, 3), cpu());
     for text in ["4 M 6 M", "4 M 6 M A3", "basic 2x4 1x6 2x6", "bottleneck 1x2 2x3"] {
         let spec = other_network(text);
         let weights = by_formula(&spec);
-        let network = import(Network::new(&spec, &compute.device), &spec, &weights).expect("fits");
-        let expected = pollster::block_on(scores(&network, &data.test, 0..3, &compute)).expect("computes");
+        let network = import(Network::new(&spec, &device.device), &spec, &weights).expect("fits");
+        let expected = pollster::block_on(scores(&network, &data.test, 0..3, &device)).expect("computes");
         let images = batch(&data.test, 0..3).images;
         let got = images.chunks(IMAGE).flat_map(|image| float_scores(&spec, &weights, image));
         let difference = relative_difference(&got.collect::<Vec<_>>(), &expected);
@@ -270,9 +270,9 @@ fn an_incremental_simulation_continues_where_it_stopped() {
     };
     let hardware =
         HardwareConfig { tile: 8, resolution: Resolution::LosslessSliced, ..HardwareConfig::default() };
-    let compute = cpu();
+    let device = cpu();
     let data = synthetic::generate(0, 64, 7);
-    let trainer = Trainer::new(config, hardware, data, compute, u64::MAX, None).expect("a trainer");
+    let trainer = Trainer::new(config, hardware, data, device, u64::MAX, None).expect("a trainer");
     let weights = pollster::block_on(trainer.weights()).expect("reads");
     let mut simulation =
         IncrementalSimulation::new(&trainer, &weights, &SimulationConfig::default()).expect("starts");
@@ -281,11 +281,11 @@ fn an_incremental_simulation_continues_where_it_stopped() {
     let last = report();
     assert!(last.exact && last.images == 7 && last.accuracy == last.quantized_accuracy);
     let test = trainer.data().test();
-    let compute = trainer.compute();
+    let device = trainer.compute();
     let network =
-        import(Network::new(trainer.network_spec(), &compute.device), trainer.network_spec(), &weights)
+        import(Network::new(trainer.network_spec(), &device.device), trainer.network_spec(), &weights)
             .expect("fits");
-    let whole = pollster::block_on(evaluate(&network, test, 0..7, compute)).expect("computes");
+    let whole = pollster::block_on(evaluate(&network, test, 0..7, device)).expect("computes");
     assert!((last.digital_accuracy.expect("images") - whole.accuracy).abs() < 1e-9);
     assert_eq!(report(), last, "no images are left");
     let error = simulation.column_example(&trainer, (1, 0, 2), (7, 100)).expect_err("7 images");

@@ -29,8 +29,8 @@ pub fn small_data() -> TrainTest {
 }
 
 pub fn trainer(config: TrainConfig) -> Trainer {
-    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
-    Trainer::new(config, HardwareConfig::default(), small_data(), compute, 1 << 32, None).expect("valid")
+    let device = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+    Trainer::new(config, HardwareConfig::default(), small_data(), device, 1 << 32, None).expect("valid")
 }
 
 fn advance(trainer: &mut Trainer, steps: usize) -> Vec<f64> {
@@ -75,9 +75,9 @@ fn divergence_is_reported() {
 
 #[test]
 fn a_network_that_does_not_fit_memory_is_rejected_before_allocation() {
-    let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+    let device = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     let config = TrainConfig { plan: "16384 16384 16384".parse().expect("a plan"), ..small_config() };
-    let result = Trainer::new(config, HardwareConfig::default(), small_data(), compute, 1 << 32, None);
+    let result = Trainer::new(config, HardwareConfig::default(), small_data(), device, 1 << 32, None);
     assert!(result.err().and_then(|error| error.field_name().map(str::to_owned)).as_deref() == Some("plan"));
 }
 

@@ -27,7 +27,7 @@ pub fn print_line(line: &str) {
 }
 
 fn write(text: &str) {
-    // A terminal that went away is no reason to stop the work.
+    // A closed terminal is no reason to stop the work.
     if TO_STDERR.load(Ordering::SeqCst) {
         let _ = stderr().write_all(text.as_bytes());
     } else {

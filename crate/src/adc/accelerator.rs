@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 pub struct AdcFraction {
     /// Above 0, up to 1.
     pub fraction: f64,
-    /// The publication; `None` for a number of the user's.
+    /// The publication; `None` for the user's own number.
     pub source: Option<&'static str>,
 }
 

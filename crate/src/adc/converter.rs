@@ -41,7 +41,7 @@ pub enum ModelSource {
 /// use crossdub::adc::converter::{Converter, ModelSource};
 /// use crossdub::adc::{AdcModel, AdcParams};
 ///
-/// // Picojoules of an 8-bit conversion: a quarter to two, depending on whom you ask.
+/// // Picojoules of an 8-bit conversion differ twentyfold between models.
 /// let params = AdcParams::default();
 /// for (model, picojoules) in [
 ///     (AdcModel::Murmann, 0.2765),
@@ -53,7 +53,7 @@ pub enum ModelSource {
 ///     let converter = Converter::new(ModelSource::Published(model), params.clone())?;
 ///     assert!((converter.cost(8)?.energy - picojoules).abs() < 1e-4, "{model}");
 /// }
-/// // Accelergy is made for 4 bits and more; fewer must be asked for.
+/// // Accelergy covers 4 bits and more; below that it must be allowed to extrapolate.
 /// let accelergy = Converter::from(AdcModel::Accelergy);
 /// assert!(accelergy.cost(3).is_err());
 /// assert!(accelergy.extrapolating().cost(3)?.extrapolated);
@@ -153,7 +153,7 @@ impl Converter {
     /// What a conversion of `bits` bits costs; 0 bits cost 0 in every model.
     ///
     /// # Errors
-    /// If `bits` is above [`MAX_BITS`], or beyond the model's range and it is not to extrapolate.
+    /// If `bits` is above [`MAX_BITS`], or beyond the model's range without permission to extrapolate.
     pub fn cost(&self, bits: u32) -> Result<ConversionCost> {
         if bits > MAX_BITS {
             return Err(Error::field("bits", bits, format!("a converter has 0 to {MAX_BITS} bits")));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_beyond_a_range_need_permission_and_are_marked() {
+    fn estimates_beyond_a_range_need_permission_and_are_marked() {
         let error = converter("accelergy", |_| {}).cost(3).expect_err("made for 4 bits and more");
         assert!(error.to_string().starts_with("invalid bits (3): accelergy covers 4 to"), "{error}");
         assert!(converter("accelergy", |s| s.extrapolate = true).cost(3).expect("a cost").extrapolated);

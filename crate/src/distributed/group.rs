@@ -115,9 +115,9 @@ mod tests {
     use crate::train::trainer::Trainer;
 
     fn trainer(config: &TrainConfig) -> Trainer {
-        let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+        let device = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
         let data = synthetic::generate(5, 100, 50);
-        Trainer::new(config.clone(), HardwareConfig::default(), data, compute, 1 << 32, None).expect("valid")
+        Trainer::new(config.clone(), HardwareConfig::default(), data, device, 1 << 32, None).expect("valid")
     }
 
     fn weights(trainer: &Trainer) -> Checkpoint {

@@ -33,10 +33,12 @@ pub(super) fn check_all_reduce<R: Reduce + Send + 'static>(
     timeout: Duration,
 ) -> CheckResult {
     let (reduce, (send, answers), deadline) = (Arc::new(reduce), channel(), Instant::now() + timeout);
-    for (at, device) in devices.iter().cloned().enumerate() {
-        let (reduce, send, count) = (Arc::clone(&reduce), send.clone(), devices.len());
+    for (rank, device) in devices.iter().cloned().enumerate() {
+        let (reduce, send, world_size) = (Arc::clone(&reduce), send.clone(), devices.len());
         thread::spawn(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| sums_are_correct(&*reduce, &device, at, count)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                sums_are_correct(&*reduce, &device, Rank { rank, world_size })
+            }));
             let failure = match outcome {
                 Ok(true) => None,
                 Ok(false) => Some(format!("{} got wrong sums", device.adapter)),
@@ -58,14 +60,23 @@ pub(super) fn check_all_reduce<R: Reduce + Send + 'static>(
     mismatch.map_or(CheckResult::Ok, CheckResult::Mismatch)
 }
 
-/// Whether one device gets the correct sums: each device contributes `device + 1` times small integers, which are exact
+/// A device's place in the group, as in PyTorch's `torch.distributed`.
+#[derive(Clone, Copy)]
+struct Rank {
+    /// From 0.
+    rank: usize,
+    /// Number of devices.
+    world_size: usize,
+}
+
+/// Whether one device gets the correct sums: each device contributes `rank + 1` times small integers, which are exact
 /// in float32.
-fn sums_are_correct(reduce: &impl Reduce, compute: &ComputeDevice, device: usize, devices: usize) -> bool {
+fn sums_are_correct(reduce: &impl Reduce, device: &ComputeDevice, Rank { rank, world_size }: Rank) -> bool {
     SHAPES.iter().all(|&shape| {
         let pattern =
             |times: usize| (0..shape[0] * shape[1]).map(|at| (times * (at % 97)) as f32).collect::<Vec<_>>();
-        let own = Tensor::<2>::from_data(TensorData::new(pattern(device + 1), shape), &compute.device);
-        let expected = pattern(devices * (devices + 1) / 2);
+        let own = Tensor::<2>::from_data(TensorData::new(pattern(rank + 1), shape), &device.device);
+        let expected = pattern(world_size * (world_size + 1) / 2);
         reduce.sum(own).into_data().try_to_vec::<f32>().is_ok_and(|got| got == expected)
     })
 }

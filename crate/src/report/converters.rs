@@ -35,8 +35,8 @@ pub struct ConverterReport {
 /// What a conversion of `bits` bits costs.
 ///
 /// # Errors
-/// If a converter can't have so many bits, or they are beyond the model's range and the converter is
-/// not to extrapolate.
+/// If no converter has that many bits, or they are beyond the model's range and the converter does not
+/// extrapolate.
 ///
 /// ```
 /// use crossdub::adc::AdcModel;

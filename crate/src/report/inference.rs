@@ -99,7 +99,7 @@ pub struct Inference {
     pub adcs_per_tile: usize,
     /// The converters' fraction of the whole dense accelerator's energy, if given.
     pub adc_share: Option<f64>,
-    /// Where that fraction was published; `None` for a number of the user's.
+    /// Where that fraction was published; `None` for the user's own number.
     pub adc_share_source: Option<String>,
     /// Whether columns without an active row are skipped.
     pub skip_zero_columns: bool,
@@ -314,40 +314,40 @@ mod tests {
 
     #[test]
     fn counts_an_inference_as_by_hand() {
-        let answer =
+        let result =
             inference(&[layer()], &hardware(), &config(&[Resolution::LosslessSliced])).expect("counts");
         let count = CrossbarCount { dense: 4, pruned: 2, with_set_cells: 1 };
-        assert_eq!((answer.crossbars, answer.input_slices, answer.weight_slices), (count, 2, 1));
+        assert_eq!((result.crossbars, result.input_slices, result.weight_slices), (count, 2, 1));
         // 2 tiles x 2 polarities x 2 columns x 10 positions x 2 input slices, of which the positive
         // crossbar of the first tile is left. 4 rows of 2-bit inputs need 4 bits (0 to 12), 1 needs 2.
-        let bits = row(&answer, "lossless-sliced", Resolution::LosslessSliced);
+        let bits = row(&result, "lossless-sliced", Resolution::LosslessSliced);
         assert_eq!(bits.conversions, Some(DenseAndActual { dense: 160, actual: 40 }));
         assert_eq!(bits.per_inference, Some(AdcEnergy::new(640.0, 80.0)));
         assert_eq!(bits.per_tile, Some(AdcEnergy::new(16.0, 2.0)));
         // Half of the whole falls to an eighth.
         assert_eq!(bits.whole_improvement, Some(1.0 / (0.5 + 0.5 / 8.0)));
         assert_eq!(bits.layers[0].share, Some(1.0));
-        let puma = row(&answer, "puma", Resolution::LosslessSliced);
+        let puma = row(&result, "puma", Resolution::LosslessSliced);
         assert!((puma.per_inference.expect("an energy").actual - 40.0 * 0.45).abs() < 1e-9);
         // 2 converters a crossbar; each reads one column, 20 times.
         assert_eq!(puma.area_um2, Some(DenseAndActual { dense: 9600.0, actual: 2400.0 }));
         assert_eq!(puma.latency_ns, Some(DenseAndActual { dense: 20.0 * 50.0, actual: 20.0 * 25.0 }));
-        assert!(!puma.extrapolated && row(&answer, "isaac", Resolution::LosslessSliced).extrapolated);
+        assert!(!puma.extrapolated && row(&result, "isaac", Resolution::LosslessSliced).extrapolated);
     }
 
     #[test]
     fn the_paper_count_per_tile_matches_the_analysis() {
         let hardware = HardwareConfig { weight_precision: 8, ..hardware() };
-        let answer = inference(&[layer()], &hardware, &config(&[Resolution::Paper])).expect("counts");
+        let result = inference(&[layer()], &hardware, &config(&[Resolution::Paper])).expect("counts");
         let expected = analyze(&[layer()], &hardware).energy.paper.improvement;
-        assert_eq!(row(&answer, "paper", Resolution::Paper).per_tile.map(|e| e.improvement), Some(expected));
+        assert_eq!(row(&result, "paper", Resolution::Paper).per_tile.map(|e| e.improvement), Some(expected));
     }
 
     #[test]
     fn without_positions_there_are_energies_per_tile_only() {
-        let asked = InferenceConfig { positions: None, ..config(&[Resolution::Lossless]) };
-        let answer = inference(&[layer()], &hardware(), &asked).expect("counts");
-        let bits = row(&answer, "lossless", Resolution::Lossless);
+        let config = InferenceConfig { positions: None, ..config(&[Resolution::Lossless]) };
+        let result = inference(&[layer()], &hardware(), &config).expect("counts");
+        let bits = row(&result, "lossless", Resolution::Lossless);
         assert_eq!((bits.per_inference, bits.conversions), (None, None));
         assert!(bits.per_tile.is_some() && bits.layers[0].share.is_some());
     }
@@ -355,17 +355,17 @@ mod tests {
     #[test]
     fn bits_beyond_any_converter_have_no_energy() {
         let hardware = HardwareConfig { input_bits: 16, dac_bits: 16, ..hardware() };
-        let answer = inference(&[layer()], &hardware, &config(&[Resolution::Lossless])).expect("counts");
-        assert_eq!(row(&answer, "puma", Resolution::Lossless).per_inference, None);
-        assert!(row(&answer, "lossless", Resolution::Lossless).per_inference.is_some(), "bits are bits");
+        let result = inference(&[layer()], &hardware, &config(&[Resolution::Lossless])).expect("counts");
+        assert_eq!(row(&result, "puma", Resolution::Lossless).per_inference, None);
+        assert!(row(&result, "lossless", Resolution::Lossless).per_inference.is_some(), "bits are bits");
     }
 
     #[test]
     fn numbers_out_of_range_are_named() {
         let check = |field: &str, change: fn(&mut InferenceConfig)| {
-            let mut asked = config(&[Resolution::Paper]);
-            change(&mut asked);
-            let error = inference(&[layer()], &hardware(), &asked).expect_err("rejected").to_string();
+            let mut changed = config(&[Resolution::Paper]);
+            change(&mut changed);
+            let error = inference(&[layer()], &hardware(), &changed).expect_err("rejected").to_string();
             assert!(error.contains(field), "{error}");
         };
         check("positions", |c| c.positions = Some(vec![1, 2]));

@@ -165,7 +165,7 @@ struct SourceRun {
 pub fn published() -> Result<Published> {
     let error = |why: &dyn std::fmt::Display| Error::file("reading the published runs", "", why.to_string());
     let source: Source = serde_json::from_str(RUNS).map_err(|why| error(&why))?;
-    let asked: Vec<(Converter, Resolution)> = Converter::all_published(&AdcParams::default())?
+    let columns: Vec<(Converter, Resolution)> = Converter::all_published(&AdcParams::default())?
         .into_iter()
         // Slices are not in a histogram.
         .filter(|converter| !converter.is_unitless_at(Resolution::LosslessSliced))
@@ -184,7 +184,7 @@ pub fn published() -> Result<Published> {
             Ok(AdcEnergy::from_levels(*resolution, run.tile, &run.histogram, cost)?.improvement)
         };
         runs.push(PublishedRun {
-            improvement: asked.iter().map(improvement).collect::<Result<_>>()?,
+            improvement: columns.iter().map(improvement).collect::<Result<_>>()?,
             kind: match (run.finetuned_accuracy <= DIVERGED, run.stage.as_str()) {
                 (true, _) => RunKind::Diverged,
                 (false, "full") => RunKind::Full,
@@ -203,7 +203,7 @@ pub fn published() -> Result<Published> {
             histogram: run.histogram,
         });
     }
-    let models = asked.iter().map(|(converter, resolution)| PublishedModel {
+    let models = columns.iter().map(|(converter, resolution)| PublishedModel {
         model: converter.id().to_owned(),
         resolution: *resolution,
         unit: converter.unit(),

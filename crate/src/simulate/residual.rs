@@ -73,7 +73,7 @@ fn convolution(
     (conv, norm): (&str, &str),
     reader: &mut ParameterReader<'_>,
 ) -> Result<Layer> {
-    let &ConvSpec { inputs, outputs, kernel, stride, input_side, .. } = spec;
+    let &ConvSpec { inputs, outputs, kernel, stride, input_side } = spec;
     let (mut matrix, mut bias) = reader.layer(conv, &[outputs, inputs, kernel, kernel], false)?;
     reader.fold(norm, &mut matrix, &mut bias)?;
     Ok(Layer {

@@ -9,7 +9,7 @@ use crate::env::BuildEnv;
 use crate::error::Result;
 use crate::progress::Progress;
 
-/// Not a dependency of the page, so not in package.json.
+/// Not a dependency of the page, hence not in package.json.
 const TENSORFLOW_JS: [&str; 2] = ["@tensorflow/tfjs@4.22.0", "@tensorflow/tfjs-backend-webgpu@4.22.0"];
 
 /// Measures with what is installed and built; installs only TensorFlow.js, outside the checkout.

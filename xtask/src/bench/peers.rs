@@ -18,7 +18,7 @@ pub struct Peer {
     pub tool: &'static str,
     /// The work's name in `bench/peers`; that of image files is followed by `=` and their folder.
     pub work: &'static str,
-    /// Goes behind the row's `what`.
+    /// Appended to the row's `what`.
     pub detail: &'static str,
 }
 
@@ -44,7 +44,7 @@ pub const PEERS: [Peer; 8] = [
     },
 ];
 
-/// Milliseconds of some work in a peer, or a sentence that says why there are none.
+/// Milliseconds that some work takes in a peer, or a sentence that explains why there are none.
 pub fn measure(
     env: &BuildEnv,
     progress: &mut Progress,

@@ -1,4 +1,4 @@
-//! Installs what a build or test needs. Each step first looks for what is there already; one that cannot install something
+//! Installs what a build or test needs. Each step first looks for an existing installation; one that cannot install something
 //! prints the command to run by hand.
 
 mod apt;

@@ -44,16 +44,17 @@ impl ResNetSpec {
         }
         let side = config.input_side();
         let width = plan.stages.first().map_or(0, |stage| stage.width);
-        let stem = ConvSpec::new(CHANNELS, width, 7, 2, side);
+        let stem = ConvSpec { inputs: CHANNELS, outputs: width, kernel: 7, stride: 2, input_side: side };
         // The pooling after the stem halves the image again.
-        let (mut inputs, mut block_side) = (stem.outputs, stem.output_side.div_ceil(2));
+        let (mut inputs, mut input_side) = (stem.outputs, stem.output_side().div_ceil(2));
         let mut stages = Vec::new();
         for (number, size) in plan.stages.iter().enumerate() {
             let mut stage = Vec::new();
             for block in 0..size.blocks {
                 let stride = if number > 0 && block == 0 { 2 } else { 1 };
-                let spec = ResidualBlockSpec::new(plan.block, inputs, size.width, stride, block_side);
-                (inputs, block_side) = (spec.outputs(), spec.output_side());
+                let shape = BlockShape { inputs, width: size.width, stride, input_side };
+                let spec = ResidualBlockSpec::new(plan.block, shape);
+                (inputs, input_side) = (spec.outputs(), spec.output_side());
                 stage.push(spec);
             }
             stages.push(stage);
@@ -128,23 +129,33 @@ impl ResNetSpec {
     }
 }
 
+/// What determines the convolutions of a block.
+struct BlockShape {
+    inputs: usize,
+    /// Outputs, or a fourth of them in a bottleneck.
+    width: usize,
+    stride: usize,
+    input_side: usize,
+}
+
 impl ResidualBlockSpec {
-    /// A block on images of `side` x `side` pixels.
-    fn new(kind: BlockKind, inputs: usize, width: usize, stride: usize, side: usize) -> Self {
-        let after = side.div_ceil(stride);
+    fn new(kind: BlockKind, shape: BlockShape) -> Self {
+        let BlockShape { inputs, width, stride, input_side } = shape;
+        let first = ConvSpec { inputs, outputs: width, kernel: 3, stride, input_side };
+        // On the output of the stride.
+        let inner =
+            ConvSpec { inputs: width, outputs: width, kernel: 3, stride: 1, input_side: first.output_side() };
         let convs = match kind {
-            BlockKind::Basic => {
-                vec![ConvSpec::new(inputs, width, 3, stride, side), ConvSpec::new(width, width, 3, 1, after)]
-            }
+            BlockKind::Basic => vec![first, inner],
             BlockKind::Bottleneck => vec![
-                ConvSpec::new(inputs, width, 1, 1, side),
-                ConvSpec::new(width, width, 3, stride, side),
-                ConvSpec::new(width, 4 * width, 1, 1, after),
+                ConvSpec { kernel: 1, stride: 1, ..first },
+                ConvSpec { inputs: width, ..first },
+                ConvSpec { outputs: 4 * width, kernel: 1, ..inner },
             ],
         };
         let outputs = convs.last().map_or(inputs, |last| last.outputs);
         let changes_shape = stride != 1 || inputs != outputs;
-        let downsample = changes_shape.then(|| ConvSpec::new(inputs, outputs, 1, stride, side));
+        let downsample = changes_shape.then_some(ConvSpec { outputs, kernel: 1, ..first });
         Self { convs, downsample }
     }
 
@@ -153,7 +164,7 @@ impl ResidualBlockSpec {
     }
 
     fn output_side(&self) -> usize {
-        self.convs.last().map_or(0, |last| last.output_side)
+        self.convs.last().map_or(0, ConvSpec::output_side)
     }
 }
 
@@ -188,7 +199,7 @@ mod tests {
         }
         assert!(!params.iter().any(|param| param.name.starts_with("layer1.0.downsample")));
         let sides: Vec<usize> = resnet18.stages.iter().map(|stage| stage[0].output_side()).collect();
-        assert_eq!((resnet18.stem.output_side, sides), (112, vec![56, 28, 14, 7]));
+        assert_eq!((resnet18.stem.output_side(), sides), (112, vec![56, 28, 14, 7]));
         let resnet50 = resnet("bottleneck 3x64 4x128 6x256 3x512");
         assert_eq!(resnet50.features(), 2048);
     }

@@ -54,7 +54,7 @@ impl VggSpec {
     /// Number of values that enter the classifier.
     pub fn flattened_len(&self) -> usize {
         self.convs.last().map_or(0, |VggConvSpec { conv, pool, .. }| {
-            let left = if *pool { conv.output_side / 2 } else { conv.output_side };
+            let left = if *pool { conv.output_side() / 2 } else { conv.output_side() };
             let side = self.average.unwrap_or(left);
             conv.outputs * side * side
         })
@@ -116,7 +116,7 @@ fn convolutions(plan: &VggPlan, batch_norm: bool, image: usize) -> Result<Vec<Vg
     for layer in &plan.layers {
         match (*layer, convs.last_mut()) {
             (VggLayer::Conv(outputs), _) => {
-                let conv = ConvSpec::new(inputs, outputs, 3, 1, side);
+                let conv = ConvSpec { inputs, outputs, kernel: 3, stride: 1, input_side: side };
                 convs.push(VggConvSpec { conv, pool: false, index });
                 inputs = outputs;
                 // PyTorch numbers the convolution, its normalization and its ReLU.
