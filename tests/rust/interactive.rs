@@ -26,7 +26,12 @@ fn cpu() -> ComputeDevice {
 }
 
 fn setup() -> RunSetup {
-    RunSetup { hardware: HardwareConfig::default(), data: small_data().into(), device: cpu(), memory: MEMORY }
+    RunSetup {
+        hardware: HardwareConfig::default(),
+        data: small_data().into(),
+        compute: cpu(),
+        memory: MEMORY,
+    }
 }
 
 fn trained(steps: usize) -> InteractiveRun {
