@@ -17,8 +17,10 @@ pub enum DataSource {
     /// The generated ten-class set; needs no files.
     #[default]
     Builtin,
-    /// CIFAR-10 from its official binary files.
+    /// CIFAR-10 from its official files.
     Cifar10,
+    /// CIFAR-100 from its official files, with its 100 fine labels.
+    Cifar100,
     /// Image files in the layouts of ImageNet, native builds only.
     ImageNet,
 }
@@ -208,7 +210,7 @@ impl TrainConfig {
     pub fn input_side(&self) -> usize {
         match (self.side, self.data) {
             (0, DataSource::ImageNet) => 224,
-            (0, DataSource::Builtin | DataSource::Cifar10) => 32,
+            (0, _) => 32,
             (side, _) => side,
         }
     }

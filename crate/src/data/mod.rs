@@ -2,11 +2,13 @@
 
 pub mod augment;
 pub mod batch;
-pub mod cifar10;
+pub mod cifar;
+pub mod folders;
 #[cfg(feature = "images")]
 pub mod imagenet;
 pub mod loader;
 pub mod synthetic;
+pub mod unpack;
 
 use crate::config::{DataSource, TrainConfig};
 use crate::error::{Error, Result};
@@ -86,7 +88,16 @@ fn whole(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
             let why = "image files are read by the command line, not into memory";
             Err(Error::field("data", "imagenet", why))
         }
-        DataSource::Cifar10 => cifar10::from_files(files, spec.holdout),
+        DataSource::Cifar10 | DataSource::Cifar100 => {
+            let cifar::Cifar { source, split } = cifar::from_files(files, spec.holdout)?;
+            if source == spec.data {
+                return Ok(split);
+            }
+            let name =
+                |source| serde_json::to_value(source).ok().and_then(|name| Some(name.as_str()?.to_owned()));
+            let (asked, found) = (name(spec.data).unwrap_or_default(), name(source).unwrap_or_default());
+            Err(Error::field("data", asked, format!("the files are {found}'s")))
+        }
         DataSource::Builtin if spec.holdout == 0 => {
             Ok(synthetic::generate(spec.seed, synthetic::TRAIN_IMAGES, synthetic::TEST_IMAGES))
         }

@@ -1,11 +1,11 @@
 //! A cursor over untrusted bytes: what is not there is an error, whatever length was claimed.
 
 /// A result whose error is the reason alone; the door of the format adds what was being read.
-pub(super) type ParseResult<T> = Result<T, String>;
+pub(crate) type ParseResult<T> = Result<T, String>;
 
 /// Cursor and a place in them.
 #[derive(Debug, Clone)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
 

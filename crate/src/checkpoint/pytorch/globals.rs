@@ -2,7 +2,7 @@
 
 /// How the elements of a storage are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dtype {
+pub(crate) enum Dtype {
     F16,
     BF16,
     F32,
@@ -25,7 +25,7 @@ impl Dtype {
 
 /// A class or function that a pickle names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Global {
+pub(crate) enum Global {
     /// `OrderedDict` and its like.
     Dict,
     /// Makes a tensor of a storage, an offset, a shape and a stride.

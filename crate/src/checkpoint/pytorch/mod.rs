@@ -3,10 +3,10 @@
 //! Read are the zip format and the one before 1.6; a state dict bare or inside a training checkpoint
 //! (`state_dict.rs`), also whole pickled modules; float16, bfloat16, float32 and float64.
 
-mod cursor;
+pub(crate) mod cursor;
 mod globals;
 mod legacy;
-mod object;
+pub(crate) mod object;
 mod pickle;
 mod state_dict;
 mod zip;

@@ -6,16 +6,18 @@
 use crate::checkpoint::pytorch::globals::{Dtype, Global};
 
 /// A value's place in [`Pickle::values`].
-pub(super) type Id = u32;
+pub(crate) type Id = u32;
 
 /// What a pickle can leave behind.
 #[derive(Debug)]
-pub(super) enum Value<'a> {
-    /// Something that no state dict needs: a float, None, a set, bytes.
+pub(crate) enum Value<'a> {
+    /// Something that nobody needs: a float, None, a set.
     Opaque,
     Bool(bool),
     Int(i64),
     Text(&'a str),
+    /// Bytes that are not UTF-8, or were never meant as text.
+    Bytes(&'a [u8]),
     Tuple(Vec<Id>),
     List(Vec<Id>),
     /// A dictionary, or an object of any class.
@@ -26,16 +28,17 @@ pub(super) enum Value<'a> {
     Tensor(Box<Tensor<'a>>),
 }
 
-/// A dictionary or an object: its items and the state it was given.
+/// A dictionary or an object: its items, the arguments of the call that made it, and the state it was given.
 #[derive(Debug, Default)]
-pub(super) struct Map {
+pub(crate) struct Map {
     pub items: Vec<(Id, Id)>,
+    pub arguments: Option<Id>,
     pub state: Option<Id>,
 }
 
 /// Elements kept outside the pickle, under a key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Storage<'a> {
+pub(crate) struct Storage<'a> {
     pub key: &'a str,
     pub dtype: Dtype,
     /// First element: not 0 in views of a storage, which old files have.
@@ -44,7 +47,7 @@ pub(super) struct Storage<'a> {
 
 /// A view of a storage. Shape and stride stay unread until somebody wants the tensor.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tensor<'a> {
+pub(crate) struct Tensor<'a> {
     pub storage: Storage<'a>,
     pub offset: u64,
     pub shape: Id,
@@ -53,7 +56,7 @@ pub(super) struct Tensor<'a> {
 
 /// Everything a pickle built.
 #[derive(Debug)]
-pub(super) struct Pickle<'a> {
+pub(crate) struct Pickle<'a> {
     pub values: Vec<Value<'a>>,
     pub root: Id,
 }

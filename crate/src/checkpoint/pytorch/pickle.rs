@@ -137,7 +137,7 @@ impl<'a> Machine<'a, '_> {
         let is_text = matches!(op, b'X' | b'U' | b'T' | 0x8c | 0x8d);
         // Python 2 wrote bytes as text: what is not UTF-8 is no name.
         let text = std::str::from_utf8(raw).ok().filter(|_| is_text);
-        self.push(text.map_or(Value::Opaque, Value::Text));
+        self.push(text.map_or(Value::Bytes(raw), Value::Text));
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl<'a> Machine<'a, '_> {
             0x8f => Value::Opaque,
             b't' => Value::Tuple(self.pop_mark()?),
             b'l' => Value::List(self.pop_mark()?),
-            b'd' => Value::Map(Box::new(Map { items: pairs(&self.pop_mark()?), state: None })),
+            b'd' => Value::Map(Box::new(Map { items: pairs(&self.pop_mark()?), ..Map::default() })),
             0x91 => self.pop_mark().map(|_| Value::Opaque)?,
             _ => {
                 let mut items = Vec::new();
@@ -283,9 +283,9 @@ impl<'a> Machine<'a, '_> {
                 let items = self.listed_pairs(first);
                 // Copied from a list that may be used again and again.
                 self.count_step(items.len())?;
-                Value::Map(Box::new(Map { items, state: None }))
+                Value::Map(Box::new(Map { items, ..Map::default() }))
             }
-            _ => Value::Map(Box::default()),
+            _ => Value::Map(Box::new(Map { arguments: Some(arguments), ..Map::default() })),
         };
         Ok(self.add(value))
     }

@@ -5,6 +5,7 @@ use std::io::{Read, Result as IoResult, Seek, SeekFrom};
 use tar::Archive;
 
 use super::index::{ImageRef, Listing};
+pub use crate::data::folders::is_image;
 use crate::error::{Error, Result};
 
 /// A file within a tar file.
@@ -95,12 +96,6 @@ pub fn members<R: Read + Seek>(
         visit(member, &mut entry)?;
     }
     Ok(())
-}
-
-/// Whether a name is an image's.
-pub fn is_image(name: &str) -> bool {
-    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    matches!(ending.as_deref(), Some("jpeg" | "jpg" | "png"))
 }
 
 /// The tar files of the classes in ImageNet's training archive, a tar file of tar files, by class:

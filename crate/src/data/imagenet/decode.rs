@@ -30,10 +30,9 @@ pub struct Rgb {
 /// When it is empty, cut off, damaged, too large, or neither JPEG nor PNG.
 pub fn decode(bytes: &[u8]) -> Result<Rgb, String> {
     let decoder: fn(&[u8]) -> Result<Rgb, String> = match bytes {
-        [] => return Err("the file is empty".to_owned()),
         [0xff, 0xd8, ..] => jpeg,
         [0x89, b'P', b'N', b'G', ..] => png,
-        _ => return Err("it is neither JPEG nor PNG".to_owned()),
+        _ => return Err(complaint(bytes).unwrap_or_default()),
     };
     // A file that brings a decoder to its knees is as bad as one that it refuses.
     let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes)));
@@ -42,6 +41,31 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb, String> {
         return Err("it has no pixels".to_owned());
     }
     Ok(image)
+}
+
+/// What a file that is neither JPEG nor PNG is, by its first bytes.
+fn kind(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "a WebP picture",
+        [b'G', b'I', b'F', b'8', ..] => "a GIF picture",
+        [b'B', b'M', ..] => "a BMP picture",
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => "a TIFF picture",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', ..] => "an AVIF picture",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h' | b'm', ..] => "a HEIC picture",
+        [0, 5, 0x16, 7, ..] => "an AppleDouble file of macOS",
+        [b'<', ..] => "a text with markup, perhaps a web page",
+        _ if bytes.starts_with(b"version https://git-lfs") => "a Git LFS pointer",
+        _ => "something else",
+    }
+}
+
+/// What is wrong with a picture file that starts with these bytes; `None` if it may be a JPEG or PNG.
+pub fn complaint(head: &[u8]) -> Option<String> {
+    match head {
+        [] => Some("the file is empty".to_owned()),
+        [0xff, 0xd8, ..] | [0x89, b'P', b'N', b'G', ..] => None,
+        _ => Some(format!("it is {}, neither JPEG nor PNG", kind(head))),
+    }
 }
 
 fn jpeg(bytes: &[u8]) -> Result<Rgb, String> {

@@ -4,15 +4,16 @@
 pub mod archive;
 pub mod decode;
 pub mod devkit;
-pub mod index;
-pub mod labels;
 mod mat_file;
 #[cfg(test)]
 pub(crate) mod mat_fixture;
+pub mod outputs;
 pub mod prefetch;
 pub mod skipped;
 pub mod transform;
 pub mod webdataset;
+
+pub use super::folders::{index, labels};
 
 use std::collections::VecDeque;
 use std::ops::Range;

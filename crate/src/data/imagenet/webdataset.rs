@@ -1,50 +1,215 @@
-//! Shards in the WebDataset layout: tar files in which `key.jpg` and `key.cls` stand together, the
-//! latter a class number as text.
+//! Shards in the WebDataset layout: tar files in which the files of a sample share a key, the name up to its first
+//! dot. Of each sample one picture is taken, and the label from `.cls` or from `label` or `wnid` in `.json`.
 
-use std::collections::HashMap;
-use std::io::{Read, Seek};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
-use super::archive::{is_image, members};
-use super::index::{ImageRef, Listing};
+use serde_json::Value;
+
+use super::archive::{Member, is_image, members};
+use super::index::{ImageRef, Index, Listing};
+use crate::data::folders::notes::{LeftOut, about};
 use crate::error::{Error, Result};
 
-/// The most bytes of a class number.
-const MAX_NUMBER: u64 = 64;
+/// The most bytes of a file with a label.
+const MAX_LABEL_FILE: u64 = 1 << 20;
+/// The most bytes of a label.
+const MAX_LABEL: usize = 256;
+/// Keys of a label in a sample's JSON, the first that is there; those after `label` name the class.
+const LABEL_KEYS: [&str; 3] = ["label", "cls", "class_id"];
+const NAME_KEYS: [&str; 4] = ["wnid", "synset", "class_name", "class"];
+/// The largest class number.
+const MAX_NUMBER: usize = u16::MAX as usize;
 
-/// Lists the images of a shard; the largest label found.
-///
-/// # Errors
-/// When the shard is damaged, or an image has no class number.
-pub fn list_shard(shard: impl Read + Seek, container: &str, listing: &mut Listing) -> Result<Option<usize>> {
-    let fail = |key: &str, why: &str| Error::file("reading a shard", container, format!("{key}: {why}"));
-    let mut images = Vec::new();
-    let mut labels = HashMap::new();
-    members(shard, |member, content| {
-        let (key, ending) = key_and_ending(&member.path);
-        if is_image(member.name()) {
-            images.push((key.to_owned(), member));
-        } else if ending == "cls" {
-            let mut text = String::new();
-            content.take(MAX_NUMBER).read_to_string(&mut text).map_err(|why| fail(key, &why.to_string()))?;
-            let label = text.trim().parse::<u16>().map_err(|_| fail(key, "its class is no number"))?;
-            labels.insert(key.to_owned(), usize::from(label));
+/// Which part of the data a shard belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Images to train on.
+    Train,
+    /// Images to evaluate on.
+    Val,
+}
+
+/// The samples of shards, until all are read: whether labels are numbers shows only then.
+#[derive(Debug, Default)]
+pub struct Shards {
+    train: Listing,
+    val: Listing,
+    /// Labels as text, numbered in the order of their appearance.
+    labels: Vec<String>,
+    numbers: HashMap<String, usize>,
+    /// Names that samples give to their labels.
+    names: BTreeMap<String, String>,
+    left_out: LeftOut,
+    /// Pictures beside the one taken of a sample, and samples whose picture is not read.
+    further: usize,
+    first_further: String,
+}
+
+/// A sample of a shard.
+#[derive(Default)]
+struct Sample {
+    pictures: Vec<Member>,
+    label: Option<String>,
+    /// From the JSON, which a `.cls` overrules.
+    json_label: Option<String>,
+    name: Option<String>,
+}
+
+impl Shards {
+    /// Reads the headers and labels of a shard.
+    ///
+    /// # Errors
+    /// If the shard is damaged or compressed, or an image has no label.
+    pub fn add(&mut self, mut shard: impl Read + Seek, container: &str, part: Part) -> Result<()> {
+        let fail = |key: &str, why: &str| Error::file("reading a shard", container, format!("{key}: {why}"));
+        if is_gzip(&mut shard).map_err(|why| Error::file("reading a shard", container, why))? {
+            let why = "it is compressed with gzip, but images are read in place: unpack it with gunzip";
+            return Err(Error::file("reading a shard", container, why));
+        }
+        let mut samples: BTreeMap<(usize, String), Sample> = BTreeMap::new();
+        let mut order = HashMap::new();
+        members(shard, |member, content| {
+            if member.name().starts_with('.') {
+                self.left_out.add(&member.path);
+                return Ok(());
+            }
+            let (key, ending) = key_and_ending(&member.path);
+            let next = order.len();
+            let place = *order.entry(key.to_owned()).or_insert(next);
+            let sample = samples.entry((place, key.to_owned())).or_default();
+            let key = key.to_owned();
+            match ending.to_ascii_lowercase().as_str() {
+                _ if is_image(member.name()) => sample.pictures.push(member),
+                "cls" | "cls.txt" => {
+                    let text = read_text(content).map_err(|why| fail(&key, &why))?;
+                    sample.label = Some(text.trim().to_owned());
+                }
+                "json" => {
+                    let text = read_text(content).map_err(|why| fail(&key, &why))?;
+                    let json = serde_json::from_str(&text).map_err(|_| fail(&key, "its .json is damaged"))?;
+                    (sample.json_label, sample.name) = json_labels(&json);
+                }
+                _ => self.left_out.add(&member.path),
+            }
+            Ok(())
+        })
+        .map_err(|error| error.with_path(container))?;
+        for ((_, key), sample) in samples {
+            self.add_sample(sample, container, part).map_err(|why| fail(&key, &why))??;
         }
         Ok(())
-    })
-    .map_err(|error| error.with_path(container))?;
-    let mut largest = None;
-    for (key, member) in images {
-        let &label = labels.get(&key).ok_or_else(|| fail(&key, "it has no .cls"))?;
-        let length = u32::try_from(member.length).map_err(|_| fail(&key, "it is too large"))?;
-        listing.push(ImageRef {
-            container,
-            name: member.name(),
-            span: Some((member.offset, length)),
-            label,
-        })?;
-        largest = largest.max(Some(label));
     }
-    Ok(largest)
+
+    /// Lists a sample's picture.
+    fn add_sample(
+        &mut self,
+        sample: Sample,
+        container: &str,
+        part: Part,
+    ) -> std::result::Result<Result<()>, String> {
+        // The plain ending is the picture, `key.seg.png` belongs to it.
+        let plain = |member: &&Member| !key_and_ending(&member.path).1.contains('.');
+        let Some(picture) = sample.pictures.iter().find(plain).or(sample.pictures.first()) else {
+            return Ok(Ok(()));
+        };
+        if sample.pictures.len() > 1 {
+            if self.further == 0 {
+                let other = sample.pictures.iter().find(|other| *other != picture);
+                self.first_further = other.map(|other| other.path.clone()).unwrap_or_default();
+            }
+            self.further += sample.pictures.len() - 1;
+        }
+        let label = sample.label.or(sample.json_label).or_else(|| sample.name.clone());
+        let label = label.filter(|label| !label.is_empty() && label.len() <= MAX_LABEL);
+        let label = label.ok_or("it has neither a .cls nor a .json with a label")?;
+        let length = u32::try_from(picture.length).map_err(|_| "it is too large")?;
+        if let Some(name) = sample.name {
+            self.names.entry(label.clone()).or_insert(name);
+        }
+        let next = self.labels.len();
+        let number = *self.numbers.entry(label.clone()).or_insert(next);
+        if number == next {
+            self.labels.push(label);
+        }
+        let listing = match part {
+            Part::Train => &mut self.train,
+            Part::Val => &mut self.val,
+        };
+        let span = Some((picture.offset, length));
+        Ok(listing.push(ImageRef { container, name: picture.name(), span, label: number }))
+    }
+
+    /// The data set of all shards. Labels that are all numbers are the classes' numbers, from 0 to the largest;
+    /// others are sorted. `named` are the names of the classes by number, as far as they are known.
+    ///
+    /// # Errors
+    /// If there are too many classes.
+    pub fn finish(self, named: &[&str]) -> Result<Index> {
+        let Self { mut train, mut val, labels, names, left_out, further, first_further, .. } = self;
+        let mut notes = left_out.notes();
+        let numbers: Option<Vec<usize>> = labels.iter().map(|label| label.parse().ok()).collect();
+        let (classes, order) = match numbers {
+            Some(numbers) => {
+                let largest = numbers.iter().copied().max();
+                if largest.is_some_and(|largest| largest > MAX_NUMBER) {
+                    let why = format!("a class has the number {}", largest.unwrap_or_default());
+                    return Err(Error::file("reading shards", "", why));
+                }
+                if numbers.iter().min().is_some_and(|&smallest| smallest > 0) {
+                    notes.push("no image is of class 0: the labels may count from 1".to_owned());
+                }
+                let total = largest.map_or(0, |largest| largest + 1).max(named.len());
+                let name = |number: usize| {
+                    let of_sample = || names.get(&number.to_string()).map(String::as_str);
+                    named
+                        .get(number)
+                        .copied()
+                        .or_else(of_sample)
+                        .map_or_else(|| number.to_string(), str::to_owned)
+                };
+                ((0..total).map(name).collect(), numbers)
+            }
+            None => {
+                let mut sorted = labels.clone();
+                sorted.sort();
+                let order =
+                    labels.iter().map(|label| sorted.binary_search(label).unwrap_or_default()).collect();
+                (sorted, order)
+            }
+        };
+        if further > 0 {
+            notes.extend(about(&[&first_further], "", "").map(|_| {
+                format!("{further} further pictures of samples are left out ({first_further}): one is taken of each key")
+            }));
+        }
+        train.relabel(&order)?;
+        val.relabel(&order)?;
+        Ok(Index { classes, train, val, notes })
+    }
+}
+
+/// Whether a shard starts as a gzip file.
+fn is_gzip(shard: &mut (impl Read + Seek)) -> std::io::Result<bool> {
+    let is_gzip = BufReader::with_capacity(2, &mut *shard).fill_buf()?.starts_with(&[0x1f, 0x8b]);
+    shard.seek(SeekFrom::Start(0))?;
+    Ok(is_gzip)
+}
+
+fn read_text(content: &mut dyn Read) -> std::result::Result<String, String> {
+    let mut text = String::new();
+    content.take(MAX_LABEL_FILE).read_to_string(&mut text).map_err(|why| why.to_string())?;
+    Ok(text)
+}
+
+/// The label and the class's name in a sample's JSON.
+fn json_labels(json: &Value) -> (Option<String>, Option<String>) {
+    let text = |key: &&str| match json.get(*key)? {
+        Value::String(text) => Some(text.trim().to_owned()),
+        Value::Number(number) if number.is_u64() => Some(number.to_string()),
+        _ => None,
+    };
+    (LABEL_KEYS.iter().find_map(text), NAME_KEYS.iter().find_map(text))
 }
 
 /// A path up to the first dot of its last part, and what follows.
@@ -63,28 +228,91 @@ mod tests {
     use super::super::archive::tar_of;
     use super::*;
 
+    fn read(files: &[(&str, &[u8])]) -> Result<Index> {
+        let mut shards = Shards::default();
+        shards.add(Cursor::new(tar_of(files)), "s.tar", Part::Train)?;
+        shards.finish(&[])
+    }
+
+    fn labels(index: &Index) -> Vec<usize> {
+        (0..index.train.len()).map(|at| index.train.label(at)).collect()
+    }
+
     #[test]
     fn images_and_class_numbers_meet_by_their_key() {
-        let shard = tar_of(&[
+        let files: [(&str, &[u8]); 5] = [
             ("a/0001.cls", b"7\n"),
             ("a/0001.jpg", b"one"),
             ("a/0002.jpg", b"four"),
             ("a/0002.json", b"{}"),
             ("a/0002.cls", b"3"),
-        ]);
-        let mut listing = Listing::default();
-        let largest = list_shard(Cursor::new(&shard), "s.tar", &mut listing).expect("valid");
-        assert_eq!((largest, listing.len()), (Some(7), 2));
-        let (offset, length) = listing.place(1).span.expect("in a tar file");
-        assert_eq!((&shard[offset as usize..][..length as usize], listing.label(1)), (&b"four"[..], 3));
+        ];
+        let index = read(&files).expect("valid");
+        assert_eq!((labels(&index), index.classes.len()), (vec![7, 3], 8));
+        let shard = tar_of(&files);
+        let (offset, length) = index.train.place(1).span.expect("in a tar file");
+        assert_eq!(&shard[offset as usize..][..length as usize], b"four");
     }
 
     #[test]
-    fn an_image_without_a_class_is_named() {
-        for files in [&[("0001.jpg", &b"x"[..])][..], &[("0001.jpg", b"x"), ("0001.cls", b"cat")]] {
-            let shard = Cursor::new(tar_of(files));
-            let why = list_shard(shard, "s.tar", &mut Listing::default()).expect_err("incomplete");
-            assert!(why.to_string().contains("s.tar") && why.to_string().contains("0001"), "{why}");
+    fn labels_stand_in_json_too() {
+        let index = read(&[
+            ("1.jpg", b"x"),
+            ("1.json", br#"{"label": 1, "wnid": "n02", "caption": "a"}"#),
+            ("2.jpg", b"x"),
+            ("2.json", br#"{"label": 0, "wnid": "n01"}"#),
+            ("2.txt", b"a caption"),
+        ])
+        .expect("valid");
+        assert_eq!((labels(&index), index.classes.join(" ")), (vec![1, 0], "n01 n02".to_owned()));
+        let index = read(&[
+            ("1.jpg", b"x"),
+            ("1.json", br#"{"wnid": "n05"}"#),
+            ("2.jpg", b"x"),
+            ("2.json", br#"{"wnid": "n01"}"#),
+            ("3.jpg", b"x"),
+            ("3.cls", b"n05"),
+        ])
+        .expect("valid");
+        assert_eq!((labels(&index), index.classes.join(" ")), (vec![1, 0, 1], "n01 n05".to_owned()));
+    }
+
+    #[test]
+    fn one_picture_is_taken_of_each_key() {
+        let index = read(&[
+            ("1.seg.png", b"mask"),
+            ("1.jpg", b"picture"),
+            ("1.cls", b"0"),
+            ("._1.jpg", b"mac"),
+            ("._1.cls", b"mac"),
+        ])
+        .expect("valid");
+        assert_eq!((index.train.len(), index.train.place(0).name), (1, "1.jpg"));
+        let notes = index.notes.join("; ");
+        assert!(notes.contains("1 further pictures") && notes.contains("1.seg.png"), "{notes}");
+        assert!(notes.contains("start with a dot"), "{notes}");
+    }
+
+    #[test]
+    fn numbers_from_one_are_noted() {
+        let index =
+            read(&[("1.jpg", b"x"), ("1.cls", b"1"), ("2.jpg", b"x"), ("2.cls", b"2")]).expect("valid");
+        assert!(index.notes[0].contains("no image is of class 0"), "{:?}", index.notes);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for files in [
+            &[("0001.jpg", &b"x"[..])][..],
+            &[("0001.jpg", b"x"), ("0001.json", b"{\"caption\": \"a\"}")],
+            &[("0001.jpg", b"x"), ("0001.json", b"{\"label")],
+            &[("0001.jpg", b"x"), ("0001.cls", b"70000")],
+        ] {
+            let why = read(files).expect_err("incomplete").to_string();
+            assert!(why.contains("0001") || why.contains("70000"), "{why}");
         }
+        let packed = Cursor::new(b"\x1f\x8b\x08rest".to_vec());
+        let why = Shards::default().add(packed, "s.tar", Part::Val).expect_err("compressed").to_string();
+        assert!(why.contains("s.tar") && why.contains("gunzip"), "{why}");
     }
 }

@@ -106,6 +106,18 @@ impl Listing {
         counts
     }
 
+    /// Replaces each label by the one that `labels` has in its place.
+    ///
+    /// # Errors
+    /// If a label has none.
+    pub fn relabel(&mut self, labels: &[usize]) -> Result<()> {
+        for entry in &mut self.entries {
+            let new = labels.get(usize::from(entry.label)).and_then(|&label| u16::try_from(label).ok());
+            entry.label = new.ok_or_else(|| Error::file("labelling images", "", "too many classes"))?;
+        }
+        Ok(())
+    }
+
     /// Bytes of memory that it takes.
     pub fn memory(&self) -> usize {
         let containers: usize = self.containers.iter().map(|name| 2 * name.len() + 64).sum();
@@ -142,6 +154,8 @@ pub struct Index {
     pub train: Listing,
     /// Images to evaluate on.
     pub val: Listing,
+    /// What is remarkable about the data, a sentence each; not written to index files.
+    pub notes: Vec<String>,
 }
 
 impl Index {
