@@ -39,15 +39,23 @@ pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("safetensors", vec![tensors(&BTreeMap::new())]),
         ("training_checkpoint", vec![training_checkpoint()]),
         ("tar_archive", vec![tar_training, tar(&[("v_1.JPEG", b"a"), ("v_2.JPEG", b"b")])]),
-        ("webdataset_shard", vec![tar(&[("a.jpg", b"x"), ("a.cls", b"1"), ("b.cls", b"2\n"), ("b.png", b"")])]),
+        ("webdataset_shard", vec![
+            tar(&[("a.jpg", b"x"), ("a.cls", b"1"), ("b.cls", b"2\n"), ("b.png", b"")]),
+            tar(&[("a.jpg", b"x"), ("a.json", br#"{"label":1,"wnid":"n02"}"#), ("._a.jpg", b""), ("a.seg.png", b"")]),
+        ]),
         ("image_index", vec![
             b"crossdub-index 1\nclass\tn01\nclass\tn02\ntrain\t1\t512\t9\ttrain.tar\ta.JPEG\nval\t0\t-\t-\tval\tb.JPEG\n".to_vec(),
             b"ImageId,Class\na.JPEG n01\nb 1\n".to_vec(),
         ]),
         ("mat_file", vec![mat_fixture::meta_mat(&synsets, false), mat_fixture::meta_mat(&synsets, true)]),
         ("image_file", vec![image(image::ImageFormat::Png), image(image::ImageFormat::Jpeg)]),
-        ("cifar10_records", vec![record(9), [record(0), record(1)].concat()]),
-        ("cifar10_archive", vec![tar(&cifar), gzip(&tar(&cifar))]),
+        ("cifar_records", vec![record(9), [record(0), record(1)].concat(), cifar_pickle(7), [vec![3], record(17)].concat()]),
+        ("cifar_archive", vec![tar(&cifar), gzip(&tar(&cifar)), tar(&[("data_batch_1", &cifar_pickle(1)), ("test_batch", &cifar_pickle(2))])]),
+        ("image_archive", vec![
+            tar(&[("x/cat/1.png", b"a"), ("x/dog/1.png", b"b"), ("x/dog/._1.png", b"")]),
+            gzip(&tar(&[("train/n01/images/1.JPEG", b"a"), ("val/images/2.JPEG", b"b"), ("val/val_annotations.txt", b"2.JPEG\tn01\n")])),
+            zip_of(&[("train/10/1.png", b"a"), ("train/9/1.png", b"b"), ("val/9/1.png", b"c")]),
+        ]),
         ("recipe", vec![
             include_bytes!("../recipes/builtin-quick.toml").to_vec(),
             include_bytes!("../recipes/resnet18-sample.toml").to_vec(),
@@ -97,6 +105,26 @@ fn report() -> Vec<u8> {
         "analysis": { "weights": 8, "zeros": 4, "histogram": [1, 0, 1], "energy": energy },
     });
     report.to_string().into_bytes()
+}
+
+/// One image of CIFAR's Python version.
+fn cifar_pickle(label: u8) -> Vec<u8> {
+    let mut program = b"\x80\x02}(U\x06labels](K".to_vec();
+    program.push(label);
+    program.extend(b"eU\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\x01b\x87R(K\x01K\x01M\0\x0c\x86");
+    program.extend(b"cnumpy\ndtype\nU\x02u1K\0K\x01\x87R(K\x03U\x01|NNNK\0K\0K\0tb\x89T\0\x0c\0\0");
+    program.extend([7; 3072]);
+    program.extend(b"tbu.");
+    program
+}
+
+fn zip_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        writer.start_file(*name, ::zip::write::SimpleFileOptions::default()).expect("memory");
+        writer.write_all(bytes).expect("memory");
+    }
+    writer.finish().expect("memory").into_inner()
 }
 
 fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {

@@ -9,9 +9,12 @@ use crossdub::adc::converter::{Converter, ModelSource};
 use crossdub::adc::models::custom::CustomModel;
 use crossdub::checkpoint::{Checkpoint, pytorch, safetensors};
 use crossdub::config;
-use crossdub::data::cifar10;
+use crossdub::data::cifar;
+use crossdub::data::folders::{MemoryTree, class_layout, is_image, is_label_file, split_layout};
 use crossdub::data::imagenet::index::{Index, Listing};
-use crossdub::data::imagenet::{archive, decode, devkit, labels, webdataset};
+use crossdub::data::imagenet::webdataset::{Part, Shards};
+use crossdub::data::imagenet::{archive, decode, devkit, labels, outputs};
+use crossdub::data::unpack::{Limits, unpack};
 use crossdub::{HardwareConfig, Result, TrainConfig};
 
 /// A reader of untrusted bytes.
@@ -45,8 +48,10 @@ pub const TARGETS: &[Target] = &[
     target("mat_file", mat_file, 128 * MIB, 64),
     // 100 million pixels of 8 bytes, then of 3.
     target("image_file", image_file, 1200 * MIB, 64),
-    target("cifar10_records", cifar10_records, MIB, 8),
-    target("cifar10_archive", cifar10_archive, 2 * MIB, 32),
+    // The values of a pickle take some 100 bytes for each of its own.
+    target("cifar_records", cifar_records, MIB, 256),
+    target("cifar_archive", cifar_archive, 2 * MIB, 256),
+    target("image_archive", image_archive, 34 * MIB, 64),
     target("config_fields", config_fields, 2 * MIB, 1024),
     target("adc_model", adc_model, 2 * MIB, 1024),
 ];
@@ -133,9 +138,40 @@ fn tar_archive(data: &[u8]) {
 }
 
 fn webdataset_shard(data: &[u8]) {
-    let mut listing = Listing::default();
-    if checked(webdataset::list_shard(Cursor::new(data), "shard.tar", &mut listing)).is_some() {
-        check_listing(&listing, data.len());
+    let mut shards = Shards::default();
+    if checked(shards.add(Cursor::new(data), "shard.tar", Part::Train)).is_none() {
+        return;
+    }
+    if let Some(index) = checked(shards.finish(&[])) {
+        check_listing(&index.train, data.len());
+        check_labels(&index);
+    }
+}
+
+/// Labels must be those of classes, also under a network's outputs.
+fn check_labels(index: &Index) {
+    let counts = index.train.per_class(index.classes.len());
+    assert_eq!(counts.iter().sum::<usize>(), index.train.len());
+    let mut matched = index.clone();
+    if checked(outputs::match_outputs(&mut matched, 1000, None)).is_some() {
+        assert_eq!(matched.train.per_class(matched.classes.len()).iter().sum::<usize>(), index.train.len());
+    }
+}
+
+/// An archive of pictures in class folders. Tar files are also read as they are inside a gzip file.
+fn image_archive(data: &[u8]) {
+    let limits = Limits { file: 8 * MIB as u64, total: 16 * MIB as u64 };
+    let keep = |path: &str| is_image(path) || is_label_file(path);
+    let Some(Some(files)) = checked(unpack("a.zip", data, limits, &keep)) else { return };
+    let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(bytes <= 16 * MIB);
+    for (path, _) in &files {
+        assert!(!path.starts_with('/') && !path.split('/').any(|part| part == ".."), "{path}");
+    }
+    let tree = MemoryTree::new(files);
+    for index in [checked(split_layout(&tree)), checked(class_layout(&tree))].into_iter().flatten().flatten()
+    {
+        check_labels(&index);
     }
 }
 
@@ -145,8 +181,7 @@ fn image_index(data: &[u8]) {
         index.write(&mut text).expect("memory");
         let again = Index::read(&*text).expect("reads what it wrote");
         assert_eq!((again.train.len(), again.val.len()), (index.train.len(), index.val.len()));
-        let counts = index.train.per_class(index.classes.len());
-        assert_eq!(counts.iter().sum::<usize>(), index.train.len());
+        check_labels(&index);
     }
     let classes = ["n01".to_owned(), "n02".to_owned()];
     checked(labels::read(&String::from_utf8_lossy(data), &classes));
@@ -165,26 +200,24 @@ fn image_file(data: &[u8]) {
     }
 }
 
-fn cifar10_records(data: &[u8]) {
+fn cifar_records(data: &[u8]) {
     let whole = data.to_vec();
-    if let Some(images) = checked(cifar10::parse("data_batch_1.bin", data)) {
+    if let Some(images) = checked(cifar::parse("data_batch_1", data)) {
         assert_eq!(images.images.len(), images.len() * 3072);
-        let files = [("data_batch_1.bin".to_owned(), whole)];
-        if let Some(split) = checked(cifar10::from_files(&files, 1)) {
-            assert_eq!(split.train.len() + split.test.len(), images.len());
+        assert!(images.labels.iter().all(|&label| usize::from(label) < images.classes.len()));
+        let files = [("data_batch_1".to_owned(), whole)];
+        if let Some(read) = checked(cifar::from_files(&files, 1)) {
+            assert_eq!(read.split.train.len() + read.split.test.len(), images.len());
         }
     }
 }
 
 /// The bytes as an archive, and as the tar file in one: the fuzzer need not compute checksums.
-fn cifar10_archive(data: &[u8]) {
-    checked(cifar10::read_archive("a.tar.gz", data));
+fn cifar_archive(data: &[u8]) {
+    checked(cifar::from_files(&[("a.tar.gz".to_owned(), data.to_vec())], 0));
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
     packed.write_all(data).expect("memory");
-    let packed = packed.finish().expect("memory");
-    for (name, bytes) in checked(cifar10::read_archive("a.tar.gz", &*packed)).unwrap_or_default() {
-        checked(cifar10::parse(&name, &bytes));
-    }
+    checked(cifar::from_files(&[("a (1).gz".to_owned(), packed.finish().expect("memory"))], 1));
 }
 
 /// Fields of a URL, an option or a file, as JSON.

@@ -12,6 +12,7 @@ mod fuzz_corpus;
 mod golden;
 mod gradients;
 mod hardware;
+mod image_cases;
 mod imagenet;
 mod interactive;
 mod masks;

@@ -4,7 +4,7 @@
 use burn::tensor::{Tensor, TensorData};
 use crossdub::checkpoint::{Checkpoint, NamedTensor};
 use crossdub::config::{DataSource, DeviceChoice, HardwareConfig, NetworkName, TrainConfig};
-use crossdub::data::cifar10;
+use crossdub::data::cifar;
 use crossdub::device::ComputeDevice;
 use crossdub::network::parameters::{ExportKind, export, import};
 use crossdub::network::spec::initialize;
@@ -21,7 +21,7 @@ fn cpu() -> ComputeDevice {
 #[test]
 fn class_scores_agree_with_pytorch() {
     let Some(file) = shared("data/cifar-10-batches-bin/test_batch.bin") else { return };
-    let images = cifar10::parse("test_batch.bin", &std::fs::read(file).expect("readable")).expect("valid");
+    let images = cifar::parse("test_batch.bin", &std::fs::read(file).expect("readable")).expect("valid");
     for name in [NetworkName::VggSmall, NetworkName::Vgg11, NetworkName::Vgg11Bn] {
         let Some(file) = shared(&format!("golden/models/{name}.json")) else { return };
         let mut config = TrainConfig::default();
@@ -82,7 +82,7 @@ fn weights_trained_by_pytorch_are_as_accurate_here() {
     else {
         return;
     };
-    let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
+    let images = cifar::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
     let spec = NetworkSpec::from_config(&TrainConfig::default(), 10).expect("valid");
     let device = cpu();
     let network = import(Network::new(&spec, &device.device), &spec, &weights(&file)).expect("fits");

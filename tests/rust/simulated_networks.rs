@@ -10,7 +10,7 @@ use crossdub::config::{
 };
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::batch::{Batch, evaluation_batch};
-use crossdub::data::{Dataset, IMAGE, TrainTest, cifar10, synthetic};
+use crossdub::data::{Dataset, IMAGE, TrainTest, cifar, synthetic};
 use crossdub::device::ComputeDevice;
 use crossdub::network::parameters::import;
 use crossdub::network::spec::initialize;
@@ -319,7 +319,7 @@ fn a_pruned_network_is_exact_at_lossless_resolutions() {
     else {
         return;
     };
-    let images = cifar10::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
+    let images = cifar::parse("data_batch_5.bin", &std::fs::read(batch).expect("readable")).expect("valid");
     let data = TrainTest { train: images.clone(), test: images };
     let (spec, mut weights) = (network(|_| {}), weights(&file));
     let hardware = HardwareConfig::default();

@@ -1,6 +1,8 @@
 //! Results go to stdout, everything else to stderr.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use tracing_subscriber::Layer;
@@ -39,6 +41,15 @@ pub fn print_error(error: &Error, advice: Option<&str>) {
 /// Prints a line that is not a result.
 pub fn status(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
+}
+
+/// Prints a line that is not a result, unless it was printed before.
+pub fn status_once(text: &str) {
+    static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if printed.insert(text.to_owned()) {
+        status(text);
+    }
 }
 
 /// Prints a result.

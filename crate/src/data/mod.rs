@@ -68,17 +68,24 @@ pub struct TrainTest {
     pub test: Dataset,
 }
 
+impl TrainTest {
+    /// The same with only the first `limit` images to train on; 0 for all.
+    #[must_use]
+    pub fn limited(mut self, limit: usize) -> Self {
+        if limit > 0 {
+            drop(self.train.split_off(self.train.len().saturating_sub(limit)));
+        }
+        self
+    }
+}
+
 /// The data of a run: generated, or from the files at hand; of the training images at most
 /// `spec.limit`, the first.
 ///
 /// # Errors
 /// When files are damaged or missing, or a holdout takes all images.
 pub fn open(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
-    let mut split = whole(spec, files)?;
-    if spec.limit > 0 {
-        drop(split.train.split_off(split.train.len().saturating_sub(spec.limit)));
-    }
-    Ok(split)
+    whole(spec, files).map(|split| split.limited(spec.limit))
 }
 
 /// The data of a run without its limit.

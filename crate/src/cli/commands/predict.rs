@@ -19,7 +19,7 @@ use crate::config::{DataSource, NetworkPlan, SCHEMA_VERSION, TrainConfig};
 use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::decode::{Rgb, decode};
 use crate::data::loader::{DataLoader, LabeledDataset};
-use crate::data::{Dataset, IMAGE, PIXELS, SIDE, TrainTest, cifar10};
+use crate::data::{Dataset, IMAGE, PIXELS, SIDE, TrainTest, cifar};
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::metrics::ranked_probabilities;
@@ -197,7 +197,7 @@ fn decode_files(paths: &[PathBuf]) -> Result<Dataset> {
     for path in paths {
         images.extend(decode_file(path)?);
     }
-    let classes = cifar10::CLASSES.map(str::to_owned).to_vec();
+    let classes = cifar::CLASSES.map(str::to_owned).to_vec();
     Ok(Dataset { classes, images, labels: vec![0; paths.len()] })
 }
 

@@ -1,28 +1,39 @@
-//! Opens the images of a run: the built-in ones, CIFAR-10, or image files laid out like ImageNet's.
+//! Opens the images of a run: the built-in ones, CIFAR's, or pictures in folders and archives, told by what is there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::files::image_files;
 use crate::cli::files::io::{display_path, read};
+use crate::cli::output;
 use crate::config::{DataSource, TrainConfig};
-use crate::data::imagenet::LoaderConfig;
+use crate::data;
+use crate::data::cifar::{self, Cifar};
+use crate::data::folders::{self, MemoryTree};
+use crate::data::imagenet::{ImageNet, LoaderConfig};
 use crate::data::loader::DataLoader;
-use crate::data::{self, TrainTest};
+use crate::data::unpack::{self, Limits};
 use crate::error::{Error, Result};
 
-/// Opens the images of a run: `builtin`, CIFAR-10's binary files (a folder or an archive), or images in
-/// one of ImageNet's layouts. Sets `data` in the configuration accordingly.
+/// What an archive of pictures may unpack to; they are kept in memory.
+const PICTURES: Limits = Limits { file: 1 << 28, total: 8 << 30 };
+
+/// Opens the images of a run: `builtin`, CIFAR's files (a folder or an archive), or pictures in one of the layouts of
+/// image folders or in an archive of class folders. Sets `data` in the configuration accordingly.
 ///
 /// # Errors
 /// If files are missing or damaged.
 pub fn open_dataset(path: &Path, spec: &mut TrainConfig, reading: LoaderConfig) -> Result<DataLoader> {
-    if !path.is_dir() || holds_cifar10(path) || !image_files::is_image_folder(path) {
-        if ![0, data::SIDE].contains(&spec.side) {
-            let why = "these images are 32 x 32; only ImageNet's can be scaled";
-            return Err(Error::field("side", spec.side, why));
-        }
-        return Ok(open_in_memory(path, spec)?.into());
+    if path.as_os_str() == "builtin" {
+        spec.data = DataSource::Builtin;
+        check_in_memory(spec)?;
+        return Ok(data::open(spec, &[])?.into());
+    }
+    if let Some(files) = cifar_files(path, spec.holdout)? {
+        check_in_memory(spec)?;
+        let Cifar { source, split } = cifar::from_files(&files, spec.holdout)?;
+        spec.data = source;
+        return Ok(split.limited(spec.limit).into());
     }
     spec.data = DataSource::ImageNet;
     if spec.holdout > 0 {
@@ -34,50 +45,86 @@ pub fn open_dataset(path: &Path, spec: &mut TrainConfig, reading: LoaderConfig) 
         return Err(Error::field("limit", spec.limit, why));
     }
     spec.validate()?;
-    Ok(image_files::open(path, spec.input_side(), reading)?.into())
-}
-
-fn holds_cifar10(path: &Path) -> bool {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    names.into_iter().any(|name| data::cifar10::is_training_file(&name) || data::cifar10::is_test_file(&name))
-}
-
-/// Opens images that fit in memory: `builtin`, or CIFAR-10's binary files (a folder or an archive). Sets
-/// `data` in the configuration accordingly.
-///
-/// # Errors
-/// If files are missing or damaged.
-pub fn open_in_memory(path: &Path, spec: &mut TrainConfig) -> Result<TrainTest> {
-    if path.as_os_str() == "builtin" {
-        spec.data = DataSource::Builtin;
-        return data::open(spec, &[]);
-    }
-    spec.data = DataSource::Cifar10;
-    let files = if path.is_dir() {
-        read_cifar10_folder(path, spec.holdout)?
+    let images = if path.is_dir() {
+        image_files::open(path, spec.input_side(), reading)?
     } else {
-        vec![(display_path(path), read("reading CIFAR-10", path)?)]
+        open_archive(path, spec.input_side(), reading)?
     };
-    data::open(spec, &files)
+    for note in &images.index().notes {
+        output::status_once(&format!("{}: {note}", display_path(path)));
+    }
+    Ok(images.into())
 }
 
-/// Reads the CIFAR-10 files of a folder, without the test file if a holdout replaces it.
-fn read_cifar10_folder(path: &Path, holdout: usize) -> Result<Vec<(String, Vec<u8>)>> {
-    let fail = |why: String| Error::file("reading CIFAR-10", display_path(path), why);
-    let entries = fs::read_dir(path).map_err(|why| fail(why.to_string()))?;
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| {
-            data::cifar10::is_training_file(name) || (holdout == 0 && data::cifar10::is_test_file(name))
-        })
-        .collect();
-    names.sort();
-    if names.is_empty() {
-        let why = "contains no data_batch_1.bin to data_batch_5.bin (CIFAR-10's binary version)";
-        return Err(fail(why.to_owned()));
+fn check_in_memory(spec: &TrainConfig) -> Result<()> {
+    if [0, data::SIDE].contains(&spec.side) {
+        return Ok(());
     }
-    let load =
-        |file: &String| Ok((display_path(&path.join(file)), read("reading CIFAR-10", &path.join(file))?));
-    names.iter().map(load).collect()
+    Err(Error::field("side", spec.side, "these images are 32 x 32; only image files can be scaled"))
+}
+
+/// The files of CIFAR in a folder, or an archive of them; `None` if it is something else. The test file is left out if
+/// a holdout replaces it.
+fn cifar_files(path: &Path, holdout: usize) -> Result<Option<Vec<(String, Vec<u8>)>>> {
+    if !path.is_dir() {
+        let bytes = read("reading images", path)?;
+        let holds_pictures = unpack::is_archive(&bytes) && {
+            let keep = |name: &str| folders::is_image(name);
+            unpack::holds(&display_path(path), &bytes, PICTURES, &keep)?
+        };
+        return Ok((!holds_pictures).then(|| vec![(display_path(path), bytes)]));
+    }
+    let mut files = cifar_names(path);
+    if files.is_empty() {
+        // torchvision keeps them one folder deeper, beside the archive.
+        let below = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut found: Vec<(PathBuf, Vec<PathBuf>)> = below
+            .filter(|folder| is_cifar_folder(folder))
+            .map(|folder| (folder.clone(), cifar_names(&folder)))
+            .collect();
+        found.retain(|(_, files)| !files.is_empty());
+        found.sort();
+        if let [(one, _), (other, _), ..] = &*found {
+            let why =
+                format!("holds both {} and {}: name one of them", display_path(one), display_path(other));
+            return Err(Error::file("reading CIFAR", display_path(path), why));
+        }
+        files = found.pop().map_or_else(Vec::new, |(_, files)| files);
+    }
+    files.retain(|file| holdout == 0 || !cifar::is_test_file(&display_path(file)));
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let load = |file: &PathBuf| Ok((display_path(file), read("reading CIFAR", file)?));
+    files.iter().map(load).collect::<Result<Vec<_>>>().map(Some)
+}
+
+fn is_cifar_folder(folder: &Path) -> bool {
+    let name = folder.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+    name.is_some_and(|name| name.starts_with("cifar")) && folder.is_dir()
+}
+
+/// The files of a folder that are named like CIFAR's, sorted.
+fn cifar_names(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| cifar::is_image_file(&display_path(path)) && path.is_file()).collect();
+    files.sort();
+    files
+}
+
+/// Opens an archive of class folders, unpacked in memory.
+fn open_archive(path: &Path, side: usize, reading: LoaderConfig) -> Result<ImageNet> {
+    let name = display_path(path);
+    let bytes = read("reading images", path)?;
+    let keep = |file: &str| folders::is_image(file) || folders::is_label_file(file);
+    let files = unpack::unpack(&name, &bytes, PICTURES, &keep)?.unwrap_or_default();
+    let tree = MemoryTree::new(files);
+    let index = match folders::split_layout(&tree)? {
+        Some(index) => Some(index),
+        None => folders::class_layout(&tree)?,
+    };
+    let index = index
+        .ok_or_else(|| Error::file("looking for images", &*name, "its pictures are not in class folders"));
+    ImageNet::new(index?.check().map_err(|error| error.with_path(&name))?, Box::new(tree), side, reading)
 }

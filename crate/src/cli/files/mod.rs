@@ -4,6 +4,7 @@ mod adc_plan_file;
 pub mod archives;
 pub mod dataset;
 pub mod dataset_cache;
+mod disk_tree;
 pub mod image_files;
 mod io;
 

@@ -23,3 +23,9 @@ pub fn is_image(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or_default();
     !name.starts_with('.') && ending(name).is_some_and(|ending| ENDINGS.contains(&&*ending))
 }
+
+/// Whether a file may name classes or labels, by its name.
+pub fn is_label_file(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    labels::FILE_NAMES.contains(&name) || [labels::GROUND_TRUTH, "wnids.txt"].contains(&name)
+}

@@ -13,6 +13,7 @@ pub mod skipped;
 pub mod transform;
 pub mod webdataset;
 
+use super::folders::{MemoryTree, tree};
 pub use super::folders::{index, labels};
 
 use std::collections::VecDeque;
@@ -39,6 +40,21 @@ pub trait ReadImage: Send + Sync {
     /// # Errors
     /// When it is missing or unreadable.
     fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String>;
+
+    /// Reads the first bytes of a file, 16 or more if it has them.
+    ///
+    /// # Errors
+    /// When it is missing or unreadable.
+    fn read_head(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
+        self.read_image(place)
+    }
+}
+
+impl ReadImage for MemoryTree {
+    fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
+        let bytes = self.get(&tree::join(place.container, place.name));
+        bytes.map(<[u8]>::to_vec).ok_or_else(|| "it is not in the archive".to_owned())
+    }
 }
 
 /// How images are read, apart from what decides their pixels.
@@ -100,6 +116,14 @@ impl ImageNet {
     /// Files passed over so far, and why.
     pub fn skipped(&self) -> Vec<(String, String)> {
         self.files.skipped.files()
+    }
+
+    /// What is wrong with a file, by its first bytes; `None` if it may be a picture.
+    pub fn complaint(&self, place: ImageRef<'_>) -> Option<String> {
+        match self.files.fetch.read_head(place) {
+            Ok(bytes) => decode::complaint(&bytes),
+            Err(why) => Some(why),
+        }
     }
 
     /// The batch of a step. Those that follow are made meanwhile.

@@ -12,10 +12,14 @@ use crate::cli::format;
 use crate::cli::output;
 use crate::config::{SCHEMA_VERSION, TrainConfig};
 use crate::data::Dataset;
-use crate::data::imagenet::LoaderConfig;
+use crate::data::folders::notes::about;
 use crate::data::imagenet::index::Listing;
+use crate::data::imagenet::{ImageNet, LoaderConfig};
 use crate::data::loader::DataLoader;
 use crate::error::Result;
+
+/// Image files whose first bytes are checked.
+const MOST_CHECKED: usize = 10_000;
 
 /// Inspect data sets, prepare ImageNet
 #[derive(Debug, Args)]
@@ -31,7 +35,7 @@ enum Command {
     /// Count the images of a data set by class
     #[command(after_help = "Example: crossdub data info cifar-10-batches-bin")]
     Info {
-        /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
+        /// builtin, CIFAR's files, or images in class folders; a folder or an archive
         path: PathBuf,
         /// Hold out the last N training images for evaluation, instead of the test file
         #[arg(long, value_name = "N", default_value_t = 0)]
@@ -52,6 +56,8 @@ struct DataOutput {
     classes: Vec<String>,
     train: SplitCounts,
     test: SplitCounts,
+    /// What is remarkable, a sentence each.
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +88,7 @@ pub fn run(args: &DataArgs) -> Result<()> {
     };
     let mut spec = TrainConfig { holdout, seed, ..TrainConfig::default() };
     spec.validate()?;
+    let mut notes = Vec::new();
     let (classes, train, test) = match files::open_dataset(path, &mut spec, LoaderConfig::default())? {
         DataLoader::Memory(split, _) => {
             let (train, test) =
@@ -90,12 +97,35 @@ pub fn run(args: &DataArgs) -> Result<()> {
         }
         DataLoader::Files(files) => {
             let index = files.index();
+            notes.clone_from(&index.notes);
+            notes.extend(complaints(&files));
             let part = |listing| SplitCounts::from_listing(listing, index.classes.len());
             (index.classes.clone(), part(&index.train), part(&index.val))
         }
     };
-    let result = DataOutput { schema_version: SCHEMA_VERSION, data: spec.data, classes, train, test };
+    let result = DataOutput { schema_version: SCHEMA_VERSION, data: spec.data, classes, train, test, notes };
     output::print_result(json, &result, || describe(&result))
+}
+
+/// What is wrong with the first bytes of image files, of at most [`MOST_CHECKED`].
+fn complaints(files: &ImageNet) -> Option<String> {
+    let index = files.index();
+    let places =
+        [&index.train, &index.val].into_iter().flat_map(|part| (0..part.len()).map(|at| part.place(at)));
+    let mut found = Vec::new();
+    for place in places.take(MOST_CHECKED) {
+        if let Some(why) = files.complaint(place) {
+            let name = format!("{}/{}: {why}", place.container, place.name);
+            // Training and evaluation may use the same files.
+            if !found.contains(&name) {
+                found.push(name);
+            }
+        }
+    }
+    let found: Vec<&str> = found.iter().map(String::as_str).collect();
+    let note = about(&found, "image files can't be read", "")?;
+    output::status_once(&note);
+    Some(note)
 }
 
 fn describe(result: &DataOutput) -> String {

@@ -1,6 +1,0 @@
-#![no_main]
-
-#[path = "../harness.rs"]
-mod harness;
-
-libfuzzer_sys::fuzz_target!(init: harness::write_seeds("cifar10_archive"), |data: &[u8]| harness::run("cifar10_archive", data));
