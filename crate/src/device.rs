@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{DType, Device};
 
 use crate::config::{DeviceChoice, Precision, TrainConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// An open device.
 ///
@@ -143,7 +143,7 @@ pub fn silence_panics() {
 /// The error for a backend that this build lacks.
 #[allow(dead_code, reason = "unused in a build with every backend")]
 fn missing(kind: &str) -> Error {
-    Error::device(kind, format!("this build has no such backend (build it with --features {kind})"))
+    Error::new(ErrorKind::MissingBackend { device: kind.to_owned() })
 }
 
 #[cfg(feature = "cpu")]
@@ -173,7 +173,7 @@ mod graphics {
     use burn::tensor::{Device, DeviceKind};
 
     use super::{BACKENDS, ComputeDevice, missing, note_disconnectable};
-    use crate::error::{Error, Result};
+    use crate::error::{Error, ErrorKind, Result};
 
     thread_local! {
         /// A runtime can be initialized only once; later runs share it.

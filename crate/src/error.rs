@@ -119,6 +119,11 @@ pub enum ErrorKind {
         /// Why it failed.
         reason: String,
     },
+    /// This build has no backend for a device.
+    MissingBackend {
+        /// The device's kind, which is also the Cargo feature that adds its backend.
+        device: String,
+    },
     /// Something other than a file or a device failed, for example a signal handler.
     Operation {
         /// What was being done.
@@ -151,7 +156,7 @@ impl ErrorKind {
             Self::AllReduceTimeout { .. } => "all-reduce-timeout",
             Self::InvalidState { .. } => "invalid-state",
             Self::Diverged { .. } => "diverged",
-            Self::Device { .. } => "device",
+            Self::Device { .. } | Self::MissingBackend { .. } => "device",
             Self::Operation { .. } => "operation",
         }
     }
@@ -183,6 +188,9 @@ impl Display for ErrorKind {
             Self::InvalidState { action, reason } => write!(f, "{action}: {reason}"),
             Self::Diverged { step, reason } => write!(f, "training stopped (step {step}): {reason}"),
             Self::Device { device, reason } => write!(f, "using the device ({device}): {reason}"),
+            Self::MissingBackend { device } => {
+                write!(f, "using the device ({device}): this build has no backend for it")
+            }
             Self::Operation { action, subject, reason } => {
                 write!(f, "{action}{}: {reason}", in_parentheses(&[subject]))
             }

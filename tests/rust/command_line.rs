@@ -37,7 +37,7 @@ pub fn failure(arguments: &[&str]) -> String {
     error_line(1, arguments)
 }
 
-/// The error line of a command with an option value that it does not take.
+/// The error line of a command with an invalid option value.
 pub fn usage_error(arguments: &[&str]) -> String {
     error_line(2, arguments)
 }
@@ -127,6 +127,30 @@ fn wrong_usage_exits_with_2() {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
     assert!(!run(&["completions", "bash"]).stdout.is_empty());
+}
+
+#[test]
+fn invalid_values_of_fields_give_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run").display().to_string();
+    let train = ["train", "--data", "builtin", "--out", &out];
+    for (option, value, message) in [
+        ("--model", "vgg12", "invalid model (vgg12): known are vgg-small, vgg-small_bn, vgg11,"),
+        ("--plan", "8 M M", "invalid plan (8 M M): has two poolings in a row"),
+        ("--regularizer", "l1", "invalid regularizer (l1): takes none, gated, ungated,"),
+        ("--trainable", "none", "invalid trainable (none): takes all or convolutions"),
+        ("--precision", "f16", "invalid precision (f16): takes f32 or bf16"),
+        ("--device", "gpu", "invalid device (gpu): known are auto, cpu,"),
+        ("--devices", "cpu,,cpu", "invalid device (): known are auto, cpu,"),
+        ("--tile", "64x0", "invalid tile (64x0): takes rows, or rows and columns as in 128x64"),
+        ("--epochs", "0", "invalid epochs (0): takes 1 to 100000"),
+        ("--momentum", "1", "invalid momentum (1): takes 0 to below 1"),
+    ] {
+        let line = usage_error(&[&train[..], &[option, value]].concat());
+        assert!(line.starts_with(&format!("error: {message}")), "{line}");
+    }
+    // clap itself explains what is not a number.
+    assert_eq!(run(&[&train[..], &["--epochs", "few"]].concat()).status.code(), Some(2));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Devices by name, and batches split over several of them: the same losses as on one.
+//! Devices by name, and training on several: batches are split, and the losses are those of one device.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -14,7 +14,7 @@ fn losses(trainer: &mut Trainer, steps: usize) -> Vec<f64> {
     (0..steps).map(|_| pollster::block_on(trainer.step()).expect("trains").loss).collect()
 }
 
-/// Largest difference of two runs' losses, and of their weights at the end.
+/// Largest difference of the losses of two runs, and of their final weights.
 fn differences(spec: &TrainConfig, devices: &str, steps: usize) -> (f64, f32) {
     let mut one = trainer(spec.clone());
     let mut several = trainer(TrainConfig { devices: devices.parse().expect("known"), ..spec.clone() });
@@ -52,7 +52,7 @@ fn half_a_batch_trains_differently() {
     assert!(differ, "what the test above compares does differ between batches");
 }
 
-/// Each device normalizes its part by itself; the running statistics are the first part's, whoever is quicker.
+/// Each device normalizes its own part; the running statistics are the first device's, whichever is faster.
 #[test]
 fn batch_norm_on_several_devices_is_reproducible() {
     let trained = |spec: TrainConfig| {
@@ -94,9 +94,9 @@ fn output(arguments: &[&str]) -> Output {
 
 /// The error line of a command that exits with this code.
 fn error_line(output: &Output, code: i32) -> String {
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert!(output.status.code() == Some(code) && errors.len() == 1, "{said}");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    let errors: Vec<&str> = message.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert!(output.status.code() == Some(code) && errors.len() == 1, "{message}");
     errors[0].to_owned()
 }
 
@@ -125,12 +125,12 @@ fn devices_are_listed_and_unknown_ones_rejected() {
         (["--devices", "cpu,tch"], 1, "--features tch"),
         (["--devices", "cpu,,cpu"], 2, "known are"),
     ] {
-        let said = error_line(&train(&device), code);
-        assert!(said.contains(word), "{said}");
+        let message = error_line(&train(&device), code);
+        assert!(message.contains(word), "{message}");
     }
 }
 
-/// A run of a second with a limit, so that an epoch has 20 steps.
+/// A run of about a second; the limit makes an epoch 20 steps.
 fn small() -> Vec<&'static str> {
     [&TINY[..], &["--batch=30", "--limit=600", "--checkpoint-every=3", "--json"]].concat()
 }
@@ -139,7 +139,7 @@ fn weights(run: &Path) -> Vec<u8> {
     std::fs::read(run.join("weights.safetensors")).expect("written")
 }
 
-/// Begins a run and kills it after a checkpoint.
+/// Starts a run and kills it after a checkpoint.
 fn killed(out: &Path, devices: &[&str], token: Option<&str>) {
     let out_ = out.display().to_string();
     let mut command = crossdub(&[&["train", "--out", &out_], &small()[..], devices].concat());
@@ -151,7 +151,7 @@ fn killed(out: &Path, devices: &[&str], token: Option<&str>) {
 }
 
 #[test]
-fn a_killed_run_on_two_devices_resumes_and_may_move_to_one() {
+fn a_killed_run_on_two_devices_resumes_on_two_or_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     let train = |name: &str, more: &[&str]| {

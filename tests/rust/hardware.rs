@@ -1,5 +1,5 @@
-//! ADC hardware, end to end: converters on the command line, the energy of an inference, the ADC
-//! plan, and the trial on the reference networks.
+//! ADC hardware end to end: converters on the command line, the energy per inference, the ADC plan, and a comparison
+//! on the reference networks.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::command_line::{failure, golden_weights, json_output, usage_error};
 use crate::shared::{layers, shared};
 
-/// Improvement per tile in bits: lossless by rows, sliced per tile, sliced per column.
+/// Improvement in bits per tile: lossless, sliced per tile, sliced per column.
 fn saved(layers: &[Matrix]) -> [f64; 3] {
     let question = InferenceConfig::all(None).expect("valid");
     let energy = inference(layers, &HardwareConfig::default(), &question).expect("counts");
@@ -30,7 +30,7 @@ fn saved(layers: &[Matrix]) -> [f64; 3] {
     ]
 }
 
-/// The trial: 8-bit weights, 1-bit cells, tile 32; bits against 6 bits everywhere.
+/// 8-bit weights, 1-bit cells, tile 32; bits compared with 6 bits everywhere.
 #[test]
 fn slices_save_bits_on_the_reference_networks() {
     let (Some(clean), Some(dub)) =
@@ -53,7 +53,7 @@ fn slices_save_bits_on_the_reference_networks() {
 }
 
 #[test]
-fn one_converter_answers_in_its_fields() {
+fn adc_prints_the_documented_fields() {
     let of = |arguments: &[&str]| json_output(&[&["adc", "--json"], arguments].concat());
     let accelergy = of(&["--model", "accelergy", "--bits", "8"]);
     assert!((accelergy["energy_pj"].as_f64().expect("pJ") - 1.7137).abs() < 1e-4);
@@ -73,42 +73,42 @@ fn one_converter_answers_in_its_fields() {
 }
 
 #[test]
-fn what_a_converter_can_t_be_is_named() {
-    let refuse = |field: &str, arguments: &[&str]| {
-        let said = usage_error(&[&["adc"], arguments].concat());
-        assert!(said.contains(field), "{said}");
+fn adc_names_invalid_options() {
+    let rejects = |field: &str, arguments: &[&str]| {
+        let message = usage_error(&[&["adc"], arguments].concat());
+        assert!(message.contains(field), "{message}");
     };
-    refuse("bits", &["--model", "puma", "--bits", "17"]);
-    refuse("bits", &["--model", "puma", "--bits", "-1"]);
-    refuse("bits", &["--model", "isaac", "--bits", "11"]);
-    refuse("adc", &["--model", "magic", "--bits", "8"]);
-    refuse("rate", &["--model", "accelergy", "--rate", "1e11"]);
-    refuse("tech_nm", &["--model", "accelergy", "--tech-nm", "0"]);
-    refuse("neurosim_process", &["--model", "neurosim-sar", "--neurosim-process", "x"]);
-    let said =
+    rejects("bits", &["--model", "puma", "--bits", "17"]);
+    rejects("bits", &["--model", "puma", "--bits", "-1"]);
+    rejects("bits", &["--model", "isaac", "--bits", "11"]);
+    rejects("adc", &["--model", "magic", "--bits", "8"]);
+    rejects("rate", &["--model", "accelergy", "--rate", "1e11"]);
+    rejects("tech_nm", &["--model", "accelergy", "--tech-nm", "0"]);
+    rejects("neurosim_process", &["--model", "neurosim-sar", "--neurosim-process", "x"]);
+    let message =
         usage_error(&["energy", "--histogram", "1,0,0,7", "--tile", "4", "--resolution", "lossless-sliced"]);
-    assert!(said.contains("resolution"), "{said}");
+    assert!(message.contains("resolution"), "{message}");
 }
 
 #[test]
-fn a_model_of_one_s_own_serves_every_command() {
+fn every_command_takes_a_custom_model() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).expect("writes");
         path.display().to_string()
     };
-    let own = file("mine.toml", "[linear]\nbase_pj = 0.5\nper_bit_pj = 0.25\n");
-    let one = json_output(&["adc", "--model", &own, "--bits", "6", "--json"]);
+    let custom = file("mine.toml", "[linear]\nbase_pj = 0.5\nper_bit_pj = 0.25\n");
+    let one = json_output(&["adc", "--model", &custom, "--bits", "6", "--json"]);
     assert_eq!((one["model"].as_str(), one["energy_pj"].as_f64()), (Some("mine"), Some(2.0)));
     let histogram = ["energy", "--histogram", "1,0,0,1", "--tile", "4", "--json", "--resolution", "lossless"];
-    let energy = json_output(&[&histogram[..], &["--adc", &own]].concat());
+    let energy = json_output(&[&histogram[..], &["--adc", &custom]].concat());
     assert_eq!((energy["dense"].as_f64(), energy["actual"].as_f64()), (Some(2.5), Some(1.25)));
-    let analysis = json_output(&["analyze", &golden_weights(), "--tile", "16", "--adc", &own, "--json"]);
+    let analysis = json_output(&["analyze", &golden_weights(), "--tile", "16", "--adc", &custom, "--json"]);
     assert_eq!(analysis["inference"]["table"][0]["model"].as_str(), Some("mine"));
     let broken = file("broken.toml", "[linear]\nbase_pj = 0.5\nper_bit_pj = -1\n");
-    let said = failure(&["adc", "--model", &broken, "--bits", "6"]);
-    assert!(said.contains("broken.toml") && said.contains("line 3"), "{said}");
+    let message = failure(&["adc", "--model", &broken, "--bits", "6"]);
+    assert!(message.contains("broken.toml") && message.contains("line 3"), "{message}");
 }
 
 /// Rows of the inference table of one model.
@@ -118,12 +118,12 @@ fn rows<'a>(analysis: &'a Value, model: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn analyze_tells_the_energy_of_an_inference() {
+fn analyze_reports_the_energy_per_inference() {
     let weights = golden_weights();
     let common = ["analyze", &weights, "--tile", "16", "--adc", "all", "--per-inference", "--json"];
     let analysis = json_output(&[&common[..], &["--positions", "100,25", "--adc-share", "0.6"]].concat());
     let (paper, puma) = (rows(&analysis, "paper"), rows(&analysis, "puma"));
-    assert_eq!((paper.len(), puma.len()), (2, 6), "its own resolution, and three, per tile and column");
+    assert_eq!((paper.len(), puma.len()), (2, 6), "one resolution or three, each per tile and per column");
     assert_eq!(paper[0]["per_tile"]["improvement"], analysis["energy"]["paper"]["improvement"]);
     for field in ["per_inference", "whole_improvement", "conversions", "area_um2", "latency_ns", "layers"] {
         assert!(!puma[0][field].is_null(), "{field}");
@@ -154,19 +154,19 @@ fn analyze_tells_the_energy_of_an_inference() {
         (["--per", "row"], "per"),
         (["--active-rows", "17"], "active_rows"),
     ] {
-        let said = usage_error(&[&common[..], &bad].concat());
-        assert!(said.contains(word), "{said}");
+        let message = usage_error(&[&common[..], &bad].concat());
+        assert!(message.contains(word), "{message}");
     }
 }
 
 #[test]
-fn the_adc_plan_has_one_line_a_tile() {
+fn the_adc_plan_has_one_row_per_tile() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (weights, csv, json) = (golden_weights(), path("plan.csv"), path("plan.json"));
     json_output(&["analyze", &weights, "--tile", "16", "--adc-plan", &csv, "--json"]);
     let text = std::fs::read_to_string(&csv).expect("written");
-    assert_eq!(text.lines().count(), 59, "a head and 58 tiles");
+    assert_eq!(text.lines().count(), 59, "a header and 58 tiles");
     assert!(text.starts_with("layer,down,across,rows,columns,level,bits_paper,"));
     let (out, common) = (path("pruned.safetensors"), ["--tile", "16", "--ratios", "30,85", "--json"]);
     json_output(&[&["prune", &weights, "--out", &out, "--adc-plan", &json], &common[..]].concat());
@@ -180,7 +180,7 @@ fn the_adc_plan_has_one_line_a_tile() {
 }
 
 #[test]
-fn a_named_network_tells_its_output_positions() {
+fn networks_know_their_output_positions() {
     let mut spec = TrainConfig { side: 224, ..TrainConfig::default() };
     spec.set_model(NetworkName::ResNet18);
     let convs = NetworkSpec::from_config(&spec, 1000).expect("valid").conv_shapes();
@@ -197,10 +197,9 @@ fn a_named_network_tells_its_output_positions() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
-    /// Dense conversions are the product that the documentation states; a finer policy never costs
-    /// more than a coarser one.
+    /// Dense conversions are the product in the documentation; a finer resolution never costs more than a coarser one.
     #[test]
-    fn conversions_and_policies_keep_their_order(
+    fn finer_resolutions_cost_no_more(
         rows in 1_usize..20, cols in 1_usize..40, tile in 2_usize..17, precision in 2_u32..9,
         cell in 1_u32..4, dac in 1_u32..4, active_rows in 0_usize..17, seed in 0_u64..1000,
     ) {

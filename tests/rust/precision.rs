@@ -139,9 +139,9 @@ fn the_precision_is_kept_in_the_run_folder() {
             .output()
             .expect("runs")
     };
-    let refused = train(&["--precision", "f8"]);
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && said.contains("precision") && said.contains("bf16"), "{said}");
+    let rejected = train(&["--precision", "f8"]);
+    let message = String::from_utf8_lossy(&rejected.stderr).into_owned();
+    assert!(!rejected.status.success() && message.contains("precision (f8): takes f32 or bf16"), "{message}");
     let output = train(&["--precision", "bf16"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = crate::shared::json(Path::new(&out.join("report.json")));

@@ -1,4 +1,4 @@
-//! Invalid commands end in one line that names the mistake, and lose nothing.
+//! Invalid commands end with one line that names the mistake, and lose nothing.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -30,7 +30,7 @@ fn failure(arguments: &[&str]) -> String {
     error_line(1, arguments)
 }
 
-/// The error line of a command with an option value that it does not take.
+/// The error line of a command with an invalid option value.
 fn usage_error(arguments: &[&str]) -> String {
     error_line(2, arguments)
 }
@@ -51,11 +51,11 @@ fn a_run_resumes_only_with_its_own_settings() {
         [&["train", "--out", &run][..], &TINY, &["--device=cpu", "--limit=512", "--batch=128"]].concat();
     assert!(crossdub(&begin).status.success());
     let resume = |more: &[&'static str]| [&["train", "--out", &run, "--resume"][..], more].concat();
-    let said = usage_error(&resume(&["--epochs", "6"]));
-    assert!(said.contains("epochs (6)") && said.contains("started with 1"), "{said}");
+    let message = usage_error(&resume(&["--epochs", "6"]));
+    assert!(message.contains("epochs (6)") && message.contains("started with 1"), "{message}");
     assert!(usage_error(&resume(&["--seed", "9"])).contains("seed (9)"));
     assert!(usage_error(&resume(&["--weights", "other.pth"])).contains("weights_path"));
-    // The same settings again, or other devices, are no change.
+    // The same settings, or other devices, are accepted.
     let again = resume(&[&TINY[..], &["--limit=512", "--batch=128", "--device=auto"]].concat());
     assert!(crossdub(&again).status.success());
 }
@@ -105,9 +105,9 @@ fn control_characters_in_names_are_escaped() {
     let folder = tempfile::tempdir().expect("a folder");
     let weights = write_layer(&folder.path().join("w.safetensors"), "a\u{1b}[31m\nred\u{202e}", 1.0);
     let output = crossdub(&["analyze", &weights]);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("a\\u{1b}[31m\\u{a}red\\u{202e}"), "{said}");
-    assert!(!said.contains('\u{1b}') && !said.contains('\u{202e}'), "{said}");
+    let message = String::from_utf8_lossy(&output.stdout);
+    assert!(message.contains("a\\u{1b}[31m\\u{a}red\\u{202e}"), "{message}");
+    assert!(!message.contains('\u{1b}') && !message.contains('\u{202e}'), "{message}");
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn energies_beyond_a_model_s_range_are_marked() {
             String::from_utf8_lossy(&text).into_owned(),
         )
     };
-    let (beyond, said) = marked(&["--extrapolate"]);
-    assert!(beyond == Value::Bool(true) && said.contains("extrapolated"), "{said}");
-    let (within, said) = marked(&["--resolution", "8"]);
-    assert!(within == Value::Bool(false) && !said.contains("extrapolated"), "{said}");
+    let (beyond, message) = marked(&["--extrapolate"]);
+    assert!(beyond == Value::Bool(true) && message.contains("extrapolated"), "{message}");
+    let (within, message) = marked(&["--resolution", "8"]);
+    assert!(within == Value::Bool(false) && !message.contains("extrapolated"), "{message}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_sweep_continues_after_an_unreachable_target() {
 }
 
 #[test]
-fn a_bad_field_in_a_file_is_no_wrong_usage() {
+fn a_bad_field_in_a_file_is_not_a_usage_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);

@@ -5,8 +5,11 @@ use crate::error::{Error, ErrorKind};
 
 /// Advice to print behind an error. `has_option` tells whether the command has an option, by its id in
 /// clap (`max_bad` for `--max-bad`).
-pub fn advice(error: &Error, has_option: impl Fn(&str) -> bool) -> Option<&'static str> {
+pub fn advice(error: &Error, has_option: impl Fn(&str) -> bool) -> Option<String> {
     let (option, advice) = match error.kind() {
+        ErrorKind::MissingBackend { device } => {
+            return Some(format!("build it with cargo build --release --features {device}"));
+        }
         ErrorKind::NoLayers { linear: false, .. } => ("linear", "--linear also maps fully connected layers"),
         ErrorKind::OutsideModelRange { .. } => ("extrapolate", "--extrapolate goes beyond the model's range"),
         ErrorKind::TooManyUnreadable { .. } => ("max_bad", "--max-bad raises the limit"),
@@ -20,7 +23,7 @@ pub fn advice(error: &Error, has_option: impl Fn(&str) -> bool) -> Option<&'stat
         },
         _ => return None,
     };
-    has_option(option).then_some(advice)
+    has_option(option).then(|| advice.to_owned())
 }
 
 #[cfg(test)]
@@ -33,6 +36,8 @@ mod tests {
         assert!(advice(&error, |option| option == "linear").is_some_and(|text| text.contains("--linear")));
         assert_eq!(advice(&error, |_| false), None);
         assert_eq!(advice(&Error::no_layers(true), |_| true), None);
+        let missing = Error::new(ErrorKind::MissingBackend { device: "cuda".to_owned() });
+        assert!(advice(&missing, |_| false).is_some_and(|text| text.ends_with("--features cuda")));
         assert_eq!(advice(&Error::field("weighting", "often", "takes ..."), |_| true), None);
     }
 }

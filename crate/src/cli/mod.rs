@@ -83,9 +83,14 @@ const USAGE: u8 = 2;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    // clap prints its own usage errors and exits.
-    let matches = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return usage_error(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return usage_error(&error),
+    };
     output::init_logging(cli.verbose);
     crate::device::silence_panics();
     // Burn reports a lost device by a panic, wherever it happens.
@@ -97,8 +102,21 @@ pub fn main() -> ExitCode {
         Err(panic) => resume_unwind(panic),
     };
     let name = matches.subcommand_name().unwrap_or_default();
-    output::print_error(&error, advice::advice(&error, |option| has_option(name, option)));
+    output::print_error(&error, advice::advice(&error, |option| has_option(name, option)).as_deref());
     exit_code(&error)
+}
+
+/// Prints what clap says about wrong usage, or the help that was asked for. The value of a field is rejected in the one
+/// line of its own error, as everywhere else.
+fn usage_error(error: &clap::Error) -> ExitCode {
+    let source = std::error::Error::source(error);
+    if let Some(error) = source.and_then(|source| source.downcast_ref::<Error>()) {
+        output::print_error(error, None);
+        return exit_code(error);
+    }
+    // If the terminal is gone, there is nothing left to do.
+    drop(error.print());
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// Whether a command has an option.

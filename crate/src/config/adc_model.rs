@@ -23,14 +23,14 @@ use crate::error::{Error, Result};
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 #[non_exhaustive]
 pub enum AdcModel {
-    /// Energy is bits; one bit less a level, as the paper counts.
+    /// Energy in bits; one bit fewer per level, as the paper counts.
     #[default]
     Paper,
-    /// Energy is bits; enough to tell all sums of the active rows apart.
+    /// Energy in bits; enough to distinguish all sums of the active rows.
     Lossless,
-    /// Energy is bits; enough to tell all sums of a weight slice's set cells apart.
+    /// Energy in bits; enough to distinguish all sums of a weight slice's nonzero cells.
     LosslessSliced,
-    /// The floor of the converters in Murmann's survey.
+    /// The lower bound of the converters in Murmann's survey.
     Murmann,
     /// Walden's figure of merit times `2^b`.
     Walden,
@@ -81,13 +81,13 @@ impl AdcModel {
         }
     }
 
-    /// Whether its energies are numbers of bits, not joules.
+    /// Whether its energies are numbers of bits rather than joules.
     pub fn is_unitless(self) -> bool {
         matches!(self, Self::Paper | Self::Lossless | Self::LosslessSliced)
     }
 
-    /// The resolution that the model counts at unless another is named. Physical models have no
-    /// resolution of their own and follow the paper.
+    /// The resolution that the model uses by default. Physical models have no resolution of their own and use the
+    /// paper's.
     pub fn resolution(self) -> Resolution {
         match self {
             Self::Lossless => Resolution::Lossless,

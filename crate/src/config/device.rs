@@ -1,5 +1,5 @@
-//! Which device computes, by name: `cpu`, `webgpu:1`, `remote:ws://host:port`. Whether this build has it is seen when
-//! it is opened.
+//! Devices by name: `cpu`, `webgpu:1`, `remote:ws://host:port`. Whether this build and machine have a device is checked
+//! when it is opened.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// What can be named.
+/// The names, for error messages.
 const KNOWN: &str = "known are auto, cpu, webgpu[:n], vulkan[:n], cuda[:n], tch and remote:ws://HOST:PORT";
-/// The most devices of one kind, and of one run.
-pub const MOST_DEVICES: usize = 64;
+/// The most devices of one kind, and in one run.
+pub const MAX_DEVICES: usize = 64;
 
 /// The device to compute on.
 ///
@@ -26,7 +26,7 @@ pub const MOST_DEVICES: usize = 64;
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
-    /// WebGPU where there is an adapter and the build has it, else the CPU.
+    /// WebGPU if this build has it and there is an adapter, else the CPU.
     #[default]
     Auto,
     /// The portable CPU backend.
@@ -38,7 +38,7 @@ pub enum DeviceChoice {
     Vulkan(Option<usize>),
     /// The n-th CUDA device.
     Cuda(usize),
-    /// PyTorch's own library, on its CPU.
+    /// The CPU, through PyTorch's library (libtorch).
     Tch,
     /// The device that `crossdub worker` serves at this address.
     Remote(String),
@@ -48,12 +48,12 @@ impl FromStr for DeviceChoice {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let refuse = |why: &str| Error::field("device", name, why);
+        let reject = |why: &str| Error::field("device", name, why);
         let (kind, rest) = name.split_once(':').map_or((name, None), |(kind, rest)| (kind, Some(rest)));
         let index = || match rest.map(str::parse::<usize>) {
             None => Ok(None),
-            Some(Ok(index)) if index < MOST_DEVICES => Ok(Some(index)),
-            Some(_) => Err(refuse("the number after the colon is 0 to 63")),
+            Some(Ok(index)) if index < MAX_DEVICES => Ok(Some(index)),
+            Some(_) => Err(reject("takes 0 to 63 after the colon")),
         };
         match (kind, rest) {
             ("auto", None) => Ok(Self::Auto),
@@ -68,10 +68,10 @@ impl FromStr for DeviceChoice {
                 if fits {
                     Ok(Self::Remote(address.to_owned()))
                 } else {
-                    Err(refuse("takes remote:ws://HOST:PORT"))
+                    Err(reject("takes remote:ws://HOST:PORT"))
                 }
             }
-            _ => Err(refuse(KNOWN)),
+            _ => Err(reject(KNOWN)),
         }
     }
 }
@@ -107,7 +107,7 @@ impl From<DeviceChoice> for String {
     }
 }
 
-/// Devices that share each batch, written as a list with commas: `cuda,cuda:1`. Empty for none.
+/// Devices that share each batch, separated by commas: `cuda,cuda:1`. May be empty.
 ///
 /// ```
 /// use crossdub::config::{DeviceChoice, DeviceList};
@@ -148,8 +148,8 @@ impl FromStr for DeviceList {
         let devices: Vec<DeviceChoice> =
             names.split(',').map(|name| name.trim().parse()).collect::<Result<_>>()?;
         match devices.len() {
-            1..=MOST_DEVICES => Ok(Self(devices)),
-            count => Err(Error::field("devices", count, format!("takes up to {MOST_DEVICES}"))),
+            1..=MAX_DEVICES => Ok(Self(devices)),
+            count => Err(Error::field("devices", count, format!("takes up to {MAX_DEVICES}"))),
         }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_come_back() {
+    fn names_round_trip() {
         for name in [
             "auto",
             "cpu",
@@ -205,8 +205,8 @@ mod tests {
     }
 
     #[test]
-    fn others_are_refused_by_name() {
-        let long = ["cpu"; MOST_DEVICES + 1].join(",");
+    fn unknown_devices_are_rejected() {
+        let long = ["cpu"; MAX_DEVICES + 1].join(",");
         for bad in
             ["", "gpu", "cpu:0", "cuda:64", "cuda:-1", "webgpu:", "remote", "remote:http://a", "remote:ws://"]
         {

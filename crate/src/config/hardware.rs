@@ -1,4 +1,4 @@
-//! `HardwareConfig`: the crossbars and converters a network is mapped to, fixed in a fair comparison.
+//! [`HardwareConfig`]: the crossbars and converters a network is mapped to, the same in a fair comparison.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 use super::AdcModel;
 use crate::error::{Error, Result};
 
-/// How many bits a conversion has.
+/// The number of bits of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 pub enum Resolution {
-    /// One bit less a level, as the paper counts; loses sums.
+    /// One bit fewer per level, as the paper counts. It can clip sums.
     #[default]
     Paper,
-    /// Enough for every sum that the active rows of a column can give.
+    /// Enough for every sum that the active rows of a column can produce.
     Lossless,
-    /// Enough for every sum that the set cells of a column of one weight slice can give.
+    /// Enough for every sum that the nonzero cells in a column of one weight slice can produce.
     LosslessSliced,
-    /// The same for all conversions.
+    /// The same number for all conversions.
     Bits(u32),
 }
 
@@ -60,7 +60,7 @@ impl Serialize for Resolution {
 
 impl<'de> Deserialize<'de> for Resolution {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        /// A number is as good as its text.
+        /// A number stands for its digits.
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Written {
@@ -83,7 +83,7 @@ pub enum Granularity {
     /// All columns of a tile, as in the paper.
     #[default]
     Tile,
-    /// Each column its own, as a converter that stops early can.
+    /// Each column has its own, as with converters that can stop early.
     Column,
 }
 
@@ -96,17 +96,17 @@ impl fmt::Display for Granularity {
     }
 }
 
-/// How negative weights lie on crossbars.
+/// How crossbars represent negative weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Subtraction {
-    /// A positive and a negative crossbar, each converted, subtracted as numbers.
+    /// A positive and a negative crossbar, each converted and then subtracted digitally.
     #[default]
     Digital,
     /// A pair of columns whose currents are subtracted before one signed conversion.
     Analog,
-    /// One crossbar of shifted weights; a zero weight is then no zero cell.
+    /// One crossbar of shifted weights, where a zero weight is not a zero cell.
     Offset,
 }
 
@@ -122,7 +122,7 @@ pub enum WeightScale {
     Channel,
 }
 
-/// The hardware a network is mapped to: fixed in a fair comparison.
+/// The hardware a network is mapped to, the same in a fair comparison.
 ///
 /// ```
 /// use crossdub::config::HardwareConfig;
@@ -146,23 +146,23 @@ pub struct HardwareConfig {
     pub tol: f64,
     /// Energy model of the converter.
     pub adc: AdcModel,
-    /// How many bits a conversion has.
+    /// The number of bits of a conversion.
     pub resolution: Resolution,
     /// What shares one resolution.
     pub per: Granularity,
-    /// Bits of a quantized weight, its sign among them.
+    /// Bits of a quantized weight, including its sign.
     pub weight_precision: u32,
     /// What shares one scale of the quantized weights.
     pub weight_scale: WeightScale,
-    /// Bits a cell holds.
+    /// Bits per cell.
     pub cell_bits: u32,
     /// Bits of a quantized input.
     pub input_bits: u32,
-    /// Input bits that are applied at a time.
+    /// Input bits applied at a time.
     pub dac_bits: u32,
-    /// How negative weights lie on crossbars.
+    /// How crossbars represent negative weights.
     pub subtraction: Subtraction,
-    /// Rows that are active at once; 0 for all of a crossbar.
+    /// Rows active at the same time; 0 for all of a crossbar.
     pub active_rows: usize,
 }
 
@@ -187,7 +187,7 @@ impl Default for HardwareConfig {
     }
 }
 
-/// The largest crossbar that is simulated or drawn.
+/// The most rows or columns of a crossbar.
 const MAX_TILE: usize = 4096;
 /// The most bits of a converter, a weight, an input or a cell.
 const MAX_BITS: u32 = 16;

@@ -1,10 +1,16 @@
-//! What a run is: `TrainConfig` (what varies) and `HardwareConfig` (what a fair comparison holds fixed).
+//! The configuration of a run: `TrainConfig` (what may vary between compared runs) and `HardwareConfig` (what a fair
+//! comparison keeps fixed).
 //!
-//! One schema for the command line's options, `config.toml`, recipes, the page's URL and JSON: the
-//! field names here are those names. Every field has a default, so that a partial object is enough.
+//! One schema for the command line's options, `config.toml`, recipes, the page's URL and JSON: the field names here are
+//! those names. Every field has a default; what was given of them is a `ConfigFields`, which each of these five parses.
+//!
+//! A new field is declared three times side by side: in its configuration (type, meaning, default), with its range in
+//! `validate`, and in `fields` (option and help text).
 
 mod adc_model;
 mod device;
+mod field_value;
+mod fields;
 mod hardware;
 mod network_name;
 mod network_plan;
@@ -12,27 +18,28 @@ mod precision;
 mod train;
 
 pub use adc_model::AdcModel;
-pub use device::{DeviceChoice, DeviceList, MOST_DEVICES};
+pub use device::{DeviceChoice, DeviceList, MAX_DEVICES};
+pub(crate) use field_value::{FieldValue, from_name, read, reason, text};
+#[cfg(feature = "train")]
+pub(crate) use field_value::{parse_names, text_values};
+#[cfg(feature = "train")]
+pub(crate) use fields::fields;
+pub use fields::{ConfigFields, ConversionFields, CrossbarFields, NetworkFields, TrainFields};
 pub use hardware::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
 pub use network_name::NetworkName;
 pub use network_plan::{BlockKind, ClassifierWidths, NetworkPlan, ResNetPlan, VggLayer, VggPlan};
 pub use precision::Precision;
 pub use train::{DataSource, RegularizerKind, TrainConfig, Trainable};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Version of the JSON objects this crate prints; raised when a field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// The largest integer that a JavaScript number holds exactly.
-const MAX_SEED: u64 = (1 << 53) - 1;
-
-/// Both configs with flat `fields` applied and every range checked. A `model` brings its plan along;
-/// changing the plan makes the model `custom`.
+/// Both configurations with flat `fields` put in and every range checked: [`ConfigFields::from_map`], then
+/// [`ConfigFields::apply`].
 ///
 /// # Errors
 /// Names the field that is unknown, of the wrong type or out of range.
@@ -51,97 +58,11 @@ const MAX_SEED: u64 = (1 << 53) - 1;
 /// # Ok::<(), crossdub::error::Error>(())
 /// ```
 pub fn apply(
-    spec: &TrainConfig,
+    train: &TrainConfig,
     hardware: &HardwareConfig,
     fields: &Map<String, Value>,
 ) -> Result<(TrainConfig, HardwareConfig)> {
-    let mut spec = spec.clone();
-    if let Some(name) = fields.get("model").and_then(Value::as_str) {
-        spec.set_model(name.parse()?);
-    }
-    let (mut spec_fields, mut hardware_fields) = (object(&spec), object(hardware));
-    for (name, value) in fields.iter().filter(|(name, _)| *name != "model") {
-        let slot = spec_fields.get_mut(name).or_else(|| hardware_fields.get_mut(name));
-        let slot = slot.ok_or_else(|| Error::field(name, value, "there is no such field"))?;
-        set_field(name, slot, value)?;
-    }
-    let mut spec: TrainConfig = read_fields(spec_fields, fields)?;
-    let hardware: HardwareConfig = read_fields(hardware_fields, fields)?;
-    spec.update_model();
-    spec.validate()?;
-    hardware.validate()?;
-    Ok((spec, hardware))
-}
-
-/// A config's fields.
-fn object(config: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(config) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    }
-}
-
-/// A config of these fields; an error names the one of `given` that can't be read.
-pub(crate) fn read_fields<T: DeserializeOwned>(
-    fields: Map<String, Value>,
-    given: &Map<String, Value>,
-) -> Result<T> {
-    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
-        let path = error.path().to_string();
-        let name = path.split(['.', '[']).next().unwrap_or_default();
-        let value = given.get(name).unwrap_or(&Value::Null);
-        Error::field(name, value, reason(&error.inner().to_string()))
-    })
-}
-
-/// Replaces a field's value by one of the same type.
-fn set_field(name: &str, slot: &mut Value, value: &Value) -> Result<()> {
-    if let Some(expected) = type_mismatch(slot, value) {
-        return Err(Error::field(name, value, expected));
-    }
-    // JavaScript has one kind of number; 3.0 is 3 where a count is wanted.
-    *slot = match whole_number(value) {
-        Some(number) if slot.is_u64() => Value::from(number),
-        _ => value.clone(),
-    };
-    Ok(())
-}
-
-/// The value as a whole number that JavaScript holds exactly.
-fn whole_number(value: &Value) -> Option<u64> {
-    let whole = |v: &f64| v.fract() == 0.0 && (0.0..=MAX_SEED as f64).contains(v);
-    value.as_f64().filter(whole).map(|v| v as u64)
-}
-
-/// The expected type, if `value` has a different one. A text field also takes a number: its own reader
-/// decides.
-fn type_mismatch(slot: &Value, value: &Value) -> Option<&'static str> {
-    match slot {
-        Value::Bool(_) if !value.is_boolean() => Some("takes true or false"),
-        Value::Number(held) if held.is_u64() && value.as_f64().is_some_and(|v| v > MAX_SEED as f64) => {
-            Some("is too large")
-        }
-        Value::Number(held) if held.is_u64() && whole_number(value).is_none() => {
-            Some("takes a whole number of 0 or more")
-        }
-        Value::Number(_) if !value.is_number() => Some("takes a finite number"),
-        Value::String(_) if !value.is_string() && !value.is_number() => Some("takes a text"),
-        Value::Array(_) if !value.is_array() => Some("takes a list of whole numbers"),
-        _ => None,
-    }
-}
-
-/// A JSON error without Rust's types and without backquotes.
-fn reason(why: &str) -> String {
-    // A field's own reader has named field and value already.
-    let why = why.split_once("): ").filter(|_| why.starts_with("invalid ")).map_or(why, |(_, why)| why);
-    match why.split_once(", expected ") {
-        Some((start, known)) if start.starts_with("unknown variant") => {
-            format!("takes {}", known.trim_start_matches("one of ").replace('`', ""))
-        }
-        Some((start, _)) if start.starts_with("invalid") => "has the wrong type".to_owned(),
-        _ => why.replace('`', ""),
-    }
+    ConfigFields::from_map(fields)?.apply(train, hardware)
 }
 
 #[cfg(test)]
@@ -177,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_fields_apply_to_either_config() {
+    fn flat_fields_apply_to_either_configuration() {
         let set = |fields: Value| {
             let fields = fields.as_object().expect("an object").clone();
             apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)
@@ -201,6 +122,7 @@ mod tests {
             serde_json::json!({ "resolution": 17 }),
             serde_json::json!({ "active_rows": 33 }),
             serde_json::json!({ "cell_bits": 8 }),
+            serde_json::json!({ "model": 5 }),
         ] {
             assert!(matches!(set(bad.clone()), Err(why) if why.field_name().is_some()), "{bad}");
         }
@@ -208,14 +130,16 @@ mod tests {
 
     #[test]
     fn errors_name_the_field_without_rust_types() {
-        let say = |fields: Value| {
+        let message = |fields: Value| {
             let fields = fields.as_object().expect("an object").clone();
             apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)
-                .expect_err("refused")
+                .expect_err("invalid")
                 .to_string()
         };
-        let list = "invalid milestones ([1,\"x\"]): has the wrong type";
-        for (fields, said) in [
+        let list = "invalid milestones ([1,\"x\"]): takes a list of whole numbers";
+        let known = "invalid model (\"vgg\"): known are vgg-small, vgg-small_bn, vgg11, vgg11_bn, vgg13, vgg13_bn, \
+                     vgg16, vgg16_bn, resnet18, resnet34, resnet50, vgg11-imagenet, or a plan of your own";
+        for (fields, expected) in [
             (serde_json::json!({ "batch": "x" }), "invalid batch (\"x\"): takes a whole number of 0 or more"),
             (serde_json::json!({ "batch": 1.5 }), "invalid batch (1.5): takes a whole number of 0 or more"),
             (serde_json::json!({ "seed": 1e16 }), "invalid seed (1e+16): is too large"),
@@ -223,9 +147,11 @@ mod tests {
             (serde_json::json!({ "augment": 1 }), "invalid augment (1): takes true or false"),
             (serde_json::json!({ "plan": [8] }), "invalid plan ([8]): takes a text"),
             (serde_json::json!({ "per": "row" }), "invalid per (\"row\"): takes tile or column"),
+            (serde_json::json!({ "model": "vgg" }), known),
+            (serde_json::json!({ "device": true }), "invalid device (true): takes a text"),
             (serde_json::json!({ "milestones": [1, "x"] }), list),
         ] {
-            assert_eq!(say(fields), said);
+            assert_eq!(message(fields), expected);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! `TrainConfig`: everything about a run that may vary between runs that are compared.
+//! [`TrainConfig`]: everything about a run that may vary between compared runs.
 
 use serde::{Deserialize, Serialize};
 
-use super::MAX_SEED;
 use super::device::{DeviceChoice, DeviceList};
+use super::field_value::MAX_INTEGER;
 use super::network_name::NetworkName;
 use super::network_plan::{ClassifierWidths, NetworkPlan};
 use super::precision::Precision;
@@ -21,7 +21,7 @@ pub enum DataSource {
     Cifar10,
     /// CIFAR-100 from its official files, with its 100 fine labels.
     Cifar100,
-    /// Image files in the layouts of ImageNet, native builds only.
+    /// Image files in one of the layouts of ImageNet; native builds only.
     ImageNet,
 }
 
@@ -30,16 +30,16 @@ pub enum DataSource {
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum RegularizerKind {
-    /// No term.
+    /// No regularizer.
     None,
-    /// Variance of the columns' densities; only columns denser than their tile's mean are pushed.
+    /// Variance of the columns' densities; the gradient is 0 for columns sparser than their tile's mean.
     #[default]
     Gated,
-    /// Variance of the columns' densities; sparse columns are filled up too.
+    /// Variance of the columns' densities; it makes sparse columns denser, too.
     Ungated,
     /// Mean density plus variance, ungated.
     MeanAndVariance,
-    /// Mean density plus variance, the gate on the variance's gradient only.
+    /// Mean density plus variance, with the gate on the variance's gradient only.
     MeanAndGatedVariance,
     /// L2 norm of every tile.
     GroupLassoTile,
@@ -50,7 +50,7 @@ pub enum RegularizerKind {
 }
 
 impl RegularizerKind {
-    /// All kinds, in the order shown.
+    /// All kinds, in display order.
     pub const ALL: [Self; 8] = [
         Self::None,
         Self::Gated,
@@ -63,7 +63,7 @@ impl RegularizerKind {
     ];
 }
 
-/// What the optimizer moves.
+/// Which parameters the optimizer updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
@@ -71,12 +71,12 @@ pub enum Trainable {
     /// Every parameter.
     #[default]
     All,
-    /// The convolutions' weights alone, as the authors fine-tune: no bias, normalization or fully
-    /// connected layer. (Running statistics still follow the batches.)
+    /// Only the convolutions' weights, as the paper's authors fine-tune: no bias, normalization or fully connected
+    /// layer. Running statistics still follow the batches.
     Convolutions,
 }
 
-/// Everything about a run that may vary between runs that are compared.
+/// Everything about a run that may vary between compared runs.
 ///
 /// ```
 /// use crossdub::config::{NetworkName, TrainConfig};
@@ -103,46 +103,46 @@ pub struct TrainConfig {
     pub classifier: ClassifierWidths,
     /// Whether a batch normalization follows each convolution of a VGG. A ResNet has them anyway.
     pub batch_norm: bool,
-    /// Width and height of the images, 0 for those that the data has: 32, or 224 for ImageNet.
+    /// Width and height of the images in pixels; 0 for the data's own: 224 for ImageNet, else 32.
     pub side: usize,
-    /// Share of each hidden fully connected layer's outputs set to zero while training, 0 to below 1.
+    /// Dropout probability after each hidden fully connected layer, 0 to below 1.
     pub dropout: f64,
-    /// The device asked for.
+    /// The device to compute on.
     pub device: DeviceChoice,
-    /// Devices that share each batch, with commas, in the place of `device`; the first holds the network. Empty for one.
+    /// Devices that share each batch, instead of `device`; the first holds the network. Empty for a single device.
     #[cfg_attr(feature = "ts", ts(type = "string"))]
     pub devices: DeviceList,
-    /// Whether several devices gather gradients on the first one even where they could sum them between them.
+    /// Whether to sum gradients on the first device, even if the devices could all-reduce them.
     pub gather: bool,
-    /// The numbers that a training pass computes in.
+    /// Precision of the forward and backward pass.
     pub precision: Precision,
     /// The regularizer.
     pub regularizer: RegularizerKind,
-    /// Its weight (lambda_var; for group lasso lambda_g).
+    /// Weight of the regularizer (lambda_var; lambda_g for group lasso).
     pub lambda: f64,
-    /// Weight of the mean density in the kinds that have it.
+    /// Weight of the mean density, for the kinds that have it.
     pub lambda_mean: f64,
-    /// Coupled weight decay (lambda_l2), PyTorch's formula.
+    /// Weight decay coupled to the gradient (lambda_l2), as in PyTorch's SGD.
     pub weight_decay: f64,
-    /// Learning rate at the start.
+    /// Initial learning rate.
     pub learning_rate: f64,
     /// Momentum, 0 to below 1.
     pub momentum: f64,
-    /// Images a step.
+    /// Images per step.
     pub batch: usize,
     /// Passes over the training images.
     pub epochs: usize,
-    /// Epochs after which the learning rate falls to a tenth.
+    /// Epochs after which the learning rate drops to a tenth.
     pub milestones: Vec<usize>,
     /// Whether training images are shifted (pad 4, crop) and flipped.
     pub augment: bool,
-    /// Keeps the last N training images for evaluation, instead of the test file.
+    /// Holds out the last N training images for evaluation, instead of the test file.
     pub holdout: usize,
-    /// Trains on only the first N training images; 0 for all. Evaluation is unaffected.
+    /// Trains on the first N training images only; 0 for all. Evaluation is unaffected.
     pub limit: usize,
-    /// What the optimizer moves.
+    /// Which parameters the optimizer updates.
     pub trainable: Trainable,
-    /// Seed of everything random: weights, order, augmentation, dropout, built-in images.
+    /// Seed of everything random: initial weights, image order, augmentation, dropout, built-in images.
     pub seed: u64,
 }
 
@@ -178,7 +178,7 @@ impl Default for TrainConfig {
     }
 }
 
-/// The largest image.
+/// The largest width and height of an image, in pixels.
 const MAX_SIDE: usize = 1024;
 
 impl TrainConfig {
@@ -215,14 +215,15 @@ impl TrainConfig {
         }
     }
 
-    /// What the page starts with: small batches, so that the first result comes at once, and a push
-    /// that the maps show within a minute.
+    /// The page's defaults: small batches, so that the first result comes at once, and a lambda whose effect the maps
+    /// show within a minute.
     pub fn for_page() -> Self {
         Self { batch: 16, learning_rate: 0.02, dropout: 0.2, lambda: 0.02, epochs: 10, ..Self::default() }
     }
 
-    /// The same network and data as the authors fine-tune after pruning: a constant rate of 0.01, no
-    /// momentum, no weight decay, no regularizer, convolutions alone. Masks are the session's.
+    /// The same network and data with the settings that the paper's authors fine-tune with after pruning: a constant
+    /// learning rate of 0.01, no momentum, weight decay or regularizer, only the convolutions' weights. The trainer
+    /// holds the masks.
     #[must_use]
     pub fn for_finetuning(&self) -> Self {
         Self {
@@ -237,7 +238,8 @@ impl TrainConfig {
         }
     }
 
-    /// Checks every field's range; the network's plan is checked where it is built.
+    /// Checks every field's range. Whether the plan fits the images is checked by
+    /// [`NetworkSpec`](crate::network::NetworkSpec).
     ///
     /// # Errors
     /// Names the first field that is out of range.
@@ -261,7 +263,7 @@ impl TrainConfig {
         if self.side > MAX_SIDE {
             return Err(Error::field("side", self.side, format!("takes 0 to {MAX_SIDE}")));
         }
-        if self.seed > MAX_SEED {
+        if self.seed > MAX_INTEGER {
             return Err(Error::field(
                 "seed",
                 self.seed,

@@ -41,6 +41,19 @@ impl PruneRule {
     }
 }
 
+impl std::str::FromStr for PruneRule {
+    type Err = Error;
+
+    /// # Errors
+    /// If no rule has this name.
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|rule| rule.id() == name);
+        found.ok_or_else(|| {
+            Error::field("rule", name, format!("takes {}", Self::ALL.map(Self::id).join(", ")))
+        })
+    }
+}
+
 /// How small a weight must be to count as a near zero.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cutoff {

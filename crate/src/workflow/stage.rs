@@ -10,27 +10,16 @@ use serde_json::{Map, Value, json};
 use crate::compress::fields::PruneFields;
 use crate::compress::pruning::PruneConfig;
 use crate::config::{
-    DataSource, DeviceChoice, DeviceList, HardwareConfig, RegularizerKind, TrainConfig, apply, read_fields,
+    ConversionFields, CrossbarFields, DataSource, DeviceChoice, DeviceList, HardwareConfig, NetworkFields,
+    RegularizerKind, TrainConfig, TrainFields, apply,
 };
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
 use crate::prune::PruneRule;
 
-/// Training fields that are the same in all stages of a recipe, because network and data can't change between stages.
-/// The seed, which also draws the built-in images, is another one.
-const RECIPE_FIELDS: [&str; 11] = [
-    "model",
-    "plan",
-    "classifier",
-    "batch_norm",
-    "side",
-    "data",
-    "holdout",
-    "limit",
-    "device",
-    "devices",
-    "gather",
-];
+/// Training fields that are the same in all stages of a recipe: the data can't change between its stages, and neither can the seed,
+/// which draws the built-in images. Network and hardware are the same, too.
+const RECIPE_FIELDS: [&str; 7] = ["data", "holdout", "limit", "device", "devices", "gather", "seed"];
 
 /// A stage with all fields resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,12 +111,6 @@ fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &Hardwar
     inputs
 }
 
-/// The names of a config's fields.
-fn names<T: Serialize>(config: &T) -> Vec<String> {
-    let object = serde_json::to_value(config).ok();
-    object.as_ref().and_then(Value::as_object).map_or_else(Vec::new, |map| map.keys().cloned().collect())
-}
-
 /// Where a field belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -154,12 +137,12 @@ pub enum FieldScope {
 /// # Errors
 /// When there is no such field.
 pub fn scope_of(field: &str) -> Result<FieldScope> {
-    let among = |names: Vec<String>| names.iter().any(|name| name == field);
-    if RECIPE_FIELDS.contains(&field) || field == "seed" || among(names(&HardwareConfig::default())) {
+    let of_recipe = [NetworkFields::NAMES, CrossbarFields::NAMES, ConversionFields::NAMES, &RECIPE_FIELDS];
+    if of_recipe.iter().any(|names| names.contains(&field)) {
         Ok(FieldScope::Recipe)
-    } else if among(names(&TrainConfig::default())) {
+    } else if TrainFields::NAMES.contains(&field) {
         Ok(FieldScope::Training)
-    } else if among(names(&PruneFields::default())) {
+    } else if PruneFields::NAMES.contains(&field) {
         Ok(FieldScope::Pruning)
     } else {
         Err(Error::field(field, "", "there is no such field"))
@@ -183,7 +166,7 @@ impl StageConfig {
             StageKind::Train => Ok(Self::Train(apply(common, hardware, fields)?.0)),
             StageKind::Finetune => finetune_config(fields, common, hardware).map(Self::Finetune),
             StageKind::Prune => {
-                let fields: PruneFields = read_fields(fields.clone(), fields)?;
+                let fields = PruneFields::from_map(fields)?;
                 let config = PruneConfig::from_fields(&fields, hardware, crossbar_layers(common))?;
                 Ok(Self::Prune { fields, config })
             }

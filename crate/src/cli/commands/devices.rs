@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::format;
 use crate::cli::output;
 use crate::cli::system;
-use crate::config::{DeviceChoice, MOST_DEVICES, SCHEMA_VERSION};
+use crate::config::{DeviceChoice, MAX_DEVICES, SCHEMA_VERSION};
 use crate::device::{BACKENDS, ComputeDevice};
 use crate::error::Result;
 
@@ -75,7 +75,7 @@ fn available_devices() -> Vec<FoundDevice> {
         found.extend(try_open(&DeviceChoice::Vulkan(None)));
     }
     if cfg!(feature = "cuda") {
-        found.extend((0..MOST_DEVICES).map_while(|index| try_open(&DeviceChoice::Cuda(index))));
+        found.extend((0..MAX_DEVICES).map_while(|index| try_open(&DeviceChoice::Cuda(index))));
     }
     if cfg!(feature = "tch") {
         found.extend(try_open(&DeviceChoice::Tch));

@@ -6,10 +6,11 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::files;
-use crate::cli::options::shared::{DataOptions, ModelOptions};
+use crate::cli::options::data::DataOptions;
+use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
-use crate::config::SCHEMA_VERSION;
+use crate::config::{DeviceChoice, SCHEMA_VERSION};
 use crate::device::ComputeDevice;
 use crate::error::Result;
 use crate::train::evaluate::{Evaluation, evaluate};
@@ -23,12 +24,12 @@ pub struct EvaluateArgs {
     /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
-    model: ModelOptions,
+    network: NetworkOptions,
     #[command(flatten)]
     data: DataOptions,
     /// Device: auto, cpu, or another one that crossdub devices lists
     #[arg(long, default_value = "auto")]
-    device: String,
+    device: DeviceChoice,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -43,9 +44,9 @@ struct EvaluateOutput {
 
 /// Runs the command.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let (spec, data) = open_model_and_data(&args.model, &args.data)?;
+    let (spec, data) = open_model_and_data(&args.network, &args.data)?;
     let weights = files::read_weights(&args.weights)?;
-    let compute = pollster::block_on(ComputeDevice::open(&args.device.parse()?))?;
+    let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let test = data.test();
     let network = load_network(&spec, test.classes().len(), &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;

@@ -1,14 +1,13 @@
 //! `crossdub finetune`: trains pruned weights further while zeros stay zero.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::Map;
 
-use crate::cli::files;
-use crate::cli::options::shared::{ModelOptions, put};
-use crate::cli::options::train::RunOptions;
-use crate::cli::runs::training::{self, DATA, FROM_ZEROS, MASKS, RunFolderArgs, WEIGHTS};
+use crate::cli::options::network::NetworkOptions;
+use crate::cli::options::train::TrainOptions;
+use crate::cli::runs::run_settings::{FROM_ZEROS, RunSettings};
+use crate::cli::runs::training::{self, RunFolderArgs};
 use crate::config::TrainConfig;
 use crate::error::Result;
 
@@ -33,7 +32,7 @@ pub struct FinetuneArgs {
     #[arg(required_unless_present = "resume")]
     weights: Option<PathBuf>,
     #[command(flatten)]
-    model: ModelOptions,
+    network: NetworkOptions,
     /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
     #[arg(long, value_name = "PATH", required_unless_present = "resume")]
     data: Option<PathBuf>,
@@ -41,22 +40,22 @@ pub struct FinetuneArgs {
     #[arg(long, value_name = "M.safetensors")]
     masks: Option<PathBuf>,
     #[command(flatten)]
-    fields: RunOptions,
+    fields: TrainOptions,
     #[command(flatten)]
-    job: RunFolderArgs,
+    folder: RunFolderArgs,
 }
 
 /// Runs the command.
 pub fn run(args: &FinetuneArgs) -> Result<()> {
     let base = TrainConfig::default().for_finetuning();
-    training::run(&args.job, &base, args.data.as_deref(), &args.fields.devices(), || {
-        let mut fields = Map::new();
-        args.model.fields(&mut fields);
-        args.fields.put(&mut fields)?;
-        put(&mut fields, DATA, args.data.as_deref().map(files::display_path));
-        put(&mut fields, WEIGHTS, args.weights.as_deref().map(files::display_path));
-        let masks = args.masks.as_deref().map_or_else(|| FROM_ZEROS.to_owned(), files::display_path);
-        put(&mut fields, MASKS, Some(masks));
-        Ok(fields)
+    let data = args.data.as_deref();
+    training::run(&args.folder, &base, data, &args.fields.devices(), || {
+        let masks = args.masks.as_deref().unwrap_or_else(|| Path::new(FROM_ZEROS));
+        Ok(RunSettings::from_options(
+            args.fields.fields(&args.network),
+            data,
+            args.weights.as_deref(),
+            Some(masks),
+        ))
     })
 }

@@ -12,10 +12,10 @@ use crate::cli::files;
 use crate::cli::files::image_files;
 use crate::cli::format;
 use crate::cli::options::image_range::parse_range;
-use crate::cli::options::shared::ModelOptions;
+use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::load_network;
-use crate::config::{DataSource, NetworkPlan, SCHEMA_VERSION, TrainConfig};
+use crate::config::{DataSource, DeviceChoice, NetworkPlan, SCHEMA_VERSION, TrainConfig};
 use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::decode::{Rgb, decode};
 use crate::data::loader::{DataLoader, LabeledDataset};
@@ -39,7 +39,7 @@ pub struct PredictArgs {
     /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
-    model: ModelOptions,
+    network: NetworkOptions,
     /// Images: PNG or JPEG, scaled to 32 x 32, or as ImageNet's for ImageNet networks
     #[arg(value_name = "IMAGE", required_unless_present = "data")]
     images: Vec<PathBuf>,
@@ -57,7 +57,7 @@ pub struct PredictArgs {
     holdout: usize,
     /// Device: auto, cpu, or another one that crossdub devices lists
     #[arg(long, default_value = "auto")]
-    device: String,
+    device: DeviceChoice,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -89,7 +89,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let weights = files::read_weights(&args.weights)?;
     let (spec, inputs) = open(args, &weights)?;
     let range = parse_range(args.range.as_deref(), inputs.images().len())?;
-    let compute = pollster::block_on(ComputeDevice::open(&args.device.parse()?))?;
+    let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let classes = infer_classes(&weights).unwrap_or_else(|| inputs.images().classes().len());
     let network = load_network(&spec, classes, &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
@@ -139,7 +139,7 @@ impl Inputs {
 }
 
 fn open(args: &PredictArgs, weights: &Checkpoint) -> Result<(TrainConfig, Inputs)> {
-    let mut spec = args.model.spec()?;
+    let mut spec = args.network.config()?;
     spec.holdout = args.holdout;
     let train = args.data.is_some() && args.split == "train";
     let source: DataLoader = match &args.data {

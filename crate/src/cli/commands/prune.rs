@@ -8,23 +8,21 @@ use serde::Serialize;
 use crate::checkpoint::{Checkpoint, safetensors};
 use crate::cli::files::{self, AdcPlanFile};
 use crate::cli::format;
-use crate::cli::options::converter::ConversionOptions;
-use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions, ReadingOptions};
+use crate::cli::options::crossbar::CrossbarOptions;
+use crate::cli::options::data::{DataOptions, ReadingOptions};
+use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::compress::calibration::ActivationStats;
 use crate::compress::fields::PruneFields;
 use crate::compress::pruning::{PruneConfig, PruneContext};
-use crate::config::{DeviceChoice, HardwareConfig, SCHEMA_VERSION};
+use crate::config::{AdcModel, ConversionFields, DeviceChoice, SCHEMA_VERSION};
 use crate::device::ComputeDevice;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
 use crate::prune::{PruneRule, PruneStats};
 use crate::report::{AdcEnergies, Analysis, analyze};
-
-/// Classes of the network whose output positions are counted; they don't depend on it.
-const CLASSES: usize = 10;
 
 /// Prune every tile to a discrete level of sparsity
 #[derive(Debug, Args)]
@@ -38,35 +36,14 @@ pub struct PruneArgs {
     #[arg(long, value_name = "P.safetensors")]
     out: PathBuf,
     #[command(flatten)]
-    hardware: HardwareOptions,
-    /// How to prune
-    #[arg(long, value_enum, default_value_t)]
-    rule: PruneRule,
-    /// One ratio per layer, in percent: the smallest weights that count as almost zero, instead of --tol; with
-    /// the rule tiles, the share of tiles to remove
-    #[arg(long, value_delimiter = ',', value_name = "PERCENT,...")]
-    ratios: Option<Vec<f64>>,
-    /// With the rule budget: the improvement in ADC energy to reach
-    #[arg(long, value_name = "X")]
-    target: Option<f64>,
+    crossbar: CrossbarOptions,
+    #[command(flatten)]
+    pruning: PruneFields,
     /// With the rule budget: the ADC model that counts the energy
     #[arg(long, value_name = "MODEL", default_value = "paper")]
-    adc: String,
-    /// With the rule budget: what to count, per-tile (each tile once) or per-inference (needs the network)
-    #[arg(long, value_name = "WHAT", default_value = "per-tile")]
-    weighting: String,
-    /// With the rule budget: what makes a weight important, magnitude or input (the weight times its input; needs
-    /// the network and --data)
-    #[arg(long, value_name = "WHAT", default_value = "auto")]
-    importance: String,
-    /// Adjust the remaining weights to compensate for the pruned ones (needs the network and --data)
-    #[arg(long)]
-    compensate: bool,
-    /// Training images to measure inputs on
-    #[arg(long, value_name = "N", default_value_t = PruneFields::default().images)]
-    images: usize,
+    adc: AdcModel,
     #[command(flatten)]
-    model: ModelOptions,
+    network: NetworkOptions,
     /// Training images: builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in
     /// ImageNet
     #[arg(long, value_name = "PATH")]
@@ -86,7 +63,7 @@ pub struct PruneArgs {
     #[arg(long, value_name = "FILE")]
     adc_plan: Option<PathBuf>,
     #[command(flatten)]
-    conversions: ConversionOptions,
+    conversions: ConversionFields,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -99,7 +76,7 @@ struct PruneOutput {
     weights: usize,
     zeros: usize,
     #[serde(flatten)]
-    outcome: PruneStats,
+    stats: PruneStats,
     histogram_before: Vec<u64>,
     histogram: Vec<u64>,
     energy: AdcEnergies,
@@ -113,9 +90,9 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         ("adc_plan", args.adc_plan.as_deref()),
     ])?;
     let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
-    let hardware = args.conversions.apply(&args.hardware.spec()?)?;
-    let hardware = HardwareConfig { adc: args.adc.parse()?, ..hardware };
-    let config = PruneConfig::from_fields(&args.fields()?, &hardware, None)?;
+    let conversions = ConversionFields { adc: Some(args.adc), ..args.conversions.clone() };
+    let hardware = args.crossbar.hardware(conversions)?;
+    let config = PruneConfig::from_fields(&args.pruning, &hardware, None)?;
     let weights = files::read_weights(&args.weights)?;
     let layers =
         weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
@@ -128,7 +105,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let inputs = args.inputs(&config, &weights, compute.as_ref())?;
     let known = PruneContext { positions: positions.as_deref(), inputs: inputs.as_ref() };
     let pruned = pollster::block_on(config.prune(&weights, &hardware, known, compute.as_ref()));
-    let (pruned, outcome) = pruned?;
+    let (pruned, stats) = pruned?;
     let after = analyze(&pruned.matrices(false)?, &hardware);
     if let Some(path) = &args.masks {
         files::write("writing masks", path, &safetensors::write(&pruned.masks())?)?;
@@ -137,28 +114,11 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         file.write(&pruned.matrices(false)?, &hardware)?;
     }
     files::write("writing pruned weights", &args.out, &safetensors::write(&pruned)?)?;
-    let result = answer(args.rule, outcome, before, after);
+    let result = PruneOutput::new(args.pruning.rule, stats, before, after);
     output::print_result(args.json, &result, || describe(&result))
 }
 
 impl PruneArgs {
-    fn fields(&self) -> Result<PruneFields> {
-        let weighting = serde_json::from_value(self.weighting.as_str().into());
-        let importance = serde_json::from_value(self.importance.as_str().into());
-        let unknown_importance =
-            |_| Error::field("importance", &self.importance, "takes auto, magnitude or input");
-        let unknown = |_| Error::field("weighting", &self.weighting, "takes per-tile or per-inference");
-        Ok(PruneFields {
-            rule: self.rule,
-            ratios: self.ratios.clone().unwrap_or_default(),
-            target: self.target,
-            weighting: weighting.map_err(unknown)?,
-            importance: importance.map_err(unknown_importance)?,
-            compensate: self.compensate,
-            images: self.images,
-        })
-    }
-
     /// The inputs of the network's convolutions, if they are needed and the options name images.
     fn inputs(
         &self,
@@ -171,7 +131,7 @@ impl PruneArgs {
         };
         let (holdout, seed, reading) = (self.holdout, self.seed, self.reading);
         let data = DataOptions { data: data.clone(), holdout, seed, reading };
-        let (run, mut source) = open_model_and_data(&self.model, &data)?;
+        let (run, mut source) = open_model_and_data(&self.network, &data)?;
         let plan = NetworkSpec::from_config(&run, source.classes().len())?;
         let network = load_network(&run, source.classes().len(), weights, compute)
             .map_err(|error| error.with_path(&files::display_path(&self.weights)))?;
@@ -180,23 +140,25 @@ impl PruneArgs {
 
     /// Output positions of each layer, if the options name a network.
     fn positions(&self, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
-        if self.model.model.is_none() && self.model.plan.is_none() {
+        if !self.network.is_given() {
             return Ok(None);
         }
-        NetworkSpec::from_config(&self.model.spec()?, CLASSES)?.output_positions(layers).map(Some)
+        self.network.network()?.output_positions(layers).map(Some)
     }
 }
 
-fn answer(rule: PruneRule, outcome: PruneStats, before: Analysis, after: Analysis) -> PruneOutput {
-    PruneOutput {
-        schema_version: SCHEMA_VERSION,
-        rule,
-        weights: after.weights,
-        zeros: after.zeros,
-        outcome,
-        histogram_before: before.histogram,
-        histogram: after.histogram,
-        energy: after.energy,
+impl PruneOutput {
+    fn new(rule: PruneRule, stats: PruneStats, before: Analysis, after: Analysis) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            rule,
+            weights: after.weights,
+            zeros: after.zeros,
+            stats,
+            histogram_before: before.histogram,
+            histogram: after.histogram,
+            energy: after.energy,
+        }
     }
 }
 
@@ -205,9 +167,9 @@ fn describe(result: &PruneOutput) -> String {
         "{} of {} weights are zero; {} tiles promoted to the next level, {} kept at their level, {} emptied\n\n{}\n{}",
         format::percentage(result.zeros, result.weights),
         result.weights,
-        result.outcome.promoted,
-        result.outcome.kept_level,
-        result.outcome.emptied,
+        result.stats.promoted,
+        result.stats.kept_level,
+        result.stats.emptied,
         format::level_table(&result.histogram, None),
         format::energy_table(&result.energy),
     )

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, NamedTensor, safetensors};
 use crate::cli::files;
-use crate::cli::options::shared::HardwareOptions;
+use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::output;
-use crate::config::{DeviceChoice, RegularizerKind, SCHEMA_VERSION};
+use crate::config::{ConversionFields, DeviceChoice, RegularizerKind, SCHEMA_VERSION};
 use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ pub struct RegularizeArgs {
     /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
-    hardware: HardwareOptions,
+    crossbar: CrossbarOptions,
     /// Regularizer: gated, ungated, mean-and-variance, mean-and-gated-variance, group-lasso-tile, group-lasso-row or group-lasso-column
     #[arg(long)]
     kind: String,
@@ -53,7 +53,7 @@ struct RegularizeOutput {
 
 /// Runs the command.
 pub fn run(args: &RegularizeArgs) -> Result<()> {
-    let hardware = args.hardware.spec()?;
+    let hardware = args.crossbar.hardware(ConversionFields::default())?;
     let (kind, tile) = (parse_kind(&args.kind)?, TileShape::from(&hardware));
     let main = non_negative("lambda", args.lambda)?;
     let lambdas = Lambdas { main, mean: non_negative("lambda_mean", args.lambda_mean)? };

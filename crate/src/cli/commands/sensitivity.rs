@@ -8,10 +8,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::files;
 use crate::cli::format;
-use crate::cli::options::shared::{DataOptions, ModelOptions};
+use crate::cli::options::data::DataOptions;
+use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::compress::sensitivity::{Sensitivity, SensitivityConfig, sensitivity};
+use crate::config::DeviceChoice;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
@@ -27,7 +29,7 @@ pub struct SensitivityArgs {
     /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
-    model: ModelOptions,
+    network: NetworkOptions,
     #[command(flatten)]
     data: DataOptions,
     /// Use the first N evaluation images [default: all]
@@ -41,7 +43,7 @@ pub struct SensitivityArgs {
     drop: f64,
     /// Device: auto, cpu, or another one that crossdub devices lists
     #[arg(long, default_value = "auto")]
-    device: String,
+    device: DeviceChoice,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -52,14 +54,14 @@ pub fn run(args: &SensitivityArgs) -> Result<()> {
     let ratios = args.ratios.clone().unwrap_or_else(|| SensitivityConfig::default().ratios);
     let what = SensitivityConfig { ratios, max_accuracy_drop: args.drop };
     what.validate()?;
-    let (spec, data) = open_model_and_data(&args.model, &args.data)?;
+    let (spec, data) = open_model_and_data(&args.network, &args.data)?;
     let test = data.test();
     let images = args.images.unwrap_or(test.len());
     if !(1..=test.len()).contains(&images) {
         return Err(Error::field("images", images, format!("takes 1 to {}", test.len())));
     }
     let weights = files::read_weights(&args.weights)?;
-    let compute = pollster::block_on(ComputeDevice::open(&args.device.parse()?))?;
+    let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let classes = test.classes().len();
     let network = load_network(&spec, classes, &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;

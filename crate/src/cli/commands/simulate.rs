@@ -9,14 +9,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::files;
 use crate::cli::format;
-use crate::cli::options::converter::ConversionOptions;
+use crate::cli::options::crossbar::CrossbarOptions;
+use crate::cli::options::data::DataOptions;
 use crate::cli::options::image_range::parse_range;
-use crate::cli::options::shared::{DataOptions, HardwareOptions, ModelOptions};
+use crate::cli::options::network::NetworkOptions;
 use crate::cli::options::simulation::SimulationOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::cli::system;
-use crate::config::{DeviceChoice, Granularity, HardwareConfig, Resolution};
+use crate::config::{ConversionFields, DeviceChoice, Granularity, Resolution};
 use crate::data::SIDE;
 use crate::data::loader::LabeledDataset;
 use crate::device::ComputeDevice;
@@ -42,7 +43,7 @@ pub struct SimulateArgs {
     /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
-    model: ModelOptions,
+    network: NetworkOptions,
     #[command(flatten)]
     data: DataOptions,
     /// Evaluation images, TO excluded [default: all]
@@ -52,15 +53,15 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", conflicts_with = "range")]
     images: Option<usize>,
     #[command(flatten)]
-    hardware: HardwareOptions,
+    crossbar: CrossbarOptions,
     /// Bits per conversion: paper, lossless, lossless-sliced or a number
     #[arg(long, default_value = "paper", value_name = "RESOLUTION")]
     resolution: Resolution,
     /// What shares one resolution: tile or column
-    #[arg(long, default_value = "tile", value_parser = per, value_name = "WHAT")]
+    #[arg(long, default_value = "tile", value_name = "WHAT")]
     per: Granularity,
     #[command(flatten)]
-    conversion: ConversionOptions,
+    conversions: ConversionFields,
     #[command(flatten)]
     simulation: SimulationOptions,
     /// Repeat with N seeds of the non-idealities and report the accuracy's mean and deviation
@@ -71,21 +72,16 @@ pub struct SimulateArgs {
     json: bool,
 }
 
-fn per(text: &str) -> std::result::Result<Granularity, String> {
-    let known = serde_json::from_value(serde_json::Value::from(text));
-    known.map_err(|_| "takes tile or column".to_owned())
-}
-
 /// Runs the command.
 pub fn run(args: &SimulateArgs) -> Result<()> {
-    let (resolution, per) = (args.resolution, args.per);
-    let hardware = HardwareConfig { resolution, per, ..args.hardware.spec()? };
-    let hardware = args.conversion.apply(&hardware)?;
-    let simulation = args.simulation.spec()?;
+    let (resolution, per) = (Some(args.resolution), Some(args.per));
+    let conversions = ConversionFields { resolution, per, ..args.conversions.clone() };
+    let hardware = args.crossbar.hardware(conversions)?;
+    let simulation = args.simulation.config()?;
     if !(1..=MAX_SEEDS).contains(&args.seeds) {
         return Err(Error::field("seeds", args.seeds, format!("takes 1 to {MAX_SEEDS}")));
     }
-    let (spec, mut source) = open_model_and_data(&args.model, &args.data)?;
+    let (spec, mut source) = open_model_and_data(&args.network, &args.data)?;
     let weights = files::read_weights(&args.weights)?;
     let in_file = |error: Error| error.with_path(&files::display_path(&args.weights));
     let classes = source.classes().len();

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Map, Value};
 
 use crate::cli::files;
-use crate::cli::options::shared::{ModelOptions, put};
-use crate::cli::options::train::RunOptions;
+use crate::cli::options::network::NetworkOptions;
+use crate::cli::options::train::TrainOptions;
 use crate::cli::runs::run_folder::read_toml;
-use crate::cli::runs::training::{self, DATA, MASKS, RunFolderArgs, WEIGHTS};
+use crate::cli::runs::run_settings::RunSettings;
+use crate::cli::runs::training::{self, RunFolderArgs};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 
@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 )]
 pub struct TrainArgs {
     #[command(flatten)]
-    model: ModelOptions,
+    network: NetworkOptions,
     /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
     #[arg(long, value_name = "PATH", required_unless_present_any = ["resume", "config"])]
     data: Option<PathBuf>,
@@ -37,33 +37,34 @@ pub struct TrainArgs {
     #[arg(long, value_name = "M.safetensors|from-zeros")]
     masks: Option<PathBuf>,
     #[command(flatten)]
-    fields: RunOptions,
+    fields: TrainOptions,
     #[command(flatten)]
-    job: RunFolderArgs,
+    folder: RunFolderArgs,
 }
 
 /// Runs the command.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    let fields = || {
-        let mut fields = args.config.as_deref().map(read_toml).transpose()?.unwrap_or_else(Map::new);
-        fields.extend(args.option_fields()?);
-        Ok(fields)
+    let settings = || {
+        let mut settings = args.file_settings()?;
+        settings.extend(args.option_settings());
+        Ok(settings)
     };
     let (data, devices) = (args.data.as_deref(), args.fields.devices());
-    training::run(&args.job, &TrainConfig::default(), data, &devices, fields)
+    training::run(&args.folder, &TrainConfig::default(), data, &devices, settings)
         .map_err(|error| args.attribute(error))
 }
 
 impl TrainArgs {
-    /// The fields that options set.
-    fn option_fields(&self) -> Result<Map<String, Value>> {
-        let mut fields = Map::new();
-        self.model.fields(&mut fields);
-        self.fields.put(&mut fields)?;
-        put(&mut fields, DATA, self.data.as_deref().map(files::display_path));
-        put(&mut fields, WEIGHTS, self.weights.as_deref().map(files::display_path));
-        put(&mut fields, MASKS, self.masks.as_deref().map(files::display_path));
-        Ok(fields)
+    /// What the configuration file sets.
+    fn file_settings(&self) -> Result<RunSettings> {
+        let fields = self.config.as_deref().map(read_toml).transpose()?;
+        RunSettings::from_map(fields.unwrap_or_default())
+    }
+
+    /// What the options set.
+    fn option_settings(&self) -> RunSettings {
+        let (data, weights, masks) = (self.data.as_deref(), self.weights.as_deref(), self.masks.as_deref());
+        RunSettings::from_options(self.fields.fields(&self.network), data, weights, masks)
     }
 
     /// The same error, as one of the configuration file if the invalid field stands there and no option
@@ -71,7 +72,7 @@ impl TrainArgs {
     fn attribute(&self, error: Error) -> Error {
         let (Some(path), Some(field)) = (&self.config, error.field_name()) else { return error };
         let in_file = read_toml(path).is_ok_and(|fields| fields.contains_key(field));
-        if in_file && self.option_fields().is_ok_and(|fields| !fields.contains_key(field)) {
+        if in_file && !self.option_settings().sets(field) {
             return Error::file("reading the configuration", files::display_path(path), &error);
         }
         error

@@ -6,6 +6,7 @@ use burn::server::{RemoteServer, TokenAuthorizer, WebSocketTransport};
 use clap::Args;
 
 use crate::cli::output;
+use crate::config::DeviceChoice;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 
@@ -23,7 +24,7 @@ const TOKEN: &str = "CROSSDUB_TOKEN";
 pub struct WorkerArgs {
     /// Device to serve: one that crossdub devices lists
     #[arg(long, default_value = "cpu")]
-    device: String,
+    device: DeviceChoice,
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     listen: IpAddr,
@@ -37,7 +38,7 @@ pub struct WorkerArgs {
 
 /// Runs the command.
 pub fn run(args: &WorkerArgs) -> Result<()> {
-    let compute = pollster::block_on(ComputeDevice::open(&args.device.parse()?))?;
+    let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let at = format!("{}:{}", args.listen, args.port);
     let fail = |why: String| Error::operation("listening", &*at, why);
     let listener = TcpListener::bind((args.listen, args.port)).map_err(|why| fail(why.to_string()))?;

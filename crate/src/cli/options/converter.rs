@@ -1,17 +1,16 @@
-//! Options of converters, and of the conversions they do.
+//! Options of converters.
 
 use std::path::Path;
 
 use clap::Args;
-use serde_json::{Map, Value};
 
-use crate::adc::AdcModel;
-use crate::adc::AdcParams;
 use crate::adc::converter::{Converter, ModelSource};
 use crate::adc::models::custom::CustomModel;
+use crate::adc::models::neurosim_sar::Process;
+use crate::adc::models::walden::WaldenFom;
+use crate::adc::{AdcModel, AdcParams};
 use crate::cli::files;
-use crate::cli::options::shared::put;
-use crate::config::{self, HardwareConfig, TrainConfig};
+use crate::config::from_name;
 use crate::error::{Error, Result};
 
 /// The converter, apart from its model and bits. Models ignore the options that they don't use.
@@ -35,10 +34,10 @@ pub struct ConverterOptions {
     pub column_ohm: Option<f64>,
     /// Figure of merit: best, best-1gs, best-5gs, median, or fJ per conversion step (walden)
     #[arg(long, default_value = "best", value_name = "FOM")]
-    pub walden_fom: String,
+    pub walden_fom: WaldenFom,
     /// Transistors: lstp or hp (neurosim-sar)
-    #[arg(long, default_value = "lstp", value_name = "PROCESS")]
-    pub neurosim_process: String,
+    #[arg(long, default_value = "lstp", value_parser = process, value_name = "PROCESS")]
+    pub neurosim_process: Process,
     /// Time per conversion, 1 to 10 ns (neurosim-flash)
     #[arg(long, default_value_t = 1.0, value_name = "NS")]
     pub flash_ns: f64,
@@ -53,22 +52,24 @@ impl ConverterOptions {
     /// # Errors
     /// Names the option that is out of range.
     pub fn settings(&self) -> Result<AdcParams> {
-        let process = serde_json::from_value(Value::from(self.neurosim_process.as_str()));
         let settings = AdcParams {
             tech_nm: self.tech_nm,
             rate: self.rate,
             adcs: self.adcs,
             extrapolate: self.extrapolate,
             column_ohm: self.column_ohm,
-            walden_fom: self.walden_fom.parse()?,
-            neurosim_process: process
-                .map_err(|_| Error::field("neurosim_process", &self.neurosim_process, "takes lstp or hp"))?,
+            walden_fom: self.walden_fom,
+            neurosim_process: self.neurosim_process,
             flash_ns: self.flash_ns,
             mnsim_converter: self.mnsim_converter,
         };
         settings.validate()?;
         Ok(settings)
     }
+}
+
+fn process(name: &str) -> Result<Process> {
+    from_name("neurosim_process", name)
 }
 
 /// The model that `--adc` or `--model` names: a published one, or a TOML file with the user's own.
@@ -86,49 +87,4 @@ pub fn converter(name: &str, settings: AdcParams) -> Result<Converter> {
     let stem = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
     let own = CustomModel::from_toml(&text, &stem).map_err(|error| error.with_path(name))?;
     Converter::new(ModelSource::Custom(own), settings)
-}
-
-/// How weights and inputs are quantized and sliced.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Conversions")]
-pub struct ConversionOptions {
-    /// Bits of a quantized weight, including its sign
-    #[arg(long, value_name = "BITS")]
-    pub weight_precision: Option<u32>,
-    /// What shares one scale of quantized weights: layer or channel
-    #[arg(long, value_name = "WHAT")]
-    pub weight_scale: Option<String>,
-    /// Bits per cell
-    #[arg(long, value_name = "BITS")]
-    pub cell_bits: Option<u32>,
-    /// Bits of a quantized input
-    #[arg(long, value_name = "BITS")]
-    pub input_bits: Option<u32>,
-    /// Input bits applied at a time
-    #[arg(long, value_name = "BITS")]
-    pub dac_bits: Option<u32>,
-    /// How crossbars represent negative weights: digital, analog or offset
-    #[arg(long, value_name = "HOW")]
-    pub subtraction: Option<String>,
-    /// Rows active at the same time; 0 for all of a crossbar
-    #[arg(long, value_name = "ROWS")]
-    pub active_rows: Option<usize>,
-}
-
-impl ConversionOptions {
-    /// The hardware with these options, validated.
-    ///
-    /// # Errors
-    /// Names the option that is out of range.
-    pub fn apply(&self, hardware: &HardwareConfig) -> Result<HardwareConfig> {
-        let mut fields = Map::new();
-        put(&mut fields, "weight_precision", self.weight_precision);
-        put(&mut fields, "weight_scale", self.weight_scale.as_deref());
-        put(&mut fields, "cell_bits", self.cell_bits);
-        put(&mut fields, "input_bits", self.input_bits);
-        put(&mut fields, "dac_bits", self.dac_bits);
-        put(&mut fields, "subtraction", self.subtraction.as_deref());
-        put(&mut fields, "active_rows", self.active_rows);
-        Ok(config::apply(&TrainConfig::default(), hardware, &fields)?.1)
-    }
 }

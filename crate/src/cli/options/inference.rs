@@ -6,16 +6,11 @@ use crate::adc::EnergyUnit;
 use crate::adc::converter::Converter;
 use crate::checkpoint::Checkpoint;
 use crate::cli::options::converter::{ConverterOptions, converter};
-use crate::cli::options::shared::ModelOptions;
-use crate::config::{DataSource, Granularity, Resolution};
+use crate::cli::options::network::NetworkOptions;
+use crate::config::{Granularity, Resolution};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::network::NetworkSpec;
-use crate::network::spec::ConvShape;
 use crate::report::InferenceConfig;
-
-/// Classes of a named network; its convolutions don't depend on it.
-const CLASSES: usize = 10;
 
 /// Energy per inference.
 #[derive(Debug, Clone, Args)]
@@ -34,7 +29,7 @@ pub struct InferenceOptions {
     #[arg(long, value_delimiter = ',', value_name = "COUNT,...", conflicts_with_all = ["model", "plan"])]
     positions: Option<Vec<u64>>,
     #[command(flatten)]
-    model: ModelOptions,
+    network: NetworkOptions,
     /// Converters' share of the accelerator's energy before pruning: 0 to 1, or isaac (58 % of its tiles' power)
     #[arg(long, value_name = "SHARE")]
     adc_share: Option<String>,
@@ -53,7 +48,7 @@ impl InferenceOptions {
     ///
     /// # Errors
     /// Names the option that can't be used.
-    pub fn question(
+    pub fn config(
         &self,
         adc: Option<&str>,
         weights: &Checkpoint,
@@ -104,46 +99,22 @@ impl InferenceOptions {
         }
     }
 
-    /// Output positions of each layer: as given, or from the network.
+    /// Output positions of each layer: as given, or from the network. A fully connected layer has one.
     fn positions(&self, weights: &Checkpoint, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
-        if self.positions.is_some() {
+        if self.positions.is_some() || !self.network.is_given() {
             return Ok(self.positions.clone());
         }
-        let Some(name) = self.model.model.as_deref().or(self.model.plan.as_deref()) else { return Ok(None) };
-        let mut spec = self.model.spec()?;
-        if spec.model.is_for_imagenet() {
-            spec.data = DataSource::ImageNet;
+        let network = self.network.network()?;
+        let is_linear =
+            |layer: &Matrix| weights.get(&layer.name).is_some_and(|tensor| tensor.shape.len() == 2);
+        let convs: Vec<Matrix> = layers.iter().filter(|layer| !is_linear(layer)).cloned().collect();
+        let expected = network.conv_shapes().len();
+        if convs.len() < expected {
+            let reason = format!("has {expected} convolutions, but the weights have {}", convs.len());
+            return Err(Error::field("model", self.network.config()?.model, reason));
         }
-        spec.side = self.model.side.unwrap_or(spec.side);
-        spec.validate()?;
-        let known = NetworkSpec::from_config(&spec, CLASSES)?.conv_shapes();
-        let by_name = layers.iter().any(|layer| known.iter().any(|conv| conv.name == layer.name));
-        let mut next = 0;
-        let mut positions = Vec::new();
-        for layer in layers {
-            // A fully connected layer has one output position.
-            if weights.get(&layer.name).is_some_and(|tensor| tensor.shape.len() == 2) {
-                positions.push(1);
-                continue;
-            }
-            // Layers with other names must be in the network's order.
-            let same = |(at, conv): &(usize, &ConvShape)| {
-                if by_name { conv.name == layer.name } else { *at == next }
-            };
-            let fits = |shape: &[usize]| (shape[0], shape[1..].iter().product()) == (layer.rows, layer.cols);
-            match known.iter().enumerate().find(same) {
-                Some((_, conv)) if fits(&conv.shape) => positions.push(conv.output_positions),
-                _ => {
-                    let why = format!("has no layer {} of {} x {}", layer.name, layer.rows, layer.cols);
-                    return Err(Error::field("model", name, why));
-                }
-            }
-            next += 1;
-        }
-        if next < known.len() {
-            let why = format!("has {} convolutions, but the weights have {next}", known.len());
-            return Err(Error::field("model", name, why));
-        }
-        Ok(Some(positions))
+        let mut of_convs = network.output_positions(&convs)?.into_iter();
+        let positions = layers.iter().map(|layer| if is_linear(layer) { Some(1) } else { of_convs.next() });
+        Ok(positions.collect())
     }
 }

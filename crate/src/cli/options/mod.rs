@@ -1,9 +1,12 @@
-//! Options that commands share.
+//! Options that commands share. Those that set configuration fields are declared in `config::fields` and flattened
+//! here.
 
 pub mod converter;
+pub mod crossbar;
+pub mod data;
 pub mod image_range;
 pub mod inference;
+pub mod network;
 pub mod recipe;
-pub mod shared;
 pub mod simulation;
 pub mod train;

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::files;
-use crate::cli::options::shared::ReadingOptions;
+use crate::cli::options::data::ReadingOptions;
 use crate::error::{Error, Result};
 use crate::workflow::recipe::Change;
 

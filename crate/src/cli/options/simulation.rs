@@ -68,7 +68,7 @@ impl SimulationOptions {
     ///
     /// # Errors
     /// Names the option that is out of range.
-    pub fn spec(&self) -> Result<SimulationConfig> {
+    pub fn config(&self) -> Result<SimulationConfig> {
         let errors = &self.errors;
         let spec = SimulationConfig {
             calibration: self.calibration,

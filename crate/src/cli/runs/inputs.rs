@@ -2,7 +2,8 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::cli::files;
-use crate::cli::options::shared::{DataOptions, ModelOptions};
+use crate::cli::options::data::DataOptions;
+use crate::cli::options::network::NetworkOptions;
 use crate::cli::system;
 use crate::config::TrainConfig;
 use crate::data::loader::DataLoader;
@@ -15,8 +16,11 @@ use crate::network::{Network, NetworkSpec};
 ///
 /// # Errors
 /// If an option is invalid or a file can't be read.
-pub fn open_model_and_data(model: &ModelOptions, data: &DataOptions) -> Result<(TrainConfig, DataLoader)> {
-    let mut spec = model.spec()?;
+pub fn open_model_and_data(
+    network: &NetworkOptions,
+    data: &DataOptions,
+) -> Result<(TrainConfig, DataLoader)> {
+    let mut spec = network.config()?;
     spec.holdout = data.holdout;
     spec.seed = data.seed;
     spec.validate()?;

@@ -7,6 +7,7 @@ pub mod lease;
 pub mod observer;
 pub mod results;
 pub mod run_folder;
+pub mod run_settings;
 pub mod stage_folder;
 pub mod stages;
 pub mod tensorboard;

@@ -23,7 +23,7 @@ pub struct FolderObserver<'a> {
     pub folder: RunFolder,
     /// The folder's path, for messages.
     pub path: PathBuf,
-    /// Also saves a checkpoint every so many steps; 0 to save after each epoch and minute only.
+    /// Also save a checkpoint after this many steps; 0 to save only after each epoch and minute.
     pub checkpoint_every: u64,
     /// Prefix of log lines.
     pub label: &'a str,
@@ -86,7 +86,7 @@ impl TrainObserver for FolderObserver<'_> {
     }
 
     fn interrupted(&self, step: u64) -> Error {
-        let why = format!("interrupted after step {step}; --resume goes on from there");
+        let why = format!("interrupted after step {step}; --resume continues from there");
         Error::file("training", files::display_path(&self.path), why)
     }
 }

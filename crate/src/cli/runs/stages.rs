@@ -48,7 +48,7 @@ pub struct StageRunner<'a> {
     pub bars: &'a MultiProgress,
     /// Prefix of log lines.
     pub label: &'a str,
-    /// Also saves a checkpoint every so many steps.
+    /// Also save a checkpoint after this many steps.
     pub checkpoint_every: u64,
     /// Whether to wait for stages that another process runs, or to return.
     pub wait_for_others: bool,
@@ -199,7 +199,7 @@ impl TrainObserver for Slot<'_> {
     }
 
     fn interrupted(&self, step: u64) -> Error {
-        let why = format!("interrupted after step {step}; --resume goes on from there");
+        let why = format!("interrupted after step {step}; --resume continues from there");
         Error::file("training", files::display_path(self.folder.path()), why)
     }
 }
@@ -214,7 +214,7 @@ impl StageSlot for Slot<'_> {
         let checkpoint = run.newest_checkpoint()?;
         run.truncate_metrics(checkpoint.as_ref().map_or(0, TrainingCheckpoint::step))?;
         if let Some(checkpoint) = &checkpoint {
-            self.status(&format!("goes on after step {}", checkpoint.step()));
+            self.status(&format!("resumes after step {}", checkpoint.step()));
         }
         let path = self.folder.path().to_owned();
         let screen = (self.bars, self.label);

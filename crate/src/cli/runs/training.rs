@@ -1,4 +1,4 @@
-//! Training in a folder, for every command that trains: it can be stopped at any moment and goes on.
+//! Training in a folder, for every command that trains: a run can be stopped at any moment and resumed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use indicatif::MultiProgress;
-use serde_json::{Map, Value};
 
-use crate::checkpoint::{Checkpoint, safetensors};
+use crate::checkpoint::safetensors;
 use crate::cli::files;
 use crate::cli::format;
-use crate::cli::options::shared::{ReadingOptions, put};
+use crate::cli::options::data::ReadingOptions;
 use crate::cli::output;
 use crate::cli::runs::dry_run;
 use crate::cli::runs::observer::FolderObserver;
 use crate::cli::runs::run_folder::{DEFAULT_CHECKPOINTS_KEPT, RunFolder};
+use crate::cli::runs::run_settings::RunSettings;
 use crate::cli::system;
-use crate::config::{HardwareConfig, TrainConfig, apply};
+use crate::config::{TrainConfig, TrainFields};
 use crate::data::imagenet::LoaderConfig;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
@@ -26,16 +26,7 @@ use crate::workflow::report::RunReport;
 use crate::workflow::stage::StageKind;
 use crate::workflow::train_stage::TrainStage;
 
-/// Fields of `config.toml` that are files, not part of the specification.
-pub const DATA: &str = "data_path";
-pub const WEIGHTS: &str = "weights_path";
-pub const MASKS: &str = "masks_path";
-/// The share of unreadable images that the run was allowed, in percent; kept, so that a resumed run is allowed the same.
-const MAX_BAD: &str = "max_bad";
-/// In the place of a file of masks: the zeros of the weights that the run starts from.
-pub const FROM_ZEROS: &str = "from-zeros";
-
-/// Where a run lies, and how it is followed.
+/// Where a run is kept, and how it reports.
 #[derive(Debug, Args)]
 pub struct RunFolderArgs {
     /// Folder for configuration, metrics, checkpoints and weights
@@ -60,23 +51,23 @@ pub struct RunFolderArgs {
     json: bool,
 }
 
-/// Starts the run of these flat fields, or goes on with the one in the folder; `data` is where its
-/// images lie now, should they have moved, and `devices` the fields that say where it goes on.
+/// Starts a run with the settings that `settings` reads, or resumes the one in the folder. To resume, `data` is where
+/// its images are now, if they have moved, and `devices` where it continues.
 pub fn run(
     args: &RunFolderArgs,
     base: &TrainConfig,
     data: Option<&Path>,
-    devices: &Map<String, Value>,
-    fields: impl FnOnce() -> Result<Map<String, Value>>,
+    devices: &TrainFields,
+    settings: impl FnOnce() -> Result<RunSettings>,
 ) -> Result<()> {
     if args.dry_run {
-        let trainer = open(base, &fields()?, args)?;
+        let trainer = open(base, &settings()?, args)?;
         return dry_run::run(trainer, usize::from(args.keep), args.json);
     }
     let mut folder = RunFolder::open(&args.out)?.with_checkpoints_kept(usize::from(args.keep));
-    let trainer = fields().and_then(|fields| match args.resume {
-        true => resume(args, &mut folder, data, devices, &fields),
-        false => begin(args, &folder, base, &fields),
+    let trainer = settings().and_then(|settings| match args.resume {
+        true => resume(args, &mut folder, data, devices, &settings),
+        false => start(args, &folder, base, settings),
     });
     let trainer = trainer.inspect_err(|_| folder.remove_if_empty())?;
     let stop = stop_flag()?;
@@ -91,104 +82,65 @@ pub fn run(
 }
 
 /// Starts a run.
-fn begin(
+fn start(
     args: &RunFolderArgs,
     folder: &RunFolder,
     base: &TrainConfig,
-    fields: &Map<String, Value>,
+    mut settings: RunSettings,
 ) -> Result<Trainer> {
     if folder.config_path().exists() {
         let why = "there is a run already; use --resume to continue it";
         return Err(Error::file("starting a run", files::display_path(&args.out), why));
     }
-    let trainer = open(base, fields, args)?;
-    let mut resolved_config = resolved_config(fields, trainer.config(), trainer.hardware());
-    put(&mut resolved_config, MAX_BAD, args.reading.max_bad);
-    folder.write_config(&resolved_config)?;
+    let trainer = open(base, &settings, args)?;
+    settings.max_bad = args.reading.max_bad.or(settings.max_bad);
+    folder.write_config(&settings.to_map(trainer.config(), trainer.hardware()))?;
     Ok(trainer)
 }
 
-/// Goes on with a run, or begins it again where it was stopped before its first checkpoint.
+/// Resumes a run, or starts it again if it was stopped before its first checkpoint.
 fn resume(
     args: &RunFolderArgs,
     folder: &mut RunFolder,
     data: Option<&Path>,
-    devices: &Map<String, Value>,
-    given: &Map<String, Value>,
+    devices: &TrainFields,
+    asked: &RunSettings,
 ) -> Result<Trainer> {
-    let mut fields = folder.read_config()?;
-    refuse_changes(&fields, given, devices)?;
-    fields.extend(devices.clone());
+    let mut settings = RunSettings::from_map(folder.read_config()?)?;
+    settings.check_unchanged(asked, devices)?;
+    settings.fields.train.extend(devices.clone());
     let Some(checkpoint) = folder.newest_checkpoint()? else {
         folder.truncate_metrics(0)?;
-        return open(&TrainConfig::default(), &fields, args);
+        return open(&TrainConfig::default(), &settings, args);
     };
     folder.truncate_metrics(checkpoint.step())?;
-    let path =
-        data.map(Path::to_owned).or_else(|| path_of(&fields, DATA)).unwrap_or_else(|| "builtin".into());
-    let (moved, _) = apply(checkpoint.config(), &HardwareConfig::default(), devices)?;
+    let named = data.map(Path::to_owned).or_else(|| settings.data.as_ref().map(PathBuf::from));
+    let path = named.unwrap_or_else(|| "builtin".into());
+    let mut moved = checkpoint.config().clone();
+    devices.fill(&mut moved);
     let checkpoint = checkpoint.with_devices_of(&moved);
-    let mut spec = checkpoint.config().clone();
-    let data = files::open_dataset(&path, &mut spec, reading(args, &fields))?;
-    let compute = pollster::block_on(ComputeDevice::from_config(&spec))?;
+    let mut config = checkpoint.config().clone();
+    let data = files::open_dataset(&path, &mut config, reading(args, &settings))?;
+    let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
     checkpoint.resume(data, compute, system::available_memory())
 }
 
-/// A run resumes with the settings it was started with, on any devices: other changed fields are rejected.
-fn refuse_changes(
-    begun: &Map<String, Value>,
-    given: &Map<String, Value>,
-    devices: &Map<String, Value>,
-) -> Result<()> {
-    let why = |old: &Value| format!("the run was started with {old}; --resume keeps that");
-    let none = Value::from("none");
-    for name in [WEIGHTS, MASKS] {
-        let old = begun.get(name).unwrap_or(&none);
-        match given.get(name) {
-            Some(new) if new != FROM_ZEROS && new != old => return Err(Error::field(name, new, why(old))),
-            _ => {}
-        }
-    }
-    let (spec, hardware) = apply(&TrainConfig::default(), &HardwareConfig::default(), &fields_alone(begun))?;
-    let mut asked = fields_alone(given);
-    asked.retain(|name, _| !devices.contains_key(name));
-    let (new_spec, new_hardware) = apply(&spec, &hardware, &asked)?;
-    let before = resolved_config(&Map::new(), &spec, &hardware);
-    let after = resolved_config(&Map::new(), &new_spec, &new_hardware);
-    match after.iter().find(|(name, value)| before.get(*name) != Some(value)) {
-        Some((name, new)) => Err(Error::field(name, new, why(before.get(name).unwrap_or(&none)))),
-        None => Ok(()),
-    }
+/// How images are read: as this command's options say, else as the run was started.
+fn reading(args: &RunFolderArgs, settings: &RunSettings) -> LoaderConfig {
+    ReadingOptions { max_bad: args.reading.max_bad.or(settings.max_bad), ..args.reading }.into()
 }
 
-/// The fields of the specification among those of `config.toml`.
-fn fields_alone(fields: &Map<String, Value>) -> Map<String, Value> {
-    let mut flat = fields.clone();
-    for name in [DATA, WEIGHTS, MASKS, MAX_BAD] {
-        flat.remove(name);
-    }
-    flat
-}
-
-/// How the run's images are read: as this command says, or as the run was begun.
-fn reading(args: &RunFolderArgs, fields: &Map<String, Value>) -> LoaderConfig {
-    let kept = fields.get(MAX_BAD).and_then(Value::as_f64);
-    ReadingOptions { max_bad: args.reading.max_bad.or(kept), ..args.reading }.into()
-}
-
-/// A trainer from flat fields.
-fn open(base: &TrainConfig, fields: &Map<String, Value>, args: &RunFolderArgs) -> Result<Trainer> {
-    let (mut spec, hardware) = apply(base, &HardwareConfig::default(), &fields_alone(fields))?;
-    let data = path_of(fields, DATA).ok_or_else(|| Error::field("data", "", "name it with --data"))?;
-    let data = files::open_dataset(&data, &mut spec, reading(args, fields))?;
-    let path = path_of(fields, WEIGHTS);
-    let weights = path.as_deref().map(files::read_weights).transpose()?;
-    let masks = read_masks(fields, weights.as_ref())?;
-    let compute = pollster::block_on(ComputeDevice::from_config(&spec))?;
+/// A trainer with these settings.
+fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Result<Trainer> {
+    let (mut config, hardware) = settings.configs(base)?;
+    let data = files::open_dataset(&settings.data_path()?, &mut config, reading(args, settings))?;
+    let weights = settings.weights.as_ref().map(|path| files::read_weights(path.as_ref())).transpose()?;
+    let masks = settings.read_masks(weights.as_ref())?;
+    let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
     let memory = system::available_memory();
-    let trainer = Trainer::new(spec, hardware, data, compute, memory, weights.as_ref());
-    let mut trainer = trainer.map_err(|error| match &path {
-        Some(path) => error.with_path(&files::display_path(path)),
+    let trainer = Trainer::new(config, hardware, data, compute, memory, weights.as_ref());
+    let mut trainer = trainer.map_err(|error| match &settings.weights {
+        Some(path) => error.with_path(path),
         None => error,
     })?;
     if let Some((masks, name)) = masks {
@@ -197,44 +149,7 @@ fn open(base: &TrainConfig, fields: &Map<String, Value>, args: &RunFolderArgs) -
     Ok(trainer)
 }
 
-/// The masks that flat fields name, and where they came from.
-fn read_masks(
-    fields: &Map<String, Value>,
-    weights: Option<&Checkpoint>,
-) -> Result<Option<(Checkpoint, String)>> {
-    let Some(path) = path_of(fields, MASKS) else { return Ok(None) };
-    let name = files::display_path(&path);
-    if name == FROM_ZEROS {
-        let why = "takes the zeros of the weights that the run starts from; name them with --weights";
-        let weights = weights.ok_or_else(|| Error::field("masks", FROM_ZEROS, why))?;
-        return Ok(Some((weights.masks(), name)));
-    }
-    Ok(Some((files::read_weights(&path)?, name)))
-}
-
-fn path_of(fields: &Map<String, Value>, name: &str) -> Option<PathBuf> {
-    fields.get(name).and_then(Value::as_str).map(PathBuf::from)
-}
-
-/// All fields with the values they really have.
-fn resolved_config(
-    fields: &Map<String, Value>,
-    spec: &TrainConfig,
-    hardware: &HardwareConfig,
-) -> Map<String, Value> {
-    let mut all = Map::new();
-    for whole in [serde_json::to_value(spec), serde_json::to_value(hardware)] {
-        if let Ok(Value::Object(part)) = whole {
-            all.extend(part);
-        }
-    }
-    for name in [DATA, WEIGHTS, MASKS, MAX_BAD] {
-        put(&mut all, name, fields.get(name).cloned());
-    }
-    all
-}
-
-/// Set by Ctrl-C or a termination signal; the run then saves itself and leaves.
+/// A flag that Ctrl-C or a termination signal sets; the run then saves itself and stops.
 pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);

@@ -8,10 +8,10 @@ use clap::Args;
 
 use crate::cli::files::{self, AdcPlanFile};
 use crate::cli::format;
-use crate::cli::options::converter::ConversionOptions;
+use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::options::inference::InferenceOptions;
-use crate::cli::options::shared::HardwareOptions;
 use crate::cli::output;
+use crate::config::ConversionFields;
 use crate::error::Result;
 use crate::report::{self, Analysis, analyze};
 
@@ -23,7 +23,7 @@ pub struct AnalyzeArgs {
     /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
     weights: PathBuf,
     #[command(flatten)]
-    hardware: HardwareOptions,
+    crossbar: CrossbarOptions,
     /// ADC model: one that crossdub adc lists, a TOML file with your own, or all
     #[arg(long, value_name = "MODEL")]
     adc: Option<String>,
@@ -31,7 +31,7 @@ pub struct AnalyzeArgs {
     #[arg(long, value_name = "FILE")]
     adc_plan: Option<PathBuf>,
     #[command(flatten)]
-    conversions: ConversionOptions,
+    conversions: ConversionFields,
     #[command(flatten)]
     inference: InferenceOptions,
     /// Also map fully connected layers (2-D tensors)
@@ -45,15 +45,15 @@ pub struct AnalyzeArgs {
 /// Runs the command.
 pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
-    let hardware = args.conversions.apply(&args.hardware.spec()?)?;
+    let hardware = args.crossbar.hardware(args.conversions.clone())?;
     let weights = files::read_weights(&args.weights)?;
     let layers = weights
         .matrices(args.linear)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let question = args.inference.question(args.adc.as_deref(), &weights, &layers)?;
+    let inference = args.inference.config(args.adc.as_deref(), &weights, &layers)?;
     let mut analysis = analyze(&layers, &hardware);
-    if let Some(question) = question {
-        analysis.inference = Some(report::inference(&layers, &hardware, &question)?);
+    if let Some(inference) = inference {
+        analysis.inference = Some(report::inference(&layers, &hardware, &inference)?);
     }
     if let Some(file) = adc_plan {
         file.write(&layers, &hardware)?;
