@@ -57,9 +57,6 @@ macro_rules! fields {
     };
 }
 
-#[cfg(feature = "train")]
-pub(crate) use fields;
-
 /// The network's fields.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]

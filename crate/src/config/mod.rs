@@ -22,8 +22,6 @@ pub use device::{DeviceChoice, DeviceList, MAX_DEVICES};
 pub(crate) use field_value::{FieldValue, from_name, read, reason, text};
 #[cfg(feature = "train")]
 pub(crate) use field_value::{parse_names, text_values};
-#[cfg(feature = "train")]
-pub(crate) use fields::fields;
 pub use fields::{ConfigFields, ConversionFields, CrossbarFields, NetworkFields, TrainFields};
 pub use hardware::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
 pub use network_name::NetworkName;
