@@ -158,7 +158,7 @@ fn the_previewed_network_is_simulated_and_costed() {
     let report = block_on(run.simulate_next(3)).expect("simulates");
     assert_eq!((report.images, report.exact, report.saturated_conversions), (3, true, 0));
     assert!(report.digital_accuracy.is_some());
-    let example = run.column_example((0, 0, 0), (0, 0)).expect("exists");
+    let example = run.trace_column((0, 0, 0), (0, 0)).expect("exists");
     assert_eq!(example.result, example.expected);
 
     let table = run.inference(SETTINGS).expect("in range").table;

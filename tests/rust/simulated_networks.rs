@@ -288,9 +288,9 @@ fn an_incremental_simulation_continues_where_it_stopped() {
     let whole = pollster::block_on(evaluate(&network, test, 0..7, device)).expect("computes");
     assert!((last.digital_accuracy.expect("images") - whole.accuracy).abs() < 1e-9);
     assert_eq!(report(), last, "no images are left");
-    let error = simulation.column_example(&trainer, (1, 0, 2), (7, 100)).expect_err("7 images");
+    let error = simulation.trace_column(&trainer, (1, 0, 2), (7, 100)).expect_err("7 images");
     assert!(error.to_string().contains("image (7)"));
-    let example = simulation.column_example(&trainer, (1, 0, 2), (5, 100)).expect("in range");
+    let example = simulation.trace_column(&trainer, (1, 0, 2), (5, 100)).expect("in range");
     assert_eq!(example.result, example.expected);
     assert_eq!(simulation.images_left(&trainer), Ok(0));
 }

@@ -1,9 +1,9 @@
-//! What to do about an error on the command line. The library knows no options, so its messages name
-//! none; the advice is chosen here by the kind of error.
+//! Advice about errors on the command line. The library's messages name no options; the advice is chosen here by the
+//! kind of error.
 
 use crate::error::{Error, ErrorKind};
 
-/// Advice to print behind an error. `has_option` tells whether the command has an option, by its id in
+/// The advice to print after an error. `has_option` tells whether the command has an option, by its id in
 /// clap (`max_bad` for `--max-bad`).
 pub fn advice(error: &Error, has_option: impl Fn(&str) -> bool) -> Option<String> {
     let (option, advice) = match error.kind() {

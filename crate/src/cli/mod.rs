@@ -4,8 +4,7 @@
 //! `commands` uses `runs`, `runs` uses `options` and `files`, and these use `output` and `format`;
 //! nothing goes the other way, and no command uses another.
 //!
-//! Exit codes: 0 on success, 2 on wrong usage (an unknown option, or a value that an option does not
-//! take), 1 on any other error. An error is one line on stderr.
+//! Exit codes: 0 on success, 2 on wrong usage (an unknown option or an invalid value), 1 on any other error. An error is one line on stderr.
 
 mod advice;
 mod commands;
@@ -106,8 +105,8 @@ pub fn main() -> ExitCode {
     exit_code(&error)
 }
 
-/// Prints what clap says about wrong usage, or the help that was asked for. The value of a field is rejected in the one
-/// line of its own error, as everywhere else.
+/// Prints the requested help, or what clap says about wrong usage. An invalid value of a field gives one line, as it
+/// does in files.
 fn usage_error(error: &clap::Error) -> ExitCode {
     let source = std::error::Error::source(error);
     if let Some(error) = source.and_then(|source| source.downcast_ref::<Error>()) {
@@ -125,7 +124,7 @@ fn has_option(command: &str, option: &str) -> bool {
     cli.find_subcommand(command).is_some_and(|found| found.get_arguments().any(|arg| arg.get_id() == option))
 }
 
-/// A bad value of an option is wrong usage; a bad field in a file is a [`ErrorKind::File`] by now.
+/// An invalid value of an option is wrong usage; an invalid field in a file is an [`ErrorKind::File`] here.
 fn exit_code(error: &Error) -> ExitCode {
     match error.kind() {
         ErrorKind::InvalidField { .. } | ErrorKind::OutsideModelRange { .. } => ExitCode::from(USAGE),

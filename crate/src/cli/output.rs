@@ -31,7 +31,7 @@ pub fn init_logging(verbose: u8) {
     drop(tracing_subscriber::registry().with(lines.with_filter(shown)).try_init());
 }
 
-/// Prints why the command failed, on one line, and what to do about it.
+/// Prints the error on one line, with the advice.
 pub fn print_error(error: &Error, advice: Option<&str>) {
     let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
     // If even stderr is closed, there is nothing left to do.
@@ -55,7 +55,7 @@ pub fn status_once(text: &str) {
 /// Prints a result.
 ///
 /// # Errors
-/// If stdout can't be written; a reader that went away (`crossdub ... | head`) is no error.
+/// If stdout can't be written; a reader that went away (`crossdub ... | head`) is not an error.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

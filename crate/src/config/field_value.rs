@@ -88,7 +88,7 @@ text_values! {
     Precision, RegularizerKind, Resolution, Subtraction, Trainable, WeightScale,
 }
 
-/// The text of a value; a number is as good as its digits.
+/// The text of a value; a number stands for its digits.
 pub(crate) fn text(value: &Value) -> std::result::Result<String, String> {
     match value {
         Value::String(text) => Ok(text.clone()),
@@ -99,7 +99,7 @@ pub(crate) fn text(value: &Value) -> std::result::Result<String, String> {
     }
 }
 
-/// What an error says of a value, without field and value.
+/// The reason in an error, without field and value.
 pub(crate) fn reason(error: Error) -> String {
     match error.kind() {
         ErrorKind::InvalidField { reason, .. } => reason.clone(),

@@ -1,7 +1,7 @@
-//! Partial configurations: the fields that a command line, a file or a URL gives, over a complete configuration.
+//! Partial configurations: the fields given on a command line, in a file or in a URL.
 //!
-//! Each group of fields is declared once, as a struct whose fields are all optional: it is what the command line
-//! parses (the doc comments are help texts), and `fields!` gives it a reader of JSON values by name.
+//! Each group of fields is declared once, as a struct of optional fields: the command line parses it (the doc comments
+//! are help texts), and `fields!` adds a reader of JSON values by name.
 
 use serde_json::{Map, Value};
 
@@ -40,7 +40,7 @@ macro_rules! fields {
                 set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
             }
 
-            /// Takes over the fields that are set in `others`.
+            /// Overrides fields with those set in `others`.
             pub fn extend(&mut self, others: Self) {
                 $(if others.$name.is_some() {
                     self.$name = others.$name;
@@ -271,7 +271,7 @@ impl ConfigFields {
         [self.network.names(), self.train.names()].into_iter().chain(hardware).flatten().collect()
     }
 
-    /// Takes over the fields that are set in `others`.
+    /// Overrides fields with those set in `others`.
     pub fn extend(&mut self, others: Self) {
         self.network.extend(others.network);
         self.train.extend(others.train);

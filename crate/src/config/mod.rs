@@ -2,7 +2,7 @@
 //! comparison keeps fixed).
 //!
 //! One schema for the command line's options, `config.toml`, recipes, the page's URL and JSON: the field names here are
-//! those names. Every field has a default; what was given of them is a `ConfigFields`, which each of these five parses.
+//! those names. Every field has a default; `ConfigFields` holds the fields that one of these sources gives.
 //!
 //! A new field is declared three times side by side: in its configuration (type, meaning, default), with its range in
 //! `validate`, and in `fields` (option and help text).

@@ -141,7 +141,7 @@ impl Run {
         image: usize,
         position: usize,
     ) -> JsResult<JsValue> {
-        let example = self.run.column_example((layer, tile, column), (image, position));
+        let example = self.run.trace_column((layer, tile, column), (image, position));
         to_js(&example.map_err(failure)?)
     }
 

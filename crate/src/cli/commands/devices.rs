@@ -83,7 +83,7 @@ fn available_devices() -> Vec<FoundDevice> {
     found
 }
 
-/// The device, if it can be opened: only trying tells.
+/// The device, if it can be opened.
 fn try_open(choice: &DeviceChoice) -> Option<FoundDevice> {
     let compute = pollster::block_on(ComputeDevice::open(choice)).ok()?;
     let memory = match choice {

@@ -64,7 +64,7 @@ pub struct SweepArgs {
     /// Runs at the same time
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// Do only run number I (from 0), and wait for stages that other processes work on
+    /// Run only number I (from 0), and wait for stages that other processes work on
     #[arg(long, value_name = "I")]
     task: Option<usize>,
     /// Accepted for symmetry; sweeps always resume

@@ -55,13 +55,13 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 }
 
 impl TrainArgs {
-    /// What the configuration file sets.
+    /// The settings in the configuration file.
     fn file_settings(&self) -> Result<RunSettings> {
         let fields = self.config.as_deref().map(read_toml).transpose()?;
         RunSettings::from_map(fields.unwrap_or_default())
     }
 
-    /// What the options set.
+    /// The settings in the options.
     fn option_settings(&self) -> RunSettings {
         let (data, weights, masks) = (self.data.as_deref(), self.weights.as_deref(), self.masks.as_deref());
         RunSettings::from_options(self.fields.fields(&self.network), data, weights, masks)

@@ -73,7 +73,7 @@ impl DevKit {
     /// Checks that each class has as many images as the kit lists.
     ///
     /// # Errors
-    /// Names the first class that has not.
+    /// Names the first class that does not.
     pub fn check(&self, index: &Index, name: &str) -> Result<()> {
         let fail = |why: String| Error::file("counting images", name, why);
         if !index.train.is_empty() {
@@ -159,7 +159,7 @@ fn with_archive_path(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Unpacks the archives into `train/` and `val/`, one folder per class; keeps what is unpacked already.
+/// Unpacks the archives into `train/` and `val/`, one folder per class; keeps classes that are unpacked already.
 ///
 /// # Errors
 /// If an archive is damaged or the disk is full.

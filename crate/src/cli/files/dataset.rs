@@ -1,4 +1,4 @@
-//! Opens the images of a run: the built-in ones, CIFAR's, or pictures in folders and archives, told by what is there.
+//! Opens the images of a run: the built-in ones, CIFAR's, or pictures in folders and archives. The content decides.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::data::loader::DataLoader;
 use crate::data::unpack::{self, Limits};
 use crate::error::{Error, Result};
 
-/// What an archive of pictures may unpack to; they are kept in memory.
+/// The most bytes that an archive of pictures may unpack to; they are kept in memory.
 const PICTURES: Limits = Limits { file: 1 << 28, total: 8 << 30 };
 
 /// Opens the images of a run: `builtin`, CIFAR's files (a folder or an archive), or pictures in one of the layouts of

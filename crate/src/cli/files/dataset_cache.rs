@@ -23,7 +23,7 @@ pub struct CachedDataset {
     pub description: DataDescription,
 }
 
-/// Where images stay between stages.
+/// Where images are kept between stages.
 enum Storage {
     /// In memory; each stage gets a copy.
     Memory(TrainTest),
@@ -35,7 +35,7 @@ impl CachedDataset {
     /// Opens the images for one training or evaluation.
     ///
     /// # Errors
-    /// If files can't be opened any more.
+    /// If files can no longer be opened.
     pub fn open(&self) -> Result<DataLoader> {
         match &self.storage {
             Storage::Memory(split) => Ok(split.clone().into()),

@@ -1,4 +1,4 @@
-//! Folders of a disk, as the readers of image layouts see them.
+//! Folders on disk, as the readers of image layouts see them.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use crate::cli::files::io::display_path;
 use crate::data::folders::{Entry, FileTree};
 use crate::error::{Error, Result};
 
-/// What lies below a folder of the disk.
+/// The files below a folder on disk.
 #[derive(Debug)]
 pub struct DiskTree {
     root: PathBuf,

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 pub const INDEX_FILE: &str = "crossdub-index.txt";
 /// The largest image file to read.
 const MAX_IMAGE_BYTES: u64 = 1 << 28;
-/// Bytes that tell a file's format.
+/// Bytes that reveal a file's format.
 const HEAD: u64 = 64;
 /// How many tar files stay open.
 const MAX_OPEN_ARCHIVES: usize = 256;
@@ -54,7 +54,7 @@ pub fn open_single_images(paths: &[PathBuf], side: usize, classes: Vec<String>) 
     ImageNet::new(index.check()?, disk_reader(Path::new("")), side, reading)
 }
 
-/// The index of a folder: the stored one, or else a new one.
+/// The index of a folder: the stored one, otherwise a new one.
 ///
 /// # Errors
 /// If the folder has none of the layouts, or its files are damaged.

@@ -113,7 +113,7 @@ pub fn write_with(
     Ok(())
 }
 
-/// The system's message without the temporary file's name.
+/// The operating system's message without the temporary file's name.
 fn strip_temp_path(why: &std::io::Error) -> String {
     let said = why.to_string();
     said.split_once(" at path ").map_or(said.as_str(), |(said, _)| said).to_owned()

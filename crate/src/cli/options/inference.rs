@@ -44,7 +44,7 @@ pub struct InferenceOptions {
 }
 
 impl InferenceOptions {
-    /// What to compute; `None` if the plain analysis is enough. Without `adc`, the unitless models.
+    /// The energies to compute; `None` if the plain analysis is enough. Without `adc`, the unitless models.
     ///
     /// # Errors
     /// Names the option that can't be used.

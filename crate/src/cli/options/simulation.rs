@@ -52,12 +52,12 @@ struct NonIdealityOptions {
     noise_seed: u64,
 }
 
-/// What range a converter's codes span.
+/// The range that a converter's codes span.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum AdcRangeArg {
     /// One step is one unit of the sum
     Granular,
-    /// The largest sum that all rows can give
+    /// The largest sum that all rows can produce
     Max,
     /// A percentile of the sums on calibration images
     Calibrated,

@@ -53,7 +53,7 @@ pub struct Estimate {
 /// Measures a few steps and prints the estimate; `keep` is the number of checkpoints kept.
 ///
 /// # Errors
-/// If a step fails, as it would in the run.
+/// If a step fails; the run would fail in the same way.
 pub fn run(mut session: Trainer, keep: usize, json: bool) -> Result<()> {
     let estimate = pollster::block_on(measure(&mut session, keep))?;
     let result =
@@ -64,7 +64,7 @@ pub fn run(mut session: Trainer, keep: usize, json: bool) -> Result<()> {
 /// Estimates from a few steps and a small evaluation.
 ///
 /// # Errors
-/// If a step fails, as it would in the run.
+/// If a step fails; the run would fail in the same way.
 pub async fn measure(session: &mut Trainer, keep: usize) -> Result<Estimate> {
     let spec = session.config().clone();
     let mut seconds = Vec::new();

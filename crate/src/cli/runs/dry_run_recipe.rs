@@ -46,7 +46,7 @@ struct StageEstimate {
 /// Measures and prints the estimate.
 ///
 /// # Errors
-/// If a stage can't start, as it could not in the run.
+/// If a stage can't start; the run would fail in the same way.
 pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, json: bool) -> Result<()> {
     let mut measured: Vec<(Value, Estimate)> = Vec::new();
     let mut stages = Vec::new();

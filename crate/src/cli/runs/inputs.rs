@@ -1,4 +1,4 @@
-//! What a command starts from: a network with its weights, and images.
+//! Opens the inputs of a command: a network with its weights, and images.
 
 use crate::checkpoint::Checkpoint;
 use crate::cli::files;

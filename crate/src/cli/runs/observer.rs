@@ -1,4 +1,4 @@
-//! Follows a training stage into a run's folder: metrics, checkpoints, a progress bar.
+//! Records a training stage in a run's folder, with metrics and checkpoints, and shows its progress.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::train::progress::Progress;
 use crate::workflow::observer::{EpochMetrics, TrainObserver};
 
-/// A checkpoint is saved at least this often: it is what a kill may cost.
+/// A checkpoint is saved at least this often, so that a killed run loses no more.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Writes what happens into a folder, and shows it.
+/// Records a run in a folder and shows its progress.
 pub struct FolderObserver<'a> {
     /// The folder.
     pub folder: RunFolder,
@@ -27,16 +27,16 @@ pub struct FolderObserver<'a> {
     pub checkpoint_every: u64,
     /// Prefix of log lines.
     pub label: &'a str,
-    /// The bars on the screen.
+    /// The progress bars.
     pub bars: &'a MultiProgress,
-    /// Set once the user wants to stop.
+    /// Set when the user asks to stop.
     pub stop: &'a AtomicBool,
     bar: Option<ProgressBar>,
     saved: Instant,
 }
 
 impl<'a> FolderObserver<'a> {
-    /// Follows a run in `folder` at `path`.
+    /// Records a run in `folder` at `path`.
     pub fn new(
         folder: RunFolder,
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! What is checked before a recipe's first stage and written after its last.
+//! Checks before a recipe's first stage, and results after its last.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::workflow::recipe::Recipe;
 use crate::workflow::report::RunReport;
 
-/// Checks that the weights that stages start from can be read: before hours of training, not after. Each
-/// file is read once, even if many runs of a sweep name it.
+/// Checks that the weights that stages start from can be read, before hours of training. Each file is read once, even
+/// if many runs of a sweep name it.
 ///
 /// # Errors
 /// If one can't be read.

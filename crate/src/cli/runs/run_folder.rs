@@ -1,5 +1,5 @@
 //! A run's folder: `config.toml`, `metrics.jsonl`, `checkpoints/`, `weights.safetensors`,
-//! `report.json`. Every file is complete at any moment.
+//! `report.json`. Every file is complete at all times.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -20,7 +20,7 @@ pub const DEFAULT_CHECKPOINTS_KEPT: u16 = 2;
 /// The folder of a run.
 pub struct RunFolder {
     path: PathBuf,
-    /// Whether we created the folder.
+    /// Whether this process created the folder.
     created: bool,
     keep: usize,
     /// Metrics not yet written; they are written with the checkpoint that covers their steps.

@@ -1,4 +1,4 @@
-//! What a run in a folder is started with: configuration fields and files, as options and `config.toml` give them.
+//! The settings of a run in a folder: configuration fields and files, from options and `config.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ const MAX_BAD: &str = "max_bad";
 /// In place of a file of masks: the zeros of the weights that the run starts from.
 pub const FROM_ZEROS: &str = "from-zeros";
 
-/// Configuration fields and files; what is not set has the command's default.
+/// Configuration fields and files; the rest has the command's defaults.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunSettings {
     /// The fields.
@@ -44,7 +44,7 @@ impl RunSettings {
         Self { fields, data: name(data), weights: name(weights), masks: name(masks), max_bad: None }
     }
 
-    /// Reads what `config.toml` holds.
+    /// Reads the content of `config.toml`.
     ///
     /// # Errors
     /// Names the field that is unknown or has the wrong type.
@@ -59,7 +59,7 @@ impl RunSettings {
         Ok(Self { fields: ConfigFields::from_map(&map)?, data, weights, masks, max_bad })
     }
 
-    /// What `config.toml` holds of a run with these configurations: every field, and the files.
+    /// The content of `config.toml` for a run with these configurations: every field, and the files.
     pub fn to_map(&self, train: &TrainConfig, hardware: &HardwareConfig) -> Map<String, Value> {
         let mut map = config_map(train, hardware);
         for (name, text) in [(DATA, &self.data), (WEIGHTS, &self.weights), (MASKS, &self.masks)] {
@@ -69,7 +69,7 @@ impl RunSettings {
         map
     }
 
-    /// Takes over what is set in `others`.
+    /// Overrides these settings with those set in `others`.
     pub fn extend(&mut self, others: Self) {
         self.fields.extend(others.fields);
         self.data = others.data.or(self.data.take());
@@ -89,7 +89,7 @@ impl RunSettings {
         }
     }
 
-    /// The configurations that the fields make of `base`.
+    /// The configurations with the fields over `base`.
     ///
     /// # Errors
     /// Names the field that is out of range.
@@ -106,10 +106,10 @@ impl RunSettings {
         path.ok_or_else(|| Error::field("data", "", "name it with --data"))
     }
 
-    /// Reads the masks, and tells where they came from.
+    /// Reads the masks; also returns where they came from.
     ///
     /// # Errors
-    /// If they can't be read, or are the zeros of weights that are not there.
+    /// If they can't be read, or are the zeros of weights that are not named.
     pub fn read_masks(&self, weights: Option<&Checkpoint>) -> Result<Option<(Checkpoint, String)>> {
         let Some(name) = &self.masks else { return Ok(None) };
         let masks = if name == FROM_ZEROS {
@@ -121,8 +121,7 @@ impl RunSettings {
         Ok(Some((masks, name.clone())))
     }
 
-    /// Checks that a run that was started with these settings can resume with others: `devices` may differ, other
-    /// fields and files may only be named again.
+    /// Checks that a run that was started with these settings can resume with others: only `devices` may differ.
     ///
     /// # Errors
     /// Names the first field that differs.

@@ -27,7 +27,7 @@ pub struct StageFolder {
     path: PathBuf,
 }
 
-/// The ID of a stage: equal inputs are the same work.
+/// The ID of a stage: equal inputs have equal IDs.
 pub fn stage_id(inputs: &Value) -> String {
     // serde_json sorts the keys of objects, so equal objects are equal text.
     let text = format!("{FORMAT_VERSION}\n{inputs}");

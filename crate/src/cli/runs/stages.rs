@@ -1,4 +1,4 @@
-//! Keeps a recipe's stages in folders: each is skipped once complete, and resumed if it was stopped.
+//! Runs the stages of a recipe in folders: a complete stage is skipped, an interrupted one resumed.
 //! Stages with equal inputs share a folder, also across processes.
 
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ use crate::workflow::stage::Stage;
 /// How often a stage that another process runs is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A recipe with everything it takes to run it.
+/// A recipe with everything needed to run it.
 pub struct StageRunner<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
@@ -42,9 +42,9 @@ pub struct StageRunner<'a> {
     pub compute: &'a ComputeDevice,
     /// Folder of the stages' folders.
     pub store: &'a Path,
-    /// Set once the user wants to stop.
+    /// Set when the user asks to stop.
     pub stop: &'a AtomicBool,
-    /// The bars on the screen.
+    /// The progress bars.
     pub bars: &'a MultiProgress,
     /// Prefix of log lines.
     pub label: &'a str,
@@ -159,7 +159,7 @@ pub struct Slot<'a> {
     bars: &'a MultiProgress,
     label: &'a str,
     checkpoint_every: u64,
-    /// There while it trains.
+    /// Present while it trains.
     observer: Option<FolderObserver<'a>>,
 }
 

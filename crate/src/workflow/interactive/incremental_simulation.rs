@@ -68,7 +68,7 @@ impl IncrementalSimulation {
     ///
     /// # Errors
     /// When the layer, tile, column, image or position is out of range.
-    pub fn column_example(
+    pub fn trace_column(
         &self,
         trainer: &Trainer,
         (layer, tile, column): (usize, usize, usize),

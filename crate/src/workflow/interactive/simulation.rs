@@ -52,13 +52,13 @@ impl InteractiveRun {
     ///
     /// # Errors
     /// When no simulation was started, or an index is out of range.
-    pub fn column_example(
+    pub fn trace_column(
         &self,
         at: (usize, usize, usize),
         (image, position): (usize, usize),
     ) -> Result<ColumnTrace> {
         let simulation = self.simulation.as_ref().ok_or_else(not_started)?;
-        simulation.column_example(self.trainer(), at, (image, position))
+        simulation.trace_column(self.trainer(), at, (image, position))
     }
 }
 

@@ -20,20 +20,20 @@ use crate::cli::output;
 use crate::config::SCHEMA_VERSION;
 use crate::error::Result;
 
-/// Measures how fast this machine trains, analyzes, prunes and simulates
+/// Measure how fast this machine trains, analyzes, prunes and simulates
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub bench --only analysis")]
 pub struct BenchArgs {
-    /// Measures only this
+    /// Measure only this
     #[arg(long, value_enum, value_name = "NAME")]
     only: Option<Group>,
-    /// Folder of image files to read as for training; may be repeated. Without it, reading is not measured
+    /// Folder of image files to read as in training; may be repeated. Without it, reading is not measured
     #[arg(long, value_name = "DIR")]
     images: Vec<PathBuf>,
     /// Has no effect: `cargo xtask bench` measures PyTorch and aihwkit
     #[arg(long, value_name = "PYTHON", hide = true)]
     python: Option<PathBuf>,
-    /// Prints one JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -77,7 +77,7 @@ struct BenchOutput {
     measurements: Vec<Row>,
 }
 
-/// The time of one piece of work.
+/// One measured time.
 #[derive(Debug, Serialize)]
 struct Row {
     /// Stable name, for programs.

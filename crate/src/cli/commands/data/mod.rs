@@ -19,7 +19,7 @@ use crate::data::loader::DataLoader;
 use crate::error::Result;
 
 /// Image files whose first bytes are checked.
-const MOST_CHECKED: usize = 10_000;
+const MAX_CHECKED: usize = 10_000;
 
 /// Inspect data sets, prepare ImageNet
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ struct DataOutput {
     classes: Vec<String>,
     train: SplitCounts,
     test: SplitCounts,
-    /// What is remarkable, a sentence each.
+    /// Remarks, one sentence each.
     notes: Vec<String>,
 }
 
@@ -107,13 +107,13 @@ pub fn run(args: &DataArgs) -> Result<()> {
     output::print_result(json, &result, || describe(&result))
 }
 
-/// What is wrong with the first bytes of image files, of at most [`MOST_CHECKED`].
+/// What is wrong with the first bytes of image files, of at most [`MAX_CHECKED`].
 fn complaints(files: &ImageNet) -> Option<String> {
     let index = files.index();
     let places =
         [&index.train, &index.val].into_iter().flat_map(|part| (0..part.len()).map(|at| part.place(at)));
     let mut found = Vec::new();
-    for place in places.take(MOST_CHECKED) {
+    for place in places.take(MAX_CHECKED) {
         if let Some(why) = files.complaint(place) {
             let name = format!("{}/{}: {why}", place.container, place.name);
             // Training and evaluation may use the same files.
