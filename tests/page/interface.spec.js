@@ -172,7 +172,7 @@ test('CIFAR-10 files chosen together are used for training', async ({ page }) =>
   expect((await spec(page)).data).toBe('cifar10');
 });
 
-test('missing CIFAR-10 files are asked for, and the URL stays', async ({ page }) => {
+test('a message asks for missing CIFAR-10 files, and the URL stays', async ({ page }) => {
   await page.goto('./#device=cpu&data=cifar10');
   await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
   await expect(page.locator('.message.error')).toContainText('CIFAR-10 is not beside this page');

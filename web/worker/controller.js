@@ -90,7 +90,7 @@ export class Controller {
   }
 
   /**
-   * Replaces the run; the current one goes on if that fails.
+   * Replaces the run; the current one continues if that fails.
    * @param {Settings} settings
    * @param {{ isStrict?: boolean, files?: NamedBytes[] }} [options] as for `apply`; data files, if they are at hand
    */
@@ -148,7 +148,7 @@ export class Controller {
   }
 
   /**
-   * Work while training pauses; training goes on if it fails.
+   * Work while training pauses; training continues if it fails.
    * @template T
    * @param {() => Promise<T>} work
    * @returns {Promise<T>}

@@ -93,7 +93,7 @@ pub struct Analysis {
     pub layers: Vec<LayerAnalysis>,
     /// ADC energy at the levels by exact zeros.
     pub energy: AdcEnergies,
-    /// Energy of an inference by every model and resolution asked for.
+    /// Energy of an inference by every requested model and resolution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inference: Option<Inference>,
 }

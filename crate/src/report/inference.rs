@@ -124,7 +124,7 @@ pub struct InferenceRow {
     pub unit: EnergyUnit,
     /// Whether a value is beyond the model's range.
     pub extrapolated: bool,
-    /// Every crossbar counted once, as the paper counts; `None` if no converter has so many bits.
+    /// Every crossbar counted once, as the paper counts; `None` if no converter has that many bits.
     pub per_tile: Option<AdcEnergy>,
     /// All conversions of an inference; `None` without positions.
     pub per_inference: Option<AdcEnergy>,
