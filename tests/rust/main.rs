@@ -8,6 +8,7 @@ mod cluster;
 mod command_line;
 mod compensation;
 mod devices;
+mod finished_runs;
 mod fuzz_corpus;
 mod golden;
 mod gradients;

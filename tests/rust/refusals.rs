@@ -167,6 +167,16 @@ fn a_bad_field_in_a_file_is_not_a_usage_error() {
     let train = ["train", "--config", &config, "--data", "builtin", "--out", &out];
     assert!(failure(&train).contains("config.toml"));
     assert!(usage_error(&[&train[..], &["--batch", "0"]].concat()).contains("invalid batch (0)"));
+    // The stored configuration of a run is a file too.
+    let run = folder.path().join("run");
+    std::fs::create_dir(&run).expect("creates");
+    let stored = write("run/config.toml", "batch = 0\ndata_path = \"builtin\"\n");
+    let resume = ["train", "--out", &run.display().to_string(), "--resume"].map(str::to_owned);
+    let resume: Vec<&str> = resume.iter().map(String::as_str).collect();
+    let line = failure(&resume);
+    assert!(line.contains(&stored) && line.contains("invalid batch (0)"), "{line}");
+    write("run/config.toml", "batch = 64\ndata_path = \"builtin\"\n");
+    assert!(usage_error(&[&resume[..], &["--batch", "8"]].concat()).contains("invalid batch (8)"));
 }
 
 #[test]

@@ -107,9 +107,9 @@ impl ActivationStats {
             });
         };
         let side = spec.side();
-        let drawing = BatchConfig { seed: 0, batch: BATCH.min(images), augment: false };
-        for step in 0..images.div_ceil(drawing.batch) {
-            let batch = data.training_batch(drawing, 0, step as u64)?;
+        let batches = BatchConfig { seed: 0, batch: BATCH.min(images), augment: false };
+        for step in 0..images.div_ceil(batches.batch) {
+            let batch = data.training_batch(batches, 0, step as u64)?;
             if batch.labels.is_empty() {
                 break;
             }

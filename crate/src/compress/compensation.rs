@@ -27,6 +27,32 @@ const TOLERANCE: f32 = 1e-7;
 
 /// Compensates the crossbar layers of a pruned checkpoint; zeros stay zero.
 ///
+/// ```
+/// # #[cfg(feature = "cpu")] pollster::block_on(async {
+/// use burn::tensor::{Tensor, TensorData};
+/// use crossdub::checkpoint::{Checkpoint, NamedTensor};
+/// use crossdub::compress::calibration::{ActivationStats, LayerStats};
+/// use crossdub::compress::compensation::compensate;
+/// use crossdub::config::DeviceChoice;
+/// use crossdub::device::ComputeDevice;
+///
+/// let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
+/// // Two inputs with a correlation of 0.5.
+/// let moments = Tensor::from_data(TensorData::new(vec![1.0_f32, 0.5, 0.5, 1.0], [2, 2]), &device.device);
+/// let stats = LayerStats { name: "w".into(), mean_square: vec![1.0, 1.0], moments: Some(moments) };
+/// let stats = ActivationStats { layers: vec![stats] };
+/// let weights = |data: [f32; 2]| {
+///     Checkpoint::new(vec![NamedTensor { name: "w".into(), shape: vec![1, 2, 1, 1], data: data.to_vec() }])
+/// };
+///
+/// let compensated = compensate(&weights([1.0, 2.0]), weights([1.0, 0.0]), &stats, &device).await?;
+/// // The first input makes up for half of the second.
+/// let data = &compensated.get("w").unwrap().data;
+/// assert!((data[0] - 2.0).abs() < 0.01 && data[1] == 0.0);
+/// # Ok::<(), crossdub::Error>(())
+/// # }).unwrap();
+/// ```
+///
 /// # Errors
 /// When the statistics belong to another network or have no moments, or the device fails.
 pub async fn compensate(
@@ -136,8 +162,8 @@ mod tests {
         let dense = weights(&[1.0, 2.0, 3.0, -1.0, 1.0, 1.0]);
         let pruned = weights(&[1.0, 0.0, 3.0, -1.0, 0.0, 0.0]);
         let stats = ActivationStats { layers: vec![stats] };
-        let answer = pollster::block_on(compensate(&dense, pruned, &stats, &compute)).expect("solves");
-        let got = &answer.tensors[0].data;
+        let compensated = pollster::block_on(compensate(&dense, pruned, &stats, &compute)).expect("solves");
+        let got = &compensated.tensors[0].data;
         assert!((got[0] - 2.0).abs() < 5e-3, "{got:?}");
         assert!((got[2] - 3.0).abs() < 1e-4 && (got[3] + 1.0).abs() < 1e-4, "{got:?}");
         assert!(got[1] == 0.0 && got[4] == 0.0 && got[5] == 0.0, "{got:?}");

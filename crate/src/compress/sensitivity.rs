@@ -79,6 +79,7 @@ impl SensitivityConfig {
 
 /// Accuracy with one layer pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SensitivityPoint {
     /// Pruned weights, in percent of the layer's: those with magnitudes up to this percentile. At 0, none.
     pub ratio: f64,
@@ -88,6 +89,7 @@ pub struct SensitivityPoint {
 
 /// The sensitivity of one layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LayerSensitivity {
     /// The name of the weight.
     pub name: String,
@@ -101,6 +103,7 @@ pub struct LayerSensitivity {
 
 /// The sensitivity of every layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Sensitivity {
     /// Version of this object.
     pub schema_version: u32,
@@ -125,8 +128,31 @@ pub struct Sensitivity {
 /// where the line between the two crosses the drop, rounded down to a tenth of a percent. Such a ratio is measured too
 /// and counts only if it stays within the drop.
 ///
-/// `progress` is called with the images done and the images to do, three times from 0: for the curves, for the
+/// `progress` is called with the number of images done and the total, three times from 0: for the curves, for the
 /// ratios in between, and for all layers together.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] pollster::block_on(async {
+/// use crossdub::compress::sensitivity::{SensitivityConfig, sensitivity};
+/// # use crossdub::config::{ClassifierWidths, DeviceChoice, TrainConfig};
+/// # use crossdub::data::synthetic;
+/// # use crossdub::device::ComputeDevice;
+/// # use crossdub::network::parameters::import;
+/// # use crossdub::network::spec::initialize;
+/// # use crossdub::network::{Network, NetworkSpec};
+///
+/// # let config = TrainConfig { plan: "4 M 8".parse()?, classifier: ClassifierWidths::default(), ..TrainConfig::default() };
+/// # let spec = NetworkSpec::from_config(&config, 10)?;
+/// # let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
+/// # let network = import(Network::new(&spec, &device.device), &spec, &initialize(&spec, 0))?;
+/// let images = synthetic::generate(0, 1, 20).test;
+/// let config = SensitivityConfig { ratios: vec![50.0, 90.0], max_accuracy_drop: 100.0 };
+/// let found = sensitivity(&network, &spec, (&images, 0..20), &config, &device, &mut |_, _| {}).await?;
+/// // Any drop is allowed, so the proposal is the largest ratio.
+/// assert_eq!(found.proposed, [90.0, 90.0]);
+/// # Ok::<(), crossdub::Error>(())
+/// # }).unwrap();
+/// ```
 ///
 /// # Errors
 /// When a ratio or the drop is out of range, network and data differ in their number of classes, too many images can't

@@ -20,6 +20,7 @@ use crate::crossbar::tiling::TileShape;
 
 /// The weights whose norm is taken together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LassoGroup {
     /// A whole tile.
     Tile,

@@ -31,10 +31,10 @@ impl Masks {
         masks: &Checkpoint,
         weights: &Checkpoint,
         network: &Network,
-        plan: &NetworkSpec,
+        spec: &NetworkSpec,
     ) -> Result<Self> {
         check(masks, weights)?;
-        let by_id = import_param_state(network, plan, masks)?;
+        let by_id = import_param_state(network, spec, masks)?;
         Ok(Self { checkpoint: masks.clone(), by_id })
     }
 
@@ -57,17 +57,17 @@ impl Masks {
 
 /// Checks that there is one mask of the same shape for each 4-D weight, and no other.
 fn check(masks: &Checkpoint, weights: &Checkpoint) -> Result<()> {
-    let reject = |why: String| Err(Error::file("reading masks", "", why));
+    let reject = |reason: String| Err(Error::file("reading masks", "", reason));
     let convolutions = || weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4);
     for mask in &masks.tensors {
         match convolutions().find(|tensor| tensor.name == mask.name) {
             None => return reject(format!("the network has no convolution {}", mask.name)),
             Some(tensor) if tensor.shape != mask.shape => {
-                let why = format!(
+                let reason = format!(
                     "the mask of {} is {:?}, but the network expects {:?}",
                     mask.name, mask.shape, tensor.shape
                 );
-                return reject(why);
+                return reject(reason);
             }
             Some(_) => {}
         }

@@ -36,7 +36,7 @@ struct State {
 /// Name of the tensor that holds the history, one row per step.
 const HISTORY: &str = "history";
 
-/// A checkpoint that was read, before its data is at hand.
+/// A checkpoint that was read from bytes. It becomes a trainer with the data of the run.
 ///
 /// ```
 /// # #[cfg(feature = "cpu")] pollster::block_on(async {
@@ -104,7 +104,7 @@ impl TrainingCheckpoint {
     pub fn read(bytes: &[u8]) -> Result<Self> {
         let notes = safetensors::metadata(bytes)?;
         let tensors = safetensors::read(bytes)?;
-        let state = notes.get(KEY).ok_or_else(|| unusable("it holds no training run"))?;
+        let state = notes.get(KEY).ok_or_else(|| unusable("it does not hold a training run"))?;
         let state: State = serde_json::from_str(state).map_err(|why| unusable(why.to_string()))?;
         if state.version != VERSION {
             return Err(unusable(format!("format {}, this build reads {VERSION}", state.version)));

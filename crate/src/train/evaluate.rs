@@ -42,7 +42,29 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a network, without dropout and with the normalizations' running statistics.
+/// Evaluates a network, without dropout and with the running statistics of batch normalization.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] pollster::block_on(async {
+/// # use crossdub::config::{ClassifierWidths, DeviceChoice, TrainConfig};
+/// # use crossdub::data::synthetic;
+/// # use crossdub::device::ComputeDevice;
+/// # use crossdub::network::parameters::import;
+/// # use crossdub::network::spec::initialize;
+/// # use crossdub::network::{Network, NetworkSpec};
+/// use crossdub::train::evaluate::evaluate;
+///
+/// # let config = TrainConfig { plan: "4 M".parse()?, classifier: ClassifierWidths::default(), ..TrainConfig::default() };
+/// # let spec = NetworkSpec::from_config(&config, 10)?;
+/// # let device = ComputeDevice::open(&DeviceChoice::Cpu).await?;
+/// # let network = import(Network::new(&spec, &device.device), &spec, &initialize(&spec, 0))?;
+/// let images = synthetic::generate(0, 1, 20).test;
+/// let evaluation = evaluate(&network, &images, 0..20, &device).await?;
+/// assert_eq!(evaluation.images, 20);
+/// assert!(evaluation.top5 >= evaluation.accuracy);
+/// # Ok::<(), crossdub::Error>(())
+/// # }).unwrap();
+/// ```
 ///
 /// # Errors
 /// When network and data differ in their number of classes, too many images can't be read, or the device fails.

@@ -1,4 +1,4 @@
-//! One step of a training run: a batch, its gradients, the update, and what the caller hears of it.
+//! One step of a training run: batch, gradients, update, progress.
 
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;

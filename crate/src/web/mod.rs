@@ -19,7 +19,7 @@ use crate::workflow::interactive::settings::{
 };
 use convert::{JsResult, failure, from_js, to_js};
 
-/// Memory that a run in a browser may plan with: a 32-bit module has 4 GiB for everything.
+/// Memory that a run in a browser may take, in bytes: a 32-bit module has 4 GiB for everything.
 const MEMORY: u64 = 2 << 30;
 
 /// The backend of this module.

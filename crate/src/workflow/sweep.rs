@@ -1,15 +1,16 @@
-//! The runs of a sweep: every combination of the values given for some fields, or a list of them.
+//! The runs of a sweep: all combinations of the values of some fields, or a list of runs.
 
 use serde_json::{Map, Value};
 
 use super::recipe::Change;
 use crate::error::{Error, Result};
 
-/// The most runs of a sweep.
+/// The largest number of runs.
 const MAX_RUNS: usize = 100_000;
 
-/// One field with the values it takes in turn.
+/// A field, and the values that a sweep tries.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Parameter {
     /// `field` or `stage.field`.
     pub name: String,
@@ -18,11 +19,10 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// From `field=VALUE,...`, `field=FROM..TO` (`TO` left out, as with ranges elsewhere), where a
-    /// value is as in TOML, or plain text.
+    /// Parses `field=VALUE,...` or `field=FROM..TO`, where `TO` is excluded. A value is a TOML value, or plain text.
     ///
     /// # Errors
-    /// When there is no name or no value.
+    /// When the name or the value is missing, or a range is empty or too long.
     pub fn parse(text: &str) -> Result<Self> {
         let Some((name, values)) = text.split_once('=') else {
             return Err(Error::field("set", text, "takes FIELD=VALUE, or STAGE.FIELD=VALUE"));
@@ -39,10 +39,10 @@ impl Parameter {
     }
 }
 
-/// A single change, from `field=VALUE`: all that follows is the value.
+/// Parses a single change, `field=VALUE`; commas belong to the value.
 ///
 /// # Errors
-/// When there is no name.
+/// When the name is missing.
 pub fn parse_change(text: &str) -> Result<Change> {
     match text.split_once('=') {
         Some((name, one)) if !name.trim().is_empty() => Ok(Change::new(name.trim(), value(one.trim()))),
@@ -50,17 +50,17 @@ pub fn parse_change(text: &str) -> Result<Change> {
     }
 }
 
-/// `FROM..TO` as numbers.
+/// The numbers of `FROM..TO`; `None` if the text is not a range.
 fn range(text: &str) -> Option<std::result::Result<Vec<Value>, String>> {
     let (from, to) = text.split_once("..")?;
     let (from, to) = (from.parse::<u64>().ok()?, to.parse::<u64>().ok()?);
     Some(match to.checked_sub(from) {
         Some(count) if count > 0 && count <= MAX_RUNS as u64 => Ok((from..to).map(Value::from).collect()),
-        _ => Err(format!("takes 1 to {MAX_RUNS} numbers, the last one left out")),
+        _ => Err(format!("takes a range of 1 to {MAX_RUNS} numbers, the end excluded")),
     })
 }
 
-/// Splits at commas outside of brackets and quotes.
+/// Splits at commas outside brackets and quotes.
 fn split(text: &str) -> Vec<&str> {
     let (mut depth, mut quoted, mut start) = (0_usize, false, 0);
     let mut parts = Vec::new();
@@ -80,22 +80,23 @@ fn split(text: &str) -> Vec<&str> {
     parts
 }
 
-/// A value as TOML writes it; what is no TOML is plain text, so that quotes can be left out.
+/// A TOML value; anything else is plain text, so that quotes can be omitted.
 fn value(text: &str) -> Value {
     let table: Option<Map<String, Value>> = toml::from_str(&format!("v = {text}")).ok();
     let read = table.filter(|table| table.len() == 1).and_then(|mut table| table.remove("v"));
     read.filter(|value| !value.is_null()).unwrap_or_else(|| Value::from(text))
 }
 
-/// One run of a sweep: what it changes in the recipe.
+/// One run of a sweep: its changes to the recipe.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Combination {
     /// The changes, in the order of the parameters.
     pub changes: Vec<Change>,
 }
 
 impl Combination {
-    /// A name for its folder, from its values: `lambda=0.001,seed=0`.
+    /// The name of its folder, for example `lambda=0.001,seed=0`.
     pub fn name(&self) -> String {
         if self.changes.is_empty() {
             return "as-it-is".to_owned();
@@ -107,7 +108,7 @@ impl Combination {
     }
 }
 
-/// A value in a name: brackets and quotes would have to be quoted in every shell.
+/// A value as part of a name, without the brackets and quotes that a shell would interpret.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -116,7 +117,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Every combination of the parameters' values; the last parameter changes fastest.
+/// All combinations of the parameters' values; the last parameter changes fastest.
 ///
 /// ```
 /// use crossdub::workflow::sweep::{Parameter, combinations};
@@ -129,12 +130,12 @@ fn plain(value: &Value) -> String {
 /// ```
 ///
 /// # Errors
-/// When two parameters have one name, or there are too many combinations.
+/// When two parameters have the same name, or there are too many combinations.
 pub fn combinations(parameters: &[Parameter]) -> Result<Vec<Combination>> {
     let mut combinations = vec![Combination { changes: Vec::new() }];
     for (at, parameter) in parameters.iter().enumerate() {
         if parameters[..at].iter().any(|other| other.name == parameter.name) {
-            return Err(Error::field(&parameter.name, "", "is given twice; write its values in one list"));
+            return Err(Error::field(&parameter.name, "", "is given twice; put its values in one list"));
         }
         if combinations.len().saturating_mul(parameter.values.len()) > MAX_RUNS {
             return Err(Error::field(
@@ -156,11 +157,20 @@ pub fn combinations(parameters: &[Parameter]) -> Result<Vec<Combination>> {
     Ok(combinations)
 }
 
-/// A list of runs, one a line, its changes separated by blanks: `lambda=1e-3 seed=0`. Empty lines and
-/// what follows `#` are passed over.
+/// Parses a list of runs, one per line, with changes separated by spaces: `lambda=1e-3 seed=0`. Empty lines and
+/// comments after `#` are skipped.
+///
+/// ```
+/// use crossdub::workflow::sweep::parse_list;
+///
+/// let runs = parse_list("lambda=1e-3 seed=0\nlambda=1e-2 # larger")?;
+/// assert_eq!(runs[1].name(), "lambda=0.01");
+/// assert!(parse_list("lambda").unwrap_err().to_string().contains("line 1"));
+/// # Ok::<(), crossdub::Error>(())
+/// ```
 ///
 /// # Errors
-/// Names the line that can't be used.
+/// Names the invalid line.
 pub fn parse_list(text: &str) -> Result<Vec<Combination>> {
     let mut combinations = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -174,7 +184,7 @@ pub fn parse_list(text: &str) -> Result<Vec<Combination>> {
         combinations.push(Combination { changes });
     }
     if combinations.is_empty() {
-        return Err(Error::file("reading the list", "", "it names no run"));
+        return Err(Error::file("reading the list", "", "it has no runs"));
     }
     Ok(combinations)
 }
@@ -220,12 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn a_list_names_its_bad_line() {
+    fn errors_in_a_list_name_the_line() {
         let combinations =
             parse_list("# runs\nlambda=1e-3 prune.rule=exact\n\nseed=4 # the fourth\n").expect("valid");
         assert_eq!(combinations.len(), 2);
         assert_eq!(combinations[0].changes[1].stage.as_deref(), Some("prune"));
-        assert!(parse_list("seed=1\nnonsense").expect_err("refused").to_string().contains("line 2"));
+        assert!(parse_list("seed=1\nnonsense").expect_err("rejected").to_string().contains("line 2"));
         assert!(parse_list("# nothing").is_err());
     }
 }

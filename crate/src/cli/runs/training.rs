@@ -106,7 +106,11 @@ fn resume(
     devices: &TrainFields,
     asked: &RunSettings,
 ) -> Result<Trainer> {
-    let mut settings = RunSettings::from_map(folder.read_config()?)?;
+    // A bad file, not a bad option.
+    let path = files::display_path(&folder.config_path());
+    let in_file = |error: Error| Error::file("reading the configuration", &*path, &error);
+    let mut settings = RunSettings::from_map(folder.read_config()?).map_err(in_file)?;
+    settings.configs(&TrainConfig::default()).map_err(in_file)?;
     settings.check_unchanged(asked, devices)?;
     settings.fields.train.extend(devices.clone());
     let Some(checkpoint) = folder.newest_checkpoint()? else {
