@@ -34,26 +34,26 @@ async fn compute() -> ComputeDevice {
 #[wasm_bindgen_test]
 async fn steps_train_and_a_checkpoint_goes_on() {
     let data = synthetic::generate(1, 64, 16);
-    let mut session =
+    let mut trainer =
         Trainer::new(spec(), HardwareConfig::default(), data.clone(), compute().await, MEMORY, None)
             .expect("valid");
-    assert_eq!(session.compute().kind, if cfg!(feature = "webgpu") { "webgpu" } else { "cpu" });
-    let before = session.matrices().await.expect("reads");
+    assert_eq!(trainer.compute().kind, if cfg!(feature = "webgpu") { "webgpu" } else { "cpu" });
+    let before = trainer.matrices().await.expect("reads");
     let mut losses = Vec::new();
     for _ in 0..4 {
-        let progress = session.step().await.expect("trains");
+        let progress = trainer.step().await.expect("trains");
         assert!(progress.loss.is_finite() && progress.regularizer > 0.0);
         losses.push(progress.loss);
     }
-    assert!(before != session.matrices().await.expect("reads"), "the weights move");
-    let evaluation = session.evaluate(16).await.expect("evaluates");
+    assert!(before != trainer.matrices().await.expect("reads"), "the weights move");
+    let evaluation = trainer.evaluate(16).await.expect("evaluates");
     assert_eq!(evaluation.images, 16);
 
-    let bytes = session.checkpoint().await.expect("writes");
+    let bytes = trainer.checkpoint().await.expect("writes");
     let checkpoint = TrainingCheckpoint::read(&bytes).expect("reads");
     let mut resumed = checkpoint.resume(data, compute().await, MEMORY).expect("fits");
     let (expected, got) =
-        (session.step().await.expect("trains").loss, resumed.step().await.expect("trains").loss);
+        (trainer.step().await.expect("trains").loss, resumed.step().await.expect("trains").loss);
     assert!((expected - got).abs() < 1e-4 * expected, "{expected} {got}");
 }
 

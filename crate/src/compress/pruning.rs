@@ -137,14 +137,39 @@ impl PruneConfig {
         context: PruneContext<'_>,
         compute: Option<&ComputeDevice>,
     ) -> Result<(Checkpoint, PruneStats)> {
-        let mut layers = dense.matrices(false)?;
-        let stats = self.apply(&mut layers, hardware, context)?;
-        let pruned = dense.clone().with_layers(layers);
+        let (pruned, stats) = self.apply_to(dense, hardware, context)?;
         match (context.inputs, compute) {
             _ if !self.compensate => Ok((pruned, stats)),
             (Some(inputs), Some(compute)) => Ok((compensate(dense, pruned, inputs, compute).await?, stats)),
             _ => Err(Error::field("compensate", true, NEEDS_DATA)),
         }
+    }
+
+    /// The same without a device, for configs that do not compensate.
+    ///
+    /// # Errors
+    /// When the config compensates; otherwise as for [`prune`](Self::prune).
+    pub fn prune_weights(
+        &self,
+        dense: &Checkpoint,
+        hardware: &HardwareConfig,
+        context: PruneContext<'_>,
+    ) -> Result<(Checkpoint, PruneStats)> {
+        if self.compensate {
+            return Err(Error::field("compensate", true, NEEDS_DATA));
+        }
+        self.apply_to(dense, hardware, context)
+    }
+
+    fn apply_to(
+        &self,
+        dense: &Checkpoint,
+        hardware: &HardwareConfig,
+        context: PruneContext<'_>,
+    ) -> Result<(Checkpoint, PruneStats)> {
+        let mut layers = dense.matrices(false)?;
+        let stats = self.apply(&mut layers, hardware, context)?;
+        Ok((dense.clone().with_layers(layers), stats))
     }
 
     /// Prunes the layers in place, without compensation.
@@ -201,6 +226,7 @@ fn input_importance(layers: &[Matrix], inputs: &ActivationStats) -> Result<Vec<V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compress::calibration::LayerStats;
     use crate::config::AdcModel;
     use crate::prune::PruneRule;
     use crate::report::analyze;
@@ -259,6 +285,37 @@ mod tests {
         assert_eq!(error(&budget(2.0, &sliced), &sliced).field_name(), Some("adc"));
         let by_input = PruneConfig { importance: Importance::Input, ..budget(2.0, &hardware) };
         assert!(error(&by_input, &hardware).to_string().contains("training images"));
+    }
+
+    #[test]
+    fn the_automatic_importance_depends_on_compensation() {
+        let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
+        let squares = |cols: usize| (1..=cols).map(|i| i as f32).collect();
+        let stats = |layer: &Matrix| LayerStats {
+            name: layer.name.clone(),
+            mean_square: squares(layer.cols),
+            moments: None,
+        };
+        let inputs = ActivationStats { layers: layers().iter().map(stats).collect() };
+        let pruned = |importance, compensate| {
+            let config = PruneConfig { importance, compensate, ..budget(2.0, &hardware) };
+            let mut pruned = layers();
+            let context = PruneContext::default().with_inputs(&inputs);
+            config.apply(&mut pruned, &hardware, context).expect("reachable");
+            pruned
+        };
+        assert_eq!(pruned(Importance::Auto, true), pruned(Importance::Input, true));
+        assert_eq!(pruned(Importance::Auto, false), pruned(Importance::Magnitude, false));
+        assert_ne!(pruned(Importance::Auto, true), pruned(Importance::Auto, false));
+    }
+
+    #[test]
+    fn compensation_needs_data() {
+        let hardware = HardwareConfig { tile: 16, ..HardwareConfig::default() };
+        let config = PruneConfig { compensate: true, ..budget(2.0, &hardware) };
+        let weights = Checkpoint::default();
+        let error = config.prune_weights(&weights, &hardware, PruneContext::default()).expect_err("no data");
+        assert_eq!(error.field_name(), Some("compensate"));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct PrunedNetwork {
 }
 
 impl PruneStage<'_> {
-    /// Prunes these weights and evaluates on at most `images` held-out images.
+    /// Prunes these weights, after calibration if the config needs it, and evaluates on at most `images` held-out images.
     ///
     /// # Errors
     /// When the weights belong to another network, there is not one ratio per layer, a target can't be met, or the
@@ -47,23 +47,43 @@ impl PruneStage<'_> {
         dense: &Checkpoint,
         images: usize,
     ) -> Result<PrunedNetwork> {
-        let positions = match config.needs_positions() {
-            true => Some(self.network.output_positions(&dense.matrices(false)?)?),
-            false => None,
+        let Some(calibration) = config.calibration() else {
+            return self.run_on_weights(config, dense, images).await;
         };
-        let inputs = match config.calibration() {
-            Some(calibration) => {
-                let network = self.load(dense)?;
-                let collect =
-                    ActivationStats::collect(&network, self.network, self.data, calibration, self.compute);
-                Some(collect.await?)
-            }
-            None => None,
-        };
-        let context = PruneContext { positions: positions.as_deref(), inputs: inputs.as_ref() };
+        let network = self.load(dense)?;
+        let inputs = ActivationStats::collect(&network, self.network, self.data, calibration, self.compute);
+        let inputs = inputs.await?;
+        let positions = self.positions(config, dense)?;
+        let context = PruneContext { positions: positions.as_deref(), inputs: Some(&inputs) };
         let (weights, stats) = config.prune(dense, self.hardware, context, Some(self.compute)).await?;
         let evaluation = self.evaluate(&weights, images).await?;
         Ok(PrunedNetwork { weights, stats, evaluation })
+    }
+
+    /// The same without calibration. The page calls this one, so that its module does not contain calibration and
+    /// compensation.
+    ///
+    /// # Errors
+    /// When the config needs calibration; otherwise as for [`run`](Self::run).
+    pub async fn run_on_weights(
+        &self,
+        config: &PruneConfig,
+        dense: &Checkpoint,
+        images: usize,
+    ) -> Result<PrunedNetwork> {
+        let positions = self.positions(config, dense)?;
+        let context = PruneContext { positions: positions.as_deref(), inputs: None };
+        let (weights, stats) = config.prune_weights(dense, self.hardware, context)?;
+        let evaluation = self.evaluate(&weights, images).await?;
+        Ok(PrunedNetwork { weights, stats, evaluation })
+    }
+
+    /// The output positions of each layer, if the config needs them.
+    fn positions(&self, config: &PruneConfig, dense: &Checkpoint) -> Result<Option<Vec<u64>>> {
+        match config.needs_positions() {
+            true => self.network.output_positions(&dense.matrices(false)?).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Evaluates the network with these weights on at most `images` held-out images.

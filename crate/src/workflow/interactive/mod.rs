@@ -294,8 +294,8 @@ impl InteractiveRun {
         let hardware = self.trainer().hardware().clone();
         let (config, hardware) = settings.resolve(&hardware, self.layers.current().len())?;
         let dense = self.trainer().weights().await?;
-        let mut stage = self.prune_stage(&hardware);
-        let pruned = stage.run(&config, &dense, images).await?;
+        let stage = self.prune_stage(&hardware);
+        let pruned = stage.run_on_weights(&config, &dense, images).await?;
         let evaluation = stage.evaluate(&dense, images).await?;
         let trained = self.current_stage().with_evaluation(&evaluation);
         let analysis = analyze(&pruned.weights.matrices(false)?, self.trainer().hardware());
