@@ -64,7 +64,7 @@ macro_rules! text_values {
     ($($type:ty),+ $(,)?) => {$(
         impl $crate::config::FieldValue for $type {
             fn from_json(value: &serde_json::Value) -> std::result::Result<Self, String> {
-                $crate::config::text(value)?.parse().map_err($crate::config::reason)
+                $crate::config::text(value)?.parse().map_err(|error| $crate::config::reason(&error))
             }
         }
     )+};
@@ -100,7 +100,7 @@ pub(crate) fn text(value: &Value) -> std::result::Result<String, String> {
 }
 
 /// The reason in an error, without field and value.
-pub(crate) fn reason(error: Error) -> String {
+pub(crate) fn reason(error: &Error) -> String {
     match error.kind() {
         ErrorKind::InvalidField { reason, .. } => reason.clone(),
         _ => error.to_string(),
