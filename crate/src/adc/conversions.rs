@@ -98,8 +98,11 @@ fn time_of_crossbar(groups: &[Vec<u32>], times: &LatencyTable, adcs: usize) -> f
 /// A layer's conversions by each bit rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerConversions {
-    /// Before any pruning: the converter of a full crossbar at every column.
+    /// The converter of a full crossbar at every column.
     pub dense: Vec<ConversionHistogram>,
+    /// Before any pruning: a column without a zero weight as it is, any other with all its rows active
+    /// and all their cells set. It falls short of `dense` by what the mapping leaves empty.
+    pub unpruned: Vec<ConversionHistogram>,
     /// With the actual weights.
     pub actual: Vec<ConversionHistogram>,
     /// Crossbars that the layer takes.
@@ -132,6 +135,15 @@ struct Group {
     active: Vec<(usize, usize)>,
     /// Cells, column by column.
     cells: Vec<CellCount>,
+}
+
+/// Which state of the weights is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pruning {
+    /// As if no weight were zero.
+    Before,
+    /// As they are.
+    After,
 }
 
 /// One tile, counted once for all bit rules.
@@ -202,7 +214,11 @@ impl TileCells {
         column: usize,
         converted: usize,
         resolution: Resolution,
+        pruning: Pruning,
     ) -> ColumnOccupancy {
+        if pruning == Pruning::Before && group.active[column].0 < group.rows {
+            return ColumnOccupancy::dense(group.rows);
+        }
         let cells = &group.cells[column * self.slicing.crossbars()..];
         let set = match self.readout.subtraction {
             Subtraction::Analog => cells[2 * converted].set.max(cells[2 * converted + 1].set),
@@ -217,15 +233,26 @@ impl TileCells {
     /// Bits of one crossbar's conversions: for each group of rows, of each column.
     pub(crate) fn bits(
         &self,
+        rule: (Resolution, Granularity),
+        converted: usize,
+        skip_zero_columns: bool,
+    ) -> Vec<Vec<u32>> {
+        self.bits_at(Pruning::After, rule, converted, skip_zero_columns)
+    }
+
+    /// The same before or after pruning.
+    fn bits_at(
+        &self,
+        pruning: Pruning,
         (resolution, granularity): (Resolution, Granularity),
         converted: usize,
         skip_zero_columns: bool,
     ) -> Vec<Vec<u32>> {
-        if self.is_empty() {
+        if pruning == Pruning::After && self.is_empty() {
             return self.groups.iter().map(|_| vec![0; self.columns]).collect();
         }
         let of_group = |group: &Group| {
-            let occupancy = |column| self.occupancy(group, column, converted, resolution);
+            let occupancy = |column| self.occupancy(group, column, converted, resolution, pruning);
             let mut bits: Vec<u32> =
                 (0..self.columns).map(|column| resolution.bits(&self.readout, occupancy(column))).collect();
             granularity.share_across_tile(&mut bits);
@@ -265,7 +292,14 @@ pub fn tally(matrix: &Matrix, config: &TallyConfig<'_>) -> LayerConversions {
 impl LayerConversions {
     fn new(config: &TallyConfig<'_>) -> Self {
         let empty = vec![ConversionHistogram::new(config.times.len()); config.rules.len()];
-        Self { dense: empty.clone(), actual: empty, crossbars: 0, crossbars_pruned: 0, crossbars_set: 0 }
+        Self {
+            dense: empty.clone(),
+            unpruned: empty.clone(),
+            actual: empty,
+            crossbars: 0,
+            crossbars_pruned: 0,
+            crossbars_set: 0,
+        }
     }
 
     fn add_tile(&mut self, tile: &TileCells, config: &TallyConfig<'_>) {
@@ -278,14 +312,19 @@ impl LayerConversions {
             let dense = vec![vec![full; tile.columns]; tile.groups.len()];
             for converted in 0..tile.converted() {
                 self.dense[at].add_crossbar(&dense, config.times, config.adcs_per_tile);
-                let bits = tile.bits(rule, converted, config.skip_zero_columns);
-                self.actual[at].add_crossbar(&bits, config.times, config.adcs_per_tile);
+                for (pruning, histogram) in
+                    [(Pruning::Before, &mut self.unpruned[at]), (Pruning::After, &mut self.actual[at])]
+                {
+                    let bits = tile.bits_at(pruning, rule, converted, config.skip_zero_columns);
+                    histogram.add_crossbar(&bits, config.times, config.adcs_per_tile);
+                }
             }
         }
     }
 
     fn merge(&mut self, other: &Self) {
         self.dense.iter_mut().zip(&other.dense).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.unpruned.iter_mut().zip(&other.unpruned).for_each(|(mine, theirs)| mine.merge(theirs));
         self.actual.iter_mut().zip(&other.actual).for_each(|(mine, theirs)| mine.merge(theirs));
         self.crossbars += other.crossbars;
         self.crossbars_pruned += other.crossbars_pruned;
@@ -348,6 +387,15 @@ mod tests {
         assert_eq!(counts(&dense.dense[0]), [(3, 4)]);
         assert_eq!((dense.crossbars, dense.crossbars_pruned, dense.crossbars_set), (2, 2, 2));
         assert_eq!((dense.actual[0].crossbars[3], dense.actual[0].converters[3]), (2.0, 2));
+    }
+
+    #[test]
+    fn only_columns_with_zero_weights_count_as_pruned() {
+        let case = |resolution| counts(&of(&small(), resolution, Granularity::Column, false, 1).unpruned[0]);
+        // The first column has no zero weight: 3 positive and 1 negative cells. The second had all 4.
+        assert_eq!(case(Resolution::LosslessSliced), [(1, 1), (2, 1), (3, 2)]);
+        assert_eq!(case(Resolution::Lossless), [(3, 4)]);
+        assert_eq!(case(Resolution::Paper), [(2, 4)]);
     }
 
     #[test]

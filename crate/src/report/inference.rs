@@ -1,8 +1,13 @@
 //! Energy of an inference: all conversions that one image causes, before and after pruning.
 //!
 //! Conversions of a layer = output positions x input slices x weight slices x polarities x the sum
-//! over its tiles of their columns (times the groups of rows, where fewer are active at once). "Dense"
-//! is the same network with the converter of a full crossbar at every column.
+//! over its tiles of their columns (times the groups of rows, where fewer are active at once).
+//!
+//! An improvement is what pruning saves, so that an unpruned network saves nothing: "dense" is the same
+//! network before pruning, where a column without a zero weight is as it is, and any other has all its
+//! rows active and all their cells set. What an unpruned network spares against full crossbars, because
+//! layers are narrow and high bits of weights are rarely set, is "mapping", a figure of its own; both
+//! multiply to the improvement over a full crossbar's converter at every column.
 //!
 //! The lossless resolutions count zeros after quantization, because that is what the cells hold;
 //! `paper` counts them before it, as the paper does.
@@ -124,13 +129,21 @@ pub struct InferenceRow {
     pub unit: EnergyUnit,
     /// Whether a value is beyond the model's range.
     pub extrapolated: bool,
-    /// Every crossbar counted once, as the paper counts; `None` if no converter has that many bits.
+    /// What pruning saves, every crossbar counted once, as the paper counts; `None` if no converter has
+    /// that many bits.
     pub per_tile: Option<AdcEnergy>,
-    /// All conversions of an inference; `None` without positions.
+    /// What pruning saves of all conversions of an inference; `None` without positions.
     pub per_inference: Option<AdcEnergy>,
+    /// What the mapping leaves empty, every crossbar counted once: full crossbars (`dense`) against the
+    /// network before pruning (`actual`).
+    #[serde(default)]
+    pub mapping_per_tile: Option<AdcEnergy>,
+    /// The same for all conversions of an inference.
+    #[serde(default)]
+    pub mapping_per_inference: Option<AdcEnergy>,
     /// Improvement of the whole accelerator (Amdahl's law), if the converters' fraction is known.
     pub whole_improvement: Option<f64>,
-    /// Conversions of an inference.
+    /// Conversions of an inference: at every column (`dense`), and where there is something to convert.
     pub conversions: Option<DenseAndActual<u64>>,
     /// Area of all converters, um2, if the model has it.
     pub area_um2: Option<DenseAndActual<f64>>,
@@ -147,10 +160,16 @@ pub struct InferenceRow {
 pub struct LayerInference {
     /// The parameter's name.
     pub name: String,
-    /// Every crossbar counted once.
+    /// What pruning saves, every crossbar counted once.
     pub per_tile: Option<AdcEnergy>,
-    /// All conversions of an inference.
+    /// What pruning saves of all conversions of an inference.
     pub per_inference: Option<AdcEnergy>,
+    /// What the mapping leaves empty, every crossbar counted once.
+    #[serde(default)]
+    pub mapping_per_tile: Option<AdcEnergy>,
+    /// The same for all conversions of an inference.
+    #[serde(default)]
+    pub mapping_per_inference: Option<AdcEnergy>,
     /// Share of the network's energy after pruning, of an inference or else per tile.
     pub share: Option<f64>,
     /// Conversions of an inference.
@@ -333,6 +352,24 @@ mod tests {
         assert_eq!(puma.area_um2, Some(DenseAndActual { dense: 9600.0, actual: 2400.0 }));
         assert_eq!(puma.latency_ns, Some(DenseAndActual { dense: 20.0 * 50.0, actual: 20.0 * 25.0 }));
         assert!(!puma.extrapolated && row(&result, "isaac", Resolution::LosslessSliced).extrapolated);
+    }
+
+    #[test]
+    fn an_unpruned_network_saves_nothing_by_any_count() {
+        // 27 inputs on crossbars of 64 rows, small and large weights of both signs, none of them zero.
+        let weights = (0..32 * 27).map(|i| ((i * 37 % 97) as f32 - 48.5) / 100.0).collect();
+        let layer = Matrix::new("narrow", 32, 27, weights).expect("fits");
+        let hardware = HardwareConfig { tile: 64, ..HardwareConfig::default() };
+        let asked = InferenceConfig::all(Some(vec![1024])).expect("valid");
+        let answer = inference(&[layer], &hardware, &asked).expect("counts");
+        for row in &answer.table {
+            let of = |energy: Option<AdcEnergy>| energy.and_then(|energy| energy.improvement);
+            assert_eq!(of(row.per_tile), Some(1.0), "{} {}", row.model, row.resolution);
+            assert_eq!(of(row.per_inference), Some(1.0), "{} {}", row.model, row.resolution);
+        }
+        // A full crossbar of 64 rows needs 7 bits, 27 rows need 5.
+        let mapping = row(&answer, "lossless", Resolution::Lossless).mapping_per_tile.expect("an energy");
+        assert_eq!(mapping.improvement, Some(7.0 / 5.0));
     }
 
     #[test]

@@ -78,8 +78,10 @@ impl InferenceRow {
         let mut rows: Vec<LayerInference> = Vec::new();
         for (index, (layer, tally)) in layers.iter().zip(tallies).enumerate() {
             let positions = config.positions.as_ref().map(|positions| positions[index]);
-            rows.push(inputs.layer(layer, &tally.dense[at], &tally.actual[at], positions));
+            rows.push(inputs.layer(layer, tally, positions));
         }
+        let mapping_per_tile = energy_of(rows.iter().map(|row| row.mapping_per_tile));
+        let mapping_per_inference = energy_of(rows.iter().map(|row| row.mapping_per_inference));
         let per_tile = energy_of(rows.iter().map(|row| row.per_tile));
         let per_inference = energy_of(rows.iter().map(|row| row.per_inference));
         let all = per_inference.or(per_tile).map_or(0.0, |energy| energy.actual);
@@ -98,6 +100,8 @@ impl InferenceRow {
                 .any(|tally| inputs.extrapolates(&tally.dense[at]) || inputs.extrapolates(&tally.actual[at])),
             per_tile,
             per_inference,
+            mapping_per_tile,
+            mapping_per_inference,
             whole_improvement: config
                 .adc_share
                 .zip(whole_energy)
@@ -111,16 +115,15 @@ impl InferenceRow {
 }
 
 impl RowInputs<'_> {
-    fn layer(
-        &self,
-        layer: &Matrix,
-        dense: &ConversionHistogram,
-        actual: &ConversionHistogram,
-        positions: Option<u64>,
-    ) -> LayerInference {
+    fn layer(&self, layer: &Matrix, tally: &LayerConversions, positions: Option<u64>) -> LayerInference {
+        let at = self.rule_index;
+        let (full, dense, actual) = (&tally.dense[at], &tally.unpruned[at], &tally.actual[at]);
         let times = positions.map(|positions| positions * u64::from(self.input_slices));
-        let energy =
-            |of: &dyn Fn(&ConversionHistogram) -> Option<f64>| Some(AdcEnergy::new(of(dense)?, of(actual)?));
+        let between = |before: &ConversionHistogram,
+                       after: &ConversionHistogram,
+                       of: &dyn Fn(&ConversionHistogram) -> Option<f64>| {
+            Some(AdcEnergy::new(of(before)?, of(after)?))
+        };
         let per_tile = |tally: &ConversionHistogram| weigh(&tally.crossbars, &self.costs.energy);
         let per_position =
             |tally: &ConversionHistogram| weigh(&as_floats(&tally.conversions), &self.costs.energy);
@@ -135,13 +138,18 @@ impl RowInputs<'_> {
         let pair = |of: &dyn Fn(&ConversionHistogram) -> Option<f64>| {
             Some(DenseAndActual { dense: of(dense)?, actual: of(actual)? })
         };
+        let inference = |before: &ConversionHistogram, after: &ConversionHistogram| {
+            times.and_then(|times| between(before, after, &|tally| Some(per_position(tally)? * times as f64)))
+        };
         LayerInference {
             name: layer.name.clone(),
-            per_tile: energy(&per_tile),
-            per_inference: times.and_then(|times| energy(&|tally| Some(per_position(tally)? * times as f64))),
+            per_tile: between(dense, actual, &per_tile),
+            per_inference: inference(dense, actual),
+            mapping_per_tile: between(full, dense, &per_tile),
+            mapping_per_inference: inference(full, dense),
             share: None,
             conversions: times
-                .map(|times| DenseAndActual { dense: dense.total() * times, actual: actual.total() * times }),
+                .map(|times| DenseAndActual { dense: full.total() * times, actual: actual.total() * times }),
             area_um2: pair(&area),
             latency_ns: pair(&latency),
         }

@@ -18,7 +18,7 @@ pub fn describe(inference: &Inference) -> String {
         crossbars.with_set_cells,
         inference.input_slices,
     );
-    text += "here dense means full crossbars, and weights are quantized, so the lossless figures differ from those above\n";
+    text += "an improvement is what pruning saves; what the mapping leaves empty against full crossbars is a column of its own\n";
     if !inference.zero_weight_is_zero_cell {
         text += "offset mapping: zero weights are not zero cells, so pruning saves no bits by active rows\n";
     }
@@ -31,7 +31,7 @@ pub fn describe(inference: &Inference) -> String {
         text +=
             &format!("converters' share of the energy before pruning: {:.1} %, {source}\n", 100.0 * share);
     }
-    let mut head = vec!["model", "resolution", "per", "improvement per tile"];
+    let mut head = vec!["model", "resolution", "per", "mapping alone", "improvement per tile"];
     let known = inference.positions.is_some();
     if known {
         head.extend(["per inference", "dense", "actual", "unit"]);
@@ -69,8 +69,14 @@ fn line(row: &InferenceRow, known: bool, whole: bool) -> Vec<String> {
         Granularity::Tile => "tile",
         Granularity::Column => "column",
     };
-    let mut cells =
-        vec![format!("{}{mark}", row.model), row.resolution.to_string(), per.to_owned(), ratio(row.per_tile)];
+    let mapping = if known { row.mapping_per_inference } else { row.mapping_per_tile };
+    let mut cells = vec![
+        format!("{}{mark}", row.model),
+        row.resolution.to_string(),
+        per.to_owned(),
+        ratio(mapping),
+        ratio(row.per_tile),
+    ];
     if known {
         let number = |of: fn(&AdcEnergy) -> f64| {
             row.per_inference.as_ref().map_or_else(|| "-".to_owned(), |energy| format::number(of(energy)))
