@@ -24,6 +24,15 @@ pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     };
     let storages = [("0", floats(&[1.0, 2.0, 3.0, 4.0])), ("1", vec![0, 0x3c, 0, 0xc0])];
     let pickle = state(Program::new()).stop();
+    let quantized = Program::new().dict(|p| {
+        let per_tensor = |p: Program| p.global("torch", "per_tensor_affine").float(0.5).int(1);
+        p.quantized("a.weight", "QInt8Storage", "0", &[2, 1, 1, 2], &[2, 2, 2, 1], per_tensor)
+    });
+    let quantized = quantized.stop();
+    let one = |p: Program, key: &str| {
+        p.text(key).dict(|p| p.tensor("module.c.weight", "FloatStorage", "0", 0, &[1, 1, 2], &[2, 2, 1]))
+    };
+    let several = Program::new().dict(|p| one(one(p, "state_dict"), "state_dict_ema")).stop();
     let tar_training = tar(&[
         ("n01.tar", &tar(&[("n01_1.JPEG", b"one"), ("n01_2.JPEG", b"")])),
         ("n02.tar", &tar(&[("n02_1.JPEG", b"two")])),
@@ -33,10 +42,19 @@ pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let files = [("data_batch_1.bin", record(3)), ("test_batch.bin", record(1))];
     let cifar: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, &**bytes)).collect();
     vec![
-        ("pytorch_zip", vec![zip(&pickle, &storages, false), zip(&pickle, &storages, true)]),
-        ("pytorch_pickle", vec![pickle.clone()]),
+        ("pytorch_zip", vec![
+            zip(&pickle, &storages, false),
+            zip(&pickle, &storages, true),
+            zip(&quantized, &storages, false),
+            zip(&several, &storages, false),
+        ]),
+        ("pytorch_pickle", vec![pickle.clone(), quantized.clone(), several.clone()]),
         ("pytorch_legacy", vec![legacy(&pickle, &[("0", floats(&[0.5; 4])), ("1", vec![0; 8])])]),
-        ("safetensors", vec![tensors(&BTreeMap::new())]),
+        ("safetensors", vec![tensors(&BTreeMap::new()), parts(), scaled()]),
+        ("shard_index", vec![
+            br#"{"metadata":{"total_size":4},"weight_map":{"a":"m-00001-of-00002.safetensors"}}"#.to_vec(),
+            tensors(&BTreeMap::new()),
+        ]),
         ("training_checkpoint", vec![training_checkpoint()]),
         ("tar_archive", vec![tar_training, tar(&[("v_1.JPEG", b"a"), ("v_2.JPEG", b"b")])]),
         ("webdataset_shard", vec![
@@ -81,6 +99,54 @@ fn tensors(metadata: &BTreeMap<String, String>) -> Vec<u8> {
     };
     let tensors = vec![tensor("weight/a.weight", &[2, 1, 2, 1]), tensor("history", &[1, 6])];
     safetensors::write_with_metadata(&Checkpoint::new(tensors), metadata).expect("consistent")
+}
+
+/// A file of these tensors, of any types.
+fn stored(tensors: &[(&str, &str, &[usize], usize)]) -> Vec<u8> {
+    let (mut header, mut end) = (String::new(), 0);
+    for (name, dtype, shape, size) in tensors {
+        let comma = if header.is_empty() { "{" } else { "," };
+        let (start, stop) = (end, end + size);
+        header += &format!(
+            "{comma}{name:?}:{{\"dtype\":{dtype:?},\"shape\":{shape:?},\"data_offsets\":[{start},{stop}]}}"
+        );
+        end = stop;
+    }
+    header.push('}');
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend((0..end).map(|at| (at * 37 % 61) as u8));
+    bytes
+}
+
+/// Weights in parts: masks, normalizations, an analog tile, and two networks.
+fn parts() -> Vec<u8> {
+    stored(&[
+        ("student.a.weight_orig", "F32", &[2, 2], 16),
+        ("student.a.weight_mask", "F32", &[2, 2], 16),
+        ("student.b.parametrizations.weight.original0", "F32", &[2, 1], 8),
+        ("student.b.parametrizations.weight.original1", "F32", &[2, 2], 16),
+        ("teacher.c.weight_orig", "F32", &[2, 2], 16),
+        ("teacher.c.weight_u", "F32", &[2], 8),
+        ("teacher.c.weight_v", "F32", &[2], 8),
+        ("teacher.d.analog_tile_state.analog_tile_weights", "F32", &[1, 2], 8),
+        ("teacher.d.analog_tile_state.shared_weights", "F32", &[1, 2], 8),
+    ])
+}
+
+/// Weights of 8 bits with their scales.
+fn scaled() -> Vec<u8> {
+    stored(&[
+        ("a.weight", "F8_E4M3", &[2, 3, 1, 1], 6),
+        ("a.weight_scale_inv", "F32", &[1, 1], 4),
+        ("b.weight", "I8", &[2, 3], 6),
+        ("b.scale", "F32", &[2], 8),
+        ("c.weight", "U8", &[1, 3], 3),
+        ("c.weight_scale", "F32", &[1], 4),
+        ("c.weight_zero_point", "I8", &[1], 1),
+        ("d.qweight", "I32", &[1], 4),
+        ("d.steps", "I64", &[], 8),
+    ])
 }
 
 fn training_checkpoint() -> Vec<u8> {

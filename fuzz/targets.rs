@@ -7,7 +7,7 @@ use std::io::{Cursor, Write as _};
 use crossdub::adc::AdcParams;
 use crossdub::adc::converter::{Converter, ModelSource};
 use crossdub::adc::models::custom::CustomModel;
-use crossdub::checkpoint::{Checkpoint, pytorch, safetensors};
+use crossdub::checkpoint::{Checkpoint, ReadOptions, ShardIndex, safetensors};
 use crossdub::config;
 use crossdub::data::cifar;
 use crossdub::data::folders::{MemoryTree, class_layout, is_image, is_label_file, split_layout};
@@ -42,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     target("pytorch_pickle", pytorch_pickle, 384 * MIB, 512),
     target("pytorch_legacy", pytorch_legacy, 384 * MIB, 512),
     target("safetensors", safetensors, MIB, 128),
+    target("shard_index", shard_index, MIB, 256),
     target("tar_archive", tar_archive, MIB, 64),
     target("webdataset_shard", webdataset_shard, MIB, 64),
     target("image_index", image_index, MIB, 128),
@@ -73,7 +74,9 @@ fn check_checkpoint(checkpoint: &Checkpoint) {
         let count = tensor.shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size));
         assert_eq!(count, Some(tensor.data.len()), "{} {:?}", tensor.name, tensor.shape);
     }
-    checked(checkpoint.matrices(true));
+    let account = checkpoint.account(true);
+    let taken = checked(checkpoint.matrices(true)).map_or(0, |matrices| matrices.len());
+    assert!(taken <= account.taken.len());
     let masks = checkpoint.masks();
     assert!(masks.tensors.len() <= checkpoint.tensors.len());
     if let Some(bytes) = checked(safetensors::write(checkpoint)) {
@@ -105,16 +108,26 @@ fn pytorch_pickle(data: &[u8]) {
 }
 
 fn pytorch_legacy(data: &[u8]) {
-    if let Some(checkpoint) = checked(pytorch::read(data)) {
+    if let Some(checkpoint) = checked(Checkpoint::from_bytes(data)) {
         check_checkpoint(&checkpoint);
     }
 }
 
 fn safetensors(data: &[u8]) {
     checked(safetensors::metadata(data));
-    if let Some(checkpoint) = checked(safetensors::read(data)) {
+    checked(safetensors::read(data));
+    if let Some(checkpoint) = checked(Checkpoint::from_bytes(data)) {
         check_checkpoint(&checkpoint);
     }
+}
+
+/// An index, and the same bytes as one of two shards.
+fn shard_index(data: &[u8]) {
+    if let Some(index) = checked(ShardIndex::read(data)) {
+        assert!(index.files().iter().all(|file| !file.contains('/') && !file.contains("..")));
+    }
+    let shards = [("m-00001-of-00002.safetensors", data), ("m.index.json", data)];
+    checked(Checkpoint::from_files(&shards, &ReadOptions::default()));
 }
 
 /// Byte ranges of images must lie in the file.

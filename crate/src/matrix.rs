@@ -30,6 +30,8 @@ pub struct Matrix {
     pub groups: usize,
     /// `rows * cols` weights, row by row.
     pub data: Vec<f32>,
+    /// Where the weights are integers times a step: the step of each output, or one for all.
+    pub steps: Option<Vec<f32>>,
 }
 
 impl Matrix {
@@ -47,7 +49,7 @@ impl Matrix {
             let why = format!("weight {at} is {}", data[at]);
             return Err(Error::layer("reading a layer", name, why));
         }
-        Ok(Self { name, rows, cols, groups: 1, data })
+        Ok(Self { name, rows, cols, groups: 1, data, steps: None })
     }
 
     /// The same weights with the outputs divided into `groups` equal groups.
@@ -60,6 +62,18 @@ impl Matrix {
             return Err(Error::layer("reading a layer", self.name, why));
         }
         Ok(Self { groups, ..self })
+    }
+
+    /// The same weights, which are integers times `steps`: one step for each output, or one for all.
+    ///
+    /// # Errors
+    /// If there is another number of steps.
+    pub fn with_steps(self, steps: Vec<f32>) -> Result<Self> {
+        if steps.len() != 1 && steps.len() != self.rows {
+            let why = format!("{} steps for {} outputs", steps.len(), self.rows);
+            return Err(Error::layer("reading a layer", self.name, why));
+        }
+        Ok(Self { steps: Some(steps), ..self })
     }
 
     /// The weights of one output: `cols` values.

@@ -22,6 +22,13 @@ pub fn json_output(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("exactly one JSON object")
 }
 
+/// What a command that succeeds prints on stderr.
+pub fn standard_error(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stderr).expect("text")
+}
+
 /// The error line of a command that exits with this code and prints nothing else.
 fn error_line(code: i32, arguments: &[&str]) -> String {
     let output = run(arguments);

@@ -3,6 +3,7 @@
 //! Tests that need reference data look for it in `CROSSDUB_SHARED` (default `../shared`) and report that they
 //! skip if it is missing. A small golden case is in `tests/golden`, so that a public clone tests the method too.
 
+mod checkpoint_cases;
 #[cfg(unix)]
 mod cluster;
 mod command_line;

@@ -2,9 +2,9 @@
 //!
 //! A grouped convolution's weight is `[out, in / groups, kh, kw]`: the file says neither `in` nor
 //! `groups`. Outputs of different groups have different inputs, so they can't share a crossbar's
-//! word lines, and a tile must not span them. Two cases are told safely from the layers before:
+//! word lines, and a tile must not span them. Two cases are told safely from all layers:
 //!
-//! - **depthwise**: one input a group, in any layer but the first (whose one input is a grey image);
+//! - **depthwise**: one input a group, in any layer but the stem (whose one input is a grey image);
 //! - **grouped**: the inputs a group divide the outputs of the layer before, and no earlier layer has
 //!   that many outputs which a skip connection or a branch could bring here instead.
 //!
@@ -12,53 +12,137 @@
 
 use std::collections::HashSet;
 
-/// Groups of the convolutions, given as outputs and inputs a group (`shape[0]`, `shape[1]`, none of
-/// them 0) in the network's order.
-pub(super) fn infer_groups(layers: &[(usize, usize)]) -> Vec<usize> {
+/// A convolution by its sizes, none of them 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ConvolutionShape {
+    /// Outputs.
+    pub outputs: usize,
+    /// Inputs of each group.
+    pub inputs: usize,
+    /// Whether its name says that it is the first.
+    pub is_stem: bool,
+    /// Whether it is transposed.
+    pub is_transposed: bool,
+}
+
+/// Groups of the convolutions, given in the order of the file, which is the network's or nearly so.
+pub(super) fn infer_groups(layers: &[ConvolutionShape]) -> Vec<usize> {
+    let grey_stem = grey_stem(layers);
+    // Outputs of layers that are not depthwise themselves.
+    let dense: HashSet<usize> =
+        layers.iter().filter(|layer| layer.inputs != 1).map(|layer| layer.outputs).collect();
     // What could come here whole: the image's channels, or any earlier layer's outputs.
-    let mut known: HashSet<usize> = layers.first().map(|&(_, inputs)| inputs).into_iter().collect();
+    let mut known: HashSet<usize> = layers.first().map(|layer| layer.inputs).into_iter().collect();
     let mut previous = None;
     let mut groups = Vec::with_capacity(layers.len());
-    for &(outputs, inputs) in layers {
-        groups.push(previous.map_or(1, |previous| groups_after(previous, outputs, inputs, &known)));
+    for (at, &layer) in layers.iter().enumerate() {
+        let ConvolutionShape { outputs, inputs, is_transposed, .. } = layer;
+        groups.push(match previous {
+            _ if is_transposed || grey_stem == Some(at) => 1,
+            _ if inputs == 1 && dense.contains(&outputs) => outputs,
+            Some(previous) if inputs == 1 && outputs % previous == 0 => previous,
+            _ if inputs == 1 => outputs,
+            Some(previous) => groups_after(previous, outputs, inputs, &known),
+            None => 1,
+        });
         known.insert(outputs);
-        previous = Some(outputs);
+        previous = Some(outputs.max(1));
     }
     groups
 }
 
+/// The layer whose one input is a grey image, not a group's: the first of one input in a network
+/// that has no other beginning.
+fn grey_stem(layers: &[ConvolutionShape]) -> Option<usize> {
+    // Color images have 3 channels.
+    if layers.iter().any(|layer| layer.inputs == 3) {
+        return None;
+    }
+    // In the network's order the first layer is the stem.
+    let outputs: HashSet<usize> = layers.iter().map(|layer| layer.outputs).collect();
+    if layers.first().is_some_and(|first| first.inputs != 1 && !outputs.contains(&first.inputs)) {
+        return None;
+    }
+    let named = layers.iter().position(|layer| layer.inputs == 1 && layer.is_stem);
+    named.or_else(|| layers.iter().position(|layer| layer.inputs == 1))
+}
+
 /// The groups of a layer that follows one of `previous` outputs.
 fn groups_after(previous: usize, outputs: usize, inputs: usize, known: &HashSet<usize>) -> usize {
-    if inputs == 1 {
-        // With a multiplier several outputs share an input.
-        return if outputs.is_multiple_of(previous) { previous } else { outputs };
-    }
     let groups = previous / inputs;
     let grouped = groups > 1 && previous.is_multiple_of(inputs) && outputs.is_multiple_of(groups);
     if grouped && !known.contains(&inputs) { groups } else { 1 }
+}
+
+/// Layers that fit their neighbours better as transposed convolutions: as many first channels as the
+/// layer before has outputs, and as many second ones as the layer behind has inputs.
+pub(super) fn looks_transposed(layers: &[ConvolutionShape]) -> Vec<usize> {
+    let outputs: HashSet<usize> = layers.iter().map(|layer| layer.outputs).collect();
+    let fits = |at: &usize| {
+        let (before, layer, after) = (layers[at - 1], layers[*at], layers[at + 1]);
+        layer.inputs > 1
+            && !layer.is_transposed
+            && layer.outputs == before.outputs
+            && layer.inputs != before.outputs
+            && after.inputs == layer.inputs
+            && after.inputs != layer.outputs
+            && !outputs.contains(&layer.inputs)
+    };
+    (1..layers.len().saturating_sub(1)).filter(fits).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn shapes(layers: &[(usize, usize)]) -> Vec<ConvolutionShape> {
+        let shape = |&(outputs, inputs): &(usize, usize)| ConvolutionShape {
+            outputs,
+            inputs,
+            is_stem: false,
+            is_transposed: false,
+        };
+        layers.iter().map(shape).collect()
+    }
+
+    fn check(layers: &[(usize, usize)], expected: &[usize]) {
+        assert_eq!(infer_groups(&shapes(layers)), expected);
+    }
+
     #[test]
     fn depthwise_layers_are_seen_but_not_in_a_first_layer_of_grey_images() {
         // MobileNetV2's beginning, then a multiplier of two.
-        let layers = [(32, 3), (32, 1), (16, 32), (96, 16), (96, 1), (24, 96), (48, 1)];
-        assert_eq!(infer_groups(&layers), [1, 32, 1, 1, 96, 1, 24]);
-        assert_eq!(infer_groups(&[(32, 1), (64, 32)]), [1, 1]);
+        check(&[(32, 3), (32, 1), (16, 32), (96, 16), (96, 1), (24, 96), (48, 1)], &[1, 32, 1, 1, 96, 1, 24]);
+        check(&[(32, 1), (64, 32)], &[1, 1]);
+        check(&[(32, 1), (32, 1), (64, 32)], &[1, 32, 1]);
+        check(&[(6, 1), (16, 6)], &[1, 1]);
+    }
+
+    #[test]
+    fn depthwise_layers_are_seen_in_the_order_of_names_too() {
+        // timm's `blocks...` sort before `conv_head` and `conv_stem`.
+        check(&[(16, 1), (8, 16), (48, 1), (48, 8), (12, 48), (64, 12), (16, 3)], &[16, 1, 48, 1, 1, 1, 1]);
+        // The same of grey images: the name tells the stem.
+        let mut grey = shapes(&[(16, 1), (8, 16), (16, 1)]);
+        grey[2].is_stem = true;
+        assert_eq!(infer_groups(&grey), [16, 1, 1]);
     }
 
     #[test]
     fn resnext_is_grouped_and_resnet_is_not() {
         // ResNeXt-50: stem, a block with its shortcut, the next block.
         let resnext = [(64, 3), (128, 64), (128, 4), (256, 128), (256, 64), (128, 256), (128, 4)];
-        assert_eq!(infer_groups(&resnext), [1, 1, 32, 1, 1, 1, 32]);
+        check(&resnext, &[1, 1, 32, 1, 1, 1, 32]);
         // ResNet-18: the shortcut takes 64 inputs after a layer of 128 outputs.
-        let resnet = [(64, 3), (64, 64), (64, 64), (128, 64), (128, 128), (128, 64)];
-        assert_eq!(infer_groups(&resnet), [1; 6]);
+        check(&[(64, 3), (64, 64), (64, 64), (128, 64), (128, 128), (128, 64)], &[1; 6]);
         // SqueezeNet: two branches from one layer.
-        assert_eq!(infer_groups(&[(96, 3), (16, 96), (64, 16), (64, 16), (16, 128)]), [1; 5]);
+        check(&[(96, 3), (16, 96), (64, 16), (64, 16), (16, 128)], &[1; 5]);
+    }
+
+    #[test]
+    fn a_transposed_convolution_is_suspected_by_its_neighbours() {
+        // A U-Net's end: 64 inputs, 16 outputs, then 3.
+        assert_eq!(looks_transposed(&shapes(&[(32, 3), (64, 32), (64, 16), (3, 16)])), [2]);
+        assert_eq!(looks_transposed(&shapes(&[(64, 3), (128, 64), (128, 4), (256, 128)])), [0; 0]);
     }
 }

@@ -1,12 +1,35 @@
 //! Named tensors from and to bytes. Untrusted files end in an error, never in a panic or a huge allocation.
+//!
+//! ```text
+//! bytes -> formats (pytorch, safetensors, shards) -> stored tensors -> interpret (one network, whole weights) -> layers -> matrices
+//! ```
+//!
+//! A file is told by its content, never by its ending. A [`Checkpoint`] carries its
+//! [account](Checkpoint::account): what was taken, what was left out, and why.
 
+mod account;
+mod dtype;
+mod file_facts;
+mod formats;
 mod groups;
+mod interpret;
+mod layers;
+mod matrix_view;
+mod names;
 pub mod pytorch;
+mod roles;
 pub mod safetensors;
+mod sharded;
+mod stored;
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::account::{CheckpointAccount, FULLY_CONNECTED, LeftOut, TakenTensor};
+use self::file_facts::FileFacts;
+use self::matrix_view::MatrixView;
+pub use self::names::{natural_order, nearest};
+use self::roles::Role;
+pub use self::sharded::{ShardIndex, is_index, shard_of};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
@@ -21,61 +44,146 @@ pub struct NamedTensor {
     pub data: Vec<f32>,
 }
 
-/// A checkpoint: tensors in natural order of their names (`features.3` before `features.11`).
-#[derive(Debug, Clone, Default, PartialEq)]
+/// A checkpoint: the weights of one network, in the file's order.
+///
+/// Two checkpoints are equal if their tensors are, wherever they came from.
+#[derive(Debug, Clone, Default)]
 pub struct Checkpoint {
     /// The tensors.
     pub tensors: Vec<NamedTensor>,
+    facts: FileFacts,
+}
+
+impl PartialEq for Checkpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.tensors == other.tensors
+    }
+}
+
+/// What to take from a file, where its content leaves a choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The network to take, of several.
+    pub network: Option<String>,
+    /// Layers that are transposed convolutions, by name.
+    pub transposed: Vec<String>,
+    /// Groups of convolutions, by name.
+    pub groups: Vec<(String, usize)>,
 }
 
 impl Checkpoint {
-    /// The tensors, put in natural order.
+    /// The tensors, put in natural order of their names (`features.3` before `features.11`).
     pub fn new(mut tensors: Vec<NamedTensor>) -> Self {
         // Names such as `a.1` and `a.01` are equal but for their text.
         tensors.sort_by(|a, b| natural_order(&a.name, &b.name).then_with(|| a.name.cmp(&b.name)));
-        Self { tensors }
+        Self { tensors, facts: FileFacts::default() }
     }
 
-    /// Reads safetensors or a PyTorch checkpoint, told apart by their first bytes.
+    /// Reads safetensors or a PyTorch checkpoint, told apart by their content.
     ///
     /// # Errors
     /// When the bytes are neither, are truncated, or claim more than they hold.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        if pytorch::looks_like(bytes) {
-            pytorch::read(bytes)
-        } else if bytes.get(8) == Some(&b'{') {
-            safetensors::read(bytes)
-        } else {
-            let why = if bytes.is_empty() {
-                "the file is empty"
+        Self::from_files(&[("", bytes)], &ReadOptions::default())
+    }
+
+    /// Reads a checkpoint of one file or of several shards, given with their names. An index among
+    /// them says which shards there must be.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes); when a shard is missing, or an option names what is not
+    /// there.
+    pub fn from_files(files: &[(&str, &[u8])], options: &ReadOptions) -> Result<Self> {
+        interpret::interpret(sharded::open(files)?, options)
+    }
+
+    /// What was taken and what was left out; `linear` if fully connected layers are taken.
+    pub fn account(&self, linear: bool) -> CheckpointAccount {
+        let layers = layers::layers(self);
+        let (mut taken, mut left_out) = (Vec::new(), Vec::new());
+        for layer in &layers.tensors {
+            let (name, shape) = (layer.tensor.name.clone(), layer.tensor.shape.clone());
+            let dtype = layer.hint.dtype.to_owned();
+            if layer.is_taken(linear) {
+                taken.push(TakenTensor { name, shape, dtype });
             } else {
-                "it is neither a PyTorch checkpoint nor a safetensors file"
-            };
-            Err(Error::file("reading weights", "", why))
+                let why = match &layer.hint.tied {
+                    Some(other) => format!("the same tensor as {other}"),
+                    None => roles::why(&layer.role).to_owned(),
+                };
+                left_out.push(LeftOut { name, shape, dtype, why });
+            }
+        }
+        left_out.extend(self.facts.left_out.iter().cloned());
+        let notes = self.facts.notes.iter().cloned().chain(layers.notes).collect();
+        CheckpointAccount {
+            format: self.facts.format.clone(),
+            network: self.facts.network.clone(),
+            other_networks: self.facts.other_networks.clone(),
+            taken,
+            left_out,
+            notes,
         }
     }
 
-    /// Masks of the crossbar layers (4-D tensors), in their shapes: 0 where a weight is zero, 1 where
-    /// it stays.
+    /// Masks of the crossbar layers, in their shapes: 0 where a weight is zero, 1 where it stays.
     #[must_use]
     pub fn masks(&self) -> Self {
         let mask = |tensor: &NamedTensor| {
             let data = tensor.data.iter().map(|&weight| if weight == 0.0 { 0.0 } else { 1.0 }).collect();
             NamedTensor { name: tensor.name.clone(), shape: tensor.shape.clone(), data }
         };
-        let layers = self.tensors.iter().filter(|t| t.shape.len() == 4 && !t.data.is_empty());
-        Self { tensors: layers.map(mask).collect() }
+        Self { tensors: self.layer_tensors().into_iter().map(mask).collect(), facts: FileFacts::default() }
+    }
+
+    /// The tensors of the crossbar layers, without fully connected ones.
+    pub fn layer_tensors(&self) -> Vec<&NamedTensor> {
+        let layers = layers::layers(self);
+        layers.tensors.iter().filter(|layer| layer.is_taken(false)).map(|layer| layer.tensor).collect()
     }
 
     /// The same checkpoint with the values of these layers.
     #[must_use]
-    pub fn with_layers(mut self, layers: Vec<Matrix>) -> Self {
-        for layer in layers {
-            if let Some(tensor) = self.tensors.iter_mut().find(|tensor| tensor.name == layer.name) {
-                tensor.data = layer.data;
+    pub fn with_layers(mut self, matrices: Vec<Matrix>) -> Self {
+        let layers = layers::layers(&self);
+        let views: BTreeMap<&str, &MatrixView> = layers
+            .tensors
+            .iter()
+            .filter_map(|layer| Some((&*layer.tensor.name, layer.view.as_ref()?)))
+            .collect();
+        let mut changes = BTreeMap::new();
+        for matrix in matrices {
+            if let Some(view) = views.get(&*matrix.name) {
+                let data = view.to_weight(matrix.data);
+                changes.insert(matrix.name, data);
+            }
+        }
+        // Tied tensors stay tied.
+        for layer in &layers.tensors {
+            if let Some(data) = layer.hint.tied.as_ref().and_then(|other| changes.get(other)).cloned() {
+                changes.insert(layer.tensor.name.clone(), data);
+            }
+        }
+        for tensor in &mut self.tensors {
+            if let Some(data) = changes.remove(&tensor.name) {
+                tensor.data = data;
             }
         }
         self
+    }
+
+    /// Checks that a file of these weights would hold all that was in the file that they came from.
+    ///
+    /// # Errors
+    /// Names the first tensor that would be missing.
+    pub fn check_complete(&self) -> Result<()> {
+        match self.facts.lost.first() {
+            None => Ok(()),
+            Some(lost) => {
+                let why = format!("the file would lack a tensor: {}", sanitize(lost));
+                Err(Error::file("writing weights", "", why))
+            }
+        }
     }
 
     /// The tensor of a name.
@@ -83,53 +191,106 @@ impl Checkpoint {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 
-    /// The crossbar layers as matrices: convolutions, 4-D `[out, in / groups, kh, kw]`; with `linear`
-    /// the 2-D ones too. The groups are inferred, see `groups.rs`.
+    /// The notes in the header of its safetensors file.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.facts.metadata
+    }
+
+    /// The same network with its parameters under other names: `rename` gives the new name of each, or
+    /// `None` for one to leave out.
+    #[must_use]
+    pub fn renamed(mut self, rename: impl Fn(&str) -> Option<String>) -> Self {
+        let hints = std::mem::take(&mut self.facts.hints);
+        self.facts.hints =
+            hints.into_iter().filter_map(|(name, hint)| Some((rename(&name)?, hint))).collect();
+        for hint in self.facts.hints.values_mut() {
+            hint.tied = hint.tied.take().and_then(|other| rename(&other));
+        }
+        self.tensors.retain_mut(|tensor| match rename(&tensor.name) {
+            Some(name) => {
+                tensor.name = name;
+                true
+            }
+            None => false,
+        });
+        self
+    }
+
+    /// The same checkpoint with another remark on how it was read.
+    #[must_use]
+    pub fn with_note(mut self, note: impl Into<String>) -> Self {
+        self.facts.notes.push(note.into());
+        self
+    }
+
+    /// The crossbar layers as matrices: convolutions in 1 to 3 dimensions, `[out, in / groups, ...]`;
+    /// with `linear` the fully connected ones too. The groups are inferred, see `groups.rs`.
     ///
     /// # Errors
     /// When there is none, or a weight is not finite.
     pub fn matrices(&self, linear: bool) -> Result<Vec<Matrix>> {
-        let held = || self.tensors.iter().filter(|t| !t.data.is_empty());
-        let convolutions: Vec<_> =
-            held().filter(|t| t.shape.len() == 4).map(|t| (t.shape[0], t.shape[1])).collect();
-        let mut groups = groups::infer_groups(&convolutions).into_iter();
-        let layers: Vec<Matrix> = held()
-            .filter(|t| t.shape.len() == 4 || (linear && t.shape.len() == 2))
-            .map(|t| {
-                let inputs = t.shape[1..].iter().product();
-                let matrix = Matrix::new(&*t.name, t.shape[0], inputs, t.data.clone())?;
-                if t.shape.len() == 4 { matrix.grouped(groups.next().unwrap_or(1)) } else { Ok(matrix) }
-            })
-            .collect::<Result<_>>()?;
-        if layers.is_empty() {
-            return Err(Error::no_layers(linear));
-        }
-        Ok(layers)
+        matrices(self.mappings(linear), linear, |at| self.tensors[at].data.clone())
+    }
+
+    /// The same without a copy of the weights.
+    ///
+    /// # Errors
+    /// As [`matrices`](Self::matrices).
+    pub fn into_matrices(mut self, linear: bool) -> Result<Vec<Matrix>> {
+        matrices(self.mappings(linear), linear, |at| std::mem::take(&mut self.tensors[at].data))
+    }
+
+    /// How each layer that is taken becomes a matrix.
+    fn mappings(&self, linear: bool) -> Vec<Mapping> {
+        let layers = layers::layers(self).tensors.into_iter().enumerate();
+        let taken = layers.filter(|(_, layer)| layer.is_taken(linear));
+        let mapping = |(at, layer): (usize, layers::Layer<'_>)| {
+            Some(Mapping { at, name: layer.tensor.name.clone(), view: layer.view?, steps: layer.hint.steps })
+        };
+        taken.filter_map(mapping).collect()
+    }
+
+    /// The names of the fully connected layers.
+    pub fn linear_names(&self) -> BTreeSet<String> {
+        let layers = layers::layers(self).tensors.into_iter();
+        layers.filter(|layer| layer.role == Role::Linear).map(|layer| layer.tensor.name.clone()).collect()
+    }
+
+    /// What the integers of a quantized tensor are multiplied with: one number for each output or one
+    /// for all.
+    pub fn steps(&self, name: &str) -> Option<&[f32]> {
+        self.facts.hints.get(name)?.steps.as_deref()
     }
 }
 
-/// What `DataParallel` and `torch.compile` put before or between a parameter's own names.
-fn plain_name(name: &str) -> String {
-    let mut plain = name;
-    while let Some(rest) = ["module.", "_orig_mod."].iter().find_map(|p| plain.strip_prefix(p)) {
-        plain = rest;
-    }
-    plain.replace("._orig_mod.", ".")
+/// How a tensor becomes a matrix.
+struct Mapping {
+    /// Its place among the tensors.
+    at: usize,
+    name: String,
+    view: MatrixView,
+    steps: Option<Vec<f32>>,
 }
 
-/// The tensors under their plain names, but for those that would then share one.
-fn plain_names(mut tensors: Vec<NamedTensor>) -> Vec<NamedTensor> {
-    let mut uses = HashMap::<String, usize>::new();
-    for tensor in &tensors {
-        *uses.entry(plain_name(&tensor.name)).or_default() += 1;
+fn matrices(
+    mappings: Vec<Mapping>,
+    linear: bool,
+    mut data: impl FnMut(usize) -> Vec<f32>,
+) -> Result<Vec<Matrix>> {
+    let mut matrices = Vec::with_capacity(mappings.len());
+    for Mapping { at, name, view, steps } in mappings {
+        let matrix =
+            Matrix::new(name, view.rows, view.cols, view.to_matrix(data(at)))?.grouped(view.groups)?;
+        matrices.push(match steps {
+            // Scales belong to the first dimension, which must hold the outputs.
+            Some(steps) if view.is_plain() || steps.len() == 1 => matrix.with_steps(steps)?,
+            _ => matrix,
+        });
     }
-    for tensor in &mut tensors {
-        let plain = plain_name(&tensor.name);
-        if uses.get(&plain) == Some(&1) && !plain.is_empty() {
-            tensor.name = plain;
-        }
+    if matrices.is_empty() {
+        return Err(Error::no_layers(linear));
     }
-    tensors
+    Ok(matrices)
 }
 
 /// A text of an untrusted file, or about one, fit for an error line: short, without control characters.
@@ -142,64 +303,5 @@ fn sanitize(text: impl std::fmt::Display) -> String {
     brief
 }
 
-/// Compares names so that runs of digits count as numbers.
-pub fn natural_order(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let (head_a, rest_a) = split_run(a);
-        let (head_b, rest_b) = split_run(b);
-        let order = match (number(head_a), number(head_b)) {
-            (Some(x), Some(y)) => x.len().cmp(&y.len()).then_with(|| x.cmp(y)),
-            _ => head_a.cmp(head_b),
-        };
-        if order != Ordering::Equal || head_a.is_empty() {
-            return order;
-        }
-        (a, b) = (rest_a, rest_b);
-    }
-}
-
-/// The leading run of digits, or of anything else, and what follows.
-fn split_run(text: &str) -> (&str, &str) {
-    let digit = text.starts_with(|c: char| c.is_ascii_digit());
-    let end = text.find(|c: char| c.is_ascii_digit() != digit).unwrap_or(text.len());
-    text.split_at(end)
-}
-
-/// A run of digits without its leading zeros: compares by length, then by text, at any size.
-fn number(run: &str) -> Option<&str> {
-    run.starts_with(|c: char| c.is_ascii_digit()).then(|| run.trim_start_matches('0'))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_depthwise_layer_is_mapped_group_by_group_whatever_lies_between() {
-        let tensor = |name: &str, shape: &[usize]| NamedTensor {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            data: vec![0.5; shape.iter().product()],
-        };
-        let weights = Checkpoint::new(vec![
-            tensor("0.weight", &[8, 3, 3, 3]),
-            tensor("1.weight", &[8]),
-            tensor("2.weight", &[8, 1, 3, 3]),
-            tensor("3.weight", &[4, 8]),
-        ]);
-        let groups: Vec<_> = weights.matrices(true).expect("layers").iter().map(|m| m.groups).collect();
-        assert_eq!(groups, [1, 8, 1]);
-    }
-
-    #[test]
-    fn layers_sort_by_number() {
-        let mut names =
-            vec!["features.11.weight", "features.3.weight", "classifier.0.weight", "features.3.bias"];
-        names.sort_by(|a, b| natural_order(a, b));
-        assert_eq!(
-            names,
-            ["classifier.0.weight", "features.3.bias", "features.3.weight", "features.11.weight"]
-        );
-    }
-}
+mod tests;

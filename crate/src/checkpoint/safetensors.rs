@@ -1,30 +1,94 @@
 //! safetensors: a JSON header with names, types, shapes and places, then the elements.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::{self, Write as _};
 
-use ::safetensors::Dtype;
-use ::safetensors::tensor::Metadata;
-use half::{bf16, f16};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::{Checkpoint, NamedTensor, plain_names, sanitize};
+use super::dtype::Dtype;
+use super::stored::{Elements, ParseResult, StoredFile, StoredTensor};
+use super::{Checkpoint, NamedTensor, natural_order, sanitize};
 use crate::error::{Error, Result};
 
 /// Some 150,000 tensors; a parsed header takes many times its bytes.
 const MAX_HEADER: u64 = 16 << 20;
 
-/// Reads the tensors of a safetensors file; those that are not floats are left out.
+/// Reads the floats of a safetensors file under their names, whatever they are; all else is left out.
 ///
 /// # Errors
 /// When the bytes are no such file, are truncated, or their header contradicts itself or the file's
 /// length.
 pub fn read(bytes: &[u8]) -> Result<Checkpoint> {
-    tensors(bytes)
-        .map(|tensors| Checkpoint::new(plain_names(tensors)))
-        .map_err(|why| Error::file("reading safetensors", "", why))
+    let mut file = open(bytes)?;
+    let failed = |why: String| Error::file("reading safetensors", "", why);
+    let mut tensors = Vec::new();
+    for index in 0..file.tensors.len() {
+        if file.tensors[index].dtype.is_float() {
+            let data = file.values(index).map_err(failed)?;
+            let StoredTensor { name, shape, .. } = file.tensors[index].clone();
+            tensors.push(NamedTensor { name, shape, data });
+        }
+    }
+    if tensors.is_empty() {
+        return Err(failed("it holds no tensor of float16, bfloat16, float32 or float64".to_owned()));
+    }
+    Ok(Checkpoint::new(tensors))
 }
 
-fn tensors(bytes: &[u8]) -> std::result::Result<Vec<NamedTensor>, String> {
+/// Lists the tensors of a safetensors file.
+///
+/// # Errors
+/// As [`read`], but a file may hold any types.
+pub(super) fn open(bytes: &[u8]) -> Result<StoredFile<'_>> {
+    list(bytes).map_err(|why| Error::file("reading safetensors", "", why))
+}
+
+/// A tensor in the header.
+#[derive(serde::Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: (u64, u64),
+}
+
+/// The header: tensors and notes.
+#[derive(Default)]
+struct Header {
+    metadata: BTreeMap<String, String>,
+    tensors: HashMap<String, Entry>,
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Header, A::Error> {
+        let mut header = Header::default();
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "__metadata__" {
+                header.metadata = map.next_value::<Option<_>>()?.unwrap_or_default();
+            } else {
+                let entry = map.next_value()?;
+                header.tensors.insert(name, entry);
+            }
+        }
+        Ok(header)
+    }
+}
+
+fn header(bytes: &[u8]) -> ParseResult<(Header, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or("the file is truncated")?;
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER {
@@ -34,49 +98,109 @@ fn tensors(bytes: &[u8]) -> std::result::Result<Vec<NamedTensor>, String> {
         .ok()
         .and_then(|length| rest.split_at_checked(length))
         .ok_or("the file is truncated in its header")?;
-    // Not `SafeTensors::deserialize`: its check of the file's length can wrap around.
-    let header: Metadata =
+    // Not the library's own type: it knows no types but its own.
+    let header =
         serde_json::from_slice(header).map_err(|why| format!("its header is damaged: {}", sanitize(why)))?;
-    if header.data_len() != data.len() {
+    Ok((header, data))
+}
+
+fn list(bytes: &[u8]) -> ParseResult<StoredFile<'_>> {
+    let (Header { metadata, tensors: entries }, data) = header(bytes)?;
+    let end = entries.values().map(|entry| entry.data_offsets.1).max().unwrap_or(0);
+    if end != data.len() as u64 {
         return Err(format!(
-            "the file is truncated or damaged: its tensors take {} bytes, {} are there",
-            header.data_len(),
+            "the file is truncated or damaged: its tensors take {end} bytes, {} are there",
             data.len()
         ));
     }
-    let mut tensors = Vec::new();
-    for (name, info) in header.tensors() {
-        let raw = data
-            .get(info.data_offsets.0..info.data_offsets.1)
-            .ok_or_else(|| format!("its tensor {} reaches beyond the file", sanitize(&name)))?;
-        if let Some(data) = decode(raw, info.dtype) {
-            tensors.push(NamedTensor { name, shape: info.shape.clone(), data });
-        }
+    if entries.is_empty() {
+        return Err("it holds no tensor".into());
     }
-    if tensors.is_empty() {
-        return Err("it holds no tensor of float16, bfloat16, float32 or float64".into());
+    let mut entries: Vec<(String, Entry)> = entries.into_iter().collect();
+    entries.sort_by(|(a, x), (b, y)| x.data_offsets.cmp(&y.data_offsets).then_with(|| natural_order(a, b)));
+    if is_alphabetical(&entries) {
+        // The order of a writer that sorts says nothing of the network's.
+        entries.sort_by(|(a, _), (b, _)| natural_order(a, b).then_with(|| a.cmp(b)));
     }
-    Ok(tensors)
-}
-
-fn decode(raw: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
-    Some(match dtype {
-        Dtype::F16 => words(raw, |b| f16::from_le_bytes(b).to_f32()),
-        Dtype::BF16 => words(raw, |b| bf16::from_le_bytes(b).to_f32()),
-        Dtype::F32 => words(raw, f32::from_le_bytes),
-        Dtype::F64 => words(raw, |b| f64::from_le_bytes(b) as f32),
-        _ => return None,
+    check_places(&entries, data.len() as u64)?;
+    let (mut tensors, mut places) = (Vec::new(), Vec::new());
+    for (name, entry) in entries {
+        let (tensor, place) = tensor(name, &entry, data)?;
+        tensors.push(tensor);
+        places.push(place);
+    }
+    Ok(StoredFile {
+        format: "safetensors",
+        tensors,
+        networks: Vec::new(),
+        notes: Vec::new(),
+        metadata,
+        elements: Box::new(Places(places)),
     })
 }
 
-fn words<const N: usize>(raw: &[u8], from: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    raw.as_chunks::<N>().0.iter().map(|word| from(*word)).collect()
+/// The elements of each tensor.
+struct Places<'a>(Vec<&'a [u8]>);
+
+impl Elements for Places<'_> {
+    fn bytes(&mut self, index: usize) -> ParseResult<Cow<'_, [u8]>> {
+        self.0.get(index).map(|bytes| Cow::Borrowed(*bytes)).ok_or_else(|| "it is not listed".to_owned())
+    }
 }
 
-/// Writes float32 tensors under their names; the same weights always make the same bytes.
+/// Whether tensors of each type lie in the order of their names, as PyTorch's and Hugging Face's writers
+/// put them.
+fn is_alphabetical(entries: &[(String, Entry)]) -> bool {
+    let mut last = HashMap::<&str, &str>::new();
+    entries.iter().all(|(name, entry)| match last.insert(&entry.dtype, name) {
+        Some(before) => before < &**name,
+        None => true,
+    })
+}
+
+/// The tensors must fill the file, one after another.
+fn check_places(entries: &[(String, Entry)], length: u64) -> ParseResult<()> {
+    let mut places: Vec<(u64, u64)> = entries.iter().map(|(_, entry)| entry.data_offsets).collect();
+    places.sort_unstable();
+    let mut end = 0;
+    for (from, to) in places {
+        if from != end || to < from {
+            return Err("its header is damaged: its tensors overlap or leave gaps".to_owned());
+        }
+        end = to;
+    }
+    if end == length {
+        Ok(())
+    } else {
+        Err("its header is damaged: a tensor reaches beyond the file".to_owned())
+    }
+}
+
+fn tensor<'a>(name: String, entry: &Entry, data: &'a [u8]) -> ParseResult<(StoredTensor, &'a [u8])> {
+    let damaged = || format!("its header is damaged: the shape of {} does not fit its size", sanitize(&name));
+    let (from, to) = entry.data_offsets;
+    let raw = usize::try_from(from).ok().zip(usize::try_from(to).ok());
+    let raw = raw.and_then(|(from, to)| data.get(from..to)).ok_or_else(damaged)?;
+    let shape: Option<Vec<usize>> = entry.shape.iter().map(|&size| usize::try_from(size).ok()).collect();
+    let shape = shape.ok_or_else(damaged)?;
+    let count = shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size)).ok_or_else(damaged)?;
+    let theirs = serde_json::from_value::<::safetensors::Dtype>(entry.dtype.as_str().into());
+    let known = theirs.map(Dtype::from_safetensors);
+    let dtype = known.unwrap_or(Dtype::Other("an unknown type", 0));
+    let size = dtype.size() as usize;
+    if size > 0 && count.checked_mul(size) != Some(raw.len()) {
+        return Err(damaged());
+    }
+    let unreadable = (size == 0).then(|| format!("elements of {} are not read here", sanitize(&entry.dtype)));
+    Ok((StoredTensor { name, shape, dtype, unreadable, ..StoredTensor::default() }, raw))
+}
+
+/// Writes float32 tensors under their names, and the other tensors of the file that the weights came
+/// from; the same weights always make the same bytes.
 ///
 /// # Errors
-/// When two tensors share a name, or a shape does not fit its data.
+/// When two tensors share a name, a shape does not fit its data, or the file would lack a tensor that
+/// could not be read.
 pub fn write(weights: &Checkpoint) -> Result<Vec<u8>> {
     write_with_metadata(weights, &BTreeMap::new())
 }
@@ -91,6 +215,7 @@ pub fn write_with_metadata(weights: &Checkpoint, notes: &BTreeMap<String, String
     notes.entry("format".into()).or_insert_with(|| "pt".into());
     let mut header = format!("{{\"__metadata__\":{}", serde_json::json!(notes));
     let mut names = BTreeSet::from(["__metadata__"]);
+    weights.check_complete()?;
     let mut end = 0;
     for tensor in &weights.tensors {
         if !names.insert(&tensor.name) {
@@ -109,6 +234,18 @@ pub fn write_with_metadata(weights: &Checkpoint, notes: &BTreeMap<String, String
             ",{name}:{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":[{start},{end}]}}"
         );
     }
+    for kept in &weights.facts.kept {
+        let Some(dtype) = kept.dtype.safetensors_name().filter(|_| names.insert(&kept.name)) else {
+            return Err(failed(format!("{} can't be kept as it is", sanitize(&kept.name))));
+        };
+        let start = end;
+        end += kept.bytes.len();
+        let (name, shape) = (serde_json::json!(kept.name), serde_json::json!(kept.shape));
+        let _ = write!(
+            header,
+            ",{name}:{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{start},{end}]}}"
+        );
+    }
     header.push('}');
     // The elements start at a multiple of 8, as the format's own writer has it.
     while header.len() % 8 != 0 {
@@ -120,6 +257,9 @@ pub fn write_with_metadata(weights: &Checkpoint, notes: &BTreeMap<String, String
     for tensor in &weights.tensors {
         bytes.extend(tensor.data.iter().flat_map(|value| value.to_le_bytes()));
     }
+    for kept in &weights.facts.kept {
+        bytes.extend(&kept.bytes);
+    }
     Ok(bytes)
 }
 
@@ -128,9 +268,8 @@ pub fn write_with_metadata(weights: &Checkpoint, notes: &BTreeMap<String, String
 /// # Errors
 /// When the header is damaged.
 pub fn metadata(bytes: &[u8]) -> Result<BTreeMap<String, String>> {
-    let (_, header) = ::safetensors::SafeTensors::read_metadata(bytes)
-        .map_err(|why| Error::file("reading safetensors", "", sanitize(why)))?;
-    Ok(header.metadata().iter().flatten().map(|(key, note)| (key.clone(), note.clone())).collect())
+    let (header, _) = header(bytes).map_err(|why| Error::file("reading safetensors", "", why))?;
+    Ok(header.metadata)
 }
 
 #[cfg(test)]
@@ -155,7 +294,7 @@ mod tests {
         // The format's own library agrees.
         let theirs = ::safetensors::SafeTensors::deserialize(&bytes).expect("readable");
         let view = theirs.tensor("features.11.weight").expect("there");
-        assert_eq!((view.shape(), view.dtype()), (&[1, 2, 1, 1][..], Dtype::F32));
+        assert_eq!((view.shape(), view.dtype()), (&[1, 2, 1, 1][..], ::safetensors::Dtype::F32));
         assert_eq!(view.data(), [0.5f32.to_le_bytes(), (-0.0f32).to_le_bytes()].concat());
     }
 
@@ -181,7 +320,8 @@ mod tests {
         bytes.extend([0x80, 0x3f, 0x00, 0xc0]);
         bytes.extend(0.25f64.to_le_bytes());
         bytes.extend([0; 8]);
-        let expected = [tensor("b", &[1], &[1.0]), tensor("d", &[1], &[0.25]), tensor("h", &[1], &[-2.0])];
+        let expected =
+            [tensor("b", &[1], &[1.0]), tensor("h", &[1], &[-2.0]), tensor("module.d", &[1], &[0.25])];
         assert_eq!(read(&bytes).expect("readable").tensors, expected);
     }
 }

@@ -1,11 +1,12 @@
 //! The command line: arguments, files, progress bars. It blocks on the futures that the page awaits, and
 //! it is the only module that opens files.
 //!
-//! `commands` uses `runs`, `runs` uses `options` and `files`, and these use `output` and `format`;
+//! `commands` uses `runs`, `runs` uses `options` and `files`, and these use `output`, `account` and `format`;
 //! nothing goes the other way, and no command uses another.
 //!
 //! Exit codes: 0 on success, 2 on wrong usage (an unknown option or an invalid value), 1 on any other error. An error is one line on stderr.
 
+mod account;
 mod advice;
 mod commands;
 mod files;

@@ -3,6 +3,9 @@
 //! `q = round(w / s)`, `s = max |w| / (2^(P-1) - 1)`, half away from zero, so that `|q|` is at most
 //! `2^(P-1) - 1` and a weight of 0 stays 0: a pruned cell stays empty. The layer has one scale `s`,
 //! or each output channel its own.
+//!
+//! Weights that are integers already, times a step each output or all share, keep their integers if
+//! `P` bits hold them all.
 
 use crate::config::{HardwareConfig, WeightScale};
 use crate::matrix::Matrix;
@@ -35,8 +38,12 @@ pub struct QuantizedMatrix {
 }
 
 impl QuantizedMatrix {
-    /// Quantizes the weights to `weight_precision` bits, with the hardware's `weight_scale`.
+    /// Quantizes the weights to `weight_precision` bits, with the hardware's `weight_scale`. Weights that
+    /// are integers of at most so many bits keep them.
     pub fn new(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
+        if let Some(kept) = Self::from_integers(matrix, hardware) {
+            return kept;
+        }
         let levels = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
         let largest = |weights: &[f32]| weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
         // If all weights are 0, any scale will do.
@@ -50,6 +57,33 @@ impl QuantizedMatrix {
             data.extend(matrix.row(row).iter().map(|&w| (f64::from(w) / scale).round() as i16));
         }
         Self { rows: matrix.rows, cols: matrix.cols, data, scales }
+    }
+
+    /// The integers that the weights of a quantized checkpoint are, if all have at most `weight_precision`
+    /// bits, their sign among them.
+    pub fn from_integers(matrix: &Matrix, hardware: &HardwareConfig) -> Option<Self> {
+        let steps = matrix.steps.as_ref()?;
+        let largest = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
+        let of_row = |row: usize| f64::from(steps[if steps.len() == 1 { 0 } else { row }]);
+        // A step of 0 leaves no integer to tell.
+        let scales: Vec<f64> =
+            (0..matrix.rows).map(of_row).map(|step| if step == 0.0 { 1.0 } else { step }).collect();
+        if scales.iter().any(|scale| !scale.is_finite()) {
+            return None;
+        }
+        let mut data = Vec::with_capacity(matrix.data.len());
+        for (row, &scale) in scales.iter().enumerate() {
+            for &weight in matrix.row(row) {
+                let exact = f64::from(weight) / scale;
+                let integer = exact.round();
+                // Changed since they were read, or of more bits.
+                if (exact - integer).abs() > 1e-2 || integer.abs() > largest {
+                    return None;
+                }
+                data.push(integer as i16);
+            }
+        }
+        Some(Self { rows: matrix.rows, cols: matrix.cols, data, scales })
     }
 
     /// The weights of one output: `cols` integers.
@@ -81,6 +115,20 @@ mod tests {
         assert_eq!(ternary.data, [1, -1, 0, 0, 0, 0]);
         let finest = quantized(&weights, |h| h.weight_precision = 16);
         assert_eq!(finest.data[..2], [16_384, -32_767]);
+    }
+
+    #[test]
+    fn integers_are_not_quantized_again() {
+        let matrix = Matrix::new("w", 2, 2, vec![0.5, -1.0, 0.75, 0.0]).expect("fits");
+        let stepped = matrix.clone().with_steps(vec![0.5, 0.25]).expect("two steps");
+        let hardware = HardwareConfig::default();
+        assert_eq!(QuantizedMatrix::new(&stepped, &hardware).data, [1, -2, 3, 0]);
+        // Integers of more bits than the hardware has are quantized like any weights.
+        let ternary = HardwareConfig { weight_precision: 2, ..hardware.clone() };
+        assert!(QuantizedMatrix::from_integers(&stepped, &ternary).is_none());
+        assert_eq!(QuantizedMatrix::new(&stepped, &ternary).data, [1, -1, 1, 0]);
+        let changed = matrix.with_steps(vec![0.6]).expect("one step");
+        assert!(QuantizedMatrix::from_integers(&changed, &hardware).is_none());
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub async fn export(network: &Network, spec: &NetworkSpec, kind: ExportKind<'_>)
 /// # Errors
 /// When a parameter is missing, unknown, of another shape or not finite.
 pub fn import(network: Network, spec: &NetworkSpec, weights: &Checkpoint) -> Result<Network> {
+    let weights = &*spec.adapt(weights)?;
     let mut mapper = Importer { path: Vec::new(), spec, weights, imported: 0, error: None };
     let network = network.map(&mut mapper);
     if let Some(error) = mapper.error {

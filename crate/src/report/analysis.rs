@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inference::Inference;
 use crate::adc::{AdcEnergy, AdcModel};
+use crate::checkpoint::CheckpointAccount;
 use crate::config::{HardwareConfig, SCHEMA_VERSION};
 use crate::crossbar::levels::Levels;
 use crate::crossbar::sparsity::{TileCount, count_tiles};
@@ -96,6 +97,9 @@ pub struct Analysis {
     /// Energy of an inference by every requested model and resolution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inference: Option<Inference>,
+    /// What was taken from the checkpoint and what was left out, for weights that were read from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointAccount>,
 }
 
 /// Maps the layers to crossbars and counts zeros, near zeros, levels and ADC energy.
@@ -138,6 +142,7 @@ pub fn analyze(layers: &[Matrix], hardware: &HardwareConfig) -> Analysis {
         almost_zero_histogram: levels.histogram(all().map(|count| count.near_zero_level(levels))),
         energy: AdcEnergies::from_tiles(hardware.tile, all()),
         inference: None,
+        checkpoint: None,
         layers: layers
             .iter()
             .zip(&counts)

@@ -17,6 +17,7 @@ mod analysis;
 mod converters;
 mod inference;
 mod inference_row;
+mod integer_weights;
 mod maps;
 mod published;
 mod published_page;
@@ -27,6 +28,7 @@ pub use converters::{AdcComparison, AdcCurve, ConverterReport, compare, converte
 pub use inference::{
     CrossbarCount, DenseAndActual, Inference, InferenceConfig, InferenceRow, LayerInference, inference,
 };
+pub use integer_weights::integer_weights_note;
 pub use maps::{LayerMap, Preview, TileDetail, View, tile_detail, view};
 pub use published::{Published, PublishedModel, PublishedRun, RankedMethod, Ranking, RunKind, published};
 pub use published_page::published_markdown;

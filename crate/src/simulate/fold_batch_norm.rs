@@ -33,7 +33,11 @@ impl<'a> ParameterReader<'a> {
             false => vec![0.0; shape[0]],
         };
         let columns = shape[1..].iter().product();
-        Ok((Matrix::new(&*weight.name, shape[0], columns, weight.data.clone())?, bias))
+        let mut matrix = Matrix::new(&*weight.name, shape[0], columns, weight.data.clone())?;
+        if let Some(steps) = self.weights.steps(&weight.name) {
+            matrix = matrix.with_steps(steps.to_vec())?;
+        }
+        Ok((matrix, bias))
     }
 
     /// Folds a normalization into the layer before it.
@@ -46,13 +50,21 @@ impl<'a> ParameterReader<'a> {
         let mut leaf = |leaf: &str| Ok(&*self.take(format!("{name}.{leaf}"), &[channels])?.data);
         let (gamma, beta) = (leaf("weight")?, leaf("bias")?);
         let (mean, variance) = (leaf("running_mean")?, leaf("running_var")?);
+        // Integers stay integers: their steps are folded instead.
+        let steps = weights.steps.take();
+        let mut folded = Vec::new();
         for (channel, bias) in bias.iter_mut().enumerate() {
             let row = &mut weights.data[channel * weights.cols..][..weights.cols];
             let factor = f64::from(gamma[channel]) / (f64::from(variance[channel]) + EPSILON).sqrt();
             row.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * factor) as f32);
+            if let Some(steps) = &steps {
+                let step = steps[if steps.len() == 1 { 0 } else { channel }];
+                folded.push((f64::from(step) * factor.abs()) as f32);
+            }
             let centred = f64::from(*bias) - f64::from(mean[channel]);
             *bias = (centred * factor + f64::from(beta[channel])) as f32;
         }
+        weights.steps = steps.map(|_| folded);
         if weights.data.iter().chain(&*bias).all(|value| value.is_finite()) {
             return Ok(());
         }
@@ -66,7 +78,9 @@ impl<'a> ParameterReader<'a> {
     /// # Errors
     /// Names a parameter that was not used.
     pub fn finish(self) -> Result<()> {
-        let known = |tensor: &&NamedTensor| self.used.contains(&tensor.name);
+        // PyTorch counts batches for normalizations without a momentum, some writers in floats.
+        let is_counter = |tensor: &NamedTensor| tensor.name.ends_with(".num_batches_tracked");
+        let known = |tensor: &&NamedTensor| self.used.contains(&tensor.name) || is_counter(tensor);
         match self.weights.tensors.iter().find(|tensor| !known(tensor)) {
             Some(extra) => {
                 let why = format!("the simulated network has no parameter {}", extra.name);

@@ -16,7 +16,8 @@ use crate::network::spec::{VggConvSpec, VggSpec};
 /// # Errors
 /// If a parameter is missing, unknown, of another shape or not finite.
 pub fn layers(spec: &NetworkSpec, weights: &Checkpoint, linear: bool) -> Result<Vec<Layer>> {
-    let mut reader = ParameterReader::new(weights);
+    let weights = spec.adapt(weights)?;
+    let mut reader = ParameterReader::new(&weights);
     let layers = match spec {
         NetworkSpec::Vgg(spec) => vgg(spec, &mut reader, linear)?,
         NetworkSpec::ResNet(spec) => residual::layers(spec, &mut reader, linear)?,

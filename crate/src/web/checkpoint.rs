@@ -1,10 +1,11 @@
 //! A checkpoint file that someone opened: weights without their network.
 
-use js_sys::{Object, Uint8Array};
+use js_sys::{Array, Object, Uint8Array};
+use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{JsResult, failure, from_js, tile_to_js, to_js, to_safetensors};
-use crate::checkpoint;
+use super::convert::{JsResult, failure, from_js, named_bytes, tile_to_js, to_js, to_safetensors};
+use crate::checkpoint::{self, FULLY_CONNECTED, ReadOptions};
 use crate::config::HardwareConfig;
 use crate::error::Error;
 use crate::matrix::Matrix;
@@ -17,22 +18,43 @@ pub struct Checkpoint {
     weights: checkpoint::Checkpoint,
     layers: LayerCache,
     hardware: HardwareConfig,
+    linear: bool,
+}
+
+/// What to take from a file.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct OpenOptions {
+    /// Whether fully connected layers are taken.
+    linear: bool,
+    /// The network to take, of several.
+    network: Option<String>,
 }
 
 #[wasm_bindgen]
 impl Checkpoint {
-    /// Reads a safetensors or PyTorch file; `linear` includes its 2-D layers.
-    pub fn parse(name: &str, bytes: &[u8], linear: bool) -> JsResult<Checkpoint> {
-        let named = |error: Error| failure(error.with_path(name));
-        let weights = checkpoint::Checkpoint::from_bytes(bytes).map_err(named)?;
-        let layers = LayerCache::new(weights.matrices(linear).map_err(named)?);
-        Ok(Self { weights, layers, hardware: HardwareConfig::default() })
+    /// Reads a checkpoint from `{ name, bytes }` objects: one file, or shards with their index.
+    pub fn open(files: &Array, options: JsValue) -> JsResult<Checkpoint> {
+        let options: OpenOptions = from_js(options)?;
+        let files = named_bytes(files).map_err(failure)?;
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (&**name, &**bytes)).collect();
+        let name = files.first().map_or("", |(name, _)| *name).to_owned();
+        let named = |error: Error| failure(error.with_path(&name));
+        let read = ReadOptions { network: options.network, ..ReadOptions::default() };
+        let weights = checkpoint::Checkpoint::from_files(&files, &read).map_err(named)?;
+        let layers = LayerCache::new(weights.matrices(options.linear).map_err(named)?);
+        Ok(Self { weights, layers, hardware: HardwareConfig::default(), linear: options.linear })
     }
 
     /// Whether it has both convolutions and 2-D layers, so that the latter are optional.
     pub fn linear_is_optional(&self) -> bool {
-        let count = |linear| self.weights.matrices(linear).map_or(0, |layers| layers.len());
-        (1..count(true)).contains(&count(false))
+        let account = self.weights.account(false);
+        !account.taken.is_empty() && account.left_out.iter().any(|tensor| tensor.why == FULLY_CONNECTED)
+    }
+
+    /// What was taken and what was left out.
+    pub fn account(&self) -> JsResult<JsValue> {
+        to_js(&self.weights.account(self.linear))
     }
 
     /// Maps to other hardware.
@@ -45,7 +67,9 @@ impl Checkpoint {
 
     /// Analysis, preview and maps.
     pub fn view(&mut self, pruning: JsValue) -> JsResult<JsValue> {
-        to_js(&self.layers.view(&self.hardware, Some(from_js(pruning)?)).map_err(failure)?)
+        let mut view = self.layers.view(&self.hardware, Some(from_js(pruning)?)).map_err(failure)?;
+        view.analysis.checkpoint = Some(self.weights.account(self.linear));
+        to_js(&view)
     }
 
     /// Energy of an inference by every model and resolution, each crossbar counted once.

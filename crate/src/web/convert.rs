@@ -75,8 +75,8 @@ pub fn completed_from_js(object: &JsValue) -> JsResult<Option<CompletedStages>> 
     Ok(Some(completed.with_trained(trained)))
 }
 
-/// The data of a run from `{ name, bytes }` objects; generated data needs none.
-pub fn load_data(config: &TrainConfig, files: &Array) -> Result<TrainTest> {
+/// Files from `{ name, bytes }` objects.
+pub fn named_bytes(files: &Array) -> Result<Vec<(String, Vec<u8>)>> {
     let part = |file: &JsValue, key: &str| Reflect::get(file, &key.into()).unwrap_or(JsValue::UNDEFINED);
     let named = files.iter().map(|file| {
         let name = part(&file, "name").as_string().unwrap_or_default();
@@ -84,5 +84,10 @@ pub fn load_data(config: &TrainConfig, files: &Array) -> Result<TrainTest> {
         let bytes = bytes.map_err(|_| Error::file("reading data", &*name, "the file has no bytes"))?;
         Ok((name, bytes.to_vec()))
     });
-    open(config, &named.collect::<Result<Vec<_>>>()?)
+    named.collect()
+}
+
+/// The data of a run from `{ name, bytes }` objects; generated data needs none.
+pub fn load_data(config: &TrainConfig, files: &Array) -> Result<TrainTest> {
+    open(config, &named_bytes(files)?)
 }

@@ -1,7 +1,6 @@
 //! A cursor over untrusted bytes: what is not there is an error, whatever length was claimed.
 
-/// A result whose error is the reason alone; the door of the format adds what was being read.
-pub(crate) type ParseResult<T> = Result<T, String>;
+use crate::checkpoint::stored::ParseResult;
 
 /// Cursor and a place in them.
 #[derive(Debug, Clone)]

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::checkpoint::pytorch::cursor::{Cursor, ParseResult};
+use crate::checkpoint::pytorch::cursor::Cursor;
 use crate::checkpoint::pytorch::object::{Pickle, Value};
+use crate::checkpoint::stored::ParseResult;
 
 /// 0x1950a86a20f9469cfc6c as a pickled integer: its length, then its bytes.
 const MAGIC: [u8; 11] = [10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -13,7 +14,7 @@ const PROTOCOL: u64 = 1001;
 /// The object of a legacy file, and the elements of its storages by key.
 pub(super) struct Legacy<'a> {
     pub object: Pickle<'a>,
-    pub storages: HashMap<&'a str, &'a [u8]>,
+    pub storages: HashMap<String, &'a [u8]>,
 }
 
 impl<'a> Legacy<'a> {
@@ -28,7 +29,7 @@ impl<'a> Legacy<'a> {
         if version.size(version.root) != Some(PROTOCOL) {
             return Err("it has an unknown version of PyTorch's old format".into());
         }
-        refuse_big_endian(&Pickle::read(&mut input)?)?;
+        reject_big_endian(&Pickle::read(&mut input)?)?;
         let object = Pickle::read(&mut input)?;
         let keys = Pickle::read(&mut input)?;
         let storages = storages(&mut input, &object, &keys)?;
@@ -36,7 +37,7 @@ impl<'a> Legacy<'a> {
     }
 }
 
-fn refuse_big_endian(system: &Pickle<'_>) -> ParseResult<()> {
+fn reject_big_endian(system: &Pickle<'_>) -> ParseResult<()> {
     let Value::Map(map) = system.value(system.root) else { return Ok(()) };
     for &(key, value) in &map.items {
         if system.text(key) == Some("little_endian") && matches!(system.value(value), Value::Bool(false)) {
@@ -50,7 +51,7 @@ fn storages<'a>(
     input: &mut Cursor<'a>,
     object: &Pickle<'a>,
     keys: &Pickle<'a>,
-) -> ParseResult<HashMap<&'a str, &'a [u8]>> {
+) -> ParseResult<HashMap<String, &'a [u8]>> {
     let mut sizes = HashMap::new();
     for value in &object.values {
         if let Value::Storage(storage) = value {
@@ -66,7 +67,7 @@ fn storages<'a>(
         let size = size.ok_or("it holds a storage of an unknown type")?;
         let count = u64::from_le_bytes(input.array()?);
         let length = count.checked_mul(size).ok_or("a storage's size overflows")?;
-        storages.insert(key, input.take(length)?);
+        storages.insert(key.to_owned(), input.take(length)?);
     }
     Ok(storages)
 }

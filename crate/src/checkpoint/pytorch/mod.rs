@@ -1,10 +1,11 @@
 //! PyTorch checkpoints (`.pt`, `.pth`) from memory, without running anything they hold.
 //!
-//! Read are the zip format and the one before 1.6; a state dict bare or inside a training checkpoint
-//! (`state_dict.rs`), also whole pickled modules; float16, bfloat16, float32 and float64.
+//! Read are the zip format and the one before 1.6; state dicts, bare or inside training checkpoints
+//! (`state_dict.rs`), and whole pickled modules.
 
 pub(crate) mod cursor;
 mod globals;
+mod layout;
 mod legacy;
 pub(crate) mod object;
 mod pickle;
@@ -14,20 +15,21 @@ mod zip;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use half::{bf16, f16};
-
-use crate::checkpoint::pytorch::cursor::{Cursor, ParseResult};
-use crate::checkpoint::pytorch::globals::Dtype;
-use crate::checkpoint::pytorch::legacy::Legacy;
-use crate::checkpoint::pytorch::object::{Id, Pickle, Tensor};
-use crate::checkpoint::pytorch::zip::Archive;
-use crate::checkpoint::{Checkpoint, NamedTensor, plain_names, sanitize};
+use self::cursor::Cursor;
+use self::globals::Global;
+use self::layout::Layout;
+use self::legacy::Legacy;
+use self::object::{Id, Pickle, Tensor, Value};
+use self::state_dict::Found;
+use self::zip::Archive;
+use super::dtype::Dtype;
+use super::sanitize;
+use super::stored::{Affine, Elements, ParseResult, StoredFile, StoredTensor};
 use crate::error::{Error, Result};
 
-/// PyTorch itself stops at 64 dimensions.
-const MAX_DIMENSIONS: usize = 64;
 /// So many elements a byte of the file, when views share or repeat elements: float32 gives a quarter.
 const MAX_REPEATS: u64 = 2;
 /// Elements of a file however small, beyond what its size allows: views repeat elements.
@@ -40,38 +42,66 @@ pub fn looks_like(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || (matches!(bytes, [0x80, 2..=5, ..]) && !safetensors)
 }
 
-/// Reads the tensors of a PyTorch checkpoint; those that are not floats are left out.
+/// Lists the tensors of a PyTorch checkpoint.
 ///
 /// # Errors
 /// When the bytes are no checkpoint, are damaged or truncated, claim more than they hold, or hold
 /// no tensor.
-pub fn read(bytes: &[u8]) -> Result<Checkpoint> {
-    let tensors = if bytes.starts_with(b"PK") { read_zip(bytes) } else { read_legacy(bytes) };
-    tensors
-        .map(|tensors| Checkpoint::new(plain_names(tensors)))
-        .map_err(|why| Error::file("reading a PyTorch checkpoint", "", why))
+pub(super) fn open(bytes: &[u8]) -> Result<StoredFile<'_>> {
+    let opened = if bytes.starts_with(b"PK") { open_zip(bytes) } else { open_legacy(bytes) };
+    opened.map_err(|why| Error::file("reading a PyTorch checkpoint", "", why))
 }
 
-fn read_zip(bytes: &[u8]) -> ParseResult<Vec<NamedTensor>> {
+fn open_zip(bytes: &[u8]) -> ParseResult<StoredFile<'_>> {
     let mut archive = Archive::open(bytes)?;
     let program = archive.read("data.pkl")?;
     let pickle = Pickle::read(&mut Cursor::new(&program))?;
     let big_endian = archive.big_endian()?;
-    load_tensors(&pickle, &mut Elements::Zip(archive), bytes.len(), big_endian)
+    let elements = TorchElements::new(Storages::Zip(archive), bytes.len(), big_endian);
+    list("pytorch", &pickle, elements)
 }
 
-fn read_legacy(bytes: &[u8]) -> ParseResult<Vec<NamedTensor>> {
+fn open_legacy(bytes: &[u8]) -> ParseResult<StoredFile<'_>> {
     let Legacy { object, storages } = Legacy::read(bytes)?;
-    load_tensors(&object, &mut Elements::Legacy(storages), bytes.len(), false)
+    list("pytorch-legacy", &object, TorchElements::new(Storages::Legacy(storages), bytes.len(), false))
+}
+
+fn list<'a>(
+    format: &'static str,
+    pickle: &Pickle<'_>,
+    mut elements: TorchElements<'a>,
+) -> ParseResult<StoredFile<'a>> {
+    let contents = state_dict::contents(pickle)?;
+    if contents.tensors.is_empty() {
+        return Err(match contents.moments {
+            0 => "it holds no named tensors".into(),
+            moments => format!(
+                "it holds an optimizer's state ({moments} tensors), not a network; the weights are in another file"
+            ),
+        });
+    }
+    let mut tensors = Vec::with_capacity(contents.tensors.len());
+    let mut keys = HashMap::new();
+    for found in contents.tensors {
+        let name = sanitize(&found.name);
+        let tensor = elements.list(pickle, found, &mut keys);
+        tensors.push(tensor.map_err(|why| format!("its tensor {name}: {why}"))?);
+    }
+    let mut notes = Vec::new();
+    if contents.moments > 0 {
+        notes.push(format!("{} tensors of an optimizer's state are left out", contents.moments));
+    }
+    let (networks, metadata) = (contents.networks, std::collections::BTreeMap::new());
+    Ok(StoredFile { format, tensors, networks, notes, metadata, elements: Box::new(elements) })
 }
 
 /// Where the bytes of a storage are.
-enum Elements<'a> {
+enum Storages<'a> {
     Zip(Archive<'a>),
-    Legacy(HashMap<&'a str, &'a [u8]>),
+    Legacy(HashMap<String, &'a [u8]>),
 }
 
-impl Elements<'_> {
+impl Storages<'_> {
     fn get(&mut self, key: &str) -> ParseResult<&[u8]> {
         match self {
             Self::Zip(archive) => archive.storage(key),
@@ -80,145 +110,151 @@ impl Elements<'_> {
     }
 }
 
-fn load_tensors(
-    pickle: &Pickle<'_>,
-    elements: &mut Elements<'_>,
-    file_bytes: usize,
+/// The elements of all listed tensors.
+struct TorchElements<'a> {
+    storages: Storages<'a>,
+    places: Vec<Place>,
     big_endian: bool,
-) -> ParseResult<Vec<NamedTensor>> {
-    let found = state_dict::tensors(pickle)?;
-    let some = !found.is_empty();
-    let mut budget = MAX_REPEATS.saturating_mul(file_bytes as u64).saturating_add(SPARE_ELEMENTS);
-    let mut tensors = Vec::new();
-    for (name, tensor) in found {
-        if matches!(tensor.storage.dtype, Dtype::Other(_)) {
-            continue;
-        }
-        let mut build = || -> ParseResult<NamedTensor> {
-            let layout = Layout::new(pickle, tensor)?;
-            let cost = layout.count.saturating_add(layout.shape.len() as u64);
-            budget = budget.checked_sub(cost).ok_or("with it the tensors are far larger than the file")?;
-            // An empty tensor's storage may be missing.
-            let raw = if layout.count == 0 { &[][..] } else { elements.get(tensor.storage.key)? };
-            let data = decode(raw, &layout, tensor.storage.dtype, big_endian)?;
-            Ok(NamedTensor { name: name.clone(), shape: layout.shape, data })
+    /// Elements that may still be read.
+    budget: u64,
+}
+
+/// Where one tensor's elements are.
+struct Place {
+    key: String,
+    dtype: Dtype,
+    layout: Layout,
+}
+
+impl<'a> TorchElements<'a> {
+    fn new(storages: Storages<'a>, file_bytes: usize, big_endian: bool) -> Self {
+        let budget = MAX_REPEATS.saturating_mul(file_bytes as u64).saturating_add(SPARE_ELEMENTS);
+        Self { storages, places: Vec::new(), big_endian, budget }
+    }
+
+    /// Describes a tensor and notes where its elements are. Only floats must be readable.
+    fn list(
+        &mut self,
+        pickle: &Pickle<'_>,
+        found: Found,
+        keys: &mut HashMap<String, u64>,
+    ) -> ParseResult<StoredTensor> {
+        let mut listed = StoredTensor {
+            name: found.name,
+            module: found.module,
+            network: found.network,
+            ..StoredTensor::default()
         };
-        let tensor = build().map_err(|why| format!("its tensor {}: {why}", sanitize(&name)))?;
-        tensors.push(tensor);
-    }
-    match (tensors.is_empty(), some) {
-        (false, _) => Ok(tensors),
-        (true, true) => Err("it holds no tensor of float16, bfloat16, float32 or float64".into()),
-        (true, false) => Err("it holds no named tensors".into()),
-    }
-}
-
-/// Which elements of its storage a tensor is made of.
-struct Layout {
-    shape: Vec<usize>,
-    /// Elements from one index to the next, 0 for dimensions of 1.
-    strides: Vec<usize>,
-    start: u64,
-    /// Elements of the tensor.
-    count: u64,
-    /// One behind the last element used.
-    end: u64,
-}
-
-impl Layout {
-    fn new(pickle: &Pickle<'_>, tensor: &Tensor<'_>) -> ParseResult<Self> {
-        let shape = sizes(pickle, tensor.shape).ok_or("its shape is not understood")?;
-        let strides = sizes(pickle, tensor.stride).ok_or("its strides are not understood")?;
-        if shape.len() != strides.len() {
-            return Err("its shape and its strides differ in length".into());
-        }
-        let mut count = u64::from(!shape.contains(&0));
-        let mut last = tensor.storage.base.checked_add(tensor.offset);
-        let start = last.unwrap_or(0);
-        let mut steps = Vec::with_capacity(shape.len());
-        for (&size, &stride) in shape.iter().zip(&strides) {
-            let reach = (size as u64).saturating_sub(1);
-            let stride = if size > 1 { stride } else { 0 };
-            count = count.checked_mul(size as u64).ok_or("its size overflows")?;
-            last = last.and_then(|last| last.checked_add(reach.checked_mul(stride as u64)?));
-            steps.push(stride);
-        }
-        let end = last.and_then(|last| last.checked_add(u64::from(count > 0)));
-        // An empty tensor reaches nowhere, wherever it points.
-        let end = if count == 0 { 0 } else { end.ok_or("its size overflows")? };
-        Ok(Self { shape, strides: steps, start, count, end })
-    }
-
-    /// Whether the elements lie in a row.
-    fn is_contiguous(&self) -> bool {
-        let mut expected = 1;
-        for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
-            if size > 1 && stride != expected {
-                return false;
+        let tensor = match pickle.value(found.id) {
+            Value::Tensor(tensor) => tensor,
+            Value::Unreadable(why) => {
+                listed.dtype = Dtype::Other("an unknown type", 0);
+                listed.unreadable = Some((*why).to_owned());
+                self.places.push(Place::nowhere());
+                return Ok(listed);
             }
-            expected = size.saturating_mul(expected);
-        }
-        true
-    }
-
-    /// Calls for the place of each element in row-major order.
-    fn each(&self, mut element: impl FnMut(usize)) {
-        let mut index = vec![0; self.shape.len()];
-        let mut at = self.start as usize;
-        for _ in 0..self.count {
-            element(at);
-            for (dimension, i) in index.iter_mut().enumerate().rev() {
-                *i += 1;
-                at += self.strides[dimension];
-                if *i < self.shape[dimension] {
-                    break;
+            Value::Map(_) => {
+                listed.dtype = Dtype::Other("a NumPy array", 0);
+                listed.unreadable = Some("a NumPy array, not a PyTorch tensor".to_owned());
+                self.places.push(Place::nowhere());
+                return Ok(listed);
+            }
+            _ => return Err("it is no tensor".into()),
+        };
+        listed.dtype = tensor.storage.dtype;
+        let place = self.place(pickle, tensor);
+        let affine = match tensor.quantizer {
+            Some(quantizer) => self.affine(pickle, quantizer).map(Some),
+            None => Ok(None),
+        };
+        match place.and_then(|place| Ok((place, affine?))) {
+            Ok((place, affine)) => {
+                listed.affine = affine;
+                listed.shape.clone_from(&place.layout.shape);
+                if place.layout.count > 0 {
+                    let next = keys.len() as u64;
+                    let key = *keys.entry(place.key.clone()).or_insert(next);
+                    listed.same = Some(place.layout.identity(key));
                 }
-                at -= self.strides[dimension] * self.shape[dimension];
-                *i = 0;
+                self.places.push(place);
+            }
+            Err(why) if listed.dtype.is_float() => return Err(why),
+            Err(why) => {
+                listed.unreadable = Some(why);
+                self.places.push(Place::nowhere());
             }
         }
+        Ok(listed)
     }
-}
 
-fn sizes(pickle: &Pickle<'_>, id: Id) -> Option<Vec<usize>> {
-    let ids = pickle.tuple(id).filter(|ids| ids.len() <= MAX_DIMENSIONS)?;
-    ids.iter().map(|&id| usize::try_from(pickle.size(id)?).ok()).collect()
-}
-
-fn decode(raw: &[u8], layout: &Layout, dtype: Dtype, big_endian: bool) -> ParseResult<Vec<f32>> {
-    if layout.end > raw.len() as u64 / dtype.size().max(1) {
-        return Err("it reaches beyond its storage".into());
+    fn place(&mut self, pickle: &Pickle<'_>, tensor: &Tensor<'_>) -> ParseResult<Place> {
+        let layout = Layout::new(pickle, tensor)?;
+        Ok(Place { key: tensor.storage.key.to_owned(), dtype: tensor.storage.dtype, layout })
     }
-    Ok(match dtype {
-        Dtype::F16 => gather(raw, layout, big_endian, |b| f16::from_le_bytes(b).to_f32()),
-        Dtype::BF16 => gather(raw, layout, big_endian, |b| bf16::from_le_bytes(b).to_f32()),
-        Dtype::F32 => gather(raw, layout, big_endian, f32::from_le_bytes),
-        Dtype::F64 => gather(raw, layout, big_endian, |b| f64::from_le_bytes(b) as f32),
-        Dtype::Other(_) => Vec::new(),
-    })
-}
 
-fn gather<const N: usize>(
-    raw: &[u8],
-    layout: &Layout,
-    big_endian: bool,
-    from: impl Fn([u8; N]) -> f32,
-) -> Vec<f32> {
-    let (words, _) = raw.as_chunks::<N>();
-    let value = |word: &[u8; N]| {
-        let mut word = *word;
-        if big_endian {
-            word.reverse();
+    /// The scales of `(scheme, scale, zero_point)` or `(scheme, scales, zero_points, axis)`.
+    fn affine(&mut self, pickle: &Pickle<'_>, quantizer: Id) -> ParseResult<Affine> {
+        let unknown = || "it is quantized in an unknown way".to_owned();
+        match *pickle.tuple(quantizer).unwrap_or_default() {
+            [scheme, scale, zero_point]
+                if matches!(pickle.value(scheme), Value::Global(Global::PerTensor)) =>
+            {
+                let scales = vec![pickle.number(scale).ok_or_else(unknown)?];
+                let zero_points = vec![pickle.number(zero_point).ok_or_else(unknown)?];
+                Ok(Affine { axis: 0, scales, zero_points })
+            }
+            [scheme, scales, zero_points, axis]
+                if matches!(pickle.value(scheme), Value::Global(Global::PerChannel)) =>
+            {
+                let axis =
+                    pickle.size(axis).and_then(|axis| usize::try_from(axis).ok()).ok_or_else(unknown)?;
+                let mut values = |id: Id| -> ParseResult<Vec<f64>> {
+                    let Value::Tensor(tensor) = pickle.value(id) else { return Err(unknown()) };
+                    let place = self.place(pickle, tensor)?;
+                    let bytes = place.read(&mut self.storages, self.big_endian, &mut self.budget)?;
+                    Ok(place.dtype.decode(&bytes, false).into_iter().map(f64::from).collect())
+                };
+                Ok(Affine { axis, scales: values(scales)?, zero_points: values(zero_points)? })
+            }
+            _ => Err(unknown()),
         }
-        from(word)
-    };
-    if layout.count == 0 {
-        Vec::new()
-    } else if layout.is_contiguous() {
-        words[layout.start as usize..layout.end as usize].iter().map(value).collect()
-    } else {
-        let mut data = Vec::with_capacity(layout.count as usize);
-        layout.each(|at| data.push(value(&words[at])));
-        data
+    }
+}
+
+impl Elements for TorchElements<'_> {
+    fn bytes(&mut self, index: usize) -> ParseResult<Cow<'_, [u8]>> {
+        let place = self.places.get(index).ok_or("it is not listed")?;
+        place.read(&mut self.storages, self.big_endian, &mut self.budget)
+    }
+}
+
+impl Place {
+    /// Of a tensor that can't be read.
+    fn nowhere() -> Self {
+        Self { key: String::new(), dtype: Dtype::Other("an unknown type", 0), layout: Layout::default() }
+    }
+
+    /// The elements in a row, little-endian.
+    fn read<'s>(
+        &self,
+        storages: &'s mut Storages<'_>,
+        big_endian: bool,
+        budget: &mut u64,
+    ) -> ParseResult<Cow<'s, [u8]>> {
+        let cost = self.layout.count.saturating_add(self.layout.shape.len() as u64);
+        *budget = budget.checked_sub(cost).ok_or("with it the tensors are far larger than the file")?;
+        // An empty tensor's storage may be missing.
+        if self.layout.count == 0 {
+            return Ok(Cow::Borrowed(&[]));
+        }
+        let size = self.dtype.size();
+        if size == 0 {
+            return Err(format!("its elements are of {}", self.dtype.name()));
+        }
+        let raw = storages.get(&self.key)?;
+        if self.layout.end > raw.len() as u64 / size {
+            return Err("it reaches beyond its storage".into());
+        }
+        Ok(self.layout.gather(raw, size as usize, big_endian))
     }
 }

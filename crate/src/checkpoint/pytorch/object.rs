@@ -3,7 +3,8 @@
 //! Values live in one arena and name each other by index, so shared, nested or cyclic values need no
 //! recursion, neither while they are read nor when they are dropped.
 
-use crate::checkpoint::pytorch::globals::{Dtype, Global};
+use crate::checkpoint::dtype::Dtype;
+use crate::checkpoint::pytorch::globals::Global;
 
 /// A value's place in [`Pickle::values`].
 pub(crate) type Id = u32;
@@ -11,10 +12,11 @@ pub(crate) type Id = u32;
 /// What a pickle can leave behind.
 #[derive(Debug)]
 pub(crate) enum Value<'a> {
-    /// Something that nobody needs: a float, None, a set.
+    /// Something that nobody needs: None, a set.
     Opaque,
     Bool(bool),
     Int(i64),
+    Float(f64),
     Text(&'a str),
     /// Bytes that are not UTF-8, or were never meant as text.
     Bytes(&'a [u8]),
@@ -26,6 +28,8 @@ pub(crate) enum Value<'a> {
     Global(Global),
     Storage(Box<Storage<'a>>),
     Tensor(Box<Tensor<'a>>),
+    /// A tensor that can't be read; why.
+    Unreadable(&'static str),
 }
 
 /// A dictionary or an object: its items, the arguments of the call that made it, and the state it was given.
@@ -34,6 +38,8 @@ pub(crate) struct Map {
     pub items: Vec<(Id, Id)>,
     pub arguments: Option<Id>,
     pub state: Option<Id>,
+    /// Whether it is an array of NumPy.
+    pub is_array: bool,
 }
 
 /// Elements kept outside the pickle, under a key.
@@ -52,6 +58,8 @@ pub(crate) struct Tensor<'a> {
     pub offset: u64,
     pub shape: Id,
     pub stride: Id,
+    /// The scheme, scales and zero points of a quantized tensor.
+    pub quantizer: Option<Id>,
 }
 
 /// Everything a pickle built.
@@ -73,6 +81,15 @@ impl<'a> Pickle<'a> {
 
     pub fn tuple(&self, id: Id) -> Option<&[Id]> {
         if let Value::Tuple(items) | Value::List(items) = self.value(id) { Some(items) } else { None }
+    }
+
+    /// A number, as floats are written or as an integer.
+    pub fn number(&self, id: Id) -> Option<f64> {
+        match self.value(id) {
+            Value::Float(number) => Some(*number),
+            Value::Int(number) => Some(*number as f64),
+            _ => None,
+        }
     }
 
     pub fn size(&self, id: Id) -> Option<u64> {

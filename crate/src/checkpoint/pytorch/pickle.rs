@@ -6,9 +6,11 @@
 
 use std::collections::HashMap;
 
-use crate::checkpoint::pytorch::cursor::{Cursor, ParseResult};
-use crate::checkpoint::pytorch::globals::{Dtype, Global, global};
+use crate::checkpoint::dtype::Dtype;
+use crate::checkpoint::pytorch::cursor::Cursor;
+use crate::checkpoint::pytorch::globals::{Global, global};
 use crate::checkpoint::pytorch::object::{Id, Map, Pickle, Storage, Tensor, Value};
+use crate::checkpoint::stored::ParseResult;
 
 /// More steps than any checkpoint takes (a thousand tensors take some 30,000): bounds memory.
 const MAX_STEPS: usize = 1 << 21;
@@ -107,7 +109,7 @@ impl<'a> Machine<'a, '_> {
     fn number(&mut self, op: u8) -> ParseResult<()> {
         let value = match op {
             b'N' => Value::Opaque,
-            b'G' => self.input.take(8).map(|_| Value::Opaque)?,
+            b'G' => Value::Float(f64::from_be_bytes(self.input.array()?)),
             b'J' => Value::Int(i64::from(i32::from_le_bytes(self.input.array()?))),
             b'K' => Value::Int(i64::from(self.input.u8()?)),
             b'M' => Value::Int(i64::from(u16::from_le_bytes(self.input.array()?))),
@@ -270,12 +272,16 @@ impl<'a> Machine<'a, '_> {
         let list = self.arguments(arguments);
         let value = match (self.value(function), list) {
             (Value::Global(Global::Tensor), &[storage, offset, shape, stride, ..]) => {
-                self.tensor(storage, [offset, shape, stride], None)?
+                self.tensor(storage, [offset, shape, stride], None, None)?
             }
             (Value::Global(Global::TypedTensor), &[storage, offset, shape, stride, _, _, dtype, ..]) => {
-                self.tensor(storage, [offset, shape, stride], Some(dtype))?
+                self.tensor(storage, [offset, shape, stride], Some(dtype), None)?
             }
-            (Value::Global(Global::Tensor | Global::TypedTensor), _) => {
+            (Value::Global(Global::QuantizedTensor), &[storage, offset, shape, stride, quantizer, ..]) => {
+                self.tensor(storage, [offset, shape, stride], None, Some(quantizer))?
+            }
+            (Value::Global(Global::Unreadable(why)), _) => Value::Unreadable(why),
+            (Value::Global(Global::Tensor | Global::TypedTensor | Global::QuantizedTensor), _) => {
                 return Err("a tensor is described in an unknown way".into());
             }
             (Value::Global(Global::First), &[first, ..]) => return Ok(first),
@@ -285,7 +291,10 @@ impl<'a> Machine<'a, '_> {
                 self.count_step(items.len())?;
                 Value::Map(Box::new(Map { items, ..Map::default() }))
             }
-            _ => Value::Map(Box::new(Map { arguments: Some(arguments), ..Map::default() })),
+            (function, _) => {
+                let is_array = matches!(function, Value::Global(Global::Array));
+                Value::Map(Box::new(Map { arguments: Some(arguments), is_array, ..Map::default() }))
+            }
         };
         Ok(self.add(value))
     }
@@ -303,7 +312,13 @@ impl<'a> Machine<'a, '_> {
             .collect()
     }
 
-    fn tensor(&self, storage: Id, view: [Id; 3], dtype: Option<Id>) -> ParseResult<Value<'a>> {
+    fn tensor(
+        &self,
+        storage: Id,
+        view: [Id; 3],
+        dtype: Option<Id>,
+        quantizer: Option<Id>,
+    ) -> ParseResult<Value<'a>> {
         let [offset, shape, stride] = view;
         let (Value::Storage(storage), Value::Int(offset)) = (self.value(storage), self.value(offset)) else {
             return Err("a tensor is described in an unknown way".into());
@@ -316,7 +331,7 @@ impl<'a> Machine<'a, '_> {
             storage.dtype = *dtype;
         }
         let offset = u64::try_from(*offset).map_err(|_| "a tensor has a negative offset")?;
-        Ok(Value::Tensor(Box::new(Tensor { storage, offset, shape, stride })))
+        Ok(Value::Tensor(Box::new(Tensor { storage, offset, shape, stride, quantizer })))
     }
 
     /// `('storage', type, key, device, elements[, view])`; in old files also `('module', class, ...)`.
@@ -332,7 +347,7 @@ impl<'a> Machine<'a, '_> {
         let Value::Text(key) = *self.value(key) else { return Err("a storage has no key".into()) };
         let dtype = match self.value(class) {
             Value::Global(Global::Dtype(dtype)) => *dtype,
-            _ => Dtype::Other(0),
+            _ => Dtype::Other("an unknown type", 0),
         };
         let base = match *self.arguments(view) {
             [_, base, _] => match self.value(base) {

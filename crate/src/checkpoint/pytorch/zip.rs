@@ -9,7 +9,7 @@ use zip::read::ZipReadOptions;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::sanitize;
-use crate::checkpoint::pytorch::cursor::ParseResult;
+use crate::checkpoint::stored::ParseResult;
 
 /// Deflated entries may grow to so many times the file, and this more; PyTorch itself never deflates.
 const MAX_INFLATION: u64 = 8;

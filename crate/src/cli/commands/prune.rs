@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, safetensors};
+use crate::checkpoint::{Checkpoint, CheckpointAccount, safetensors};
 use crate::cli::files::{self, AdcPlanFile};
-use crate::cli::format;
+use crate::cli::options::checkpoint::CheckpointOptions;
 use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::options::data::{DataOptions, ReadingOptions};
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
+use crate::cli::{account, format};
 use crate::compress::calibration::ActivationStats;
 use crate::compress::fields::PruneFields;
 use crate::compress::pruning::{PruneConfig, PruneContext};
@@ -30,8 +31,10 @@ use crate::report::{AdcEnergies, Analysis, analyze};
     after_help = "Example: crossdub prune run/weights.safetensors --out pruned.safetensors --tile 32 --ratios 20,80,95"
 )]
 pub struct PruneArgs {
-    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
+    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
     weights: PathBuf,
+    #[command(flatten)]
+    checkpoint: CheckpointOptions,
     /// Where to write the pruned weights, with all tensors under their names
     #[arg(long, value_name = "P.safetensors")]
     out: PathBuf,
@@ -80,6 +83,7 @@ struct PruneOutput {
     histogram_before: Vec<u64>,
     histogram: Vec<u64>,
     energy: AdcEnergies,
+    checkpoint: CheckpointAccount,
 }
 
 /// Runs the command.
@@ -93,7 +97,8 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let conversions = ConversionFields { adc: Some(args.adc), ..args.conversions.clone() };
     let hardware = args.crossbar.hardware(conversions)?;
     let config = PruneConfig::from_fields(&args.pruning, &hardware, None)?;
-    let weights = files::read_weights(&args.weights)?;
+    let weights = files::read_weights_with(&args.weights, &args.checkpoint.read_options()?)?;
+    weights.check_complete().map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let layers =
         weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let positions = args.positions(&layers)?;
@@ -113,8 +118,11 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     if let Some(file) = adc_plan {
         file.write(&pruned.matrices(false)?, &hardware)?;
     }
-    files::write("writing pruned weights", &args.out, &safetensors::write(&pruned)?)?;
-    let result = PruneOutput::new(args.pruning.rule, stats, before, after);
+    let bytes = safetensors::write_with_metadata(&pruned, weights.metadata())?;
+    files::write("writing pruned weights", &args.out, &bytes)?;
+    let checkpoint = weights.account(false);
+    account::print(&checkpoint, after.weights);
+    let result = PruneOutput::new(args.pruning.rule, stats, (before, after), checkpoint);
     output::print_result(args.json, &result, || describe(&result))
 }
 
@@ -148,7 +156,12 @@ impl PruneArgs {
 }
 
 impl PruneOutput {
-    fn new(rule: PruneRule, stats: PruneStats, before: Analysis, after: Analysis) -> Self {
+    fn new(
+        rule: PruneRule,
+        stats: PruneStats,
+        (before, after): (Analysis, Analysis),
+        checkpoint: CheckpointAccount,
+    ) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             rule,
@@ -158,6 +171,7 @@ impl PruneOutput {
             histogram_before: before.histogram,
             histogram: after.histogram,
             energy: after.energy,
+            checkpoint,
         }
     }
 }

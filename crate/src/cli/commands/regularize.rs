@@ -62,7 +62,7 @@ pub fn run(args: &RegularizeArgs) -> Result<()> {
     weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let (mut loss, mut tiles, mut gradients) = (0.0, 0, Vec::new());
-    for tensor in weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4 && !tensor.data.is_empty()) {
+    for tensor in weights.layer_tensors().into_iter().filter(|tensor| tensor.shape.len() == 4) {
         let (value, gradient) = evaluate(&regularizer, tensor, &compute)?;
         if !value.is_finite() || gradient.data.iter().any(|part| !part.is_finite()) {
             let place = format!("{}, {}", files::display_path(&args.weights), tensor.name);

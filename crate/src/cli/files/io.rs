@@ -5,11 +5,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 
 /// The largest file to read into memory.
-const MAX_FILE_BYTES: u64 = 8 << 30;
+pub(super) const MAX_FILE_BYTES: u64 = 8 << 30;
 
 /// A path as text, for messages.
 pub fn display_path(path: &Path) -> String {
@@ -30,7 +29,7 @@ pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
         return Err(fail(&format!("has {} bytes; the limit is {MAX_FILE_BYTES}", size.len())));
     }
     // Devices and pipes have no size and may never end.
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(size.len()).unwrap_or(0));
     let file = fs::File::open(path).map_err(|why| fail(&why))?;
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|why| fail(&why))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
@@ -45,15 +44,6 @@ pub fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
 /// If it is missing or unreadable.
 pub fn open(path: &Path) -> Result<fs::File> {
     fs::File::open(path).map_err(|why| Error::file("opening", display_path(path), &why).with_source(why))
-}
-
-/// Reads weights from a safetensors or PyTorch file.
-///
-/// # Errors
-/// If the file can't be read or holds no weights.
-pub fn read_weights(path: &Path) -> Result<Checkpoint> {
-    let bytes = read("reading weights", path)?;
-    Checkpoint::from_bytes(&bytes).map_err(|error| error.with_path(&display_path(path)))
 }
 
 /// Checks that no two outputs are the same file: one would overwrite the other.

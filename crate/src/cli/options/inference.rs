@@ -1,10 +1,11 @@
 //! Options of `crossdub analyze` about the energy per inference.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use crate::adc::EnergyUnit;
 use crate::adc::converter::Converter;
-use crate::checkpoint::Checkpoint;
 use crate::cli::options::converter::{ConverterOptions, converter};
 use crate::cli::options::network::NetworkOptions;
 use crate::config::{Granularity, Resolution};
@@ -51,7 +52,7 @@ impl InferenceOptions {
     pub fn config(
         &self,
         adc: Option<&str>,
-        weights: &Checkpoint,
+        linear: &BTreeSet<String>,
         layers: &[Matrix],
     ) -> Result<Option<InferenceConfig>> {
         let settings = self.converter.settings()?;
@@ -83,7 +84,7 @@ impl InferenceOptions {
             converters,
             resolutions: if self.resolution.is_empty() { all.to_vec() } else { self.resolution.clone() },
             granularities: self.granularities()?,
-            positions: self.positions(weights, layers)?,
+            positions: self.positions(linear, layers)?,
             adcs_per_tile: self.adcs_per_tile,
             adc_share: self.adc_share.as_deref().map(str::parse).transpose()?,
             skip_zero_columns: self.skip_zero_columns,
@@ -100,13 +101,12 @@ impl InferenceOptions {
     }
 
     /// Output positions of each layer: as given, or from the network. A fully connected layer has one.
-    fn positions(&self, weights: &Checkpoint, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
+    fn positions(&self, linear: &BTreeSet<String>, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
         if self.positions.is_some() || !self.network.is_given() {
             return Ok(self.positions.clone());
         }
         let network = self.network.network()?;
-        let is_linear =
-            |layer: &Matrix| weights.get(&layer.name).is_some_and(|tensor| tensor.shape.len() == 2);
+        let is_linear = |layer: &Matrix| linear.contains(&layer.name);
         let convs: Vec<Matrix> = layers.iter().filter(|layer| !is_linear(layer)).cloned().collect();
         let expected = network.conv_shapes().len();
         if convs.len() < expected {

@@ -1,6 +1,7 @@
 //! Options that commands share. Those that set configuration fields are declared in `config::fields` and flattened
 //! here.
 
+pub mod checkpoint;
 pub mod converter;
 pub mod crossbar;
 pub mod data;

@@ -2,8 +2,9 @@
 //!
 //! [`NetworkSpec`] is read from a [`TrainConfig`](crate::config::TrainConfig). `param` describes single parameters and
 //! how each is initialized, `conv` a convolution; `vgg` and `resnet` build the two architectures from them;
-//! `initialize` draws weights.
+//! `initialize` draws weights; `adapt` fits a checkpoint's names.
 
+mod adapt;
 mod conv;
 mod initialize;
 mod network;

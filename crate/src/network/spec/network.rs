@@ -186,7 +186,8 @@ impl fmt::Display for NetworkSpec {
 
 /// Number of classes that weights distinguish: outputs of their last fully connected layer, if they have one.
 pub fn infer_classes(weights: &Checkpoint) -> Option<usize> {
-    let is_head = |name: &str| name.starts_with("classifier.") || name.starts_with("fc.");
+    let heads = ["classifier", "fc", "linear", "head", "output"];
+    let is_head = |name: &str| name.split('.').any(|part| heads.contains(&part));
     let mut layers = weights.tensors.iter().filter(|t| t.shape.len() == 2 && is_head(&t.name));
     layers.next_back().map(|layer| layer.shape[0])
 }

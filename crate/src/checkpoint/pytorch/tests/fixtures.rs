@@ -30,6 +30,10 @@ impl Program {
         self.raw(&[0x8a, 8]).raw(&value.to_le_bytes())
     }
 
+    pub fn float(self, value: f64) -> Self {
+        self.raw(b"G").raw(&value.to_be_bytes())
+    }
+
     pub fn ints(self, values: &[i64]) -> Self {
         values.iter().fold(self.raw(b"("), |p, &value| p.int(value)).raw(b"t")
     }
@@ -62,9 +66,36 @@ impl Program {
         shape: &[i64],
         stride: &[i64],
     ) -> Self {
-        self.text(name)
-            .global("torch._utils", "_rebuild_tensor_v2")
-            .raw(b"((")
+        self.text(name).view(class, key, offset, shape, stride)
+    }
+
+    /// A tensor without a name.
+    pub fn view(self, class: &str, key: &str, offset: i64, shape: &[i64], stride: &[i64]) -> Self {
+        self.global("torch._utils", "_rebuild_tensor_v2")
+            .elements(class, key, offset, shape, stride)
+            .raw(b"\x89")
+            .call("collections", "OrderedDict")
+            .raw(b"tR")
+    }
+
+    /// A name and its quantized tensor; `quantizer` puts scheme, scales and zero points.
+    pub fn quantized(
+        self,
+        name: &str,
+        class: &str,
+        key: &str,
+        shape: &[i64],
+        stride: &[i64],
+        quantizer: impl FnOnce(Self) -> Self,
+    ) -> Self {
+        let elements =
+            self.text(name).global("torch._utils", "_rebuild_qtensor").elements(class, key, 0, shape, stride);
+        quantizer(elements.raw(b"(")).raw(b"t\x89").call("collections", "OrderedDict").raw(b"tR")
+    }
+
+    /// The arguments that name a tensor's elements, after an open MARK.
+    fn elements(self, class: &str, key: &str, offset: i64, shape: &[i64], stride: &[i64]) -> Self {
+        self.raw(b"((")
             .text("storage")
             .global("torch", class)
             .text(key)
@@ -74,9 +105,6 @@ impl Program {
             .int(offset)
             .ints(shape)
             .ints(stride)
-            .raw(b"\x89")
-            .call("collections", "OrderedDict")
-            .raw(b"tR")
     }
 }
 

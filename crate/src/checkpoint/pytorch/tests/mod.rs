@@ -4,13 +4,15 @@ mod fixtures;
 mod malformed;
 
 use self::fixtures::{Program, floats, zip};
-use super::{looks_like, read};
+use super::looks_like;
+use crate::checkpoint::Checkpoint;
 
 /// Reads a zip checkpoint and shows its tensors as `name [shape] [data]`.
 fn check(program: Program, storages: &[(&str, Vec<u8>)], expected: &[&str]) {
-    let weights = read(&zip(&program.stop(), storages, false)).expect("readable");
-    let shown: Vec<String> =
+    let weights = Checkpoint::from_bytes(&zip(&program.stop(), storages, false)).expect("readable");
+    let mut shown: Vec<String> =
         weights.tensors.iter().map(|t| format!("{} {:?} {:?}", t.name, t.shape, t.data)).collect();
+    shown.sort();
     assert_eq!(shown, expected);
 }
 
@@ -119,4 +121,65 @@ fn first_bytes_tell_the_format() {
     // A safetensors header of 0x280 bytes.
     assert!(!looks_like(b"\x80\x02\0\0\0\0\0\0{\"a\""));
     assert!(!looks_like(b""));
+}
+
+#[test]
+fn quantized_tensors_carry_their_scales() {
+    let per_tensor = |p: Program| p.global("torch", "per_tensor_affine").float(0.5).int(1);
+    let per_channel = |p: Program| {
+        let scales = p.global("torch", "per_channel_affine").view("DoubleStorage", "s", 0, &[2], &[1]);
+        scales.view("LongStorage", "z", 0, &[2], &[1]).int(0)
+    };
+    let program = Program::new()
+        .dict(|p| p.quantized("a.weight", "QInt8Storage", "0", &[2, 2], &[2, 1], per_tensor))
+        .items(|p| p.quantized("b.weight", "QUInt8Storage", "1", &[2, 1], &[1, 1], per_channel));
+    let scales: Vec<u8> = [2.0_f64, 4.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let zero_points: Vec<u8> = [0_i64, 10].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let storages = [("0", vec![1, 0, 0xff, 0x80]), ("1", vec![3, 20]), ("s", scales), ("z", zero_points)];
+    check(program, &storages, &["a.weight [2, 2] [0.0, -0.5, -1.0, -64.5]", "b.weight [2, 1] [6.0, 40.0]"]);
+}
+
+#[test]
+fn the_network_is_found_in_what_surrounds_it() {
+    let sets = |p: Program| {
+        p.text("student")
+            .dict(|p| p.tensor("module.backbone.a.weight", "FloatStorage", "0", 0, &[1, 2], &[2, 1]))
+    };
+    let program = Program::new().dict(sets).items(|p| {
+        p.text("teacher")
+            .dict(|p| p.tensor("backbone.a.weight", "FloatStorage", "0", 2, &[1, 2], &[2, 1]))
+            .text("optimizer")
+            .dict(|p| {
+                p.text("state")
+                    .dict(|p| p.tensor("momentum_buffer", "FloatStorage", "0", 0, &[1, 2], &[2, 1]))
+            })
+    });
+    let weights = Checkpoint::from_bytes(&zip(&program.stop(), &[("0", ramp(4))], false)).expect("readable");
+    let account = weights.account(true);
+    assert_eq!(
+        (account.network.as_deref(), &account.other_networks[..]),
+        (Some("teacher"), &["student".to_owned()][..])
+    );
+    assert_eq!(account.taken.len(), 1);
+    let moments = Program::new().dict(|p| {
+        p.text("state")
+            .dict(|p| p.tensor("exp_avg", "FloatStorage", "0", 0, &[1], &[1]))
+            .text("param_groups")
+            .dict(|p| p)
+    });
+    let said =
+        Checkpoint::from_bytes(&zip(&moments.stop(), &[("0", ramp(1))], false)).expect_err("no network");
+    assert!(said.to_string().contains("optimizer"), "{said}");
+}
+
+#[test]
+fn tied_tensors_are_layers_once() {
+    let tensor = |p: Program, name: &str| p.tensor(name, "FloatStorage", "0", 0, &[2, 2], &[2, 1]);
+    let program = Program::new().dict(|p| tensor(p, "a.weight")).items(|p| tensor(p, "b.weight"));
+    let weights = Checkpoint::from_bytes(&zip(&program.stop(), &[("0", ramp(4))], false)).expect("readable");
+    let mut layers = weights.matrices(true).expect("a layer");
+    assert_eq!((layers.len(), weights.tensors.len()), (1, 2));
+    layers[0].data[3] = 0.0;
+    let pruned = weights.with_layers(layers);
+    assert_eq!(pruned.get("a.weight").map(|t| &t.data), pruned.get("b.weight").map(|t| &t.data));
 }

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::files::{self, AdcPlanFile};
-use crate::cli::format;
+use crate::cli::options::checkpoint::CheckpointOptions;
 use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::options::inference::InferenceOptions;
 use crate::cli::output;
+use crate::cli::{account, format};
 use crate::config::ConversionFields;
 use crate::error::Result;
 use crate::report::{self, Analysis, analyze};
@@ -20,8 +21,10 @@ use crate::report::{self, Analysis, analyze};
 #[command(after_help = "Example: crossdub analyze resnet18.pth --tile 64 --json\n         \
                         crossdub analyze small.pth --model vgg-small --per-inference --adc all")]
 pub struct AnalyzeArgs {
-    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
+    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
     weights: PathBuf,
+    #[command(flatten)]
+    checkpoint: CheckpointOptions,
     #[command(flatten)]
     crossbar: CrossbarOptions,
     /// ADC model: one that crossdub adc lists, a TOML file with your own, or all
@@ -46,17 +49,23 @@ pub struct AnalyzeArgs {
 pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
     let hardware = args.crossbar.hardware(args.conversions.clone())?;
-    let weights = files::read_weights(&args.weights)?;
+    let weights = files::read_weights_with(&args.weights, &args.checkpoint.read_options()?)?;
+    let (mut checkpoint, linear) = (weights.account(args.linear), weights.linear_names());
     let layers = weights
-        .matrices(args.linear)
+        .into_matrices(args.linear)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let inference = args.inference.config(args.adc.as_deref(), &weights, &layers)?;
+    let inference = args.inference.config(args.adc.as_deref(), &linear, &layers)?;
     let mut analysis = analyze(&layers, &hardware);
+    checkpoint.notes.extend(report::integer_weights_note(&layers, &hardware));
+    analysis.checkpoint = Some(checkpoint);
     if let Some(inference) = inference {
         analysis.inference = Some(report::inference(&layers, &hardware, &inference)?);
     }
     if let Some(file) = adc_plan {
         file.write(&layers, &hardware)?;
+    }
+    if let Some(checkpoint) = &analysis.checkpoint {
+        account::print(checkpoint, analysis.weights);
     }
     output::print_result(args.json, &analysis, || describe(&analysis, args.adc.as_deref()))
 }

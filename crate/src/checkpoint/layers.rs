@@ -1,0 +1,194 @@
+//! The layers of a checkpoint: which tensors they are, how they lie in memory, and their groups.
+
+use std::collections::{HashMap, HashSet};
+
+use super::file_facts::Hint;
+use super::groups::{ConvolutionShape, infer_groups, looks_transposed};
+use super::matrix_view::{Layout, MatrixView};
+use super::names::sibling;
+use super::roles::{Role, role};
+use super::{Checkpoint, NamedTensor};
+
+/// A tensor's part in the network.
+pub(super) struct Layer<'a> {
+    pub tensor: &'a NamedTensor,
+    pub hint: Hint,
+    pub role: Role,
+    /// How it becomes a matrix; `None` for what is no layer.
+    pub view: Option<MatrixView>,
+}
+
+/// All tensors with their roles, and remarks on what was concluded.
+pub(super) struct Layers<'a> {
+    pub tensors: Vec<Layer<'a>>,
+    pub notes: Vec<String>,
+}
+
+impl Layer<'_> {
+    /// Whether it lies on crossbars; `linear` if fully connected layers do.
+    pub fn is_taken(&self, linear: bool) -> bool {
+        match self.role {
+            Role::Convolution | Role::Tile => self.hint.tied.is_none(),
+            Role::Linear => linear && self.hint.tied.is_none(),
+            Role::None(_) => false,
+        }
+    }
+}
+
+/// Finds the layers of a checkpoint.
+pub(super) fn layers(weights: &Checkpoint) -> Layers<'_> {
+    let names: HashSet<&str> = weights.tensors.iter().map(|tensor| &*tensor.name).collect();
+    let hint = |name: &str| weights.facts.hints.get(name).cloned().unwrap_or_default();
+    let mut tensors: Vec<Layer<'_>> = Vec::with_capacity(weights.tensors.len());
+    let mut roles = HashMap::<&str, bool>::new();
+    for tensor in &weights.tensors {
+        let mut hint = hint(&tensor.name);
+        let role = role(&tensor.name, &tensor.shape, tensor.data.len(), &hint, &names);
+        let is_layer = !matches!(role, Role::None(_));
+        // A layer that shares its weights with an embedding is still a layer.
+        if hint.tied.as_deref().is_some_and(|other| roles.get(other) == Some(&false)) {
+            hint.tied = None;
+        }
+        roles.insert(&tensor.name, is_layer);
+        tensors.push(Layer { tensor, hint, role, view: None });
+    }
+    let mut notes = Vec::new();
+    let layouts = layouts(weights, &tensors, &mut notes);
+    set_views(&mut tensors, &layouts, &mut notes);
+    let tied = tensors
+        .iter()
+        .filter(|layer| weights.facts.hints.get(&layer.tensor.name).is_some_and(|h| h.tied.is_some()));
+    for layer in tied.take(8) {
+        let other = weights.facts.hints.get(&layer.tensor.name).and_then(|hint| hint.tied.clone());
+        if layer.tensor.shape.len() > 1 {
+            notes.push(format!(
+                "{} and {} are the same tensor (tied)",
+                other.unwrap_or_default(),
+                layer.tensor.name
+            ));
+        }
+    }
+    Layers { tensors, notes }
+}
+
+/// The layout of each tensor.
+fn layouts(weights: &Checkpoint, tensors: &[Layer<'_>], notes: &mut Vec<String>) -> Vec<Layout> {
+    let convolutions: Vec<&[usize]> = tensors
+        .iter()
+        .filter(|layer| layer.role == Role::Convolution)
+        .map(|layer| &*layer.tensor.shape)
+        .collect();
+    let is_mlx = weights.facts.metadata.get("format").is_some_and(|format| format == "mlx");
+    let channels_last = is_mlx || is_channels_last(&convolutions);
+    if channels_last && !convolutions.is_empty() {
+        notes.push("convolutions are read as [out, ..., in], as MLX stores them".to_owned());
+    }
+    let shapes: HashMap<&str, &[usize]> =
+        weights.tensors.iter().map(|tensor| (&*tensor.name, &*tensor.shape)).collect();
+    let mut swapped = Vec::new();
+    let of_layer = |layer: &Layer<'_>| {
+        let NamedTensor { name, shape, .. } = layer.tensor;
+        if matches!(layer.role, Role::None(_) | Role::Tile) {
+            return Layout::OutIn;
+        }
+        if layer.hint.transposed == Some(true) {
+            return Layout::InOut;
+        }
+        if name.ends_with(".kernel") || name.ends_with("/kernel") || name == "kernel" {
+            return Layout::KernelFirst;
+        }
+        if channels_last && layer.role == Role::Convolution {
+            return Layout::ChannelsLast;
+        }
+        // A bias has one number for each output.
+        let outputs = match shapes.get(&*sibling(name, "bias")) {
+            Some([outputs]) => Some(*outputs),
+            _ => None,
+        };
+        let is_swapped = outputs.is_some_and(|outputs| outputs != shape[0] && outputs == shape[1]);
+        if is_swapped && layer.hint.transposed.is_none() {
+            swapped.push(name.clone());
+            return Layout::InOut;
+        }
+        Layout::OutIn
+    };
+    let layouts = tensors.iter().map(of_layer).collect();
+    if let Some(first) = swapped.first() {
+        notes.push(format!(
+            "{} stored as [in, out, ...] by the length of their biases, as transposed convolutions are ({first}{})",
+            if swapped.len() == 1 { "1 layer is".to_owned() } else { format!("{} layers are", swapped.len()) },
+            if swapped.len() == 1 { "" } else { ", ..." },
+        ));
+    }
+    layouts
+}
+
+/// Whether convolutions have their inputs last: at least one must, and none may have them second.
+fn is_channels_last(shapes: &[&[usize]]) -> bool {
+    let (mut last, mut second) = (0, 0);
+    for shape in shapes.iter().filter(|shape| shape.len() == 4) {
+        let (a, b, c) = (shape[1], shape[2], shape[3]);
+        // Square kernels, in one place only.
+        if a == b && b != c && a <= 16 && c > 1 {
+            last += 1;
+        } else if b == c && a != b || c == 1 && a != b {
+            second += 1;
+        }
+    }
+    last > 0
+        && second == 0
+        && shapes.iter().any(|shape| shape.len() == 4 && shape[1] > 1 && shape[1] != shape[3])
+}
+
+/// Sets how each layer becomes a matrix, with its groups.
+fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<String>) {
+    let mut shapes = Vec::new();
+    for (layer, &layout) in tensors.iter().zip(layouts).filter(|(layer, _)| layer.role == Role::Convolution) {
+        let view = MatrixView::new(&layer.tensor.shape, layout, 1);
+        let shape = &layer.tensor.shape;
+        let kernel: usize = match layout {
+            Layout::OutIn | Layout::InOut => shape[2..].iter().product(),
+            Layout::ChannelsLast => shape[1..shape.len() - 1].iter().product(),
+            Layout::KernelFirst => shape[..shape.len() - 2].iter().product(),
+        };
+        shapes.push(ConvolutionShape {
+            outputs: view.rows,
+            inputs: view.cols / kernel.max(1),
+            is_stem: layer.tensor.name.contains("stem"),
+            // Never grouped by a guess: its second dimension holds outputs.
+            is_transposed: layout == Layout::InOut,
+        });
+    }
+    let mut suspects: Vec<String> = Vec::new();
+    let convolutions: Vec<&Layer<'_>> =
+        tensors.iter().filter(|layer| layer.role == Role::Convolution).collect();
+    for at in looks_transposed(&shapes) {
+        if convolutions[at].hint.transposed.is_none() && convolutions[at].hint.groups.is_none() {
+            suspects.push(convolutions[at].tensor.name.clone());
+            shapes[at].is_transposed = true;
+        }
+    }
+    if let Some(first) = suspects.first() {
+        let more =
+            if suspects.len() > 1 { format!(" and {} more", suspects.len() - 1) } else { String::new() };
+        notes.push(format!("{first}{more} may be a transposed convolution, which a state dict does not say"));
+    }
+    let mut guesses = infer_groups(&shapes).into_iter();
+    let mut guessed = 0;
+    for (layer, &layout) in tensors.iter_mut().zip(layouts) {
+        let guess = if layer.role == Role::Convolution { guesses.next().unwrap_or(1) } else { 1 };
+        let groups = layer.hint.groups.unwrap_or(guess);
+        let shape = &layer.tensor.shape;
+        let divided = if layout == Layout::KernelFirst { shape.last() } else { shape.first() };
+        let fits = groups > 0 && divided.is_some_and(|size| size.is_multiple_of(groups));
+        let groups = if fits { groups } else { 1 };
+        guessed += usize::from(layer.hint.groups.is_none() && groups > 1);
+        if !matches!(layer.role, Role::None(_)) {
+            layer.view = Some(MatrixView::new(shape, layout, groups));
+        }
+    }
+    if guessed > 0 {
+        let layers = if guessed == 1 { "1 layer is".to_owned() } else { format!("{guessed} layers are") };
+        notes.push(format!("{layers} taken as grouped by their shapes, which a state dict does not say"));
+    }
+}

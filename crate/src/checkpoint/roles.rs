@@ -1,0 +1,197 @@
+//! Which tensors are layers, told by names and shapes: a state dict says no more.
+
+use std::collections::HashSet;
+
+use super::account::FULLY_CONNECTED;
+use super::file_facts::Hint;
+use super::names::{sibling, split_leaf};
+
+/// What a tensor is to crossbars.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A convolution in 1, 2 or 3 dimensions.
+    Convolution,
+    /// A fully connected layer.
+    Linear,
+    /// The weights of an analog tile, whatever layer it is of.
+    Tile,
+    /// No layer; why.
+    None(&'static str),
+}
+
+/// Names of parameters that are added, compared or looked up, but multiply no input.
+const NO_LAYER: [&str; 34] = [
+    "pos_embed",
+    "pos_emb",
+    "pos_encoding",
+    "position_embed",
+    "positional",
+    "rel_pos",
+    "relative_position",
+    "relative_coords",
+    "bias_table",
+    "token",
+    "mask",
+    "anchor",
+    "queue",
+    "running_",
+    "num_batches",
+    "inv_freq",
+    "freqs",
+    "grid",
+    "gamma",
+    "beta",
+    "logit_scale",
+    "layer_scale",
+    "query_embed",
+    "level_embed",
+    "codebook",
+    "centroid",
+    "cluster",
+    "buffer",
+    "mean",
+    "std",
+    "var",
+    "latent",
+    "register",
+    "prior",
+];
+
+/// Parts of modules' names that normalize or scale.
+const NORMALIZATIONS: [&str; 8] = ["norm", "bn", "ln", "gn", "scale", "prelu", "act", "affine"];
+
+/// The role of a tensor. `names` are those of all tensors, `count` is its number of elements.
+pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names: &HashSet<&str>) -> Role {
+    if count == 0 {
+        return Role::None("empty");
+    }
+    if hint.analog {
+        return Role::Tile;
+    }
+    if hint.embedding {
+        return Role::None(EMBEDDING);
+    }
+    let (module, leaf) = split_leaf(name);
+    let leaf = leaf.to_ascii_lowercase();
+    let is_weight = leaf.contains("weight") || leaf == "kernel" || leaf == "w";
+    match shape.len() {
+        0 => return Role::None("a single number"),
+        1 => return Role::None("a vector: a bias, a normalization or the like"),
+        6.. => return Role::None("of more than 5 dimensions"),
+        _ => {}
+    }
+    if leaf.ends_with("bias") || leaf == "b" {
+        return Role::None("a bias");
+    }
+    if leaf == "mask" || leaf.ends_with("_mask") {
+        return Role::None("a mask that is not applied: its format is not known");
+    }
+    if !is_weight && NO_LAYER.iter().any(|part| leaf.contains(part)) {
+        return Role::None("by its name no layer's weight");
+    }
+    let is_flat = shape[0] == 1 && shape.iter().filter(|&&size| size > 1).count() <= 1;
+    if shape.len() > 2 && is_flat && !(is_weight && !is_normalization(module)) {
+        return Role::None("one number for each channel");
+    }
+    match shape.len() {
+        2 if is_embedding(module, is_weight) && !names.contains(&*sibling(name, "bias")) => {
+            Role::None(EMBEDDING)
+        }
+        2 if !is_weight && is_embedding(&leaf, true) => Role::None(EMBEDDING),
+        2 => Role::Linear,
+        3 if !is_weight => Role::None("of 3 dimensions, and by its name no convolution"),
+        _ => Role::Convolution,
+    }
+}
+
+/// The reason of embeddings.
+const EMBEDDING: &str = "an embedding: a table that is looked up, not multiplied";
+
+fn last_part(module: &str) -> String {
+    module.rsplit('.').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+fn is_normalization(module: &str) -> bool {
+    let part = last_part(module);
+    NORMALIZATIONS.iter().any(|word| part.contains(word))
+}
+
+/// Whether a module's name is that of an embedding.
+fn is_embedding(module: &str, is_weight: bool) -> bool {
+    let part = last_part(module);
+    let known =
+        ["wte", "wpe", "shared", "emb", "embed", "embedding", "embeddings", "relative_attention_bias"];
+    let ends = ["_emb", "_embed", "_embedding", "_embeddings", "embedding", "embeddings"];
+    let begins = ["embed_tokens", "embed_positions", "tok_embeddings", "emb_", "embedding_"];
+    let is_output = part.ends_with("out") || part.ends_with("proj") || part.ends_with("head");
+    is_weight
+        && !is_output
+        && (known.contains(&&*part)
+            || ends.iter().any(|end| part.ends_with(end))
+            || begins.iter().any(|begin| part.starts_with(begin)))
+}
+
+/// The reason of a role that is not taken.
+pub(super) fn why(role: &Role) -> &'static str {
+    match role {
+        Role::None(why) => why,
+        _ => FULLY_CONNECTED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, shape: &[usize], expected: &str) {
+        let names = HashSet::from(["time_embed.0.bias", "patch_embed.bias"]);
+        let role = role(name, shape, shape.iter().product(), &Hint::default(), &names);
+        let got = match &role {
+            Role::Convolution => "convolution",
+            Role::Linear => "linear",
+            Role::Tile => "tile",
+            Role::None(why) => why,
+        };
+        assert!(got.contains(expected), "{name}: {got}");
+    }
+
+    #[test]
+    fn layers_are_told_by_shape() {
+        check("conv1.weight", &[8, 3, 3, 3], "convolution");
+        check("conv1.weight", &[8, 3, 3], "convolution");
+        check("conv1.weight", &[8, 3, 3, 3, 3], "convolution");
+        check("layer.w", &[8, 3, 3, 3], "convolution");
+        check("a", &[8, 3, 3, 3], "convolution");
+        check("fc.weight", &[10, 64], "linear");
+        check("rnn.weight_ih_l0", &[40, 10], "linear");
+        check("attn.in_proj_weight", &[30, 10], "linear");
+        check("outc.conv.weight", &[1, 64, 1, 1], "convolution");
+        check("lm_head.weight", &[50, 8], "linear");
+        check("time_embed.weight", &[64, 32], "embedding");
+        check("patch_embed.weight", &[64, 32], "linear");
+        check("embed_out.weight", &[50, 8], "linear");
+        check("prototypes.weight", &[300, 128], "linear");
+    }
+
+    #[test]
+    fn what_is_no_layer_has_a_reason() {
+        check("fc.bias", &[10], "vector");
+        check("bn.num_batches_tracked", &[], "single number");
+        check("pos_embed", &[1, 197, 64], "no layer");
+        check("pos_embed", &[1, 64, 14, 14], "no layer");
+        check("attn_mask", &[64, 49, 49], "mask");
+        check("h.0.attn.bias", &[1, 1, 32, 32], "bias");
+        check("layer_scale_1", &[1, 64, 1, 1], "no layer");
+        check("norm1.weight", &[1, 64, 1, 1], "each channel");
+        check("alpha", &[1, 64, 1, 1], "each channel");
+        check("wte.weight", &[50, 8], "embedding");
+        check("model.embed_tokens.weight", &[50, 8], "embedding");
+        check("embeddings.word_embeddings.weight", &[50, 8], "embedding");
+        check("emb.weight", &[50, 8], "embedding");
+        check("positional_embedding", &[77, 8], "no layer");
+        check("queue", &[128, 64], "no layer");
+        check("experts", &[8, 64, 64], "3 dimensions");
+        check("conv.weight", &[0, 3, 3, 3], "empty");
+        check("x.weight", &[1, 1, 1, 1, 1, 2], "more than 5");
+    }
+}

@@ -1,0 +1,67 @@
+//! What was taken from a checkpoint, as lines on stderr.
+
+use super::{format, output};
+use crate::checkpoint::{CheckpointAccount, FULLY_CONNECTED};
+
+/// Prints what was taken and what was left out.
+pub fn print(account: &CheckpointAccount, weights: usize) {
+    for line in lines(account, weights) {
+        output::status(&line);
+    }
+}
+
+fn lines(account: &CheckpointAccount, weights: usize) -> Vec<String> {
+    let layers = account.taken.len();
+    let network = account.network.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
+    let format = if account.format.is_empty() { String::new() } else { format!(" ({})", account.format) };
+    let mut lines = vec![format!(
+        "taken: {layers} {}{network}, {} weights{format}",
+        if layers == 1 { "layer" } else { "layers" },
+        format::grouped(weights)
+    )];
+    for (why, count, names) in account.left_out_by_reason() {
+        let more = if count > names.len() { ", ..." } else { "" };
+        let advice = if why == FULLY_CONNECTED { "; --linear maps them" } else { "" };
+        lines.push(format!("left out: {count} {why}{advice} ({}{more})", names.join(", ")));
+    }
+    lines.extend(account.notes.iter().map(|note| format!("note: {note}{}", advice(note))));
+    // Names come from outside.
+    lines.into_iter().map(|line| line.replace(char::is_control, " ")).collect()
+}
+
+/// The option that a remark calls for.
+fn advice(note: &str) -> &'static str {
+    if note.starts_with("several networks") {
+        "; --network NAME takes another"
+    } else if note.contains("may be a transposed") {
+        "; --transposed NAME reads it as one"
+    } else if note.contains("as grouped by their shapes") {
+        "; --groups NAME=N corrects it"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Checkpoint, NamedTensor};
+
+    #[test]
+    fn what_is_left_out_is_counted_and_named() {
+        let tensor = |name: &str, shape: &[usize]| {
+            let data = vec![0.5; shape.iter().product()];
+            NamedTensor { name: name.into(), shape: shape.into(), data }
+        };
+        let linear = (1..=5).map(|i| tensor(&format!("fc{i}.weight"), &[10, 10]));
+        let tensors = linear.chain([tensor("conv.weight", &[10, 3, 20, 20])]).collect();
+        let account = Checkpoint::new(tensors).account(false);
+        assert_eq!(
+            lines(&account, 12_000),
+            [
+                "taken: 1 layer, 12,000 weights",
+                "left out: 5 fully connected; --linear maps them (fc1.weight, fc2.weight, fc3.weight, ...)",
+            ]
+        );
+    }
+}
