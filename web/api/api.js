@@ -72,10 +72,10 @@ export function createApi(client, ready) {
     /** The ADC bits that each tile of the same network needs, as `crossdub analyze --adc-plan` writes them (CSV). */
     adcPlan: () => ready.then(() => client.adcPlan()),
     /**
-     * Opens a checkpoint (.safetensors, .pt, .pth), CIFAR-10's files (.bin, .tar.gz) or reports of runs (.json).
-     * `linear` includes a checkpoint's 2-D layers.
+     * Opens a checkpoint (PyTorch or safetensors, one file or its shards), CIFAR-10's files or reports of runs, told by
+     * their content. `linear` includes a checkpoint's 2-D layers; `network` takes one of several networks.
      * @param {File | Iterable<File>} file
-     * @param {{ linear?: boolean }} [options]
+     * @param {{ linear?: boolean, network?: string | null }} [options]
      */
     load: (file, options) => ready.then(() => client.load(file, options)),
     runs: createRunsApi(client, ready),

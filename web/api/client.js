@@ -210,11 +210,11 @@ export class Client {
   /**
    * Opens data files, a checkpoint or reports.
    * @param {File | Iterable<File>} file
-   * @param {{ linear?: boolean }} [options]
+   * @param {{ linear?: boolean, network?: string | null }} [options]
    */
-  load(file, { linear = false } = {}) {
+  load(file, { linear = false, network = null } = {}) {
     return this.#change(async () => {
-      const { reports } = await this.#service.load(checkFiles(file), linear);
+      const { reports } = await this.#service.load(checkFiles(file), { linear, network });
       for (const { name, report } of reports)
         this.runs.add(report, report.name || name.replace(/\.json$/i, ''));
     });
@@ -223,6 +223,11 @@ export class Client {
   /** Shows the opened checkpoint with its 2-D layers, or without. @param {boolean} linear */
   includeLinear(linear) {
     return this.#change(() => this.#service.includeLinear(linear));
+  }
+
+  /** Shows another network of the opened checkpoint. @param {string} network */
+  takeNetwork(network) {
+    return this.#change(() => this.#service.takeNetwork(network));
   }
 
   /** Returns from an opened file to the run. */

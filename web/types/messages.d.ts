@@ -1,6 +1,7 @@
 /** The page's own shapes: messages between page and worker, the page's state, runs to compare, themes. */
 
 import type {
+  CheckpointAccount,
   Comparison,
   CompletedStages,
   Evaluation,
@@ -61,6 +62,8 @@ export interface OpenedFile {
   /** Whether 2-D layers are included, and whether they can be left out. */
   linear: boolean;
   linearIsOptional: boolean;
+  /** What was taken from a checkpoint; null for a report. */
+  account: CheckpointAccount | null;
   /** Stages of a report. */
   stages: Stage[];
 }

@@ -7,6 +7,7 @@ import type * as Rust from './generated';
 
 export type {
   Analysis,
+  CheckpointAccount,
   Conversion,
   Evaluation,
   HardwareConfig,

@@ -1,6 +1,7 @@
 /** The interface of the two wasm modules, pkg/cpu/crossdub.js and pkg/webgpu/crossdub.js: see crate/src/web/. */
 
 import type {
+  CheckpointAccount,
   Comparison,
   CompletedStages,
   ColumnExample,
@@ -17,6 +18,9 @@ import type {
   TrainConfig,
   View,
 } from './types';
+
+/** What to take from a checkpoint. */
+export interface CheckpointOptions { linear: boolean; network?: string | null; }
 
 /** A file's name and bytes, as opened or fetched. */
 export interface NamedBytes { name: string; bytes: Uint8Array; }
@@ -65,8 +69,11 @@ export interface WasmModule {
     ): Promise<WasmRun>;
   };
   Checkpoint: {
-    /** Reads a safetensors or PyTorch file; `linear` includes its 2-D layers. */
-    parse(name: string, bytes: Uint8Array, linear: boolean): WasmCheckpoint;
+    /**
+     * Reads a checkpoint: one file, or shards with their index. `linear` takes its fully connected layers too, and
+     * `network` one of several networks.
+     */
+    open(files: NamedBytes[], options: CheckpointOptions): WasmCheckpoint;
   };
 }
 
@@ -117,6 +124,8 @@ export interface WasmRun {
 export interface WasmCheckpoint {
   /** Whether it has both convolutions and 2-D layers. */
   linear_is_optional(): boolean;
+  /** What was taken and what was left out. */
+  account(): CheckpointAccount;
   set_hardware(hardware: HardwareConfig): void;
   view(pruning: PruneSettings): View;
   tile(layer: number, tile: number, pruning: PruneSettings): TileDetail;

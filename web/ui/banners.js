@@ -79,18 +79,47 @@ function showFile({ file, run }, client) {
     dismiss('file');
     return;
   }
-  const { name, linear, linearIsOptional } = file;
+  const { name, linear, linearIsOptional, account } = file;
   const layers = {
     label: linear ? 'Convolutions only' : 'Include fully connected layers',
     onClick: () => ignoreReported(client.includeLinear(!linear)),
   };
   const back = { label: 'Back to the run', onClick: () => ignoreReported(client.closeFile()) };
   const included = linear ? ' with its fully connected layers' : '';
+  const others = (account?.other_networks ?? []).slice(0, MAX_NETWORKS).map((network) => ({
+    label: `Show ${plain(network)}`,
+    onClick: () => ignoreReported(client.takeNetwork(network)),
+  }));
   show('file', {
     text: `Showing ${plain(name)}${included}.${run ? ' The training run is paused and unchanged.' : ''}`,
     isPermanent: true,
-    actions: linearIsOptional ? [layers, back] : [back],
+    details: account ? { summary: 'What was read', lines: accountLines(account) } : null,
+    actions: [...(linearIsOptional ? [layers] : []), ...others, back],
   });
+}
+
+/** Networks of a checkpoint that are offered. */
+const MAX_NETWORKS = 4;
+/** Names that are shown of each reason. */
+const MAX_NAMES = 3;
+
+/**
+ * What was taken from a checkpoint and what was left out, as the command line prints it.
+ * @param {import('../types/types').CheckpointAccount} account
+ */
+export function accountLines({ format, network, taken, left_out, notes }) {
+  const from = network === null ? '' : ` of ${plain(network)}`;
+  const lines = [`Taken: ${taken.length} ${taken.length === 1 ? 'layer' : 'layers'}${from} (${format})`];
+  /** @type {Map<string, string[]>} */
+  const reasons = new Map();
+  for (const { name, why } of left_out) reasons.set(why, [...(reasons.get(why) ?? []), name]);
+  for (const [why, names] of reasons) {
+    const more = names.length > MAX_NAMES ? ', …' : '';
+    lines.push(
+      `Left out: ${names.length} ${plain(why)} (${names.slice(0, MAX_NAMES).map(plain).join(', ')}${more})`,
+    );
+  }
+  return lines.concat(notes.map((note) => `Note: ${plain(note)}`));
 }
 
 /** @param {Page['client']} client */

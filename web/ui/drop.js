@@ -30,8 +30,44 @@ export function acceptFiles({ api }) {
     if (!hasFiles(event)) return;
     event.preventDefault();
     // The list is emptied when this handler returns.
-    const transfer = new DataTransfer();
-    for (const file of event.dataTransfer?.files ?? []) transfer.items.add(file);
-    load(transfer.files);
+    const items = [...(event.dataTransfer?.items ?? [])];
+    const entries = items.map((item) => item.webkitGetAsEntry?.() ?? null);
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (!entries.some((entry) => entry?.isDirectory)) {
+      if (files.length > 0) ignoreReported(api.load(files));
+      return;
+    }
+    ignoreReported(filesBelow(entries).then((found) => api.load(found)));
   });
+}
+
+/** More files than this are no checkpoint's. */
+const MAX_FILES = 10_000;
+
+/**
+ * The files of dropped folders and files, without hidden ones.
+ * @param {(FileSystemEntry | null)[]} entries
+ * @returns {Promise<File[]>}
+ */
+async function filesBelow(entries) {
+  const waiting = entries.filter((entry) => entry !== null);
+  /** @type {File[]} */
+  const files = [];
+  for (let entry = waiting.shift(); entry && files.length < MAX_FILES; entry = waiting.shift()) {
+    if (entry.name.startsWith('.')) continue;
+    if (entry.isDirectory) {
+      const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
+      // A reader gives a hundred entries at a time, and none at the end.
+      for (;;) {
+        /** @type {FileSystemEntry[]} */
+        const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+        if (some.length === 0) break;
+        waiting.push(...some);
+      }
+    } else {
+      const file = /** @type {FileSystemFileEntry} */ (entry);
+      files.push(await new Promise((resolve, reject) => file.file(resolve, reject)));
+    }
+  }
+  return files;
 }

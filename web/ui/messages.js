@@ -8,6 +8,7 @@ import { byId, make } from './element.js';
  * @property {boolean} [isError]
  * @property {boolean} [isPermanent] can't be closed: it says what is displayed, and how to leave that
  * @property {{ label: string, onClick: () => void }[]} [actions]
+ * @property {{ summary: string, lines: string[] } | null} [details] lines that can be unfolded
  */
 
 /** @type {Map<string, HTMLElement>} */
@@ -17,7 +18,7 @@ const shown = new Map();
  * @param {string} kind a later message of the same kind replaces it
  * @param {Message} message
  */
-export function show(kind, { text, isError = false, isPermanent = false, actions = [] }) {
+export function show(kind, { text, isError = false, isPermanent = false, actions = [], details = null }) {
   const buttons = actions.map(({ label, onClick }) => {
     const button = make('button', { type: 'button', textContent: label });
     button.addEventListener('click', () => {
@@ -28,6 +29,10 @@ export function show(kind, { text, isError = false, isPermanent = false, actions
   });
   const className = isError ? 'message error' : 'message';
   const node = make('div', { className }, make('p', { textContent: text }), ...buttons);
+  if (details) {
+    const items = details.lines.map((line) => make('li', { textContent: line }));
+    node.append(make('details', {}, make('summary', { textContent: details.summary }), make('ul', {}, ...items)));
+  }
   if (!isPermanent) {
     const ariaLabel = `Close the message: ${text}`;
     const close = make('button', { type: 'button', className: 'quiet', textContent: 'Close', ariaLabel });

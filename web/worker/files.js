@@ -9,22 +9,56 @@ const NAMES = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`).concat('test_bat
 /** A larger file does not fit the module's memory. */
 const MAX_BYTES = 1.5 * 2 ** 30;
 
-const DATA = /\.(bin|tar|tar\.gz|tgz)$/i;
-const REPORT = /\.json$/i;
-const CHECKPOINT = /\.(safetensors|pt|pth)$/i;
+/** Bytes at a file's ends that tell its kind. */
+const END_BYTES = 64 * 1024;
+/** Bytes of one image in CIFAR-10's binary files: a label and 32 x 32 x 3 values. */
+const CIFAR10_RECORD = 3073;
 
 /**
- * The kind of files that were opened together; throws if the page does not take them, or if they are mixed.
- * @param {string[]} names
- * @returns {'data' | 'checkpoint' | 'report'}
+ * What a file is, by its content.
+ * @param {File} file
+ * @returns {Promise<'data' | 'checkpoint' | 'report' | 'index' | 'unknown'>}
  */
-export function kindOfFiles(names) {
-  if (names.length > 0 && names.every((name) => DATA.test(name))) return 'data';
-  if (names.length === 1 && names.every((name) => CHECKPOINT.test(name))) return 'checkpoint';
-  if (names.length > 0 && names.every((name) => REPORT.test(name))) return 'report';
-  const known =
-    'CIFAR-10 as .bin or .tar.gz files, one checkpoint as .safetensors, .pt or .pth, or reports as .json';
-  throw failure('file', `opening ${names.join(', ') || 'nothing'}: this page takes ${known}`);
+async function kindOf(file) {
+  const bytes = async (/** @type {number} */ from, /** @type {number} */ to) =>
+    new Uint8Array(await file.slice(from, to).arrayBuffer());
+  const text = (/** @type {Uint8Array} */ part) => new TextDecoder('latin1').decode(part);
+  const head = await bytes(0, END_BYTES);
+  const starts = (/** @type {number[]} */ ...magic) => magic.every((byte, at) => head[at] === byte);
+  // A safetensors header of this length follows.
+  const isSafetensors = head[8] === 0x7b && head.subarray(4, 8).every((byte) => byte === 0);
+  const isPickle = head[0] === 0x80 && (head[1] ?? 0) >= 2 && (head[1] ?? 0) <= 5;
+  if (isSafetensors || isPickle) return 'checkpoint';
+  if (starts(0x50, 0x4b, 3, 4)) {
+    const names = text(head) + text(await bytes(Math.max(0, file.size - END_BYTES), file.size));
+    return names.includes('data.pkl') ? 'checkpoint' : 'unknown';
+  }
+  if (/^\s*\{/.test(text(head.subarray(0, 64)))) {
+    return text(head).includes('"weight_map"') ? 'index' : 'report';
+  }
+  const isTar = text(head.subarray(257, 262)) === 'ustar';
+  if (starts(0x1f, 0x8b) || isTar) return 'data';
+  return file.size > 0 && file.size % CIFAR10_RECORD === 0 ? 'data' : 'unknown';
+}
+
+/**
+ * The kind of files that were opened together, told by their content, and those of them that are of this kind; throws
+ * if they are mixed. Of a folder, the files that say nothing of weights are passed over.
+ * @param {File[]} files
+ * @returns {Promise<{ kind: 'data' | 'checkpoint' | 'report', files: File[] }>}
+ */
+export async function kindOfFiles(files) {
+  const kinds = await Promise.all(files.map(kindOf));
+  const of = (/** @type {string[]} */ ...wanted) => files.filter((_, at) => wanted.includes(kinds[at] ?? ''));
+  const weights = of('checkpoint', 'index');
+  if (weights.length > 0 && of('data').length === 0) return { kind: 'checkpoint', files: weights };
+  if (files.length > 0 && of('report').length === files.length) return { kind: 'report', files };
+  if (files.length > 0 && of('data').length === files.length) return { kind: 'data', files };
+  // The reader of checkpoints says what a single unknown file is.
+  if (files.length === 1) return { kind: 'checkpoint', files };
+  const names = files.slice(0, 4).map((file) => file.name).join(', ') || 'nothing';
+  const known = 'checkpoints (PyTorch, safetensors), CIFAR-10 (binary files or archive) or reports of runs (JSON)';
+  throw failure('file', `opening ${names}: this page takes ${known}, one kind at a time`);
 }
 
 /**

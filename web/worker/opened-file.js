@@ -23,19 +23,21 @@ export function describeFile(facts) {
   return { id: lastId, ...facts };
 }
 
+/** @typedef {import('../types/wasm').CheckpointOptions} CheckpointOptions */
+/** @typedef {import('../types/wasm').NamedBytes} NamedBytes */
+
 /**
  * Includes 2-D layers if asked to, or if there are no others: a transformer has no convolutions.
  * @param {WasmModule} module
- * @param {string} name
- * @param {Uint8Array} bytes
- * @param {boolean} linear
+ * @param {NamedBytes[]} files
+ * @param {CheckpointOptions} options
  */
-function parse(module, name, bytes, linear) {
+function parse(module, files, options) {
   try {
-    return { wasm: module.Checkpoint.parse(name, bytes, linear), linear };
+    return { wasm: module.Checkpoint.open(files, options), linear: options.linear };
   } catch (thrown) {
-    if (linear || asFailure(thrown).code !== 'no-layers') throw thrown;
-    return { wasm: module.Checkpoint.parse(name, bytes, true), linear: true };
+    if (options.linear || asFailure(thrown).code !== 'no-layers') throw thrown;
+    return { wasm: module.Checkpoint.open(files, { ...options, linear: true }), linear: true };
   }
 }
 
@@ -46,16 +48,20 @@ export class CheckpointFile {
 
   /**
    * @param {WasmCheckpoint} wasm
-   * @param {File} source
+   * @param {File[]} sources
    * @param {HardwareConfig} hardware
    * @param {boolean} linear
    */
-  constructor(wasm, source, hardware, linear) {
+  constructor(wasm, sources, hardware, linear) {
     this.wasm = wasm;
-    this.source = source;
+    this.sources = sources;
     this.hardware = hardware;
+    const [first] = sources;
+    const more = sources.length > 1 ? ` and ${sources.length - 1} more` : '';
+    const name = `${first?.name ?? ''}${more}`;
     const linearIsOptional = wasm.linear_is_optional();
-    this.file = describeFile({ kind: 'checkpoint', name: source.name, linear, linearIsOptional, stages: [] });
+    const account = wasm.account();
+    this.file = describeFile({ kind: 'checkpoint', name, linear, linearIsOptional, account, stages: [] });
     this.weights = {
       tile: (/** @type {number} */ layer, /** @type {number} */ tile, /** @type {PruneSettings} */ pruning) =>
         wasm.tile(layer, tile, pruning),
@@ -66,18 +72,18 @@ export class CheckpointFile {
   }
 
   /**
-   * Reads a file; throws if it can't be displayed on this hardware.
+   * Reads a checkpoint; throws if it can't be displayed on this hardware.
    * @param {WasmModule} module
-   * @param {File} source
-   * @param {{ linear: boolean, hardware: HardwareConfig, pruning: PruneSettings }} options `pruning` suits any weights
+   * @param {File[]} sources
+   * @param {CheckpointOptions & { hardware: HardwareConfig, pruning: PruneSettings }} options `pruning` suits any weights
    */
-  static async read(module, source, { linear, hardware, pruning }) {
-    const { name, bytes } = await readBytes(source);
-    const parsed = parse(module, name, bytes, linear);
+  static async read(module, sources, { linear, network = null, hardware, pruning }) {
+    const files = await Promise.all(sources.map(readBytes));
+    const parsed = parse(module, files, { linear, network });
     try {
       parsed.wasm.set_hardware(hardware);
       parsed.wasm.view(pruning);
-      return new CheckpointFile(parsed.wasm, source, hardware, parsed.linear);
+      return new CheckpointFile(parsed.wasm, sources, hardware, parsed.linear);
     } catch (thrown) {
       parsed.wasm.free();
       throw thrown;

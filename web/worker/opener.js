@@ -10,15 +10,15 @@ import { ReportView } from './report-view.js';
 /**
  * @param {Controller} controller
  * @param {File[]} files
- * @param {boolean} linear whether a checkpoint's 2-D layers are included
+ * @param {import('../types/wasm').CheckpointOptions} options of a checkpoint
  * @returns {Promise<import('../types/messages').Loaded>}
  */
-export async function openFiles(controller, files, linear) {
-  const kind = kindOfFiles(files.map((file) => file.name));
-  const [first] = files;
-  if (kind === 'data') await openData(controller, files);
-  else if (kind === 'checkpoint' && first) await openCheckpoint(controller, first, linear);
-  const reports = kind === 'report' ? await openReports(controller, files) : [];
+export async function openFiles(controller, files, options) {
+  const opened = await kindOfFiles(files);
+  const { kind } = opened;
+  if (kind === 'data') await openData(controller, opened.files);
+  else if (kind === 'checkpoint') await openCheckpoint(controller, opened.files, options);
+  const reports = kind === 'report' ? await openReports(controller, opened.files) : [];
   return { kind, reports };
 }
 
@@ -31,12 +31,17 @@ async function openData(controller, files) {
   controller.data.set(bytes);
 }
 
-/** @param {Controller} controller @param {File} source @param {boolean} linear */
-export async function openCheckpoint(controller, source, linear) {
+/**
+ * Displays a checkpoint: one file, or its shards with their index.
+ * @param {Controller} controller
+ * @param {File[]} sources
+ * @param {import('../types/wasm').CheckpointOptions} options
+ */
+export async function openCheckpoint(controller, sources, options) {
   const { modules, settings, view, emit } = controller;
-  emit({ type: 'busy', text: `Reading ${source.name}.` });
-  const options = { linear, hardware: settings.hardware, pruning: view.defaultPruning };
-  await controller.openFile(await CheckpointFile.read(modules.cpu, source, options));
+  emit({ type: 'busy', text: `Reading ${sources[0]?.name ?? 'a checkpoint'}.` });
+  const mapping = { hardware: settings.hardware, pruning: view.defaultPruning };
+  await controller.openFile(await CheckpointFile.read(modules.cpu, sources, { ...options, ...mapping }));
 }
 
 /** Reads reports, and displays a single one that has maps. @param {Controller} controller @param {File[]} files */

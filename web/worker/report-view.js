@@ -33,7 +33,7 @@ export class ReportView {
     this.#mapping = mappingOf(hardware);
     this.hardware = hardware;
     const { stages = [] } = report;
-    this.file = describeFile({ kind: 'report', name, linear: false, linearIsOptional: false, stages });
+    this.file = describeFile({ kind: 'report', name, linear: false, linearIsOptional: false, account: null, stages });
   }
 
   /** Whether a report has maps, not curves only. @param {Report} report */

@@ -234,16 +234,27 @@ export class Service {
     return this.#controller.queued(() => view.weights.adcPlan(view.pruning));
   }
 
-  /** @param {File[]} files @param {boolean} linear whether a checkpoint's 2-D layers are included */
-  async load(files, linear) {
-    return this.#controller.attempt(() => openFiles(this.#controller, files, linear));
+  /** @param {File[]} files @param {import('../types/wasm').CheckpointOptions} options of a checkpoint */
+  async load(files, options) {
+    return this.#controller.attempt(() => openFiles(this.#controller, files, options));
   }
 
   /** Reads the opened checkpoint again, with or without its 2-D layers. @param {boolean} linear */
   async includeLinear(linear) {
     const { file } = this.#controller.view;
     if (!(file instanceof CheckpointFile)) return;
-    await this.#controller.attempt(() => openCheckpoint(this.#controller, file.source, linear));
+    const network = file.file.account?.network ?? null;
+    const { sources } = file;
+    await this.#controller.attempt(() => openCheckpoint(this.#controller, sources, { linear, network }));
+  }
+
+  /** Reads another network of the opened checkpoint. @param {string} network */
+  async takeNetwork(network) {
+    const { file } = this.#controller.view;
+    if (!(file instanceof CheckpointFile)) return;
+    const { sources } = file;
+    const { linear } = file.file;
+    await this.#controller.attempt(() => openCheckpoint(this.#controller, sources, { linear, network }));
   }
 
   /** Returns from an opened file to the run. */
