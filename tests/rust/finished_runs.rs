@@ -29,7 +29,7 @@ fn the_recorded_run_is_read() {
     assert_eq!((clean.accuracy, clean.epochs.len(), clean.zeros), (Some(97.45), 5, 0));
     assert_eq!(clean.config.as_ref().map(|config| config.epochs), Some(5));
     assert_eq!((prune.zeros, prune.weights), (19_392, 23_472));
-    assert_eq!(prune.energy.paper.improvement, Some(120.0 / 51.0));
+    assert_eq!((prune.energy.paper.dense, prune.energy.paper.actual), (120.0, 51.0));
     assert!(prune.stats.is_some() && clean.stats.is_none());
     let Some(StagePruning::Recipe(fields)) = &prune.pruning else { panic!("{:?}", prune.pruning) };
     assert_eq!((fields.rule, fields.ratios.as_slice()), (PruneRule::Exact, &[40.0, 90.0, 97.0][..]));

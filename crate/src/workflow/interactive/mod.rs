@@ -45,6 +45,7 @@ use crate::train::trainer::Trainer;
 /// };
 /// let mut run = InteractiveRun::start(config, setup).await?;
 /// run.step().await?;
+/// run.sync_weights().await?;
 ///
 /// let settings = PruneSettings::new(PruneRule::Exact, 60.0, 2.0);
 /// let preview = run.view(settings)?.preview;
