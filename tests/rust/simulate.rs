@@ -4,9 +4,9 @@
 use crossdub::config::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
 use crossdub::matrix::Matrix;
 use crossdub::simulate::bit_serial::{self, Output};
+use crossdub::simulate::config::SimulationConfig;
 use crossdub::simulate::crossbars::Crossbars;
 use crossdub::simulate::non_idealities::{AdcRanges, NonIdealLayer, ProgrammedCells};
-use crossdub::simulate::options::SimulationConfig;
 use crossdub::simulate::reference;
 use proptest::prelude::*;
 

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 /** Replaces IndexedDB, which Node doesn't have. */
 const stored = new Map();
 let writable = true;
-vi.mock('../../web/runs/store.js', () => ({
+vi.mock('../../web/runs/kept-runs.js', () => ({
   loadRuns: async () => [...stored.values()],
   saveRun: async (/** @type {any} */ run) => writable && Boolean(stored.set(run.id, run)),
   deleteRun: async (/** @type {string} */ id) => stored.delete(id),

@@ -4,7 +4,7 @@
  */
 
 import { failure } from '../api/errors.js';
-import { deleteAllRuns, deleteRun, loadRuns, saveRun } from './store.js';
+import { deleteAllRuns, deleteRun, loadRuns, saveRun } from './kept-runs.js';
 
 /** @typedef {import('../types/types').Report} Report */
 /** @typedef {import('../types/messages').KeptRun} KeptRun */

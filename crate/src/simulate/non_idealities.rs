@@ -19,8 +19,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::bit_serial::{Output, subtract_offsets};
+use super::config::SimulationConfig;
 use super::crossbars::{Crossbars, Layout};
-use super::options::SimulationConfig;
 use crate::config::Subtraction;
 use crate::parallel;
 use crate::rng::rng_for;

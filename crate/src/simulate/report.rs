@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::config::{HardwareConfig, SCHEMA_VERSION};
 
-use super::options::SimulationConfig;
+use super::config::SimulationConfig;
 
 /// The conversions and errors of one layer, over all images.
 #[derive(Debug, Clone, PartialEq, Serialize)]

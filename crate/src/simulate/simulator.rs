@@ -3,11 +3,11 @@
 use super::activation_quantizer::ActivationQuantizer;
 use super::activations::Activations;
 use super::bit_serial::{self, Output};
+use super::config::{AdcRange, SimulationConfig};
 use super::crossbars::Crossbars;
 use super::layer::Layer;
 use super::network::layers;
 use super::non_idealities::{AdcRanges, NonIdealLayer, ProgrammedCells, calibrate_adc_ranges};
-use super::options::{AdcRange, SimulationConfig};
 use super::reference;
 use super::report::{ImageCounts, LayerReport, SimulationReport};
 use crate::checkpoint::Checkpoint;
@@ -28,7 +28,7 @@ const ADC_CALIBRATION_IMAGES: usize = 2;
 /// use crossdub::config::{ClassifierWidths, HardwareConfig, Resolution, TrainConfig};
 /// use crossdub::data::batch::Batch;
 /// use crossdub::network::spec::{NetworkSpec, initialize};
-/// use crossdub::simulate::options::SimulationConfig;
+/// use crossdub::simulate::config::SimulationConfig;
 /// use crossdub::simulate::simulator::Simulator;
 ///
 /// let config = TrainConfig { plan: "4 M".parse()?, classifier: ClassifierWidths::default(), ..TrainConfig::default() };

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::error::Result;
-use crate::simulate::options::{AdcRange, SimulationConfig};
+use crate::simulate::config::{AdcRange, SimulationConfig};
 
 /// The simulation.
 #[derive(Debug, Clone, Args)]

@@ -1,4 +1,4 @@
-//! Options of the commands that train.
+//! Options of the commands that train: declared in `config/fields.rs`, ranges checked in `config/train.rs`.
 
 use clap::Args;
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::network::parameters::import;
 use crate::simulate::column_trace::{ColumnIndex, ColumnTrace, out_of_range};
-use crate::simulate::options::SimulationConfig;
+use crate::simulate::config::SimulationConfig;
 use crate::simulate::report::SimulationReport;
 use crate::simulate::simulator::Simulator;
 use crate::train::evaluate::evaluate;

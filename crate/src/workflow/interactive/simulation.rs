@@ -4,7 +4,7 @@ use super::InteractiveRun;
 use crate::error::{Error, Result};
 use crate::report::Inference;
 use crate::simulate::column_trace::ColumnTrace;
-use crate::simulate::options::SimulationConfig;
+use crate::simulate::config::SimulationConfig;
 use crate::simulate::report::SimulationReport;
 use crate::workflow::interactive::incremental_simulation::IncrementalSimulation;
 use crate::workflow::interactive::preview::PruneSettings;

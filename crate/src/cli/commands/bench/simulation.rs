@@ -11,9 +11,9 @@ use crate::network::NetworkSpec;
 use crate::network::spec::initialize;
 use crate::parallel;
 use crate::simulate::bit_serial;
+use crate::simulate::config::SimulationConfig;
 use crate::simulate::crossbars::Crossbars;
 use crate::simulate::im2col::Window;
-use crate::simulate::options::SimulationConfig;
 use crate::simulate::simulator::Simulator;
 
 /// VGG11's second convolution.

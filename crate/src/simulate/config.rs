@@ -21,7 +21,7 @@ pub enum AdcRange {
 /// The options of a simulation, besides the hardware. The default is ideal.
 ///
 /// ```
-/// use crossdub::simulate::options::SimulationConfig;
+/// use crossdub::simulate::config::SimulationConfig;
 ///
 /// assert!(SimulationConfig::default().is_ideal());
 /// let noisy = SimulationConfig { read_noise: 0.01, ..SimulationConfig::default() };
