@@ -7,6 +7,7 @@ use super::field_value::MAX_INTEGER;
 use super::network_name::NetworkName;
 use super::network_plan::{ClassifierWidths, NetworkPlan};
 use super::precision::Precision;
+use super::standardize::Standardize;
 use crate::error::{Error, Result};
 
 /// Where images come from.
@@ -135,6 +136,8 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Epochs after which the learning rate drops to a tenth.
     pub milestones: Vec<usize>,
+    /// How pixels become the numbers that the network takes.
+    pub standardize: Standardize,
     /// Whether training images are shifted (pad 4, crop) and flipped.
     pub augment: bool,
     /// Holds out the last N training images for evaluation, instead of the test file.
@@ -170,6 +173,7 @@ impl Default for TrainConfig {
             batch: 128,
             epochs: 20,
             milestones: Vec::new(),
+            standardize: Standardize::Auto,
             augment: true,
             holdout: 0,
             limit: 0,

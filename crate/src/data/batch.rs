@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::augment::{Augmentation, standardize};
+use super::augment::Augmentation;
 use super::{Dataset, IMAGE};
 use crate::parallel;
 use crate::rng::{rng_for, uniform_below};
@@ -88,9 +88,9 @@ pub fn training_batch(
             let mut random = rng_for(order.seed, AUGMENT, order.epoch, place as u64);
             let mut moved = [0; IMAGE];
             Augmentation::draw(&mut random).apply(image, &mut moved);
-            standardize(&moved, &mut out);
+            data.standardization.apply(&moved, 1, &mut out);
         } else {
-            standardize(image, &mut out);
+            data.standardization.apply(image, 1, &mut out);
         }
         out
     });
@@ -105,7 +105,7 @@ pub fn evaluation_batch(data: &Dataset, range: Range<usize>, images: &mut Vec<f3
     images.clear();
     images.resize(range.len() * IMAGE, 0.0);
     for (index, out) in range.clone().zip(images.chunks_exact_mut(IMAGE)) {
-        standardize(data.image(index), out);
+        data.standardization.apply(data.image(index), 1, out);
     }
     labels.clear();
     labels.extend(data.labels[range].iter().map(|&label| i32::from(label)));

@@ -5,7 +5,9 @@ use std::ops::Range;
 use super::batch::{Batch, BatchConfig, EpochOrder, evaluation_batch, training_batch};
 #[cfg(feature = "images")]
 use super::imagenet::ImageNet;
+use super::standardization::{InputMetadata, Standardization};
 use super::{Dataset, SIDE, TrainTest};
+use crate::config::DataSource;
 use crate::error::Result;
 
 /// Labelled images to evaluate on, in order.
@@ -23,6 +25,9 @@ pub trait LabeledDataset {
 
     /// Width and height of an image.
     fn side(&self) -> usize;
+
+    /// How pixels become the numbers that a network takes.
+    fn standardization(&self) -> Standardization;
 
     /// The images of a range, `size` at a time; files that can't be read are left out.
     ///
@@ -42,6 +47,10 @@ impl LabeledDataset for Dataset {
 
     fn side(&self) -> usize {
         SIDE
+    }
+
+    fn standardization(&self) -> Standardization {
+        self.standardization
     }
 
     fn batches(&self, range: Range<usize>, size: usize) -> Box<dyn Iterator<Item = Result<Batch>> + '_> {
@@ -108,6 +117,12 @@ impl DataLoader {
     /// Names of the classes, by label.
     pub fn classes(&self) -> &[String] {
         self.test().classes()
+    }
+
+    /// What weights that are trained on these images say about them.
+    pub fn input_metadata(&self, source: DataSource) -> InputMetadata {
+        let standardize = self.test().standardization().into();
+        InputMetadata { standardize, classes: self.classes().to_vec(), data: Some(source) }
     }
 
     /// The batch of a step; the same for the same config, epoch and step.

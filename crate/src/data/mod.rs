@@ -7,11 +7,13 @@ pub mod folders;
 #[cfg(feature = "images")]
 pub mod imagenet;
 pub mod loader;
+pub mod standardization;
 pub mod synthetic;
 pub mod unpack;
 
 use crate::config::{DataSource, TrainConfig};
 use crate::error::{Error, Result};
+use standardization::Standardization;
 
 /// Pixels of one channel of an image, 32 x 32.
 pub const PIXELS: usize = 32 * 32;
@@ -21,7 +23,7 @@ pub const IMAGE: usize = 3 * PIXELS;
 pub const SIDE: usize = 32;
 
 /// Labelled 32 x 32 colour images in CIFAR-10's layout (planes R, G, B).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Names of the classes, by label.
     pub classes: Vec<String>,
@@ -29,9 +31,16 @@ pub struct Dataset {
     pub images: Vec<u8>,
     /// A label for each image.
     pub labels: Vec<u8>,
+    /// How the pixels become the numbers that a network takes.
+    pub standardization: Standardization,
 }
 
 impl Dataset {
+    /// Images of these classes, each standardized by itself.
+    pub fn new(classes: Vec<String>, images: Vec<u8>, labels: Vec<u8>) -> Self {
+        Self { classes, images, labels, standardization: Standardization::Image }
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -55,12 +64,13 @@ impl Dataset {
             classes: self.classes.clone(),
             images: self.images.split_off(keep * IMAGE),
             labels: self.labels.split_off(keep),
+            standardization: self.standardization,
         }
     }
 }
 
 /// What a run trains on and what it is judged by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrainTest {
     /// Images to train on.
     pub train: Dataset,
@@ -69,11 +79,13 @@ pub struct TrainTest {
 }
 
 impl TrainTest {
-    /// The same with only the first `limit` images to train on; 0 for all.
+    /// The same, standardized as the run says, with only the first images to train on if it has a limit.
     #[must_use]
-    pub fn limited(mut self, limit: usize) -> Self {
-        if limit > 0 {
-            drop(self.train.split_off(self.train.len().saturating_sub(limit)));
+    pub fn prepared(mut self, config: &TrainConfig) -> Self {
+        let standardization = Standardization::new(config.standardize, config.data, Some(&self.train));
+        (self.train.standardization, self.test.standardization) = (standardization, standardization);
+        if config.limit > 0 {
+            drop(self.train.split_off(self.train.len().saturating_sub(config.limit)));
         }
         self
     }
@@ -85,7 +97,7 @@ impl TrainTest {
 /// # Errors
 /// When files are damaged or missing, or a holdout takes all images.
 pub fn open(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
-    whole(spec, files).map(|split| split.limited(spec.limit))
+    Ok(whole(spec, files)?.prepared(spec))
 }
 
 /// The data of a run without its limit.

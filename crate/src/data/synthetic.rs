@@ -70,7 +70,7 @@ fn part(seed: u64, purpose: u64, count: usize) -> Dataset {
         draw(&mut rng_for(seed, purpose, index as u64, 0), label, image);
         labels.push(label);
     }
-    Dataset { classes: CLASSES.iter().map(|&name| name.to_owned()).collect(), images, labels }
+    Dataset::new(CLASSES.iter().map(|&name| name.to_owned()).collect(), images, labels)
 }
 
 /// The label of an image: its place in a shuffle of the ten labels that its ten neighbours share.

@@ -198,7 +198,7 @@ fn decode_files(paths: &[PathBuf]) -> Result<Dataset> {
         images.extend(decode_file(path)?);
     }
     let classes = cifar::CLASSES.map(str::to_owned).to_vec();
-    Ok(Dataset { classes, images, labels: vec![0; paths.len()] })
+    Ok(Dataset::new(classes, images, vec![0; paths.len()]))
 }
 
 /// Decodes an image with ImageNet's decoder, which also rejects truncated files.

@@ -12,6 +12,7 @@ use crate::data::cifar::{self, Cifar};
 use crate::data::folders::{self, MemoryTree};
 use crate::data::imagenet::{ImageNet, LoaderConfig};
 use crate::data::loader::DataLoader;
+use crate::data::standardization::Standardization;
 use crate::data::unpack::{self, Limits};
 use crate::error::{Error, Result};
 
@@ -33,7 +34,7 @@ pub fn open_dataset(path: &Path, spec: &mut TrainConfig, reading: LoaderConfig) 
         check_in_memory(spec)?;
         let Cifar { source, split } = cifar::from_files(&files, spec.holdout)?;
         spec.data = source;
-        return Ok(split.limited(spec.limit).into());
+        return Ok(split.prepared(spec).into());
     }
     spec.data = DataSource::ImageNet;
     if spec.holdout > 0 {
@@ -50,6 +51,7 @@ pub fn open_dataset(path: &Path, spec: &mut TrainConfig, reading: LoaderConfig) 
     } else {
         open_archive(path, spec.input_side(), reading)?
     };
+    let images = images.standardized(Standardization::new(spec.standardize, spec.data, None));
     for note in &images.index().notes {
         output::status_once(&format!("{}: {note}", display_path(path)));
     }

@@ -118,7 +118,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Dataset> {
 fn parse_part(name: &str, bytes: &[u8]) -> Result<(Kind, Dataset)> {
     if python::is_pickle(bytes) {
         let (kind, images, labels) = python::read(bytes).map_err(|why| fail(name, why))?;
-        return Ok((kind, Dataset { classes: kind.classes(), images, labels }));
+        return Ok((kind, Dataset::new(kind.classes(), images, labels)));
     }
     let whole = |kind: &Kind| !bytes.is_empty() && bytes.len().is_multiple_of(kind.record());
     let mut first_error = None;
@@ -141,7 +141,7 @@ fn parse_part(name: &str, bytes: &[u8]) -> Result<(Kind, Dataset)> {
 }
 
 fn parse_records(name: &str, bytes: &[u8], kind: Kind) -> Result<Dataset> {
-    let mut data = Dataset { classes: kind.classes(), images: Vec::new(), labels: Vec::new() };
+    let mut data = Dataset::new(kind.classes(), Vec::new(), Vec::new());
     data.images.reserve_exact(bytes.len() / kind.record() * IMAGE);
     for (index, record) in bytes.chunks_exact(kind.record()).enumerate() {
         let (labels, image) = record.split_at(kind.label_bytes());
@@ -214,7 +214,7 @@ fn join(mut parts: Vec<Part>, holdout: usize) -> Result<Cifar> {
     if let Some(other) = parts.iter().find(|part| part.kind != kind) {
         return Err(fail(&other.name, format!("{} is of the other data set", parts[0].name)));
     }
-    let empty = || Dataset { classes: kind.classes(), images: Vec::new(), labels: Vec::new() };
+    let empty = || Dataset::new(kind.classes(), Vec::new(), Vec::new());
     let (mut train, mut test) = (empty(), None);
     for Part { role, images, .. } in parts {
         match role {

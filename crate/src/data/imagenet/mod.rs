@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batch::{Batch, BatchConfig, EpochOrder, steps_per_epoch};
 use super::loader::LabeledDataset;
+use super::standardization::{IMAGENET, Standardization};
 use crate::error::{Error, Result};
 use crate::rng::rng_for;
 use decode::Rgb;
@@ -86,6 +87,7 @@ struct Files {
     index: Index,
     fetch: Box<dyn ReadImage>,
     side: usize,
+    standardization: Standardization,
     reading: LoaderConfig,
     skipped: Skipped,
 }
@@ -100,7 +102,30 @@ impl ImageNet {
             return Err(Error::field("max_bad", reading.max_bad, "takes 0 to 100 %"));
         }
         let skipped = Skipped::new(index.train.len() + index.val.len(), reading.max_bad);
-        Ok(Self { files: Arc::new(Files { index, fetch, side, reading, skipped }), training: None })
+        Ok(Self {
+            files: Arc::new(Files { index, fetch, side, standardization: IMAGENET, reading, skipped }),
+            training: None,
+        })
+    }
+
+    /// The same images, standardized in another way than ImageNet's.
+    #[must_use]
+    pub fn standardized(mut self, standardization: Standardization) -> Self {
+        // Nobody reads yet, so nobody else holds the files.
+        if let Some(files) = Arc::get_mut(&mut self.files) {
+            files.standardization = standardization;
+        }
+        self
+    }
+
+    /// Gives the images the labels of a network's outputs, see [`outputs::match_outputs`].
+    ///
+    /// # Errors
+    /// If there are more classes than labels allow.
+    pub fn match_outputs(&mut self, outputs: usize, names: Option<&[String]>) -> Result<Option<String>> {
+        self.training = None;
+        let Some(files) = Arc::get_mut(&mut self.files) else { return Ok(None) };
+        outputs::match_outputs(&mut files.index, outputs, names)
     }
 
     /// Where the images lie.
@@ -165,6 +190,10 @@ impl LabeledDataset for ImageNet {
         self.files.side
     }
 
+    fn standardization(&self) -> Standardization {
+        self.files.standardization
+    }
+
     fn batches(&self, range: Range<usize>, size: usize) -> Box<dyn Iterator<Item = Result<Batch>> + '_> {
         let LoaderConfig { threads, ahead, .. } = self.files.reading;
         let pipeline = Evaluating { files: Arc::clone(&self.files), range, size };
@@ -200,7 +229,7 @@ impl Files {
 
     fn batch(&self, items: Vec<Item>) -> Batch {
         let (pixels, labels): (Vec<_>, Vec<_>) = items.into_iter().flatten().unzip();
-        Batch { images: transform::normalize(&pixels, self.side), labels }
+        Batch { images: transform::normalize(&pixels, self.side, self.standardization), labels }
     }
 
     /// A batch that holds something, while not too many files are bad.

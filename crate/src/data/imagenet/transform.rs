@@ -9,6 +9,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use rand::Rng;
 
 use super::decode::Rgb;
+use crate::data::standardization::Standardization;
 use crate::rng::uniform_below;
 
 /// Share of the image's area that a crop takes.
@@ -17,10 +18,6 @@ const SCALE: (f64, f64) = (0.08, 1.0);
 const RATIO: (f64, f64) = (3.0 / 4.0, 4.0 / 3.0);
 /// Tries before the middle of the image is taken.
 const TRIES: usize = 10;
-
-/// Mean and standard deviation of ImageNet's channels, of values scaled to 0..1.
-const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
-const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
 
 /// A part of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,26 +148,16 @@ fn mirror(pixels: &mut [u8], side: usize) {
     }
 }
 
-/// Normalizes images of interleaved bytes into planes of float32.
+/// Standardizes images of interleaved bytes into planes of float32.
 ///
 /// # Shapes
 /// - each of `images`: `side * side * 3`
 /// - output: `[images, 3, side, side]`
-pub fn normalize(images: &[Vec<u8>], side: usize) -> Vec<f32> {
-    let table: [[f32; 256]; 3] = std::array::from_fn(|channel| {
-        std::array::from_fn(|value| ((value as f64 / 255.0 - MEAN[channel]) / DEVIATION[channel]) as f32)
-    });
-    let plane = side * side;
-    let mut out = vec![0.0; images.len() * 3 * plane];
-    for (image, out) in images.iter().zip(out.chunks_exact_mut(3 * plane)) {
-        let (red, rest) = out.split_at_mut(plane);
-        let (green, blue) = rest.split_at_mut(plane);
-        let planes = red.iter_mut().zip(green).zip(blue);
-        for (pixel, ((r, g), b)) in image.as_chunks::<3>().0.iter().zip(planes) {
-            *r = table[0][usize::from(pixel[0])];
-            *g = table[1][usize::from(pixel[1])];
-            *b = table[2][usize::from(pixel[2])];
-        }
+pub fn normalize(images: &[Vec<u8>], side: usize, standardization: Standardization) -> Vec<f32> {
+    let length = 3 * side * side;
+    let mut out = vec![0.0; images.len() * length];
+    for (image, out) in images.iter().zip(out.chunks_exact_mut(length)) {
+        standardization.apply(image, 3, out);
     }
     out
 }
@@ -178,6 +165,7 @@ pub fn normalize(images: &[Vec<u8>], side: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::standardization::IMAGENET;
     use crate::rng::rng_for;
 
     fn image(width: usize, height: usize) -> Rgb {
@@ -251,7 +239,7 @@ mod tests {
 
     #[test]
     fn normalized_planes_have_the_usual_values() {
-        let out = normalize(&[vec![0, 128, 255]], 1);
+        let out = normalize(&[vec![0, 128, 255]], 1, IMAGENET);
         let expected = [-0.485 / 0.229, (128.0 / 255.0 - 0.456) / 0.224, 0.594 / 0.225];
         for (got, expected) in out.iter().zip(expected) {
             assert!((f64::from(*got) - expected).abs() < 1e-6);
