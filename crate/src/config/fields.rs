@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::{
     AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, HardwareConfig,
-    NetworkName, NetworkPlan, Precision, RegularizerKind, Resolution, Subtraction, TrainConfig, Trainable,
-    WeightScale,
+    NetworkName, NetworkPlan, Precision, RegularizerKind, Resolution, Standardize, Subtraction, TrainConfig,
+    Trainable, WeightScale,
 };
 use crate::error::{Error, Result};
 
@@ -76,9 +76,13 @@ pub struct NetworkFields {
     /// Width and height of the images; ImageNet's are scaled to it [default: 224, or 32 for other data]
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS"))]
     pub side: Option<usize>,
+    /// What networks get of pixels: image, dataset, half, none, or MEAN/STD such as 0.49,0.48,0.45/0.25,0.24,0.26 [default: as
+    /// the weights say; else image, or ImageNet's constants for image files]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "HOW"))]
+    pub standardize: Option<Standardize>,
 }
 
-fields!(NetworkFields of TrainConfig { model, plan, classifier, batch_norm, side });
+fields!(NetworkFields of TrainConfig { model, plan, classifier, batch_norm, side, standardize });
 
 /// The fields of a training run, apart from its network.
 #[derive(Debug, Clone, Default, PartialEq)]

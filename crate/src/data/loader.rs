@@ -119,10 +119,24 @@ impl DataLoader {
         self.test().classes()
     }
 
+    /// Gives image files the labels of a network's outputs, see
+    /// [`match_outputs`](crate::data::imagenet::outputs::match_outputs); returns what to say about it.
+    ///
+    /// # Errors
+    /// If there are more classes than labels allow.
+    #[cfg(feature = "images")]
+    pub fn match_outputs(&mut self, outputs: usize, names: &[String]) -> Result<Option<String>> {
+        match self {
+            Self::Memory(..) => Ok(None),
+            Self::Files(files) => files.match_outputs(outputs, (!names.is_empty()).then_some(names)),
+        }
+    }
+
     /// What weights that are trained on these images say about them.
     pub fn input_metadata(&self, source: DataSource) -> InputMetadata {
         let standardize = self.test().standardization().into();
-        InputMetadata { standardize, classes: self.classes().to_vec(), data: Some(source) }
+        let (classes, side) = (self.classes().to_vec(), Some(self.test().side()));
+        InputMetadata { standardize, classes, data: Some(source), side }
     }
 
     /// The batch of a step; the same for the same config, epoch and step.

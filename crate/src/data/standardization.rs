@@ -127,6 +127,8 @@ pub struct InputMetadata {
     pub classes: Vec<String>,
     /// Where the images came from.
     pub data: Option<DataSource>,
+    /// Their width and height.
+    pub side: Option<usize>,
 }
 
 impl InputMetadata {
@@ -141,6 +143,9 @@ impl InputMetadata {
         {
             map.insert("data".to_owned(), data);
         }
+        if let Some(side) = self.side {
+            map.insert("side".to_owned(), side.to_string());
+        }
         map
     }
 
@@ -153,6 +158,7 @@ impl InputMetadata {
             standardize: map.get("standardize").map_or(Ok(Standardize::Auto), |text| text.parse())?,
             classes: map.get("classes").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
             data: map.get("data").and_then(|data| serde_json::from_value(data.as_str().into()).ok()),
+            side: map.get("side").and_then(|side| side.parse().ok()),
         })
     }
 }
@@ -227,6 +233,7 @@ mod tests {
             standardize: CIFAR10.into(),
             classes: vec!["a \"b\"".to_owned(), "c".to_owned()],
             data: Some(DataSource::Cifar100),
+            side: Some(32),
         };
         assert_eq!(InputMetadata::from_map(&metadata.to_map()), Ok(metadata));
         assert_eq!(InputMetadata::from_map(&BTreeMap::new()), Ok(InputMetadata::default()));

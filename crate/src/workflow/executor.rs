@@ -15,7 +15,7 @@ use super::stage::{Stage, StageConfig};
 use super::train_stage::{RunSetup, TrainStage};
 use crate::checkpoint::Checkpoint;
 use crate::compress::pruning::PruneConfig;
-use crate::config::TrainConfig;
+use crate::config::{Standardize, TrainConfig};
 use crate::data::loader::DataLoader;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
@@ -152,12 +152,16 @@ pub async fn run_recipe<S: StageStore>(
         if let Some(name) = &stage.weights {
             start = Some(store.weights(name)?);
         }
-        let inputs = json!({
+        let mut inputs = json!({
             "stage": stage.inputs(&recipe.hardware),
             "data": data.sha256,
             "device": compute.kind,
             "start": start.as_ref().map(|(_, id)| id),
         });
+        // Without it, stages keep the identities that they had before there was a choice.
+        if recipe.spec.standardize != Standardize::Auto {
+            inputs["standardize"] = json!(recipe.spec.standardize);
+        }
         let (id, result, weights) = match store.find(stage, &inputs)? {
             Found::Finished(id, result, weights) => (id, *result, weights),
             Found::Busy => return Ok(None),

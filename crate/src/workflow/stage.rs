@@ -263,7 +263,10 @@ impl Stage {
             StageConfig::Train(config) | StageConfig::Finetune(config) => {
                 let regularized = config.regularizer != RegularizerKind::None;
                 let shape = if regularized { shape(hardware) } else { Value::Null };
-                json!({ "train": influential(config, regularized), "shape": shape, "masked": self.masked })
+                let mut train = json!(influential(config, regularized));
+                // The executor adds it, for all stages.
+                train.as_object_mut().map(|fields| fields.remove("standardize"));
+                json!({ "train": train, "shape": shape, "masked": self.masked })
             }
         }
     }

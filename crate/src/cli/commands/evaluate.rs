@@ -44,8 +44,8 @@ struct EvaluateOutput {
 
 /// Runs the command.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let (spec, data) = open_model_and_data(&args.network, &args.data)?;
     let weights = files::read_weights(&args.weights)?;
+    let (spec, data) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
     let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let test = data.test();
     let network = load_network(&spec, test.classes().len(), &weights, &compute)

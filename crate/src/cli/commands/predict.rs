@@ -14,11 +14,13 @@ use crate::cli::format;
 use crate::cli::options::image_range::parse_range;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
-use crate::cli::runs::inputs::load_network;
+use crate::cli::runs::inputs::{follow_metadata, input_metadata, load_network, match_outputs};
 use crate::config::{DataSource, DeviceChoice, NetworkPlan, SCHEMA_VERSION, TrainConfig};
 use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::decode::{Rgb, decode};
+use crate::data::imagenet::outputs::wnids;
 use crate::data::loader::{DataLoader, LabeledDataset};
+use crate::data::standardization::{InputMetadata, Standardization};
 use crate::data::{Dataset, IMAGE, PIXELS, SIDE, TrainTest, cifar};
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
@@ -87,7 +89,8 @@ struct Ranked {
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
     let weights = files::read_weights(&args.weights)?;
-    let (spec, inputs) = open(args, &weights)?;
+    let metadata = input_metadata(&weights, &args.weights)?;
+    let (spec, inputs) = open(args, &weights, &metadata)?;
     let range = parse_range(args.range.as_deref(), inputs.images().len())?;
     let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let classes = infer_classes(&weights).unwrap_or_else(|| inputs.images().classes().len());
@@ -138,27 +141,57 @@ impl Inputs {
     }
 }
 
-fn open(args: &PredictArgs, weights: &Checkpoint) -> Result<(TrainConfig, Inputs)> {
+fn open(args: &PredictArgs, weights: &Checkpoint, metadata: &InputMetadata) -> Result<(TrainConfig, Inputs)> {
     let mut spec = args.network.config()?;
     spec.holdout = args.holdout;
+    follow_metadata(&mut spec, metadata);
     let train = args.data.is_some() && args.split == "train";
     let source: DataLoader = match &args.data {
         Some(path) => {
-            files::open_dataset(path, &mut spec, LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() })?
+            let reading = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
+            let mut source = files::open_dataset(path, &mut spec, reading)?;
+            match_outputs(&mut source, weights, metadata)?;
+            source
         }
-        None if spec.model.is_for_imagenet() || matches!(spec.plan, NetworkPlan::ResNet(_)) => {
+        None if is_for_image_files(&spec, metadata) => {
             spec.data = DataSource::ImageNet;
             let classes = infer_classes(weights).unwrap_or(1000);
-            let names = (0..classes).map(|class| class.to_string()).collect();
-            image_files::open_single_images(&args.images, spec.input_side(), names)?.into()
+            let standardization = Standardization::new(spec.standardize, spec.data, None);
+            let images = image_files::open_single_images(
+                &args.images,
+                spec.input_side(),
+                output_names(classes, metadata),
+            )?;
+            images.standardized(standardization).into()
         }
         None => {
-            let test = decode_files(&args.images)?;
+            let classes = infer_classes(weights).unwrap_or(cifar::CLASSES.len());
+            let mut test = decode_files(&args.images, output_names(classes, metadata))?;
+            test.standardization = Standardization::new(spec.standardize, DataSource::Cifar10, None);
             TrainTest { train: test.clone(), test }.into()
         }
     };
     let paths = args.images.iter().map(|path| files::display_path(path)).collect();
     Ok((spec, Inputs { source, train, paths }))
+}
+
+/// Whether images are brought to the network's input as image files are: resized, and the middle cut out.
+fn is_for_image_files(config: &TrainConfig, metadata: &InputMetadata) -> bool {
+    config.model.is_for_imagenet()
+        || matches!(config.plan, NetworkPlan::ResNet(_))
+        || metadata.data == Some(DataSource::ImageNet)
+}
+
+/// Names of a network's outputs: as the weights say, or those of the data sets with as many classes.
+fn output_names(outputs: usize, metadata: &InputMetadata) -> Vec<String> {
+    let known = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    match outputs {
+        _ if metadata.classes.len() == outputs => metadata.classes.clone(),
+        10 => known(&cifar::CLASSES),
+        100 => known(&cifar::CLASSES_100),
+        1000 => wnids(),
+        _ => (0..outputs).map(|output| output.to_string()).collect(),
+    }
 }
 
 fn prediction(logits: &[f32], at: usize, inputs: &Inputs) -> Prediction {
@@ -192,12 +225,11 @@ fn describe(result: &PredictOutput) -> String {
 }
 
 /// Decodes image files into a data set without labels.
-fn decode_files(paths: &[PathBuf]) -> Result<Dataset> {
+fn decode_files(paths: &[PathBuf], classes: Vec<String>) -> Result<Dataset> {
     let mut images = Vec::with_capacity(paths.len() * IMAGE);
     for path in paths {
         images.extend(decode_file(path)?);
     }
-    let classes = cifar::CLASSES.map(str::to_owned).to_vec();
     Ok(Dataset::new(classes, images, vec![0; paths.len()]))
 }
 

@@ -139,7 +139,7 @@ impl PruneArgs {
         };
         let (holdout, seed, reading) = (self.holdout, self.seed, self.reading);
         let data = DataOptions { data: data.clone(), holdout, seed, reading };
-        let (run, mut source) = open_model_and_data(&self.network, &data)?;
+        let (run, mut source) = open_model_and_data(&self.network, &data, &self.weights, weights)?;
         let plan = NetworkSpec::from_config(&run, source.classes().len())?;
         let network = load_network(&run, source.classes().len(), weights, compute)
             .map_err(|error| error.with_path(&files::display_path(&self.weights)))?;

@@ -54,13 +54,13 @@ pub fn run(args: &SensitivityArgs) -> Result<()> {
     let ratios = args.ratios.clone().unwrap_or_else(|| SensitivityConfig::default().ratios);
     let what = SensitivityConfig { ratios, max_accuracy_drop: args.drop };
     what.validate()?;
-    let (spec, data) = open_model_and_data(&args.network, &args.data)?;
+    let weights = files::read_weights(&args.weights)?;
+    let (spec, data) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
     let test = data.test();
     let images = args.images.unwrap_or(test.len());
     if !(1..=test.len()).contains(&images) {
         return Err(Error::field("images", images, format!("takes 1 to {}", test.len())));
     }
-    let weights = files::read_weights(&args.weights)?;
     let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let classes = test.classes().len();
     let network = load_network(&spec, classes, &weights, &compute)

@@ -81,8 +81,8 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     if !(1..=MAX_SEEDS).contains(&args.seeds) {
         return Err(Error::field("seeds", args.seeds, format!("takes 1 to {MAX_SEEDS}")));
     }
-    let (spec, mut source) = open_model_and_data(&args.network, &args.data)?;
     let weights = files::read_weights(&args.weights)?;
+    let (spec, mut source) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
     let in_file = |error: Error| error.with_path(&files::display_path(&args.weights));
     let classes = source.classes().len();
     let plan = NetworkSpec::from_config(&spec, classes)?;

@@ -11,6 +11,7 @@ use crate::config::TrainConfig;
 use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::index::Index;
 use crate::data::loader::DataLoader;
+use crate::data::standardization::InputMetadata;
 use crate::data::{Dataset, TrainTest};
 use crate::error::Result;
 use crate::workflow::recipe::Recipe;
@@ -21,6 +22,8 @@ pub struct CachedDataset {
     storage: Storage,
     /// Name, size and hash of the data set.
     pub description: DataDescription,
+    /// What weights that are trained on them say about them.
+    pub metadata: InputMetadata,
 }
 
 /// Where images are kept between stages.
@@ -82,7 +85,7 @@ impl DatasetCache {
 fn key(path: &str, spec: &TrainConfig) -> String {
     // The built-in images depend on the seed.
     let seed = if path == "builtin" { spec.seed } else { 0 };
-    format!("{path}\n{} {} {} {seed}", spec.holdout, spec.limit, spec.side)
+    format!("{path}\n{} {} {} {seed} {}", spec.holdout, spec.limit, spec.side, spec.standardize)
 }
 
 fn open(path: &str, mut spec: TrainConfig, reading: LoaderConfig) -> Result<CachedDataset> {
@@ -96,6 +99,7 @@ fn open(path: &str, mut spec: TrainConfig, reading: LoaderConfig) -> Result<Cach
         classes: source.classes().len(),
         sha256: String::new(),
     };
+    let metadata = source.input_metadata(spec.data);
     let storage = match source {
         DataLoader::Memory(split, _) => {
             description.sha256 = content_fingerprint(&[&split.train, &split.test]);
@@ -106,7 +110,7 @@ fn open(path: &str, mut spec: TrainConfig, reading: LoaderConfig) -> Result<Cach
             Storage::Files { path: path.to_owned(), spec: Box::new(spec), reading }
         }
     };
-    Ok(CachedDataset { storage, description })
+    Ok(CachedDataset { storage, description, metadata })
 }
 
 /// SHA-256 over class names, labels and images, each prefixed with its length: it does not depend on the

@@ -1,31 +1,76 @@
 //! Opens the inputs of a command: a network with its weights, and images.
 
+use std::path::Path;
+
 use crate::checkpoint::Checkpoint;
 use crate::cli::files;
 use crate::cli::options::data::DataOptions;
 use crate::cli::options::network::NetworkOptions;
+use crate::cli::output;
 use crate::cli::system;
-use crate::config::TrainConfig;
+use crate::config::{DataSource, Standardize, TrainConfig};
 use crate::data::loader::DataLoader;
+use crate::data::standardization::InputMetadata;
 use crate::device::ComputeDevice;
 use crate::error::Result;
 use crate::network::parameters::import;
+use crate::network::spec::infer_classes;
 use crate::network::{Network, NetworkSpec};
 
-/// The configuration of the network and the images that the options name.
+/// The configuration of the network and the images that the options name, as these weights want them: standardized as
+/// in their training and, of image files, with the labels of their outputs.
 ///
 /// # Errors
 /// If an option is invalid or a file can't be read.
 pub fn open_model_and_data(
     network: &NetworkOptions,
     data: &DataOptions,
+    path: &Path,
+    weights: &Checkpoint,
 ) -> Result<(TrainConfig, DataLoader)> {
     let mut spec = network.config()?;
     spec.holdout = data.holdout;
     spec.seed = data.seed;
+    let metadata = input_metadata(weights, path)?;
+    follow_metadata(&mut spec, &metadata);
     spec.validate()?;
-    let source = files::open_dataset(&data.data, &mut spec, data.reading.into())?;
+    let mut source = files::open_dataset(&data.data, &mut spec, data.reading.into())?;
+    match_outputs(&mut source, weights, &metadata)?;
     Ok((spec, source))
+}
+
+/// What weights say about the images of their training.
+///
+/// # Errors
+/// If the file names a standardization that there is none of.
+pub fn input_metadata(weights: &Checkpoint, path: &Path) -> Result<InputMetadata> {
+    InputMetadata::from_map(weights.metadata()).map_err(|error| error.with_path(&files::display_path(path)))
+}
+
+/// Takes from the metadata of weights what the options leave open.
+pub fn follow_metadata(config: &mut TrainConfig, metadata: &InputMetadata) {
+    if config.standardize == Standardize::Auto && metadata.standardize != Standardize::Auto {
+        config.standardize = metadata.standardize;
+        // What a data set's own default gives is not worth a line.
+        if metadata.standardize != Standardize::Image {
+            output::status_once(&format!("pixels are standardized as in training: {}", metadata.standardize));
+        }
+    }
+    if config.side == 0 && metadata.data == Some(DataSource::ImageNet) {
+        config.side = metadata.side.unwrap_or(0);
+    }
+}
+
+/// Gives image files the labels of the outputs of these weights, and says so.
+///
+/// # Errors
+/// If there are too many classes.
+pub fn match_outputs(source: &mut DataLoader, weights: &Checkpoint, metadata: &InputMetadata) -> Result<()> {
+    let outputs = infer_classes(weights).unwrap_or_else(|| source.classes().len());
+    if let Some(note) = source.match_outputs(outputs, &metadata.classes)? {
+        output::status_once(&note);
+    }
+    Ok(())
 }
 
 /// The network with these weights, for inference.

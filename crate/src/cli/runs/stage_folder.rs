@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::{Checkpoint, safetensors};
 use crate::cli::files;
 use crate::cli::files::dataset_cache::hex;
+use crate::data::standardization::InputMetadata;
 use crate::error::{Error, Result};
 use crate::train::evaluate::Evaluation;
 use crate::workflow::observer::EpochCurve;
@@ -103,8 +104,13 @@ impl StageFolder {
     ///
     /// # Errors
     /// If the disk is full.
-    pub fn complete(&self, weights: &Checkpoint, result: &StageResult) -> Result<()> {
-        self.write("weights.safetensors", &safetensors::write(weights)?)?;
+    pub fn complete(
+        &self,
+        weights: &Checkpoint,
+        metadata: &InputMetadata,
+        result: &StageResult,
+    ) -> Result<()> {
+        self.write("weights.safetensors", &safetensors::write_with_metadata(weights, &metadata.to_map())?)?;
         let text = serde_json::to_vec(result)
             .map_err(|why| Error::file("writing a stage's result", "result.json", &why).with_source(why))?;
         self.write("result.json", &text)?;

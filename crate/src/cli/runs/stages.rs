@@ -18,6 +18,7 @@ use crate::cli::runs::run_folder::RunFolder;
 use crate::cli::runs::stage_folder::{StageFolder, content_hash, stage_id};
 use crate::cli::system;
 use crate::data::loader::DataLoader;
+use crate::data::standardization::InputMetadata;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::train::checkpoint::TrainingCheckpoint;
@@ -145,6 +146,7 @@ impl<'a> StageRunner<'a> {
             label: self.label,
             checkpoint_every: self.checkpoint_every,
             observer: None,
+            metadata: self.images.metadata.clone(),
         }
     }
 }
@@ -161,6 +163,8 @@ pub struct Slot<'a> {
     checkpoint_every: u64,
     /// Present while it trains.
     observer: Option<FolderObserver<'a>>,
+    /// What the weights say about the images.
+    metadata: InputMetadata,
 }
 
 impl Slot<'_> {
@@ -232,7 +236,7 @@ impl StageSlot for Slot<'_> {
 
     fn complete(&mut self, weights: Checkpoint, result: &StageResult) -> Result<Checkpoint> {
         self.observer = None;
-        self.folder.complete(&weights, result)?;
+        self.folder.complete(&weights, &self.metadata, result)?;
         let Evaluation { accuracy, loss, .. } = result.evaluation;
         self.status(&format!("accuracy {accuracy:.2} %, loss {loss:.4}"));
         self.folder.weights()

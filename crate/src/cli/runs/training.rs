@@ -13,6 +13,7 @@ use crate::cli::format;
 use crate::cli::options::data::ReadingOptions;
 use crate::cli::output;
 use crate::cli::runs::dry_run;
+use crate::cli::runs::inputs::{follow_metadata, input_metadata};
 use crate::cli::runs::observer::FolderObserver;
 use crate::cli::runs::run_folder::{DEFAULT_CHECKPOINTS_KEPT, RunFolder};
 use crate::cli::runs::run_settings::RunSettings;
@@ -137,8 +138,11 @@ fn reading(args: &RunFolderArgs, settings: &RunSettings) -> LoaderConfig {
 /// A trainer with these settings.
 fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Result<Trainer> {
     let (mut config, hardware) = settings.configs(base)?;
-    let data = files::open_dataset(&settings.data_path()?, &mut config, reading(args, settings))?;
     let weights = settings.weights.as_ref().map(|path| files::read_weights(path.as_ref())).transpose()?;
+    if let (Some(weights), Some(path)) = (&weights, &settings.weights) {
+        follow_metadata(&mut config, &input_metadata(weights, path.as_ref())?);
+    }
+    let data = files::open_dataset(&settings.data_path()?, &mut config, reading(args, settings))?;
     let masks = settings.read_masks(weights.as_ref())?;
     let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
     let memory = system::available_memory();
@@ -167,7 +171,8 @@ async fn finish(trainer: &Trainer, folder: &RunFolder) -> Result<RunReport> {
     let weights = trainer.weights().await?;
     let layers = weights.matrices(false)?;
     let report = RunReport::from_trainer(trainer, &layers);
-    folder.write("weights.safetensors", &safetensors::write(&weights)?)?;
+    let metadata = trainer.data().input_metadata(trainer.config().data).to_map();
+    folder.write("weights.safetensors", &safetensors::write_with_metadata(&weights, &metadata)?)?;
     let text = serde_json::to_vec(&report)
         .map_err(|why| Error::file("writing a result", "report.json", &why).with_source(why))?;
     folder.write("report.json", &text)?;
