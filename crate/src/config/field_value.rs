@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, NetworkName, NetworkPlan,
-    Precision, RegularizerKind, Resolution, Subtraction, Trainable, WeightScale,
+    Precision, RegularizerKind, Resolution, Standardize, Subtraction, Trainable, WeightScale,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -85,7 +85,7 @@ parse_names! {
 
 text_values! {
     AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, NetworkName, NetworkPlan,
-    Precision, RegularizerKind, Resolution, Subtraction, Trainable, WeightScale,
+    Precision, RegularizerKind, Resolution, Standardize, Subtraction, Trainable, WeightScale,
 }
 
 /// The text of a value; a number stands for its digits.

@@ -22,6 +22,8 @@ pub enum DataSource {
     Cifar10,
     /// CIFAR-100 from its official files, with its 100 fine labels.
     Cifar100,
+    /// Pictures in class folders that the page was given, brought to 32 x 32.
+    Folder,
     /// Image files in one of the layouts of ImageNet; native builds only.
     ImageNet,
 }

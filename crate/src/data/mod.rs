@@ -7,6 +7,7 @@ pub mod folders;
 #[cfg(feature = "images")]
 pub mod imagenet;
 pub mod loader;
+pub mod pictures;
 pub mod standardization;
 pub mod synthetic;
 pub mod unpack;
@@ -107,6 +108,7 @@ fn whole(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
             let why = "image files are read by the command line, not into memory";
             Err(Error::field("data", "imagenet", why))
         }
+        DataSource::Folder => pictures::from_files(files),
         DataSource::Cifar10 | DataSource::Cifar100 => {
             let cifar::Cifar { source, split } = cifar::from_files(files, spec.holdout)?;
             if source == spec.data {

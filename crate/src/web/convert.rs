@@ -1,5 +1,7 @@
 //! Between JavaScript's values and Rust's.
 
+use std::collections::BTreeMap;
+
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,6 +10,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::checkpoint::{Checkpoint, safetensors};
 use crate::config::TrainConfig;
+use crate::data::standardization::InputMetadata;
 use crate::data::{TrainTest, open};
 use crate::error::{Error, Result};
 use crate::report::TileDetail;
@@ -44,7 +47,13 @@ pub fn from_js<T: DeserializeOwned>(value: JsValue) -> JsResult<T> {
 
 /// Weights as a safetensors file.
 pub fn to_safetensors(weights: &Checkpoint) -> JsResult<Uint8Array> {
-    let bytes = safetensors::write(weights).map_err(failure)?;
+    to_safetensors_with(weights, &InputMetadata::default())
+}
+
+/// Weights as a safetensors file that says which images they were trained on.
+pub fn to_safetensors_with(weights: &Checkpoint, metadata: &InputMetadata) -> JsResult<Uint8Array> {
+    let notes = if *metadata == InputMetadata::default() { BTreeMap::new() } else { metadata.to_map() };
+    let bytes = safetensors::write_with_metadata(weights, &notes).map_err(failure)?;
     Ok(Uint8Array::from(bytes.as_slice()))
 }
 

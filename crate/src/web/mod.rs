@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod convert;
+mod data;
 mod run;
 
 use js_sys::Float32Array;

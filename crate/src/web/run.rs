@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 
 use super::convert::{
     JsResult, completed_from_js, completed_to_js, failure, from_js, load_data, tile_to_js, to_js,
-    to_safetensors,
+    to_safetensors, to_safetensors_with,
 };
 use super::{BACKEND, MEMORY};
 use crate::config::TrainConfig;
@@ -50,6 +50,11 @@ impl Run {
     /// Name of the processor or graphics adapter.
     pub fn adapter(&self) -> String {
         self.run.trainer().compute().adapter.clone()
+    }
+
+    /// Names of the classes, by label.
+    pub fn classes(&self) -> Array {
+        self.run.trainer().data().classes().iter().map(|class| JsValue::from_str(class)).collect()
     }
 
     /// Progress of the current stage.
@@ -157,7 +162,9 @@ impl Run {
 
     /// The weights as safetensors.
     pub async fn weights(&self) -> JsResult<Uint8Array> {
-        to_safetensors(&self.run.trainer().weights().await.map_err(failure)?)
+        let trainer = self.run.trainer();
+        let metadata = trainer.data().input_metadata(trainer.config().data);
+        to_safetensors_with(&trainer.weights().await.map_err(failure)?, &metadata)
     }
 }
 

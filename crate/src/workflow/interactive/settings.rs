@@ -149,7 +149,7 @@ fn check_available(config: &TrainConfig) -> Result<()> {
         return Err(Error::field("precision", "bf16", "the page takes f32"));
     }
     if config.data == DataSource::ImageNet {
-        return Err(Error::field("data", "imagenet", "the page takes builtin and cifar10"));
+        return Err(Error::field("data", "imagenet", "the page takes builtin, cifar10, cifar100 and folder"));
     }
     Ok(())
 }
