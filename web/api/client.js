@@ -208,13 +208,19 @@ export class Client {
   }
 
   /**
-   * Opens data files, a checkpoint or reports.
+   * Opens data files, pictures, a checkpoint or reports.
    * @param {File | Iterable<File>} file
-   * @param {{ linear?: boolean, network?: string | null }} [options]
+   * @param {{ linear?: boolean, network?: string | null, paths?: string[] }} [options] `paths`: where each file lies in
+   * its folder; of files that a folder was chosen for, the browser knows it
    */
-  load(file, { linear = false, network = null } = {}) {
+  load(file, { linear = false, network = null, paths } = {}) {
     return this.#change(async () => {
-      const { reports } = await this.#service.load(checkFiles(file), { linear, network });
+      const files = checkFiles(file);
+      const { reports } = await this.#service.load(files, {
+        linear,
+        network,
+        paths: paths ?? files.map((each) => each.webkitRelativePath || each.name),
+      });
       for (const { name, report } of reports)
         this.runs.add(report, report.name || name.replace(/\.json$/i, ''));
     });

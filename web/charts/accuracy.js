@@ -6,8 +6,6 @@ import { lastStep, stepAxis } from './axes.js';
 import { LABEL_MARGIN, comparedCurves, frame, pruningMark } from './frame.js';
 import { downsample } from './series.js';
 
-/** Both data sets have ten equally frequent classes: the accuracy of guessing, in percent. */
-const CHANCE = 10;
 const TICKS = [0, 25, 50, 75, 100];
 
 /**
@@ -16,14 +14,16 @@ const TICKS = [0, 25, 50, 75, 100];
  * @param {import('../types/messages').OtherCurve[]} [others]
  */
 export function accuracyChart(history, size, others = []) {
-  const { theme, width } = size;
+  const { theme, width, classes } = size;
+  // The accuracy of guessing among equally frequent classes, in percent.
+  const chance = 100 / (classes ?? 10);
   const curve = (/** @type {import('../types/types').HistoryEntry[]} */ entries) =>
     downsample(entries, (point) => point.accuracy, 150);
   const points = curve(history);
   const last = points.at(-1);
   const percent = (/** @type {number} */ value) => `${value.toFixed(1)} %`;
   // The label would cover that of the line for guessing.
-  const nearChance = last !== undefined && Math.abs(last.value - CHANCE) < 12;
+  const nearChance = last !== undefined && Math.abs(last.value - chance) < 12;
   const label = last
     ? `Held-out accuracy, ${percent(last.value)} at step ${last.step}`
     : 'Accuracy: not measured yet';
@@ -34,8 +34,8 @@ export function accuracyChart(history, size, others = []) {
     marks: [
       Plot.gridY(TICKS, { stroke: theme.line, strokeOpacity: 1 }),
       Plot.ruleY([0], { stroke: theme.soft }),
-      Plot.ruleY([CHANCE], { stroke: theme.soft, strokeDasharray: '2,3' }),
-      Plot.text([CHANCE], {
+      Plot.ruleY([chance], { stroke: theme.soft, strokeDasharray: '2,3' }),
+      Plot.text([chance], {
         y: (d) => d,
         frameAnchor: 'right',
         text: () => 'guessing',

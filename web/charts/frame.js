@@ -11,6 +11,7 @@ import { labelSide } from './axes.js';
  * @property {number} width
  * @property {number} height
  * @property {Theme} theme
+ * @property {number} [classes] classes of the data
  * @property {number | null} [pruned] the step after which the network was pruned
  */
 

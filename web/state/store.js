@@ -31,6 +31,8 @@ export const initialState = {
   file: null,
   inference: null,
   simulation: null,
+  classes: [],
+  pictures: null,
   runs: [],
   error: null,
 };
@@ -49,8 +51,9 @@ const changes = {
     ...(isEqual(hardware, state.hardware) ? {} : { hardware, simulation: null }),
     ...(isEqual(spec, state.spec) ? {} : { spec }),
   }),
-  'run-opened': (_, { spec, hardware, run, progress, history, stages }) => ({
+  'run-opened': (_, { spec, hardware, run, progress, history, stages, classes }) => ({
     spec,
+    classes,
     hardware,
     run,
     progress,
@@ -114,6 +117,7 @@ const changes = {
   }),
   inference: (_, { inference }) => ({ inference }),
   simulation: (_, { simulation }) => ({ simulation }),
+  pictures: (_, { pictures }) => ({ pictures }),
   running: (_, { running }) => ({ running }),
   busy: (_, { text }) => ({ busy: text }),
   webgpu: (_, { webgpu }) => ({ webgpu }),

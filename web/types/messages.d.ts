@@ -104,7 +104,9 @@ export type WorkerEvent =
       progress: StageProgress;
       history: HistoryEntry[];
       stages: Stage[];
+      classes: string[];
     }
+  | { type: 'pictures'; pictures: Pictures }
   | { type: 'progress'; progress: Progress }
   | { type: 'view'; view: View; pruning: PruneSettings; step: number; file: OpenedFile | null }
   | { type: 'evaluation'; evaluation: Evaluation; step: number }
@@ -157,6 +159,10 @@ export interface State {
   file: OpenedFile | null;
   inference: Inference | null;
   simulation: SimulationReport | null;
+  /** Names of the run's classes, by label. */
+  classes: string[];
+  /** One's own pictures, if any were opened. */
+  pictures: Pictures | null;
   /** Runs to compare with. */
   runs: ComparedRun[];
   /** The last error, until a later call succeeds. */
@@ -175,8 +181,14 @@ export interface SavedRun extends Saved { spec: TrainConfig; hardware: HardwareC
 /** The flat fields of `crossdub.set` and the URL. */
 export type Fields = Partial<TrainConfig & HardwareConfig & PruneSettings>;
 
+/** A class of one's own pictures: how many there are, and the planes of the first. */
+export interface PictureClass { name: string; count: number; previews: Uint8Array[]; }
+
+/** One's own pictures, and the paths of those that can't be read. */
+export interface Pictures { classes: PictureClass[]; unreadable: string[]; }
+
 /** The files opened together; reports are returned with their file names. */
-export interface Loaded { kind: 'data' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; }
+export interface Loaded { kind: 'data' | 'pictures' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; }
 
 /** Colours of the charts, from the style sheet. */
 export interface Theme {

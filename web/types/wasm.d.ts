@@ -55,10 +55,14 @@ export interface WasmModule {
   published(): Published;
   /** Energy of one conversion of 1 to 16 bits, by every ADC model. */
   converters(): Comparison;
+  /** What a file is, by its path and first bytes. */
+  kind_of_file(path: string, head: Uint8Array): 'picture' | 'labels' | 'cifar' | 'archive' | 'checkpoint' | 'other';
+  /** Pictures and files of labels in an archive; empty if it has no picture. */
+  unpack_pictures(name: string, bytes: Uint8Array): NamedBytes[];
   /** A gradient of a fixed small network on this module's device, to compare between the modules. */
   self_test(): Promise<Float32Array>;
   Run: {
-    /** `files` only for `cifar10`; the built-in data is generated. */
+    /** `files` for data that is not generated. Pictures come as planes of 32 x 32 bytes. */
     open(spec: TrainConfig, hardware: HardwareConfig, files: NamedBytes[]): Promise<WasmRun>;
     /** Continues from `checkpoint()` bytes, which contain the spec. */
     resume(
@@ -80,6 +84,8 @@ export interface WasmModule {
 export interface WasmRun {
   /** Name of the processor or graphics adapter. */
   adapter(): string;
+  /** Names of the classes, by label. */
+  classes(): string[];
   /** Progress of the current stage. */
   progress(): StageProgress;
   /** One training step. */

@@ -5,6 +5,9 @@ import { byId, ignoreReported } from './element.js';
 import { ago, plain } from './format.js';
 import { dismiss, show } from './messages.js';
 
+/** What data is called. @type {Record<string, string>} */
+const DATA = { builtin: 'built-in data', cifar10: 'CIFAR-10', cifar100: 'CIFAR-100', folder: 'your own pictures' };
+
 /** @typedef {import('../types/page').Page} Page */
 /** @typedef {import('../types/messages').State} State */
 
@@ -126,7 +129,7 @@ export function accountLines({ format, network, taken, left_out, notes }) {
 export async function offerSavedRun(client) {
   const saved = await client.savedRun();
   if (!saved || saved.step === 0) return;
-  const data = saved.data === 'cifar10' ? 'CIFAR-10' : 'built-in data';
+  const data = DATA[saved.data] ?? saved.data;
   show('saved-run', {
     text: `Your last run (${saved.plan}, ${data}) stopped at step ${saved.step}, ${ago(Date.now() - saved.when)}.`,
     actions: [

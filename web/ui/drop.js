@@ -37,21 +37,28 @@ export function acceptFiles({ api }) {
       if (files.length > 0) ignoreReported(api.load(files));
       return;
     }
-    ignoreReported(filesBelow(entries).then((found) => api.load(found)));
+    ignoreReported(
+      filesBelow(entries).then((found) =>
+        api.load(
+          found.map(({ file }) => file),
+          { paths: found.map(({ path }) => path) },
+        ),
+      ),
+    );
   });
 }
 
-/** More files than this are no checkpoint's. */
-const MAX_FILES = 10_000;
+/** More files than this do not fit in memory. */
+const MAX_FILES = 60_000;
 
 /**
- * The files of dropped folders and files, without hidden ones.
+ * The files of dropped folders and files, without hidden ones, and where they lie.
  * @param {(FileSystemEntry | null)[]} entries
- * @returns {Promise<File[]>}
+ * @returns {Promise<{ file: File, path: string }[]>}
  */
 async function filesBelow(entries) {
   const waiting = entries.filter((entry) => entry !== null);
-  /** @type {File[]} */
+  /** @type {{ file: File, path: string }[]} */
   const files = [];
   for (let entry = waiting.shift(); entry && files.length < MAX_FILES; entry = waiting.shift()) {
     if (entry.name.startsWith('.')) continue;
@@ -65,8 +72,10 @@ async function filesBelow(entries) {
         waiting.push(...some);
       }
     } else {
-      const file = /** @type {FileSystemFileEntry} */ (entry);
-      files.push(await new Promise((resolve, reject) => file.file(resolve, reject)));
+      const found = /** @type {FileSystemFileEntry} */ (entry);
+      /** @type {File} */
+      const file = await new Promise((resolve, reject) => found.file(resolve, reject));
+      files.push({ file, path: entry.fullPath.replace(/^\/+/, '') });
     }
   }
   return files;

@@ -26,7 +26,7 @@ function items(state) {
   const { run, lastStep, progress, running, busy, stages } = state;
   if (busy) return [['', busy]];
   if (!run || !progress)
-    return [['', state.spec?.data === 'cifar10' ? 'Waiting for data.' : 'There is no run.']];
+    return [['', state.spec && state.spec.data !== 'builtin' ? 'Waiting for data.' : 'There is no run.']];
   /** @type {[string, string][]} */
   const list = [['on', deviceText(state)]];
   if (run.device === 'webgpu' && running && !lastStep) {

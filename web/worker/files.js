@@ -11,19 +11,31 @@ const MAX_BYTES = 1.5 * 2 ** 30;
 
 /** Bytes at a file's ends that tell its kind. */
 const END_BYTES = 64 * 1024;
-/** Bytes of one image in CIFAR-10's binary files: a label and 32 x 32 x 3 values. */
-const CIFAR10_RECORD = 3073;
+/** Bytes of one image in CIFAR's binary files: one or two labels and 32 x 32 x 3 values. */
+const CIFAR_RECORDS = [3073, 3074];
+
+/** What data is called in messages. */
+const DATA_NAMES = { cifar10: 'CIFAR-10', cifar100: 'CIFAR-100', folder: 'your own pictures' };
+
+/** @typedef {'data' | 'pictures' | 'labels' | 'zip' | 'checkpoint' | 'report' | 'index' | 'unknown'} FileKind */
+/** @typedef {import('../types/wasm').WasmModule} WasmModule */
+/** A file, and where it lies in an opened folder. @typedef {{ file: File, path: string }} OpenedPath */
 
 /**
- * What a file is, by its content.
- * @param {File} file
- * @returns {Promise<'data' | 'checkpoint' | 'report' | 'index' | 'unknown'>}
+ * What a file is, by its content; pictures by their names.
+ * @param {WasmModule} module
+ * @param {OpenedPath} opened
+ * @returns {Promise<FileKind>}
  */
-async function kindOf(file) {
+async function kindOf(module, { file, path }) {
   const bytes = async (/** @type {number} */ from, /** @type {number} */ to) =>
     new Uint8Array(await file.slice(from, to).arrayBuffer());
   const text = (/** @type {Uint8Array} */ part) => new TextDecoder('latin1').decode(part);
   const head = await bytes(0, END_BYTES);
+  const kind = module.kind_of_file(path, head);
+  if (kind === 'picture') return 'pictures';
+  if (kind === 'labels') return 'labels';
+  if (kind === 'cifar') return 'data';
   const starts = (/** @type {number[]} */ ...magic) => magic.every((byte, at) => head[at] === byte);
   // A safetensors header of this length follows.
   const isSafetensors = head[8] === 0x7b && head.subarray(4, 8).every((byte) => byte === 0);
@@ -31,33 +43,37 @@ async function kindOf(file) {
   if (isSafetensors || isPickle) return 'checkpoint';
   if (starts(0x50, 0x4b, 3, 4)) {
     const names = text(head) + text(await bytes(Math.max(0, file.size - END_BYTES), file.size));
-    return names.includes('data.pkl') ? 'checkpoint' : 'unknown';
+    return names.includes('data.pkl') ? 'checkpoint' : 'zip';
   }
   if (/^\s*\{/.test(text(head.subarray(0, 64)))) {
     return text(head).includes('"weight_map"') ? 'index' : 'report';
   }
-  const isTar = text(head.subarray(257, 262)) === 'ustar';
-  if (starts(0x1f, 0x8b) || isTar) return 'data';
-  return file.size > 0 && file.size % CIFAR10_RECORD === 0 ? 'data' : 'unknown';
+  if (kind === 'archive') return 'data';
+  const isRecords = CIFAR_RECORDS.some((record) => file.size > 0 && file.size % record === 0);
+  return isRecords ? 'data' : 'unknown';
 }
 
 /**
  * The kind of files that were opened together, told by their content, and those of them that are of this kind; throws
  * if they are mixed. Of a folder, the files that say nothing of weights are passed over.
- * @param {File[]} files
- * @returns {Promise<{ kind: 'data' | 'checkpoint' | 'report', files: File[] }>}
+ * @param {WasmModule} module
+ * @param {OpenedPath[]} opened
+ * @returns {Promise<{ kind: 'data' | 'pictures' | 'zip' | 'checkpoint' | 'report', files: OpenedPath[] }>}
  */
-export async function kindOfFiles(files) {
-  const kinds = await Promise.all(files.map(kindOf));
+export async function kindOfFiles(module, opened) {
+  const files = opened;
+  const kinds = await Promise.all(opened.map((each) => kindOf(module, each)));
   const of = (/** @type {string[]} */ ...wanted) => files.filter((_, at) => wanted.includes(kinds[at] ?? ''));
   const weights = of('checkpoint', 'index');
   if (weights.length > 0 && of('data').length === 0) return { kind: 'checkpoint', files: weights };
+  if (of('pictures').length > 0) return { kind: 'pictures', files: of('pictures', 'labels') };
+  if (files.length === 1 && of('zip').length === 1) return { kind: 'zip', files };
   if (files.length > 0 && of('report').length === files.length) return { kind: 'report', files };
-  if (files.length > 0 && of('data').length === files.length) return { kind: 'data', files };
+  if (of('data').length > 0 && of('report').length === 0) return { kind: 'data', files: of('data') };
   // The reader of checkpoints says what a single unknown file is.
   if (files.length === 1) return { kind: 'checkpoint', files };
-  const names = files.slice(0, 4).map((file) => file.name).join(', ') || 'nothing';
-  const known = 'checkpoints (PyTorch, safetensors), CIFAR-10 (binary files or archive) or reports of runs (JSON)';
+  const names = files.slice(0, 4).map(({ file }) => file.name).join(', ') || 'nothing';
+  const known = 'checkpoints (PyTorch, safetensors), CIFAR (files or archive), pictures (a folder a class, or a zip of it) or reports of runs (JSON)';
   throw failure('file', `opening ${names}: this page takes ${known}, one kind at a time`);
 }
 
@@ -79,8 +95,8 @@ function isBinary(response) {
 }
 
 export class DataFiles {
-  /** @type {NamedBytes[]} */
-  #files = [];
+  /** Files that were opened or fetched, by the data they hold. @type {Map<string, NamedBytes[]>} */
+  #files = new Map();
 
   /** @param {string} base */
   constructor(base) {
@@ -93,14 +109,21 @@ export class DataFiles {
    * @returns {Promise<NamedBytes[]>}
    */
   async load(data) {
-    if (data !== 'cifar10') return [];
-    if (this.#files.length === 0) this.#files = await this.#fetchAll();
-    return this.#files;
+    if (data === 'builtin') return [];
+    const known = this.#files.get(data);
+    if (known) return known;
+    if (data !== 'cifar10') {
+      const name = DATA_NAMES[/** @type {keyof typeof DATA_NAMES} */ (data)] ?? data;
+      throw failure('file', `The page does not have ${name}: open the files.`, 'data');
+    }
+    const files = await this.#fetchAll();
+    this.#files.set(data, files);
+    return files;
   }
 
-  /** @param {NamedBytes[]} files */
-  set(files) {
-    this.#files = files;
+  /** Keeps the files of a data source, and no others. @param {string} data @param {NamedBytes[]} files */
+  set(data, files) {
+    this.#files = new Map([[data, files]]);
   }
 
   /** @returns {Promise<NamedBytes[]>} */

@@ -1,7 +1,10 @@
 /** Opens files that the page is given: data sets, checkpoints, and reports. */
 
+import { failure } from '../api/errors.js';
+import { asFailure } from './failure.js';
 import { kindOfFiles, readBytes } from './files.js';
 import { CheckpointFile } from './opened-file.js';
+import { decodePictures, previewClasses } from './pictures.js';
 import { readReport } from './report-file.js';
 import { ReportView } from './report-view.js';
 
@@ -10,25 +13,79 @@ import { ReportView } from './report-view.js';
 /**
  * @param {Controller} controller
  * @param {File[]} files
- * @param {import('../types/wasm').CheckpointOptions} options of a checkpoint
+ * @param {import('../types/wasm').CheckpointOptions & { paths?: string[] }} options of a checkpoint, and where each
+ * file lies in an opened folder
  * @returns {Promise<import('../types/messages').Loaded>}
  */
-export async function openFiles(controller, files, options) {
-  const opened = await kindOfFiles(files);
+export async function openFiles(controller, files, { paths = [], ...options }) {
+  const placed = files.map((file, at) => ({ file, path: paths[at] || file.name }));
+  const opened = await kindOfFiles(controller.modules.cpu, placed);
   const { kind } = opened;
+  const sources = opened.files.map(({ file }) => file);
   if (kind === 'data') await openData(controller, opened.files);
-  else if (kind === 'checkpoint') await openCheckpoint(controller, opened.files, options);
-  const reports = kind === 'report' ? await openReports(controller, opened.files) : [];
-  return { kind, reports };
+  else if (kind === 'pictures') {
+    await openPictures(controller, opened.files.map(({ file, path }) => ({ path, blob: file })));
+  } else if (kind === 'zip') await openPictures(controller, await unpackPictures(controller, sources));
+  else if (kind === 'checkpoint') await openCheckpoint(controller, sources, options);
+  const reports = kind === 'report' ? await openReports(controller, sources) : [];
+  return { kind: kind === 'zip' ? 'pictures' : kind, reports };
 }
 
-/** Trains on these images from now on. @param {Controller} controller @param {File[]} files */
-async function openData(controller, files) {
-  const bytes = await Promise.all(files.map(readBytes));
+/** The settings with other data. @param {Controller} controller @param {'cifar10' | 'cifar100' | 'folder'} data */
+function settingsWith(controller, data) {
   const { spec, hardware, pruning } = controller.settings;
-  const next = { spec: { ...spec, data: /** @type {const} */ ('cifar10') }, hardware, pruning };
-  await controller.open(next, { files: bytes });
-  controller.data.set(bytes);
+  return { spec: { ...spec, data }, hardware, pruning };
+}
+
+/**
+ * Trains on CIFAR's images from now on.
+ * @param {Controller} controller
+ * @param {import('./files.js').OpenedPath[]} opened
+ */
+async function openData(controller, opened) {
+  const bytes = await Promise.all(
+    opened.map(async ({ file, path }) => ({ ...(await readBytes(file)), name: path })),
+  );
+  /** @param {'cifar10' | 'cifar100'} data */
+  const open = async (data) => {
+    await controller.open(settingsWith(controller, data), { files: bytes });
+    controller.data.set(data, bytes);
+  };
+  try {
+    await open('cifar10');
+  } catch (thrown) {
+    // The files tell which of the two they are.
+    if (asFailure(thrown).field !== 'data') throw thrown;
+    await open('cifar100');
+  }
+}
+
+/** The pictures of a zip file. @param {Controller} controller @param {File[]} sources */
+async function unpackPictures(controller, [source]) {
+  if (!source) return [];
+  controller.emit({ type: 'busy', text: `Unpacking ${source.name}.` });
+  const { name, bytes } = await readBytes(source);
+  const files = controller.modules.cpu.unpack_pictures(name, bytes);
+  if (files.length === 0) {
+    throw failure('file', `opening ${name}: the archive has no JPEG or PNG pictures and is no checkpoint`);
+  }
+  return files.map((file) => ({ path: file.name, blob: new Blob([/** @type {BlobPart} */ (file.bytes)]) }));
+}
+
+/**
+ * Trains on one's own pictures from now on.
+ * @param {Controller} controller
+ * @param {import('./pictures.js').PlacedFile[]} placed
+ */
+async function openPictures(controller, placed) {
+  const { modules, emit } = controller;
+  const nothing = new Uint8Array();
+  const isPicture = (/** @type {string} */ path) => modules.cpu.kind_of_file(path, nothing) === 'picture';
+  const { files, unreadable } = await decodePictures(placed, isPicture, (text) => emit({ type: 'busy', text }));
+  await controller.open(settingsWith(controller, 'folder'), { files });
+  controller.data.set('folder', files);
+  const classes = previewClasses(files, controller.runs.current.wasm.classes());
+  emit({ type: 'pictures', pictures: { classes, unreadable } });
 }
 
 /**

@@ -54,7 +54,9 @@ export class Run {
     const { spec, hardware, device } = this;
     const run = { device, adapter: this.wasm.adapter(), fallback };
     const progress = this.wasm.progress();
-    this.#emit({ type: 'run-opened', spec, hardware, run, progress, history: training.history, stages });
+    const { history } = training;
+    const classes = this.wasm.classes();
+    this.#emit({ type: 'run-opened', spec, hardware, run, progress, history, stages, classes });
   }
 
   /** A run can be mapped to any hardware. */

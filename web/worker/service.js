@@ -234,7 +234,11 @@ export class Service {
     return this.#controller.queued(() => view.weights.adcPlan(view.pruning));
   }
 
-  /** @param {File[]} files @param {import('../types/wasm').CheckpointOptions} options of a checkpoint */
+  /**
+   * @param {File[]} files
+   * @param {import('../types/wasm').CheckpointOptions & { paths?: string[] }} options of a checkpoint, and where each
+   * file lies in an opened folder
+   */
   async load(files, options) {
     return this.#controller.attempt(() => openFiles(this.#controller, files, options));
   }

@@ -159,8 +159,8 @@ pub async fn run_recipe<S: StageStore>(
             "start": start.as_ref().map(|(_, id)| id),
         });
         // Without it, stages keep the identities that they had before there was a choice.
-        if recipe.spec.standardize != Standardize::Auto {
-            inputs["standardize"] = json!(recipe.spec.standardize);
+        if recipe.config.standardize != Standardize::Auto {
+            inputs["standardize"] = json!(recipe.config.standardize);
         }
         let (id, result, weights) = match store.find(stage, &inputs)? {
             Found::Finished(id, result, weights) => (id, *result, weights),
