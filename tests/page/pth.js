@@ -38,7 +38,7 @@ function rebuilt({ name, shape }, key) {
 }
 
 /** @param {{ name: string, bytes: Buffer }[]} files */
-function zip(files) {
+export function zip(files) {
   const [parts, directory] = [/** @type {Buffer[]} */ ([]), /** @type {Buffer[]} */ ([])];
   let offset = 0;
   for (const { name, bytes } of files) {

@@ -23,6 +23,7 @@ export const DEFAULTS = {
     batch: 16,
     epochs: 20,
     milestones: [],
+    standardize: 'auto',
     augment: true,
     holdout: 0,
     limit: 0,

@@ -72,9 +72,9 @@ export function createApi(client, ready) {
     /** The ADC bits that each tile of the same network needs, as `crossdub analyze --adc-plan` writes them (CSV). */
     adcPlan: () => ready.then(() => client.adcPlan()),
     /**
-     * Opens a checkpoint (PyTorch or safetensors, one file or its shards), CIFAR's files, pictures in class
-     * folders (or a zip of them) or reports of runs, told by their content. `linear` includes a checkpoint's 2-D layers;
-     * `network` takes one of several networks; `paths` says where each file lies in its folder.
+     * Opens a checkpoint (PyTorch or safetensors, one file or its shards), CIFAR's files, pictures in class folders
+     * (or a zip of them) or reports of runs, told by their content. `linear` includes a checkpoint's 2-D layers,
+     * `network` takes one of several networks, and `paths` says where each file lies in its folder.
      * @param {File | Iterable<File>} file
      * @param {{ linear?: boolean, network?: string | null, paths?: string[] }} [options]
      */

@@ -292,7 +292,7 @@ sha256: string, };
 /**
  * Where images come from.
  */
-export type DataSource = "builtin" | "cifar10" | "imagenet";
+export type DataSource = "builtin" | "cifar10" | "cifar100" | "folder" | "imagenet";
 
 /**
  * Before and after pruning.
@@ -1512,6 +1512,10 @@ epochs: number,
  * Epochs after which the learning rate falls to a tenth.
  */
 milestones: Array<number>, 
+/**
+ * How pixels become the numbers that the network takes.
+ */
+standardize: string, 
 /**
  * Whether training images are shifted (pad 4, crop) and flipped.
  */

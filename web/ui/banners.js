@@ -6,7 +6,12 @@ import { ago, plain } from './format.js';
 import { dismiss, show } from './messages.js';
 
 /** What data is called. @type {Record<string, string>} */
-const DATA = { builtin: 'built-in data', cifar10: 'CIFAR-10', cifar100: 'CIFAR-100', folder: 'your own pictures' };
+const DATA = {
+  builtin: 'built-in data',
+  cifar10: 'CIFAR-10',
+  cifar100: 'CIFAR-100',
+  folder: 'your own pictures',
+};
 
 /** @typedef {import('../types/page').Page} Page */
 /** @typedef {import('../types/messages').State} State */

@@ -6,10 +6,16 @@ const SIDE = 32;
 
 /** @param {Uint8Array} planes @param {string} name */
 function thumbnail(planes, name) {
-  const canvas = make('canvas', { width: SIDE, height: SIDE, role: 'img', ariaLabel: `A picture of ${name}` });
+  const canvas = make('canvas', {
+    width: SIDE,
+    height: SIDE,
+    role: 'img',
+    ariaLabel: `A picture of ${name}`,
+  });
   const image = new ImageData(SIDE, SIDE);
   for (let at = 0; at < SIDE * SIDE; at += 1) {
-    for (let plane = 0; plane < 3; plane += 1) image.data[4 * at + plane] = planes[plane * SIDE * SIDE + at] ?? 0;
+    for (let plane = 0; plane < 3; plane += 1)
+      image.data[4 * at + plane] = planes[plane * SIDE * SIDE + at] ?? 0;
     image.data[4 * at + 3] = 255;
   }
   canvas.getContext('2d')?.putImageData(image, 0, 0);

@@ -74,7 +74,13 @@ export function trainingCharts({ store, renderer }) {
     return (/** @type {State} */ state, /** @type {OtherCurve[]} */ others) => {
       const width = Math.max(240, place.clientWidth);
       const hint = embedMode() === 'all' ? 'No step yet' : 'Press Start to train';
-      const size = { width, height, theme: theme(), pruned: prunedAt(state), classes: state.classes.length || 10 };
+      const size = {
+        width,
+        height,
+        theme: theme(),
+        pruned: prunedAt(state),
+        classes: state.classes.length || 10,
+      };
       place.replaceChildren(chart(state.history, size, others, hint));
       refreshTools();
     };

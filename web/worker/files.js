@@ -72,8 +72,14 @@ export async function kindOfFiles(module, opened) {
   if (of('data').length > 0 && of('report').length === 0) return { kind: 'data', files: of('data') };
   // The reader of checkpoints says what a single unknown file is.
   if (files.length === 1) return { kind: 'checkpoint', files };
-  const names = files.slice(0, 4).map(({ file }) => file.name).join(', ') || 'nothing';
-  const known = 'checkpoints (PyTorch, safetensors), CIFAR (files or archive), pictures (a folder a class, or a zip of it) or reports of runs (JSON)';
+  const names =
+    files
+      .slice(0, 4)
+      .map(({ file }) => file.name)
+      .join(', ') || 'nothing';
+  const known =
+    'checkpoints (PyTorch, safetensors), CIFAR (files or archive), pictures (a folder a class, or a zip of it) ' +
+    'or reports of runs (JSON)';
   throw failure('file', `opening ${names}: this page takes ${known}, one kind at a time`);
 }
 

@@ -24,7 +24,10 @@ export async function openFiles(controller, files, { paths = [], ...options }) {
   const sources = opened.files.map(({ file }) => file);
   if (kind === 'data') await openData(controller, opened.files);
   else if (kind === 'pictures') {
-    await openPictures(controller, opened.files.map(({ file, path }) => ({ path, blob: file })));
+    await openPictures(
+      controller,
+      opened.files.map(({ file, path }) => ({ path, blob: file })),
+    );
   } else if (kind === 'zip') await openPictures(controller, await unpackPictures(controller, sources));
   else if (kind === 'checkpoint') await openCheckpoint(controller, sources, options);
   const reports = kind === 'report' ? await openReports(controller, sources) : [];
@@ -81,7 +84,9 @@ async function openPictures(controller, placed) {
   const { modules, emit } = controller;
   const nothing = new Uint8Array();
   const isPicture = (/** @type {string} */ path) => modules.cpu.kind_of_file(path, nothing) === 'picture';
-  const { files, unreadable } = await decodePictures(placed, isPicture, (text) => emit({ type: 'busy', text }));
+  const { files, unreadable } = await decodePictures(placed, isPicture, (text) =>
+    emit({ type: 'busy', text }),
+  );
   await controller.open(settingsWith(controller, 'folder'), { files });
   controller.data.set('folder', files);
   const classes = previewClasses(files, controller.runs.current.wasm.classes());

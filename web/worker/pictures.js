@@ -87,7 +87,11 @@ async function planes(blob, context) {
 export function previewClasses(files, classes) {
   const found = new Map(classes.map((name) => [name, /** @type {Uint8Array[]} */ ([])]));
   for (const { name, bytes } of files) {
-    const folder = name.split('/').slice(0, -1).reverse().find((part) => found.has(part));
+    const folder = name
+      .split('/')
+      .slice(0, -1)
+      .reverse()
+      .find((part) => found.has(part));
     if (folder !== undefined && bytes.length === 3 * PIXELS) found.get(folder)?.push(bytes);
   }
   return [...found].map(([name, all]) => ({ name, count: all.length, previews: all.slice(0, PREVIEWS) }));
