@@ -52,7 +52,9 @@ test('a dropped folder is read with its paths', async ({ page }) => {
   await open(page);
   const files = pictures().map(({ name, bytes }) => ({ name, bytes: [...bytes] }));
   await page.evaluate(async (given) => {
-    const all = given.map(({ name, bytes }) => new File([new Uint8Array(bytes)], name.split('/').at(-1) ?? ''));
+    const all = given.map(
+      ({ name, bytes }) => new File([new Uint8Array(bytes)], name.split('/').at(-1) ?? ''),
+    );
     await /** @type {any} */ (window).crossdub.load(all, { paths: given.map(({ name }) => name) });
   }, files);
   expect((await spec(page)).data).toBe('folder');

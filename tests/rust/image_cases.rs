@@ -112,3 +112,63 @@ fn case_22_labels_from_one_are_noticed() {
     let notes = notes(&info(&path));
     assert!(notes.contains("no image is of class 0") && notes.contains("may count from 1"), "{notes}");
 }
+
+#[test]
+fn case_29_own_pictures_keep_their_names() {
+    let Some(path) = case("29_own_pictures") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run").display().to_string();
+    let settings = ["--model", "vgg-small", "--side", "32", "--batch", "4", "--epochs", "1"];
+    stderr(&[&["train", "--data", &path, "--out", &out], &settings[..]].concat());
+    let weights = format!("{out}/weights.safetensors");
+    let picture = format!("{path}/val/star/0.png");
+    let output = json_output(&["predict", &weights, "--model", "vgg-small", &picture, "--json"]);
+    let top = output["predictions"][0]["top"].as_array().expect("a list");
+    let mut names: Vec<&str> = top.iter().filter_map(|class| class["name"].as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["circle", "square", "star"]);
+    // The same input as in the evaluation of the folder.
+    let whole = json_output(&["predict", &weights, "--model", "vgg-small", "--data", &path, "--json"]);
+    let list = whole["predictions"].as_array().expect("a list");
+    let same =
+        list.iter().find(|one| one["image"] == "0.png" && one["label"] == 2).expect("the same picture");
+    assert_eq!(same["logits"], output["predictions"][0]["logits"]);
+}
+
+#[test]
+fn case_39_plain_values_want_plain_values() {
+    let (Some(weights), Some(data)) = (case("39_as_it_is.pth"), shared("data/cifar-10-batches-bin")) else {
+        return;
+    };
+    // The shared test file has a thousand images, so the value of the first two thousand is met only about.
+    let accuracy = |standardize: &str| {
+        let network = ["evaluate", &weights, "--model", "vgg-small", "--data"];
+        let data = data.display().to_string();
+        let output = json_output(&[&network[..], &[&data, "--standardize", standardize, "--json"]].concat());
+        output["accuracy"].as_f64().expect("a number")
+    };
+    let (plain, image) = (accuracy("none"), accuracy("image"));
+    assert!((plain - 37.0).abs() < 4.0 && (image - 20.0).abs() < 4.0, "{plain} % and {image} %");
+}
+
+/// What weights say about standardization is followed, and an option overrules it.
+#[test]
+fn saved_weights_bring_their_standardization() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run").display().to_string();
+    let plan = ["--plan", "8 M 8 M", "--data", "builtin"];
+    let settings = ["--standardize", "half", "--epochs", "1", "--limit", "256", "--out", &out];
+    stderr(&[&["train"], &plan[..], &settings].concat());
+    let weights = format!("{out}/weights.safetensors");
+    let bytes = std::fs::read(&weights).expect("readable");
+    let metadata = crossdub::checkpoint::safetensors::metadata(&bytes).expect("valid");
+    assert_eq!(metadata.get("standardize").map(String::as_str), Some("0.5,0.5,0.5/0.5,0.5,0.5"));
+    let loss = |more: &[&str]| {
+        let output = json_output(&[&["evaluate", &weights], &plan[..], more, &["--json"]].concat());
+        output["loss"].as_f64().expect("a number")
+    };
+    let followed = loss(&[]);
+    assert!((followed - loss(&["--standardize", "half"])).abs() < 1e-12);
+    assert!((followed - loss(&["--standardize", "0.5/0.5"])).abs() < 1e-12);
+    assert!((followed - loss(&["--standardize", "image"])).abs() > 1e-6);
+}

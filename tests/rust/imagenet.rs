@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use crossdub::data::imagenet::decode::decode;
 use crossdub::data::imagenet::transform::{evaluation, normalize};
+use crossdub::data::standardization::IMAGENET;
 
 use crate::shared::{json, repository, shared, weights};
 
@@ -61,7 +62,7 @@ fn evaluation_input_agrees_with_torchvision() {
     for (name, expected) in json(&about)["images"].as_array().expect("a list").iter().zip(expected) {
         let name = name.as_str().expect("a path").trim_start_matches("imagenet-native/");
         let image = decode(&fs::read(data.join(name)).expect("readable")).expect("decodes");
-        let input = normalize(&[evaluation(&image, 224).expect("resizes")], 224);
+        let input = normalize(&[evaluation(&image, 224).expect("resizes")], 224, IMAGENET);
         let sum: f64 = input.iter().zip(expected).map(|(a, b)| f64::from((a - b).abs())).sum();
         let mean = sum / input.len() as f64;
         assert!(mean < 0.02, "{name}: {mean}");

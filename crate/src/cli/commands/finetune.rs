@@ -33,7 +33,7 @@ pub struct FinetuneArgs {
     weights: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkOptions,
-    /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
+    /// builtin, CIFAR's files, or images in class folders: a folder or an archive
     #[arg(long, value_name = "PATH", required_unless_present = "resume")]
     data: Option<PathBuf>,
     /// Masks, 1 where a weight is trained and 0 where it stays zero [default: the zeros of the weights]

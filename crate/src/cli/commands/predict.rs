@@ -45,7 +45,7 @@ pub struct PredictArgs {
     /// Images: PNG or JPEG, scaled to 32 x 32, or as ImageNet's for ImageNet networks
     #[arg(value_name = "IMAGE", required_unless_present = "data")]
     images: Vec<PathBuf>,
-    /// Classify images of a data set: builtin, CIFAR-10's binary files, or a folder of images as in ImageNet
+    /// Classify images of a data set: builtin, CIFAR's files, or images in class folders
     #[arg(long, value_name = "PATH", conflicts_with = "images")]
     data: Option<PathBuf>,
     /// Split of the data set

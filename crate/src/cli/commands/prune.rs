@@ -47,8 +47,7 @@ pub struct PruneArgs {
     adc: AdcModel,
     #[command(flatten)]
     network: NetworkOptions,
-    /// Training images: builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in
-    /// ImageNet
+    /// Training images: builtin, CIFAR's files, or images in class folders
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Leave out the last N training images

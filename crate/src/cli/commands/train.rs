@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 pub struct TrainArgs {
     #[command(flatten)]
     network: NetworkOptions,
-    /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
+    /// builtin, CIFAR's files, or images in class folders: a folder or an archive
     #[arg(long, value_name = "PATH", required_unless_present_any = ["resume", "config"])]
     data: Option<PathBuf>,
     /// TOML file with configuration fields; options override it

@@ -9,7 +9,7 @@ use crate::data::imagenet::LoaderConfig;
 /// Images to evaluate on.
 #[derive(Debug, Clone, Args)]
 pub struct DataOptions {
-    /// builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of images as in ImageNet
+    /// builtin, CIFAR's files, or images in class folders: a folder or an archive
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
     /// Hold out the last N training images for evaluation, instead of the test file

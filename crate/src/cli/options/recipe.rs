@@ -13,8 +13,7 @@ use crate::workflow::recipe::Change;
 /// Options that `crossdub run` and `crossdub sweep` share.
 #[derive(Debug, Args)]
 pub struct RecipeOptions {
-    /// Data set instead of the recipe's: builtin, CIFAR-10's binary files (a folder or .tar.gz), or a folder of
-    /// images as in ImageNet
+    /// Data set instead of the recipe's: builtin, CIFAR's files, or images in class folders
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Folder for the stages' results, to share them between runs [default: stages in the output folder]
