@@ -1,11 +1,11 @@
-//! The augmentation of images of 32 x 32, written once and used everywhere.
+//! Random crops and flips of 32 x 32 images.
 
 use rand::Rng;
 
 use super::{IMAGE, PIXELS, SIDE};
 use crate::rng::uniform_below;
 
-/// Zeros around an image before a crop of its old size is taken.
+/// Zeros added on each side before an image is cropped to its old size.
 const PAD: usize = 4;
 
 /// Where a training image is cropped, and whether it is flipped.
@@ -15,7 +15,7 @@ pub struct Augmentation {
     pub dx: usize,
     /// Upper edge of the crop.
     pub dy: usize,
-    /// Whether left and right are exchanged.
+    /// Whether left and right are swapped.
     pub flip: bool,
 }
 

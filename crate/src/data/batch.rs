@@ -23,12 +23,12 @@ pub struct Batch {
     pub labels: Vec<i32>,
 }
 
-/// What decides a training batch, beside its epoch and step.
+/// What a training batch depends on, besides epoch and step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchConfig {
     /// Seed of order and augmentation.
     pub seed: u64,
-    /// Images a batch.
+    /// Images per batch.
     pub batch: usize,
     /// Whether images are cropped and flipped at random.
     pub augment: bool,
@@ -53,18 +53,18 @@ impl EpochOrder {
         Self { seed, epoch, indices }
     }
 
-    /// The image at a place of the epoch.
+    /// The image at a position in the epoch.
     pub fn image(&self, place: usize) -> usize {
         self.indices[place] as usize
     }
 
-    /// Whether it was drawn from this seed.
+    /// Whether it was drawn with this seed.
     pub fn is_of(&self, seed: u64) -> bool {
         self.seed == seed
     }
 }
 
-/// Steps of an epoch: the last partial batch is dropped, except where it is the only one.
+/// Steps per epoch: a partial last batch is dropped, unless it is the only one.
 pub fn steps_per_epoch(images: usize, batch: usize) -> usize {
     (images / batch.max(1)).max(1)
 }

@@ -1,4 +1,4 @@
-//! Where a session's images come from: memory, or files that are read while it trains.
+//! The source of a run's images: memory, or files that are read during training.
 
 use std::ops::Range;
 
@@ -29,10 +29,10 @@ pub trait LabeledDataset {
     /// How pixels become the numbers that a network takes.
     fn standardization(&self) -> Standardization;
 
-    /// The images of a range, `size` at a time; files that can't be read are left out.
+    /// The images of a range, `size` at a time, without files that can't be read.
     ///
     /// # Errors
-    /// When too many files can't be read.
+    /// If too many files can't be read.
     fn batches(&self, range: Range<usize>, size: usize) -> Box<dyn Iterator<Item = Result<Batch>> + '_>;
 }
 
@@ -64,11 +64,11 @@ impl LabeledDataset for Dataset {
     }
 }
 
-/// Where images come from.
+/// A source of images.
 pub enum DataLoader {
-    /// All of them lie in memory.
+    /// All images are in memory.
     Memory(TrainTest, Option<(u64, EpochOrder)>),
-    /// They are read, decoded and transformed as they are needed.
+    /// Files that are read, decoded and transformed when they are needed.
     #[cfg(feature = "images")]
     Files(Box<ImageNet>),
 }
@@ -87,7 +87,7 @@ impl From<ImageNet> for DataLoader {
 }
 
 impl DataLoader {
-    /// The images, where all of them lie in memory.
+    /// The images, if all of them are in memory.
     pub fn memory(&self) -> Option<&TrainTest> {
         match self {
             Self::Memory(split, _) => Some(split),
@@ -132,17 +132,17 @@ impl DataLoader {
         }
     }
 
-    /// What weights that are trained on these images say about them.
+    /// The metadata of weights that are trained on these images.
     pub fn input_metadata(&self, source: DataSource) -> InputMetadata {
         let standardize = self.test().standardization().into();
         let (classes, side) = (self.classes().to_vec(), Some(self.test().side()));
         InputMetadata { standardize, classes, data: Some(source), side }
     }
 
-    /// The batch of a step; the same for the same config, epoch and step.
+    /// The batch of a step. It depends on config, epoch and step alone.
     ///
     /// # Errors
-    /// When too many files can't be read.
+    /// If too many files can't be read.
     pub fn training_batch(&mut self, config: BatchConfig, epoch: u64, step: u64) -> Result<Batch> {
         match self {
             Self::Memory(split, order) => {
@@ -170,11 +170,11 @@ impl DataLoader {
         }
     }
 
-    /// Training images as they are evaluated, to choose ranges on: the first `count`, or of image files,
-    /// which are sorted by class, some drawn by `seed`.
+    /// Training images, prepared as for evaluation, to calibrate ranges with: the first `count` from memory; from image
+    /// files, which are sorted by class, a sample drawn with `seed`.
     ///
     /// # Errors
-    /// When too many files can't be read.
+    /// If too many files can't be read.
     pub fn calibration(&mut self, count: usize, seed: u64) -> Result<Batch> {
         #[cfg(not(feature = "images"))]
         let _ = seed;
@@ -192,7 +192,7 @@ impl DataLoader {
         }
     }
 
-    /// Files passed over so far, and why.
+    /// Files skipped so far, with the reasons.
     pub fn skipped(&self) -> Vec<(String, String)> {
         match self {
             Self::Memory(..) => Vec::new(),

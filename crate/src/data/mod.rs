@@ -1,4 +1,5 @@
-//! Data sets, the standardization, augmentation and batches. Bytes come in; files are opened by the command line.
+//! Data sets, their standardization and augmentation, and batches. This module takes bytes; only the command line opens
+//! files.
 
 pub mod augment;
 pub mod batch;
@@ -57,7 +58,7 @@ impl Dataset {
         &self.images[index * IMAGE..(index + 1) * IMAGE]
     }
 
-    /// Takes the last `count` images away, as a set of their own.
+    /// Removes the last `count` images and returns them.
     #[must_use]
     pub fn split_off(&mut self, count: usize) -> Self {
         let keep = self.len().saturating_sub(count);
@@ -70,7 +71,7 @@ impl Dataset {
     }
 }
 
-/// What a run trains on and what it is judged by.
+/// Training and test images of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainTest {
     /// Images to train on.
@@ -92,16 +93,15 @@ impl TrainTest {
     }
 }
 
-/// The data of a run: generated, or from the files at hand; of the training images at most
-/// `spec.limit`, the first.
+/// The data of a run, generated or read from these files.
 ///
 /// # Errors
-/// When files are damaged or missing, or a holdout takes all images.
+/// If files are damaged or missing, or a holdout takes all images.
 pub fn open(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
     Ok(whole(spec, files)?.prepared(spec))
 }
 
-/// The data of a run without its limit.
+/// The data of a run, not yet standardized, and without its limit.
 fn whole(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
     match spec.data {
         DataSource::ImageNet => {

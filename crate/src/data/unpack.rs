@@ -158,7 +158,7 @@ impl Unpacking<'_> {
             let (path, claimed) = (self.inside(&path)?, entry.size());
             let bytes = self.take(&path, entry, self.limits.file)?;
             if bytes.len() as u64 != claimed {
-                return Err(self.damaged(format!("{path} is cut off")));
+                return Err(self.damaged(format!("{path} is truncated")));
             }
             self.found.push((path, bytes));
         }

@@ -1,5 +1,5 @@
-//! Where each image of a data set lies: a file in a folder, or a span of a tar file. Compact, because
-//! ImageNet has 1.28 million, and written as text, a line an image.
+//! Where each image of a data set is: a file in a folder, or a span of a tar file. Compact, because ImageNet has 1.28
+//! million images; stored as text, one line per image.
 
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
@@ -18,7 +18,7 @@ pub struct ImageRef<'a> {
     pub container: &'a str,
     /// The file's name in it.
     pub name: &'a str,
-    /// Offset and length within a tar file; none for a file in a folder.
+    /// Offset and length within a tar file; `None` for a file in a folder.
     pub span: Option<(u64, u32)>,
     /// Its label.
     pub label: usize,
@@ -77,7 +77,7 @@ impl Listing {
     /// Adds an image.
     ///
     /// # Errors
-    /// When there are more than fit: 4 GiB of names, 65,536 classes.
+    /// If there are too many: 4 GiB of names, 65,536 classes.
     pub fn push(&mut self, place: ImageRef<'_>) -> Result<()> {
         let refuse = |why: &str| Error::file("listing images", place.name, why);
         let name_at = u32::try_from(self.names.len()).map_err(|_| refuse("too many names"))?;
@@ -118,7 +118,7 @@ impl Listing {
         Ok(())
     }
 
-    /// Bytes of memory that it takes.
+    /// Bytes of memory that it uses.
     pub fn memory(&self) -> usize {
         let containers: usize = self.containers.iter().map(|name| 2 * name.len() + 64).sum();
         self.entries.capacity() * size_of::<Entry>() + self.names.capacity() + containers
@@ -162,7 +162,7 @@ impl Index {
     /// Checks that it can be used.
     ///
     /// # Errors
-    /// When it has no class or no training image, or too many classes.
+    /// If it has no image, no class, or too many classes.
     pub fn check(mut self) -> Result<Self> {
         let refuse = |why: &str| Err(Error::file("listing images", "", why));
         if self.train.is_empty() && self.val.is_empty() {
@@ -182,7 +182,7 @@ impl Index {
     /// and length (`-` for whole files), container and name, separated by tabs.
     ///
     /// # Errors
-    /// When the disk is full.
+    /// If the disk is full.
     pub fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "{TITLE}")?;
         for class in &self.classes {
@@ -201,7 +201,7 @@ impl Index {
     /// Reads what [`Index::write`] wrote, line by line.
     ///
     /// # Errors
-    /// When a line makes no sense.
+    /// If a line can't be understood.
     pub fn read(input: impl BufRead) -> Result<Self> {
         let mut index = Self::default();
         for (at, line) in input.lines().enumerate() {
@@ -217,7 +217,7 @@ impl Index {
         index.check()
     }
 
-    /// Takes up a line; whether it makes sense.
+    /// Reads a line; false if it can't be understood.
     fn read_line(&mut self, line: &str) -> Result<bool> {
         let fields: Vec<&str> = line.splitn(6, '\t').collect();
         let (listing, label, offset, length, container, name) = match *fields.as_slice() {

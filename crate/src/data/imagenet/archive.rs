@@ -1,4 +1,4 @@
-//! Tar files, read by their headers alone: where each file lies, so that nothing need be unpacked.
+//! Tar files, of which only the headers are read: they tell where each file is, so nothing has to be unpacked.
 
 use std::io::{Read, Result as IoResult, Seek, SeekFrom};
 
@@ -26,7 +26,7 @@ impl Member {
     }
 }
 
-/// Part of a reader, as a reader of its own: a tar file within a tar file.
+/// A part of a reader as a reader of its own, for a tar file inside a tar file.
 pub struct Section<R> {
     inner: R,
     begin: u64,
@@ -38,7 +38,7 @@ impl<R: Read + Seek> Section<R> {
     /// `length` bytes from `begin`.
     ///
     /// # Errors
-    /// When the reader can't go there.
+    /// If the reader can't seek there.
     pub fn new(mut inner: R, begin: u64, length: u64) -> IoResult<Self> {
         inner.seek(SeekFrom::Start(begin))?;
         Ok(Self { inner, begin, length, at: 0 })
@@ -72,7 +72,7 @@ impl<R: Seek> Seek for Section<R> {
 /// The files of a tar file, in their order; `visit` may read one.
 ///
 /// # Errors
-/// When it is damaged or cut off, or `visit` says so.
+/// If it is damaged or truncated, or `visit` fails.
 pub fn members<R: Read + Seek>(
     mut reader: R,
     mut visit: impl FnMut(Member, &mut dyn Read) -> Result<()>,
@@ -88,9 +88,9 @@ pub fn members<R: Read + Seek>(
         }
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let member = Member { path, offset: entry.raw_file_position(), length: entry.size() };
-        // Going over a file by seeking doesn't notice that it isn't all there.
+        // Seeking over a file does not detect that it is truncated.
         if member.offset.checked_add(member.length).is_none_or(|last| last > end) {
-            let why = format!("it is cut off in {}", member.path);
+            let why = format!("it is truncated in {}", member.path);
             return Err(Error::file("reading a tar file", "", why));
         }
         visit(member, &mut entry)?;
@@ -98,11 +98,10 @@ pub fn members<R: Read + Seek>(
     Ok(())
 }
 
-/// The tar files of the classes in ImageNet's training archive, a tar file of tar files, by class:
-/// `n01440764.tar`, sorted.
+/// The classes of ImageNet's training archive with their tar files (`n01440764.tar`), sorted.
 ///
 /// # Errors
-/// When it is damaged, or holds something else.
+/// If it is damaged, or holds something else.
 pub fn class_archives(archive: impl Read + Seek) -> Result<Vec<(String, Member)>> {
     let mut classes = Vec::new();
     members(archive, |member, _| {
@@ -119,10 +118,10 @@ pub fn class_archives(archive: impl Read + Seek) -> Result<Vec<(String, Member)>
     Ok(classes)
 }
 
-/// Lists the images of ImageNet's training archive; the names of its classes.
+/// Lists the images of ImageNet's training archive and returns the names of its classes.
 ///
 /// # Errors
-/// When the archive is damaged.
+/// If the archive is damaged.
 pub fn list_training<R: Read + Seek>(
     archive: &mut R,
     container: &str,
@@ -147,10 +146,10 @@ pub fn list_training<R: Read + Seek>(
     Ok(archives.into_iter().map(|(class, _)| class).collect())
 }
 
-/// Lists the images of ImageNet's validation archive; `labels` are those of its images by name.
+/// Lists the images of ImageNet's validation archive; `labels` belong to its images sorted by name.
 ///
 /// # Errors
-/// When the archive is damaged, or the number of images is not that of the labels.
+/// If the archive is damaged, or has more or fewer images than there are labels.
 pub fn list_validation(
     archive: impl Read + Seek,
     container: &str,

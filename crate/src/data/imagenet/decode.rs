@@ -1,5 +1,5 @@
-//! Pixels of a JPEG or PNG file. Told apart by their first bytes, because ImageNet holds a PNG that
-//! is called a JPEG. Orientation and colour profiles are ignored, as torchvision ignores them.
+//! Pixels of a JPEG or PNG file. The first bytes decide which it is, because ImageNet has a PNG with the name of a JPEG.
+//! Orientation and colour profiles are ignored, as in torchvision.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,17 +24,17 @@ pub struct Rgb {
     pub pixels: Vec<u8>,
 }
 
-/// Decodes a file, or says why it can't be.
+/// Decodes a file; the error is the reason.
 ///
 /// # Errors
-/// When it is empty, cut off, damaged, too large, or neither JPEG nor PNG.
+/// If it is empty, truncated, damaged, too large, or neither JPEG nor PNG.
 pub fn decode(bytes: &[u8]) -> Result<Rgb, String> {
     let decoder: fn(&[u8]) -> Result<Rgb, String> = match bytes {
         [0xff, 0xd8, ..] => jpeg,
         [0x89, b'P', b'N', b'G', ..] => png,
         _ => return Err(complaint(bytes).unwrap_or_default()),
     };
-    // A file that brings a decoder to its knees is as bad as one that it refuses.
+    // A file that makes a decoder panic is as unreadable as one that it rejects.
     let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes)));
     let image = decoded.unwrap_or_else(|_| Err("the decoder failed on it".to_owned()))?;
     if image.width == 0 || image.height == 0 || image.pixels.len() != image.width * image.height * 3 {
@@ -70,7 +70,7 @@ pub fn complaint(head: &[u8]) -> Option<String> {
 
 fn jpeg(bytes: &[u8]) -> Result<Rgb, String> {
     if !has_an_end(bytes) {
-        return Err("it is cut off".to_owned());
+        return Err("it is truncated".to_owned());
     }
     let options = DecoderOptions::default()
         .set_max_width(MAX_SIDE)

@@ -1,8 +1,8 @@
 //! Structure arrays of MATLAB files, level 5 (The MathWorks, "MAT-File Format"): numbers and texts,
 //! compressed or not. Everything else is skipped.
 //!
-//! Shipping the finished table of ImageNet's classes instead would be shorter, but the table is part
-//! of a development kit that only its registered users may have, so it is read from their copy.
+//! The numbers of ImageNet's classes in the ground truth, and how many images each has, are part of a development kit
+//! that only registered users may have, so they are read from their copy.
 
 use std::io::Read;
 
@@ -89,7 +89,7 @@ pub(super) fn first_structure(file: &[u8]) -> ParseResult<Structure> {
 
 /// The next data element: its type and bytes.
 fn element<'a>(bytes: &mut &'a [u8]) -> ParseResult<Option<(u32, &'a [u8])>> {
-    const CUT: &str = "it is cut off";
+    const CUT: &str = "it is truncated";
     if bytes.len() < 8 {
         return Ok(None);
     }
@@ -111,7 +111,7 @@ fn element<'a>(bytes: &mut &'a [u8]) -> ParseResult<Option<(u32, &'a [u8])>> {
 
 /// The next data element; an error at the end of the data.
 fn required<'a>(bytes: &mut &'a [u8]) -> ParseResult<(u32, &'a [u8])> {
-    element(bytes)?.ok_or("it is cut off")
+    element(bytes)?.ok_or("it is truncated")
 }
 
 /// A structure array; `None` for an array of another class.

@@ -36,16 +36,16 @@ const AUGMENT: u64 = u64::from_le_bytes(*b"imagenet");
 
 /// Gets the bytes of image files.
 pub trait ReadImage: Send + Sync {
-    /// Reads one file, or says why it can't be read.
+    /// Reads one file; the error is the reason.
     ///
     /// # Errors
-    /// When it is missing or unreadable.
+    /// If it is missing or unreadable.
     fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String>;
 
     /// Reads the first bytes of a file, 16 or more if it has them.
     ///
     /// # Errors
-    /// When it is missing or unreadable.
+    /// If it is missing or unreadable.
     fn read_head(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
         self.read_image(place)
     }
@@ -82,7 +82,7 @@ pub struct ImageNet {
     training: Option<(BatchConfig, Prefetch<Training>)>,
 }
 
-/// What all workers share.
+/// State that all workers share.
 struct Files {
     index: Index,
     fetch: Box<dyn ReadImage>,
@@ -93,10 +93,10 @@ struct Files {
 }
 
 impl ImageNet {
-    /// Images of width and height `side`, from where the index says.
+    /// The images of an index, brought to `side` x `side` pixels.
     ///
     /// # Errors
-    /// When a setting is out of range.
+    /// If a setting is out of range.
     pub fn new(index: Index, fetch: Box<dyn ReadImage>, side: usize, reading: LoaderConfig) -> Result<Self> {
         if !(reading.max_bad.is_finite() && (0.0..=100.0).contains(&reading.max_bad)) {
             return Err(Error::field("max_bad", reading.max_bad, "takes 0 to 100 %"));
@@ -138,7 +138,7 @@ impl ImageNet {
         self.files.side
     }
 
-    /// Files passed over so far, and why.
+    /// Files skipped so far, with the reasons.
     pub fn skipped(&self) -> Vec<(String, String)> {
         self.files.skipped.files()
     }
@@ -151,16 +151,16 @@ impl ImageNet {
         }
     }
 
-    /// The batch of a step. Those that follow are made meanwhile.
+    /// The batch of a step; workers prepare the next ones meanwhile.
     ///
     /// # Errors
-    /// When too many files are bad.
+    /// If too many files are unreadable.
     pub fn training_batch(&mut self, config: BatchConfig, epoch: u64, step: u64) -> Result<Batch> {
         let number = epoch * self.steps(config.batch) + step;
         let fits =
             |(of, made): &(BatchConfig, Prefetch<Training>)| *of == config && made.next_batch() == number;
         if !self.training.as_ref().is_some_and(fits) {
-            // Workers of another place leave before new ones come.
+            // Stops the workers at the old position before new ones start.
             self.training = None;
             let LoaderConfig { threads, ahead, .. } = self.files.reading;
             let files = Arc::clone(&self.files);
@@ -202,7 +202,7 @@ impl LabeledDataset for ImageNet {
     }
 }
 
-/// Pixels of an image and its label; no pixels when it was passed over.
+/// Pixels and label of an image; `None` if it was skipped.
 type Item = Option<(Vec<u8>, i32)>;
 
 impl Files {
@@ -232,7 +232,7 @@ impl Files {
         Batch { images: transform::normalize(&pixels, self.side, self.standardization), labels }
     }
 
-    /// A batch that holds something, while not too many files are bad.
+    /// The batch, unless it is empty or too many files are unreadable.
     fn checked(&self, batch: Batch) -> Result<Batch> {
         self.skipped.check()?;
         if batch.labels.is_empty() {
@@ -246,7 +246,7 @@ impl Files {
 struct Training {
     files: Arc<Files>,
     config: BatchConfig,
-    /// The last epochs' orders: workers at an epoch's end are in two of them.
+    /// Orders of the last epochs: at an epoch's end, workers need two of them.
     orders: Mutex<VecDeque<(u64, Arc<EpochOrder>)>>,
 }
 

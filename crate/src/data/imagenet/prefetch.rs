@@ -1,8 +1,7 @@
-//! Batches made ahead of time by worker threads and handed out in order.
+//! Batches that worker threads prepare ahead of time, handed out in order.
 //!
-//! Workers take single items, so that no core waits for a batch's slowest image, and never run more
-//! than a few batches ahead, so that memory stays bounded. Which thread makes an item changes
-//! nothing: an item depends on its place alone.
+//! Workers take single items, so that no core waits for a batch's slowest image, and never get more than a few batches
+//! ahead, so that memory stays bounded. An item depends on its position alone, not on the thread that makes it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,20 +9,20 @@ use std::thread::JoinHandle;
 
 /// How batches are made.
 pub trait BatchPipeline: Send + Sync + 'static {
-    /// What a worker makes of one place.
+    /// What a worker makes for one position.
     type Item: Send;
     /// A whole batch.
     type Batch: Send;
 
-    /// Items of a batch; none after the last batch.
+    /// Number of items in a batch; `None` after the last batch.
     fn items(&self, batch: u64) -> Option<usize>;
-    /// Makes the item at a place of a batch.
+    /// Makes the item at a position in a batch.
     fn item(&self, batch: u64, place: usize) -> Self::Item;
-    /// Puts a batch together; its items come in the order of their places.
+    /// Assembles a batch from its items, in order.
     fn batch(&self, items: Vec<Self::Item>) -> Self::Batch;
 }
 
-/// Batches in order, some of them made ahead.
+/// Batches in order, some of them prepared ahead.
 pub struct Prefetch<R: BatchPipeline> {
     shared: Arc<Shared<R>>,
     workers: Vec<JoinHandle<()>>,
@@ -33,9 +32,9 @@ pub struct Prefetch<R: BatchPipeline> {
 struct Shared<R: BatchPipeline> {
     pipeline: R,
     state: Mutex<State<R>>,
-    /// There is room to work ahead, or nothing more to do.
+    /// Signals that there is room to work ahead, or nothing left to do.
     room: Condvar,
-    /// A batch is ready.
+    /// Signals that a batch is ready.
     ready: Condvar,
     ahead: u64,
 }
@@ -53,8 +52,7 @@ struct State<R: BatchPipeline> {
 }
 
 impl<R: BatchPipeline> Prefetch<R> {
-    /// Starts `threads` workers at batch `first`; they make at most `ahead` batches that nobody has
-    /// asked for.
+    /// Starts `threads` workers at batch `first`, which stay at most `ahead` batches ahead.
     pub fn start(pipeline: R, first: u64, threads: usize, ahead: usize) -> Self {
         let state = State {
             batch: first,
@@ -84,7 +82,7 @@ impl<R: BatchPipeline> Prefetch<R> {
         self.next
     }
 
-    /// The next batch, waited for; none after the last, or when the workers died.
+    /// Waits for the next batch; `None` after the last one, or if the workers have died.
     pub fn take(&mut self) -> Option<R::Batch> {
         let mut state = self.shared.state();
         loop {
@@ -98,7 +96,7 @@ impl<R: BatchPipeline> Prefetch<R> {
             if ended || self.workers.iter().all(JoinHandle::is_finished) {
                 return None;
             }
-            // Waking up now and then notices workers that died.
+            // Waking up from time to time detects workers that have died.
             let wait = std::time::Duration::from_millis(200);
             state = self.shared.ready.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -110,7 +108,7 @@ impl<R: BatchPipeline> Drop for Prefetch<R> {
         self.shared.state().stop = true;
         self.shared.room.notify_all();
         for worker in self.workers.drain(..) {
-            // Whatever went wrong in it, it is gone.
+            // A panic of the worker was reported where it happened.
             drop(worker.join());
         }
     }
@@ -121,7 +119,7 @@ impl<R: BatchPipeline> Shared<R> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A worker's life.
+    /// What a worker does until the end.
     fn work(&self) {
         while let Some((batch, place)) = self.ticket() {
             let item = self.pipeline.item(batch, place);
@@ -139,7 +137,7 @@ impl<R: BatchPipeline> Shared<R> {
         }
     }
 
-    /// The next item to make, once there is room for its batch; none at the end.
+    /// The next item to make, once there is room for its batch; `None` at the end.
     fn ticket(&self) -> Option<(u64, usize)> {
         let mut state = self.state();
         loop {

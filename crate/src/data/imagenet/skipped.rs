@@ -1,26 +1,26 @@
-//! Image files that could not be read: counted, named once, and no longer borne when they are too many.
+//! Image files that could not be read: each is logged once, and too many of them end the run.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The files passed over in a run.
+/// The files skipped in a run.
 #[derive(Debug)]
 pub struct Skipped {
     files: Mutex<BTreeMap<String, String>>,
     images: usize,
-    /// Share of all images that may be bad, in percent.
+    /// Share of all images that may be unreadable, in percent.
     limit: f64,
 }
 
 impl Skipped {
-    /// None so far, of `images`; `limit` in percent.
+    /// No skipped files yet, out of `images`; `limit` in percent.
     pub fn new(images: usize, limit: f64) -> Self {
         Self { files: Mutex::default(), images, limit }
     }
 
-    /// Notes a file; a warning names it the first time.
+    /// Records a file, and logs a warning the first time.
     pub fn note(&self, file: &str, why: &str) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if files.insert(file.to_owned(), why.to_owned()).is_none() {
@@ -28,16 +28,16 @@ impl Skipped {
         }
     }
 
-    /// The files and what is wrong with each, by name.
+    /// The files with the reasons, sorted by name.
     pub fn files(&self) -> Vec<(String, String)> {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.iter().map(|(file, why)| (file.clone(), why.clone())).collect()
     }
 
-    /// Refuses to go on with too many.
+    /// Checks that not too many files are unreadable.
     ///
     /// # Errors
-    /// When more than the limit are bad.
+    /// If there are more than the limit.
     pub fn check(&self) -> Result<()> {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((file, why)) = files.first_key_value() else { return Ok(()) };
@@ -63,7 +63,7 @@ mod tests {
         let skipped = Skipped::new(2000, 0.1);
         assert!(skipped.check().is_ok());
         for file in ["a", "b", "a"] {
-            skipped.note(file, "cut off");
+            skipped.note(file, "truncated");
         }
         assert!(skipped.check().is_ok(), "two of 2000 are 0.1 %");
         skipped.note("c", "empty");

@@ -81,7 +81,7 @@ fn bad_files_are_left_out_and_named_until_they_are_too_many() {
     let images: usize = (0..3).map(|at| few.training_batch(CONFIG, 0, at).expect("reads").labels.len()).sum();
     let seen = few.batches(0..55, 55).map(|batch| batch.expect("reads").labels.len()).sum::<usize>();
     assert!((88..=90).contains(&images) && seen == 54, "{images} {seen}");
-    assert!(few.skipped().iter().any(|(file, why)| file == "pictures/49" && why.contains("cut off")));
+    assert!(few.skipped().iter().any(|(file, why)| file == "pictures/49" && why.contains("truncated")));
     let (many, _) = data(2, true, 0.5);
     let result: Result<Vec<Batch>> = many.batches(0..55, 55).collect();
     assert!(result.is_err_and(|why| why.to_string().contains("at most 0.5 %")));

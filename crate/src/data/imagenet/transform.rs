@@ -1,5 +1,5 @@
-//! What is done to an image before a network sees it, as torchvision does it: for training a random
-//! crop of random shape, resized and perhaps mirrored; for evaluation the middle of the resized image.
+//! The transforms of image files, as in torchvision: for training a random crop of random shape, resized and possibly
+//! mirrored; for evaluation the centre of the resized image.
 
 use std::cell::RefCell;
 
@@ -51,7 +51,7 @@ impl Crop {
         Self::middle(width, height)
     }
 
-    /// The largest crop of an allowed shape in the middle of an image.
+    /// The largest crop of an allowed shape at the centre of an image.
     fn middle(width: usize, height: usize) -> Self {
         let ratio = width as f64 / height as f64;
         let (w, h) = if ratio < RATIO.0 {
@@ -79,7 +79,7 @@ fn whole(random: &mut impl Rng, limit: usize) -> usize {
 /// A training image: `side * side * 3` bytes.
 ///
 /// # Errors
-/// When the image can't be resized.
+/// If the image can't be resized.
 pub fn training(image: &Rgb, side: usize, random: &mut impl Rng) -> Result<Vec<u8>, String> {
     let crop = Crop::draw(image.width, image.height, random);
     let mirrored = whole(random, 2) == 1;
@@ -94,7 +94,7 @@ pub fn training(image: &Rgb, side: usize, random: &mut impl Rng) -> Result<Vec<u
 /// middle cut out; `side * side * 3` bytes.
 ///
 /// # Errors
-/// When the image can't be resized.
+/// If the image can't be resized.
 pub fn evaluation(image: &Rgb, side: usize) -> Result<Vec<u8>, String> {
     let short = (side * 8).div_ceil(7);
     let long = |long: usize, edge: usize| short * long / edge;
@@ -102,7 +102,7 @@ pub fn evaluation(image: &Rgb, side: usize) -> Result<Vec<u8>, String> {
         (w, h) if w <= h => (short, long(h, w)),
         (w, h) => (long(w, h), short),
     };
-    // A very long image is worth no more than its middle, and must not become a huge one.
+    // Only the centre of a very long image counts, and the resized image must not become huge.
     if width.max(height) > 64 * side {
         return Err(format!("{} x {} pixels are no picture", image.width, image.height));
     }
