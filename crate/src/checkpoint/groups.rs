@@ -5,7 +5,7 @@
 //! word lines, and a tile must not span them. Two cases are told safely from all layers:
 //!
 //! - **depthwise**: one input a group, in any layer but the stem (whose one input is a grey image);
-//! - **grouped**: the inputs a group divide the outputs of the layer before, and no earlier layer has
+//! - **grouped**: the inputs a group divide the outputs of the layer before, and no layer has
 //!   that many outputs which a skip connection or a branch could bring here instead.
 //!
 //! Anything else counts as one group: then a tile may hold more columns than it could, never fewer.
@@ -31,8 +31,11 @@ pub(super) fn infer_groups(layers: &[ConvolutionShape]) -> Vec<usize> {
     // Outputs of layers that are not depthwise themselves.
     let dense: HashSet<usize> =
         layers.iter().filter(|layer| layer.inputs != 1).map(|layer| layer.outputs).collect();
-    // What could come here whole: the image's channels, or any earlier layer's outputs.
-    let mut known: HashSet<usize> = layers.first().map(|layer| layer.inputs).into_iter().collect();
+    // What could come here whole: the image's channels, or any layer's outputs. Not only an earlier
+    // one's: the file's order may not be the network's.
+    let outputs = layers.iter().map(|layer| layer.outputs);
+    let images = [3].into_iter().chain(layers.first().map(|layer| layer.inputs));
+    let known: HashSet<usize> = images.chain(outputs).collect();
     let mut previous = None;
     let mut groups = Vec::with_capacity(layers.len());
     for (at, &layer) in layers.iter().enumerate() {
@@ -45,7 +48,6 @@ pub(super) fn infer_groups(layers: &[ConvolutionShape]) -> Vec<usize> {
             Some(previous) => groups_after(previous, outputs, inputs, &known),
             None => 1,
         });
-        known.insert(outputs);
         previous = Some(outputs.max(1));
     }
     groups
@@ -122,6 +124,8 @@ mod tests {
     fn depthwise_layers_are_seen_in_the_order_of_names_too() {
         // timm's `blocks...` sort before `conv_head` and `conv_stem`.
         check(&[(16, 1), (8, 16), (48, 1), (48, 8), (12, 48), (64, 12), (16, 3)], &[16, 1, 48, 1, 1, 1, 1]);
+        // 48 outputs before 16 inputs are no 3 groups: the stem has 16 outputs, wherever it is.
+        check(&[(48, 1), (48, 16), (24, 48), (16, 3)], &[48, 1, 1, 1]);
         // The same of grey images: the name tells the stem.
         let mut grey = shapes(&[(16, 1), (8, 16), (16, 1)]);
         grey[2].is_stem = true;

@@ -159,20 +159,7 @@ fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<Stri
             is_transposed: layout == Layout::InOut,
         });
     }
-    let mut suspects: Vec<String> = Vec::new();
-    let convolutions: Vec<&Layer<'_>> =
-        tensors.iter().filter(|layer| layer.role == Role::Convolution).collect();
-    for at in looks_transposed(&shapes) {
-        if convolutions[at].hint.transposed.is_none() && convolutions[at].hint.groups.is_none() {
-            suspects.push(convolutions[at].tensor.name.clone());
-            shapes[at].is_transposed = true;
-        }
-    }
-    if let Some(first) = suspects.first() {
-        let more =
-            if suspects.len() > 1 { format!(" and {} more", suspects.len() - 1) } else { String::new() };
-        notes.push(format!("{first}{more} may be a transposed convolution, which a state dict does not say"));
-    }
+    suspect_transposed(tensors, &mut shapes, notes);
     let mut guesses = infer_groups(&shapes).into_iter();
     let mut guessed = 0;
     for (layer, &layout) in tensors.iter_mut().zip(layouts) {
@@ -189,6 +176,50 @@ fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<Stri
     }
     if guessed > 0 {
         let layers = if guessed == 1 { "1 layer is".to_owned() } else { format!("{guessed} layers are") };
-        notes.push(format!("{layers} taken as grouped by their shapes, which a state dict does not say"));
+        notes.push(format!("{layers} taken as grouped by shape, which a state dict does not say"));
     }
+}
+
+/// Names layers that may be transposed convolutions, and marks them so that no groups are guessed.
+fn suspect_transposed(tensors: &[Layer<'_>], shapes: &mut [ConvolutionShape], notes: &mut Vec<String>) {
+    let is_convolution = |layer: &&Layer<'_>| layer.role == Role::Convolution;
+    let convolutions: Vec<&Layer<'_>> = tensors.iter().filter(is_convolution).collect();
+    let by_neighbours = looks_transposed(shapes);
+    let mut suspects: Vec<&str> = Vec::new();
+    for (at, (layer, vector)) in convolutions.iter().zip(vectors_behind(tensors)).enumerate() {
+        let shape = &layer.tensor.shape;
+        // Even kernels enlarge; a normalization behind has one number for each output.
+        let is_even = shape[2..].iter().all(|size| size % 2 == 0);
+        let by_vector = is_even && shape[1] != shape[0] && vector == Some(shape[1]);
+        let is_said =
+            shapes[at].is_transposed || layer.hint.transposed.is_some() || layer.hint.groups.is_some();
+        if !is_said && (by_vector || by_neighbours.contains(&at)) {
+            suspects.push(&layer.tensor.name);
+            shapes[at].is_transposed = true;
+        }
+    }
+    if let Some(first) = suspects.first() {
+        let more =
+            if suspects.len() > 1 { format!(" and {} more", suspects.len() - 1) } else { String::new() };
+        notes.push(format!("{first}{more} may be a transposed convolution, which a state dict does not say"));
+    }
+}
+
+/// For each convolution the length of the vector behind it, before the next layer.
+fn vectors_behind(tensors: &[Layer<'_>]) -> Vec<Option<usize>> {
+    let (mut behind, mut next) = (Vec::new(), None);
+    for layer in tensors.iter().rev() {
+        match layer.tensor.shape[..] {
+            [size] => next = Some(size),
+            [] => {}
+            _ => {
+                if layer.role == Role::Convolution {
+                    behind.push(next);
+                }
+                next = None;
+            }
+        }
+    }
+    behind.reverse();
+    behind
 }

@@ -1,12 +1,19 @@
 //! What was taken from a checkpoint, as lines on stderr.
 
 use super::{format, output};
-use crate::checkpoint::{CheckpointAccount, FULLY_CONNECTED};
+use crate::checkpoint::{Checkpoint, CheckpointAccount, FULLY_CONNECTED};
 
 /// Prints what was taken and what was left out.
 pub fn print(account: &CheckpointAccount, weights: usize) {
     for line in lines(account, weights) {
         output::status(&line);
+    }
+}
+
+/// Prints which of several networks was taken, if there are several.
+pub fn print_choice(weights: &Checkpoint) {
+    for note in weights.account(true).notes.iter().filter(|note| note.starts_with("several networks")) {
+        output::status(&format!("note: {note}{}", advice(note)).replace(char::is_control, " "));
     }
 }
 
@@ -35,7 +42,7 @@ fn advice(note: &str) -> &'static str {
         "; --network NAME takes another"
     } else if note.contains("may be a transposed") {
         "; --transposed NAME reads it as one"
-    } else if note.contains("as grouped by their shapes") {
+    } else if note.contains("as grouped by shape") {
         "; --groups NAME=N corrects it"
     } else {
         ""
@@ -45,7 +52,7 @@ fn advice(note: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Checkpoint, NamedTensor};
+    use crate::checkpoint::NamedTensor;
 
     #[test]
     fn what_is_left_out_is_counted_and_named() {

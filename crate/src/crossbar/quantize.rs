@@ -60,7 +60,8 @@ impl QuantizedMatrix {
     }
 
     /// The integers that the weights of a quantized checkpoint are, if all have at most `weight_precision`
-    /// bits, their sign among them.
+    /// bits, their sign among them. The least number of as many bits in two's complement, such as -128 of
+    /// 8, has no counterpart here and becomes the next one, -127.
     pub fn from_integers(matrix: &Matrix, hardware: &HardwareConfig) -> Option<Self> {
         let steps = matrix.steps.as_ref()?;
         let largest = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
@@ -77,10 +78,10 @@ impl QuantizedMatrix {
                 let exact = f64::from(weight) / scale;
                 let integer = exact.round();
                 // Changed since they were read, or of more bits.
-                if (exact - integer).abs() > 1e-2 || integer.abs() > largest {
+                if (exact - integer).abs() > 1e-2 || !(-largest - 1.0..=largest).contains(&integer) {
                     return None;
                 }
-                data.push(integer as i16);
+                data.push(integer.max(-largest) as i16);
             }
         }
         Some(Self { rows: matrix.rows, cols: matrix.cols, data, scales })
@@ -127,6 +128,9 @@ mod tests {
         let ternary = HardwareConfig { weight_precision: 2, ..hardware.clone() };
         assert!(QuantizedMatrix::from_integers(&stepped, &ternary).is_none());
         assert_eq!(QuantizedMatrix::new(&stepped, &ternary).data, [1, -1, 1, 0]);
+        let least =
+            Matrix::new("w", 1, 2, vec![-128.0, 127.0]).and_then(|matrix| matrix.with_steps(vec![1.0]));
+        assert_eq!(QuantizedMatrix::new(&least.expect("fits"), &hardware).data, [-127, 127]);
         let changed = matrix.with_steps(vec![0.6]).expect("one step");
         assert!(QuantizedMatrix::from_integers(&changed, &hardware).is_none());
     }

@@ -17,18 +17,35 @@ use crate::matrix::Matrix;
 /// # Ok::<(), crossdub::error::Error>(())
 /// ```
 pub fn integer_weights_note(layers: &[Matrix], hardware: &HardwareConfig) -> Option<String> {
-    let integers: Vec<&Matrix> = layers.iter().filter(|layer| layer.steps.is_some()).collect();
-    let kept =
-        integers.iter().filter(|layer| QuantizedMatrix::from_integers(layer, hardware).is_some()).count();
-    let count =
-        |count: usize| if count == 1 { "1 layer holds".to_owned() } else { format!("{count} layers hold") };
-    match (kept, integers.len() - kept) {
-        (0, 0) => None,
-        (kept, 0) => Some(format!("{} integers, which are not quantized again", count(kept))),
-        (_, wide) => Some(format!(
-            "{} integers that do not fit {} bits with a sign and are quantized again; more bits keep them",
-            count(wide),
-            hardware.weight_precision
-        )),
+    let largest = (1_i32 << (hardware.weight_precision - 1)) - 1;
+    let (mut kept, mut wide, mut least) = (0, 0, 0);
+    for layer in layers {
+        let Some(steps) = &layer.steps else { continue };
+        if QuantizedMatrix::from_integers(layer, hardware).is_none() {
+            wide += 1;
+            continue;
+        }
+        kept += 1;
+        for row in 0..layer.rows {
+            let bound = -steps[if steps.len() == 1 { 0 } else { row }].abs() * (largest as f32 + 0.5);
+            least += layer.row(row).iter().filter(|&&weight| weight < bound).count();
+        }
     }
+    let layers =
+        |count: usize| if count == 1 { "1 layer holds".to_owned() } else { format!("{count} layers hold") };
+    let mut parts = Vec::new();
+    if kept > 0 {
+        parts.push(format!("{} integers, which are not quantized again", layers(kept)));
+    }
+    if least > 0 {
+        parts.push(format!("{least} of them are {}, held as {}", -largest - 1, -largest));
+    }
+    if wide > 0 {
+        let bits = hardware.weight_precision;
+        parts.push(format!(
+            "{} integers that do not fit {bits} bits with a sign and are quantized again; more bits keep them",
+            layers(wide)
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }

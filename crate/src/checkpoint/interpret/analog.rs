@@ -26,7 +26,7 @@ pub(super) fn analog_tiles(drafts: &mut Drafts<'_, '_>) {
             let layer: Vec<&str> = module.split('.').filter(|part| !PARTS.contains(part)).collect();
             let layer = format!("{}.weight", layer.join("."));
             if drafts.has(&layer) {
-                drafts.leave_out(&name, format!("the same tile's weights again: {layer}"));
+                drafts.leave_out(&name, "the same tile's weights again");
             } else if drafts.replace(&name, Draft { name: layer, analog: true, ..draft }) {
                 tiles += 1;
             }

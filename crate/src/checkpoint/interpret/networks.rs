@@ -248,7 +248,9 @@ fn split(file: &StoredFile<'_>, whole: Candidate, found: &mut Vec<Candidate>) {
                 let tensors: Vec<usize> =
                     names.iter().filter(|(_, name)| name.starts_with(&prefix)).map(|(at, _)| *at).collect();
                 let weights = tensors.iter().map(|&at| layer_weights(&file.tensors[at]));
-                let label = without_wrappers(&format!("{}{shared}{network}", whole.prefix));
+                let path = format!("{}{shared}{network}", whole.prefix);
+                let parts = path.split('.').filter(|part| *part != "module");
+                let label = without_wrappers(&parts.collect::<Vec<_>>().join("."));
                 found.push(Candidate {
                     name: label,
                     prefix: format!("{}{prefix}", whole.prefix),

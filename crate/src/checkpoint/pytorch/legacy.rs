@@ -21,7 +21,18 @@ impl<'a> Legacy<'a> {
     pub fn read(bytes: &'a [u8]) -> ParseResult<Self> {
         let head = bytes.get(..32.min(bytes.len())).unwrap_or(bytes);
         if !head.windows(MAGIC.len()).any(|window| window == MAGIC) {
-            return Err("it is a pickle, but not one that torch.save wrote".into());
+            let start = bytes.get(..4096.min(bytes.len())).unwrap_or(bytes);
+            let of = |module: &[u8]| start.windows(module.len()).any(|window| window == module);
+            let what = if of(b"sklearn") {
+                " of scikit-learn"
+            } else if of(b"numpy") {
+                " of NumPy arrays"
+            } else {
+                ""
+            };
+            return Err(format!(
+                "it is a pickle{what}, but not one that torch.save wrote; save the weights as safetensors"
+            ));
         }
         let mut input = Cursor::new(bytes);
         Pickle::read(&mut input)?;

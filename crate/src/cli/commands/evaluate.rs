@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::account;
 use crate::cli::files;
+use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::data::DataOptions;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
@@ -21,8 +23,10 @@ use crate::train::evaluate::{Evaluation, evaluate};
     after_help = "Example: crossdub evaluate run/weights.safetensors --model vgg-small --data cifar-10-batches-bin"
 )]
 pub struct EvaluateArgs {
-    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
+    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
     weights: PathBuf,
+    #[command(flatten)]
+    choice: NetworkChoice,
     #[command(flatten)]
     network: NetworkOptions,
     #[command(flatten)]
@@ -44,7 +48,8 @@ struct EvaluateOutput {
 
 /// Runs the command.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let weights = files::read_weights(&args.weights)?;
+    let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
+    account::print_choice(&weights);
     let (spec, data) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
     let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let test = data.test();

@@ -10,11 +10,12 @@ use serde::Serialize;
 use crate::checkpoint::Checkpoint;
 use crate::cli::files;
 use crate::cli::files::image_files;
-use crate::cli::format;
+use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::image_range::parse_range;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{follow_metadata, input_metadata, load_network, match_outputs};
+use crate::cli::{account, format};
 use crate::config::{DataSource, DeviceChoice, NetworkPlan, SCHEMA_VERSION, TrainConfig};
 use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::decode::{Rgb, decode};
@@ -38,8 +39,10 @@ const TOP: usize = 5;
     crossdub predict run/weights.safetensors --model vgg-small --data cifar-10-batches-bin --range 0..8 --json"
 )]
 pub struct PredictArgs {
-    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
+    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
     weights: PathBuf,
+    #[command(flatten)]
+    choice: NetworkChoice,
     #[command(flatten)]
     network: NetworkOptions,
     /// Images: PNG or JPEG, scaled to 32 x 32, or as ImageNet's for ImageNet networks
@@ -88,7 +91,8 @@ struct Ranked {
 
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
-    let weights = files::read_weights(&args.weights)?;
+    let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
+    account::print_choice(&weights);
     let metadata = input_metadata(&weights, &args.weights)?;
     let (spec, inputs) = open(args, &weights, &metadata)?;
     let range = parse_range(args.range.as_deref(), inputs.images().len())?;

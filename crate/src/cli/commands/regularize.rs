@@ -7,7 +7,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, NamedTensor, safetensors};
+use crate::cli::account;
 use crate::cli::files;
+use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::output;
 use crate::config::{ConversionFields, DeviceChoice, RegularizerKind, SCHEMA_VERSION};
@@ -22,8 +24,10 @@ use crate::loss::{Lambdas, Regularizer};
     after_help = "Example: crossdub regularize vgg.safetensors --kind gated --lambda 1e-3 --grad gradient.safetensors"
 )]
 pub struct RegularizeArgs {
-    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
+    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
     weights: PathBuf,
+    #[command(flatten)]
+    choice: NetworkChoice,
     #[command(flatten)]
     crossbar: CrossbarOptions,
     /// Regularizer: gated, ungated, mean-and-variance, mean-and-gated-variance, group-lasso-tile, group-lasso-row or group-lasso-column
@@ -58,7 +62,8 @@ pub fn run(args: &RegularizeArgs) -> Result<()> {
     let main = non_negative("lambda", args.lambda)?;
     let lambdas = Lambdas { main, mean: non_negative("lambda_mean", args.lambda_mean)? };
     let regularizer = Regularizer::new(kind, lambdas, tile).ok_or_else(|| unknown_kind(&args.kind))?;
-    let weights = files::read_weights(&args.weights)?;
+    let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
+    account::print_choice(&weights);
     weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let (mut loss, mut tiles, mut gradients) = (0.0, 0, Vec::new());

@@ -7,11 +7,12 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::files;
-use crate::cli::format;
+use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::data::DataOptions;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
+use crate::cli::{account, format};
 use crate::compress::sensitivity::{Sensitivity, SensitivityConfig, sensitivity};
 use crate::config::DeviceChoice;
 use crate::device::ComputeDevice;
@@ -26,8 +27,10 @@ use crate::network::NetworkSpec;
     --data cifar-10-batches-bin --holdout 10000 --images 1000"
 )]
 pub struct SensitivityArgs {
-    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
+    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
     weights: PathBuf,
+    #[command(flatten)]
+    choice: NetworkChoice,
     #[command(flatten)]
     network: NetworkOptions,
     #[command(flatten)]
@@ -54,7 +57,8 @@ pub fn run(args: &SensitivityArgs) -> Result<()> {
     let ratios = args.ratios.clone().unwrap_or_else(|| SensitivityConfig::default().ratios);
     let what = SensitivityConfig { ratios, max_accuracy_drop: args.drop };
     what.validate()?;
-    let weights = files::read_weights(&args.weights)?;
+    let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
+    account::print_choice(&weights);
     let (spec, data) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
     let test = data.test();
     let images = args.images.unwrap_or(test.len());

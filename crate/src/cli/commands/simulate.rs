@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::files;
-use crate::cli::format;
+use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::options::data::DataOptions;
 use crate::cli::options::image_range::parse_range;
@@ -17,6 +17,7 @@ use crate::cli::options::simulation::SimulationOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::cli::system;
+use crate::cli::{account, format};
 use crate::config::{ConversionFields, DeviceChoice, Granularity, Resolution};
 use crate::data::SIDE;
 use crate::data::loader::LabeledDataset;
@@ -40,8 +41,10 @@ const MAX_SEEDS: usize = 1000;
     --tile 32 --resolution lossless-sliced --range 0..100"
 )]
 pub struct SimulateArgs {
-    /// Weights: .safetensors, or a PyTorch state dict (.pt, .pth)
+    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
     weights: PathBuf,
+    #[command(flatten)]
+    choice: NetworkChoice,
     #[command(flatten)]
     network: NetworkOptions,
     #[command(flatten)]
@@ -81,7 +84,8 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     if !(1..=MAX_SEEDS).contains(&args.seeds) {
         return Err(Error::field("seeds", args.seeds, format!("takes 1 to {MAX_SEEDS}")));
     }
-    let weights = files::read_weights(&args.weights)?;
+    let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
+    account::print_choice(&weights);
     let (spec, mut source) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
     let in_file = |error: Error| error.with_path(&files::display_path(&args.weights));
     let classes = source.classes().len();

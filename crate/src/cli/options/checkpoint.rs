@@ -5,12 +5,26 @@ use clap::Args;
 use crate::checkpoint::ReadOptions;
 use crate::error::{Error, Result};
 
+/// Which network to take from a checkpoint.
+#[derive(Debug, Clone, Default, Args)]
+pub struct NetworkChoice {
+    /// The network to take, if the file holds several (student and teacher, a model and its average)
+    #[arg(long = "network", value_name = "NAME")]
+    network_name: Option<String>,
+}
+
+impl NetworkChoice {
+    /// The same for the reader.
+    pub fn read_options(&self) -> ReadOptions {
+        ReadOptions { network: self.network_name.clone(), ..ReadOptions::default() }
+    }
+}
+
 /// What to take from a checkpoint.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CheckpointOptions {
-    /// The network to take, if the file holds several (student and teacher, a model and its average)
-    #[arg(long, value_name = "NAME")]
-    network: Option<String>,
+    #[command(flatten)]
+    network: NetworkChoice,
     /// Layers that are transposed convolutions, whose weights are [in, out, kh, kw]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     transposed: Vec<String>,
@@ -32,7 +46,7 @@ impl CheckpointOptions {
             })
         };
         let groups = self.groups.iter().map(group).collect::<Result<_>>()?;
-        Ok(ReadOptions { network: self.network.clone(), transposed: self.transposed.clone(), groups })
+        Ok(ReadOptions { transposed: self.transposed.clone(), groups, ..self.network.read_options() })
     }
 }
 
