@@ -42,7 +42,7 @@ pub fn from_files(files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
     for (label, class) in index.classes.iter().enumerate() {
         let count: usize = both.iter().map(|part| part.per_class(classes)[label]).sum();
         if count < MIN_PICTURES {
-            let why = format!("the class {class} has {count} pictures; {MIN_PICTURES} are the fewest");
+            let why = format!("the class {class} needs at least {MIN_PICTURES} pictures and has {count}");
             return Err(fail(why));
         }
     }
@@ -115,7 +115,10 @@ mod tests {
         large[3].1.push(0);
         for (files, expected) in [
             (pictures("cat", 20), "found 1"),
-            ([pictures("cat", 20), pictures("dog", 1)].concat(), "the class dog has 1 pictures"),
+            (
+                [pictures("cat", 20), pictures("dog", 1)].concat(),
+                "the class dog needs at least 10 pictures and has 1",
+            ),
             (loose, "not in folders"),
             (vec![], "not in folders"),
             ([large, pictures("b", 10)].concat(), "a/03.png is not 32 x 32"),

@@ -181,7 +181,10 @@ impl<'a> Reader<'a> {
         if !classes.is_empty() {
             let empty: Vec<&str> = empty.iter().map(String::as_str).collect();
             let of = if folder.is_empty() { String::new() } else { format!(" of {folder}/") };
-            self.notes.extend(about(&empty, &format!("folders{of} without pictures are no classes"), ""));
+            self.notes.extend(about(
+                &format!("folders{of} that are no classes because they have no pictures"),
+                &empty,
+            ));
         }
         if let Some(note) = sort_classes(&mut classes) {
             self.notes.push(note);
@@ -262,7 +265,7 @@ impl<'a> Reader<'a> {
         let count = |class: &ClassFolder| class.pictures.iter().map(|(_, names)| names.len()).sum::<usize>();
         let single: Vec<&str> =
             folders.iter().filter(|class| count(class) == 1).map(|class| &*class.name).collect();
-        self.notes.extend(about(&single, "classes have a single picture to train on", ""));
+        self.notes.extend(about("classes with a single picture to train on", &single));
         if classes.len() == 1 {
             self.notes.push("there is only one class, so every answer is right".to_owned());
         }
@@ -274,7 +277,7 @@ impl<'a> Reader<'a> {
         let text = String::from_utf8_lossy(&text);
         let missing: Vec<&str> =
             text.split_whitespace().filter(|id| !classes.iter().any(|class| class == id)).collect();
-        self.notes.extend(about(&missing, "classes of wnids.txt have no pictures", ""));
+        self.notes.extend(about("classes of wnids.txt without pictures", &missing));
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::ending;
 
 /// Names listed in a note.
-const MOST_NAMES: usize = 3;
+const MOST_NAMES: usize = 5;
 /// Endings of pictures that are not read.
 const OTHER_PICTURES: [&str; 10] = ["webp", "gif", "bmp", "tif", "tiff", "heic", "avif", "jp2", "ppm", "svg"];
 
@@ -29,9 +29,9 @@ impl Names {
         }
     }
 
-    fn list(&self) -> String {
+    fn note(&self, what: &str) -> Option<String> {
         let more = if self.count > self.first.len() { ", ..." } else { "" };
-        format!("{}{more}", self.first.join(", "))
+        (self.count > 0).then(|| format!("{what}: {} ({}{more})", self.count, self.first.join(", ")))
     }
 }
 
@@ -47,30 +47,22 @@ impl LeftOut {
         }
     }
 
-    /// A sentence for each reason.
+    /// A note for each reason.
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        if self.dot_files.count > 0 {
-            notes.push(format!(
-                "{} files whose names start with a dot are left out ({}): they are macOS's notes on files, not pictures",
-                self.dot_files.count,
-                self.dot_files.list()
-            ));
-        }
-        if self.other_pictures.count > 0 {
-            notes.push(format!(
-                "{} pictures that are neither JPEG nor PNG are left out ({})",
-                self.other_pictures.count,
-                self.other_pictures.list()
-            ));
-        }
-        notes
+        let reasons = [
+            (
+                "files left out because their names start with a dot, as macOS names its notes on files",
+                &self.dot_files,
+            ),
+            ("pictures left out because they are neither JPEG nor PNG", &self.other_pictures),
+        ];
+        reasons.iter().filter_map(|(what, names)| names.note(what)).collect()
     }
 }
 
-/// A sentence about some names, if there are any: `{start} (a, b, c, ...){end}`.
-pub fn about(names: &[&str], start: &str, end: &str) -> Option<String> {
+/// A note about some names, if there are any: `{what}: 4 (a, b, c, ...)`.
+pub fn about(what: &str, names: &[&str]) -> Option<String> {
     let mut list = Names::default();
     names.iter().for_each(|name| list.add((*name).to_owned()));
-    (list.count > 0).then(|| format!("{} {start} ({}){end}", list.count, list.list()))
+    list.note(what)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::archive::{Member, is_image, members};
 use super::index::{ImageRef, Index, Listing};
-use crate::data::folders::notes::{LeftOut, about};
+use crate::data::folders::notes::LeftOut;
 use crate::error::{Error, Result};
 
 /// The most bytes of a file with a label.
@@ -179,9 +179,10 @@ impl Shards {
             }
         };
         if further > 0 {
-            notes.extend(about(&[&first_further], "", "").map(|_| {
-                format!("{further} further pictures of samples are left out ({first_further}): one is taken of each key")
-            }));
+            let more = if further > 1 { ", ..." } else { "" };
+            notes.push(format!(
+                "pictures left out because one is taken of each sample: {further} ({first_further}{more})"
+            ));
         }
         train.relabel(&order)?;
         val.relabel(&order)?;
@@ -289,7 +290,7 @@ mod tests {
         .expect("valid");
         assert_eq!((index.train.len(), index.train.place(0).name), (1, "1.jpg"));
         let notes = index.notes.join("; ");
-        assert!(notes.contains("1 further pictures") && notes.contains("1.seg.png"), "{notes}");
+        assert!(notes.contains("one is taken of each sample: 1 (1.seg.png)"), "{notes}");
         assert!(notes.contains("start with a dot"), "{notes}");
     }
 

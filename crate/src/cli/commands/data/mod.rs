@@ -123,7 +123,7 @@ fn complaints(files: &ImageNet) -> Option<String> {
         }
     }
     let found: Vec<&str> = found.iter().map(String::as_str).collect();
-    let note = about(&found, "image files can't be read", "")?;
+    let note = about("image files that can't be read", &found)?;
     output::status_once(&note);
     Some(note)
 }

@@ -28,7 +28,7 @@ fn a_folder_a_class_in_train_and_val() {
     assert_eq!(index.classes, ["a", "b"]);
     assert_eq!(listed(&index.train), ["train/a/1.jpeg=0", "train/a/2.JPG=0", "train/b/1.png=1"]);
     assert_eq!(listed(&index.val), ["val/b/9.png=1"]);
-    assert_eq!(index.notes, ["1 classes have a single picture to train on (b)"]);
+    assert_eq!(index.notes, ["classes with a single picture to train on: 1 (b)"]);
     assert_eq!(split_layout(&empty(&["a/1.png", "b/1.png"])), Ok(None));
 }
 
@@ -66,7 +66,7 @@ fn tiny_imagenet() {
     assert_eq!(index.classes, ["n01", "n02"]);
     assert_eq!(index.train.per_class(2), [2, 2]);
     assert_eq!(listed(&index.val), ["val/images/val_0.JPEG=1", "val/images/val_1.JPEG=0"]);
-    assert_eq!(index.notes, ["1 classes of wnids.txt have no pictures (n03)"]);
+    assert_eq!(index.notes, ["classes of wnids.txt without pictures: 1 (n03)"]);
 }
 
 #[test]
@@ -96,7 +96,8 @@ fn what_is_left_out_is_noted() {
     let index = split_layout(&tree).expect("readable").expect("there");
     assert_eq!((index.classes.len(), index.train.len()), (2, 4));
     let notes = index.notes.join("; ");
-    for expected in ["without pictures are no classes (c)", "1 files whose names start with a dot", "3.webp"]
+    for expected in
+        ["no classes because they have no pictures: 1 (c)", "start with a dot", "neither JPEG nor PNG: 1"]
     {
         assert!(notes.contains(expected), "{notes}");
     }
