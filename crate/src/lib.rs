@@ -73,6 +73,8 @@ pub mod loss;
 pub mod matrix;
 pub mod metrics;
 pub mod network;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod parallel;
 pub mod prune;
 pub mod report;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::shared::repository;
 
 /// Rooms by rank; a room imports only from those before it, or from its own rank's line.
-const RANKS: [&[&str]; 16] = [
+const RANKS: [&[&str]; 17] = [
     &["error", "metrics", "parallel", "rng"],
     &["config", "matrix"],
     &["checkpoint", "crossbar"],
@@ -21,13 +21,14 @@ const RANKS: [&[&str]; 16] = [
     &["train"],
     &["compress"],
     &["simulate"],
+    &["onnx"],
     &["workflow"],
     &["html"],
     &["cli", "web", "main", "lib"],
 ];
 
 /// Rooms that must not know Burn, so that crossbars and energy stay plain arithmetic.
-const WITHOUT_BURN: [&str; 13] = [
+const WITHOUT_BURN: [&str; 14] = [
     "error",
     "metrics",
     "parallel",
@@ -41,6 +42,7 @@ const WITHOUT_BURN: [&str; 13] = [
     "prune",
     "report",
     "simulate",
+    "onnx",
 ];
 
 fn sources(folder: &Path, ending: &str) -> Vec<PathBuf> {

@@ -42,6 +42,16 @@ impl ActivationQuantizer {
         Self { low, high, scale, zero, top }
     }
 
+    /// Integers of `bits` bits (at most 16) with a given scale and integer of 0; `None` if the scale is not
+    /// positive or `zero` has more bits.
+    pub fn with_scale(scale: f64, zero: u16, bits: u32) -> Option<Self> {
+        let top = ((1_u32 << bits) - 1) as u16;
+        // Half a step more, since the values themselves are rounded.
+        let low = (-(f64::from(zero) + 0.5) * scale) as f32;
+        let high = ((f64::from(top) - f64::from(zero) + 0.5) * scale) as f32;
+        (scale > 0.0 && scale.is_finite() && zero <= top).then_some(Self { low, high, scale, zero, top })
+    }
+
     /// The integer of an activation.
     pub fn integer(&self, value: f32) -> u16 {
         let integer = (f64::from(value) / self.scale).round() + f64::from(self.zero);
@@ -71,5 +81,8 @@ mod tests {
         assert_eq!([-1.0, -0.4, 0.0, 1.0].map(|x| one_bit.integer(x)), [0, 1, 1, 1]);
         assert_eq!(ActivationQuantizer::new((0.0, 0.0), 8).integers(&[0.0, 1.0]), (vec![0, 1], 1));
         assert_eq!(ActivationQuantizer::new((0.0, 1.0), 16).integer(1.0), 65_535);
+        let given = ActivationQuantizer::with_scale(0.5, 128, 8).expect("in range");
+        assert_eq!(given.integers(&[-64.0, 0.0, 63.5, 64.0]), (vec![0, 128, 255, 255], 1));
+        assert_eq!(ActivationQuantizer::with_scale(0.0, 0, 8), None);
     }
 }

@@ -133,7 +133,12 @@ impl Crossbars {
     /// # Ok::<(), crossdub::error::Error>(())
     /// ```
     pub fn new(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
-        let weights = QuantizedMatrix::new(matrix, hardware);
+        Self::with_weights(matrix, QuantizedMatrix::new(matrix, hardware), hardware)
+    }
+
+    /// Maps a layer whose weights are integers already. `matrix` are the weights before quantization, of the
+    /// same size, by which [`crate::config::Resolution::Paper`] counts zeros.
+    pub fn with_weights(matrix: &Matrix, weights: QuantizedMatrix, hardware: &HardwareConfig) -> Self {
         let layout = Layout::new(matrix.rows, matrix.cols, hardware);
         let words = parallel::map(layout.groups.len(), |group| pack(&weights, &layout, group)).concat();
         let bits = vec![None; layout.groups.len() * matrix.rows * layout.converted_crossbars()];

@@ -1,0 +1,45 @@
+//! ONNX: the one format that says the whole network, so strides, groups, the order of layers and the size of
+//! their outputs are read, not guessed.
+//!
+//! The reader and the interpreter are our own. Pruning changes weights at their place in the file and leaves
+//! every other byte as it was, so tensors must keep their places, which generated Protocol Buffers code
+//! forgets. Simulation replaces single nodes by crossbars and needs their exact operands, which the
+//! libraries that run ONNX have fused or packed by then. What is left, some hundred operators of
+//! float tensors, is small beside such a library.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | `wire`, `proto` | the file: fields and messages |
+//! | `initializer`, `tensor`, `element` | constants, and tensors in memory |
+//! | `graph` | nodes in order, values by number |
+//! | `ops/` | operators: shapes, and computation |
+//! | `plan` | constants and shapes, for given input shapes |
+//! | `fuse` | quantized models as the integer operators they mean |
+//! | [`layers`] | products with constant weights, as crossbar matrices |
+//! | [`network`] | a model, and a network that runs |
+//! | [`simulate`] | a network on simulated crossbars |
+//! | [`prune`] | a model with other weights, all else byte for byte |
+
+mod element;
+mod fuse;
+mod graph;
+mod initializer;
+pub mod layers;
+pub mod network;
+mod ops;
+mod plan;
+mod proto;
+pub mod prune;
+pub mod simulate;
+mod tensor;
+mod wire;
+
+pub use self::element::ElementType;
+pub use self::graph::Input;
+pub use self::network::{OnnxModel, OnnxNetwork};
+pub use self::plan::InputShapes;
+pub use self::proto::Dimension;
+pub use self::tensor::Tensor;
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;

@@ -1,0 +1,98 @@
+//! Small networks and single operators against onnxruntime and PyTorch, on and off crossbars; damaged files.
+//! The files come from the scripts in `tests/onnx`.
+
+mod hostile;
+mod networks;
+mod operators;
+
+use serde_json::Value;
+
+use super::{ElementType, OnnxModel, Tensor};
+use crate::error::Result;
+
+/// A small network's file and what is known of it.
+pub(super) struct Fixture {
+    pub(super) name: &'static str,
+    pub(super) model: &'static [u8],
+    pub(super) facts: &'static str,
+}
+
+macro_rules! fixtures {
+    ($($name:literal),*) => {
+        [$(Fixture {
+            name: $name,
+            model: include_bytes!(concat!("../../../../tests/onnx/fixtures/", $name, ".onnx")),
+            facts: include_str!(concat!("../../../../tests/onnx/fixtures/", $name, ".json")),
+        }),*]
+    };
+}
+
+/// Every network, by each of PyTorch's exporters and each of onnxruntime's ways to quantize.
+pub(super) const FIXTURES: [Fixture; 10] = fixtures![
+    "small_vgg.torchscript",
+    "small_vgg.dynamo",
+    "small_vgg.qdq",
+    "small_vgg.qoperator",
+    "blocks.torchscript",
+    "blocks.dynamo",
+    "blocks.qdq",
+    "blocks.qoperator",
+    "tokens.torchscript",
+    "tokens.dynamo"
+];
+
+impl Fixture {
+    pub(super) fn model(&self) -> OnnxModel {
+        model(self.model.to_vec()).expect(self.name)
+    }
+
+    pub(super) fn facts(&self) -> Value {
+        serde_json::from_str(self.facts).expect("JSON")
+    }
+
+    pub(super) fn input(&self) -> Tensor {
+        let facts = self.facts();
+        let shape =
+            facts["shape"].as_array().expect("a list").iter().map(|v| v.as_u64().expect("a size") as usize);
+        Tensor::from_floats(shape.collect(), floats(&facts["input"]))
+    }
+
+    pub(super) fn is_quantized(&self) -> bool {
+        self.name.contains(".q")
+    }
+}
+
+/// A model whose weights are all in its file.
+pub(super) fn model(bytes: Vec<u8>) -> Result<OnnxModel> {
+    OnnxModel::from_bytes(bytes, |location| panic!("{location} is not wanted"))
+}
+
+pub(super) fn floats(value: &Value) -> Vec<f32> {
+    value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number") as f32).collect()
+}
+
+/// A tensor of `operators.json`.
+pub(super) fn tensor(value: &Value) -> Tensor {
+    let shape =
+        value["shape"].as_array().expect("a list").iter().map(|v| v.as_u64().expect("a size") as usize);
+    let (kind, shape) = (value["type"].as_str().expect("a type"), shape.collect());
+    let element = match kind {
+        "float32" => return Tensor::from_floats(shape, floats(&value["values"])),
+        "int64" => ElementType::I64,
+        "int32" => ElementType::I32,
+        "uint8" => ElementType::U8,
+        "int8" => ElementType::I8,
+        "bool" => ElementType::Bool,
+        other => panic!("{other}"),
+    };
+    let values = value["values"].as_array().expect("a list").iter().map(|v| v.as_i64().expect("an integer"));
+    Tensor::from_integers(element, shape, values.collect())
+}
+
+/// The largest difference as a share of the largest expected magnitude.
+pub(super) fn difference(got: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(got.len(), expected.len());
+    let largest = expected.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+    let apart = got.iter().zip(expected).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+    apart / largest.max(f32::MIN_POSITIVE)
+}
