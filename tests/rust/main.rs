@@ -19,6 +19,8 @@ mod imagenet;
 mod interactive;
 mod masks;
 mod networks;
+mod onnx;
+mod onnx_networks;
 mod precision;
 mod published;
 mod pytorch;

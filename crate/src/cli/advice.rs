@@ -15,6 +15,7 @@ pub fn advice(error: &Error, has_option: impl Fn(&str) -> bool) -> Option<String
         ErrorKind::TooManyUnreadable { .. } => ("max_bad", "--max-bad raises the limit"),
         ErrorKind::AllReduceTimeout { .. } => ("gather", "--gather sums the gradients on the first device"),
         ErrorKind::InvalidField { field, value, .. } => match (field.as_str(), value.as_str()) {
+            ("input_shape", _) => ("input_shape", "--input-shape takes the sizes, such as 1x3x224x224"),
             ("weighting", "per-inference") => ("model", "name the network with --model or --plan"),
             ("importance", "input") | ("compensate", "true") => {
                 ("data", "name them with --model (or --plan) and --data")

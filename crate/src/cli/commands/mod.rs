@@ -8,6 +8,7 @@ pub mod devices;
 pub mod energy;
 pub mod evaluate;
 pub mod finetune;
+pub mod onnx;
 pub mod predict;
 pub mod prune;
 pub mod published;

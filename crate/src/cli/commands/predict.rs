@@ -8,11 +8,13 @@ use image::imageops::FilterType;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
+use crate::cli::commands::onnx::images::ImageInput;
 use crate::cli::files;
 use crate::cli::files::image_files;
 use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::image_range::parse_range;
 use crate::cli::options::network::NetworkOptions;
+use crate::cli::options::onnx::OnnxOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{follow_metadata, input_metadata, load_network, match_outputs};
 use crate::cli::{account, format};
@@ -27,6 +29,7 @@ use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::metrics::ranked_probabilities;
 use crate::network::spec::infer_classes;
+use crate::onnx::OnnxNetwork;
 use crate::train::evaluate::scores;
 
 /// Classes listed per image.
@@ -39,7 +42,7 @@ const TOP: usize = 5;
     crossdub predict run/weights.safetensors --model vgg-small --data cifar-10-batches-bin --range 0..8 --json"
 )]
 pub struct PredictArgs {
-    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
+    /// Weights: a PyTorch or safetensors file, its folder, the index of its shards, or an ONNX model
     weights: PathBuf,
     #[command(flatten)]
     choice: NetworkChoice,
@@ -63,6 +66,8 @@ pub struct PredictArgs {
     /// Device: auto, cpu, or another one that crossdub devices lists
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    #[command(flatten)]
+    onnx: OnnxOptions,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -91,6 +96,9 @@ struct Ranked {
 
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
+    if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
+        return run_onnx(args, &network);
+    }
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
     account::print_choice(&weights);
     let metadata = input_metadata(&weights, &args.weights)?;
@@ -103,6 +111,30 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let scores = pollster::block_on(scores(&network, inputs.images(), range.clone(), &compute))?;
     let rows = scores.chunks_exact(classes).zip(range);
     let predictions = rows.map(|(logits, at)| prediction(logits, at, &inputs)).collect();
+    let result = PredictOutput { schema_version: SCHEMA_VERSION, predictions };
+    output::print_result(args.json, &result, || describe(&result))
+}
+
+/// Classifies images by a model.
+fn run_onnx(args: &PredictArgs, network: &OnnxNetwork) -> Result<()> {
+    let input = ImageInput::new(network, &args.weights, &args.network)?;
+    let reading = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
+    let source = match &args.data {
+        Some(path) => input.open_path(path, args.holdout, 0, reading)?,
+        None => input.open_files(&args.images)?,
+    };
+    let train = args.data.is_some() && args.split == "train";
+    let paths = args.images.iter().map(|path| files::display_path(path)).collect();
+    let inputs = Inputs { source, train, paths };
+    let range = parse_range(args.range.as_deref(), inputs.images().len())?;
+    let scores = input.scores(network, inputs.images(), range.clone(), |_| {});
+    let scores = scores.map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
+    if scores.len() < range.len() {
+        let why = format!("{} of {} can't be read", range.len() - scores.len(), range.len());
+        return Err(Error::file("reading images", "", why));
+    }
+    let predictions =
+        scores.iter().zip(range).map(|((logits, _), at)| prediction(logits, at, &inputs)).collect();
     let result = PredictOutput { schema_version: SCHEMA_VERSION, predictions };
     output::print_result(args.json, &result, || describe(&result))
 }

@@ -5,23 +5,27 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, CheckpointAccount, safetensors};
+use crate::checkpoint::{Checkpoint, CheckpointAccount, NamedTensor, safetensors};
+use crate::cli::commands::onnx::layers::MappedLayers;
 use crate::cli::files::{self, AdcPlanFile};
 use crate::cli::options::checkpoint::CheckpointOptions;
 use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::options::data::{DataOptions, ReadingOptions};
 use crate::cli::options::network::NetworkOptions;
+use crate::cli::options::onnx::OnnxOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
 use crate::cli::{account, format};
 use crate::compress::calibration::ActivationStats;
 use crate::compress::fields::PruneFields;
 use crate::compress::pruning::{PruneConfig, PruneContext};
-use crate::config::{AdcModel, ConversionFields, DeviceChoice, SCHEMA_VERSION};
+use crate::config::{AdcModel, ConversionFields, DeviceChoice, HardwareConfig, SCHEMA_VERSION};
 use crate::device::ComputeDevice;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
+use crate::onnx::OnnxNetwork;
+use crate::onnx::layers::OnnxLayer;
 use crate::prune::{PruneRule, PruneStats};
 use crate::report::{AdcEnergies, Analysis, analyze};
 
@@ -31,11 +35,11 @@ use crate::report::{AdcEnergies, Analysis, analyze};
     after_help = "Example: crossdub prune run/weights.safetensors --out pruned.safetensors --tile 32 --ratios 20,80,95"
 )]
 pub struct PruneArgs {
-    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
+    /// Weights: a PyTorch or safetensors file, its folder, the index of its shards, or an ONNX model
     weights: PathBuf,
     #[command(flatten)]
     checkpoint: CheckpointOptions,
-    /// Where to write the pruned weights, with all tensors under their names
+    /// Where to write the pruned weights, with all tensors under their names; of an ONNX model, the pruned model
     #[arg(long, value_name = "P.safetensors")]
     out: PathBuf,
     #[command(flatten)]
@@ -66,6 +70,8 @@ pub struct PruneArgs {
     adc_plan: Option<PathBuf>,
     #[command(flatten)]
     conversions: ConversionFields,
+    #[command(flatten)]
+    onnx: OnnxOptions,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -96,6 +102,9 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let conversions = ConversionFields { adc: Some(args.adc), ..args.conversions.clone() };
     let hardware = args.crossbar.hardware(conversions)?;
     let config = PruneConfig::from_fields(&args.pruning, &hardware, None)?;
+    if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
+        return args.run_onnx(&hardware, &config, &network, adc_plan.as_ref());
+    }
     let weights = files::read_weights_with(&args.weights, &args.checkpoint.read_options()?)?;
     weights.check_complete().map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let layers =
@@ -126,6 +135,46 @@ pub fn run(args: &PruneArgs) -> Result<()> {
 }
 
 impl PruneArgs {
+    /// Prunes a model's convolutions where they lie in its file.
+    fn run_onnx(
+        &self,
+        hardware: &HardwareConfig,
+        config: &PruneConfig,
+        network: &OnnxNetwork,
+        adc_plan: Option<&AdcPlanFile<'_>>,
+    ) -> Result<()> {
+        if config.calibration().is_some() {
+            let field = if config.compensate { "compensate" } else { "importance" };
+            let value = if config.compensate { "true" } else { "input" };
+            return Err(Error::field(field, value, "ONNX models are pruned by their weights alone"));
+        }
+        let mapped = MappedLayers::new(network, &self.weights, false)?;
+        let positions = if config.needs_positions() { mapped.positions(&self.weights)? } else { Vec::new() };
+        let before = analyze(&mapped.matrices, hardware);
+        let mut pruned = mapped.matrices.clone();
+        let context = PruneContext::default().with_positions(&positions);
+        let stats = config.apply(&mut pruned, hardware, context)?;
+        let model = network.with_layers(&pruned);
+        let model = model.map_err(|error| error.with_path(&files::display_path(&self.weights)))?;
+        if let Some(path) = &self.masks {
+            let tensor = |(layer, matrix): (&&OnnxLayer, &Matrix)| NamedTensor {
+                name: layer.name.clone(),
+                shape: layer.shape.clone(),
+                data: matrix.data.clone(),
+            };
+            let tensors = mapped.layers.iter().zip(&pruned).map(tensor).collect();
+            files::write("writing masks", path, &safetensors::write(&Checkpoint::new(tensors).masks())?)?;
+        }
+        if let Some(file) = adc_plan {
+            file.write(&pruned, hardware)?;
+        }
+        files::write_onnx(&self.weights, &self.out, &model)?;
+        let (after, checkpoint) = (analyze(&pruned, hardware), mapped.account);
+        account::print(&checkpoint, after.weights);
+        let result = PruneOutput::new(self.pruning.rule, stats, (before, after), checkpoint);
+        output::print_result(self.json, &result, || describe(&result))
+    }
+
     /// The inputs of the network's convolutions, if they are needed and the options name images.
     fn inputs(
         &self,

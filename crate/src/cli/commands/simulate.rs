@@ -7,12 +7,15 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::commands::onnx::images::ImageInput;
+use crate::cli::commands::onnx::simulate::OnnxSimulation;
 use crate::cli::files;
 use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::options::data::DataOptions;
 use crate::cli::options::image_range::parse_range;
 use crate::cli::options::network::NetworkOptions;
+use crate::cli::options::onnx::OnnxOptions;
 use crate::cli::options::simulation::SimulationOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{load_network, open_model_and_data};
@@ -41,7 +44,7 @@ const MAX_SEEDS: usize = 1000;
     --tile 32 --resolution lossless-sliced --range 0..100"
 )]
 pub struct SimulateArgs {
-    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
+    /// Weights: a PyTorch or safetensors file, its folder, the index of its shards, or an ONNX model
     weights: PathBuf,
     #[command(flatten)]
     choice: NetworkChoice,
@@ -70,6 +73,8 @@ pub struct SimulateArgs {
     /// Repeat with N seeds of the non-idealities and report the accuracy's mean and deviation
     #[arg(long, value_name = "N", default_value_t = 1)]
     seeds: usize,
+    #[command(flatten)]
+    onnx: OnnxOptions,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -83,6 +88,16 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let simulation = args.simulation.config()?;
     if !(1..=MAX_SEEDS).contains(&args.seeds) {
         return Err(Error::field("seeds", args.seeds, format!("takes 1 to {MAX_SEEDS}")));
+    }
+    if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
+        let input = ImageInput::new(&network, &args.weights, &args.network)?;
+        let mut source = input.open(&args.data)?;
+        let range = image_range(args, source.test().len())?;
+        let bar = progress_bar((range.len() * args.seeds) as u64);
+        let (path, hardware, config, seeds) = (&args.weights, &hardware, &simulation, args.seeds);
+        let simulation = OnnxSimulation { network: &network, path, input, hardware, config, seeds };
+        let report = simulation.run(&mut source, args.data.seed, &range, &bar)?;
+        return output::print_result(args.json, &report, || describe(&report));
     }
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
     account::print_choice(&weights);

@@ -7,9 +7,11 @@ pub mod dataset_cache;
 mod disk_tree;
 pub mod image_files;
 mod io;
+mod onnx;
 mod weights;
 
 pub use self::adc_plan_file::AdcPlanFile;
 pub use self::dataset::open_dataset;
 pub use self::io::{check_distinct_outputs, display_path, read, write, write_with};
+pub use self::onnx::{open_onnx, write_onnx};
 pub use self::weights::{read_weights, read_weights_with};

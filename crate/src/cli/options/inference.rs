@@ -55,6 +55,18 @@ impl InferenceOptions {
         linear: &BTreeSet<String>,
         layers: &[Matrix],
     ) -> Result<Option<InferenceConfig>> {
+        self.config_with(adc, || self.positions(linear, layers))
+    }
+
+    /// As [`InferenceOptions::config`], for layers whose output positions are known, unless an option gives them.
+    ///
+    /// # Errors
+    /// Names the option that can't be used.
+    pub fn config_with(
+        &self,
+        adc: Option<&str>,
+        positions: impl FnOnce() -> Result<Option<Vec<u64>>>,
+    ) -> Result<Option<InferenceConfig>> {
         let settings = self.converter.settings()?;
         let all = [Resolution::Paper, Resolution::Lossless, Resolution::LosslessSliced];
         let converters = match adc {
@@ -84,7 +96,7 @@ impl InferenceOptions {
             converters,
             resolutions: if self.resolution.is_empty() { all.to_vec() } else { self.resolution.clone() },
             granularities: self.granularities()?,
-            positions: self.positions(linear, layers)?,
+            positions: if self.positions.is_some() { self.positions.clone() } else { positions()? },
             adcs_per_tile: self.adcs_per_tile,
             adc_share: self.adc_share.as_deref().map(str::parse).transpose()?,
             skip_zero_columns: self.skip_zero_columns,

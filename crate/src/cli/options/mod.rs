@@ -8,6 +8,7 @@ pub mod data;
 pub mod image_range;
 pub mod inference;
 pub mod network;
+pub mod onnx;
 pub mod recipe;
 pub mod simulation;
 pub mod train;

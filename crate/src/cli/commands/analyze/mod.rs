@@ -6,22 +6,26 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::commands::onnx::layers::MappedLayers;
 use crate::cli::files::{self, AdcPlanFile};
 use crate::cli::options::checkpoint::CheckpointOptions;
 use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::options::inference::InferenceOptions;
+use crate::cli::options::onnx::OnnxOptions;
 use crate::cli::output;
 use crate::cli::{account, format};
-use crate::config::ConversionFields;
+use crate::config::{ConversionFields, HardwareConfig};
 use crate::error::Result;
+use crate::onnx::OnnxNetwork;
 use crate::report::{self, Analysis, analyze};
 
 /// Map weights to crossbars; report sparsity, levels and ADC energy
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub analyze resnet18.pth --tile 64 --json\n         \
-                        crossdub analyze small.pth --model vgg-small --per-inference --adc all")]
+                        crossdub analyze small.pth --model vgg-small --per-inference --adc all\n         \
+                        crossdub analyze vit.onnx --linear --per-inference")]
 pub struct AnalyzeArgs {
-    /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
+    /// Weights: a PyTorch or safetensors file, its folder, the index of its shards, or an ONNX model
     weights: PathBuf,
     #[command(flatten)]
     checkpoint: CheckpointOptions,
@@ -40,6 +44,8 @@ pub struct AnalyzeArgs {
     /// Also map fully connected layers (2-D tensors)
     #[arg(long)]
     linear: bool,
+    #[command(flatten)]
+    onnx: OnnxOptions,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -49,6 +55,9 @@ pub struct AnalyzeArgs {
 pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
     let hardware = args.crossbar.hardware(args.conversions.clone())?;
+    if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
+        return run_onnx(args, &hardware, &network, adc_plan.as_ref());
+    }
     let weights = files::read_weights_with(&args.weights, &args.checkpoint.read_options()?)?;
     let (mut checkpoint, linear) = (weights.account(args.linear), weights.linear_names());
     let layers = weights
@@ -66,6 +75,30 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     }
     if let Some(checkpoint) = &analysis.checkpoint {
         account::print(checkpoint, analysis.weights);
+    }
+    output::print_result(args.json, &analysis, || describe(&analysis, args.adc.as_deref()))
+}
+
+/// Analyzes a model, whose graph says how often each layer is used.
+fn run_onnx(
+    args: &AnalyzeArgs,
+    hardware: &HardwareConfig,
+    network: &OnnxNetwork,
+    adc_plan: Option<&AdcPlanFile<'_>>,
+) -> Result<()> {
+    let mut mapped = MappedLayers::new(network, &args.weights, args.linear)?;
+    let positions = || mapped.positions(&args.weights).map(Some);
+    let inference = args.inference.config_with(args.adc.as_deref(), positions)?;
+    let layers = &mapped.matrices;
+    let mut analysis = analyze(layers, hardware);
+    mapped.account.notes.extend(report::integer_weights_note(layers, hardware));
+    account::print(&mapped.account, analysis.weights);
+    analysis.checkpoint = Some(mapped.account);
+    if let Some(inference) = inference {
+        analysis.inference = Some(report::inference(layers, hardware, &inference)?);
+    }
+    if let Some(file) = adc_plan {
+        file.write(layers, hardware)?;
     }
     output::print_result(args.json, &analysis, || describe(&analysis, args.adc.as_deref()))
 }
