@@ -41,20 +41,6 @@ pub fn unpack(
     Ok(is_archive.then_some(unpacking.found))
 }
 
-/// Whether an archive holds a file whose path `wanted` accepts.
-///
-/// # Errors
-/// As [`unpack`].
-pub fn holds(name: &str, bytes: &[u8], limits: Limits, wanted: &dyn Fn(&str) -> bool) -> Result<bool> {
-    let found = std::cell::Cell::new(false);
-    let look = |path: &str| {
-        found.set(found.get() || wanted(path));
-        false
-    };
-    unpack(name, bytes, limits, &look)?;
-    Ok(found.get())
-}
-
 /// Whether bytes start as an archive that [`unpack`] knows.
 pub fn is_archive(bytes: &[u8]) -> bool {
     format(&bytes[..bytes.len().min(HEAD)]).is_some()

@@ -69,12 +69,12 @@ fn check_in_memory(spec: &TrainConfig) -> Result<()> {
 /// a holdout replaces it.
 fn cifar_files(path: &Path, holdout: usize) -> Result<Option<Vec<(String, Vec<u8>)>>> {
     if !path.is_dir() {
-        let bytes = read("reading images", path)?;
-        let holds_pictures = unpack::is_archive(&bytes) && {
-            let keep = |name: &str| folders::is_image(name);
-            unpack::holds(&display_path(path), &bytes, PICTURES, &keep)?
-        };
-        return Ok((!holds_pictures).then(|| vec![(display_path(path), bytes)]));
+        let (name, bytes) = (display_path(path), read("reading images", path)?);
+        return Ok(match cifar::unpack_archive(&name, &bytes)? {
+            None => Some(vec![(name, bytes)]),
+            // A single packed file keeps its own name.
+            Some(files) => files.iter().any(|(name, _)| cifar::is_image_file(name)).then_some(files),
+        });
     }
     let mut files = cifar_names(path);
     if files.is_empty() {
@@ -121,6 +121,13 @@ fn open_archive(path: &Path, side: usize, reading: LoaderConfig) -> Result<Image
     let bytes = read("reading images", path)?;
     let keep = |file: &str| folders::is_image(file) || folders::is_label_file(file);
     let files = unpack::unpack(&name, &bytes, PICTURES, &keep)?.unwrap_or_default();
+    if !files.iter().any(|(file, _)| folders::is_image(file)) {
+        return Err(Error::file(
+            "looking for images",
+            name,
+            "the archive holds no pictures and none of CIFAR's files",
+        ));
+    }
     let tree = MemoryTree::new(files);
     let index = match folders::split_layout(&tree)? {
         Some(index) => Some(index),

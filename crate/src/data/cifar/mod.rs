@@ -156,6 +156,14 @@ fn parse_records(name: &str, bytes: &[u8], kind: Kind) -> Result<Dataset> {
     Ok(data)
 }
 
+/// The files of an archive that are named like CIFAR's; `None` if the bytes are no archive.
+///
+/// # Errors
+/// If the archive is damaged or unpacks to too much.
+pub fn unpack_archive(name: &str, bytes: &[u8]) -> Result<Option<Vec<(String, Vec<u8>)>>> {
+    unpack(name, bytes, LIMITS, &is_image_file)
+}
+
 /// A data set that was put together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cifar {
@@ -174,7 +182,7 @@ pub struct Cifar {
 pub fn from_files(files: &[(String, Vec<u8>)], holdout: usize) -> Result<Cifar> {
     let (mut parts, mut unknown) = (Vec::new(), None);
     for (name, bytes) in files {
-        match unpack(name, bytes, LIMITS, &is_image_file).map_err(|error| error.with_path(name))? {
+        match unpack_archive(name, bytes)? {
             None => add(name, bytes, &mut parts, &mut unknown)?,
             Some(unpacked) => {
                 let before = parts.len();
