@@ -19,9 +19,9 @@ const MAX_CLASSES: usize = 256;
 /// # Errors
 /// If there are fewer than two classes of ten pictures, or a picture has another size.
 pub fn from_files(files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
-    let tree = MemoryTree::new(files.iter().map(|(path, bytes)| {
-        // The layout needs no pixels.
-        (path.clone(), if is_image(path) { Vec::new() } else { bytes.clone() })
+    let tree = MemoryTree::new(files.iter().enumerate().map(|(at, (path, bytes))| {
+        // The layout needs no pixels: instead of them, the place of the picture among the files.
+        (path.clone(), if is_image(path) { (at as u32).to_le_bytes().to_vec() } else { bytes.clone() })
     }));
     let split = split_layout(&tree)?;
     let has_evaluation = split.as_ref().is_some_and(|index| !index.val.is_empty() && !index.train.is_empty());
@@ -46,14 +46,14 @@ pub fn from_files(files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
             return Err(fail(why));
         }
     }
-    let pixels: std::collections::HashMap<&str, &[u8]> =
-        files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
     let empty = || Dataset::new(index.classes.clone(), Vec::new(), Vec::new());
     let (mut train, mut test) = (empty(), empty());
     let add = |set: &mut Dataset, listing: &Listing, at: usize| -> Result<()> {
         let place = listing.place(at);
         let path = join(place.container, place.name);
-        let planes = pixels.get(path.as_str()).filter(|planes| planes.len() == IMAGE);
+        let at = tree.get(&path).and_then(|at| Some(u32::from_le_bytes(*at.first_chunk()?) as usize));
+        let planes =
+            at.and_then(|at| files.get(at)).map(|(_, bytes)| bytes).filter(|bytes| bytes.len() == IMAGE);
         let planes = planes.ok_or_else(|| fail(format!("{path} is not 32 x 32")))?;
         set.images.extend_from_slice(planes);
         set.labels.push(u8::try_from(place.label).unwrap_or_default());

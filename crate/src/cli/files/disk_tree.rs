@@ -42,6 +42,7 @@ impl FileTree for DiskTree {
             let is_folder = if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() };
             entries.push(Entry { name, is_folder, is_link: kind.is_symlink() });
         }
+        entries.sort();
         Ok(entries)
     }
 

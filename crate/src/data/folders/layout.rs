@@ -144,7 +144,6 @@ impl<'a> Reader<'a> {
     fn folders(&self, folder: &str) -> Result<Vec<Entry>> {
         let mut entries = self.tree.entries(folder)?;
         entries.retain(|entry| entry.is_folder && !entry.name.starts_with('.') && entry.name != "__MACOSX");
-        entries.sort();
         Ok(entries)
     }
 
@@ -194,8 +193,7 @@ impl<'a> Reader<'a> {
 
     /// The pictures in a folder and the folders below it.
     fn list(&mut self, folder: &str, depth: usize, found: &mut Vec<Pictures>) -> Result<()> {
-        let mut entries = self.tree.entries(folder)?;
-        entries.sort();
+        let entries = self.tree.entries(folder)?;
         let (mut names, mut folders) = (Vec::new(), Vec::new());
         for Entry { name, is_folder, is_link } in entries {
             match (is_folder, is_image(&name)) {
@@ -282,9 +280,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Sorts class folders by name, or by number if all are numbers; returns what to say about that.
-fn sort_classes(classes: &mut [ClassFolder]) -> Option<String> {
-    classes.sort_by(|a, b| a.name.cmp(&b.name));
+/// Puts class folders, sorted by name, into the order of their numbers if all are numbers; returns what to say about
+/// that.
+fn sort_classes(classes: &mut Vec<ClassFolder>) -> Option<String> {
     let number = |class: &ClassFolder| {
         let is_number = class.name.bytes().all(|byte| byte.is_ascii_digit());
         is_number.then(|| class.name.parse::<u64>().ok()).flatten()
@@ -292,7 +290,12 @@ fn sort_classes(classes: &mut [ClassFolder]) -> Option<String> {
     if !classes.iter().all(|class| number(class).is_some()) || classes.is_sorted_by_key(number) {
         return None;
     }
-    classes.sort_by_key(number);
+    let mut sorted: Vec<ClassFolder> = Vec::with_capacity(classes.len());
+    for class in classes.drain(..) {
+        let at = sorted.partition_point(|other| number(other) <= number(&class));
+        sorted.insert(at, class);
+    }
+    *classes = sorted;
     let pair = classes.windows(2).find(|pair| pair[0].name > pair[1].name)?;
     let (before, after) = (&pair[0].name, &pair[1].name);
     Some(format!(

@@ -17,7 +17,7 @@ pub struct Entry {
 
 /// Folders and files, by their paths relative to a root and separated by `/`; the root is the empty path.
 pub trait FileTree {
-    /// What lies in a folder, in any order; nothing if there is no such folder.
+    /// What lies in a folder, sorted by name; nothing if there is no such folder.
     ///
     /// # Errors
     /// If the folder can't be read.
@@ -61,10 +61,10 @@ impl FileTree for MemoryTree {
         for path in below.take_while(|path| path.starts_with(&prefix)) {
             let rest = &path[prefix.len()..];
             let (name, is_folder) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
-            // Paths below one folder need not follow each other: `a!b` sorts before `a/b`.
-            let known = is_folder && entries.iter().rev().any(|entry| entry.is_folder && entry.name == name);
-            if !known {
-                entries.push(Entry { name: name.to_owned(), is_folder, is_link: false });
+            // Paths are nearly in this order already, but `a!b` sorts before `a/b`.
+            let at = entries.partition_point(|entry| (&*entry.name, entry.is_folder) < (name, is_folder));
+            if entries.get(at).is_none_or(|entry| (&*entry.name, entry.is_folder) != (name, is_folder)) {
+                entries.insert(at, Entry { name: name.to_owned(), is_folder, is_link: false });
             }
         }
         Ok(entries)
