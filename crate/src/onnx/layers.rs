@@ -6,6 +6,7 @@ use super::element::ElementType;
 use super::graph::Node;
 use super::ops::quantize::zeros_of;
 use super::ops::{Convolution, Linear, Product};
+use super::parameters::is_made_up;
 use super::plan::{Follow, Known, Plan, Source};
 use super::tensor::{Reason, Tensor, elements};
 use crate::error::{Error, Result};
@@ -176,10 +177,7 @@ impl Plan {
             _ => &self.graph.names[value],
         };
         let plain = own.strip_suffix("_quantized").unwrap_or(own);
-        let made_up = plain.is_empty()
-            || plain.contains("::")
-            || plain.chars().all(|c| c.is_ascii_digit())
-            || ["val_", "const_", "_val_", "_v_", "t_", "/"].iter().any(|start| plain.starts_with(start));
+        let made_up = is_made_up(plain);
         if made_up && !node.name.is_empty() { node.name.clone() } else { plain.to_owned() }
     }
 

@@ -27,6 +27,7 @@ mod initializer;
 pub mod layers;
 pub mod network;
 mod ops;
+mod parameters;
 mod plan;
 mod proto;
 pub mod prune;

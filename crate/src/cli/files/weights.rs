@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::io::{MAX_FILE_BYTES, display_path, read};
+use super::onnx::open_onnx;
 use crate::checkpoint::{Checkpoint, ReadOptions, ShardIndex, is_index, pytorch, shard_of};
 use crate::error::{Error, Result};
 
@@ -18,12 +19,15 @@ pub fn read_weights(path: &Path) -> Result<Checkpoint> {
     read_weights_with(path, &ReadOptions::default())
 }
 
-/// Reads weights from a checkpoint in one file or in several.
+/// Reads weights from a checkpoint in one file or in several, or the parameters of an ONNX model.
 ///
 /// # Errors
 /// If a file can't be read or holds no weights, a folder has none or several checkpoints, or an option
 /// names what is not there.
 pub fn read_weights_with(path: &Path, options: &ReadOptions) -> Result<Checkpoint> {
+    if let Some(network) = open_onnx(path, &[])? {
+        return network.checkpoint().map_err(|error| error.with_path(&display_path(path)));
+    }
     let files = if path.is_dir() { files_of_folder(path)? } else { vec![path.to_owned()] };
     let mut read_files = Vec::new();
     let mut total = 0;

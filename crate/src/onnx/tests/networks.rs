@@ -153,6 +153,27 @@ fn pruned_models_hold_the_pruned_weights_and_nothing_else_changes() {
 }
 
 #[test]
+fn parameters_come_under_their_names_or_with_a_clear_word() {
+    let weights = FIXTURES[0].model().network(&[]).and_then(|network| network.checkpoint()).expect("reads");
+    let named = |weights: &crate::checkpoint::Checkpoint| {
+        weights.tensors.iter().map(|t| (t.name.clone(), t.shape.clone())).collect::<Vec<_>>()
+    };
+    let config = crate::config::TrainConfig {
+        plan: "4 M 6 M".parse().expect("a plan"),
+        classifier: "8".parse().expect("widths"),
+        ..crate::config::TrainConfig::default()
+    };
+    let spec = crate::network::NetworkSpec::from_config(&config, 10).expect("fits");
+    assert_eq!(named(&weights), named(&crate::network::spec::initialize(&spec, 0)));
+    let said = |at: usize| {
+        let network = FIXTURES[at].model().network(&[]).expect("fits");
+        network.checkpoint().expect_err("rejected").to_string()
+    };
+    assert!(said(2).ends_with("it is quantized, and integers can't be trained"));
+    assert!(said(4).contains("the exporter folded the batch normalizations into them"), "{}", said(4));
+}
+
+#[test]
 fn half_floats_are_read_and_pruned_in_place() {
     let bytes = include_bytes!("../../../../tests/onnx/fixtures/small_vgg.fp16.onnx");
     let network = model(bytes.to_vec()).and_then(|model| model.network(&[])).expect("fits");
