@@ -36,6 +36,7 @@
 //! | [`network`] | VGG and ResNet |
 //! | [`report`] | analysis, maps, energy of an inference: serializable |
 //! | [`simulate`] | images through simulated crossbars and converters, bit for bit |
+//! | `onnx` | with the feature `onnx`: ONNX models, analyzed, pruned and run |
 //! | `device`, `loss`, `step`, `distributed`, `train`, `compress`, `workflow` | with the feature `train`: devices, regularizers, one training step, several devices, the trainer, pruning with data, recipes and the interactive run |
 //! | `html` | with the feature `cli`: reports as one page |
 //!
@@ -46,6 +47,7 @@
 //! | none | analysis, ADC models, pruning of weights, simulation. No Burn, no file access; builds for WebAssembly |
 //! | `train` | networks, training, recipes, on [Burn](https://burn.dev) |
 //! | `images` | ImageNet and data sets like it, decoded from image files |
+//! | `onnx` | ONNX models |
 //! | `cpu`, `webgpu`, `cuda`, `tch`, `remote` | the devices that train: Burn's CPU backend, WebGPU, CUDA, libtorch, other machines |
 //! | `cli` | what the binary `crossdub` is made of |
 //! | `web` | what the page's WebAssembly modules are made of |
