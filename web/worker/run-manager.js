@@ -50,7 +50,7 @@ export class RunManager {
 
   /** The run; throws if there is none. */
   get current() {
-    if (!this.run) throw failure('invalid-state', 'no run yet: load the CIFAR-10 files first');
+    if (!this.run) throw failure('invalid-state', 'no run yet: open its data first');
     return this.run;
   }
 
