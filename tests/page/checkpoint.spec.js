@@ -39,6 +39,19 @@ test('the maps of a torchvision .pth are shown, with or without fully connected 
   expect((await report(page)).training.step).toBe(1);
 });
 
+test('a checkpoint is told by its content, and says what was read', async ({ page }) => {
+  await open(page);
+  await page.locator('#file').setInputFiles(file('model_best.pth.tar', pth(MOBILE)));
+  const message = page.locator('.message');
+  await expect(message).toContainText('Showing model_best.pth.tar');
+  await message.getByText('What was read').click();
+  const lines = message.locator('details li');
+  await expect(lines.first()).toContainText('Taken: 3 layers');
+  await expect(message.locator('details')).toContainText('1 fully connected (classifier.1.weight)');
+  const { analysis } = await report(page);
+  expect(analysis.checkpoint.taken.length).toBe(3);
+});
+
 test('a network without convolutions is shown by its fully connected layers', async ({ page }) => {
   await open(page);
   await page

@@ -86,7 +86,7 @@ fn fully_connected_layers_are_left_out_with_a_word() {
     assert_eq!(names(&vit), ["patch_embed.proj.weight"]);
     let left_out = vit["checkpoint"]["left_out"].as_array().expect("a list").iter();
     assert_eq!(left_out.filter(|tensor| tensor["why"] == "fully connected").count(), 17);
-    assert!(why(&vit, "pos_embed").contains("no layer"));
+    assert!(why(&vit, "pos_embed").contains("not a layer"));
     let path = shared("cases/08_vit.safetensors").expect("there").display().to_string();
     let said = standard_error(&["analyze", &path, "--tile", "64"]);
     assert!(said.contains("left out: 17 fully connected; --linear maps them"), "{said}");

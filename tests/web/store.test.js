@@ -20,7 +20,15 @@ const simulation = /** @type {import('../../web/types/types').SimulationReport} 
 );
 const evaluation = { accuracy: 50, top5: 90, loss: 1, images: 100 };
 /** @type {import('../../web/types/messages').OpenedFile} */
-const file = { id: 1, kind: 'checkpoint', name: 'a.pth', linear: false, linearIsOptional: false, stages: [] };
+const file = {
+  id: 1,
+  kind: 'checkpoint',
+  name: 'a.pth',
+  linear: false,
+  linearIsOptional: false,
+  account: null,
+  stages: [],
+};
 
 /** @param {number} step @param {number} [before] */
 function stepEvent(step, before = 0) {

@@ -31,7 +31,9 @@ export function show(kind, { text, isError = false, isPermanent = false, actions
   const node = make('div', { className }, make('p', { textContent: text }), ...buttons);
   if (details) {
     const items = details.lines.map((line) => make('li', { textContent: line }));
-    node.append(make('details', {}, make('summary', { textContent: details.summary }), make('ul', {}, ...items)));
+    node.append(
+      make('details', {}, make('summary', { textContent: details.summary }), make('ul', {}, ...items)),
+    );
   }
   if (!isPermanent) {
     const ariaLabel = `Close the message: ${text}`;

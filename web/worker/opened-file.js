@@ -75,7 +75,8 @@ export class CheckpointFile {
    * Reads a checkpoint; throws if it can't be displayed on this hardware.
    * @param {WasmModule} module
    * @param {File[]} sources
-   * @param {CheckpointOptions & { hardware: HardwareConfig, pruning: PruneSettings }} options `pruning` suits any weights
+   * @param {CheckpointOptions & { hardware: HardwareConfig, pruning: PruneSettings }} options
+   *   `pruning` suits any weights
    */
   static async read(module, sources, { linear, network = null, hardware, pruning }) {
     const files = await Promise.all(sources.map(readBytes));

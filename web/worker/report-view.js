@@ -33,7 +33,14 @@ export class ReportView {
     this.#mapping = mappingOf(hardware);
     this.hardware = hardware;
     const { stages = [] } = report;
-    this.file = describeFile({ kind: 'report', name, linear: false, linearIsOptional: false, account: null, stages });
+    this.file = describeFile({
+      kind: 'report',
+      name,
+      linear: false,
+      linearIsOptional: false,
+      account: null,
+      stages,
+    });
   }
 
   /** Whether a report has maps, not curves only. @param {Report} report */

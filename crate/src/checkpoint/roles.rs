@@ -75,23 +75,23 @@ pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names
     let leaf = leaf.to_ascii_lowercase();
     let is_weight = leaf.contains("weight") || leaf == "kernel" || leaf == "w";
     match shape.len() {
-        0 => return Role::None("a single number"),
-        1 => return Role::None("a vector: a bias, a normalization or the like"),
-        6.. => return Role::None("of more than 5 dimensions"),
+        0 => return Role::None("single number"),
+        1 => return Role::None("vector (bias, normalization or the like)"),
+        6.. => return Role::None("more than 5 dimensions"),
         _ => {}
     }
     if leaf.ends_with("bias") || leaf == "b" {
-        return Role::None("a bias");
+        return Role::None("bias");
     }
     if leaf == "mask" || leaf.ends_with("_mask") {
-        return Role::None("a mask that is not applied: its format is not known");
+        return Role::None("mask, not applied because its format is unknown");
     }
     if !is_weight && NO_LAYER.iter().any(|part| leaf.contains(part)) {
-        return Role::None("by its name no layer's weight");
+        return Role::None("by its name not a layer's weight");
     }
     let is_flat = shape[0] == 1 && shape.iter().filter(|&&size| size > 1).count() <= 1;
     if shape.len() > 2 && is_flat && !(is_weight && !is_normalization(module)) {
-        return Role::None("one number for each channel");
+        return Role::None("one number per channel");
     }
     match shape.len() {
         2 if is_embedding(module, is_weight) && !names.contains(&*sibling(name, "bias")) => {
@@ -99,13 +99,13 @@ pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names
         }
         2 if !is_weight && is_embedding(&leaf, true) => Role::None(EMBEDDING),
         2 => Role::Linear,
-        3 if !is_weight => Role::None("of 3 dimensions, and by its name no convolution"),
+        3 if !is_weight => Role::None("3-D, but by its name not a convolution"),
         _ => Role::Convolution,
     }
 }
 
 /// The reason of embeddings.
-const EMBEDDING: &str = "an embedding: a table that is looked up, not multiplied";
+const EMBEDDING: &str = "embedding (looked up, not multiplied)";
 
 fn last_part(module: &str) -> String {
     module.rsplit('.').next().unwrap_or_default().to_ascii_lowercase()
@@ -177,20 +177,20 @@ mod tests {
     fn what_is_no_layer_has_a_reason() {
         check("fc.bias", &[10], "vector");
         check("bn.num_batches_tracked", &[], "single number");
-        check("pos_embed", &[1, 197, 64], "no layer");
-        check("pos_embed", &[1, 64, 14, 14], "no layer");
+        check("pos_embed", &[1, 197, 64], "not a layer");
+        check("pos_embed", &[1, 64, 14, 14], "not a layer");
         check("attn_mask", &[64, 49, 49], "mask");
         check("h.0.attn.bias", &[1, 1, 32, 32], "bias");
-        check("layer_scale_1", &[1, 64, 1, 1], "no layer");
-        check("norm1.weight", &[1, 64, 1, 1], "each channel");
-        check("alpha", &[1, 64, 1, 1], "each channel");
+        check("layer_scale_1", &[1, 64, 1, 1], "not a layer");
+        check("norm1.weight", &[1, 64, 1, 1], "per channel");
+        check("alpha", &[1, 64, 1, 1], "per channel");
         check("wte.weight", &[50, 8], "embedding");
         check("model.embed_tokens.weight", &[50, 8], "embedding");
         check("embeddings.word_embeddings.weight", &[50, 8], "embedding");
         check("emb.weight", &[50, 8], "embedding");
-        check("positional_embedding", &[77, 8], "no layer");
-        check("queue", &[128, 64], "no layer");
-        check("experts", &[8, 64, 64], "3 dimensions");
+        check("positional_embedding", &[77, 8], "not a layer");
+        check("queue", &[128, 64], "not a layer");
+        check("experts", &[8, 64, 64], "3-D");
         check("conv.weight", &[0, 3, 3, 3], "empty");
         check("x.weight", &[1, 1, 1, 1, 1, 2], "more than 5");
     }

@@ -93,6 +93,12 @@ pub(super) fn open<'a>(files: &[(&'a str, &'a [u8])]) -> Result<StoredFile<'a>> 
             "it is the index of a checkpoint; its shards are missing",
         ));
     }
+    if indexes.is_empty() && shards.iter().any(|(name, _)| shard_of(name).is_none()) {
+        let names: Vec<String> = shards.iter().take(4).map(|(name, _)| sanitize(name)).collect();
+        let why =
+            format!("the files are no shards of one checkpoint: {}; take one at a time", names.join(", "));
+        return Err(Error::file("reading weights", "", why));
+    }
     merge(shards)
 }
 

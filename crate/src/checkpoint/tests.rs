@@ -104,7 +104,7 @@ fn pruning_masks_are_applied_once() {
     assert_eq!(data(&weights, "b.bias"), [0.0, 2.0]);
     assert_eq!(layers(&weights, true), ["a.weight 1x3/1"]);
     let account = weights.account(false);
-    assert!(reasons(&account).contains(&("a.weight_mask", "a pruning mask, applied to its weight")));
+    assert!(reasons(&account).contains(&("a.weight_mask", "pruning mask, applied to its weight")));
     assert!(account.notes.iter().any(|note| note.contains("2 tensors are masked")), "{:?}", account.notes);
     // NNI's wrappers keep the weight under its own name.
     let weights = read(&[
@@ -213,7 +213,7 @@ fn integers_and_small_floats_are_numbers() {
     assert_eq!(matrices.len(), 7, "scales are no layers");
     assert_eq!(matrices[0].steps, Some(vec![0.5, 0.25]));
     assert_eq!(matrices[1].steps, None, "floats are not integers");
-    assert!(reasons(&weights.account(true)).contains(&("a.weight_scale", "a scale, applied to its weight")));
+    assert!(reasons(&weights.account(true)).contains(&("a.weight_scale", "scale, applied to its weight")));
 }
 
 #[test]
@@ -290,7 +290,8 @@ fn shards_are_read_together() {
     assert!(lone.notes.iter().any(|note| note.contains("one of two")), "{:?}", lone.notes);
     assert!(failure(read(&[("i.json", index), (first, &one)])).contains("m-00002-of-00002"));
     assert!(failure(read(&[("i.json", index)])).contains("missing"));
-    assert!(failure(read(&[("a", &one), ("b", &one)])).contains("two hold a.weight"));
+    assert!(failure(read(&[(first, &one), (second, &one)])).contains("two hold a.weight"));
+    assert!(failure(read(&[("a.pth", &one), ("b.pth", &two)])).contains("one at a time"));
 }
 
 #[test]

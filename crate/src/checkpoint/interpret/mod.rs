@@ -201,11 +201,11 @@ fn reason(draft: &Draft) -> String {
     let is_weight = draft.shape.len() >= 2
         && (draft.name.contains("weight") || draft.name.contains("blocks") || draft.name.contains("zeros"));
     match draft.dtype {
-        Dtype::Bool => "true or false".to_owned(),
+        Dtype::Bool => "boolean".to_owned(),
         Dtype::U8 | Dtype::I32 if is_weight => "packed integers, probably of 4 bits".to_owned(),
         Dtype::Other("quint4x2" | "quint2x4", _) => "packed integers of 2 or 4 bits".to_owned(),
         Dtype::Other(..) | Dtype::C64 => format!("{} is not read here", draft.dtype.name()),
-        dtype => format!("no floating-point numbers ({})", dtype.name()),
+        dtype => format!("not floating point ({})", dtype.name()),
     }
 }
 

@@ -184,9 +184,9 @@ fn scaled(drafts: &mut Drafts<'_, '_>, name: &str, scale: &Scale) -> ParseResult
     let steps = (is_integer && per_output)
         .then(|| factors.iter().map(|&factor| (f64::from(factor) * scale.unit) as f32).collect());
     finish(drafts, name, &scale.weight, values, steps);
-    drafts.leave_out(&scale.name, "a scale, applied to its weight");
+    drafts.leave_out(&scale.name, "scale, applied to its weight");
     if let Some(point) = &scale.zero_point {
-        drafts.leave_out(point, "a zero point, applied to its weight");
+        drafts.leave_out(point, "zero point, applied to its weight");
     }
     Ok(true)
 }

@@ -122,7 +122,7 @@ fn mask(drafts: &mut Drafts<'_, '_>, original: &str, weight: &str) -> ParseResul
     }
     let done = combine(drafts, original, weight, values);
     if done {
-        drafts.leave_out(&mask, "a pruning mask, applied to its weight");
+        drafts.leave_out(&mask, "pruning mask, applied to its weight");
     }
     Ok(done)
 }
@@ -143,7 +143,7 @@ fn mask_in_place(drafts: &mut Drafts<'_, '_>, mask: &str, weight: &str) -> Parse
     let mut values = drafts.values(&place)?;
     values.iter_mut().zip(kept).filter(|(_, kept)| *kept == 0.0).for_each(|(value, _)| *value = 0.0);
     let done = combine(drafts, &place, &place, values);
-    drafts.leave_out(mask, "a pruning mask, applied to its weight");
+    drafts.leave_out(mask, "pruning mask, applied to its weight");
     Ok(done)
 }
 
@@ -174,7 +174,7 @@ fn weight_norm(drafts: &mut Drafts<'_, '_>, g: &str, v: &str, weight: &str) -> P
     }
     let done = combine(drafts, v, weight, values);
     if done {
-        drafts.leave_out(g, "the lengths of a weight normalization, applied to its weight");
+        drafts.leave_out(g, "lengths of a weight normalization, applied to the weight");
     }
     Ok(done)
 }
@@ -239,7 +239,7 @@ fn spectral_norm(
     let done = combine(drafts, original, weight, values);
     if done {
         for part in [u, v] {
-            drafts.leave_out(part, "a vector of a spectral normalization, applied to its weight");
+            drafts.leave_out(part, "vector of a spectral normalization, applied to the weight");
         }
     }
     Ok(done)
