@@ -214,10 +214,16 @@ mod graphics {
         ComputeDevice { device, kind, adapter, driver, software }
     }
 
-    /// Destroys every graphics device that this thread has open, as a driver does that resets its card.
+    /// What destroys each graphics device that this thread has open.
     #[cfg(feature = "cli")]
-    pub(super) fn destroy_all() {
-        OPEN.with_borrow(|open| open.values().for_each(|(_, setup)| setup.device.destroy()));
+    pub(super) fn destroyers() -> Vec<super::Destroyer> {
+        OPEN.with_borrow(|open| {
+            let destroyer = |(_, setup): &(ComputeDevice, WgpuSetup)| -> super::Destroyer {
+                let device = setup.device.clone();
+                Box::new(move || device.destroy())
+            };
+            open.values().map(destroyer).collect()
+        })
     }
 }
 
@@ -231,13 +237,18 @@ mod graphics {
     }
 }
 
-/// Destroys every graphics device that this thread has open, as a driver does that resets its card; for tests of what
-/// a lost device leaves behind. Returns whether this build has any.
+/// Destroys a graphics device.
 #[cfg(feature = "cli")]
-pub(crate) fn destroy_graphics_devices() -> bool {
+pub(crate) type Destroyer = Box<dyn FnOnce() + Send>;
+
+/// What destroys each graphics device that this thread has open, as a driver does that resets its card. For tests of
+/// what a lost device leaves behind.
+#[cfg(feature = "cli")]
+pub(crate) fn graphics_destroyers() -> Vec<Destroyer> {
     #[cfg(any(feature = "webgpu", feature = "vulkan"))]
-    graphics::destroy_all();
-    cfg!(any(feature = "webgpu", feature = "vulkan"))
+    return graphics::destroyers();
+    #[cfg(not(any(feature = "webgpu", feature = "vulkan")))]
+    Vec::new()
 }
 
 /// Without an NVIDIA driver there are no devices.

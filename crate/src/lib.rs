@@ -48,7 +48,8 @@
 //! | `train` | networks, training, recipes, on [Burn](https://burn.dev) |
 //! | `images` | ImageNet and data sets like it, decoded from image files |
 //! | `onnx` | ONNX models |
-//! | `cpu`, `webgpu`, `cuda`, `tch`, `remote` | the devices that train: Burn's CPU backend, WebGPU, CUDA, libtorch, other machines |
+//! | `cpu`, `webgpu`, `vulkan`, `cuda`, `tch`, `remote` | the devices that train: Burn's CPU backend, WebGPU, Vulkan, CUDA, libtorch, other machines |
+//! | `autotune` | graphics processors try out several shaders for each product |
 //! | `cli` | what the binary `crossdub` is made of |
 //! | `web` | what the page's WebAssembly modules are made of |
 //!

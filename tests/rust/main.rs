@@ -22,6 +22,8 @@ mod networks;
 mod onnx;
 mod onnx_networks;
 mod precision;
+#[cfg(unix)]
+mod prove;
 mod published;
 mod pytorch;
 mod recipe_files;

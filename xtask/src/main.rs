@@ -7,7 +7,7 @@
 //! | [`steps`] | numbered steps, their dependencies and the summary |
 //! | [`setup`] | installs what a step needs |
 //! | [`modules`] | the two WebAssembly modules |
-//! | [`demo`], [`test`], [`build`], [`bench`], [`fuzz`] | the tasks |
+//! | [`demo`], [`test`], [`build`], [`bundle`], [`bench`], [`fuzz`] | the tasks |
 //! | [`api`] | the recorded public API |
 //! | [`checks`] | the checks of `test` and `check` |
 //! | [`notices`] | licences of what the site ships |
@@ -16,6 +16,7 @@
 mod api;
 mod bench;
 mod build;
+mod bundle;
 mod checks;
 mod cmd;
 mod demo;
@@ -71,6 +72,18 @@ enum Task {
         #[arg(long)]
         optimize: bool,
     },
+    /// Make one folder, and its archive, that checks and times Crossdub on another machine's graphics processor
+    Bundle {
+        /// Build the binaries with WebGPU and Vulkan, and put all that they need beside them
+        #[arg(long)]
+        gpu: bool,
+        /// Leave out the two binaries with other shader compilers (each builds Burn anew)
+        #[arg(long)]
+        quick: bool,
+        /// Pack CIFAR-10's binary files from this folder in parts that can be sent
+        #[arg(long, value_name = "PATH")]
+        cifar: Option<PathBuf>,
+    },
     /// Measure beside other tools, print the ratios, and write docs/measurements.md
     Bench {
         /// Measure only this, and write nothing
@@ -104,6 +117,7 @@ fn main() -> ExitCode {
         Task::Test { quick } => test::run(&mut env, quick),
         Task::Check => test::check(&mut env),
         Task::Build { optimize } => build::run(&mut env, optimize),
+        Task::Bundle { gpu, quick, cifar } => bundle::run(&mut env, gpu, quick, cifar),
         Task::Bench { only, json } => bench::run(&mut env, only, json),
         Task::Api { accept } => api::run(&mut env, accept),
         Task::Fuzz { target, seconds } => fuzz::run(&mut env, target, seconds),

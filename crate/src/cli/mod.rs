@@ -1,7 +1,7 @@
 //! The command line: arguments, files, progress bars. It blocks on the futures that the page awaits, and
 //! it is the only module that opens files.
 //!
-//! `commands` uses `runs`, `runs` uses `options` and `files`, and these use `output`, `account` and `format`;
+//! `commands` uses `runs` and `measure`, `runs` uses `options` and `files`, and these use `output`, `account` and `format`;
 //! nothing goes the other way, and no command uses another.
 //!
 //! Exit codes: 0 on success, 2 on wrong usage (an unknown option or an invalid value), 1 on any other error. An error is one line on stderr.
@@ -11,6 +11,8 @@ mod advice;
 mod commands;
 mod files;
 mod format;
+mod http;
+mod measure;
 mod options;
 mod output;
 mod runs;
@@ -24,8 +26,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[cfg(feature = "remote")]
 use self::commands::worker;
 use self::commands::{
-    adc, analyze, bench, data, devices, energy, evaluate, finetune, predict, prune, published, regularize,
-    report, run, sensitivity, simulate, sweep, train,
+    adc, analyze, bench, data, devices, energy, evaluate, finetune, predict, prove, prune, published,
+    regularize, report, run, sensitivity, serve, simulate, sweep, train,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -66,6 +68,8 @@ enum Command {
     Data(data::DataArgs),
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
+    Prove(Box<prove::ProveArgs>),
+    Serve(serve::ServeArgs),
     #[cfg(feature = "remote")]
     Worker(worker::WorkerArgs),
     /// Print a completion script for a shell
@@ -153,6 +157,8 @@ fn run(command: Command) -> Result<()> {
         Command::Data(args) => data::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Prove(args) => prove::run(&args),
+        Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "remote")]
         Command::Worker(args) => worker::run(&args),
         Command::Completions { shell } => {

@@ -3,8 +3,8 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::Row;
-use super::timing::{median_time, timed};
 use crate::checkpoint::Checkpoint;
+use crate::cli::measure::timing::{median_time, timed};
 use crate::config::{DeviceChoice, HardwareConfig, NetworkName, RegularizerKind, TrainConfig};
 use crate::crossbar::tiling::TileShape;
 use crate::device::ComputeDevice;

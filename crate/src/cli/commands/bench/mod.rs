@@ -7,7 +7,6 @@ mod images;
 mod layers;
 mod resnet;
 mod simulation;
-mod timing;
 mod training;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Simulated crossbars and converters: one layer, and VGG11.
 
 use super::Row;
-use super::timing::{median_time, timed};
+use crate::cli::measure::timing::{median_time, timed};
 use crate::config::{HardwareConfig, NetworkName, Resolution, TrainConfig};
 use crate::data::batch::{Batch, evaluation_batch};
 use crate::data::synthetic;

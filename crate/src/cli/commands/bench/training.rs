@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Row;
-use super::timing::{another_run, median, timed};
+use crate::cli::measure::timing::{another_run, median, timed};
 use crate::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crate::data::synthetic;
 use crate::device::ComputeDevice;

@@ -11,7 +11,7 @@ const MAX_RUNS: usize = 25;
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 /// The result of `work` and the milliseconds it took, without dropping the result.
-pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let started = Instant::now();
     let result = work();
     (result, 1000.0 * started.elapsed().as_secs_f64())
@@ -21,7 +21,7 @@ pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 ///
 /// # Errors
 /// When a run fails.
-pub(super) fn median_time(mut run: impl FnMut() -> Result<f64>) -> Result<f64> {
+pub fn median_time(mut run: impl FnMut() -> Result<f64>) -> Result<f64> {
     run()?;
     let mut times = Vec::new();
     let started = Instant::now();
@@ -32,12 +32,12 @@ pub(super) fn median_time(mut run: impl FnMut() -> Result<f64>) -> Result<f64> {
 }
 
 /// Whether to run once more after `runs` runs.
-pub(super) fn another_run(runs: usize, max_runs: usize, started: Instant) -> bool {
+pub fn another_run(runs: usize, max_runs: usize, started: Instant) -> bool {
     runs < MIN_RUNS || (runs < max_runs && started.elapsed() < TIME_LIMIT)
 }
 
 /// The middle value, or the mean of the two in the middle.
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }

@@ -1,0 +1,41 @@
+/**
+ * Runs the contenders of `bench/browser/page.js` for `crossdub prove --browser`, one after the other, and posts what
+ * each took: the same work as `cargo xtask bench`, without Node.
+ */
+import '/bench/page.js';
+
+const query = new URLSearchParams(location.search);
+const contenders = (query.get('contenders') ?? '').split(',').filter(Boolean);
+const limits = { warmUp: 3, maxTurns: 30, seconds: Number(query.get('seconds') ?? 15) };
+
+/** @param {object} result */
+async function post(result) {
+  await fetch('/result', { method: 'POST', body: JSON.stringify(result) });
+}
+
+async function adapter() {
+  const found = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
+  if (!found) return { missing: navigator.gpu ? 'there is no WebGPU adapter' : 'this browser has no WebGPU' };
+  const { vendor, architecture, device, description } = found.info ?? {};
+  return { adapter: [vendor, architecture, device, description].filter(Boolean).join(' '), fallback: found.info?.isFallbackAdapter };
+}
+
+/** @type {Record<string, () => Promise<number[][]>>} */
+const calls = {
+  'crossdub-webgpu': () => globalThis.bench.crossdub('webgpu', ['none', 'gated'], limits),
+  'crossdub-cpu': () => globalThis.bench.crossdub('cpu', ['none'], limits),
+  'tensorflow-webgpu': () => globalThis.bench.tensorflow('webgpu', limits),
+  'tensorflow-webgl': () => globalThis.bench.tensorflow('webgl', limits),
+};
+
+const found = await adapter().catch((error) => ({ missing: String(error?.message ?? error) }));
+await post({ id: 'adapter', agent: navigator.userAgent, ...found });
+for (const id of contenders) {
+  try {
+    if (found.missing && id.endsWith('webgpu')) throw new Error(found.missing);
+    await post({ id, times: await calls[id]() });
+  } catch (error) {
+    await post({ id, error: String(error?.message ?? error).split('\n')[0] });
+  }
+}
+await post({ id: 'end' });

@@ -1,0 +1,231 @@
+//! `crossdub prove`: what a machine's graphics processor computes, and how fast, in the minutes there are.
+//!
+//! Every step is a process of its own and writes what it finds at once, so that whatever happens costs one step. A
+//! second call with the same folder goes on where the first stopped.
+
+mod context;
+mod peer;
+mod plan;
+mod record;
+mod report;
+mod runner;
+mod steps;
+mod vulkan;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use clap::Args;
+
+use self::context::Context;
+use self::plan::{Step, Target, Work};
+use self::record::{Record, Recorder, Status};
+use self::report::Report;
+use self::runner::Runner;
+use self::vulkan::VulkanSetup;
+use crate::cli::files;
+use crate::cli::output;
+use crate::cli::runs::training::stop_flag;
+use crate::error::{Error, Result};
+
+/// Check and time everything on this machine's graphics processor, and write a report
+///
+/// Each step runs by itself and keeps what it found. Called again with the same folder, it goes on where it stopped;
+/// steps that failed are left alone (delete their file in steps/ to repeat them).
+#[derive(Debug, Args)]
+#[command(after_help = "Example: crossdub prove --minutes 15 --python python3 --data cifar-10-batches-bin")]
+pub struct ProveArgs {
+    /// Minutes to use; the recipe takes what the other steps leave
+    #[arg(long, value_name = "M", default_value_t = 15.0)]
+    minutes: f64,
+    /// Python with PyTorch, for the same steps there
+    #[arg(long, value_name = "P")]
+    python: Option<PathBuf>,
+    /// CIFAR-10's binary files, packed or not, whole or some of them [default: data beside the binary, or built-in images]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder for the report, the steps' results and their logs
+    #[arg(long, value_name = "DIR", default_value = "crossdub-proof")]
+    out: PathBuf,
+    /// Chromium, for the page's modules
+    #[arg(long, value_name = "CHROMIUM")]
+    browser: Option<PathBuf>,
+    /// Device to check, as in `crossdub devices`; may be repeated [default: all graphics devices of this build]
+    #[arg(long, value_name = "D")]
+    device: Vec<String>,
+    /// Run only steps whose names contain one of these texts, with commas
+    #[arg(long, value_name = "TEXT", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Folder of peers.py, golden/, lib/, pkg/ and bench/ [default: that of the binary]
+    #[arg(long, value_name = "DIR", hide = true)]
+    bundle: Option<PathBuf>,
+    /// Run this step in this process
+    #[arg(long, value_name = "NAME", hide = true, requires = "seconds")]
+    step: Option<String>,
+    /// What the step may take
+    #[arg(long, value_name = "S", hide = true)]
+    seconds: Option<f64>,
+    /// A second process of the step
+    #[arg(long, value_name = "NAME", hide = true)]
+    helper: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &ProveArgs) -> Result<()> {
+    let bundle = match &args.bundle {
+        Some(bundle) => bundle.clone(),
+        None => runner::own_binary()?.parent().map(Path::to_owned).unwrap_or_default(),
+    };
+    let targets = match args.device.as_slice() {
+        [] => Target::defaults(&bundle),
+        labels => labels.iter().map(|label| Target::new(label, &bundle)).collect::<Result<_>>()?,
+    };
+    match (&args.step, args.seconds) {
+        (Some(name), Some(seconds)) => run_step(args, name, seconds, &bundle, &targets),
+        _ => run_all(args, &bundle, &targets),
+    }
+}
+
+/// One step, in the process that [`Runner`] has started for it.
+fn run_step(args: &ProveArgs, name: &str, seconds: f64, bundle: &Path, targets: &[Target]) -> Result<()> {
+    runner::end_with_parent();
+    let steps = plan::steps(targets, args.browser.is_some());
+    let step = steps.into_iter().find(|step| step.name == name);
+    let step = step.ok_or_else(|| Error::field("step", name, "there is no such step"))?;
+    let target = step.target.clone().or_else(|| targets.first().cloned());
+    let context = Context::new(args, &step, bundle, target, seconds);
+    if let Some(helper) = &args.helper {
+        return steps::help(helper, &step, &context);
+    }
+    let mut record = Recorder::new(&args.out, Record::new(&step.name, &step.title, step.part))?;
+    let (status, why) = steps::run(&step, &context, &mut record)?;
+    record.end(status, why)
+}
+
+fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
+    if !(args.minutes.is_finite() && args.minutes > 0.0) {
+        return Err(Error::field("minutes", args.minutes, "takes a number over 0"));
+    }
+    let began = Instant::now();
+    for folder in ["steps", "logs", "work"] {
+        let folder = args.out.join(folder);
+        let fail = |why| Error::file("creating a folder", files::display_path(&folder), why);
+        std::fs::create_dir_all(&folder).map_err(fail)?;
+    }
+    // Steps run elsewhere; their paths must not depend on where.
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let out = absolute(&args.out);
+    let vulkan = VulkanSetup::find(bundle);
+    let stop = stop_flag()?;
+    let mut options = Vec::new();
+    let data = args.data.clone().or_else(|| Some(bundle.join("data")).filter(|data| data.is_dir()));
+    for (option, value) in [("--data", data), ("--browser", args.browser.clone())] {
+        if let Some(value) = value {
+            options.extend([option.to_owned(), files::display_path(&absolute(&value))]);
+        }
+    }
+    if let Some(python) = &args.python {
+        options.extend(["--python".to_owned(), files::display_path(python)]);
+    }
+    let runner = Runner { out: &out, bundle: &absolute(bundle), vulkan: &vulkan, options, stop: &stop };
+    let chosen = |step: &Step| args.only.is_empty() || args.only.iter().any(|text| step.name.contains(text));
+    let steps: Vec<Step> = plan::steps(targets, args.browser.is_some()).into_iter().filter(chosen).collect();
+    let mut report = Report::new(&out, &steps, args.minutes, vulkan.problem.as_deref());
+    for (at, step) in steps.iter().enumerate() {
+        if Record::read(&out, &step.name).is_some_and(|record| is_final(record.status)) {
+            continue;
+        }
+        let left = 60.0 * args.minutes - began.elapsed().as_secs_f64();
+        let open =
+            |step: &&Step| Record::read(&out, &step.name).is_none_or(|record| !is_final(record.status));
+        let rest: Vec<Step> = steps[at..].iter().filter(open).cloned().collect();
+        let record = match (obstacle(&out, step, &vulkan), plan::seconds_for(&rest, left)) {
+            (Some(why), _) => Some(not_run(step, Status::Skipped, why)),
+            (None, None) => {
+                let why =
+                    format!("not started: {:.0} s are left, and it takes {:.0} s", left.max(0.0), step.least);
+                Some(not_run(step, Status::OutOfTime, why))
+            }
+            (None, Some(seconds)) => {
+                output::status(&format!("[{}/{}] {}: up to {seconds:.0} s", at + 1, steps.len(), step.name));
+                let target = match step.work {
+                    Work::Pipeline | Work::Recipe => best_target(&out, targets),
+                    _ => step.target.clone(),
+                };
+                runner.run(step, target.as_ref(), seconds)?
+            }
+        };
+        let Some(record) = record else { break };
+        record.write(&out)?;
+        output::status(&format!("[{}/{}] {}: {}", at + 1, steps.len(), step.name, describe(&record)));
+        report.write()?;
+    }
+    let summary = report.write()?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::operation(
+            "proving",
+            files::display_path(&args.out),
+            "interrupted; call it again to go on",
+        ));
+    }
+    output::print(&format!("{summary}\nreport: {}\n", files::display_path(&args.out.join("report.md"))))?;
+    match report.failure() {
+        Some(failure) => Err(Error::operation("proving", files::display_path(&args.out), failure)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a second call leaves such a step alone.
+fn is_final(status: Status) -> bool {
+    matches!(status, Status::Done | Status::Skipped | Status::Failed)
+}
+
+/// Why a step can't run: its device can't be opened.
+fn obstacle(out: &Path, step: &Step, vulkan: &VulkanSetup) -> Option<String> {
+    let target = step.target.as_ref()?;
+    if matches!(step.work, Work::Device) {
+        return None;
+    }
+    let opened = Record::read(out, &format!("device-{}", target.label.replace(':', "-")))?;
+    if opened.status == Status::Done {
+        return None;
+    }
+    let problem = vulkan.problem.clone().or(opened.why).unwrap_or_else(|| "it can't be opened".to_owned());
+    Some(format!("there is no device {}: {problem}", target.label))
+}
+
+/// The device with the quickest step of VGG11 among those that compute what the CPU does, or else the first that can be
+/// opened.
+fn best_target(out: &Path, targets: &[Target]) -> Option<Target> {
+    let record = |name: &str, target: &Target| {
+        Record::read(out, &format!("{name}-{}", target.label.replace(':', "-")))
+    };
+    let done = |name: &str, target: &&Target| record(name, target).is_some_and(|r| r.status == Status::Done);
+    let right: Vec<&Target> = targets.iter().filter(|target| done("gradient", target)).collect();
+    let time = |target: &&&Target| {
+        let first = record("training-vgg11-b128-f32", target).and_then(|record| record.value("step"));
+        first.unwrap_or(f64::INFINITY)
+    };
+    let best = right.iter().min_by(|a, b| time(a).total_cmp(&time(b))).copied();
+    let opened = || targets.iter().find(|target| done("device", target));
+    best.or_else(opened).or(targets.first()).cloned()
+}
+
+fn not_run(step: &Step, status: Status, why: String) -> Record {
+    let mut record = Record::new(&step.name, &step.title, step.part);
+    (record.status, record.why) = (status, Some(why));
+    record
+}
+
+fn describe(record: &Record) -> String {
+    let why = record.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    let word = match record.status {
+        Status::Done => "done",
+        Status::Skipped => "skipped",
+        Status::Failed => "FAILED",
+        Status::OutOfTime => "out of time",
+        Status::Running => "stopped",
+    };
+    format!("{word} in {:.1} s{why}", record.seconds)
+}

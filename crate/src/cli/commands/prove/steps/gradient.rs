@@ -1,0 +1,151 @@
+//! One gradient of a whole network against the CPU's, and the golden case of the regularizers against the authors'
+//! code.
+
+use burn::tensor::{Tensor, TensorData};
+use serde_json::Value;
+
+use super::{DONE, Outcome, failed};
+use crate::checkpoint::Checkpoint;
+use crate::cli::commands::prove::context::Context;
+use crate::cli::commands::prove::record::Recorder;
+use crate::cli::files;
+use crate::config::{DeviceChoice, RegularizerKind};
+use crate::crossbar::tiling::TileShape;
+use crate::device::ComputeDevice;
+use crate::error::{Error, Result};
+use crate::loss::{Lambdas, Regularizer};
+use crate::train::self_test;
+
+/// What rounding explains of a gradient's largest value. The page allows as much.
+const ALLOWED: f64 = 1e-3;
+/// The golden case.
+const CASE: &str = "small_t16_ratio";
+const KINDS: [(RegularizerKind, &str); 4] = [
+    (RegularizerKind::Gated, "gated"),
+    (RegularizerKind::Ungated, "ungated"),
+    (RegularizerKind::MeanAndVariance, "mean_and_variance"),
+    (RegularizerKind::GroupLassoTile, "group_lasso_tile"),
+];
+
+/// Compares both.
+pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+    let compute = context.open_device()?;
+    let cpu = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
+    let expected = pollster::block_on(self_test::gradient(&cpu))?;
+    let got = pollster::block_on(self_test::gradient(&compute))?;
+    let error = relative_error(&got, &expected);
+    let what =
+        "gradient of a small network: largest difference from the CPU's, relative to its largest value";
+    record.figure("gradient", what, error, "", got.len())?;
+    let mut wrong = Vec::new();
+    if exceeds(error, ALLOWED) {
+        wrong.push(format!("the gradient differs by {error:.1e}, and {ALLOWED:.0e} is allowed"));
+    }
+    golden(context, &compute, record, &mut wrong)?;
+    if wrong.is_empty() { Ok(DONE) } else { Ok(failed(wrong.join("; "))) }
+}
+
+/// Value and gradient of the regularizers on the golden weights.
+fn golden(
+    context: &Context,
+    compute: &ComputeDevice,
+    record: &mut Recorder,
+    wrong: &mut Vec<String>,
+) -> Result<()> {
+    let folder = context.bundle.join("golden");
+    let (cases, weights) = (folder.join("cases.json"), folder.join(format!("{CASE}.weights.safetensors")));
+    if !cases.is_file() || !weights.is_file() {
+        let why = format!("{} has no golden case", folder.display());
+        return record.missing("golden", "golden case of the regularizers", "", why);
+    }
+    let cases: Value = serde_json::from_slice(&files::read("reading the golden case", &cases)?)
+        .map_err(|why| Error::file("reading the golden case", files::display_path(&cases), why))?;
+    let case = cases.as_array().and_then(|cases| cases.iter().find(|case| case["name"] == CASE));
+    let case = case.ok_or_else(|| Error::file("reading the golden case", CASE, "is not in cases.json"))?;
+    let number = |key: &str| case[key].as_f64().unwrap_or(f64::NAN);
+    let side = case["tile"].as_u64().unwrap_or(0) as usize;
+    let weights = files::read_weights(&weights)?;
+    let expected = files::read_weights(&folder.join(format!("{CASE}.expected.safetensors")))?;
+    for (kind, name) in KINDS {
+        let lambdas = Lambdas { main: number("lambda_variance"), mean: number("lambda_mean") };
+        let tile = TileShape { rows: side, columns: side };
+        let Some(regularizer) = Regularizer::new(kind, lambdas, tile) else { continue };
+        let (loss, gradient, error) = evaluate(&regularizer, &weights, &expected, name, compute)?;
+        let golden = number(&format!("loss_{name}"));
+        let loss = ((loss - golden) / golden).abs();
+        let title = name.replace('_', " ");
+        let what = format!("golden case, {title}: value, relative difference from the authors'");
+        record.figure(&format!("golden-{name}-value"), &what, loss, "", 1)?;
+        let what =
+            format!("golden case, {title}: gradient, largest difference relative to its largest value");
+        record.figure(&format!("golden-{name}-gradient"), &what, error, "", gradient)?;
+        if exceeds(loss, ALLOWED) || exceeds(error, ALLOWED) {
+            wrong.push(format!("golden case, {title}: value off by {loss:.1e}, gradient by {error:.1e}"));
+        }
+    }
+    Ok(())
+}
+
+/// The value, the number of the gradient's values, and the largest difference of a gradient.
+fn evaluate(
+    regularizer: &Regularizer,
+    weights: &Checkpoint,
+    expected: &Checkpoint,
+    name: &str,
+    compute: &ComputeDevice,
+) -> Result<(f64, usize, f64)> {
+    let fail = |why: String| Error::device(&*compute.adapter, why);
+    let (mut loss, mut values, mut worst) = (0.0, 0, 0.0_f64);
+    for tensor in &weights.tensors {
+        let shape: [usize; 4] = tensor.shape.clone().try_into().unwrap_or([0; 4]);
+        let weight = Tensor::<4>::from_data(TensorData::new(tensor.data.clone(), shape), &compute.device);
+        let penalty = regularizer.evaluate(weight);
+        // In one transfer.
+        let both = Tensor::cat(vec![penalty.loss.reshape([1]), penalty.gradient.flatten(0, 3)], 0);
+        let both = both.try_into_data().map_err(|why| fail(format!("{why:?}")))?;
+        let both = both.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?;
+        let Some((value, gradient)) = both.split_first() else {
+            return Err(fail("an empty result".to_owned()));
+        };
+        loss += f64::from(*value);
+        let key = format!("grad_{name}.{}", tensor.name);
+        let golden =
+            expected.get(&key).ok_or_else(|| Error::file("reading the golden case", &key, "is missing"))?;
+        values += gradient.len();
+        worst = nan_max(worst, relative_error(gradient, &golden.data));
+    }
+    Ok((loss, values, worst))
+}
+
+/// The largest difference, relative to the largest expected value; NaN if anything is.
+pub fn relative_error(got: &[f32], expected: &[f32]) -> f64 {
+    if got.len() != expected.len() {
+        return f64::NAN;
+    }
+    let largest = expected.iter().fold(0.0_f64, |most, value| most.max(f64::from(value.abs())));
+    let differences = got.iter().zip(expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
+    differences.fold(0.0, nan_max) / largest.max(f64::MIN_POSITIVE)
+}
+
+/// Whether a difference is too large; one that is no number is.
+pub fn exceeds(difference: f64, allowed: f64) -> bool {
+    difference.is_nan() || difference >= allowed
+}
+
+/// The larger of two; NaN if one is.
+pub fn nan_max(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{exceeds, relative_error};
+
+    #[test]
+    fn errors_are_relative_and_nan_is_not_lost() {
+        assert!((relative_error(&[1.0, 3.5], &[1.0, 4.0]) - 0.125).abs() < 1e-12);
+        assert!(relative_error(&[f32::NAN, 4.0], &[1.0, 4.0]).is_nan());
+        assert!(relative_error(&[1.0], &[1.0, 4.0]).is_nan(), "half a gradient is none");
+        assert!(exceeds(f64::NAN, 1.0) && exceeds(1.0, 1.0) && !exceeds(0.5, 1.0));
+    }
+}

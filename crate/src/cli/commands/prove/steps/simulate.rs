@@ -1,0 +1,20 @@
+//! How fast crossbars are simulated: that runs on the CPU, whatever the device.
+
+use super::{DONE, Outcome};
+use crate::cli::commands::prove::context::Context;
+use crate::cli::commands::prove::record::Recorder;
+use crate::error::Result;
+
+/// Measures it with `crossdub bench`.
+pub fn measure(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+    let answer = context.json_of(&["bench", "--only", "simulation", "--json"])?;
+    for row in answer["measurements"].as_array().into_iter().flatten() {
+        let (id, what) = (row["id"].as_str().unwrap_or("row"), row["what"].as_str().unwrap_or_default());
+        // `crossdub bench` takes 5 to 25 runs each, and does not say how many.
+        let time = row["ours_ms"].as_f64().unwrap_or(f64::NAN);
+        record.figure(id, what, time, "ms", 5)?;
+        let note = row["note"].as_str().map_or_else(String::new, |note| format!("; {note}"));
+        record.note(format!("median of at least 5 runs{note}"))?;
+    }
+    Ok(DONE)
+}

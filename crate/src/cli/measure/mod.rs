@@ -1,0 +1,4 @@
+//! What `crossdub bench` and `crossdub prove` both time.
+
+pub mod timing;
+pub mod training_step;
