@@ -31,7 +31,7 @@ export class ActiveView {
   /** What is displayed; throws if there is neither a file nor a run. @returns {Viewable} */
   get current() {
     const current = this.file ?? this.#getRun();
-    if (!current) throw failure('invalid-state', 'no run yet: load the CIFAR-10 files first');
+    if (!current) throw failure('invalid-state', 'no run yet: open its data first');
     return current;
   }
 
