@@ -15,6 +15,9 @@ const MAX_DEPTH: usize = 3;
 /// The most entries of an archive.
 const MAX_ENTRIES: usize = 1 << 21;
 
+/// Files with their paths.
+pub type NamedFiles = Vec<(String, Vec<u8>)>;
+
 /// Limits of what an archive may unpack to, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -35,7 +38,7 @@ pub fn unpack(
     bytes: &[u8],
     limits: Limits,
     keep: &dyn Fn(&str) -> bool,
-) -> Result<Option<Vec<(String, Vec<u8>)>>> {
+) -> Result<Option<NamedFiles>> {
     let mut unpacking = Unpacking { name, limits, keep, left: limits.total, found: Vec::new() };
     let is_archive = unpacking.read(name, &mut &*bytes, 0)?;
     Ok(is_archive.then_some(unpacking.found))
@@ -84,7 +87,7 @@ struct Unpacking<'a> {
     keep: &'a dyn Fn(&str) -> bool,
     /// Bytes that may still be unpacked.
     left: u64,
-    found: Vec<(String, Vec<u8>)>,
+    found: NamedFiles,
 }
 
 impl Unpacking<'_> {

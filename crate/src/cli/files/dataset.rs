@@ -13,7 +13,7 @@ use crate::data::folders::{self, MemoryTree};
 use crate::data::imagenet::{ImageNet, LoaderConfig};
 use crate::data::loader::DataLoader;
 use crate::data::standardization::Standardization;
-use crate::data::unpack::{self, Limits};
+use crate::data::unpack::{self, Limits, NamedFiles};
 use crate::error::{Error, Result};
 
 /// The most bytes that an archive of pictures may unpack to; they are kept in memory.
@@ -67,7 +67,7 @@ fn check_in_memory(spec: &TrainConfig) -> Result<()> {
 
 /// The files of CIFAR in a folder, or an archive of them; `None` if it is something else. The test file is left out if
 /// a holdout replaces it.
-fn cifar_files(path: &Path, holdout: usize) -> Result<Option<Vec<(String, Vec<u8>)>>> {
+fn cifar_files(path: &Path, holdout: usize) -> Result<Option<NamedFiles>> {
     if !path.is_dir() {
         let (name, bytes) = (display_path(path), read("reading images", path)?);
         return Ok(match cifar::unpack_archive(&name, &bytes)? {

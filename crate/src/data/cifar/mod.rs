@@ -9,7 +9,7 @@ mod python;
 
 pub use names::{CLASSES, CLASSES_100};
 
-use super::unpack::{Limits, unpack};
+use super::unpack::{Limits, NamedFiles, unpack};
 use super::{Dataset, IMAGE, TrainTest};
 use crate::config::DataSource;
 use crate::error::{Error, Result};
@@ -160,7 +160,7 @@ fn parse_records(name: &str, bytes: &[u8], kind: Kind) -> Result<Dataset> {
 ///
 /// # Errors
 /// If the archive is damaged or unpacks to too much.
-pub fn unpack_archive(name: &str, bytes: &[u8]) -> Result<Option<Vec<(String, Vec<u8>)>>> {
+pub fn unpack_archive(name: &str, bytes: &[u8]) -> Result<Option<NamedFiles>> {
     unpack(name, bytes, LIMITS, &is_image_file)
 }
 
