@@ -172,17 +172,21 @@ fn write_integer(
 mod tests {
     use super::*;
 
+    fn at(range: Range<usize>) -> Vec<Range<usize>> {
+        vec![range]
+    }
+
     #[test]
     fn elements_are_replaced_where_they_are() {
         let mut bytes = vec![0xff; 12];
         write_float(&mut bytes, &[0..4, 6..10], ElementType::F32, 1, 1.0).expect("writes");
         assert_eq!(bytes, [255, 255, 255, 255, 255, 255, 0, 0, 0x80, 0x3f, 255, 255]);
-        write_integer(&mut bytes, &[2..4], ElementType::I4, 3, -8).expect("writes");
+        write_integer(&mut bytes, &at(2..4), ElementType::I4, 3, -8).expect("writes");
         assert_eq!(bytes[2..4], [0xff, 0x8f]);
-        write_integer(&mut bytes, &[0..2], ElementType::U8, 1, 128).expect("writes");
+        write_integer(&mut bytes, &at(0..2), ElementType::U8, 1, 128).expect("writes");
         assert_eq!(bytes[..2], [255, 128]);
-        write_float(&mut bytes, &[10..12], ElementType::F16, 0, 0.0).expect("writes");
+        write_float(&mut bytes, &at(10..12), ElementType::F16, 0, 0.0).expect("writes");
         assert_eq!(bytes[10..], [0, 0]);
-        assert!(write_float(&mut bytes, &[0..4], ElementType::F32, 1, 1.0).is_err());
+        assert!(write_float(&mut bytes, &at(0..4), ElementType::F32, 1, 1.0).is_err());
     }
 }
