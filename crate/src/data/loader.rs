@@ -65,7 +65,7 @@ impl LabeledDataset for Dataset {
 }
 
 /// A source of images.
-#[expect(clippy::large_enum_variant, reason = "a run has one")]
+#[cfg_attr(feature = "images", expect(clippy::large_enum_variant, reason = "a run has one"))]
 pub enum DataLoader {
     /// All images are in memory.
     Memory(TrainTest, Option<(u64, EpochOrder)>),
