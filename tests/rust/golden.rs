@@ -12,7 +12,7 @@ use crossdub::prune::{Cutoff, PruneMethod, prune};
 use crossdub::report::analyze;
 use serde_json::Value;
 
-use crate::shared::{json, layers, numbers, relative_difference, repository, shared, weights};
+use crate::shared::{json, layers, numbers, relative_difference, repository, shared, vectors, weights};
 
 /// A case: its record, its weights, and the results of the authors' code.
 struct Case {
@@ -64,7 +64,7 @@ const KINDS: [(RegularizerKind, &str); 7] = [
 fn regularizers_and_their_gradients_agree() {
     let device = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
     for case in cases() {
-        let (inputs, expected) = (weights(&case.weights), weights(&case.expected));
+        let (inputs, expected) = (weights(&case.weights), vectors(&case.expected));
         for (kind, name) in KINDS {
             let name = name.replace('-', "_");
             let number = |key: &str| case.record[key].as_f64().expect("a number");
@@ -80,7 +80,7 @@ fn regularizers_and_their_gradients_agree() {
                 let key = format!("grad_{name}.{}", tensor.name);
                 let golden = expected.get(&key).unwrap_or_else(|| panic!("{}: {key}", case.name()));
                 let gradient = penalty.gradient.into_data();
-                let difference = relative_difference(gradient.as_slice().expect("float32"), &golden.data);
+                let difference = relative_difference(gradient.as_slice().expect("float32"), golden);
                 assert!(difference < 1e-4, "{} {key}: {difference:e}", case.name());
             }
             let golden = number(&format!("loss_{name}"));
@@ -95,7 +95,7 @@ fn losses_and_gradients_of_the_command_agree() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("gradient.safetensors");
     for case in cases() {
-        let (hardware, expected) = (case.hardware(), weights(&case.expected));
+        let (hardware, expected) = (case.hardware(), vectors(&case.expected));
         let number = |key: &str| case.record[key].as_f64().expect("a number");
         for (_, kind) in KINDS {
             let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
@@ -121,7 +121,7 @@ fn losses_and_gradients_of_the_command_agree() {
             for gradient in &gradients.tensors {
                 let golden =
                     expected.get(&format!("grad_{name}.{}", gradient.name)).expect("a golden gradient");
-                let difference = relative_difference(&gradient.data, &golden.data);
+                let difference = relative_difference(&gradient.data, golden);
                 assert!(difference < 1e-4, "{} {kind} {}: {difference:e}", case.name(), gradient.name);
             }
         }
@@ -156,10 +156,10 @@ fn the_paper_rule_prunes_the_same_weights() {
         };
         let mut layers = layers(&case.weights);
         prune(&mut layers, TileShape::from(&hardware), &PruneMethod::Percentile(cutoff)).expect("valid");
-        let expected = weights(&case.expected);
+        let expected = vectors(&case.expected);
         for layer in &layers {
             let golden = expected.get(&format!("pruned.{}", layer.name)).expect("a golden layer");
-            let wrong = layer.data.iter().zip(&golden.data).filter(|(a, b)| a != b).count();
+            let wrong = layer.data.iter().zip(golden).filter(|(a, b)| a != b).count();
             assert_eq!(wrong, 0, "{} {}: weights that differ", case.name(), layer.name);
         }
         let after = analyze(&layers, &hardware);

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::command_line::json_output;
-use crate::shared::shared;
+use crate::shared::{numbers, shared};
 
 /// A case's path; `None` if the shared data is absent.
 fn case(name: &str) -> Option<String> {
@@ -132,7 +132,10 @@ fn case_29_own_pictures_keep_their_names() {
     let list = whole["predictions"].as_array().expect("a list");
     let same =
         list.iter().find(|one| one["image"] == "0.png" && one["label"] == 2).expect("the same picture");
-    assert_eq!(same["logits"], output["predictions"][0]["logits"]);
+    let (whole, alone) = (numbers(&same["logits"]), numbers(&output["predictions"][0]["logits"]));
+    assert_eq!(whole.len(), alone.len());
+    // Rounding depends on the size of the batch.
+    assert!(whole.iter().zip(&alone).all(|(a, b)| (a - b).abs() < 1e-5), "{whole:?} and {alone:?}");
 }
 
 #[test]

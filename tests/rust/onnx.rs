@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::command_line::{failure, json_output};
+use crate::command_line::{failure, json_output, usage_error};
 use crate::shared::repository;
 
 fn fixture(name: &str) -> String {
@@ -59,7 +59,7 @@ fn prune_writes_the_same_model_with_pruned_weights() {
     assert_eq!((&pruned["zeros"], &pruned["histogram"]), (&analysis["zeros"], &analysis["histogram"]));
     assert_eq!(fs::metadata(&out).expect("there").len(), fs::metadata(&model).expect("there").len());
     assert!(fs::metadata(&masks).is_ok());
-    let told = failure(&["prune", &model, "--out", &out, "--compensate", "--model", "vgg-small"]);
+    let told = usage_error(&["prune", &model, "--out", &out, "--compensate", "--model", "vgg-small"]);
     assert!(told.contains("ONNX models are pruned by their weights alone"), "{told}");
 }
 
@@ -79,7 +79,7 @@ fn weights_beside_a_model_stay_beside_it() {
     assert!(told.contains("its weights are missing (weights/small_vgg.bin)"), "{told}");
     copy(&source.join("weights/small_vgg.bin"), &there("weights/small_vgg.bin"));
     json_output(&["analyze", &text("small_vgg.onnx"), "--json"]);
-    let told = failure(&["prune", &text("small_vgg.onnx"), "--out", &text("pruned.onnx")]);
+    let told = usage_error(&["prune", &text("small_vgg.onnx"), "--out", &text("pruned.onnx")]);
     assert!(told.contains("would overwrite the original's weights"), "{told}");
     fs::create_dir(there("pruned")).expect("makes");
     json_output(&[
@@ -139,7 +139,7 @@ fn models_run_on_images_with_and_without_crossbars() {
 #[test]
 fn open_shapes_are_asked_for() {
     let model = fixture("open_shape.onnx");
-    let told = failure(&["analyze", &model]);
+    let told = usage_error(&["analyze", &model]);
     assert!(
         told.trim_end().ends_with("give one; --input-shape takes the sizes, such as 1x3x224x224"),
         "{told}"

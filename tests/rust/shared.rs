@@ -1,5 +1,6 @@
 //! Finds and reads reference data, in the repository or beside it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crossdub::checkpoint::{Checkpoint, NamedTensor};
@@ -28,6 +29,17 @@ pub fn repository() -> &'static Path {
 pub fn weights(path: &Path) -> Checkpoint {
     let bytes = std::fs::read(path).expect("readable");
     Checkpoint::from_bytes(&bytes).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+/// The float32 tensors of a safetensors file by name: reference vectors, which are no network's weights.
+pub fn vectors(path: &Path) -> BTreeMap<String, Vec<f32>> {
+    let bytes = std::fs::read(path).expect("readable");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let floats = |bytes: &[u8]| {
+        let (values, _) = bytes.as_chunks::<4>();
+        values.iter().map(|value| f32::from_le_bytes(*value)).collect()
+    };
+    file.iter().map(|(name, tensor)| (name.to_owned(), floats(tensor.data()))).collect()
 }
 
 /// The crossbar layers of a checkpoint.

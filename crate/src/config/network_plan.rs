@@ -23,8 +23,7 @@ const MAX_BLOCKS: usize = 64;
 /// The most stages of a ResNet.
 const MAX_STAGES: usize = 8;
 
-/// The convolutions of a network. Whether they fit an image is checked by
-/// [`NetworkSpec`](crate::network::NetworkSpec).
+/// The convolutions of a network. Whether they fit an image is checked when its layers are planned.
 ///
 /// ```
 /// use crossdub::config::NetworkPlan;

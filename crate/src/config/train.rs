@@ -245,8 +245,8 @@ impl TrainConfig {
         }
     }
 
-    /// Checks every field's range. Whether the plan fits the images is checked by
-    /// [`NetworkSpec`](crate::network::NetworkSpec).
+    /// Checks every field's range. Whether the plan fits the images is checked when
+    /// its layers are planned.
     ///
     /// # Errors
     /// Names the first field that is out of range.

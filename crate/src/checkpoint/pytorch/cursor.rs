@@ -2,7 +2,7 @@
 
 use crate::checkpoint::stored::ParseResult;
 
-/// Cursor and a place in them.
+/// Bytes, and how far they have been read.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
