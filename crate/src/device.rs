@@ -197,7 +197,10 @@ mod graphics {
             options = options.device_kind(DeviceKind::DiscreteGpu(index));
         }
         let opened = options.init_with_setup_async().await;
-        let (device, setup) = opened.map_err(|why| Error::device(kind, why.to_string()))?;
+        let (device, setup) = opened.map_err(|why| {
+            let why = why.to_string();
+            Error::device(kind, why.split_whitespace().collect::<Vec<_>>().join(" "))
+        })?;
         note_disconnectable();
         let compute = describe(device, kind, setup.adapter.get_info());
         OPEN.with_borrow_mut(|open| open.insert((kind, index), (compute.clone(), setup)));

@@ -54,7 +54,7 @@ pub struct ProveArgs {
     /// Device to check, as in `crossdub devices`; may be repeated [default: all graphics devices of this build]
     #[arg(long, value_name = "D")]
     device: Vec<String>,
-    /// Run only steps whose names contain one of these texts, with commas
+    /// Run only steps whose names begin with one of these texts, with commas
     #[arg(long, value_name = "TEXT", value_delimiter = ',')]
     only: Vec<String>,
     /// Folder of peers.py, golden/, lib/, pkg/ and bench/ [default: that of the binary]
@@ -129,7 +129,8 @@ fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
         options.extend(["--python".to_owned(), files::display_path(python)]);
     }
     let runner = Runner { out: &out, bundle: &absolute(bundle), vulkan: &vulkan, options, stop: &stop };
-    let chosen = |step: &Step| args.only.is_empty() || args.only.iter().any(|text| step.name.contains(text));
+    let chosen =
+        |step: &Step| args.only.is_empty() || args.only.iter().any(|text| step.name.starts_with(text));
     let steps: Vec<Step> = plan::steps(targets, args.browser.is_some()).into_iter().filter(chosen).collect();
     let mut report = Report::new(&out, &steps, args.minutes, vulkan.problem.as_deref());
     for (at, step) in steps.iter().enumerate() {

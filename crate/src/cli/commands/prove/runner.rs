@@ -42,30 +42,34 @@ impl Runner<'_> {
     /// Runs a step on a device for at most so many seconds, and completes its record. None if the user stopped it.
     ///
     /// # Errors
-    /// If the process can't be started, or its record can't be written.
+    /// If its record can't be written.
     pub fn run(&self, step: &Step, target: Option<&Target>, seconds: f64) -> Result<Option<Record>> {
         Record::new(&step.name, &step.title, step.part).write(self.out)?;
         let log = log_path(self.out, &step.name);
         let began = Instant::now();
-        let end = self.run_process(step, target, seconds, &log)?;
+        let end = self.run_process(step, target, seconds, &log);
         let read = Record::read(self.out, &step.name);
         let mut record = read.unwrap_or_else(|| Record::new(&step.name, &step.title, step.part));
         record.seconds = began.elapsed().as_secs_f64();
         match end {
-            End::Interrupted => return Ok(None),
-            End::Overran => {
+            Err(error) => {
+                record.status = Status::Failed;
+                record.why = Some(error.to_string());
+            }
+            Ok(End::Interrupted) => return Ok(None),
+            Ok(End::Overran) => {
                 record.status = Status::OutOfTime;
                 record.why = Some(format!("stopped after its {seconds:.0} s"));
             }
-            End::Exited(status) if !status.success() => {
+            Ok(End::Exited(status)) if !status.success() => {
                 record.status = Status::Failed;
                 record.why = Some(last_error(&log).unwrap_or_else(|| format!("ended with {status}")));
             }
-            End::Exited(_) if record.status == Status::Running => {
+            Ok(End::Exited(_)) if record.status == Status::Running => {
                 record.status = Status::Failed;
                 record.why = Some("ended without a result".to_owned());
             }
-            End::Exited(_) => {}
+            Ok(End::Exited(_)) => {}
         }
         record.write(self.out)?;
         Ok(Some(record))
