@@ -1,11 +1,13 @@
 //! One gradient of a whole network against the CPU's, and the golden case of the regularizers against the authors'
 //! code.
 
+use std::path::Path;
+
 use burn::tensor::{Tensor, TensorData};
 use serde_json::Value;
 
 use super::{DONE, Outcome, failed};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, safetensors};
 use crate::cli::commands::prove::context::Context;
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::files;
@@ -64,8 +66,10 @@ fn golden(
     let case = case.ok_or_else(|| Error::file("reading the golden case", CASE, "is not in cases.json"))?;
     let number = |key: &str| case[key].as_f64().unwrap_or(f64::NAN);
     let side = case["tile"].as_u64().unwrap_or(0) as usize;
-    let weights = files::read_weights(&weights)?;
-    let expected = files::read_weights(&folder.join(format!("{CASE}.expected.safetensors")))?;
+    // As they are: to a reader of checkpoints the gradients of several regularizers look like several networks.
+    let read = |file: &Path| safetensors::read(&files::read("reading the golden case", file)?);
+    let weights = read(&weights)?;
+    let expected = read(&folder.join(format!("{CASE}.expected.safetensors")))?;
     for (kind, name) in KINDS {
         let lambdas = Lambdas { main: number("lambda_variance"), mean: number("lambda_mean") };
         let tile = TileShape { rows: side, columns: side };
