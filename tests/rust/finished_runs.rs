@@ -3,8 +3,8 @@
 use crossdub::html::page;
 use crossdub::html::run::FinishedRun;
 use crossdub::prune::PruneRule;
-use crossdub::workflow::report::StagePruning;
 use crossdub::workflow::stage::StageKind;
+use crossdub::workflow::stage_report::StagePruning;
 use serde_json::Value;
 
 use crate::shared::repository;

@@ -146,8 +146,8 @@ mod tests {
     use super::*;
     use crate::config::{HardwareConfig, TrainConfig};
     use crate::report::analyze;
-    use crate::workflow::report::StageReport;
     use crate::workflow::stage::StageKind;
+    use crate::workflow::stage_report::StageReport;
 
     #[test]
     fn columns_are_the_fields_that_differ_within_a_recipe() {

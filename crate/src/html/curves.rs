@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::figure::{Figure, across, axes, line, upward};
 use super::run::{FinishedRun, stage_name};
 use super::scale::{Scale, at, number};
-use crate::workflow::report::{Epoch, StageReport};
+use crate::workflow::stage_report::{Epoch, StageReport};
 
 const HEIGHT: f64 = 230.0;
 

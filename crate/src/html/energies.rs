@@ -7,7 +7,7 @@ use super::run::{FinishedRun, stage_name};
 use super::scale::{Scale, at, number};
 use crate::adc::AdcEnergy;
 use crate::report::InferenceRow;
-use crate::workflow::report::StageReport;
+use crate::workflow::stage_report::StageReport;
 
 const BAR: f64 = 15.0;
 const LEFT: f64 = 104.0;

@@ -13,7 +13,7 @@ use super::maps::maps;
 use super::pareto::{mean_std, pareto};
 use super::run::{FinishedRun, stage_fields, stage_name};
 use super::scale::number;
-use crate::workflow::report::StageReport;
+use crate::workflow::stage_report::StageReport;
 
 /// The style sheet, which is part of the page.
 const STYLE: &str = include_str!("style.css");

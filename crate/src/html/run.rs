@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::report::LayerMap;
-use crate::workflow::report::{RunReport, StageReport};
+use crate::workflow::report::RunReport;
 use crate::workflow::stage::StageKind;
+use crate::workflow::stage_report::StageReport;
 
 /// A finished run.
 #[derive(Debug, Clone, PartialEq)]

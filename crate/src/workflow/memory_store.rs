@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::executor::{Found, StageSlot, StageStore};
 use super::observer::{EpochCurve, EpochMetrics, TrainObserver};
-use super::report::{DataDescription, Epoch, StageResult};
+use super::report::DataDescription;
 use super::stage::Stage;
+use super::stage_report::{Epoch, StageResult};
 use crate::checkpoint::Checkpoint;
 use crate::data::TrainTest;
 use crate::data::loader::DataLoader;

@@ -13,5 +13,6 @@ pub mod prune_stage;
 pub mod recipe;
 pub mod report;
 pub mod stage;
+pub mod stage_report;
 pub mod sweep;
 pub mod train_stage;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::report::Epoch;
+use super::stage_report::Epoch;
 use crate::error::{Error, Result};
 use crate::train::evaluate::Evaluation;
 use crate::train::progress::Progress;

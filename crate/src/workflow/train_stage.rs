@@ -2,8 +2,8 @@
 //! the page step by step.
 
 use super::observer::{EpochMetrics, TrainObserver};
-use super::report::StageReport;
 use super::stage::StageKind;
+use super::stage_report::StageReport;
 use crate::checkpoint::Checkpoint;
 use crate::config::{HardwareConfig, TrainConfig};
 use crate::data::loader::DataLoader;

@@ -16,7 +16,7 @@ use crate::data::standardization::InputMetadata;
 use crate::error::{Error, Result};
 use crate::train::evaluate::Evaluation;
 use crate::workflow::observer::EpochCurve;
-use crate::workflow::report::{Epoch, StageResult};
+use crate::workflow::stage_report::{Epoch, StageResult};
 
 /// Version of how stages compute; increased when the same inputs give different weights.
 const FORMAT_VERSION: u32 = 1;

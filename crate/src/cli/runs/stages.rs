@@ -27,8 +27,9 @@ use crate::train::progress::Progress;
 use crate::workflow::executor::{Found, StageSlot, StageStore, run_recipe};
 use crate::workflow::observer::{EpochMetrics, TrainObserver};
 use crate::workflow::recipe::Recipe;
-use crate::workflow::report::{Epoch, RunReport, StageResult};
+use crate::workflow::report::RunReport;
 use crate::workflow::stage::Stage;
+use crate::workflow::stage_report::{Epoch, StageResult};
 
 /// How often a stage that another process runs is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
