@@ -92,7 +92,7 @@ improvement: number | null, };
 export type AdcModel = string;
 
 /**
- * What a converter's codes span.
+ * The range of sums that a converter's codes cover.
  */
 export type AdcRange = "granular" | "max" | "calibrated";
 
@@ -149,12 +149,59 @@ layers: Array<LayerAnalysis>,
  */
 energy: AdcEnergies, 
 /**
- * Energy of an inference by every model and resolution asked for.
+ * Energy of an inference by every requested model and resolution.
  */
-inference: Inference | null, };
+inference: Inference | null, 
+/**
+ * What was taken from the checkpoint and what was left out, for weights that were read from a file.
+ */
+checkpoint?: CheckpointAccount | null, };
 
 /**
- * One column of one tile under one window of one image.
+ * What an analysis took from a checkpoint.
+ *
+ * ```
+ * use crossdub::checkpoint::{Checkpoint, NamedTensor};
+ *
+ * let tensor = |name: &str, shape: &[usize]| NamedTensor {
+ *     name: name.into(),
+ *     shape: shape.into(),
+ *     data: vec![0.5; shape.iter().product()],
+ * };
+ * let weights = Checkpoint::new(vec![tensor("conv1.weight", &[8, 3, 3, 3]), tensor("fc.weight", &[10, 8])]);
+ * let account = weights.account(false);
+ * assert_eq!(account.taken[0].name, "conv1.weight");
+ * assert_eq!((&*account.left_out[0].name, &*account.left_out[0].why), ("fc.weight", "fully connected"));
+ * ```
+ */
+export type CheckpointAccount = { 
+/**
+ * The file's format: `pytorch`, `pytorch-legacy`, `safetensors`; empty for weights that were not read.
+ */
+format: string, 
+/**
+ * The network that was taken, if the file has a name for it.
+ */
+network: string | null, 
+/**
+ * Other networks of the file.
+ */
+other_networks: Array<string>, 
+/**
+ * The layers on crossbars.
+ */
+taken: Array<TakenTensor>, 
+/**
+ * All other tensors.
+ */
+left_out: Array<LeftOut>, 
+/**
+ * Remarks, one sentence each.
+ */
+notes: Array<string>, };
+
+/**
+ * One column of one tile, for one window of one image.
  */
 export type ColumnTrace = { 
 /**
@@ -162,11 +209,11 @@ export type ColumnTrace = {
  */
 layer: string, 
 /**
- * The tile, in tile order.
+ * The tile's index in the layer.
  */
 tile: number, 
 /**
- * The column within the tile.
+ * The column's index in the tile.
  */
 column: number, 
 /**
@@ -174,7 +221,7 @@ column: number,
  */
 output: number, 
 /**
- * The layer's inputs on the tile's rows, first and last but one.
+ * The layer's inputs on the tile's rows, as start and end (exclusive).
  */
 inputs: [number, number], 
 /**
@@ -186,7 +233,7 @@ weights: Array<number>,
  */
 applied: Array<number>, 
 /**
- * What each chunk of input bits applies: a list over the rows for each chunk, the lowest first.
+ * The values of each chunk of input bits: a list over the rows for each chunk, the lowest first.
  */
 chunks: Array<Array<number>>, 
 /**
@@ -198,11 +245,11 @@ cells: Array<Array<number>>,
  */
 conversions: Array<Conversion>, 
 /**
- * What the codes add up to.
+ * The sum of the codes times their factors.
  */
 result: number, 
 /**
- * The digital product that they should add up to.
+ * The digital product, which an exact result equals.
  */
 expected: number, };
 
@@ -211,7 +258,7 @@ expected: number, };
  */
 export type Conversion = { 
 /**
- * Which rows of the tile were active, first and last but one.
+ * The active rows of the tile, as start and end (exclusive).
  */
 rows: [number, number], 
 /**
@@ -227,23 +274,23 @@ polarity: string,
  */
 chunk: number, 
 /**
- * What the column's current stands for.
+ * The sum that the column's current represents.
  */
 sum: number, 
 /**
- * Bits of the conversion, its sign among them; none where nothing is converted.
+ * Bits of the conversion, including its sign; `None` if nothing is converted.
  */
 bits: number | null, 
 /**
- * What the converter gives.
+ * The converter's code.
  */
 code: number, 
 /**
- * Whether the sum had no code of its own.
+ * Whether the sum was beyond the largest code.
  */
 saturated: boolean, 
 /**
- * What the code counts in the output: a power of two, or its negative.
+ * The code's factor in the output: a power of two, or its negative.
  */
 weight: number, };
 
@@ -265,11 +312,11 @@ pruned: number,
 with_set_cells: number, };
 
 /**
- * The data a recipe ran on.
+ * The data that a recipe ran on.
  */
 export type DataDescription = { 
 /**
- * `builtin` or `cifar10`.
+ * The data source, for example `builtin` or `cifar10`.
  */
 name: string, 
 /**
@@ -330,11 +377,11 @@ export type EnergyUnit = "bits" | "pJ";
  */
 export type Epoch = { 
 /**
- * The epoch in its stage, from 1.
+ * The epoch of the stage, from 1.
  */
 epoch: number, 
 /**
- * Steps of the stage up to its end.
+ * Steps of the stage up to the end of the epoch.
  */
 step: number, 
 /**
@@ -346,11 +393,11 @@ training_loss: number,
  */
 regularizer: number, 
 /**
- * Accuracy on held-out images after it, in percent.
+ * Accuracy on held-out images at its end, in percent.
  */
 accuracy: number, 
 /**
- * Mean cross-entropy on held-out images after it.
+ * Mean cross-entropy on held-out images at its end.
  */
 loss: number, };
 
@@ -381,7 +428,7 @@ images: number, };
 export type Granularity = "tile" | "column";
 
 /**
- * The hardware a network is mapped to: fixed in a fair comparison.
+ * The hardware a network is mapped to, the same in a fair comparison.
  *
  * ```
  * use crossdub::config::HardwareConfig;
@@ -414,7 +461,7 @@ tol: number,
  */
 adc: AdcModel, 
 /**
- * How many bits a conversion has.
+ * The number of bits of a conversion.
  */
 resolution: Resolution, 
 /**
@@ -422,7 +469,7 @@ resolution: Resolution,
  */
 per: Granularity, 
 /**
- * Bits of a quantized weight, its sign among them.
+ * Bits of a quantized weight, including its sign.
  */
 weight_precision: number, 
 /**
@@ -430,7 +477,7 @@ weight_precision: number,
  */
 weight_scale: WeightScale, 
 /**
- * Bits a cell holds.
+ * Bits per cell.
  */
 cell_bits: number, 
 /**
@@ -438,15 +485,15 @@ cell_bits: number,
  */
 input_bits: number, 
 /**
- * Input bits that are applied at a time.
+ * Input bits applied at a time.
  */
 dac_bits: number, 
 /**
- * How negative weights lie on crossbars.
+ * How crossbars represent negative weights.
  */
 subtraction: Subtraction, 
 /**
- * Rows that are active at once; 0 for all of a crossbar.
+ * Rows active at the same time; 0 for all of a crossbar.
  */
 active_rows: number, };
 
@@ -480,7 +527,7 @@ improvement_paper: number | null,
 improvement_lossless: number | null, };
 
 /**
- * How much it matters that a weight stays; what a budget spares. Each layer's sums to 1.
+ * The importance of a weight, which a budget preserves. Each layer's importances sum to 1.
  */
 export type Importance = "auto" | "magnitude" | "input";
 
@@ -518,7 +565,7 @@ adcs_per_tile: number,
  */
 adc_share: number | null, 
 /**
- * Where that fraction was published; `None` for a number of the user's.
+ * Where that fraction was published; `None` for the user's own number.
  */
 adc_share_source: string | null, 
 /**
@@ -559,19 +606,29 @@ unit: EnergyUnit,
  */
 extrapolated: boolean, 
 /**
- * Every crossbar counted once, as the paper counts; `None` if no converter has so many bits.
+ * What pruning saves, every crossbar counted once, as the paper counts; `None` if no converter has
+ * that many bits.
  */
 per_tile: AdcEnergy | null, 
 /**
- * All conversions of an inference; `None` without positions.
+ * What pruning saves of all conversions of an inference; `None` without positions.
  */
 per_inference: AdcEnergy | null, 
+/**
+ * What the mapping leaves empty, every crossbar counted once: full crossbars (`dense`) against the
+ * network before pruning (`actual`).
+ */
+mapping_per_tile: AdcEnergy | null, 
+/**
+ * The same for all conversions of an inference.
+ */
+mapping_per_inference: AdcEnergy | null, 
 /**
  * Improvement of the whole accelerator (Amdahl's law), if the converters' fraction is known.
  */
 whole_improvement: number | null, 
 /**
- * Conversions of an inference.
+ * Conversions of an inference: at every column (`dense`), and where there is something to convert.
  */
 conversions: DenseAndActual<number> | null, 
 /**
@@ -588,7 +645,7 @@ latency_ns: DenseAndActual<number> | null,
 layers: Array<LayerInference>, };
 
 /**
- * A step's progress, and the steps of the stages before.
+ * The progress of a step, and the number of steps of the stages before.
  */
 export type InteractiveProgress = { 
 /**
@@ -702,13 +759,21 @@ export type LayerInference = {
  */
 name: string, 
 /**
- * Every crossbar counted once.
+ * What pruning saves, every crossbar counted once.
  */
 per_tile: AdcEnergy | null, 
 /**
- * All conversions of an inference.
+ * What pruning saves of all conversions of an inference.
  */
 per_inference: AdcEnergy | null, 
+/**
+ * What the mapping leaves empty, every crossbar counted once.
+ */
+mapping_per_tile: AdcEnergy | null, 
+/**
+ * The same for all conversions of an inference.
+ */
+mapping_per_inference: AdcEnergy | null, 
 /**
  * Share of the network's energy after pruning, of an inference or else per tile.
  */
@@ -769,7 +834,7 @@ bits_lossless: Array<number>,
 bits_lossless_sliced: Array<number>, };
 
 /**
- * What one layer's crossbars did, over all images.
+ * The conversions and errors of one layer, over all images.
  */
 export type LayerReport = { 
 /**
@@ -785,7 +850,7 @@ outputs: number,
  */
 inputs: number, 
 /**
- * Tiles along the inputs and along the outputs.
+ * Tiles along the inputs.
  */
 across: number, 
 /**
@@ -793,24 +858,24 @@ across: number,
  */
 down: number, 
 /**
- * Columns of all its crossbars by the bits of their conversions, from 0 bits on; those that
- * are never converted are left out.
+ * Columns of all crossbars by the bits of their conversions, from 0 bits on, without columns that are
+ * never converted.
  */
 columns_by_bits: Array<number>, 
 /**
- * Conversions.
+ * Number of conversions.
  */
 conversions: number, 
 /**
- * Conversions whose sum had no code of its own.
+ * Conversions whose sum was beyond the largest code.
  */
 saturated_conversions: number, 
 /**
- * Output integers that differ from the quantized network's.
+ * Output integers that differ from those of the quantized network.
  */
 mismatched_outputs: number, 
 /**
- * Inputs out of the calibrated range, clipped to it.
+ * Inputs outside the calibrated range, which were clipped to it.
  */
 clipped_activations: number, 
 /**
@@ -819,8 +884,29 @@ clipped_activations: number,
 saturated_by_tile: Array<number>, };
 
 /**
- * The numbers that activations and products of a training pass are computed in. Weights, momentum, the regularizer and
- * evaluation are in f32 whatever it is.
+ * A tensor that was left out.
+ */
+export type LeftOut = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Its dimensions, as in the file.
+ */
+shape: Array<number>, 
+/**
+ * Its element type in the file, by PyTorch's name.
+ */
+dtype: string, 
+/**
+ * Why it is no layer on crossbars.
+ */
+why: string, };
+
+/**
+ * The number format of activations and products in a training pass. Weights, momentum, the regularizer and evaluation
+ * always use f32.
  */
 export type Precision = "f32" | "bf16";
 
@@ -846,6 +932,50 @@ histogram: Array<number>,
 energy: AdcEnergies, };
 
 /**
+ * The fields of a pruning. Fields that the rule does not use are accepted and ignored.
+ *
+ * ```
+ * use crossdub::compress::fields::PruneFields;
+ * use crossdub::prune::PruneRule;
+ *
+ * let fields: PruneFields = serde_json::from_str(r#"{ "rule": "budget", "target": 4 }"#)?;
+ * assert_eq!(fields, PruneFields::new(PruneRule::Budget).with_target(4.0));
+ * # Ok::<(), serde_json::Error>(())
+ * ```
+ */
+export type PruneFields = { 
+/**
+ * How to prune
+ */
+rule: PruneRule, 
+/**
+ * One ratio per layer, in percent: the smallest weights that count as almost zero, instead of --tol; with
+ * the rule tiles, the share of tiles to remove
+ */
+ratios: Array<number>, 
+/**
+ * With the rule budget: the improvement in ADC energy to reach
+ */
+target: number | null, 
+/**
+ * With the rule budget: what to count, per-tile (each tile once) or per-inference (needs the network)
+ */
+weighting: Weighting, 
+/**
+ * With the rule budget: what makes a weight important, magnitude or input (the weight times its input; needs
+ * the network and --data)
+ */
+importance: Importance, 
+/**
+ * Adjust the remaining weights to compensate for the pruned ones (needs the network and --data)
+ */
+compensate: boolean, 
+/**
+ * Training images to measure inputs on
+ */
+images: number, };
+
+/**
  * The name of a pruning method in options, recipes and JSON.
  */
 export type PruneRule = "exact" | "paper" | "budget" | "magnitude" | "tiles";
@@ -859,46 +989,13 @@ export type PruneSettings = {
  */
 rule: PruneRule, 
 /**
- * Share of each layer's weights that counts as almost zero, in percent.
+ * Weights of each layer that count as near zeros, in percent; used by all rules but `budget`.
  */
 strength: number, 
 /**
- * The improvement of ADC energy that a budget goes for.
+ * The improvement of ADC energy that a budget reaches, by the paper's bit rule; used by `budget` alone.
  */
 target: number, };
-
-/**
- * Fields of a pruning. Those that its rule does not use are accepted and ignored.
- */
-export type PruneSpec = { 
-/**
- * How tiles are brought to their levels.
- */
-rule: PruneRule, 
-/**
- * One prune ratio a layer, in percent; empty to count by the hardware's `tol`.
- */
-ratios: Array<number>, 
-/**
- * The improvement of ADC energy that a budget reaches, by the hardware's `adc`.
- */
-target: number | null, 
-/**
- * What a budget counts.
- */
-weighting: Weighting, 
-/**
- * What a budget spares.
- */
-importance: Importance, 
-/**
- * Whether the weights that are left are changed to make up for those that went.
- */
-compensate: boolean, 
-/**
- * Training images on which inputs are measured, where they are needed.
- */
-images: number, };
 
 /**
  * What pruning did to the tiles. The wire names are `forced`, `loosened` and `zeroed_tiles`.
@@ -1060,7 +1157,7 @@ methods: Array<RankedMethod>, };
 export type RegularizerKind = "none" | "gated" | "ungated" | "mean-and-variance" | "mean-and-gated-variance" | "group-lasso-tile" | "group-lasso-row" | "group-lasso-column";
 
 /**
- * How many bits a conversion has.
+ * The number of bits of a conversion.
  */
 export type Resolution = string;
 
@@ -1070,45 +1167,45 @@ export type Resolution = string;
 export type RunKind = "full" | "structured" | "diverged";
 
 /**
- * A run's report: what was asked for, how it went, and what it saves.
+ * The report of a run: its configuration, its training, and the ADC energy that it saves.
  *
  * `training` covers all stages; `analysis` and `maps` are of the final weights.
  */
 export type RunReport = { 
 /**
- * The recipe's name.
+ * The name of the recipe.
  */
 name?: string | null, 
 /**
- * What the recipe is for.
+ * The description of the recipe.
  */
 description?: string | null, 
 /**
- * A recipe's seed of everything random.
+ * The seed of a recipe.
  */
 seed?: number | null, 
 /**
- * A recipe's data.
+ * The data of a recipe.
  */
 data?: DataDescription | null, 
 /**
- * `cpu` or `webgpu`; of a recipe's last stage.
+ * Kind of the device of a recipe's last stage.
  */
 device?: string | null, 
 /**
- * The stages in order; empty for a single training.
+ * The stages, in order; empty for a single training.
  */
 stages?: Array<StageReport>, 
 /**
- * Seconds of work of a recipe's stages.
+ * Seconds of work of all stages of a recipe.
  */
 seconds?: number | null, 
 /**
- * Each layer's tiles: density, balance, level, bits.
+ * The tiles of each layer: density, balance, level, bits.
  */
 maps?: Array<LayerMap>, 
 /**
- * Version of this object's fields.
+ * Version of this object.
  */
 schema_version: number, 
 /**
@@ -1116,15 +1213,15 @@ schema_version: number,
  */
 version: string, 
 /**
- * The run's configuration.
+ * The configuration.
  */
 spec: TrainConfig, 
 /**
- * The hardware it is mapped to.
+ * The hardware.
  */
 hardware: HardwareConfig, 
 /**
- * How training went.
+ * A summary of training.
  */
 training: TrainingSummary, 
 /**
@@ -1145,117 +1242,127 @@ accuracies: Array<number>,
  */
 mean: number, 
 /**
- * Their standard deviation, unbiased; none of a single seed.
+ * Their standard deviation, unbiased; `None` for a single seed.
  */
 deviation: number | null, };
 
 /**
- * What a simulation does, beside the hardware it simulates.
+ * The options of a simulation, besides the hardware. The default is ideal.
+ *
+ * ```
+ * use crossdub::simulate::config::SimulationConfig;
+ *
+ * assert!(SimulationConfig::default().is_ideal());
+ * let noisy = SimulationConfig { read_noise: 0.01, ..SimulationConfig::default() };
+ * assert!(!noisy.is_ideal() && noisy.validate().is_ok());
+ * let error = SimulationConfig { stuck_on: 1.5, ..SimulationConfig::default() }.validate().unwrap_err();
+ * assert_eq!(error.field_name(), Some("stuck_on"));
+ * ```
  */
 export type SimulationConfig = { 
 /**
- * Training images that the ranges of the activations are taken from.
+ * Number of training images that calibrate the ranges of the activations.
  */
 calibration: number, 
 /**
- * Whether fully connected layers lie on crossbars too.
+ * Whether fully connected layers are mapped to crossbars too.
  */
 linear: boolean, 
 /**
- * What a converter's codes span.
+ * The range of sums that a converter's codes cover.
  */
 adc_range: AdcRange, 
 /**
- * With a calibrated range: the percentile of the sums that it reaches.
+ * The percentile of the sums that a calibrated range covers, above 0 and at most 100.
  */
 percentile: number, 
 /**
- * Current of a cell at its highest level over that at level 0; 0 for no current at level 0.
+ * Current of a cell at its highest level over its current at level 0; 0 if level 0 carries none.
  */
 on_off_ratio: number, 
 /**
- * Standard deviation of a cell's programmed conductance, as a share of that conductance.
+ * Standard deviation of a cell's programmed conductance, as a fraction of that conductance.
  */
 proportional_error: number, 
 /**
- * The same as a share of the highest level, on every cell, empty ones too.
+ * The same as a fraction of the highest level, on every cell, including empty ones.
  */
 independent_error: number, 
 /**
- * Standard deviation of a cell's current from one reading to the next, as a share of the highest level.
+ * Standard deviation of a cell's current between readings, as a fraction of the highest level.
  */
 read_noise: number, 
 /**
- * Share of cells that are stuck at the highest level.
+ * Fraction of cells that are stuck at the highest level.
  */
 stuck_on: number, 
 /**
- * Share of cells that are stuck at level 0.
+ * Fraction of cells that are stuck at level 0.
  */
 stuck_off: number, 
 /**
- * Seed of all of these.
+ * Seed of all non-idealities.
  */
 noise_seed: number, };
 
 /**
- * What a simulation found.
+ * The results of a simulation.
  */
 export type SimulationReport = { 
 /**
- * Version of this object.
+ * Version of this object's fields.
  */
 schema_version: number, 
 /**
- * Images simulated.
+ * Number of simulated images.
  */
 images: number, 
 /**
- * Accuracy through crossbars and converters, in percent; none before the first image.
+ * Accuracy through crossbars and converters, in percent; `None` before the first image.
  */
 accuracy: number | null, 
 /**
- * Accuracy of the float network on the same images, where it was evaluated.
+ * Accuracy of the float network on the same images, in percent, if it was evaluated.
  */
 digital_accuracy: number | null, 
 /**
- * Accuracy of the quantized network without crossbars.
+ * Accuracy of the quantized network without crossbars, in percent.
  */
 quantized_accuracy: number | null, 
 /**
- * Conversions.
+ * Number of conversions.
  */
 conversions: number, 
 /**
- * Conversions whose sum had no code of its own.
+ * Conversions whose sum was beyond the largest code.
  */
 saturated_conversions: number, 
 /**
- * Output integers that differ from the quantized network's.
+ * Output integers that differ from those of the quantized network.
  */
 mismatched_outputs: number, 
 /**
- * Activations out of the calibrated range, clipped to it.
+ * Activations outside the calibrated range, which were clipped to it.
  */
 clipped_activations: number, 
 /**
- * Whether every output integer of every layer is the quantized network's.
+ * Whether every output integer of every layer equals that of the quantized network.
  */
 exact: boolean, 
 /**
- * Accuracy over several seeds, where more than one was asked for.
+ * Accuracy over several seeds, if there is more than one.
  */
 seeds: SeedReport | null, 
 /**
- * What a reader must know about this mapping.
+ * A caveat about this mapping.
  */
 note: string | null, 
 /**
- * The hardware simulated.
+ * The simulated hardware.
  */
 hardware: HardwareConfig, 
 /**
- * The simulation's own options.
+ * The options of the simulation.
  */
 simulation: SimulationConfig, 
 /**
@@ -1264,12 +1371,12 @@ simulation: SimulationConfig,
 layers: Array<LayerReport>, };
 
 /**
- * The three kinds of stages.
+ * The kind of a stage.
  */
 export type StageKind = "train" | "prune" | "finetune";
 
 /**
- * How far the current stage is, known before its first step.
+ * The progress of the current stage, also before its first step.
  */
 export type StageProgress = { 
 /**
@@ -1277,54 +1384,53 @@ export type StageProgress = {
  */
 before: number, 
 /**
- * Steps done of the current stage.
+ * Steps of the current stage so far.
  */
 step: number, 
 /**
- * Steps of an epoch.
+ * Steps per epoch.
  */
 steps_per_epoch: number, 
 /**
- * Steps of the current stage.
+ * Steps of the whole current stage.
  */
 total_steps: number, 
 /**
- * Whether the current stage has ended.
+ * Whether the current stage is finished.
  */
 finished: boolean, };
 
 /**
- * How a stage pruned: a recipe sets each layer's ratio, the page one strength for all.
+ * How a stage pruned: a recipe has one ratio per layer, the page one strength for all layers.
  */
-export type StagePruning = PruneSpec | PruneSettings;
+export type StagePruning = PruneFields | PruneSettings;
 
 /**
- * One stage of a [`RunReport`]. Fields that only a recipe or only the page knows are absent
- * elsewhere.
+ * One stage of a [`RunReport`]. Recipes have a name, an ID, seconds and epochs; the page has the number of steps.
  */
 export type StageReport = { 
 /**
- * The stage's name; a recipe's alone.
+ * The name of a recipe's stage.
  */
 name?: string | null, 
 /**
- * What the stage did.
+ * The kind of the stage.
  */
 kind: StageKind, 
 /**
- * Identity of a recipe's stage: equal inputs have equal ids.
+ * The ID of a recipe's stage: equal inputs have equal IDs.
  */
 id?: string | null, 
 /**
- * Training steps, where the page ran it.
+ * Training steps of a stage that the page ran.
  */
 steps?: number | null, 
 /**
- * Accuracy on held-out images after it, in percent, once measured.
+ * Accuracy on held-out images after the stage, in percent, once measured.
  */
 accuracy: number | null, 
 /**
- * Share of images whose label is among the five highest scores, in percent.
+ * Images with their label among the five highest scores, in percent.
  */
 top5?: number | null, 
 /**
@@ -1336,23 +1442,23 @@ loss?: number | null,
  */
 images: number | null, 
 /**
- * Weights of all crossbar layers.
+ * Number of weights of all crossbar layers.
  */
 weights: number, 
 /**
- * Exact zeros among them.
+ * Number of exact zeros among them.
  */
 zeros: number, 
 /**
- * Tiles by level after it.
+ * Number of tiles at each level after the stage.
  */
 histogram: Array<number>, 
 /**
- * Tiles by level before it; `None` for the first stage.
+ * Number of tiles at each level before the stage; `None` for the first one.
  */
 histogram_before: Array<number> | null, 
 /**
- * ADC energy after it.
+ * ADC energy after the stage.
  */
 energy: AdcEnergies, 
 /**
@@ -1360,22 +1466,55 @@ energy: AdcEnergies,
  */
 seconds?: number | null, 
 /**
- * The training run's configuration; `None` for pruning.
+ * The training configuration; `None` for pruning.
  */
 spec: TrainConfig | null, 
 /**
- * How it pruned; `None` for training.
+ * How the stage pruned; `None` for training.
  */
 pruning: StagePruning | null, 
 /**
- * Its epochs.
+ * The epochs of a recipe's stage.
  */
 epochs: Array<Epoch>, };
 
 /**
- * How negative weights lie on crossbars.
+ * How pixels, scaled to 0 to 1, become the numbers that a network takes. A network answers well only to what it was
+ * trained on.
+ *
+ * ```
+ * use crossdub::config::Standardize;
+ *
+ * let constants: Standardize = "0.4914,0.4822,0.4465/0.247,0.2435,0.2616".parse()?;
+ * assert_eq!(constants.to_string(), "0.4914,0.4822,0.4465/0.247,0.2435,0.2616");
+ * assert_eq!("0.5/0.5".parse(), Ok(Standardize::Channels { mean: [0.5; 3], deviation: [0.5; 3] }));
+ * assert!("0.5".parse::<Standardize>().is_err());
+ * # Ok::<(), crossdub::error::Error>(())
+ * ```
+ */
+export type Standardize = string;
+
+/**
+ * How crossbars represent negative weights.
  */
 export type Subtraction = "digital" | "analog" | "offset";
+
+/**
+ * A tensor that was taken as a layer on crossbars.
+ */
+export type TakenTensor = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Its dimensions, as in the file.
+ */
+shape: Array<number>, 
+/**
+ * Its element type in the file, by PyTorch's name.
+ */
+dtype: string, };
 
 /**
  * The cells of one tile.
@@ -1419,16 +1558,15 @@ counted: Array<number>,
 level: number, };
 
 /**
- * Everything about a run that may vary between runs that are compared.
+ * Everything about a run that may vary between compared runs.
  *
  * ```
- * use crossdub::config::TrainConfig;
+ * use crossdub::config::{NetworkName, TrainConfig};
  *
  * let mut train = TrainConfig { epochs: 3, ..TrainConfig::default() };
- * train.set_model("vgg11_bn")?;
+ * train.set_model(NetworkName::Vgg11Bn);
  * assert!(train.batch_norm && train.validate().is_ok());
  * assert_eq!(train.for_finetuning().learning_rate, 0.01);
- * # Ok::<(), crossdub::error::Error>(())
  * ```
  */
 export type TrainConfig = { 
@@ -1437,43 +1575,43 @@ export type TrainConfig = {
  */
 data: DataSource, 
 /**
- * The network's name, or `custom` when `plan`, `classifier` and `batch_norm` say it.
+ * The network's name; [`NetworkName::Custom`] if plan, classifier and batch normalization are not that network's.
  */
 model: string, 
 /**
- * Convolution widths and poolings, `"32 M 64 M 128 M"`.
+ * The convolutions: widths and poolings, such as `32 M 64 M 128 M`, or the stages of a ResNet.
  */
 plan: string, 
 /**
- * Widths of the hidden fully connected layers, `"128"` or `"512,512"`; empty for none.
+ * Widths of the hidden fully connected layers, such as `512,512`.
  */
 classifier: string, 
 /**
- * Whether a batch normalization follows each convolution; a ResNet has them anyway.
+ * Whether a batch normalization follows each convolution of a VGG. A ResNet has them anyway.
  */
 batch_norm: boolean, 
 /**
- * Width and height of the images, 0 for those that the data has: 32, or 224 for ImageNet.
+ * Width and height of the images in pixels; 0 for the data's own: 224 for ImageNet, else 32.
  */
 side: number, 
 /**
- * Share of each hidden fully connected layer's outputs set to zero while training, 0 to below 1.
+ * Dropout probability after each hidden fully connected layer, 0 to below 1.
  */
 dropout: number, 
 /**
- * The device asked for.
+ * The device to compute on.
  */
 device: DeviceChoice, 
 /**
- * Devices that share each batch, with commas, in the place of `device`; the first holds the network. Empty for one.
+ * Devices that share each batch, instead of `device`; the first holds the network. Empty for a single device.
  */
 devices: string, 
 /**
- * Whether several devices gather gradients on the first one even where they could sum them between them.
+ * Whether to sum gradients on the first device, even if the devices could all-reduce them.
  */
 gather: boolean, 
 /**
- * The numbers that a training pass computes in.
+ * Precision of the forward and backward pass.
  */
 precision: Precision, 
 /**
@@ -1481,19 +1619,19 @@ precision: Precision,
  */
 regularizer: RegularizerKind, 
 /**
- * Its weight (lambda_var; for group lasso lambda_g).
+ * Weight of the regularizer (lambda_var; lambda_g for group lasso).
  */
 lambda: number, 
 /**
- * Weight of the mean density in the kinds that have it.
+ * Weight of the mean density, for the kinds that have it.
  */
 lambda_mean: number, 
 /**
- * Coupled weight decay (lambda_l2), PyTorch's formula.
+ * Weight decay coupled to the gradient (lambda_l2), as in PyTorch's SGD.
  */
 weight_decay: number, 
 /**
- * Learning rate at the start.
+ * Initial learning rate.
  */
 learning_rate: number, 
 /**
@@ -1501,7 +1639,7 @@ learning_rate: number,
  */
 momentum: number, 
 /**
- * Images a step.
+ * Images per step.
  */
 batch: number, 
 /**
@@ -1509,57 +1647,57 @@ batch: number,
  */
 epochs: number, 
 /**
- * Epochs after which the learning rate falls to a tenth.
+ * Epochs after which the learning rate drops to a tenth.
  */
 milestones: Array<number>, 
 /**
  * How pixels become the numbers that the network takes.
  */
-standardize: string, 
+standardize: Standardize, 
 /**
  * Whether training images are shifted (pad 4, crop) and flipped.
  */
 augment: boolean, 
 /**
- * Keeps the last N training images for evaluation, instead of the test file.
+ * Holds out the last N training images for evaluation, instead of the test file.
  */
 holdout: number, 
 /**
- * Trains on only the first N training images; 0 for all. Evaluation is unaffected.
+ * Trains on the first N training images only; 0 for all. Evaluation is unaffected.
  */
 limit: number, 
 /**
- * What the optimizer moves.
+ * Which parameters the optimizer updates.
  */
 trainable: Trainable, 
 /**
- * Seed of everything random: weights, order, augmentation, dropout, built-in images.
+ * Seed of everything random: initial weights, image order, augmentation, dropout, built-in images.
  */
 seed: number, };
 
 /**
- * What the optimizer moves.
+ * Which parameters the optimizer updates.
  */
 export type Trainable = "all" | "convolutions";
 
 /**
- * How training went.
+ * A summary of training, over all stages.
  */
 export type TrainingSummary = { 
 /**
- * `cpu` or `webgpu`.
+ * Kind of the device, for example `cpu` or `webgpu`.
  */
 device: string, 
 /**
- * The processor's or adapter's name.
+ * Name of the processor or graphics adapter.
  */
 adapter: string, 
 /**
- * Steps taken.
+ * Number of steps.
  */
 step: number, 
 /**
- * Whole epochs done.
+ * Number of complete epochs.
  */
 epoch: number, 
 /**
@@ -1571,11 +1709,11 @@ loss: number | null,
  */
 accuracy: number | null, 
 /**
- * Images a second over the last steps.
+ * Images per second over the last steps.
  */
 images_per_second: number | null, 
 /**
- * One entry a step; of a recipe, one an epoch.
+ * One entry per step; for a recipe, one per epoch.
  */
 history: Array<HistoryEntry>, };
 
@@ -1602,6 +1740,6 @@ maps: Array<LayerMap>, };
 export type WeightScale = "layer" | "channel";
 
 /**
- * What a budget counts.
+ * What the energy of a budget counts.
  */
 export type Weighting = "per-tile" | "per-inference";
