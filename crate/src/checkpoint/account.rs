@@ -88,7 +88,7 @@ impl CheckpointAccount {
                     }
                 }
                 None if reasons.len() == MAX_REASONS => {
-                    reasons.push(("other reasons", 1, vec![&tensor.name]))
+                    reasons.push(("other reasons", 1, vec![&tensor.name]));
                 }
                 None => reasons.push((&tensor.why, 1, vec![&tensor.name])),
             }

@@ -131,7 +131,7 @@ fn is_channels_last(shapes: &[&[usize]]) -> bool {
         // Square kernels, in one place only.
         if a == b && b != c && a <= 16 && c > 1 {
             last += 1;
-        } else if b == c && a != b || c == 1 && a != b {
+        } else if a != b && (b == c || c == 1) {
             second += 1;
         }
     }

@@ -90,7 +90,7 @@ pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names
         return Role::None("by its name not a layer's weight");
     }
     let is_flat = shape[0] == 1 && shape.iter().filter(|&&size| size > 1).count() <= 1;
-    if shape.len() > 2 && is_flat && !(is_weight && !is_normalization(module)) {
+    if shape.len() > 2 && is_flat && (!is_weight || is_normalization(module)) {
         return Role::None("one number per channel");
     }
     match shape.len() {

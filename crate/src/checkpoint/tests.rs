@@ -271,6 +271,7 @@ fn one_network_of_several_is_taken() {
     check(&["G.", "D."], Some("G"), &["D"]);
     check(&["block1.", "block2."], None, &[]);
     check(&["layers.0.", "layers.1."], None, &[]);
+    check(&["grad_a.", "grad_b.", "pruned."], None, &[]);
     let bytes = check(&["left.", "right."], Some("left"), &["right"]);
     let said = failure(Checkpoint::from_files(&[("", &bytes)], &options("middle")));
     assert!(said.contains("network") && said.contains("left, right"), "{said}");

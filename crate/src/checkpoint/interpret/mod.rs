@@ -51,7 +51,7 @@ pub(super) fn interpret(mut file: StoredFile<'_>, options: &ReadOptions) -> Resu
             why: why.clone(),
         });
     }
-    let drafts = drafts(&file, chosen.tensors);
+    let drafts = drafts(&file, &chosen.tensors);
     let format = facts.format.clone();
     let failed = |why: String| Error::file(action(&format), "", why);
     let mut drafts = Drafts::new(&mut file, drafts);
@@ -89,7 +89,7 @@ fn keep_training_weights(file: &mut StoredFile<'_>, facts: &mut FileFacts) {
 }
 
 /// The chosen tensors under their plain names.
-fn drafts(file: &StoredFile<'_>, tensors: Vec<(usize, String)>) -> Vec<Draft> {
+fn drafts(file: &StoredFile<'_>, tensors: &[(usize, String)]) -> Vec<Draft> {
     let names: Vec<String> = tensors.iter().map(|(_, name)| unpacked(name)).collect();
     let drafts = tensors.iter().zip(plain_names(&names)).map(|((index, _), name)| {
         let tensor = &file.tensors[*index];
@@ -130,7 +130,7 @@ fn decode(drafts: Drafts<'_, '_>, facts: &mut FileFacts) -> ParseResult<Vec<Name
         let computed = matches!(draft.source, Source::Computed(_));
         if draft.unreadable.is_some() || !(is_number || computed) {
             others = true;
-            keep(draft, file, facts);
+            keep(&draft, file, facts);
             continue;
         }
         let tied = draft.same.as_ref().and_then(|same| seen.get(same).cloned());
@@ -172,8 +172,8 @@ fn no_numbers(facts: &FileFacts) -> String {
 }
 
 /// Keeps a tensor that is no float for a file that is written.
-fn keep(draft: Draft, file: &mut StoredFile<'_>, facts: &mut FileFacts) {
-    let why = reason(&draft);
+fn keep(draft: &Draft, file: &mut StoredFile<'_>, facts: &mut FileFacts) {
+    let why = reason(draft);
     if let Source::Stored(index) = draft.source {
         let bytes = match (&draft.unreadable, draft.dtype.safetensors_name()) {
             (Some(why), _) => Err(why.clone()),

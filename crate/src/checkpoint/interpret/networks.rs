@@ -289,14 +289,15 @@ fn separate<'n>(file: &StoredFile<'_>, parts: &BTreeMap<&'n str, Vec<(usize, &st
             }
         }
     }
-    // Nothing but copies of each other, and not numbered as blocks are.
-    let mut all = parts.values();
-    let (Some(first), false) =
-        (all.next(), parts.keys().any(|part| part.ends_with(|c: char| c.is_ascii_digit())))
-    else {
-        return networks;
-    };
-    if networks.is_empty() && first.len() > 1 && all.all(|other| is_copy(file, first, other)) {
+    // A pair of copies and nothing else, not numbered as blocks are.
+    let is_numbered = |part: &&str| part.ends_with(|c: char| c.is_ascii_digit());
+    let mut pair = parts.iter();
+    if let (Some((_, one)), Some((_, other)), None) = (pair.next(), pair.next(), pair.next())
+        && networks.is_empty()
+        && !parts.keys().any(is_numbered)
+        && one.len() > 1
+        && is_copy(file, one, other)
+    {
         networks.extend(parts.keys());
     }
     networks
