@@ -140,7 +140,7 @@ struct GroupInputs<'a> {
 impl<'a> GroupInputs<'a> {
     /// The inputs from bit `first` on.
     #[inline(always)]
-    fn from_bit(self, first: usize, widths: Widths) -> Self {
+    fn skip_bits(self, first: usize, widths: Widths) -> Self {
         Self { words: &self.words[first * widths.words * self.stride..], ..self }
     }
 
@@ -215,7 +215,7 @@ fn convert_column(inputs: GroupInputs<'_>, column: Column<'_>, widths: Widths, s
     for (at, sums) in sums.chunks_exact_mut(LANES).enumerate() {
         let mut total = [0_u64; LANES];
         for (first, bits) in chunks(inputs.bits(widths), widths) {
-            let inputs = inputs.from_bit(first, widths);
+            let inputs = inputs.skip_bits(first, widths);
             let sum = column_sums(inputs, at * LANES, column.cells, bits, widths);
             for lane in 0..LANES {
                 saturated[lane] += u64::from(sum[lane] > column.max_code);
@@ -237,7 +237,7 @@ fn convert_pair(inputs: GroupInputs<'_>, pair: Pair<'_>, widths: Widths, sums: &
     for (at, sums) in sums.chunks_exact_mut(LANES).enumerate() {
         let mut total = [0_i64; LANES];
         for (first, bits) in chunks(inputs.bits(widths), widths) {
-            let inputs = inputs.from_bit(first, widths);
+            let inputs = inputs.skip_bits(first, widths);
             let plus = column_sums(inputs, at * LANES, pair.positive, bits, widths);
             let minus = column_sums(inputs, at * LANES, pair.negative, bits, widths);
             for lane in 0..LANES {

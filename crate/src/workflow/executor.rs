@@ -55,7 +55,7 @@ pub trait StageStore {
 #[non_exhaustive]
 pub enum Found<S> {
     /// It is finished: its ID, result and weights.
-    Finished(String, Box<StageResult>, Checkpoint),
+    Finished(String, Box<StageResult>, Box<Checkpoint>),
     /// It has to run, and this process may run it.
     Pending(S),
     /// Another process runs it.
@@ -164,7 +164,7 @@ pub async fn run_recipe<S: StageStore>(
             inputs["standardize"] = json!(recipe.config.standardize);
         }
         let (id, result, weights) = match store.find(stage, &inputs)? {
-            Found::Finished(id, result, weights) => (id, *result, weights),
+            Found::Finished(id, result, weights) => (id, *result, *weights),
             Found::Busy => return Ok(None),
             Found::Pending(mut slot) => {
                 let executor = Executor { recipe, compute, store };

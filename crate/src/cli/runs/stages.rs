@@ -108,7 +108,7 @@ impl<'a> StageStore for StageRunner<'a> {
         loop {
             if let Some(result) = folder.result()? {
                 let weights = folder.weights()?;
-                return Ok(Found::Finished(id, Box::new(result), weights));
+                return Ok(Found::Finished(id, Box::new(result), Box::new(weights)));
             }
             if let Some(lease) = monitor.try_acquire(folder.path())? {
                 // The previous holder may have completed it just now.

@@ -130,6 +130,7 @@ impl ResNetSpec {
 }
 
 /// What determines the convolutions of a block.
+#[derive(Clone, Copy)]
 struct BlockShape {
     inputs: usize,
     /// Outputs, or a fourth of them in a bottleneck.
