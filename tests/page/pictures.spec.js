@@ -73,7 +73,11 @@ test('what is no set of pictures gives one clear line, and the run stays', async
     { name: 'climbs.zip', files: [{ name: '../x/1.png', bytes: Buffer.from('x') }], says: 'leads out of it' },
     { name: 'texts.zip', files: [{ name: 'a/readme.txt', bytes: Buffer.from('x') }], says: 'no JPEG or PNG' },
     { name: 'one.zip', files: only('red'), says: 'a folder a class' },
-    { name: 'few.zip', files: [...only('red'), ...only('green/1.')], says: 'the class green needs at least 10 pictures and has 1' },
+    {
+      name: 'few.zip',
+      files: [...only('red'), ...only('green/1.')],
+      says: 'the class green needs at least 10 pictures and has 1',
+    },
     {
       name: 'broken.zip',
       files: all.map(({ name }) => ({ name, bytes: Buffer.from('no picture') })),
