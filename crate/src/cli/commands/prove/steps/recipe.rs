@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn epochs_fill_the_time_and_no_more() {
         // 98 steps of 0.1 s: 9.8 s an epoch.
-        let long = schedule(50_000, 0.01, Some(0.1), 980.0).expect("fits");
+        let long = schedule(50_000, 0.01, Some(0.1), 990.0).expect("fits");
         assert_eq!(long, Schedule { batch: BATCH, limit: 0, epochs: [45, 35, 20] });
         let short = schedule(50_000, 0.01, Some(0.1), 20.0).expect("fits");
         assert_eq!((short.batch, short.limit, short.epochs), (SMALL_BATCH, 666 * SMALL_BATCH, [1; 3]));
