@@ -1406,7 +1406,7 @@ finished: boolean, };
 export type StagePruning = PruneFields | PruneSettings;
 
 /**
- * One stage of a [`RunReport`]. Recipes have a name, an ID, seconds and epochs; the page has the number of steps.
+ * One stage of a [`RunReport`](super::report::RunReport). Recipes have a name, an ID, seconds and epochs; the page has the number of steps.
  */
 export type StageReport = { 
 /**
