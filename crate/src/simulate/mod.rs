@@ -40,7 +40,7 @@
 //! | [`non_idealities`] | the noise model: programming errors, stuck cells, read noise, coarse ADC ranges |
 //! | [`activation_quantizer`], [`im2col`] | inputs as integers, and as the windows of a convolution |
 //! | [`network`], [`residual`], [`fold_batch_norm`], [`layer`], [`pool`] | the network as simulated layers |
-//! | [`reference`] | the digital products to compare with |
+//! | [`mod@reference`] | the digital products to compare with |
 //! | [`column_trace`], [`report`] | every conversion of one column; the results of all |
 
 pub mod activation_quantizer;
