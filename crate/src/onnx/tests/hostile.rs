@@ -28,14 +28,15 @@ fn use_up(bytes: Vec<u8>) -> Result<(), String> {
 #[test]
 fn files_that_are_cut_off_say_so() {
     for fixture in &FIXTURES {
-        for length in (0..fixture.model.len()).step_by(97) {
-            let why = use_up(fixture.model[..length].to_vec()).expect_err("cut off");
+        let whole = fixture.bytes();
+        for length in (0..whole.len()).step_by(97) {
+            let why = use_up(whole[..length].to_vec()).expect_err("cut off");
             assert!(!why.contains('\n'), "{why}");
         }
-        assert!(OnnxModel::looks_like(&fixture.model[..64]) && !OnnxModel::looks_like(b"PK\x03\x04"));
+        assert!(OnnxModel::looks_like(&whole[..64]) && !OnnxModel::looks_like(b"PK\x03\x04"));
     }
-    let half = FIXTURES[0].model.len() / 2;
-    let why = model(FIXTURES[0].model[..half].to_vec()).expect_err("cut off").to_string();
+    let half = FIXTURES[0].bytes().len() / 2;
+    let why = model(FIXTURES[0].bytes()[..half].to_vec()).expect_err("cut off").to_string();
     assert_eq!(why, "reading ONNX: the file is damaged: it is cut off");
     assert_eq!(
         model(Vec::new()).expect_err("empty").to_string(),
@@ -51,7 +52,7 @@ proptest! {
         which in 0..FIXTURES.len(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         structure in any::<bool>(),
     ) {
-        let mut bytes = FIXTURES[which].model.to_vec();
+        let mut bytes = FIXTURES[which].bytes().to_vec();
         // Names, attributes and shapes lie outside the weights: most of the time, change one of those.
         let places: Vec<usize> = (0..bytes.len()).filter(|&at| !structure || bytes[at] < 0x20).collect();
         for (at, byte) in changes {
@@ -82,7 +83,7 @@ fn renamed(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
 fn unknown_operators_are_named_only_when_they_have_to_run() {
     let fixture = &FIXTURES[8];
     let network =
-        model(renamed(fixture.model, "Softmax", "Softmex")).and_then(|m| m.network(&[])).expect("fits");
+        model(renamed(&fixture.bytes(), "Softmax", "Softmex")).and_then(|m| m.network(&[])).expect("fits");
     // Layers before the unknown node have positions; those behind it say why not.
     assert_eq!(network.layers()[0].positions, Ok(16));
     let whys: Vec<_> = network.layers().iter().filter_map(|layer| layer.positions.clone().err()).collect();
@@ -100,11 +101,11 @@ fn unknown_operators_are_named_only_when_they_have_to_run() {
 
 #[test]
 fn weights_outside_the_folder_are_not_opened() {
-    let bytes = include_bytes!("../../../../tests/onnx/fixtures/external/small_vgg.onnx");
+    let bytes = super::file("fixtures/external/small_vgg.onnx");
     for (to, why) in
         [("../ghts/small_vgg.bin", "outside its folder"), ("/eights/small_vgg.bin", "outside its folder")]
     {
-        let bytes = renamed(bytes, "weights/small_vgg.bin", to);
+        let bytes = renamed(&bytes, "weights/small_vgg.bin", to);
         let refused = OnnxModel::from_bytes(bytes, |_| panic!("opened"));
         assert!(refused.expect_err("rejected").to_string().contains(why));
     }

@@ -13,41 +13,39 @@ use crate::error::Result;
 /// A small network's file and what is known of it.
 pub(super) struct Fixture {
     pub(super) name: &'static str,
-    pub(super) model: &'static [u8],
-    pub(super) facts: &'static str,
 }
 
-macro_rules! fixtures {
-    ($($name:literal),*) => {
-        [$(Fixture {
-            name: $name,
-            model: include_bytes!(concat!("../../../../tests/onnx/fixtures/", $name, ".onnx")),
-            facts: include_str!(concat!("../../../../tests/onnx/fixtures/", $name, ".json")),
-        }),*]
-    };
+/// A file of `tests/onnx`. Those are no part of the package, so they are read when the tests run.
+pub(super) fn file(path: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/onnx/");
+    std::fs::read(format!("{folder}{path}")).expect("a file of tests/onnx")
 }
 
 /// Every network, by each of PyTorch's exporters and each of onnxruntime's ways to quantize.
-pub(super) const FIXTURES: [Fixture; 10] = fixtures![
-    "small_vgg.torchscript",
-    "small_vgg.dynamo",
-    "small_vgg.qdq",
-    "small_vgg.qoperator",
-    "blocks.torchscript",
-    "blocks.dynamo",
-    "blocks.qdq",
-    "blocks.qoperator",
-    "tokens.torchscript",
-    "tokens.dynamo"
+pub(super) const FIXTURES: [Fixture; 10] = [
+    Fixture { name: "small_vgg.torchscript" },
+    Fixture { name: "small_vgg.dynamo" },
+    Fixture { name: "small_vgg.qdq" },
+    Fixture { name: "small_vgg.qoperator" },
+    Fixture { name: "blocks.torchscript" },
+    Fixture { name: "blocks.dynamo" },
+    Fixture { name: "blocks.qdq" },
+    Fixture { name: "blocks.qoperator" },
+    Fixture { name: "tokens.torchscript" },
+    Fixture { name: "tokens.dynamo" },
 ];
 
 impl Fixture {
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        file(&format!("fixtures/{}.onnx", self.name))
+    }
+
     pub(super) fn model(&self) -> OnnxModel {
-        model(self.model.to_vec()).expect(self.name)
+        model(self.bytes()).expect(self.name)
     }
 
     pub(super) fn facts(&self) -> Value {
-        serde_json::from_str(self.facts).expect("JSON")
+        serde_json::from_slice(&file(&format!("fixtures/{}.json", self.name))).expect("JSON")
     }
 
     pub(super) fn input(&self) -> Tensor {

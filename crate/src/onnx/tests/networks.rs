@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{FIXTURES, Fixture, difference, floats, model};
+use super::{FIXTURES, difference, floats, model};
 use crate::config::{HardwareConfig, Resolution, Subtraction};
 use crate::crossbar::tiling::TileShape;
 use crate::matrix::Matrix;
@@ -144,8 +144,8 @@ fn pruned_models_hold_the_pruned_weights_and_nothing_else_changes() {
             assert!(same, "{}: {}", fixture.name, layer.name);
             removed += before.data.iter().zip(&own.data).filter(|(a, b)| a != b).count();
         }
-        let changed = fixture.model.iter().zip(&written.bytes).filter(|(a, b)| a != b).count();
-        assert_eq!(written.bytes.len(), fixture.model.len());
+        let changed = fixture.bytes().iter().zip(&written.bytes).filter(|(a, b)| a != b).count();
+        assert_eq!(written.bytes.len(), fixture.bytes().len());
         // A float has four bytes.
         assert!(removed > 50 && changed <= 4 * removed, "{}: {changed} {removed}", fixture.name);
         assert!(again.run(vec![fixture.input()]).is_ok());
@@ -175,7 +175,7 @@ fn parameters_come_under_their_names_or_with_a_clear_word() {
 
 #[test]
 fn half_floats_are_read_and_pruned_in_place() {
-    let bytes = include_bytes!("../../../../tests/onnx/fixtures/small_vgg.fp16.onnx");
+    let bytes = super::file("fixtures/small_vgg.fp16.onnx");
     let network = model(bytes.to_vec()).and_then(|model| model.network(&[])).expect("fits");
     let whole = FIXTURES[0].model().network(&[]).expect("fits");
     for (half, float) in network.layers().iter().zip(whole.layers()) {
@@ -190,7 +190,7 @@ fn half_floats_are_read_and_pruned_in_place() {
 
 #[test]
 fn open_shapes_are_asked_for_and_change_the_positions() {
-    let bytes = include_bytes!("../../../../tests/onnx/fixtures/open_shape.onnx");
+    let bytes = super::file("fixtures/open_shape.onnx");
     let model = model(bytes.to_vec()).expect("reads");
     let why = model.network(&[]).expect_err("open").to_string();
     let expected = "invalid input_shape (images): the model leaves the shape of its input open, \
@@ -214,8 +214,8 @@ fn open_shapes_are_asked_for_and_change_the_positions() {
 
 #[test]
 fn weights_beside_the_model_are_read_and_kept_apart() {
-    let bytes = include_bytes!("../../../../tests/onnx/fixtures/external/small_vgg.onnx");
-    let beside = include_bytes!("../../../../tests/onnx/fixtures/external/weights/small_vgg.bin");
+    let bytes = super::file("fixtures/external/small_vgg.onnx");
+    let beside = super::file("fixtures/external/weights/small_vgg.bin");
     let mut asked = Vec::new();
     let model = crate::onnx::OnnxModel::from_bytes(bytes.to_vec(), |location| {
         asked.push(location.to_owned());
@@ -223,8 +223,7 @@ fn weights_beside_the_model_are_read_and_kept_apart() {
     });
     let network = model.and_then(|model| model.network(&[])).expect("fits");
     assert_eq!(asked, ["weights/small_vgg.bin"]);
-    let Fixture { facts, .. } = FIXTURES[0];
-    let facts: serde_json::Value = serde_json::from_str(facts).expect("JSON");
+    let facts = FIXTURES[0].facts();
     let outputs = network.run(vec![FIXTURES[0].input()]).expect("runs");
     assert!(difference(outputs[0].as_floats().expect("floats"), &floats(&facts["output"])) < 1e-5);
     let written = network.with_layers(&pruned(&network)).expect("writes");

@@ -6,8 +6,8 @@ use super::{difference, model, tensor};
 use crate::onnx::tensor::Values;
 
 fn cases() -> Vec<Value> {
-    let text = include_str!("../../../../tests/onnx/operators.json");
-    serde_json::from_str(text).expect("JSON")
+    let text = super::file("operators.json");
+    serde_json::from_slice(&text).expect("JSON")
 }
 
 fn bytes(case: &Value) -> Vec<u8> {
