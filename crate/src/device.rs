@@ -173,11 +173,14 @@ mod graphics {
     use burn::tensor::{Device, DeviceKind};
 
     use super::{BACKENDS, ComputeDevice, missing, note_disconnectable};
-    use crate::error::{Error, ErrorKind, Result};
+    use crate::error::{Error, Result};
+
+    /// Open devices with the handles behind them, by kind and index.
+    type OpenDevices = HashMap<(&'static str, Option<usize>), (ComputeDevice, WgpuSetup)>;
 
     thread_local! {
         /// A runtime can be initialized only once; later runs share it.
-        static OPEN: RefCell<HashMap<(&'static str, Option<usize>), (ComputeDevice, WgpuSetup)>> = RefCell::default();
+        static OPEN: RefCell<OpenDevices> = RefCell::default();
     }
 
     /// The adapter that the system prefers, or the n-th discrete one. `webgpu` takes whatever graphics API has an
@@ -202,12 +205,12 @@ mod graphics {
             Error::device(kind, why.split_whitespace().collect::<Vec<_>>().join(" "))
         })?;
         note_disconnectable();
-        let compute = describe(device, kind, setup.adapter.get_info());
+        let compute = describe(device, kind, &setup.adapter.get_info());
         OPEN.with_borrow_mut(|open| open.insert((kind, index), (compute.clone(), setup)));
         Ok(compute)
     }
 
-    fn describe(device: Device, kind: &'static str, info: wgpu::AdapterInfo) -> ComputeDevice {
+    fn describe(device: Device, kind: &'static str, info: &wgpu::AdapterInfo) -> ComputeDevice {
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let named = |text: &str, fallback: &str| if text.is_empty() { fallback } else { text }.to_owned();
         let driver = [&info.driver, &info.driver_info].map(|text| text.trim());
