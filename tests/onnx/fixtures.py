@@ -93,9 +93,20 @@ def trained(made):
     return made.eval()
 
 
+def forget_origin(path):
+    """Removes the stack traces that the dynamo exporter writes: they name folders of the machine."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    onnx.save(model, path)
+
+
 def export(made, image, path, exporter, **more):
     if exporter == "dynamo":
         torch.onnx.export(made, (image,), str(path), dynamo=True, input_names=["images"], **{"external_data": False, **more})
+        forget_origin(path)
     else:
         torch.onnx.export(made, (image,), str(path), dynamo=False, input_names=["images"], **{"opset_version": 17, **more})
 

@@ -34,6 +34,11 @@ pub fn run(env: &mut BuildEnv, gpu: bool, quick: bool, cifar: Option<PathBuf>) -
     }
     let mut steps = Vec::new();
     if gpu {
+        // What an earlier bundle left would be packed, too.
+        let bundle = folder(env);
+        if bundle.exists() {
+            fs::remove_dir_all(&bundle).map_err(file_error("empty", &bundle))?;
+        }
         steps.extend(setup::rust_steps());
         let binaries = if quick { &BINARIES[..1] } else { &BINARIES[..] };
         for (name, features) in binaries {
@@ -58,7 +63,8 @@ fn folder(env: &BuildEnv) -> PathBuf {
 
 /// Builds a binary and puts it, stripped, into the bundle.
 fn binary(env: &mut BuildEnv, progress: &mut Progress, name: &str, features: &str) -> Result<String> {
-    let commit = Cmd::new("git").current_dir(&env.root).args(["rev-parse", "--short", "HEAD"]).stdout();
+    let describe = ["describe", "--always", "--dirty", "--exclude", "*"];
+    let commit = Cmd::new("git").current_dir(&env.root).args(describe).stdout();
     let build =
         env.cargo().args(["build", "--locked", "--release", "--package", "crossdub", "--bin", "crossdub"]);
     let build = build.args(["--features", features]).env("CROSSDUB_COMMIT", commit.unwrap_or_default());

@@ -26,7 +26,7 @@ pub struct LeftOut {
     pub shape: Vec<usize>,
     /// Its element type in the file, by PyTorch's name.
     pub dtype: String,
-    /// Why it is no layer on crossbars.
+    /// Why it does not become a crossbar layer.
     pub why: String,
 }
 

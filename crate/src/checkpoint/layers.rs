@@ -14,7 +14,7 @@ pub(super) struct Layer<'a> {
     pub tensor: &'a NamedTensor,
     pub hint: Hint,
     pub role: Role,
-    /// How it becomes a matrix; `None` for what is no layer.
+    /// How it becomes a matrix; `None` if it is not a layer.
     pub view: Option<MatrixView>,
 }
 

@@ -74,7 +74,7 @@ pub struct ReadOptions {
 impl Checkpoint {
     /// The tensors, put in natural order of their names (`features.3` before `features.11`).
     pub fn new(mut tensors: Vec<NamedTensor>) -> Self {
-        // Names such as `a.1` and `a.01` are equal but for their text.
+        // Names such as `a.1` and `a.01` differ only as text.
         tensors.sort_by(|a, b| natural_order(&a.name, &b.name).then_with(|| a.name.cmp(&b.name)));
         Self { tensors, facts: FileFacts::default() }
     }
@@ -227,7 +227,7 @@ impl Checkpoint {
     /// with `linear` the fully connected ones too. The groups are inferred, see `groups.rs`.
     ///
     /// # Errors
-    /// When there is none, or a weight is not finite.
+    /// If the checkpoint has no crossbar layer, or a weight is not finite.
     pub fn matrices(&self, linear: bool) -> Result<Vec<Matrix>> {
         matrices(self.mappings(linear), linear, |at| self.tensors[at].data.clone())
     }

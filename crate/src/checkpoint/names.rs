@@ -17,7 +17,7 @@ pub(super) fn without_wrappers(name: &str) -> String {
     if parts.is_empty() { name.to_owned() } else { parts[front..].join(".") }
 }
 
-/// These names without wrappers, but for those that would then be the same.
+/// These names without their wrappers, unless two of them would become the same.
 pub(super) fn plain_names(names: &[String]) -> Vec<String> {
     let plain: Vec<String> = names.iter().map(|name| without_wrappers(name)).collect();
     let mut uses = HashMap::<&str, usize>::new();
@@ -31,7 +31,7 @@ pub(super) fn plain_names(names: &[String]) -> Vec<String> {
     chosen.collect()
 }
 
-/// The text before the last dot and behind it; the former is empty if there is none.
+/// The text before and after the last dot; without a dot, the text before is empty.
 pub(super) fn split_leaf(name: &str) -> (&str, &str) {
     name.rsplit_once('.').unwrap_or(("", name))
 }

@@ -83,7 +83,7 @@ impl Server {
                         open.fetch_add(1, Ordering::Relaxed);
                         let open = &open;
                         scope.spawn(move || {
-                            // A client that goes away in the middle is no concern of ours.
+                            // A client may disconnect at any time.
                             drop(self.answer(&stream));
                             open.fetch_sub(1, Ordering::Relaxed);
                         });
@@ -157,7 +157,7 @@ struct Request {
 }
 
 impl Request {
-    /// `None` for what is no request.
+    /// `None` if it is not a request.
     fn read(stream: &TcpStream) -> io::Result<Option<Self>> {
         let mut reader = BufReader::new(stream.take(MAX_HEAD + MAX_POST));
         let mut head = Vec::new();

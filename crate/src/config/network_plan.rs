@@ -241,7 +241,7 @@ impl From<NetworkPlan> for String {
     }
 }
 
-/// Widths of the hidden fully connected layers, separated by commas; by default there is none.
+/// Widths of the hidden fully connected layers, separated by commas; empty by default.
 ///
 /// ```
 /// use crossdub::config::ClassifierWidths;

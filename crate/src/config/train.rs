@@ -198,7 +198,7 @@ impl TrainConfig {
         }
     }
 
-    /// Names the network `custom` if it is no longer that of its name.
+    /// Names the network `custom` if it differs from the one of its name.
     pub(super) fn update_model(&mut self) {
         let same = self.model.plan().is_some_and(|plan| plan == self.plan)
             && (self.model.classifier(), self.model.has_batch_norm())

@@ -254,7 +254,7 @@ impl Plan {
     pub(super) fn integers(&self, layer: &OnnxLayer) -> std::result::Result<Option<IntegerWeights>, Reason> {
         let Some(&(at, _)) = layer.uses.first() else { return Ok(None) };
         let node = &self.nodes[at];
-        let operands = operands(node).ok_or("is no product")?;
+        let operands = operands(node).ok_or("is not a product")?;
         let outputs = layer.matrix.outputs();
         if operands.weight_zero.is_some() {
             let weight = self.tensor(layer.value)?;
@@ -305,7 +305,7 @@ impl Plan {
             return Ok(zeros.into_iter().flat_map(|zero| vec![zero; layer.matrix.inputs()]).collect());
         }
         let Known::Derived { source, .. } = &self.known[layer.value] else {
-            return Err("it is no initializer".to_owned());
+            return Err("it is not an initializer".to_owned());
         };
         if !self.is_dequantized(source) {
             return Ok(vec![0; layer.matrix.outputs() * layer.matrix.inputs()]);

@@ -14,7 +14,7 @@ use super::wire::damaged;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
-/// The first version of ONNX's operators whose meanings are those of today, but for attributes that became
+/// The first version of ONNX's operators whose meanings are still current, except for attributes that became
 /// inputs.
 const OLDEST_OPSET: i64 = 7;
 
@@ -265,7 +265,7 @@ impl OnnxNetwork {
         Ok(self.constants[value].get_or_init(|| tensor).clone())
     }
 
-    /// A node with its inputs, of which `given` knows those that are no constants.
+    /// A node with its inputs; `given` holds those that are not constants.
     pub(super) fn call(
         &self,
         at: usize,

@@ -171,7 +171,7 @@ fn no_numbers(facts: &FileFacts) -> String {
     format!("it holds no tensor of floating-point numbers, only {}", kinds.join(", "))
 }
 
-/// Keeps a tensor that is no float for a file that is written.
+/// Keeps a tensor that does not hold floats, for a file written later.
 fn keep(draft: &Draft, file: &mut StoredFile<'_>, facts: &mut FileFacts) {
     let why = reason(draft);
     if let Source::Stored(index) = draft.source {
@@ -193,7 +193,7 @@ fn keep(draft: &Draft, file: &mut StoredFile<'_>, facts: &mut FileFacts) {
     facts.left_out.push(draft.left_out(why));
 }
 
-/// Why a tensor is no float.
+/// Why a tensor does not hold floats.
 fn reason(draft: &Draft) -> String {
     if let Some(why) = &draft.unreadable {
         return why.clone();

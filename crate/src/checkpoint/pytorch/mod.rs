@@ -159,7 +159,7 @@ impl<'a> TorchElements<'a> {
                 self.places.push(Place::nowhere());
                 return Ok(listed);
             }
-            _ => return Err("it is no tensor".into()),
+            _ => return Err("it is not a tensor".into()),
         };
         listed.dtype = tensor.storage.dtype;
         let place = self.place(pickle, tensor);

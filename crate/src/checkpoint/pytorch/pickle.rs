@@ -137,7 +137,7 @@ impl<'a> Machine<'a, '_> {
         };
         let raw = self.input.take(len)?;
         let is_text = matches!(op, b'X' | b'U' | b'T' | 0x8c | 0x8d);
-        // Python 2 wrote bytes as text: what is not UTF-8 is no name.
+        // Python 2 wrote bytes as text: what is not UTF-8 can't be a name.
         let text = std::str::from_utf8(raw).ok().filter(|_| is_text);
         self.push(text.map_or(Value::Bytes(raw), Value::Text));
         Ok(())
@@ -360,7 +360,7 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// A little-endian integer of any length; beyond 64 bits it is no size of anything.
+/// A little-endian integer of any length; beyond 64 bits it can't be a size.
 fn long<'a>(raw: &[u8]) -> Value<'a> {
     let negative = raw.last().is_some_and(|byte| byte & 0x80 != 0);
     let mut word = [if negative { 0xff } else { 0 }; 8];

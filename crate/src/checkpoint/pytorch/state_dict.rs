@@ -56,7 +56,7 @@ const MOMENTS: [&str; 8] = [
     "grad_avg",
     "exp_inf",
 ];
-/// Deeper nesting is no network.
+/// Deeper nesting does not occur in networks.
 const MAX_DEPTH: usize = 32;
 /// A few shared dictionaries can spell out any number of names: so many are looked at.
 const MAX_VISITS: usize = 1 << 20;

@@ -42,7 +42,7 @@ pub fn open_model_and_data(
 /// What weights say about the images of their training.
 ///
 /// # Errors
-/// If the file names a standardization that there is none of.
+/// If the file names an unknown standardization.
 pub fn input_metadata(weights: &Checkpoint, path: &Path) -> Result<InputMetadata> {
     InputMetadata::from_map(weights.metadata()).map_err(|error| error.with_path(&files::display_path(path)))
 }

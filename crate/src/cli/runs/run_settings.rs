@@ -55,7 +55,13 @@ impl RunSettings {
             Some(other) => Err(Error::field(name, other, "takes a text in quotes")),
         };
         let (data, weights, masks) = (text(DATA)?, text(WEIGHTS)?, text(MASKS)?);
-        let max_bad = map.remove(MAX_BAD).and_then(|percent| percent.as_f64());
+        let max_bad = match map.remove(MAX_BAD) {
+            None => None,
+            Some(percent) => {
+                let number = percent.as_f64();
+                Some(number.ok_or_else(|| Error::field(MAX_BAD, &percent, "takes a number"))?)
+            }
+        };
         Ok(Self { fields: ConfigFields::from_map(&map)?, data, weights, masks, max_bad })
     }
 

@@ -99,15 +99,15 @@ pub fn read(text: &str, classes: &[String]) -> Result<Labels> {
             }
             Some(_) => return Err(fail(&beyond(class, classes.len()))),
             None if line == 1 => {}
-            None => return Err(fail(&format!("{class} is no class of the training images"))),
+            None => return Err(fail(&format!("{class} is not a class of the training images"))),
         }
     }
     Ok(labels)
 }
 
-/// Why a number is no label.
+/// Why a number is not a label.
 fn beyond(number: &str, classes: usize) -> String {
-    let mut why = format!("{number} is no class: {classes} classes are numbered from 0");
+    let mut why = format!("{number} is not a class: {classes} classes are numbered from 0");
     if number.parse() == Ok(classes) {
         why += "; the labels may count from 1";
         if classes == 1000 {

@@ -36,7 +36,7 @@ impl Names {
 }
 
 impl LeftOut {
-    /// Counts a file that is no picture.
+    /// Counts a file that is not a picture.
     pub fn add(&mut self, path: &str) {
         let name = path.rsplit('/').next().unwrap_or_default();
         // The desktop's own files surprise nobody.

@@ -107,7 +107,7 @@ pub fn class_archives(archive: impl Read + Seek) -> Result<Vec<(String, Member)>
     members(archive, |member, _| {
         let class = member.name().strip_suffix(".tar").map(str::to_owned);
         let class = class.ok_or_else(|| {
-            let why = format!("{} is no class's tar file", member.path);
+            let why = format!("{} is not the tar file of a class", member.path);
             Error::file("reading the training archive", "", why)
         })?;
         classes.push((class, member));

@@ -103,7 +103,7 @@ fn element<'a>(bytes: &mut &'a [u8]) -> ParseResult<Option<(u32, &'a [u8])>> {
     }
     let length = second as usize;
     let data = bytes[8..].get(..length).ok_or(CUT)?;
-    // Elements begin at multiples of 8, but for compressed ones.
+    // Elements begin at multiples of 8, except for compressed ones.
     let padded = if first == COMPRESSED { length } else { length.next_multiple_of(8) };
     *bytes = bytes[8..].get(padded..).unwrap_or_default();
     Ok(Some((first, data)))

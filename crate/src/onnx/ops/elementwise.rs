@@ -274,7 +274,7 @@ fn combine<T: Copy>(
 }
 
 fn pairwise(node: &Node, a: &Tensor, b: &Tensor) -> Result<Tensor, Reason> {
-    let (floats, integers) = arithmetic(node).ok_or("is no arithmetic")?;
+    let (floats, integers) = arithmetic(node).ok_or("is not arithmetic")?;
     let shape = bounded(broadcast(&a.shape, &b.shape)?)?;
     let values = match (&a.values, &b.values) {
         (Values::Floats(own), Values::Floats(other)) => {

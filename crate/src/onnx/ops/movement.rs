@@ -247,7 +247,7 @@ fn tile(call: &Call<'_>) -> Result<Movement, Reason> {
 
 /// Sizes of an untrusted list.
 pub(super) fn sizes(list: &[i64]) -> Result<Vec<usize>, Reason> {
-    list.iter().map(|&size| usize::try_from(size).map_err(|_| format!("{size} is no size"))).collect()
+    list.iter().map(|&size| usize::try_from(size).map_err(|_| format!("{size} is not a size"))).collect()
 }
 
 fn slice(call: &Call<'_>) -> Result<Movement, Reason> {

@@ -316,6 +316,6 @@ fn zero_of(call: &Call<'_>) -> std::result::Result<i64, Reason> {
             [zero] => Ok(zero),
             _ => Err("its input has several zero points".to_owned()),
         },
-        Some(Values::Floats(_)) => Err("its zero point is no integer".to_owned()),
+        Some(Values::Floats(_)) => Err("its zero point is not an integer".to_owned()),
     }
 }

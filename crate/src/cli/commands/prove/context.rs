@@ -68,7 +68,7 @@ impl Context {
     /// Opens the device under test.
     ///
     /// # Errors
-    /// When there is none.
+    /// If the device can't be opened.
     pub fn open_device(&self) -> Result<ComputeDevice> {
         pollster::block_on(ComputeDevice::open(&self.device))
     }

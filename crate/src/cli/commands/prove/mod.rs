@@ -27,6 +27,7 @@ use self::vulkan::VulkanSetup;
 use crate::cli::files;
 use crate::cli::output;
 use crate::cli::runs::training::stop_flag;
+use crate::config::DeviceChoice;
 use crate::error::{Error, Result};
 
 /// Check and time everything on this machine's graphics processor, and write a report
@@ -116,32 +117,41 @@ fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
     // Steps run elsewhere; their paths must not depend on where.
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let out = absolute(&args.out);
-    let vulkan = VulkanSetup::find(bundle);
+    let bundle = absolute(bundle);
+    let vulkan = VulkanSetup::find(&bundle);
     let stop = stop_flag()?;
     let mut options = Vec::new();
     let data = args.data.clone().or_else(|| Some(bundle.join("data")).filter(|data| data.is_dir()));
-    for (option, value) in [("--data", data), ("--browser", args.browser.clone())] {
-        if let Some(value) = value {
-            options.extend([option.to_owned(), files::display_path(&absolute(&value))]);
+    if let Some(data) = data {
+        options.extend(["--data".to_owned(), files::display_path(&absolute(&data))]);
+    }
+    // These may be names to look up in PATH.
+    for (option, program) in [("--python", &args.python), ("--browser", &args.browser)] {
+        if let Some(program) = program {
+            options.extend([option.to_owned(), files::display_path(program)]);
         }
     }
-    if let Some(python) = &args.python {
-        options.extend(["--python".to_owned(), files::display_path(python)]);
-    }
-    let runner = Runner { out: &out, bundle: &absolute(bundle), vulkan: &vulkan, options, stop: &stop };
+    let runner = Runner { out: &out, bundle: &bundle, vulkan: &vulkan, options, stop: &stop };
     let chosen =
         |step: &Step| args.only.is_empty() || args.only.iter().any(|text| step.name.starts_with(text));
     let steps: Vec<Step> = plan::steps(targets, args.browser.is_some()).into_iter().filter(chosen).collect();
+    if steps.is_empty() {
+        return Err(Error::field("only", args.only.join(","), "no step's name begins like this"));
+    }
     let mut report = Report::new(&out, &steps, args.minutes, vulkan.problem.as_deref());
+    let open = |step: &&Step| Record::read(&out, &step.name).is_none_or(|record| !is_final(record.status));
     for (at, step) in steps.iter().enumerate() {
-        if Record::read(&out, &step.name).is_some_and(|record| is_final(record.status)) {
+        if !open(&step) {
             continue;
         }
         let left = 60.0 * args.minutes - began.elapsed().as_secs_f64();
-        let open =
-            |step: &&Step| Record::read(&out, &step.name).is_none_or(|record| !is_final(record.status));
         let rest: Vec<Step> = steps[at..].iter().filter(open).cloned().collect();
-        let record = match (obstacle(&out, step, &vulkan), plan::seconds_for(&rest, left)) {
+        let target = match step.work {
+            Work::Pipeline | Work::Recipe => best_target(&out, targets),
+            _ => step.target.clone(),
+        };
+        let obstacle = target.as_ref().and_then(|target| obstacle(&out, step, target, &vulkan));
+        let record = match (obstacle, plan::seconds_for(&rest, left)) {
             (Some(why), _) => Some(not_run(step, Status::Skipped, why)),
             (None, None) => {
                 let why =
@@ -150,10 +160,6 @@ fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
             }
             (None, Some(seconds)) => {
                 output::status(&format!("[{}/{}] {}: up to {seconds:.0} s", at + 1, steps.len(), step.name));
-                let target = match step.work {
-                    Work::Pipeline | Work::Recipe => best_target(&out, targets),
-                    _ => step.target.clone(),
-                };
                 runner.run(step, target.as_ref(), seconds)?
             }
         };
@@ -183,24 +189,25 @@ fn is_final(status: Status) -> bool {
 }
 
 /// Why a step can't run: its device can't be opened.
-fn obstacle(out: &Path, step: &Step, vulkan: &VulkanSetup) -> Option<String> {
-    let target = step.target.as_ref()?;
+fn obstacle(out: &Path, step: &Step, target: &Target, vulkan: &VulkanSetup) -> Option<String> {
     if matches!(step.work, Work::Device) {
         return None;
     }
-    let opened = Record::read(out, &format!("device-{}", target.label.replace(':', "-")))?;
+    let opened = Record::read(out, &format!("device-{}", plan::in_file_names(&target.label)))?;
     if opened.status == Status::Done {
         return None;
     }
-    let problem = vulkan.problem.clone().or(opened.why).unwrap_or_else(|| "it can't be opened".to_owned());
+    let needs_vulkan = matches!(target.device, DeviceChoice::Vulkan(_) | DeviceChoice::Webgpu(_));
+    let problem = vulkan.problem.clone().filter(|_| needs_vulkan).or(opened.why);
+    let problem = problem.unwrap_or_else(|| "it can't be opened".to_owned());
     Some(format!("there is no device {}: {problem}", target.label))
 }
 
-/// The device with the quickest step of VGG11 among those that compute what the CPU does, or else the first that can be
-/// opened.
+/// The device to run the remaining steps on: of those that agree with the CPU, the one with the fastest VGG11 step;
+/// without such a measurement, the first that opens.
 fn best_target(out: &Path, targets: &[Target]) -> Option<Target> {
     let record = |name: &str, target: &Target| {
-        Record::read(out, &format!("{name}-{}", target.label.replace(':', "-")))
+        Record::read(out, &format!("{name}-{}", plan::in_file_names(&target.label)))
     };
     let done = |name: &str, target: &&Target| record(name, target).is_some_and(|r| r.status == Status::Done);
     let right: Vec<&Target> = targets.iter().filter(|target| done("gradient", target)).collect();
@@ -221,12 +228,5 @@ fn not_run(step: &Step, status: Status, why: String) -> Record {
 
 fn describe(record: &Record) -> String {
     let why = record.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-    let word = match record.status {
-        Status::Done => "done",
-        Status::Skipped => "skipped",
-        Status::Failed => "FAILED",
-        Status::OutOfTime => "out of time",
-        Status::Running => "stopped",
-    };
-    format!("{word} in {:.1} s{why}", record.seconds)
+    format!("{} in {:.1} s{why}", record.status.word(), record.seconds)
 }

@@ -137,12 +137,17 @@ const TRAINING: [(NetworkName, usize); 4] = [
     (NetworkName::ResNet18, 128),
 ];
 
+/// A device's label as part of a file's name.
+pub fn in_file_names(label: &str) -> String {
+    label.replace([':', '/'], "-")
+}
+
 /// All steps for these devices; the recipe, which takes all time that is left, comes last.
 pub fn steps(targets: &[Target], browser: bool) -> Vec<Step> {
     let mut all = vec![step("machine", "the machine", 1, Work::Machine, None, (30.0, 1.0))];
     let mut each = |name: &str, title: &str, part, work, seconds, variants: bool| {
         for target in targets.iter().filter(|target| variants || !target.is_variant()) {
-            let label = target.label.replace(':', "-");
+            let label = in_file_names(&target.label);
             let (name, title) = (format!("{name}-{label}"), format!("{title}, {}", target.label));
             all.push(step(&name, &title, part, work, Some(target.clone()), seconds));
         }

@@ -25,7 +25,20 @@ pub enum Status {
     OutOfTime,
 }
 
-/// One number, or why there is none.
+impl Status {
+    /// The status for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "stopped",
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Failed => "FAILED",
+            Self::OutOfTime => "out of time",
+        }
+    }
+}
+
+/// A measured number, or the reason why it is missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// A stable name, for programs.
@@ -40,7 +53,7 @@ pub struct Figure {
     pub n: Option<u64>,
     /// What else there is to say.
     pub note: Option<String>,
-    /// Why there is no value.
+    /// Why the value is missing.
     pub not_measured: Option<String>,
 }
 
@@ -85,6 +98,11 @@ impl Record {
             facts: Vec::new(),
             figures: Vec::new(),
         }
+    }
+
+    /// Why the step did not end as it should.
+    pub fn reason(&self) -> &str {
+        self.why.as_deref().unwrap_or("it was stopped in the middle")
     }
 
     /// The record of a step, if there is a readable one.
@@ -240,7 +258,7 @@ mod tests {
         assert_eq!((read.status, read.figures.len(), read.value("a")), (Status::Running, 2, Some(2.0)));
         assert!(
             read.figures[0].value.is_none() && read.figures[0].not_measured.is_some(),
-            "NaN is no number"
+            "NaN is not a number"
         );
         recorder.end(Status::Failed, Some("why".to_owned())).expect("writes");
         assert_eq!(Record::read(out.path(), "x").expect("reads").why.as_deref(), Some("why"));

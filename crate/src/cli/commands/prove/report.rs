@@ -122,7 +122,7 @@ impl Report {
             );
         }
         if let Some(problem) = &self.problem {
-            put(&mut text, format_args!("**Vulkan is not usable here:** {problem}.\n"));
+            put(&mut text, format_args!("**Vulkan may not be usable here:** {problem}.\n"));
         }
         put(
             &mut text,
@@ -159,7 +159,7 @@ impl Report {
             if !found.is_empty() {
                 put(&mut text, format_args!("## {title}\n"));
                 for record in found {
-                    let why = record.why.as_deref().unwrap_or("it was stopped in the middle");
+                    let why = record.reason();
                     text += &format!("- `{}`: {}\n", record.step, cell(why));
                 }
                 text.push('\n');
@@ -256,14 +256,14 @@ fn training_tables(records: &[&Record]) -> String {
     }
     let absent: Vec<&&Record> = records.iter().filter(|record| record.figures.is_empty()).collect();
     for record in absent {
-        let why = record.why.as_deref().unwrap_or("it was stopped in the middle");
+        let why = record.reason();
         text += &format!("- {}: not measured: {}\n", record.title, cell(why));
     }
     text.push('\n');
     text
 }
 
-/// A figure's value with its unit, or why there is none.
+/// A figure's value with its unit, or the reason why it is missing.
 fn value(figure: &Figure) -> String {
     match (figure.value, &figure.not_measured) {
         (Some(value), _) => format!("{} {}", number(value), figure.unit).trim_end().to_owned(),
@@ -288,14 +288,7 @@ fn number(value: f64) -> String {
 }
 
 fn status(record: &Record) -> String {
-    let word = match record.status {
-        Status::Done => "done",
-        Status::Skipped => "skipped",
-        Status::Failed => "FAILED",
-        Status::OutOfTime => "out of time",
-        Status::Running => "stopped",
-    };
-    format!("{word}, {:.1} s", record.seconds)
+    format!("{}, {:.1} s", record.status.word(), record.seconds)
 }
 
 /// A text that does not break its table.

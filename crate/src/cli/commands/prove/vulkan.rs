@@ -44,6 +44,10 @@ pub struct VulkanSetup {
 impl VulkanSetup {
     /// Looks around on this machine and in the bundle.
     pub fn find(bundle: &Path) -> Self {
+        // Elsewhere the system brings its loader, or there is none and other graphics APIs serve.
+        if !cfg!(target_os = "linux") {
+            return Self::default();
+        }
         let nvidia = Path::new("/proc/driver/nvidia/version").exists() || Path::new("/dev/nvidia0").exists();
         let mut libraries: Vec<PathBuf> =
             env::var_os("LD_LIBRARY_PATH").map(|list| env::split_paths(&list).collect()).unwrap_or_default();

@@ -131,7 +131,7 @@ pub fn relative_error(got: &[f32], expected: &[f32]) -> f64 {
     differences.fold(0.0, nan_max) / largest.max(f64::MIN_POSITIVE)
 }
 
-/// Whether a difference is too large; one that is no number is.
+/// Whether a difference is too large; NaN is.
 pub fn exceeds(difference: f64, allowed: f64) -> bool {
     difference.is_nan() || difference >= allowed
 }

@@ -51,6 +51,9 @@ pub fn provoke(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let mut victim = victim.stdout(Stdio::null()).stderr(errors).spawn().map_err(fail)?;
     let Some(status) = wait_for(&mut victim, context.seconds_until(0.6).min(PATIENCE))? else {
         let at = checkpoint(&folder);
+        if at == 0 {
+            return Ok(failed("it ended before its first checkpoint"));
+        }
         return Ok(match at {
             0 => out_of_time("no checkpoint appeared in time"),
             _ => failed("the run hangs when its device is lost"),

@@ -5,15 +5,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::recipe::open_images;
 use super::{DONE, Outcome, failed};
 use crate::cli::commands::prove::context::{BUILTIN, Context, device_memory, nvidia_smi};
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::commands::prove::vulkan::VulkanSetup;
 use crate::cli::files;
 use crate::cli::system;
-use crate::config::{DataSource, Precision, TrainConfig};
+use crate::config::{DataSource, Precision};
 use crate::data::cifar::{is_image_file, is_test_file};
-use crate::data::imagenet::LoaderConfig;
 use crate::error::Result;
 
 /// The commit that the binary was built from, if the build named one.
@@ -22,7 +22,10 @@ pub const COMMIT: Option<&str> = option_env!("CROSSDUB_COMMIT");
 /// Writes down what the machine is.
 pub fn describe(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let version = env!("CARGO_PKG_VERSION");
-    record.fact("crossdub", format!("{version}, commit {}", COMMIT.unwrap_or("not recorded")))?;
+    record.fact(
+        "crossdub",
+        format!("{version}, commit {}", COMMIT.filter(|commit| !commit.is_empty()).unwrap_or("not recorded")),
+    )?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let name = system::cpu_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     record.fact("processor", format!("{name}, {threads} threads"))?;
@@ -70,19 +73,20 @@ fn images(context: &Context) -> String {
     let entries = fs::read_dir(data).into_iter().flatten().flatten();
     let names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     let training = names.iter().filter(|name| is_image_file(name) && !is_test_file(name)).count();
-    let test = names.iter().any(|name| is_test_file(name));
-    let mut config = TrainConfig { holdout: usize::from(!test), ..TrainConfig::default() };
-    let loader = match files::open_dataset(data, &mut config, LoaderConfig::default()) {
-        Ok(loader) => loader,
+    let (loader, config) = match open_images(data) {
+        Ok(opened) => opened,
         Err(error) => return unusable(error.to_string()),
     };
     if config.data != DataSource::Cifar10 {
         return unusable("its images are not CIFAR-10's".to_owned());
     }
     let count = loader.train_len() + config.holdout;
-    let test = if test { "a test file" } else { "no test file" };
-    let missing = if training < 5 { format!("; {} are missing", 5 - training) } else { String::new() };
-    format!("CIFAR-10: {count} images in {training} of 5 training files, and {test}{missing}")
+    let test = if config.holdout == 0 { "a test file" } else { "no test file" };
+    // An archive, or a folder inside the folder, lists no files here.
+    let files = if training > 0 { format!(" in {training} of 5 training files") } else { String::new() };
+    let missing =
+        if (1..5).contains(&training) { format!("; {} are missing", 5 - training) } else { String::new() };
+    format!("CIFAR-10: {count} images{files}, and {test}{missing}")
 }
 
 /// Opens the device under test and writes down what it is.

@@ -17,8 +17,8 @@ use crate::cli::files;
 use crate::cli::measure::timing::{median, timed};
 use crate::cli::measure::training_step::{TrainingStep, measured_config};
 use crate::config::{HardwareConfig, NetworkName, Precision, TrainConfig};
-use crate::data::cifar::is_test_file;
 use crate::data::imagenet::LoaderConfig;
+use crate::data::loader::DataLoader;
 use crate::error::{Error, Result};
 
 const TILE: usize = 32;
@@ -81,22 +81,32 @@ pub fn run(context: &Context, record: &mut Recorder) -> Result<Outcome> {
 /// If the images can't be read.
 pub fn images_and_holdout(context: &Context, wanted: usize) -> Result<(PathBuf, usize, usize)> {
     let path = context.images();
-    let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
-    let has_test =
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).any(|name| is_test_file(&name));
-    let holdout = usize::from(path != Path::new("builtin") && !has_test);
-    let mut config = TrainConfig { holdout, ..TrainConfig::default() };
-    let images = files::open_dataset(&path, &mut config, LoaderConfig::default())?.train_len() + holdout;
+    let (loader, TrainConfig { holdout, .. }) = open_images(&path)?;
+    let images = loader.train_len() + holdout;
     let holdout = holdout * wanted.min(images / 5).max(1);
     Ok((path, images, holdout))
+}
+
+/// Opens images, and tells how: with one held out if they come without a test file.
+///
+/// # Errors
+/// If they can't be read either way; why the first way failed.
+pub fn open_images(path: &Path) -> Result<(DataLoader, TrainConfig)> {
+    let open = |holdout| {
+        let mut config = TrainConfig { holdout, ..TrainConfig::default() };
+        files::open_dataset(path, &mut config, LoaderConfig::default()).map(|loader| (loader, config))
+    };
+    open(0).or_else(|first| open(1).map_err(|_| first))
 }
 
 /// The recipe's text for the time that is left, from a few measured steps.
 fn plan(context: &Context, record: &mut Recorder) -> Result<std::result::Result<String, Outcome>> {
     let (path, images, holdout) = images_and_holdout(context, 10_000)?;
     let images = images.saturating_sub(holdout);
-    let small = step_seconds(context, SMALL_BATCH)?;
-    let Ok(small) = small else { return Ok(Err(small.err().unwrap_or(DONE))) };
+    let small = match step_seconds(context, SMALL_BATCH)? {
+        Ok(small) => small,
+        Err(outcome) => return Ok(Err(outcome)),
+    };
     let left = context.seconds_until(1.0);
     let whole = if small * 16.0 * 20.0 < left { step_seconds(context, BATCH)?.ok() } else { None };
     record.figure("step", &format!("a step of vgg11, batch {SMALL_BATCH}"), 1000.0 * small, "ms", 3)?;
@@ -182,11 +192,10 @@ fn results(out: &Path, record: &mut Recorder) -> Result<()> {
     for stage in report["stages"].as_array().into_iter().flatten() {
         let name = stage["name"].as_str().unwrap_or("stage");
         let mut put = |id: &str, what: &str, value: &Value, unit: &str| -> Result<()> {
+            let n = if id == "accuracy" { images.unwrap_or(1) } else { 1 };
             let (id, what) = (format!("{name}-{id}"), format!("{name}: {what}"));
             match value.as_f64() {
-                Some(value) => {
-                    record.figure(&id, &what, value, unit, images.unwrap_or(1) as usize).map(|_| ())
-                }
+                Some(value) => record.figure(&id, &what, value, unit, n as usize).map(|_| ()),
                 None => record.missing(&id, &what, unit, "the report has no value"),
             }
         };

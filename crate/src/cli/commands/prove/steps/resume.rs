@@ -49,7 +49,10 @@ pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let mut child = start(&killed, &fresh)?;
     while newest_checkpoint(&killed) < KILLED_AFTER {
         let ended = child.try_wait().map_err(|why| Error::operation("waiting for", "crossdub train", why))?;
-        if ended.is_some() || context.seconds_until(1.0) <= 0.0 {
+        if let Some(status) = ended {
+            return Ok(failed(format!("the run ended before it could be killed: {status}")));
+        }
+        if context.seconds_until(1.0) <= 0.0 {
             drop(child.kill());
             drop(child.wait());
             return Ok(out_of_time("no checkpoint appeared in time"));

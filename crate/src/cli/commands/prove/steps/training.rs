@@ -297,6 +297,7 @@ fn launches(context: &Context, compute: &ComputeDevice, record: &mut Recorder) -
             record.figure("launches", what, count, "", 1)?;
             record.note("one step; by Burn's log of what it runs")
         }
+        (Some(status), _) if !status.success() => missing("the helper failed; see the step's log"),
         (Some(_), _) => missing("Burn logged none"),
         (None, _) => missing("no time was left"),
     }
