@@ -5,7 +5,7 @@ here=${0%/*}
 if ! why=$("$here/crossdub" --version 2>&1); then
   newline='
 '
-  echo "error: crossdub does not start here; it takes Linux on x86-64 with glibc 2.36 or later: ${why%%"$newline"*}" >&2
+  echo "error: crossdub does not start here; it takes Linux on x86-64 with a glibc no older than that of the machine that built it: ${why%%"$newline"*}" >&2
   exit 1
 fi
 exec "$here/crossdub" prove "$@"
