@@ -18,7 +18,7 @@ pub(super) struct FileFacts {
     pub metadata: BTreeMap<String, String>,
     /// What is known of tensors beyond their names and shapes.
     pub hints: BTreeMap<String, Hint>,
-    /// Tensors that are no floats, as they were stored.
+    /// Tensors that are not floats, as they were stored.
     pub kept: Vec<KeptTensor>,
     /// Tensors that are not among the weights.
     pub left_out: Vec<LeftOut>,

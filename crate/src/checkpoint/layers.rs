@@ -91,14 +91,14 @@ fn layouts(weights: &Checkpoint, tensors: &[Layer<'_>], notes: &mut Vec<String>)
         if matches!(layer.role, Role::None(_) | Role::Tile) {
             return Layout::OutIn;
         }
-        if layer.hint.transposed == Some(true) {
-            return Layout::InOut;
-        }
         if name.ends_with(".kernel") || name.ends_with("/kernel") || name == "kernel" {
             return Layout::KernelFirst;
         }
         if channels_last && layer.role == Role::Convolution {
             return Layout::ChannelsLast;
+        }
+        if layer.hint.transposed == Some(true) {
+            return Layout::InOut;
         }
         // A bias has one number for each output.
         let outputs = match shapes.get(&*sibling(name, "bias")) {
@@ -128,16 +128,14 @@ fn is_channels_last(shapes: &[&[usize]]) -> bool {
     let (mut last, mut second) = (0, 0);
     for shape in shapes.iter().filter(|shape| shape.len() == 4) {
         let (a, b, c) = (shape[1], shape[2], shape[3]);
-        // Square kernels, in one place only.
-        if a == b && b != c && a <= 16 && c > 1 {
+        // Square kernels, in one place only. A kernel of one pixel says nothing.
+        if a == b && a > 1 && b != c && a <= 16 && c > 1 {
             last += 1;
         } else if a != b && (b == c || c == 1) {
             second += 1;
         }
     }
-    last > 0
-        && second == 0
-        && shapes.iter().any(|shape| shape.len() == 4 && shape[1] > 1 && shape[1] != shape[3])
+    last > 0 && second == 0
 }
 
 /// Sets how each layer becomes a matrix, with its groups.

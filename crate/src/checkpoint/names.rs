@@ -8,7 +8,7 @@ const WRAPPERS: [&str; 4] =
     ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"];
 
 /// A name without what `DataParallel`, `torch.compile` and `FSDP` put into it. `module` goes only
-/// where a network or a part of it begins: in front, or behind `inside`.
+/// in front, where the network begins.
 pub(super) fn without_wrappers(name: &str) -> String {
     let parts: Vec<&str> = name.split('.').filter(|part| !WRAPPERS.contains(part)).collect();
     let front = parts.iter().take_while(|part| **part == "module").count();

@@ -87,7 +87,11 @@ pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names
         return Role::None("mask, not applied because its format is unknown");
     }
     if !is_weight && NO_LAYER.iter().any(|part| leaf.contains(part)) {
-        return Role::None("by its name not a layer's weight");
+        return Role::None("not a layer's weight, by its name");
+    }
+    // GPTQ's `scales`, packed weights' `weight_scale`, HQQ's `zero`: those that apply are gone by now.
+    if leaf.contains("scale") || leaf == "zero" {
+        return Role::None("scale of quantized weights");
     }
     let is_flat = shape[0] == 1 && shape.iter().filter(|&&size| size > 1).count() <= 1;
     if shape.len() > 2 && is_flat && (!is_weight || is_normalization(module)) {
@@ -190,6 +194,8 @@ mod tests {
         check("emb.weight", &[50, 8], "embedding");
         check("positional_embedding", &[77, 8], "not a layer");
         check("queue", &[128, 64], "not a layer");
+        check("q_proj.scales", &[32, 4096], "scale");
+        check("q_proj.weight_scale", &[4096, 32], "scale");
         check("experts", &[8, 64, 64], "3-D");
         check("conv.weight", &[0, 3, 3, 3], "empty");
         check("x.weight", &[1, 1, 1, 1, 1, 2], "more than 5");

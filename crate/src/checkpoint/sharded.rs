@@ -96,10 +96,19 @@ pub(super) fn open<'a>(files: &[(&'a str, &'a [u8])]) -> Result<StoredFile<'a>> 
     if indexes.is_empty() && shards.iter().any(|(name, _)| shard_of(name).is_none()) {
         let names: Vec<String> = shards.iter().take(4).map(|(name, _)| sanitize(name)).collect();
         let why =
-            format!("the files are no shards of one checkpoint: {}; take one at a time", names.join(", "));
+            format!("the files are not shards of one checkpoint: {}; take one at a time", names.join(", "));
         return Err(Error::file("reading weights", "", why));
     }
-    merge(shards)
+    let whole = merge(shards)?;
+    let names: BTreeSet<&str> = whole.tensors.iter().map(|tensor| &*tensor.name).collect();
+    for (name, bytes) in &indexes {
+        let listed = ShardIndex::read(bytes)?.weight_map;
+        if let Some(lost) = listed.keys().find(|tensor| !names.contains(tensor.as_str())) {
+            let why = format!("its shards lack {}", sanitize(lost));
+            return Err(Error::file("reading the index of a checkpoint", *name, why));
+        }
+    }
+    Ok(whole)
 }
 
 fn open_single<'a>(name: &str, bytes: &'a [u8]) -> Result<StoredFile<'a>> {
@@ -119,7 +128,7 @@ fn spelled(count: usize) -> String {
     words.get(count).map_or_else(|| count.to_string(), |word| (*word).to_owned())
 }
 
-/// The shards that an index lists must be there, and hold what it says.
+/// The shards that an index lists must be there.
 fn check_index(name: &str, bytes: &[u8], shards: &[(&str, &[u8])]) -> Result<()> {
     let index = ShardIndex::read(bytes).map_err(|error| error.with_path(name))?;
     let base = |path: &str| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
@@ -148,7 +157,7 @@ fn merge<'a>(mut shards: Vec<(&'a str, &'a [u8])>) -> Result<StoredFile<'a>> {
         let mut part = formats::open(bytes).map_err(|error| error.with_path(name))?;
         if let Some(twice) = part.tensors.iter().find(|tensor| !names.insert(tensor.name.clone())) {
             let why =
-                format!("the files are no shards of one checkpoint: two hold {}", sanitize(&twice.name));
+                format!("the files are not shards of one checkpoint: two hold {}", sanitize(&twice.name));
             return Err(Error::file("reading weights", *name, why));
         }
         let file = parts.files.len();

@@ -291,6 +291,9 @@ fn shards_are_read_together() {
     assert!(lone.notes.iter().any(|note| note.contains("one of two")), "{:?}", lone.notes);
     assert!(failure(read(&[("i.json", index), (first, &one)])).contains("m-00002-of-00002"));
     assert!(failure(read(&[("i.json", index)])).contains("missing"));
+    let other = file(&[ramp("c.weight", &[3, 2, 1, 1])]);
+    let lacks = failure(read(&[("i.json", index), (first, &one), (second, &other)]));
+    assert!(lacks.contains("its shards lack b.weight"), "{lacks}");
     assert!(failure(read(&[(first, &one), (second, &one)])).contains("two hold a.weight"));
     assert!(failure(read(&[("a.pth", &one), ("b.pth", &two)])).contains("one at a time"));
 }
@@ -327,6 +330,10 @@ fn other_layouts_become_outputs_and_inputs() {
     let unnoted = read(&[ramp("a.weight", &[8, 3, 3, 3]), ramp("b.weight", &[4, 3, 3, 8])]);
     assert_eq!(layers(&unnoted, false), ["a.weight 8x27/1", "b.weight 4x72/1"]);
     assert!(unnoted.account(false).notes.iter().any(|note| note.contains("MLX")));
+    // Kernels of one row: 1 x 64, then 1 x 5 over 16 inputs.
+    let rows = read(&[ramp("a.weight", &[16, 1, 1, 64]), ramp("b.weight", &[32, 16, 1, 5])]);
+    assert_eq!(layers(&rows, false), ["a.weight 16x64/1", "b.weight 32x80/1"]);
+    assert!(rows.account(false).notes.is_empty());
     let flax = read(&[ramp("conv.kernel", &[3, 3, 2, 5]), ramp("dense.kernel", &[5, 4])]);
     assert_eq!(layers(&flax, true), ["conv.kernel 5x18/1", "dense.kernel 4x5/1"]);
     let keyword = read(&[ramp("conv1.weight", &[4, 3, 5]), ramp("conv3.weight", &[4, 4, 1, 2, 2])]);

@@ -97,7 +97,8 @@ impl InferenceRow {
             unit: converter.unit(),
             extrapolated: tallies
                 .iter()
-                .any(|tally| inputs.extrapolates(&tally.dense[at]) || inputs.extrapolates(&tally.actual[at])),
+                .flat_map(|tally| [&tally.dense[at], &tally.unpruned[at], &tally.actual[at]])
+                .any(|conversions| inputs.extrapolates(conversions)),
             per_tile,
             per_inference,
             mapping_per_tile,

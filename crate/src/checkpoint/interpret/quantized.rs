@@ -23,7 +23,16 @@ pub(super) fn dequantize(drafts: &mut Drafts<'_, '_>) -> ParseResult<()> {
             quantized += usize::from(affine(drafts, &name)?);
         } else if dimensions >= 2 && (matches!(dtype, Dtype::I8 | Dtype::U8) || dtype.is_float8()) {
             match find_scale(drafts, &name) {
-                Some(scale) => quantized += usize::from(scaled(drafts, &name, &scale)?),
+                Some(scale) if scale.name == name => {}
+                Some(scale) => {
+                    let done = scaled(drafts, &name, &scale)?;
+                    if !done && dtype.is_float8() {
+                        drafts.lost.push(format!("{name} has a scale that is not read here"));
+                        let why = format!("8-bit floats whose scale {} is not read here", scale.name);
+                        drafts.leave_out(&name, why);
+                    }
+                    quantized += usize::from(done);
+                }
                 None if dtype == Dtype::I8 && is_weight(&name) => unscaled.push(name),
                 None => {}
             }
@@ -154,29 +163,20 @@ fn scaled(drafts: &mut Drafts<'_, '_>, name: &str, scale: &Scale) -> ParseResult
         // Packed integers have scales of other shapes.
         return Ok(false);
     };
-    let point = match &scale.zero_point {
-        Some(point) => match drafts.get(point).map(Draft::count) {
-            Some(1) => drafts.values(point)?[0],
-            _ if scale_shape.iter().product::<usize>() == 1 => return Ok(false),
-            _ => f32::NAN,
-        },
+    let points = match &scale.zero_point {
+        Some(point) => drafts.values(point)?,
         // Unsigned integers without a zero point are packed, or of a format that is not known.
         None if dtype == Dtype::U8 => return Ok(false),
-        None => 0.0,
-    };
-    let points = match &scale.zero_point {
-        Some(name) if point.is_nan() => drafts.values(name)?,
-        _ => Vec::new(),
+        None => vec![0.0],
     };
     let factors = drafts.values(&scale.name)?;
-    if !points.is_empty() && points.len() != factors.len() {
+    if points.len() != 1 && points.len() != factors.len() {
         return Ok(false);
     }
     let mut values = drafts.values(name)?;
-    let place = |at: usize| blocks.place(at);
     for (at, value) in values.iter_mut().enumerate() {
-        let place = place(at);
-        let point = if points.is_empty() { point } else { points[place] };
+        let place = blocks.place(at);
+        let point = points[if points.len() == 1 { 0 } else { place }];
         *value = ((f64::from(*value) - f64::from(point)) * f64::from(factors[place]) * scale.unit) as f32;
     }
     let is_integer = matches!(dtype, Dtype::I8 | Dtype::U8);

@@ -151,11 +151,8 @@ fn mask_in_place(drafts: &mut Drafts<'_, '_>, mask: &str, weight: &str) -> Parse
 fn weight_norm(drafts: &mut Drafts<'_, '_>, g: &str, v: &str, weight: &str) -> ParseResult<bool> {
     let shape = |name: &str| drafts.get(name).map(|draft| draft.shape.clone()).unwrap_or_default();
     let (g_shape, v_shape) = (shape(g), shape(v));
-    let Some(kept) = kept_dimension(&g_shape, &v_shape) else {
-        let why = format!("half of a weight normalization: its shape does not fit {v}");
-        drafts.leave_out(g, why);
-        return Ok(false);
-    };
+    // Names like these may mean something else, such as a gate and its value.
+    let Some(kept) = kept_dimension(&g_shape, &v_shape) else { return Ok(false) };
     let (lengths, mut values) = (drafts.values(g)?, drafts.values(v)?);
     // Elements from one index of that dimension to the next.
     let (size, stride) = match kept {
@@ -249,7 +246,7 @@ fn spectral_norm(
 fn leave_out_parts(drafts: &mut Drafts<'_, '_>) {
     for name in drafts.names() {
         let (module, leaf) = split_leaf(&name);
-        let is_weight = |stem: &str| stem.ends_with("weight");
+        let is_weight = |stem: &str| stem.contains("weight");
         let why = if module.contains("parametrizations.") || module.ends_with("parametrizations") {
             Some("part of a parametrization that is not read here")
         } else if leaf.strip_suffix("_g").or_else(|| leaf.strip_suffix("_v")).is_some_and(is_weight) {

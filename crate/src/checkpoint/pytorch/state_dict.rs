@@ -259,7 +259,7 @@ fn children<'a>(pickle: &Pickle<'a>, id: Id, count: &mut usize) -> Vec<(Cow<'a, 
         Value::Map(map) => {
             let all: Vec<_> = entries(pickle, map).collect();
             *count += all.len();
-            // Other attributes of a module are no part of its state dict.
+            // Other attributes of a module are not part of its state dict.
             let is_module = all.iter().any(|(key, _)| key == "_modules" || key == "_parameters");
             let belongs = |key: &str| !is_module || TRANSPARENT.contains(&key);
             all.into_iter().filter(|(key, id)| belongs(key) && leads_on(*id)).collect()
