@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::element::ElementType;
 use super::graph::Node;
+use super::left_out::LeftOutLayer;
 use super::ops::quantize::zeros_of;
 use super::ops::{Convolution, Linear, Product};
 use super::parameters::is_made_up;
@@ -47,17 +48,15 @@ pub struct OnnxLayer {
     pub(super) matrix: Product,
 }
 
-/// A weight that no crossbar holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOutLayer {
-    /// Its name.
-    pub name: String,
-    /// Its dimensions.
-    pub shape: Vec<usize>,
-    /// The type of its elements in the file.
-    pub element: ElementType,
-    /// Why.
-    pub why: String,
+impl OnnxLayer {
+    /// A matrix's values, `[outputs, inputs]`, in the order of the weight in the file.
+    #[must_use]
+    pub fn in_weight_order(&self, data: &[f32]) -> Vec<f32> {
+        let Some(places) = self.matrix.weight_places() else { return data.to_vec() };
+        let mut weight = vec![0.0; data.len()];
+        places.into_iter().zip(data).for_each(|(at, &value)| weight[at] = value);
+        weight
+    }
 }
 
 /// The weights of a network as integers, where the model quantizes them.
@@ -101,15 +100,21 @@ impl Plan {
     /// If a weight's bytes are not as the file says.
     pub(super) fn layers(&self) -> Result<(Vec<OnnxLayer>, Vec<LeftOutLayer>)> {
         let (mut layers, mut left_out) = (Vec::<OnnxLayer>::new(), Vec::new());
-        let mut places: HashMap<(usize, bool), usize> = HashMap::new();
+        let mut places: HashMap<(usize, usize, bool), usize> = HashMap::new();
         for (at, node) in self.nodes.iter().enumerate() {
-            let Some(operands) = operands(node).filter(|_| self.live[at]) else { continue };
+            if !self.live[at] {
+                continue;
+            }
+            let Some(operands) = operands(node) else {
+                left_out.extend(self.uncounted(node));
+                continue;
+            };
             let constant = |at: usize| {
                 node.inputs.get(at).copied().flatten().filter(|&value| self.known[value].is_constant())
             };
             let (weight_input, value) = match operands.factors.map(constant) {
                 [None, Some(value)] => (operands.factors[1], value),
-                [Some(value), None] if !is_convolution(node) && operands.weight_scale.is_none() => {
+                [Some(value), None] if !is_convolution(node) && operands.weight_zero.is_none() => {
                     (operands.factors[0], value)
                 }
                 _ => continue,
@@ -121,15 +126,8 @@ impl Plan {
             match self.layer(node, weight_input, value) {
                 Err(why) => left_out.push(LeftOutLayer { name, shape, element, why }),
                 Ok((matrix, product)) => {
-                    let key = (self.identity(value), matrix.weight_places().is_some());
-                    let known = places.get(&key).map(|&known| &mut layers[known]);
-                    // A weight that several nodes share lies on crossbars once.
-                    if let Some(layer) = known.filter(|layer| layer.matrix.outputs() == matrix.outputs()) {
-                        layer.uses.push((at, product));
-                        continue;
-                    }
-                    places.insert(key, layers.len());
-                    layers.push(OnnxLayer {
+                    let key = (self.identity(value), weight_input, matrix.weight_places().is_some());
+                    let layer = OnnxLayer {
                         name,
                         kind: if is_convolution(node) { LayerKind::Convolution } else { LayerKind::Linear },
                         shape,
@@ -139,7 +137,15 @@ impl Plan {
                         weight_input,
                         value,
                         matrix,
-                    });
+                    };
+                    let known = places.get(&key).copied();
+                    // A weight that several nodes share lies on crossbars once.
+                    if let Some(known) = known.filter(|&known| self.is_same(&layers[known], &layer)) {
+                        layers[known].uses.extend(layer.uses);
+                        continue;
+                    }
+                    places.insert(key, layers.len());
+                    layers.push(layer);
                 }
             }
         }
@@ -155,6 +161,18 @@ impl Plan {
         Ok((layers, left_out))
     }
 
+    /// Whether two products multiply with the same matrix: a value, or elements of one initializer in one order and
+    /// with the same scales.
+    fn is_same(&self, a: &OnnxLayer, b: &OnnxLayer) -> bool {
+        if a.matrix.outputs() != b.matrix.outputs() {
+            return false;
+        }
+        let places = |layer| self.initializer_places(layer).ok();
+        a.value == b.value
+            || places(a).is_some_and(|own| places(b) == Some(own))
+                && self.integers(a).ok() == self.integers(b).ok()
+    }
+
     /// What tells weights apart: an initializer counts once, however it is led to its nodes.
     fn identity(&self, value: usize) -> usize {
         match &self.known[value] {
@@ -164,14 +182,14 @@ impl Plan {
     }
 
     /// The type of a constant's elements in the file.
-    fn stored_type(&self, value: usize) -> ElementType {
+    pub(super) fn stored_type(&self, value: usize) -> ElementType {
         match &self.known[value] {
             Known::Derived { source, .. } => self.graph.initializers[source.initializer].1.element,
             known => known.element().unwrap_or(ElementType::F32),
         }
     }
 
-    fn layer_name(&self, node: &Node, value: usize) -> String {
+    pub(super) fn layer_name(&self, node: &Node, value: usize) -> String {
         let own = match &self.known[value] {
             Known::Derived { source, .. } => &self.graph.initializers[source.initializer].1.name,
             _ => &self.graph.names[value],

@@ -25,6 +25,7 @@ mod fuse;
 mod graph;
 mod initializer;
 pub mod layers;
+pub mod left_out;
 pub mod network;
 mod ops;
 mod parameters;

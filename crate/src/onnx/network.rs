@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::graph::{Graph, Input, failed};
 use super::initializer::{ExternalFiles, Storage, check_location};
-use super::layers::{IntegerWeights, LeftOutLayer, OnnxLayer};
+use super::layers::{IntegerWeights, OnnxLayer};
+use super::left_out::LeftOutLayer;
 use super::ops::{self, Argument, Call};
 use super::plan::{InputShapes, Plan};
 use super::proto::{self, Payload};

@@ -184,7 +184,10 @@ impl Plan {
             }
             ops::bounded(shape.clone()).map_err(|why| failed(&input.name, why))?;
             if at == 0 {
-                self.batch = shape.first().copied().unwrap_or(1).max(1);
+                // An open dimension, or that of images. Others may be anything: one run then counts as one inference.
+                let is_open = matches!(own.and_then(<[_]>::first), Some(Dimension::Open(_)));
+                let count = shape.first().copied().filter(|_| is_open || shape.len() >= 4);
+                self.batch = count.unwrap_or(1).max(1);
             }
             self.known[input.value] = Known::Shaped(input.element, shape);
         }

@@ -233,7 +233,9 @@ fn read_node(bytes: &[u8], span: Range<usize>, depth: usize) -> Result<NodeProto
             _ => {}
         }
     }
-    if node.domain == "ai.onnx" {
+    // onnxruntime's own quantizations, for types that ONNX took up later, mean the same.
+    let is_own = node.domain == "com.microsoft" && matches!(&*node.op, "QuantizeLinear" | "DequantizeLinear");
+    if is_own || node.domain == "ai.onnx" {
         node.domain.clear();
     }
     Ok(node)

@@ -80,7 +80,8 @@ impl Tensor {
     }
 
     /// Every element as a float.
-    pub(super) fn to_floats(&self) -> Vec<f32> {
+    #[must_use]
+    pub fn to_floats(&self) -> Vec<f32> {
         match &self.values {
             Values::Floats(values) => values.to_vec(),
             Values::Integers(values) => values.iter().map(|&value| value as f32).collect(),

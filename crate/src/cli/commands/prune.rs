@@ -144,9 +144,8 @@ impl PruneArgs {
         adc_plan: Option<&AdcPlanFile<'_>>,
     ) -> Result<()> {
         if config.calibration().is_some() {
-            let field = if config.compensate { "compensate" } else { "importance" };
-            let value = if config.compensate { "true" } else { "input" };
-            return Err(Error::field(field, value, "ONNX models are pruned by their weights alone"));
+            let why = "ONNX models are pruned by their weights alone: leave out --compensate and --importance input";
+            return Err(Error::field("weights", files::display_path(&self.weights), why));
         }
         let mapped = MappedLayers::new(network, &self.weights, false)?;
         let positions = if config.needs_positions() { mapped.positions(&self.weights)? } else { Vec::new() };
@@ -160,7 +159,7 @@ impl PruneArgs {
             let tensor = |(layer, matrix): (&&OnnxLayer, &Matrix)| NamedTensor {
                 name: layer.name.clone(),
                 shape: layer.shape.clone(),
-                data: matrix.data.clone(),
+                data: layer.in_weight_order(&matrix.data),
             };
             let tensors = mapped.layers.iter().zip(&pruned).map(tensor).collect();
             files::write("writing masks", path, &safetensors::write(&Checkpoint::new(tensors).masks())?)?;

@@ -6,9 +6,9 @@ use crate::onnx::element::ElementType;
 use crate::onnx::graph::Node;
 use crate::onnx::tensor::{Reason, Tensor, Values, axis, broadcast, broadcast_strides, elements, places};
 
-/// Whether a node is ONNX's dequantization, or onnxruntime's of the same meaning.
+/// Whether a node is a dequantization.
 pub(in crate::onnx) fn is_dequantize(node: &Node) -> bool {
-    node.op == "DequantizeLinear" && matches!(&*node.domain, "" | "com.microsoft")
+    node.op == "DequantizeLinear" && node.domain.is_empty()
 }
 
 pub(super) fn infer(call: &Call<'_>) -> Result<Vec<Shaped>, Reason> {
@@ -126,7 +126,6 @@ pub(super) fn infer_other_domain(call: &Call<'_>) -> Result<Vec<Shaped>, Reason>
         return Err(unknown(call.node));
     }
     let shape = match &*call.node.op {
-        "QuantizeLinear" | "DequantizeLinear" => return infer(call),
         "QLinearAdd" | "QLinearMul" => broadcast(call.shape(0)?, call.shape(3)?)?,
         "QLinearSigmoid" | "QLinearLeakyRelu" => call.shape(0)?.to_vec(),
         "QLinearGlobalAveragePool" => global(call)?.0,
@@ -151,8 +150,6 @@ pub(super) fn infer_other_domain(call: &Call<'_>) -> Result<Vec<Shaped>, Reason>
 pub(super) fn compute_other_domain(call: &Call<'_>) -> Result<Vec<Tensor>, Reason> {
     let op = &*call.node.op;
     let one = match op {
-        "QuantizeLinear" => quantize(call)?,
-        "DequantizeLinear" => dequantize(call)?,
         "QLinearAdd" => quantized_sum(call)?,
         "QLinearMul" => {
             let (a, b) = (number_of(call, 0)?, number_of(call, 3)?);

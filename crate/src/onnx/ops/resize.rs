@@ -17,6 +17,9 @@ fn target(call: &Call<'_>) -> Result<(Vec<usize>, Vec<f64>), Reason> {
     let (mut shape, mut factors) = (own.to_vec(), vec![1.0; own.len()]);
     let wrong = || "the new size does not fit the image".to_owned();
     if sizes != usize::MAX && filled(sizes) {
+        if call.node.text("keep_aspect_ratio_policy", "stretch") != "stretch" {
+            return Err("keeping the aspect ratio is not supported".to_owned());
+        }
         let asked = call.ints(sizes)?;
         if asked.len() != axes.len() {
             return Err(wrong());

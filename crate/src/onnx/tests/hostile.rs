@@ -110,3 +110,13 @@ fn weights_outside_the_folder_are_not_opened() {
         assert!(refused.expect_err("rejected").to_string().contains(why));
     }
 }
+
+#[test]
+fn matrices_of_operators_that_are_not_counted_are_named() {
+    let file = renamed(&FIXTURES[0].bytes(), "Gemm", "LSTM");
+    let network = model(file).and_then(|model| model.network(&[])).expect("analyzes");
+    assert_eq!(network.layers().len(), 2, "the convolutions");
+    let left_out = network.left_out();
+    assert_eq!(left_out.len(), 2, "{left_out:?}");
+    assert!(left_out.iter().all(|weight| weight.why == "the operator LSTM is not counted"), "{left_out:?}");
+}

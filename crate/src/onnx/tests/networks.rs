@@ -233,3 +233,25 @@ fn weights_beside_the_model_are_read_and_kept_apart() {
     let refused = crate::onnx::OnnxModel::from_bytes(bytes.to_vec(), |_| Ok(beside[..100].to_vec()));
     assert!(refused.expect_err("cut off").to_string().contains("its file weights/small_vgg.bin is cut off"));
 }
+
+#[test]
+fn values_of_a_matrix_return_to_the_order_of_the_weight() {
+    // Pruned at its place in the file, the weight's zeros must be where the mask has them.
+    let network = FIXTURES[4].model().network(&[]).expect("fits");
+    let up = network.layers().iter().find(|layer| layer.name.starts_with("up.")).expect("a transposed one");
+    let [inputs, outputs, height, width] = up.shape[..] else { panic!("4-D") };
+    let matrix = network.matrix(up).expect("reads");
+    let weight = up.in_weight_order(&matrix.data);
+    let kernel = height * width;
+    for output in 0..outputs {
+        let mut row = matrix.data[output * inputs * kernel..(output + 1) * inputs * kernel].to_vec();
+        let of_output = (0..inputs).flat_map(|input| {
+            let from = (input * outputs + output) * kernel;
+            weight[from..from + kernel].to_vec()
+        });
+        let mut of_output: Vec<f32> = of_output.collect();
+        row.sort_by(f32::total_cmp);
+        of_output.sort_by(f32::total_cmp);
+        assert_eq!(row, of_output, "output {output}");
+    }
+}

@@ -124,7 +124,7 @@ impl ImageInput {
             let count = images.len();
             let scores = parallel::map(count, |at| {
                 let outputs = network.run(images[at].clone())?;
-                Ok(outputs.first().and_then(Tensor::as_floats).unwrap_or_default().to_vec())
+                Ok(outputs.first().map(Tensor::to_floats).unwrap_or_default())
             });
             for (scores, &label) in scores.into_iter().zip(&batch.labels) {
                 all.push((scores?, label));
