@@ -56,7 +56,7 @@ export interface WasmModule {
   /** Energy of one conversion of 1 to 16 bits, by every ADC model. */
   converters(): Comparison;
   /** What a file is, by its path and first bytes. */
-  kind_of_file(path: string, head: Uint8Array): 'picture' | 'labels' | 'cifar' | 'archive' | 'checkpoint' | 'other';
+  kind_of_file(path: string, head: Uint8Array): 'picture' | 'labels' | 'cifar' | 'archive' | 'other';
   /** Pictures and files of labels in an archive; empty if it has no picture. */
   unpack_pictures(name: string, bytes: Uint8Array): NamedBytes[];
   /** A gradient of a fixed small network on this module's device, to compare between the modules. */

@@ -31,11 +31,13 @@ async function kindOf(module, { file, path }) {
   const bytes = async (/** @type {number} */ from, /** @type {number} */ to) =>
     new Uint8Array(await file.slice(from, to).arrayBuffer());
   const text = (/** @type {Uint8Array} */ part) => new TextDecoder('latin1').decode(part);
+  // What the name decides needs no bytes: a folder may hold 50,000 pictures.
+  const byName = module.kind_of_file(path, new Uint8Array());
+  if (byName === 'picture') return 'pictures';
+  if (byName === 'labels') return 'labels';
+  if (byName === 'cifar') return 'data';
   const head = await bytes(0, END_BYTES);
   const kind = module.kind_of_file(path, head);
-  if (kind === 'picture') return 'pictures';
-  if (kind === 'labels') return 'labels';
-  if (kind === 'cifar') return 'data';
   const starts = (/** @type {number[]} */ ...magic) => magic.every((byte, at) => head[at] === byte);
   // A safetensors header of this length follows.
   const isSafetensors = head[8] === 0x7b && head.subarray(4, 8).every((byte) => byte === 0);

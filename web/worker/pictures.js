@@ -1,6 +1,7 @@
 /** One's own pictures: decoded and brought to 32 x 32 by the browser, whose planes Rust then sorts into classes. */
 
 import { failure } from '../api/errors.js';
+import { withoutExif } from './exif.js';
 
 /** @typedef {import('../types/wasm').NamedBytes} NamedBytes */
 /** @typedef {import('../types/messages').PictureClass} PictureClass */
@@ -57,7 +58,7 @@ export async function decodePictures(files, isPicture, onBusy) {
  * @param {OffscreenCanvasRenderingContext2D} context
  */
 async function planes(blob, context) {
-  // Turned by no tag and scaled as a whole, as `crossdub predict` does it.
+  // Scaled as a whole and not turned, as `crossdub predict` does it. What is transparent becomes black here.
   const options = /** @type {const} */ ({
     resizeWidth: SIDE,
     resizeHeight: SIDE,
@@ -65,7 +66,7 @@ async function planes(blob, context) {
     imageOrientation: 'none',
     colorSpaceConversion: 'none',
   });
-  const bitmap = await createImageBitmap(blob, options).catch(() => null);
+  const bitmap = await createImageBitmap(await withoutExif(blob), options).catch(() => null);
   if (!bitmap) return null;
   context.clearRect(0, 0, SIDE, SIDE);
   context.drawImage(bitmap, 0, 0, SIDE, SIDE);

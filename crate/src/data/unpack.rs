@@ -40,7 +40,14 @@ pub fn unpack(
     keep: &dyn Fn(&str) -> bool,
 ) -> Result<Option<NamedFiles>> {
     let mut unpacking = Unpacking { name, limits, keep, left: limits.total, found: Vec::new() };
-    let is_archive = unpacking.read(name, &mut &*bytes, 0)?;
+    // A zip is read where it lies: it is in memory already, and counts for nothing of what it unpacks to.
+    let is_zip = format(&bytes[..bytes.len().min(HEAD)]) == Some(Format::Zip);
+    let is_archive = if is_zip {
+        unpacking.read_zip(bytes)?;
+        true
+    } else {
+        unpacking.read(name, &mut &*bytes, 0)?
+    };
     Ok(is_archive.then_some(unpacking.found))
 }
 

@@ -11,20 +11,17 @@ use crate::data::unpack::{self, Limits};
 /// What an archive of pictures may unpack to in a browser.
 const PICTURES: Limits = Limits { file: 64 << 20, total: 1 << 30 };
 
-/// What a file is, by its path and first bytes: `picture`, `labels`, `cifar`, `archive`, or `other`.
+/// What a data file is, by its path and first bytes: `picture`, `labels`, `cifar`, `archive`, or `other`.
 #[wasm_bindgen]
 pub fn kind_of_file(path: &str, head: &[u8]) -> String {
-    let is_checkpoint = crate::checkpoint::pytorch::looks_like(head);
     let kind = if is_image(path) {
         "picture"
     } else if is_label_file(path) {
         "labels"
-    } else if cifar::is_image_file(path) && !path.is_empty() {
+    } else if cifar::is_image_file(path) {
         "cifar"
     } else if unpack::is_archive(head) {
         "archive"
-    } else if is_checkpoint {
-        "checkpoint"
     } else {
         "other"
     };

@@ -62,11 +62,10 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str, Option<&str>)> {
     })
 }
 
-/// The classes that a labels file names, sorted; if they are numbers, all from 0 to the largest.
-pub fn class_names(text: &str) -> Vec<String> {
-    let has_headings = lines(text)
-        .next()
-        .is_some_and(|(_, _, class)| class.is_some_and(|class| class == "PredictionString"));
+/// The classes that a labels file names, sorted; if they are numbers, all from 0 to the largest. A first line whose
+/// name is not that of a picture (without its ending) holds headings.
+pub fn class_names(text: &str, is_picture: impl Fn(&str) -> bool) -> Vec<String> {
+    let has_headings = lines(text).next().is_some_and(|(_, name, _)| !is_picture(stem(name)));
     let named: BTreeSet<&str> =
         lines(text).skip(usize::from(has_headings)).filter_map(|(_, _, class)| class).collect();
     let numbers: Option<Vec<u16>> = named.iter().map(|class| class.parse().ok()).collect();
@@ -162,8 +161,10 @@ mod tests {
 
     #[test]
     fn a_labels_file_can_name_the_classes() {
-        assert_eq!(class_names("a n03\nb n01\nc n03\n"), ["n01", "n03"]);
-        assert_eq!(class_names("a 2\nb 0\n"), ["0", "1", "2"]);
-        assert_eq!(class_names("ImageId,PredictionString\na,n03 1\n"), ["n03"]);
+        let names = |text| class_names(text, |name| ["a", "b", "c"].contains(&name));
+        assert_eq!(names("a n03\nb n01\nc n03\n"), ["n01", "n03"]);
+        assert_eq!(names("a 2\nb 0\n"), ["0", "1", "2"]);
+        assert_eq!(names("ImageId,PredictionString\na,n03 1\n"), ["n03"]);
+        assert_eq!(names("image,label\na.png,1\nx/b.png,0\n"), ["0", "1"]);
     }
 }

@@ -1,6 +1,8 @@
 //! The layouts of labelled pictures in folders: a folder a class, with or without `train/` and `val/`; pictures to
 //! evaluate on in one folder with a file of labels; Tiny ImageNet's.
 
+use std::collections::HashSet;
+
 use super::index::{ImageRef, Index, Listing};
 use super::is_image;
 use super::labels;
@@ -117,7 +119,11 @@ impl Evaluation {
     fn classes(&self) -> Vec<String> {
         match self {
             Self::Classes(folders) => folders.iter().map(|class| class.name.clone()).collect(),
-            Self::Labels { text, .. } => labels::class_names(text),
+            Self::Labels { text, pictures, .. } => {
+                let names = pictures.iter().flat_map(|(_, names)| names);
+                let stems: HashSet<&str> = names.map(|name| labels::stem(name)).collect();
+                labels::class_names(text, |name| stems.contains(name))
+            }
         }
     }
 }
