@@ -900,7 +900,7 @@ shape: Array<number>,
  */
 dtype: string, 
 /**
- * Why it is no layer on crossbars.
+ * Why it does not become a crossbar layer.
  */
 why: string, };
 
