@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crossdub::config::DeviceChoice;
+use crossdub::config::{DeviceChoice, Schedule, TrainConfig};
 use crossdub::device::ComputeDevice;
 use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::trainer::Trainer;
@@ -19,7 +19,12 @@ fn advance(trainer: &mut Trainer, steps: usize) {
 
 #[test]
 fn resuming_from_a_checkpoint_gives_the_same_bits() {
-    let config = crossdub::config::TrainConfig { batch_norm: true, ..small_config() };
+    for schedule in [Schedule::MultiStep, Schedule::OneCycle] {
+        resumes_to_the_same_bits(TrainConfig { batch_norm: true, schedule, ..small_config() });
+    }
+}
+
+fn resumes_to_the_same_bits(config: TrainConfig) {
     let mut whole = trainer(config.clone());
     advance(&mut whole, 30);
     let mut part = trainer(config);

@@ -1,6 +1,6 @@
 //! Training lowers the loss, is reproducible to the bit, and balances columns.
 
-use crossdub::config::{DeviceChoice, HardwareConfig, NetworkName, RegularizerKind, TrainConfig};
+use crossdub::config::{DeviceChoice, HardwareConfig, NetworkName, RegularizerKind, Schedule, TrainConfig};
 use crossdub::crossbar::hoyer::tile_densities;
 use crossdub::crossbar::tiling::TileShape;
 use crossdub::data::{TrainTest, synthetic};
@@ -79,6 +79,22 @@ fn a_network_that_does_not_fit_memory_is_rejected_before_allocation() {
     let config = TrainConfig { plan: "16384 16384 16384".parse().expect("a plan"), ..small_config() };
     let result = Trainer::new(config, HardwareConfig::default(), small_data(), device, 1 << 32, None);
     assert!(result.err().and_then(|error| error.field_name().map(str::to_owned)).as_deref() == Some("plan"));
+}
+
+#[test]
+fn one_cycle_rises_and_falls_over_the_whole_run() {
+    let config = TrainConfig { schedule: Schedule::OneCycle, epochs: 1, ..small_config() };
+    let mut trainer = trainer(config.clone());
+    let steps = trainer.total_steps();
+    let mut rates = Vec::new();
+    while !trainer.finished() {
+        rates.push(pollster::block_on(trainer.step()).expect("trains").learning_rate);
+    }
+    let expected =
+        (0..steps).map(|step| Schedule::OneCycle.learning_rate(config.learning_rate, &[], step, (steps, 1)));
+    assert_eq!(rates, expected.collect::<Vec<_>>());
+    let largest = rates.iter().copied().fold(0.0, f64::max);
+    assert!(rates[0] < largest / 20.0 && rates[rates.len() - 1] < largest / 1000.0, "{rates:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ export const DEFAULTS = {
     momentum: 0.9,
     batch: 16,
     epochs: 20,
+    schedule: 'multi-step',
     milestones: [],
     standardize: 'auto',
     augment: true,

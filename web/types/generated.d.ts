@@ -1230,6 +1230,21 @@ training: TrainingSummary,
 analysis: Analysis, };
 
 /**
+ * How the learning rate changes over a run. The names are those of PyTorch's schedulers.
+ *
+ * ```
+ * use crossdub::config::Schedule;
+ *
+ * let milestones = [2];
+ * let rate = |schedule: Schedule, step| schedule.learning_rate(0.1, &milestones, step, (10, 4));
+ * assert_eq!(rate(Schedule::MultiStep, 19), 0.1);
+ * assert_eq!(rate(Schedule::OneCycle, 11), 0.1, "the largest, after 30 % of the 40 steps");
+ * assert!(rate(Schedule::OneCycle, 39) < 1e-6);
+ * ```
+ */
+export type Schedule = "multi-step" | "one-cycle";
+
+/**
  * Accuracy over several seeds of the non-idealities.
  */
 export type SeedReport = { 
@@ -1631,7 +1646,7 @@ lambda_mean: number,
  */
 weight_decay: number, 
 /**
- * Initial learning rate.
+ * Learning rate: the initial one, or the largest of a one-cycle schedule.
  */
 learning_rate: number, 
 /**
@@ -1647,7 +1662,11 @@ batch: number,
  */
 epochs: number, 
 /**
- * Epochs after which the learning rate drops to a tenth.
+ * How the learning rate changes over the run.
+ */
+schedule: Schedule, 
+/**
+ * Epochs after which the learning rate drops to a tenth, with [`Schedule::MultiStep`].
  */
 milestones: Array<number>, 
 /**

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, NetworkName, NetworkPlan,
-    Precision, RegularizerKind, Resolution, Standardize, Subtraction, Trainable, WeightScale,
+    Precision, RegularizerKind, Resolution, Schedule, Standardize, Subtraction, Trainable, WeightScale,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -78,6 +78,7 @@ parse_names! {
     Granularity: "per",
     Precision: "precision",
     RegularizerKind: "regularizer",
+    Schedule: "schedule",
     Subtraction: "subtraction",
     Trainable: "trainable",
     WeightScale: "weight_scale",
@@ -85,7 +86,7 @@ parse_names! {
 
 text_values! {
     AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, NetworkName, NetworkPlan,
-    Precision, RegularizerKind, Resolution, Standardize, Subtraction, Trainable, WeightScale,
+    Precision, RegularizerKind, Resolution, Schedule, Standardize, Subtraction, Trainable, WeightScale,
 }
 
 /// The text of a value; a number stands for its digits.

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::{
     AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, HardwareConfig,
-    NetworkName, NetworkPlan, Precision, RegularizerKind, Resolution, Standardize, Subtraction, TrainConfig,
-    Trainable, WeightScale,
+    NetworkName, NetworkPlan, Precision, RegularizerKind, Resolution, Schedule, Standardize, Subtraction,
+    TrainConfig, Trainable, WeightScale,
 };
 use crate::error::{Error, Result};
 
@@ -118,6 +118,9 @@ pub struct TrainFields {
     /// Passes over the training images [default: 20]
     #[cfg_attr(feature = "cli", arg(long))]
     pub epochs: Option<usize>,
+    /// Learning rates: multi-step (constant, a tenth after each milestone) or one-cycle (rise and fall) [default: multi-step]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME"))]
+    pub schedule: Option<Schedule>,
     /// Epochs after which the learning rate drops to a tenth, separated by commas
     #[cfg_attr(feature = "cli", arg(long, value_delimiter = ','))]
     pub milestones: Option<Vec<usize>>,
@@ -154,8 +157,8 @@ pub struct TrainFields {
 }
 
 fields!(TrainFields of TrainConfig {
-    data, regularizer, lambda, lambda_mean, weight_decay, learning_rate, momentum, dropout, batch, epochs, milestones,
-    augment, holdout, limit, trainable, seed, device, devices, gather, precision,
+    data, regularizer, lambda, lambda_mean, weight_decay, learning_rate, momentum, dropout, batch, epochs, schedule,
+    milestones, augment, holdout, limit, trainable, seed, device, devices, gather, precision,
 });
 
 /// The fields of crossbars. On the command line one option, `--tile 128x64`, sets both `tile` and `columns`.

@@ -15,6 +15,7 @@ mod hardware;
 mod network_name;
 mod network_plan;
 mod precision;
+mod schedule;
 mod standardize;
 mod train;
 
@@ -28,6 +29,7 @@ pub use hardware::{Granularity, HardwareConfig, Resolution, Subtraction, WeightS
 pub use network_name::NetworkName;
 pub use network_plan::{BlockKind, ClassifierWidths, NetworkPlan, ResNetPlan, VggLayer, VggPlan};
 pub use precision::Precision;
+pub use schedule::Schedule;
 pub use standardize::Standardize;
 pub use train::{DataSource, RegularizerKind, TrainConfig, Trainable};
 

@@ -7,6 +7,7 @@ use super::field_value::MAX_INTEGER;
 use super::network_name::NetworkName;
 use super::network_plan::{ClassifierWidths, NetworkPlan};
 use super::precision::Precision;
+use super::schedule::Schedule;
 use super::standardize::Standardize;
 use crate::error::{Error, Result};
 
@@ -128,7 +129,7 @@ pub struct TrainConfig {
     pub lambda_mean: f64,
     /// Weight decay coupled to the gradient (lambda_l2), as in PyTorch's SGD.
     pub weight_decay: f64,
-    /// Initial learning rate.
+    /// Learning rate: the initial one, or the largest of a one-cycle schedule.
     pub learning_rate: f64,
     /// Momentum, 0 to below 1.
     pub momentum: f64,
@@ -136,7 +137,9 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Passes over the training images.
     pub epochs: usize,
-    /// Epochs after which the learning rate drops to a tenth.
+    /// How the learning rate changes over the run.
+    pub schedule: Schedule,
+    /// Epochs after which the learning rate drops to a tenth, with [`Schedule::MultiStep`].
     pub milestones: Vec<usize>,
     /// How pixels become the numbers that the network takes.
     pub standardize: Standardize,
@@ -174,6 +177,7 @@ impl Default for TrainConfig {
             momentum: 0.9,
             batch: 128,
             epochs: 20,
+            schedule: Schedule::MultiStep,
             milestones: Vec::new(),
             standardize: Standardize::Auto,
             augment: true,
@@ -238,6 +242,7 @@ impl TrainConfig {
             learning_rate: 0.01,
             momentum: 0.0,
             weight_decay: 0.0,
+            schedule: Schedule::MultiStep,
             milestones: Vec::new(),
             epochs: 5,
             trainable: Trainable::Convolutions,

@@ -47,7 +47,7 @@ impl Trainer {
 
         let StepOutput { loss, logits, gradients } = self.forward_backward(&batch).await?;
         let labels = batch.labels;
-        let learning_rate = self.learning_rate(epoch);
+        let learning_rate = self.learning_rate();
         let penalty = self.apply_step(gradients, learning_rate);
 
         let metrics = self.read_back(loss, penalty, logits, &labels).await?;
@@ -65,10 +65,10 @@ impl Trainer {
         Ok(self.progress(epoch, &metrics, labels.len(), learning_rate))
     }
 
-    /// The learning rate of an epoch: a tenth after each milestone.
-    fn learning_rate(&self, epoch: usize) -> f64 {
-        let passed = self.config.milestones.iter().filter(|&&milestone| epoch >= milestone).count();
-        self.config.learning_rate * 0.1_f64.powi(passed as i32)
+    /// The learning rate of the next step.
+    fn learning_rate(&self) -> f64 {
+        let TrainConfig { schedule, learning_rate, epochs, ref milestones, .. } = self.config;
+        schedule.learning_rate(learning_rate, milestones, self.step, (self.steps_per_epoch(), epochs))
     }
 
     /// The batch forward and backward, on all devices of the run.

@@ -11,7 +11,7 @@ use crate::compress::fields::PruneFields;
 use crate::compress::pruning::PruneConfig;
 use crate::config::{
     ConversionFields, CrossbarFields, DataSource, DeviceChoice, DeviceList, HardwareConfig, NetworkFields,
-    RegularizerKind, TrainConfig, TrainFields, apply,
+    RegularizerKind, Schedule, TrainConfig, TrainFields, apply,
 };
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
@@ -266,6 +266,10 @@ impl Stage {
                 let mut train = json!(influential(config, regularized));
                 // The executor adds it, for all stages.
                 train.as_object_mut().map(|fields| fields.remove("standardize"));
+                if config.schedule == Schedule::MultiStep {
+                    // Stages from before there were other schedules keep their names.
+                    train.as_object_mut().map(|fields| fields.remove("schedule"));
+                }
                 json!({ "train": train, "shape": shape, "masked": self.masked })
             }
         }
@@ -286,6 +290,9 @@ fn influential(config: &TrainConfig, regularized: bool) -> TrainConfig {
     let with_mean = [RegularizerKind::MeanAndVariance, RegularizerKind::MeanAndGatedVariance];
     if !with_mean.contains(&config.regularizer) {
         config.lambda_mean = 0.0;
+    }
+    if config.schedule != Schedule::MultiStep {
+        config.milestones.clear();
     }
     if !regularized {
         (config.regularizer, config.lambda, config.lambda_mean) = (RegularizerKind::None, 0.0, 0.0);
@@ -310,4 +317,27 @@ fn crossbar_layers(config: &TrainConfig) -> Option<usize> {
     }
     // The number of classes, which depends on the data, changes no convolution.
     NetworkSpec::from_config(&config, 10).ok().map(|network| network.conv_shapes().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(fields: &str) -> Value {
+        let fields: Map<String, Value> = serde_json::from_str(fields).expect("an object");
+        let common = (&TrainConfig::default(), &HardwareConfig::default());
+        Stage::resolve(fields, common, false).expect("valid").inputs(common.1)
+    }
+
+    #[test]
+    fn only_another_schedule_makes_another_stage() {
+        let plain = inputs(r#"{ "name": "a", "kind": "train", "milestones": [1] }"#);
+        assert!(plain["train"].get("schedule").is_none(), "the name of stages from before: {plain}");
+        let named = r#"{ "name": "a", "kind": "train", "milestones": [1], "schedule": "multi-step" }"#;
+        assert_eq!(inputs(named), plain);
+        let cycle = inputs(r#"{ "name": "a", "kind": "train", "schedule": "one-cycle" }"#);
+        assert_eq!(cycle["train"]["schedule"], "one-cycle");
+        let ignored = r#"{ "name": "a", "kind": "train", "milestones": [1], "schedule": "one-cycle" }"#;
+        assert_eq!(inputs(ignored), cycle, "milestones have no effect");
+    }
 }
