@@ -17,18 +17,19 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (result, 1000.0 * started.elapsed().as_secs_f64())
 }
 
-/// The median of the milliseconds that `run` returns, after one run to warm up.
+/// The median of the milliseconds that `run` returns, after one run to warm up; and the number of runs.
 ///
 /// # Errors
 /// When a run fails.
-pub fn median_time(mut run: impl FnMut() -> Result<f64>) -> Result<f64> {
+pub fn median_time(mut run: impl FnMut() -> Result<f64>) -> Result<(f64, usize)> {
     run()?;
     let mut times = Vec::new();
     let started = Instant::now();
     while another_run(times.len(), MAX_RUNS, started) {
         times.push(run()?);
     }
-    Ok(median(times))
+    let runs = times.len();
+    Ok((median(times), runs))
 }
 
 /// Whether to run once more after `runs` runs.

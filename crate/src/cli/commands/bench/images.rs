@@ -46,7 +46,7 @@ fn measure_folder(folder: &Path) -> Result<Row> {
         folder.file_name().map_or_else(|| files::display_path(folder), |n| n.to_string_lossy().into_owned());
     let what = format!("a training image, {name}, {} workers", reading.threads);
     let note = format!("{:.0} images a second", 1000.0 / milliseconds);
-    Ok(Row::new("images", what, milliseconds).with_note(note))
+    Ok(Row::new("images", what, milliseconds, count).with_note(note))
 }
 
 /// Repeats the training images until there are thousands, so that all batches are full.

@@ -29,9 +29,9 @@ const PRUNED_IMPROVEMENT: f64 = 3.0;
 pub(super) fn analysis() -> Result<Vec<Row>> {
     let layers = weights(NetworkName::Vgg11)?.matrices(false)?;
     let hardware = HardwareConfig::default();
-    let time = median_time(|| Ok(timed(|| analyze(&layers, &hardware)).1))?;
+    let (time, n) = median_time(|| Ok(timed(|| analyze(&layers, &hardware)).1))?;
     let what = format!("analysis, VGG11, tile {}", hardware.tile);
-    Ok(vec![Row::new("analysis", what, time)])
+    Ok(vec![Row::new("analysis", what, time, n)])
 }
 
 /// Pruning to levels, by each rule.
@@ -50,14 +50,14 @@ pub(super) fn pruning() -> Result<Vec<Row>> {
     ];
     let measure = |method: PruneMethod| {
         let rule = method.rule();
-        let time = median_time(|| {
+        let (time, n) = median_time(|| {
             // Copying is not part of pruning.
             let mut copy: Vec<Matrix> = layers.clone();
             let (pruned, time) = timed(|| prune(&mut copy, shape, &method));
             pruned.map(|_| time)
         })?;
         let what = format!("level pruning, VGG11, tile {}, {} rule", hardware.tile, rule.id());
-        Ok(Row::new(format!("pruning-{}", rule.id()), what, time))
+        Ok(Row::new(format!("pruning-{}", rule.id()), what, time, n))
     };
     methods.into_iter().map(measure).collect()
 }
@@ -80,7 +80,7 @@ fn regularizer_on(model: NetworkName, tile: usize) -> Result<Row> {
     let layers: Vec<Tensor<4>> = weights
         .map(|tensor| Tensor::from_data(TensorData::new(tensor.data, tensor.shape), &compute.device))
         .collect();
-    let time = median_time(|| {
+    let (time, n) = median_time(|| {
         let evaluate = || {
             let penalties = layers.iter().map(|layer| regularizer.evaluate(layer.clone()));
             penalties.map(|penalty| (penalty.loss.into_data(), penalty.gradient)).collect::<Vec<_>>()
@@ -88,7 +88,7 @@ fn regularizer_on(model: NetworkName, tile: usize) -> Result<Row> {
         Ok(timed(evaluate).1)
     })?;
     let what = format!("D.U.B. loss and gradient, {model}, tile {tile}");
-    Ok(Row::new(format!("loss-{model}"), what, time))
+    Ok(Row::new(format!("loss-{model}"), what, time, n))
 }
 
 /// A network's initial weights.

@@ -84,12 +84,14 @@ struct Row {
     /// Description, for people.
     what: String,
     ours_ms: f64,
+    /// The number of runs that the time is the median of, or of images, steps or batches that it is the mean of.
+    n: usize,
     note: Option<String>,
 }
 
 impl Row {
-    fn new(id: impl Into<String>, what: impl Into<String>, ours_ms: f64) -> Self {
-        Self { id: id.into(), what: what.into(), ours_ms, note: None }
+    fn new(id: impl Into<String>, what: impl Into<String>, ours_ms: f64, n: usize) -> Self {
+        Self { id: id.into(), what: what.into(), ours_ms, n, note: None }
     }
 
     fn with_note(self, note: String) -> Self {
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn table_lists_times_and_notes() {
-        let text = describe(&[Row::new("step", "a step", 100.0).with_note("cheap".to_owned())]);
+        let text = describe(&[Row::new("step", "a step", 100.0, 5).with_note("cheap".to_owned())]);
         assert!(text.contains("a step") && text.contains("100.0 ms") && text.contains("cheap"), "{text}");
     }
 }

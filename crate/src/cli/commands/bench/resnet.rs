@@ -36,8 +36,9 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let what = format!("training step, resnet18, batch {BATCH}, gated regularizer");
     let peak = system::peak_memory()
         .map_or_else(String::new, |bytes| format!("at most {} MiB of memory in this process", bytes >> 20));
-    let whole = Row::new("resnet", what.clone(), medians.iter().sum()).with_note(peak);
-    let part =
-        |(name, time): (&str, f64)| Row::new(format!("resnet-{name}"), format!("{what}: {name}"), time);
+    let whole = Row::new("resnet", what.clone(), medians.iter().sum(), STEPS).with_note(peak);
+    let part = |(name, time): (&str, f64)| {
+        Row::new(format!("resnet-{name}"), format!("{what}: {name}"), time, STEPS)
+    };
     Ok([whole].into_iter().chain(PARTS.into_iter().zip(medians).map(part)).collect())
 }

@@ -31,11 +31,12 @@ const NETWORK_IMAGES: usize = 8;
 pub(super) fn measure() -> Result<Vec<Row>> {
     let hardware = HardwareConfig { tile: 64, resolution: Resolution::Bits(7), ..HardwareConfig::default() };
     let what = format!("simulation, a layer of {OUTPUTS} x {}, {IMAGES} images, tile 64", WINDOW.inputs());
-    Ok(vec![Row::new("simulation-layer", what, layer(&hardware)?), network(&hardware)?])
+    let (time, n) = layer(&hardware)?;
+    Ok(vec![Row::new("simulation-layer", what, time, n), network(&hardware)?])
 }
 
-/// Milliseconds for the images through one layer.
-fn layer(hardware: &HardwareConfig) -> Result<f64> {
+/// Milliseconds for the images through one layer, and the runs they are the median of.
+fn layer(hardware: &HardwareConfig) -> Result<(f64, usize)> {
     // The values hardly matter: every cell that is set costs the same.
     let weight = |at: usize| (at * 7919 % 255) as f32 - 127.0;
     let weights = (0..OUTPUTS * WINDOW.inputs()).map(weight).collect();
@@ -59,11 +60,11 @@ fn network(hardware: &HardwareConfig) -> Result<Row> {
     let hardware = HardwareConfig { resolution: Resolution::LosslessSliced, ..hardware.clone() };
     let options = SimulationConfig::default();
     let mut simulator = Simulator::new(&plan, &initialize(&plan, 0), &hardware, &options, &images)?;
-    let time = median_time(|| {
+    let (time, n) = median_time(|| {
         let (result, time) = timed(|| simulator.simulate(&images, 0));
         result.map(|()| time)
     })?;
     let rate = 1000.0 * NETWORK_IMAGES as f64 / time;
     let what = format!("simulation, VGG11, {NETWORK_IMAGES} images, tile 64, lossless-sliced");
-    Ok(Row::new("simulation-vgg11", what, time).with_note(format!("{rate:.1} images a second")))
+    Ok(Row::new("simulation-vgg11", what, time, n).with_note(format!("{rate:.1} images a second")))
 }

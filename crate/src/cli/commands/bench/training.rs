@@ -45,8 +45,9 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let overhead = 100.0 * (median(ratios) - 1.0);
     let what = format!("training step, vgg-small, batch {BATCH}");
     let note = format!("the regularizer costs {overhead:+.1} %; {ALLOWED_PERCENT} % are allowed");
-    let gated = Row::new("training-gated", format!("{what}, gated regularizer"), median(with));
-    Ok(vec![Row::new("training", what, median(without)), gated.with_note(note)])
+    let n = without.len();
+    let gated = Row::new("training-gated", format!("{what}, gated regularizer"), median(with), n);
+    Ok(vec![Row::new("training", what, median(without), n), gated.with_note(note)])
 }
 
 /// Trains on synthetic images, without dropout and augmentation.

@@ -10,11 +10,11 @@ pub fn measure(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let answer = context.json_of(&["bench", "--only", "simulation", "--json"])?;
     for row in answer["measurements"].as_array().into_iter().flatten() {
         let (id, what) = (row["id"].as_str().unwrap_or("row"), row["what"].as_str().unwrap_or_default());
-        // `crossdub bench` takes 5 to 25 runs each, and does not say how many.
         let time = row["ours_ms"].as_f64().unwrap_or(f64::NAN);
-        record.figure(id, what, time, "ms", 5)?;
-        let note = row["note"].as_str().map_or_else(String::new, |note| format!("; {note}"));
-        record.note(format!("median of at least 5 runs{note}"))?;
+        record.figure(id, what, time, "ms", row["n"].as_u64().unwrap_or(0) as usize)?;
+        if let Some(note) = row["note"].as_str() {
+            record.note(note)?;
+        }
     }
     Ok(DONE)
 }
