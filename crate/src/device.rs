@@ -29,7 +29,7 @@ pub struct ComputeDevice {
     pub kind: &'static str,
     /// The name of the processor or adapter.
     pub adapter: String,
-    /// A graphics adapter's driver and graphics API, if known.
+    /// A graphics adapter's driver, if it has a name, and its graphics API: `llvmpipe Mesa 25.0.7, Vulkan`, or `Metal`.
     pub driver: Option<String>,
     /// Whether a graphics adapter is a program on the CPU, such as Mesa's lavapipe.
     pub software: bool,
@@ -215,7 +215,16 @@ mod graphics {
         let named = |text: &str, fallback: &str| if text.is_empty() { fallback } else { text }.to_owned();
         let driver = [&info.driver, &info.driver_info].map(|text| text.trim());
         let driver: Vec<&str> = driver.into_iter().filter(|text| !text.is_empty()).collect();
-        let driver = (!driver.is_empty()).then(|| format!("{}, {:?}", driver.join(" "), info.backend));
+        // Apple's drivers have no name, and a browser tells neither.
+        let api = match info.backend {
+            wgpu::Backend::BrowserWebGpu | wgpu::Backend::Noop => None,
+            wgpu::Backend::Dx12 => Some("DirectX 12".to_owned()),
+            wgpu::Backend::Gl => Some("OpenGL".to_owned()),
+            other => Some(format!("{other:?}")),
+        };
+        let parts = [driver.join(" ")].into_iter().filter(|text| !text.is_empty()).chain(api);
+        let parts: Vec<String> = parts.collect();
+        let driver = (!parts.is_empty()).then(|| parts.join(", "));
         let adapter = named(&info.name, "WebGPU adapter");
         ComputeDevice { device, kind, adapter, driver, software }
     }
