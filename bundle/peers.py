@@ -1,9 +1,10 @@
 """Training steps in PyTorch for `crossdub prove`, one at a time, so that both tools take turns on the same card.
 
     python3 peers.py --about
-    python3 peers.py MODEL BATCH SIDE PRECISION
+    python3 peers.py MODEL BATCH SIDE PRECISION DEVICE
 
-MODEL is `vgg:64 M 128 M;512,512` (a plan and the widths of its hidden layers) or `resnet18`; PRECISION is f32 or bf16.
+MODEL is `vgg:64 M 128 M;512,512` (a plan and the widths of its hidden layers) or `resnet18`; PRECISION is f32 or bf16, DEVICE cuda
+(NVIDIA's cards, and AMD's in PyTorch for ROCm) or cpu.
 The first line of output says which PyTorch and which device. Then each line of input is a question: `step`, `tf32` (a
 step with TensorFloat-32 allowed) or `memory`. Each answer is one JSON object on a line: `{"value": milliseconds}`,
 `{"value": bytes}`, or `{"error": "why"}`.
@@ -30,7 +31,7 @@ except Exception as missing:  # noqa: BLE001 - whatever keeps PyTorch from loadi
     answer(error=one_line(missing))
     sys.exit(0)
 
-CUDA = torch.cuda.is_available()
+CUDA = torch.cuda.is_available() and sys.argv[-1] != "cpu"
 DEVICE = torch.device("cuda" if CUDA else "cpu")
 
 
@@ -119,7 +120,11 @@ def main():
     if sys.argv[1:] == ["--about"]:
         answer(name=about(), cuda=CUDA)
         return
-    name, batch, side, precision = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    name, batch, side, precision, device = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
+    if device == "cuda" and not CUDA:
+        # A CPU's times beside a card's would mislead.
+        answer(error=f"no CUDA device: {about()}")
+        return
     torch.manual_seed(0)
     step = trainer(name, batch, side, precision)
     answer(name=about(), cuda=CUDA)

@@ -147,7 +147,8 @@ fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
         let left = 60.0 * args.minutes - began.elapsed().as_secs_f64();
         let rest: Vec<Step> = steps[at..].iter().filter(open).cloned().collect();
         let target = match step.work {
-            Work::Pipeline | Work::Recipe => best_target(&out, targets),
+            Work::Recipe => begun_target(&out, targets).or_else(|| best_target(&out, targets)),
+            Work::Pipeline => best_target(&out, targets),
             _ => step.target.clone(),
         };
         let obstacle = target.as_ref().and_then(|target| obstacle(&out, step, target, &vulkan));
@@ -218,6 +219,12 @@ fn best_target(out: &Path, targets: &[Target]) -> Option<Target> {
     let best = right.iter().min_by(|a, b| time(a).total_cmp(&time(b))).copied();
     let opened = || targets.iter().find(|target| done("device", target));
     best.or_else(opened).or(targets.first()).cloned()
+}
+
+/// The device that the recipe has begun on.
+fn begun_target(out: &Path, targets: &[Target]) -> Option<Target> {
+    let label = steps::recipe::begun_on(out)?;
+    targets.iter().find(|target| target.label == label).cloned()
 }
 
 fn not_run(step: &Step, status: Status, why: String) -> Record {

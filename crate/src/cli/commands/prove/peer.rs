@@ -14,7 +14,7 @@ pub struct Peer {
     child: Child,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
-    /// `PyTorch 2.11.0, NVIDIA H100 80GB HBM3`, or that it computes on the CPU.
+    /// `PyTorch 2.11.0, NVIDIA H100 80GB HBM3`, or `PyTorch 2.11.0, CPU, 8 threads`.
     pub name: String,
 }
 

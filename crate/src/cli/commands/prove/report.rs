@@ -188,7 +188,7 @@ fn plain_tables(records: &[&Record]) -> String {
         }
         text += "| measured | value | n | note |\n| --- | ---: | ---: | --- |\n";
         for figure in &record.figures {
-            let n = figure.n.map_or_else(String::new, |n| n.to_string());
+            let n = figure.n.unwrap_or(0);
             let note = figure.note.as_deref().map(cell).unwrap_or_default();
             text += &format!("| {} | {} | {n} | {note} |\n", cell(&figure.what), value(figure));
         }
@@ -198,11 +198,14 @@ fn plain_tables(records: &[&Record]) -> String {
 }
 
 /// The columns of the training table: a figure's id and its head.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 11] = [
     ("first", "first step"),
     ("step", "step"),
-    ("pytorch", "PyTorch"),
-    ("pytorch-ratio", "PyTorch / ours"),
+    ("pytorch", "PyTorch, same card"),
+    ("pytorch-ratio", "PyTorch / Crossdub"),
+    ("pytorch-tf32", "PyTorch with TF32"),
+    ("pytorch-cpu", "PyTorch on the CPU"),
+    ("pytorch-cpu-ratio", "PyTorch on the CPU / Crossdub"),
     ("regularizer-share", "regularizer costs"),
     ("memory", "device memory"),
     ("pytorch-memory", "PyTorch's memory"),
@@ -222,7 +225,14 @@ fn training_tables(records: &[&Record]) -> String {
     let mut text = String::new();
     let measured: Vec<&Record> =
         records.iter().copied().filter(|record| !record.figures.is_empty()).collect();
+    let known = |(id, _): &&(&str, &str)| {
+        measured.iter().any(|record| record.figures.iter().any(|figure| figure.id == *id))
+    };
     for (title, columns) in [("Steps", &COLUMNS[..]), ("Parts of a step", &PARTS_OF_STEP[..])] {
+        let columns: Vec<&(&str, &str)> = columns.iter().filter(known).collect();
+        if columns.is_empty() {
+            continue;
+        }
         put(&mut text, format_args!("### {title}\n"));
         let heads: Vec<&str> = columns.iter().map(|(_, head)| *head).collect();
         text += &format!("| network, batch, numbers, device | {} |\n| --- |", heads.join(" | "));

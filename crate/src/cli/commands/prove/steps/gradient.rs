@@ -38,7 +38,7 @@ pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let error = relative_error(&got, &expected);
     let what =
         "gradient of a small network: largest difference from the CPU's, relative to its largest value";
-    record.figure("gradient", what, error, "", got.len())?;
+    record.figure("gradient", what, error, "relative", got.len())?;
     let mut wrong = Vec::new();
     if exceeds(error, ALLOWED) {
         wrong.push(format!("the gradient differs by {error:.1e}, and {ALLOWED:.0e} is allowed"));
@@ -58,7 +58,7 @@ fn golden(
     let (cases, weights) = (folder.join("cases.json"), folder.join(format!("{CASE}.weights.safetensors")));
     if !cases.is_file() || !weights.is_file() {
         let why = format!("{} has no golden case", folder.display());
-        return record.missing("golden", "golden case of the regularizers", "", why);
+        return record.missing("golden", "golden case of the regularizers", "relative", why);
     }
     let cases: Value = serde_json::from_slice(&files::read("reading the golden case", &cases)?)
         .map_err(|why| Error::file("reading the golden case", files::display_path(&cases), why))?;
@@ -79,10 +79,10 @@ fn golden(
         let loss = ((loss - golden) / golden).abs();
         let title = name.replace('_', " ");
         let what = format!("golden case, {title}: value, relative difference from the authors'");
-        record.figure(&format!("golden-{name}-value"), &what, loss, "", 1)?;
+        record.figure(&format!("golden-{name}-value"), &what, loss, "relative", 1)?;
         let what =
             format!("golden case, {title}: gradient, largest difference relative to its largest value");
-        record.figure(&format!("golden-{name}-gradient"), &what, error, "", gradient)?;
+        record.figure(&format!("golden-{name}-gradient"), &what, error, "relative", gradient)?;
         if exceeds(loss, ALLOWED) || exceeds(error, ALLOWED) {
             wrong.push(format!("golden case, {title}: value off by {loss:.1e}, gradient by {error:.1e}"));
         }

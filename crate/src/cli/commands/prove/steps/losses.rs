@@ -51,24 +51,24 @@ pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
         "early",
         &format!("largest relative difference of the losses in the first {EARLY} steps"),
         early,
-        "",
+        "relative",
         EARLY.min(n),
     )?;
     match losses.iter().position(|pair| exceeds(relative(pair), PARTED)) {
         Some(at) => {
             let what = format!("step at which the losses part by {PARTED}");
-            record.figure("parted", &what, (at + 1) as f64, "", n)?;
+            record.figure("parted", &what, (at + 1) as f64, "steps", n)?;
         }
         None => {
             let why = format!("they do not part within {n} steps");
-            record.missing("parted", &format!("step at which the losses part by {PARTED}"), "", why)?;
+            record.missing("parted", &format!("step at which the losses part by {PARTED}"), "steps", why)?;
         }
     }
     let last = &losses[n.saturating_sub(LAST)..];
     let mean = |pick: fn(&(f64, f64)) -> f64| last.iter().map(pick).sum::<f64>() / last.len() as f64;
     let (ours, cpu) = (mean(|pair| pair.0), mean(|pair| pair.1));
-    record.figure("last-device", "mean loss of the last steps, device", ours, "", last.len())?;
-    record.figure("last-cpu", "mean loss of the last steps, CPU", cpu, "", last.len())?;
+    record.figure("last-device", "mean loss of the last steps, device", ours, "nats", last.len())?;
+    record.figure("last-cpu", "mean loss of the last steps, CPU", cpu, "nats", last.len())?;
     let first = losses[0].1;
     if exceeds(early, ALLOWED) {
         return Ok(failed(format!("the first losses differ by {early:.1e}, and {ALLOWED:.0e} is allowed")));

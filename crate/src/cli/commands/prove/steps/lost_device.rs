@@ -50,11 +50,7 @@ pub fn provoke(context: &Context, record: &mut Recorder) -> Result<Outcome> {
         fs::File::create(&log).map_err(|why| Error::file("writing a log", files::display_path(&log), why))?;
     let mut victim = victim.stdout(Stdio::null()).stderr(errors).spawn().map_err(fail)?;
     let Some(status) = wait_for(&mut victim, context.seconds_until(0.6).min(PATIENCE))? else {
-        let at = checkpoint(&folder);
-        if at == 0 {
-            return Ok(failed("it ended before its first checkpoint"));
-        }
-        return Ok(match at {
+        return Ok(match checkpoint(&folder) {
             0 => out_of_time("no checkpoint appeared in time"),
             _ => failed("the run hangs when its device is lost"),
         });
@@ -73,7 +69,10 @@ pub fn provoke(context: &Context, record: &mut Recorder) -> Result<Outcome> {
         )));
     }
     let at = checkpoint(&folder);
-    record.figure("checkpoint", "step of the checkpoint that is left", at as f64, "", 1)?;
+    if at == 0 {
+        return Ok(failed("the run left no checkpoint"));
+    }
+    record.figure("checkpoint", "checkpoint that the run left", at as f64, "steps", 1)?;
     let mut again = context.crossdub(&["run"])?;
     again.arg(&file).arg("--out").arg(&folder).args(["--json"]).stdout(Stdio::null());
     let mut again = again.spawn().map_err(fail)?;

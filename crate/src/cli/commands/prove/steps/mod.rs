@@ -7,7 +7,7 @@ mod losses;
 mod lost_device;
 pub mod machine;
 mod pipeline;
-mod recipe;
+pub mod recipe;
 mod resume;
 mod simulate;
 mod training;

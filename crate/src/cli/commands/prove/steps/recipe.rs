@@ -31,8 +31,17 @@ const TARGET: f64 = 7.13;
 const TRAINING_SHARE: f64 = 0.7;
 /// Shares of the epochs: clean, regularized, fine-tuned.
 const SHARES: [f64; 3] = [0.45, 0.35, 0.2];
+/// The line of the recipe that names the device under test.
+const DEVICE: &str = "# device: ";
 /// The largest file of final weights.
 const MOST_BYTES: usize = 16 << 20;
+
+/// The device that an earlier call made the recipe for: it goes on there.
+pub fn begun_on(out: &Path) -> Option<String> {
+    let text = files::read("reading the recipe", &out.join("recipe.toml")).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(DEVICE)).map(str::to_owned)
+}
 
 /// How long the recipe is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +55,6 @@ struct Schedule {
 /// Runs it, or goes on with it.
 pub fn run(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let file = context.out.join("recipe.toml");
-    record.fact("device", context.label.clone())?;
     if !file.is_file() {
         match plan(context, record)? {
             Ok(text) => files::write("writing a recipe", &file, text.as_bytes())?,
@@ -54,9 +62,10 @@ pub fn run(context: &Context, record: &mut Recorder) -> Result<Outcome> {
         }
     }
     let text = files::read("reading the recipe", &file)?;
+    // From the file: an earlier call may have made it.
     for line in String::from_utf8_lossy(&text).lines() {
-        if let Some(about) = line.strip_prefix("# ") {
-            record.fact("schedule", about)?;
+        if let Some((name, value)) = line.strip_prefix("# ").and_then(|line| line.split_once(": ")) {
+            record.fact(name, value)?;
         }
     }
     let out = context.out.join("recipe");
@@ -141,26 +150,22 @@ fn schedule(images: usize, small: f64, whole: Option<f64>, seconds: f64) -> Opti
 
 fn recipe_text(context: &Context, path: &Path, holdout: usize, schedule: Schedule) -> String {
     let Schedule { batch, limit, epochs: [clean, dub, finetune] } = schedule;
-    let falls = |epochs: usize| match epochs {
-        0..=3 => String::new(),
-        _ => format!("milestones = [{}, {}]\n", epochs * 6 / 10, epochs * 85 / 100),
-    };
     let images =
         if limit > 0 { format!("{limit} training images") } else { "all training images".to_owned() };
     let path = Value::from(files::display_path(path));
     format!(
-        "# {clean} epochs clean, {dub} with gated D.U.B., {finetune} of fine-tuning, batch {batch}, {images}\n\
+        "{DEVICE}{}\n\
+         # schedule: epochs: {clean} clean, {dub} with gated D.U.B., {finetune} of fine-tuning; batch {batch}; {images}; \
+         one-cycle learning rates\n\
          name = \"vgg11-proof\"\ndescription = \"VGG11 with gated D.U.B., cut to the time at hand\"\ndata = {path}\n\
          holdout = {holdout}\nlimit = {limit}\ndevice = \"{}\"\nmodel = \"vgg11\"\nbatch = {batch}\ntile = {TILE}\n\n\
          [[stage]]\nname = \"clean\"\nkind = \"train\"\nregularizer = \"none\"\nepochs = {clean}\n\
-         learning_rate = 0.05\nweight_decay = 5e-4\n{}\n\
+         learning_rate = 0.05\nschedule = \"one-cycle\"\nweight_decay = 5e-4\n\n\
          [[stage]]\nname = \"dub\"\nkind = \"train\"\nregularizer = \"gated\"\nlambda = 1e-3\nepochs = {dub}\n\
-         learning_rate = 0.01\nweight_decay = 1e-3\n{}\n\
+         learning_rate = 0.01\nschedule = \"one-cycle\"\nweight_decay = 1e-3\n\n\
          [[stage]]\nname = \"prune\"\nkind = \"prune\"\nrule = \"budget\"\ntarget = {TARGET}\n\n\
          [[stage]]\nname = \"finetune\"\nkind = \"finetune\"\nepochs = {finetune}\n",
-        context.device,
-        falls(clean),
-        falls(dub),
+        context.label, context.device,
     )
 }
 

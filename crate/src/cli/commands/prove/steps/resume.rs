@@ -63,7 +63,7 @@ pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     drop(child.kill());
     drop(child.wait());
     let at = newest_checkpoint(&killed);
-    record.figure("killed", "step of the checkpoint that the killed run left", at as f64, "", 1)?;
+    record.figure("killed", "step of the checkpoint that the killed run left", at as f64, "steps", 1)?;
     match finish(start(&killed, &["--resume", "--json"])?)? {
         Some(status) if status.success() => {}
         Some(status) => return Ok(failed(format!("the killed run does not resume: {status}"))),
@@ -78,13 +78,19 @@ pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
         "losses",
         "largest relative difference of the losses from the uninterrupted run",
         losses,
-        "",
+        "relative",
         one.len(),
     )?;
     let read = |run: &Path| files::read_weights(&run.join("weights.safetensors"));
     let (one, other) = (flat(&read(&whole)?), flat(&read(&killed)?));
     let weights = relative_error(&other, &one);
-    record.figure("weights", "largest relative difference of the final weights", weights, "", one.len())?;
+    record.figure(
+        "weights",
+        "largest relative difference of the final weights",
+        weights,
+        "relative",
+        one.len(),
+    )?;
     record.fact("to the bit", if one == other { "yes" } else { "no" })?;
     if exceeds(losses, ALLOWED) {
         return Ok(failed(format!("the resumed run's losses differ by {losses:.1e}")));

@@ -49,14 +49,15 @@ impl Case {
     }
 
     /// What `peers.py` builds the same network from.
-    fn peer_arguments(&self, side: usize) -> Vec<String> {
+    fn peer_arguments(&self, side: usize, on_cpu: bool) -> Vec<String> {
         let config = self.config();
         let network = match self.model {
             NetworkName::ResNet18 => "resnet18".to_owned(),
             _ => format!("vgg:{};{}", config.plan, config.classifier),
         };
         let precision = if self.precision == Precision::F32 { "f32" } else { "bf16" };
-        vec![network, self.batch.to_string(), side.to_string(), precision.to_owned()]
+        let device = if on_cpu { "cpu" } else { "cuda" };
+        [network, self.batch.to_string(), side.to_string(), precision.to_owned(), device.to_owned()].into()
     }
 }
 
@@ -64,14 +65,15 @@ impl Case {
 pub fn measure(case: &Case, context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let compute = context.open_device()?;
     if compute.check(case.precision).is_err() {
-        return Ok(skipped(format!("{} does not compute in bf16", compute.adapter)));
+        return Ok(skipped(format!("{} has no bf16 through {}", compute.adapter, context.label)));
     }
     let mut step = match case.step(&compute, device_memory(&compute)) {
         Ok(step) => step,
         Err(error) => return Ok(skipped(format!("too little memory: {error}"))),
     };
     // Loads while the first step compiles its shaders.
-    let arguments = case.peer_arguments(step.spec().side());
+    let on_cpu = context.is_slow(&compute);
+    let arguments = case.peer_arguments(step.spec().side(), on_cpu);
     let (peer, first) = std::thread::scope(|scope| {
         let peer = scope.spawn(|| Peer::start(context, &arguments));
         let first = timed(|| step.whole(false));
@@ -83,7 +85,7 @@ pub fn measure(case: &Case, context: &Context, record: &mut Recorder) -> Result<
     if !loss.is_finite() {
         return Ok(super::failed(format!("the loss of the first step is {loss}")));
     }
-    take_turns(&mut step, peer, context, record)?;
+    take_turns(&mut step, (peer, PeerRow { on_cpu, precision: case.precision }), context, record)?;
     parts(&mut step, context, record)?;
     waits(case, &step, context, record)?;
     memory(&compute, record)?;
@@ -94,10 +96,36 @@ pub fn measure(case: &Case, context: &Context, record: &mut Recorder) -> Result<
     }
 }
 
+/// Where and how PyTorch computes. Its figures on the CPU have names of their own, so that nobody takes them for a
+/// card's.
+#[derive(Clone, Copy)]
+struct PeerRow {
+    on_cpu: bool,
+    precision: Precision,
+}
+
+impl PeerRow {
+    fn id(self) -> &'static str {
+        if self.on_cpu { "pytorch-cpu" } else { "pytorch" }
+    }
+
+    fn title(self) -> &'static str {
+        if self.on_cpu { "step in PyTorch on the CPU" } else { "step in PyTorch on the same card" }
+    }
+
+    fn note(self, name: &str) -> String {
+        match (self.precision, self.on_cpu) {
+            (Precision::F32, true) => format!("{name}; f32"),
+            (Precision::F32, false) => format!("{name}; f32 without TensorFloat-32"),
+            _ => format!("{name}; bf16 by autocast"),
+        }
+    }
+}
+
 /// Steps without and with the regularizer, and PyTorch's, in turn, so that all run under the same load.
 fn take_turns(
     step: &mut TrainingStep,
-    peer: Option<Result<Peer>>,
+    (peer, row): (Option<Result<Peer>>, PeerRow),
     context: &Context,
     record: &mut Recorder,
 ) -> Result<()> {
@@ -141,7 +169,13 @@ fn take_turns(
         }
     }
     report_turns(record, &plain, &gated)?;
-    report_peer(record, peer.as_mut(), &plain, &theirs, trouble.or((!absent.is_empty()).then_some(absent)))
+    report_peer(
+        record,
+        (peer.as_mut(), row),
+        &plain,
+        &theirs,
+        trouble.or((!absent.is_empty()).then_some(absent)),
+    )
 }
 
 fn report_turns(record: &mut Recorder, plain: &[f64], gated: &[f64]) -> Result<()> {
@@ -162,30 +196,29 @@ fn report_turns(record: &mut Recorder, plain: &[f64], gated: &[f64]) -> Result<(
 
 fn report_peer(
     record: &mut Recorder,
-    peer: Option<&mut Peer>,
+    (peer, row): (Option<&mut Peer>, PeerRow),
     plain: &[f64],
     theirs: &[f64],
     trouble: Option<String>,
 ) -> Result<()> {
-    let what = "step in PyTorch, without the regularizer";
+    let (id, what) = (row.id(), format!("{}, without the regularizer", row.title()));
     if theirs.is_empty() {
         let why = trouble.unwrap_or_else(|| "no time was left".to_owned());
-        return record.missing("pytorch", what, "ms", why);
+        return record.missing(id, &what, "ms", why);
     }
-    record.figure("pytorch", what, median(theirs.to_vec()), "ms", theirs.len())?;
+    record.figure(id, &what, median(theirs.to_vec()), "ms", theirs.len())?;
     let name = peer.as_ref().map(|peer| peer.name.clone()).unwrap_or_default();
-    record.note(format!("{name}; f32 without TensorFloat-32"))?;
+    record.note(row.note(&name))?;
     let ratios: Vec<f64> = plain.iter().zip(theirs).map(|(ours, theirs)| theirs / ours).collect();
     let n = ratios.len();
-    record.figure(
-        "pytorch-ratio",
-        "PyTorch's time by ours; over 1 we are quicker",
-        median(ratios),
-        "x",
-        n,
-    )?;
+    let what = "PyTorch's time divided by Crossdub's; over 1, Crossdub is quicker";
+    record.figure(&format!("{id}-ratio"), what, median(ratios), "x", n)?;
     let Some(peer) = peer else { return Ok(()) };
-    let fast: Vec<f64> = (0..FEW).map_while(|_| peer.ask("tf32").ok()).skip(1).collect();
+    if row.on_cpu {
+        return Ok(());
+    }
+    let asked = if row.precision == Precision::F32 { FEW } else { 0 };
+    let fast: Vec<f64> = (0..asked).map_while(|_| peer.ask("tf32").ok()).skip(1).collect();
     if !fast.is_empty() {
         let n = fast.len();
         record.figure("pytorch-tf32", "the same with TensorFloat-32 allowed", median(fast), "ms", n)?;
@@ -273,7 +306,7 @@ fn memory(compute: &ComputeDevice, record: &mut Recorder) -> Result<()> {
 /// Launches of one step, counted by a second process: Burn logs them only if its settings are there when it starts.
 fn launches(context: &Context, compute: &ComputeDevice, record: &mut Recorder) -> Result<()> {
     let what = "launches a step, with the regularizer";
-    let mut missing = |why: &str| record.missing("launches", what, "", why);
+    let mut missing = |why: &str| record.missing("launches", what, "launches", why);
     if compute.kind == "cpu" || compute.kind == "tch" {
         return missing("the CPU launches nothing");
     }
@@ -294,7 +327,7 @@ fn launches(context: &Context, compute: &ComputeDevice, record: &mut Recorder) -
     }
     match (ended, text.trim().parse::<f64>()) {
         (Some(_), Ok(count)) if count > 0.0 => {
-            record.figure("launches", what, count, "", 1)?;
+            record.figure("launches", what, count, "launches", 1)?;
             record.note("one step; by Burn's log of what it runs")
         }
         (Some(status), _) if !status.success() => missing("the helper failed; see the step's log"),
