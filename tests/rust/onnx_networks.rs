@@ -39,7 +39,7 @@ fn torchvision_networks_give_what_onnxruntime_gives() {
             let image = Tensor::from_floats(network.input_shapes()[0].to_vec(), floats(file("input.f32")));
             let scores = network.run(vec![image]).expect("runs").remove(0);
             let apart = relative_difference(scores.as_floats().expect("floats"), &floats(file("output.f32")));
-            println!("{name} by {exporter}: {apart:.1e}");
+            eprintln!("{name} by {exporter}: {apart:.1e}");
             assert!(apart < 1e-4, "{name} by {exporter}: {apart}");
         }
     }
