@@ -20,6 +20,10 @@ fn other_format(bytes: &[u8]) -> Option<String> {
     if bytes.is_empty() {
         return Some("the file is empty".to_owned());
     }
+    // First: the length of a header may start as other formats do.
+    if safetensors::looks_like(bytes) {
+        return None;
+    }
     if is_onnx(bytes) {
         return Some(
             "it is an ONNX model, which `crossdub analyze` reads; here, save a state dict or safetensors"
@@ -30,9 +34,6 @@ fn other_format(bytes: &[u8]) -> Option<String> {
         return other_zip(bytes).map(str::to_owned);
     }
     if pytorch::looks_like(bytes) {
-        return None;
-    }
-    if bytes.get(8) == Some(&b'{') && bytes.get(4..8).is_some_and(|high| high == [0; 4]) {
         return None;
     }
     let known = by_magic(bytes).or_else(|| by_text(bytes));
@@ -214,6 +215,13 @@ mod tests {
         check(b"{\"model_type\": \"resnet\"}", "JSON");
         check(b"epoch,accuracy\n1,0.5\n", "text file");
         check(b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09", "neither");
+    }
+
+    #[test]
+    fn a_length_that_starts_as_onnx_does_is_no_onnx_file() {
+        // A header of 0x1a0308 bytes.
+        check(b"\x08\x03\x1a\0\0\0\0\0{\"a\":", "truncated in its header");
+        assert!(is_onnx(b"\x08\x03\x1a\0\0\0\0\0{"));
     }
 
     #[test]

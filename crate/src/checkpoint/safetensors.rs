@@ -14,6 +14,11 @@ use crate::error::{Error, Result};
 /// Some 150,000 tensors; a parsed header takes many times its bytes.
 const MAX_HEADER: u64 = 16 << 20;
 
+/// Whether bytes start as a safetensors file does: the length of a header below 4 GiB, then `{`.
+pub fn looks_like(bytes: &[u8]) -> bool {
+    bytes.get(8) == Some(&b'{') && bytes.get(4..8) == Some(&[0; 4])
+}
+
 /// Reads the floats of a safetensors file under their names, whatever they are; all else is left out.
 ///
 /// # Errors

@@ -5,6 +5,15 @@ use super::dtype::Dtype;
 /// A result whose error is the reason alone; the door of the format adds what was being read.
 pub(crate) type ParseResult<T> = Result<T, String>;
 
+/// Number of elements of a tensor of this shape; `None` if it overflows. A dimension of 0 leaves none, however large
+/// the product of those before it.
+pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size))
+}
+
 /// A tensor of a file, not decoded yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StoredTensor {
@@ -86,11 +95,25 @@ impl StoredFile<'_> {
         if let Some(why) = &tensor.unreadable {
             return Err(why.clone());
         }
-        let (dtype, count) = (tensor.dtype, tensor.shape.iter().product::<usize>());
+        let (dtype, count) = (tensor.dtype, element_count(&tensor.shape));
         let values = dtype.decode(&self.elements.bytes(index)?, false);
-        if values.len() != count {
+        if Some(values.len()) != count {
             return Err("its elements do not fill its shape".into());
         }
         Ok(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::element_count;
+
+    #[test]
+    fn a_dimension_of_0_leaves_no_element() {
+        assert_eq!(element_count(&[]), Some(1));
+        assert_eq!(element_count(&[2, 3]), Some(6));
+        // Found by fuzzing: the product overflows before it comes to the 0.
+        assert_eq!(element_count(&[1_099_511_693_314, 134_217_729, 16_318_465, 0]), Some(0));
+        assert_eq!(element_count(&[usize::MAX, 2]), None);
     }
 }

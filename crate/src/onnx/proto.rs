@@ -140,7 +140,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<ModelProto> {
 
 /// Whether bytes look like an ONNX file: a message that begins with a version and holds a graph.
 pub(super) fn looks_like(bytes: &[u8]) -> bool {
-    if bytes.first() != Some(&0x08) {
+    // The length of a safetensors header may start as a version does.
+    if bytes.first() != Some(&0x08) || crate::checkpoint::safetensors::looks_like(bytes) {
         return false;
     }
     let mut fields = Fields::new(bytes, 0..bytes.len());

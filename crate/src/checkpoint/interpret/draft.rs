@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::account::LeftOut;
 use super::super::dtype::Dtype;
 use super::super::sanitize;
-use super::super::stored::{Affine, ModuleFacts, ParseResult, StoredFile};
+use super::super::stored::{Affine, ModuleFacts, ParseResult, StoredFile, element_count};
 
 /// Where the values of a draft come from.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub(super) struct Draft {
 impl Draft {
     /// Number of elements.
     pub fn count(&self) -> usize {
-        self.shape.iter().fold(1, |count, &size| count.saturating_mul(size))
+        element_count(&self.shape).unwrap_or(usize::MAX)
     }
 
     /// The remark that leaves it out.

@@ -3,7 +3,7 @@
 
 use super::super::dtype::Dtype;
 use super::super::names::{sibling, split_leaf};
-use super::super::stored::{Affine, ParseResult};
+use super::super::stored::{Affine, ParseResult, element_count};
 use super::draft::{Draft, Drafts, Source};
 
 /// Block sizes that are tried where a scale serves a block that does not divide the weight evenly, the
@@ -69,7 +69,7 @@ fn affine(drafts: &mut Drafts<'_, '_>, name: &str) -> ParseResult<bool> {
         return Ok(false);
     };
     let size = draft.shape.get(axis).copied().unwrap_or(1);
-    let inner: usize = draft.shape.iter().skip(axis + 1).product();
+    let inner = draft.shape.get(axis + 1..).and_then(element_count).unwrap_or(1);
     let fits = |numbers: &[f64]| numbers.len() == 1 || numbers.len() == size;
     if !fits(&scales) || !fits(&zero_points) {
         drafts.lost.push(format!("{name} has scales that do not fit it"));
@@ -222,7 +222,7 @@ impl Blocks {
 /// How scales of this shape belong to a weight of that shape; `None` if they don't.
 fn blocks(weight: &[usize], scale: &[usize]) -> Option<Blocks> {
     let mut scales = scale.to_vec();
-    if scale.iter().product::<usize>() == 1 {
+    if element_count(scale) == Some(1) {
         scales = vec![1; weight.len()];
     }
     if scales.len() > weight.len() {

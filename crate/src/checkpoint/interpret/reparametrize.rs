@@ -9,7 +9,7 @@
 
 use super::super::dtype::Dtype;
 use super::super::names::split_leaf;
-use super::super::stored::ParseResult;
+use super::super::stored::{ParseResult, element_count};
 use super::draft::{Draft, Drafts, Source};
 
 /// Puts every weight together whose parts are there, and leaves out by name what has only some.
@@ -156,7 +156,9 @@ fn weight_norm(drafts: &mut Drafts<'_, '_>, g: &str, v: &str, weight: &str) -> P
     let (lengths, mut values) = (drafts.values(g)?, drafts.values(v)?);
     // Elements from one index of that dimension to the next.
     let (size, stride) = match kept {
-        Some(dimension) => (v_shape[dimension], v_shape[dimension + 1..].iter().product::<usize>()),
+        Some(dimension) => {
+            (v_shape[dimension], element_count(&v_shape[dimension + 1..]).unwrap_or(usize::MAX))
+        }
         None => (1, values.len().max(1)),
     };
     let index = |at: usize| (at / stride.max(1)) % size.max(1);
@@ -178,7 +180,7 @@ fn weight_norm(drafts: &mut Drafts<'_, '_>, g: &str, v: &str, weight: &str) -> P
 
 /// The dimension whose norms `g` holds, `None` for one norm of all. The outer `None`: it does not fit.
 fn kept_dimension(g: &[usize], v: &[usize]) -> Option<Option<usize>> {
-    if g.iter().product::<usize>() == 1 {
+    if element_count(g) == Some(1) {
         return Some(None);
     }
     if g.len() == 1 && v.first() == g.first() {
@@ -200,7 +202,7 @@ fn spectral_norm(
     weight: &str,
 ) -> ParseResult<bool> {
     let shape = drafts.get(original).map(|draft| draft.shape.clone()).unwrap_or_default();
-    let count: usize = shape.iter().product();
+    let count = drafts.get(original).map_or(0, Draft::count);
     let length = |name: &str| drafts.get(name).map(Draft::count);
     let (rows, columns) = (length(u), length(v));
     let dimension = [0, 1].into_iter().find(|&at| {

@@ -38,8 +38,8 @@ const SPARE_ELEMENTS: u64 = 1 << 20;
 /// Whether bytes start as a PyTorch checkpoint does: a zip archive, or a pickle of protocol 2 to 5.
 pub fn looks_like(bytes: &[u8]) -> bool {
     // A safetensors file may start with the bytes of a pickle too: its header's length. A `{` follows.
-    let safetensors = bytes.get(8) == Some(&b'{') && bytes[4..8] == [0; 4];
-    bytes.starts_with(b"PK\x03\x04") || (matches!(bytes, [0x80, 2..=5, ..]) && !safetensors)
+    bytes.starts_with(b"PK\x03\x04")
+        || (matches!(bytes, [0x80, 2..=5, ..]) && !super::safetensors::looks_like(bytes))
 }
 
 /// Lists the tensors of a PyTorch checkpoint.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::io::{MAX_FILE_BYTES, display_path, read};
 use super::onnx::open_onnx;
-use crate::checkpoint::{Checkpoint, ReadOptions, ShardIndex, is_index, pytorch, shard_of};
+use crate::checkpoint::{Checkpoint, ReadOptions, ShardIndex, is_index, pytorch, safetensors, shard_of};
 use crate::error::{Error, Result};
 
 const ACTION: &str = "reading weights";
@@ -102,5 +102,5 @@ fn looks_like_weights(path: &Path) -> bool {
     let mut head = [0; 16];
     let read = fs::File::open(path).and_then(|mut file| file.read(&mut head));
     let head = &head[..read.unwrap_or(0)];
-    pytorch::looks_like(head) || (head.get(8) == Some(&b'{') && head[4..8] == [0; 4])
+    pytorch::looks_like(head) || safetensors::looks_like(head)
 }

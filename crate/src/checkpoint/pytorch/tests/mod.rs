@@ -29,6 +29,8 @@ fn views_of_one_storage() {
                 .tensor("same", "FloatStorage", "0", 5, &[2, 2], &[0, 0])
                 .tensor("scalar", "FloatStorage", "0", 4, &[], &[])
                 .tensor("empty", "FloatStorage", "9", 7, &[0, 4], &[4, 1])
+                // The product overflows before it comes to the 0.
+                .tensor("void", "FloatStorage", "9", 0, &[1 << 40, 1 << 27, 1 << 24, 0], &[1 << 62, 9, 1, 1])
         });
     check(
         program,
@@ -39,6 +41,7 @@ fn views_of_one_storage() {
             "same [2, 2] [5.0, 5.0, 5.0, 5.0]",
             "scalar [] [4.0]",
             "transposed [3, 2] [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]",
+            "void [1099511627776, 134217728, 16777216, 0] []",
             "whole [2, 3] [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]",
         ],
     );
