@@ -48,6 +48,7 @@ pub mod activations;
 pub mod bit_serial;
 pub mod column_trace;
 pub mod config;
+pub(crate) mod crossbar_reading;
 pub mod crossbars;
 pub mod fold_batch_norm;
 pub mod im2col;

@@ -2,12 +2,13 @@
 
 use super::activation_quantizer::ActivationQuantizer;
 use super::activations::Activations;
-use super::bit_serial::{self, Output};
+use super::bit_serial::Output;
 use super::config::{AdcRange, SimulationConfig};
+use super::crossbar_reading::{CrossbarReading, ErrorCounts, mismatches};
 use super::crossbars::Crossbars;
 use super::layer::Layer;
 use super::network::layers;
-use super::non_idealities::{AdcRanges, NonIdealLayer, ProgrammedCells, calibrate_adc_ranges};
+use super::non_idealities::{AdcRanges, ProgrammedCells, calibrate_adc_ranges};
 use super::reference;
 use super::report::{ImageCounts, LayerReport, SimulationReport};
 use crate::checkpoint::Checkpoint;
@@ -71,27 +72,6 @@ pub(super) struct CrossbarLayer {
     pub(super) crossbars: Crossbars,
     adc_ranges: AdcRanges,
     errors: ErrorCounts,
-}
-
-/// The errors of a layer's crossbars; see [`LayerReport`].
-#[derive(Debug, Clone, Default)]
-struct ErrorCounts {
-    saturated_by_tile: Vec<u64>,
-    mismatched_outputs: u64,
-    clipped_activations: u64,
-}
-
-impl ErrorCounts {
-    fn add(&mut self, other: Self) {
-        self.mismatched_outputs += other.mismatched_outputs;
-        self.clipped_activations += other.clipped_activations;
-        if self.saturated_by_tile.is_empty() {
-            self.saturated_by_tile = other.saturated_by_tile;
-        } else {
-            let pairs = self.saturated_by_tile.iter_mut().zip(other.saturated_by_tile);
-            pairs.for_each(|(sum, count)| *sum += count);
-        }
-    }
 }
 
 /// An activation in the quantized network, and in the simulated one once they differ.
@@ -226,16 +206,10 @@ impl Simulator {
         (image, layer): (usize, usize),
         patches: &[u16],
     ) -> Output {
-        let (crossbars, zero) = (&mapped.crossbars, mapped.activation.zero);
-        match programmed {
-            None => bit_serial::simulate(crossbars, patches, zero),
-            Some(programmed) => {
-                let (adc_ranges, config) = (&mapped.adc_ranges, &self.config);
-                let (image, layer) = (image as u64, layer as u64);
-                let layer = NonIdealLayer { crossbars, programmed, adc_ranges, config, image, layer };
-                layer.simulate(patches, zero)
-            }
-        }
+        let CrossbarLayer { activation, crossbars, adc_ranges, .. } = mapped;
+        let config = &self.config;
+        let reading = CrossbarReading { crossbars, programmed, adc_ranges, config, image, layer };
+        reading.simulate(patches, activation.zero)
     }
 
     /// The integer inputs of layer `layer` in the simulated network, as windows, for one image and its index
@@ -334,7 +308,7 @@ fn forward_mapped(
             (read(&patches), clipped)
         }
     };
-    let mismatched = exact.iter().zip(&output.sums).filter(|(exact, sum)| exact != sum).count() as u64;
+    let mismatched = mismatches(&exact, &output.sums);
     let differ = |values: &Values| values.simulated.is_some();
     let differs = mismatched > 0 || differ(values) || added.is_some_and(differ);
     let next = |sums: &[i64], added: Option<&[f32]>| layer.finish(dequantize(layer, mapped, sums), added);

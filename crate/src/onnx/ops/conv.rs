@@ -83,11 +83,15 @@ impl Convolution {
         }
     }
 
-    /// The inputs of one group, position by position: `[batch * positions, inputs]`.
-    pub(in crate::onnx) fn patches<T: Copy>(&self, input: &[T], group: usize, zero: T) -> Vec<T> {
+    /// The inputs of each group, position by position: `[batch * positions, inputs]`.
+    pub(in crate::onnx) fn patches<T: Copy>(&self, input: &[T], zero: T) -> Vec<Vec<T>> {
+        let table = self.window.table();
+        (0..self.groups).map(|group| self.group_patches(&table, input, group, zero)).collect()
+    }
+
+    fn group_patches<T: Copy>(&self, table: &[u32], input: &[T], group: usize, zero: T) -> Vec<T> {
         let (positions, size) = (self.window.positions(), self.window.size());
         let spatial = elements(&self.window.input).unwrap_or(0);
-        let table = self.window.table();
         let mut patches = Vec::with_capacity(self.batch * positions * self.inputs());
         for image in 0..self.batch {
             let first = (image * self.groups + group) * self.channels;

@@ -126,15 +126,16 @@ impl Product {
         }
     }
 
-    /// The vectors that a group multiplies: `[positions, inputs]`.
-    pub(in crate::onnx) fn patches<T: Copy>(&self, input: &[T], group: usize, zero: T) -> Vec<T> {
+    /// The vectors that each group multiplies: `[positions, inputs]`.
+    pub(in crate::onnx) fn patches<T: Copy>(&self, input: &[T], zero: T) -> Vec<Vec<T>> {
         match self {
-            Self::Convolution(convolution) => convolution.patches(input, group, zero),
+            Self::Convolution(convolution) => convolution.patches(input, zero),
             Self::Linear(Linear { batch, positions, inputs, input_turned: true, .. }) => {
                 let view = [(inputs * positions) as isize, 1, *positions as isize];
-                places(&[*batch, *positions, *inputs], &view, 0).into_iter().map(|at| input[at]).collect()
+                let places = places(&[*batch, *positions, *inputs], &view, 0);
+                vec![places.into_iter().map(|at| input[at]).collect()]
             }
-            Self::Linear(_) => input.to_vec(),
+            Self::Linear(_) => vec![input.to_vec()],
         }
     }
 

@@ -15,10 +15,10 @@ use crate::onnx::ops::{Product, finish_floats, finish_gemm};
 use crate::onnx::tensor::{Reason, Tensor, Values};
 use crate::parallel;
 use crate::simulate::activation_quantizer::ActivationQuantizer;
-use crate::simulate::bit_serial;
 use crate::simulate::config::{AdcRange, SimulationConfig};
+use crate::simulate::crossbar_reading::{CrossbarReading, ErrorCounts, mismatches};
 use crate::simulate::crossbars::Crossbars;
-use crate::simulate::non_idealities::{AdcRanges, NonIdealLayer, ProgrammedCells, calibrate_adc_ranges};
+use crate::simulate::non_idealities::{AdcRanges, ProgrammedCells, calibrate_adc_ranges};
 use crate::simulate::reference;
 use crate::simulate::report::LayerReport;
 
@@ -48,27 +48,6 @@ pub(super) struct MappedLayer {
     /// The first of its crossbars' numbers among those of all layers.
     unit: usize,
     pub(super) errors: ErrorCounts,
-}
-
-/// The errors of a layer's crossbars; see [`LayerReport`].
-#[derive(Debug, Clone, Default)]
-pub(super) struct ErrorCounts {
-    saturated_by_tile: Vec<u64>,
-    mismatched_outputs: u64,
-    clipped_activations: u64,
-}
-
-impl ErrorCounts {
-    pub(super) fn add(&mut self, other: Self) {
-        self.mismatched_outputs += other.mismatched_outputs;
-        self.clipped_activations += other.clipped_activations;
-        if self.saturated_by_tile.is_empty() {
-            self.saturated_by_tile = other.saturated_by_tile;
-        } else {
-            let pairs = self.saturated_by_tile.iter_mut().zip(other.saturated_by_tile);
-            pairs.for_each(|(sum, count)| *sum += count);
-        }
-    }
 }
 
 /// How the cells of a layer are read.
@@ -165,8 +144,7 @@ impl MappedLayer {
                 (own, zero_of(call)?.wrapping_add(*shift) as u16, 0)
             }
         };
-        let groups = (0..self.crossbars.len()).map(|group| product.patches(&integers, group, zero)).collect();
-        Ok(Patches { groups, zero, clipped })
+        Ok(Patches { groups: product.patches(&integers, zero), zero, clipped })
     }
 
     /// Calibrates the converters on the windows of these images.
@@ -193,7 +171,7 @@ impl MappedLayer {
         let other = simulated.map(|call| self.patches(node, call)).transpose()?;
         let applied = other.as_ref().unwrap_or(&own);
         let Sums { sums, saturated_by_tile } = self.read(applied, reading, image);
-        let mismatched = expected.iter().zip(&sums).filter(|(expected, sum)| expected != sum).count() as u64;
+        let mismatched = mismatches(&expected, &sums);
         let errors = ErrorCounts {
             saturated_by_tile,
             mismatched_outputs: mismatched,
@@ -215,17 +193,15 @@ impl MappedLayer {
     /// The crossbars' products.
     fn read(&self, patches: &Patches, reading: &Reading<'_>, image: usize) -> Sums {
         let outputs = parallel::map(self.crossbars.len(), |group| {
-            let (crossbars, windows, zero) = (&self.crossbars[group], &patches.groups[group], patches.zero);
-            match &reading.programmed {
-                None => bit_serial::simulate(crossbars, windows, zero),
-                Some(programmed) => {
-                    let (programmed, adc_ranges) = (&programmed[group], &self.adc_ranges[group]);
-                    let (image, layer) = (image as u64, (self.unit + group) as u64);
-                    let config = reading.config;
-                    let layer = NonIdealLayer { crossbars, programmed, adc_ranges, config, image, layer };
-                    layer.simulate(windows, zero)
-                }
-            }
+            let reading = CrossbarReading {
+                crossbars: &self.crossbars[group],
+                programmed: reading.programmed.as_ref().map(|programmed| &programmed[group]),
+                adc_ranges: &self.adc_ranges[group],
+                config: reading.config,
+                image,
+                layer: self.unit + group,
+            };
+            reading.simulate(&patches.groups[group], patches.zero)
         });
         let (mut sums, mut saturated_by_tile) = (Vec::new(), Vec::new());
         for output in outputs {

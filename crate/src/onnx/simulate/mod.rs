@@ -8,7 +8,7 @@ mod ranges;
 
 use std::collections::HashMap;
 
-use self::mapped::{ErrorCounts, MappedLayer, Reading};
+use self::mapped::{MappedLayer, Reading};
 use self::ranges::Inputs;
 use super::layers::LayerKind;
 use super::network::{Environment, OnnxNetwork};
@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::metrics::correct_predictions;
 use crate::parallel;
 use crate::simulate::config::{AdcRange, SimulationConfig};
+use crate::simulate::crossbar_reading::ErrorCounts;
 use crate::simulate::report::{ImageCounts, SimulationReport};
 
 /// Number of images that calibrate the ranges of converters; a few give millions of sums.
