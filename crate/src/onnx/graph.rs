@@ -66,6 +66,8 @@ struct Builder {
     numbers: HashMap<String, usize>,
     /// Whether something gives the value.
     given: Vec<bool>,
+    /// Names given inside the graphs of nodes that are open, the innermost last.
+    inner: Vec<String>,
 }
 
 impl Graph {
@@ -100,6 +102,17 @@ impl Builder {
             let why = format!("its value {} is given twice", self.graph.names[value]);
             return Err(failed(label, why));
         }
+        self.inner.push(self.graph.names[value].clone());
+        Ok(())
+    }
+
+    /// Adds the graph of a node. What is given in it is not visible outside: another branch may use the same names.
+    fn enter_branch(&mut self, proto: GraphProto, body: &mut Body) -> Result<()> {
+        let (names, given) = (self.graph.names.len(), self.inner.len());
+        self.enter(proto, false, body)?;
+        for name in self.inner.drain(given..).chain(self.graph.names[names..].iter().cloned()) {
+            self.numbers.remove(&name);
+        }
         Ok(())
     }
 
@@ -117,7 +130,7 @@ impl Builder {
             if self.given[value] {
                 continue;
             }
-            self.given[value] = true;
+            self.give(value, &info.name)?;
             if outermost {
                 let ValueInfo { name, element, shape } = info;
                 self.graph.inputs.push(Input { name, element, shape, value });
@@ -180,7 +193,7 @@ impl Builder {
         for (name, attribute) in proto.attributes {
             if let Attribute::Graph(graph) = attribute {
                 let mut body = Body::default();
-                self.enter(*graph, false, &mut body)?;
+                self.enter_branch(*graph, &mut body)?;
                 bodies.insert(name, body);
             } else {
                 attributes.insert(name, attribute);
@@ -326,6 +339,23 @@ mod tests {
         assert_eq!(cycle, "reading ONNX (Add y): the graph has a cycle through or before this node");
         assert!(said(vec![node("Abs", &["z"], &["y"])]).ends_with("it reads z, which nothing gives"));
         assert!(said(vec![node("Abs", &["x"], &["a"])]).ends_with("but nothing gives it"));
+        let branch = |output: &str| {
+            let nodes = vec![node("Abs", &["x"], &["z"])];
+            let graph = GraphProto { nodes, outputs: vec![info(output)], ..GraphProto::default() };
+            Attribute::Graph(Box::new(graph))
+        };
+        let choice = |then: &str, other: &str| {
+            let mut choice = node("If", &["x"], &["y"]);
+            choice.attributes.insert("then_branch".to_owned(), branch(then));
+            choice.attributes.insert("else_branch".to_owned(), branch(other));
+            choice
+        };
+        // Branches may share names, but see nothing of each other, and the graph around them nothing of theirs.
+        let both = graph(vec![choice("z", "z")]).expect("separate names");
+        let outputs = |name: &str| both.nodes[0].bodies[name].outputs.clone();
+        assert_ne!(outputs("then_branch"), outputs("else_branch"));
+        let out = said(vec![choice("z", "z"), node("Abs", &["z"], &["w"])]);
+        assert!(out.ends_with("it reads z, which nothing gives"), "{out}");
         let twice = said(vec![node("Abs", &["x"], &["y"]), node("Neg", &["x"], &["y"])]);
         assert_eq!(twice, "reading ONNX (Neg y): its value y is given twice");
     }

@@ -34,27 +34,37 @@ fn list(node: &Node, name: &str, rank: usize, default: usize) -> Result<Vec<usiz
 }
 
 impl Window {
-    /// The windows of a convolution or pooling node over an input of these sizes.
-    pub(in crate::onnx) fn new(node: &Node, input: &[usize], kernel: &[usize]) -> Result<Self, Reason> {
+    /// What a node says of its windows, before their number is known.
+    fn without_output(
+        node: &Node,
+        input: &[usize],
+        kernel: &[usize],
+        transposed: bool,
+    ) -> Result<Self, Reason> {
         let rank = input.len();
-        if kernel.len() != rank || rank == 0 || kernel.contains(&0) {
+        if kernel.len() != rank || rank == 0 || kernel.contains(&0) || (transposed && input.contains(&0)) {
             return Err(format!("a window {kernel:?} does not slide over {input:?}"));
         }
-        let (strides, dilations) = (list(node, "strides", rank, 1)?, list(node, "dilations", rank, 1)?);
         let pads = list(node, "pads", 2 * rank, 0)?;
-        let round_up = node.int("ceil_mode", 0) != 0;
-        let auto = node.text("auto_pad", "NOTSET");
-        let mut window = Self {
+        let (before, after) = pads.split_at(rank);
+        Ok(Self {
             input: input.to_vec(),
             kernel: kernel.to_vec(),
             output: Vec::with_capacity(rank),
-            before: pads[..rank].iter().map(|&pad| pad as i64).collect(),
-            after: pads[rank..].iter().map(|&pad| pad as i64).collect(),
-            strides,
-            dilations,
-            transposed: false,
-        };
-        for at in 0..rank {
+            strides: list(node, "strides", rank, 1)?,
+            dilations: list(node, "dilations", rank, 1)?,
+            before: before.iter().map(|&pad| pad as i64).collect(),
+            after: after.iter().map(|&pad| pad as i64).collect(),
+            transposed,
+        })
+    }
+
+    /// The windows of a convolution or pooling node over an input of these sizes.
+    pub(in crate::onnx) fn new(node: &Node, input: &[usize], kernel: &[usize]) -> Result<Self, Reason> {
+        let mut window = Self::without_output(node, input, kernel, false)?;
+        let round_up = node.int("ceil_mode", 0) != 0;
+        let auto = node.text("auto_pad", "NOTSET");
+        for at in 0..input.len() {
             let (size, stride, reach) = (input[at] as i64, window.strides[at] as i64, window.reach(at));
             let same = (size + stride - 1) / stride;
             match auto {
@@ -89,27 +99,14 @@ impl Window {
         input: &[usize],
         kernel: &[usize],
     ) -> Result<Self, Reason> {
+        let mut window = Self::without_output(node, input, kernel, true)?;
         let rank = input.len();
-        if kernel.len() != rank || rank == 0 || kernel.contains(&0) || input.contains(&0) {
-            return Err(format!("a window {kernel:?} does not slide over {input:?}"));
-        }
-        let (strides, dilations) = (list(node, "strides", rank, 1)?, list(node, "dilations", rank, 1)?);
-        let (pads, extra) = (list(node, "pads", 2 * rank, 0)?, list(node, "output_padding", rank, 0)?);
+        let extra = list(node, "output_padding", rank, 0)?;
         let asked = node.ints("output_shape").map(|shape| shape[shape.len().saturating_sub(rank)..].to_vec());
         if asked.as_ref().is_some_and(|shape| shape.len() != rank) {
             return Err("the output's shape has another number of dimensions".to_owned());
         }
         let auto = node.text("auto_pad", "NOTSET");
-        let mut window = Self {
-            input: input.to_vec(),
-            kernel: kernel.to_vec(),
-            output: Vec::with_capacity(rank),
-            before: pads[..rank].iter().map(|&pad| pad as i64).collect(),
-            after: Vec::new(),
-            strides,
-            dilations,
-            transposed: true,
-        };
         for at in 0..rank {
             let (size, stride) = (input[at] as i64, window.strides[at] as i64);
             let whole = stride * (size - 1) + extra[at] as i64 + window.reach(at);
@@ -121,7 +118,7 @@ impl Window {
                     window.before[at] = if auto == "SAME_UPPER" { all / 2 } else { all - all / 2 };
                     wanted
                 }
-                None => whole - window.before[at] - pads[rank + at] as i64,
+                None => whole - window.before[at] - window.after[at],
             };
             window
                 .output
