@@ -19,6 +19,8 @@ use crate::error::{Error, Result};
 
 /// Elements that a constant may have beyond those it is made of.
 const FOLDED: usize = 1 << 20;
+/// Elements that all computed constants may have beyond two for each byte of the file.
+const ALL_FOLDED: usize = 1 << 24;
 /// Constants of at most so many elements can decide a shape.
 const DECIDING: usize = 1 << 16;
 /// Nodes that run, those of branches included.
@@ -77,6 +79,8 @@ pub(super) struct Plan {
     pub(super) batch: usize,
     /// Open dimensions by name.
     symbols: HashMap<String, usize>,
+    /// Elements that constants may still be computed for.
+    foldable: usize,
 }
 
 /// The shapes of inputs that are not fixed, by the input's name; an empty name means the only input.
@@ -117,9 +121,11 @@ impl Plan {
     ) -> Result<Self> {
         let known = vec![Known::Unknown("nothing gives it".to_owned()); graph.names.len()];
         let (nodes, symbols) = (Vec::new(), HashMap::new());
-        let live = Vec::new();
-        let mut plan =
-            Self { graph: Arc::clone(graph), storage, opset, nodes, known, live, batch: 1, symbols };
+        let bytes = storage.bytes.len() + storage.external.values().map(|file| file.len()).sum::<usize>();
+        let foldable = bytes.saturating_mul(2).saturating_add(ALL_FOLDED);
+        let (graph, live, batch) = (Arc::clone(graph), Vec::new(), 1);
+        let mut plan = Self { graph, storage, opset, nodes, known, live, batch, symbols, foldable };
+        let graph = Arc::clone(&plan.graph);
         for (at, (value, tensor)) in graph.initializers.iter().enumerate() {
             let source = Source { initializer: at, steps: Vec::new() };
             let (element, shape) = (tensor.element, tensor.shape.clone());
@@ -229,6 +235,9 @@ impl Plan {
             node.outputs.iter().map(unknown).collect()
         });
         for (value, known) in node.outputs.iter().zip(outputs) {
+            if let Known::Computed(tensor) = &known {
+                self.foldable = self.foldable.saturating_sub(tensor.len());
+            }
             if let Some(value) = *value {
                 self.known[value] = known;
             }
@@ -256,8 +265,9 @@ impl Plan {
         }
         if constant || of_shape {
             let sizes = shapes.iter().map(|(_, shape)| elements(shape).unwrap_or(usize::MAX));
+            let size = sizes.fold(0, usize::saturating_add);
             let given: usize = call.inputs.iter().flatten().map(|i| elements(&i.shape).unwrap_or(0)).sum();
-            if sizes.max().unwrap_or(0) <= given.saturating_add(FOLDED) {
+            if size <= given.saturating_add(FOLDED).min(self.foldable) {
                 if !of_shape {
                     for (argument, input) in call.inputs.iter_mut().zip(&node.inputs) {
                         *argument = input
