@@ -79,6 +79,7 @@ pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             include_bytes!("../recipes/resnet18-sample.toml").to_vec(),
         ]),
         ("sweep_list", vec![b"lambda=1e-3 seed=0\nseed=0..4 # twice\ntrain.epochs=1,2\n".to_vec(), b"seed=0..4\n".to_vec()]),
+        ("onnx_model", onnx_models()),
         ("config_fields", vec![
             br#"{"tile":64,"model":"resnet18","lambda":0.5,"devices":"cpu","resolution":"lossless"}"#.to_vec(),
             br#"{"plan":"8 M 16","classifier":"10","batch":32,"adc":"isaac","seed":3.0}"#.to_vec(),
@@ -90,6 +91,50 @@ pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ]),
         ("run_report", vec![report()]),
     ]
+}
+
+/// Small networks by each of PyTorch's exporters and of onnxruntime's ways to quantize, and a graph with branches.
+fn onnx_models() -> Vec<Vec<u8>> {
+    let fixtures = [
+        include_bytes!("../tests/onnx/fixtures/small_vgg.dynamo.onnx").to_vec(),
+        include_bytes!("../tests/onnx/fixtures/small_vgg.qoperator.onnx").to_vec(),
+        include_bytes!("../tests/onnx/fixtures/blocks.qdq.onnx").to_vec(),
+        include_bytes!("../tests/onnx/fixtures/tokens.torchscript.onnx").to_vec(),
+    ];
+    fixtures.into_iter().chain([branches()]).collect()
+}
+
+/// `y = if c { x + w } else { x - w }`, with `w` made by nodes.
+fn branches() -> Vec<u8> {
+    // A field of bytes: its number, its length in 7 bits a byte, its content.
+    let field = |number: u8, content: &[u8]| {
+        let length = [content.len() as u8 | 0x80, (content.len() >> 7) as u8];
+        [&[number << 3 | 2][..], &length, content].concat()
+    };
+    let text = |number: u8, text: &str| field(number, text.as_bytes());
+    let node = |op: &str, inputs: &[&str], output: &str, attributes: Vec<u8>| {
+        let inputs: Vec<u8> = inputs.iter().flat_map(|name| text(1, name)).collect();
+        field(1, &[inputs, text(2, output), text(4, op), attributes].concat())
+    };
+    let branch = |op: &str| [node(op, &["x", "w"], "z", vec![]), field(12, &text(1, "z"))].concat();
+    let attribute =
+        |name: &str, op: &str| field(5, &[text(1, name), field(6, &branch(op)), vec![0xa0, 1, 5]].concat());
+    let both = [attribute("then_branch", "Add"), attribute("else_branch", "Sub")].concat();
+    // One boolean, one float of 2.
+    let constant = |name: &str, element: u8, bytes: &[u8]| {
+        field(5, &[vec![8, 1, 0x10, element], text(8, name), field(9, bytes)].concat())
+    };
+    let shape = field(2, &field(1, &field(2, &field(1, &[8, 1]))));
+    let float = field(2, &field(1, &[vec![8, 1], shape].concat()));
+    let graph = [
+        node("Concat", &["v"], "w", field(5, &[text(1, "axis"), vec![0x18, 0, 0xa0, 1, 2]].concat())),
+        node("If", &["c"], "y", both),
+        constant("c", 9, &[1]),
+        constant("v", 1, &[0, 0, 0, 0x40]),
+        field(11, &[text(1, "x"), float].concat()),
+        field(12, &text(1, "y")),
+    ];
+    [vec![8, 8], field(7, &graph.concat()), field(8, &[0x10, 17])].concat()
 }
 
 fn tensors(metadata: &BTreeMap<String, String>) -> Vec<u8> {

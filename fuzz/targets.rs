@@ -15,6 +15,7 @@ use crossdub::data::imagenet::index::{Index, Listing};
 use crossdub::data::imagenet::webdataset::{Part, Shards};
 use crossdub::data::imagenet::{archive, decode, devkit, labels, outputs};
 use crossdub::data::unpack::{Limits, unpack};
+use crossdub::onnx::OnnxModel;
 use crossdub::{HardwareConfig, Result, TrainConfig};
 
 /// A reader of untrusted bytes.
@@ -53,6 +54,9 @@ pub const TARGETS: &[Target] = &[
     target("cifar_records", cifar_records, MIB, 256),
     target("cifar_archive", cifar_archive, 2 * MIB, 256),
     target("image_archive", image_archive, 34 * MIB, 64),
+    // Constants that are computed from others take up to 128 MiB and 16 bytes for each of the file's; each layer is
+    // decoded by itself.
+    target("onnx_model", onnx_model, 384 * MIB, 512),
     target("config_fields", config_fields, 2 * MIB, 1024),
     target("adc_model", adc_model, 2 * MIB, 1024),
 ];
@@ -71,7 +75,12 @@ pub(crate) fn checked<T>(result: Result<T>) -> Option<T> {
 /// What was read must be consistent, and survive being written and read again.
 fn check_checkpoint(checkpoint: &Checkpoint) {
     for tensor in &checkpoint.tensors {
-        let count = tensor.shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size));
+        // A dimension of 0 leaves no element, however large the others are.
+        let sizes = tensor.shape.iter();
+        let count = match tensor.shape.contains(&0) {
+            true => Some(0),
+            false => sizes.copied().try_fold(1_usize, usize::checked_mul),
+        };
         assert_eq!(count, Some(tensor.data.len()), "{} {:?}", tensor.name, tensor.shape);
     }
     let account = checkpoint.account(true);
@@ -118,6 +127,23 @@ fn safetensors(data: &[u8]) {
     checked(safetensors::read(data));
     if let Some(checkpoint) = checked(Checkpoint::from_bytes(data)) {
         check_checkpoint(&checkpoint);
+    }
+}
+
+/// A model, and its layers for a few sizes of its input. Files beside it have 64 bytes.
+fn onnx_model(data: &[u8]) {
+    let Some(model) = checked(OnnxModel::from_bytes(data.to_vec(), |_| Ok(vec![0x3c; 64]))) else { return };
+    for shapes in [&[][..], &[(String::new(), vec![1, 3, 16, 16])], &[(String::new(), vec![2, 5])]] {
+        let Some(network) = checked(model.network(shapes)) else { continue };
+        for layer in network.layers() {
+            if let Some(matrix) = checked(network.matrix(layer)) {
+                assert_eq!(matrix.data.len(), matrix.rows * matrix.cols, "{}", layer.name);
+                assert_eq!(layer.in_weight_order(&matrix.data).len(), matrix.data.len(), "{}", layer.name);
+            }
+            checked(network.integers(layer));
+        }
+        checked(network.checkpoint());
+        assert!(network.left_out().iter().all(|layer| !layer.why.contains('\n')));
     }
 }
 
