@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::convolution_groups::{ConvolutionShape, infer_groups, looks_transposed};
 use super::file_facts::Hint;
-use super::groups::{ConvolutionShape, infer_groups, looks_transposed};
 use super::matrix_view::{Layout, MatrixView};
 use super::names::sibling;
 use super::roles::{Role, role};

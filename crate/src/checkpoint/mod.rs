@@ -8,10 +8,10 @@
 //! [account](Checkpoint::account): what was taken, what was left out, and why.
 
 mod account;
+mod convolution_groups;
 mod dtype;
 mod file_facts;
 mod formats;
-mod groups;
 mod interpret;
 mod layers;
 mod matrix_view;
@@ -224,7 +224,7 @@ impl Checkpoint {
     }
 
     /// The crossbar layers as matrices: convolutions in 1 to 3 dimensions, `[out, in / groups, ...]`;
-    /// with `linear` the fully connected ones too. The groups are inferred, see `groups.rs`.
+    /// with `linear` the fully connected ones too. The groups are inferred, see `convolution_groups.rs`.
     ///
     /// # Errors
     /// If the checkpoint has no crossbar layer, or a weight is not finite.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::field_value::serde_as_text;
 use crate::error::{Error, Result};
 
 /// The names, for error messages.
@@ -93,19 +94,7 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
-impl TryFrom<String> for DeviceChoice {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self> {
-        name.parse()
-    }
-}
-
-impl From<DeviceChoice> for String {
-    fn from(choice: DeviceChoice) -> Self {
-        choice.to_string()
-    }
-}
+serde_as_text!(DeviceChoice);
 
 /// Devices that share each batch, separated by commas: `cuda,cuda:1`. May be empty.
 ///
@@ -164,19 +153,7 @@ impl fmt::Display for DeviceList {
     }
 }
 
-impl TryFrom<String> for DeviceList {
-    type Error = Error;
-
-    fn try_from(names: String) -> Result<Self> {
-        names.parse()
-    }
-}
-
-impl From<DeviceList> for String {
-    fn from(devices: DeviceList) -> Self {
-        devices.to_string()
-    }
-}
+serde_as_text!(DeviceList);
 
 #[cfg(test)]
 mod tests {

@@ -163,6 +163,27 @@ fn list<T: FieldValue>(value: &Value) -> Option<Vec<T>> {
     value.as_array()?.iter().map(|item| T::from_json(item).ok()).collect()
 }
 
+/// Lets serde read and write types as the text that they parse and display, by `#[serde(try_from = "String", into =
+/// "String")]`.
+macro_rules! serde_as_text {
+    ($($type:ty),+) => { $(
+        impl TryFrom<String> for $type {
+            type Error = $crate::error::Error;
+
+            fn try_from(text: String) -> $crate::error::Result<Self> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.to_string()
+            }
+        }
+    )+ };
+}
+pub(crate) use serde_as_text;
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::field_value::serde_as_text;
 use super::network_plan::{BlockKind, ClassifierWidths, NetworkPlan, VggLayer};
 use crate::error::{Error, Result};
 
@@ -163,19 +164,7 @@ impl FromStr for NetworkName {
     }
 }
 
-impl TryFrom<String> for NetworkName {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self> {
-        name.parse()
-    }
-}
-
-impl From<NetworkName> for String {
-    fn from(name: NetworkName) -> Self {
-        name.id().to_owned()
-    }
-}
+serde_as_text!(NetworkName);
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::field_value::serde_as_text;
 use crate::error::{Error, Result};
 
 /// The largest width of a layer.
@@ -227,19 +228,7 @@ impl fmt::Display for NetworkPlan {
     }
 }
 
-impl TryFrom<String> for NetworkPlan {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<NetworkPlan> for String {
-    fn from(plan: NetworkPlan) -> Self {
-        plan.to_string()
-    }
-}
+serde_as_text!(NetworkPlan);
 
 /// Widths of the hidden fully connected layers, separated by commas; empty by default.
 ///
@@ -296,19 +285,7 @@ impl fmt::Display for ClassifierWidths {
     }
 }
 
-impl TryFrom<String> for ClassifierWidths {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<ClassifierWidths> for String {
-    fn from(widths: ClassifierWidths) -> Self {
-        widths.to_string()
-    }
-}
+serde_as_text!(ClassifierWidths);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::field_value::serde_as_text;
 use crate::error::{Error, Result};
 
 const FIELD: &str = "standardize";
@@ -101,19 +102,7 @@ impl fmt::Display for Standardize {
     }
 }
 
-impl TryFrom<String> for Standardize {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<Standardize> for String {
-    fn from(standardize: Standardize) -> Self {
-        standardize.to_string()
-    }
-}
+serde_as_text!(Standardize);
 
 #[cfg(test)]
 mod tests {

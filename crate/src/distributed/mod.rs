@@ -7,10 +7,10 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 mod all_reduce;
+#[cfg_attr(target_arch = "wasm32", path = "single.rs")]
+pub(crate) mod device_group;
 #[cfg(not(target_arch = "wasm32"))]
 mod gather;
-#[cfg_attr(target_arch = "wasm32", path = "single.rs")]
-pub(crate) mod group;
 #[cfg(not(target_arch = "wasm32"))]
 mod panics;
 #[cfg(not(target_arch = "wasm32"))]

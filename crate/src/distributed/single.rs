@@ -1,4 +1,4 @@
-//! The device group of the browser, where a run has one device. Takes the place of `group.rs` there.
+//! The device group of the browser, where a run has one device. It takes the place of `device_group.rs` there.
 
 use crate::config::TrainConfig;
 use crate::device::ComputeDevice;

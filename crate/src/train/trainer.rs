@@ -8,7 +8,7 @@ use crate::config::{HardwareConfig, TrainConfig};
 use crate::data::batch::steps_per_epoch;
 use crate::data::loader::DataLoader;
 use crate::device::ComputeDevice;
-use crate::distributed::group::DeviceGroup;
+use crate::distributed::device_group::DeviceGroup;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::parameters::{ExportKind, export, import};

@@ -6,6 +6,7 @@
 //! [`RunReport`](report::RunReport). Files are handled by the command line.
 
 pub mod executor;
+pub mod field_scope;
 pub mod interactive;
 pub mod memory_store;
 pub mod observer;

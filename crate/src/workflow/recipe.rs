@@ -4,7 +4,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::stage::{FieldScope, Stage, StageConfig, scope_of, text};
+use super::field_scope::{FieldScope, scope_of};
+use super::stage::{Stage, StageConfig, text};
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::error::{Error, Result};
 

@@ -7,19 +7,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::field_scope::check_fields;
 use crate::compress::fields::PruneFields;
 use crate::compress::pruning::PruneConfig;
 use crate::config::{
-    ConversionFields, CrossbarFields, DataSource, DeviceChoice, DeviceList, HardwareConfig, NetworkFields,
-    RegularizerKind, Schedule, TrainConfig, TrainFields, apply,
+    DataSource, DeviceChoice, DeviceList, HardwareConfig, RegularizerKind, Schedule, TrainConfig, apply,
 };
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
 use crate::prune::PruneRule;
-
-/// Training fields that are the same in all stages of a recipe: the data can't change between its stages, and neither can the seed,
-/// which draws the built-in images. Network and hardware are the same, too.
-const RECIPE_FIELDS: [&str; 7] = ["data", "holdout", "limit", "device", "devices", "gather", "seed"];
 
 /// A stage with all fields resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,44 +107,6 @@ fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &Hardwar
     inputs
 }
 
-/// Where a field belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FieldScope {
-    /// The whole recipe.
-    Recipe,
-    /// Stages that train or fine-tune.
-    Training,
-    /// Stages that prune.
-    Pruning,
-}
-
-/// Where the field of this name belongs.
-///
-/// ```
-/// use crossdub::workflow::stage::{FieldScope, scope_of};
-///
-/// assert_eq!(scope_of("tile")?, FieldScope::Recipe);
-/// assert_eq!(scope_of("lambda")?, FieldScope::Training);
-/// assert_eq!(scope_of("ratios")?, FieldScope::Pruning);
-/// # Ok::<(), crossdub::Error>(())
-/// ```
-///
-/// # Errors
-/// When there is no such field.
-pub fn scope_of(field: &str) -> Result<FieldScope> {
-    let of_recipe = [NetworkFields::NAMES, CrossbarFields::NAMES, ConversionFields::NAMES, &RECIPE_FIELDS];
-    if of_recipe.iter().any(|names| names.contains(&field)) {
-        Ok(FieldScope::Recipe)
-    } else if TrainFields::NAMES.contains(&field) {
-        Ok(FieldScope::Training)
-    } else if PruneFields::NAMES.contains(&field) {
-        Ok(FieldScope::Pruning)
-    } else {
-        Err(Error::field(field, "", "there is no such field"))
-    }
-}
-
 impl StageConfig {
     /// A stage of this kind: its own fields over the recipe's common config.
     ///
@@ -161,7 +119,7 @@ impl StageConfig {
         hardware: &HardwareConfig,
     ) -> Result<Self> {
         let kind: StageKind = kind.parse()?;
-        kind.check_fields(fields)?;
+        check_fields(kind, fields)?;
         match kind {
             StageKind::Train => Ok(Self::Train(apply(common, hardware, fields)?.0)),
             StageKind::Finetune => finetune_config(fields, common, hardware).map(Self::Finetune),
@@ -183,29 +141,8 @@ pub fn finetune_config(
     config: &TrainConfig,
     hardware: &HardwareConfig,
 ) -> Result<TrainConfig> {
-    StageKind::Finetune.check_fields(fields)?;
+    check_fields(StageKind::Finetune, fields)?;
     Ok(apply(&config.for_finetuning(), hardware, fields)?.0)
-}
-
-impl StageKind {
-    /// Checks that every field belongs to this kind of stage.
-    fn check_fields(self, fields: &Map<String, Value>) -> Result<()> {
-        let own = match self {
-            Self::Train | Self::Finetune => FieldScope::Training,
-            Self::Prune => FieldScope::Pruning,
-        };
-        for (field, value) in fields {
-            let why = match scope_of(field) {
-                Ok(scope) if scope == own => continue,
-                Ok(FieldScope::Recipe) => "is the same in all stages; set it for the whole run",
-                Ok(FieldScope::Training) => "is a field of stages that train",
-                Ok(FieldScope::Pruning) => "is a field of stages that prune",
-                Err(_) => "there is no such field",
-            };
-            return Err(Error::field(field, value, why));
-        }
-        Ok(())
-    }
 }
 
 impl Stage {

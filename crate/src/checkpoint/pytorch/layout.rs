@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::limits::MAX_DIMENSIONS;
 use super::object::{Id, Pickle, Tensor};
 use crate::checkpoint::stored::ParseResult;
-
-/// PyTorch itself stops at 64 dimensions.
-const MAX_DIMENSIONS: usize = 64;
 
 /// A view of a storage.
 #[derive(Debug, Default)]

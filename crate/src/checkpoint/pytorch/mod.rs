@@ -7,6 +7,7 @@ pub(crate) mod cursor;
 mod globals;
 mod layout;
 mod legacy;
+mod limits;
 pub(crate) mod object;
 mod pickle;
 mod state_dict;
@@ -22,6 +23,7 @@ use self::cursor::Cursor;
 use self::globals::Global;
 use self::layout::Layout;
 use self::legacy::Legacy;
+use self::limits::{ELEMENTS_PER_BYTE, SPARE_ELEMENTS};
 use self::object::{Id, Pickle, Tensor, Value};
 use self::state_dict::Found;
 use self::zip::Archive;
@@ -29,11 +31,6 @@ use super::dtype::Dtype;
 use super::sanitize;
 use super::stored::{Affine, Elements, ParseResult, StoredFile, StoredTensor};
 use crate::error::{Error, Result};
-
-/// So many elements a byte of the file, when views share or repeat elements: float32 gives a quarter.
-const MAX_REPEATS: u64 = 2;
-/// Elements of a file however small, beyond what its size allows: views repeat elements.
-const SPARE_ELEMENTS: u64 = 1 << 20;
 
 /// Whether bytes start as a PyTorch checkpoint does: a zip archive, or a pickle of protocol 2 to 5.
 pub fn looks_like(bytes: &[u8]) -> bool {
@@ -128,7 +125,7 @@ struct Place {
 
 impl<'a> TorchElements<'a> {
     fn new(storages: Storages<'a>, file_bytes: usize, big_endian: bool) -> Self {
-        let budget = MAX_REPEATS.saturating_mul(file_bytes as u64).saturating_add(SPARE_ELEMENTS);
+        let budget = ELEMENTS_PER_BYTE.saturating_mul(file_bytes as u64).saturating_add(SPARE_ELEMENTS);
         Self { storages, places: Vec::new(), big_endian, budget }
     }
 

@@ -9,11 +9,9 @@ use std::collections::HashMap;
 use crate::checkpoint::dtype::Dtype;
 use crate::checkpoint::pytorch::cursor::Cursor;
 use crate::checkpoint::pytorch::globals::{Global, global};
+use crate::checkpoint::pytorch::limits::MAX_STEPS;
 use crate::checkpoint::pytorch::object::{Id, Map, Pickle, Storage, Tensor, Value};
 use crate::checkpoint::stored::ParseResult;
-
-/// More steps than any checkpoint takes (a thousand tensors take some 30,000): bounds memory.
-const MAX_STEPS: usize = 1 << 21;
 
 impl<'a> Pickle<'a> {
     /// Reads one pickle from its first byte to its STOP; `input` then stands behind it.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::checkpoint::pytorch::limits::{MAX_DEPTH, MAX_ITEMS, MAX_NAME_BYTES, MAX_VISITS};
 use crate::checkpoint::pytorch::object::{Id, Map, Pickle, Value};
 use crate::checkpoint::stored::{ModuleFacts, ParseResult, StoredNetwork};
 
@@ -56,12 +57,6 @@ const MOMENTS: [&str; 8] = [
     "grad_avg",
     "exp_inf",
 ];
-/// Deeper nesting does not occur in networks.
-const MAX_DEPTH: usize = 32;
-/// A few shared dictionaries can spell out any number of names: so many are looked at.
-const MAX_VISITS: usize = 1 << 20;
-const MAX_ITEMS: usize = 1 << 23;
-const MAX_NAME_BYTES: usize = 1 << 26;
 
 /// A tensor of the pickle.
 pub(super) struct Found {

@@ -8,12 +8,9 @@ use flate2::Crc;
 use zip::read::ZipReadOptions;
 use zip::{CompressionMethod, ZipArchive};
 
+use super::limits::{MAX_INFLATION, SPARE_BYTES};
 use super::sanitize;
 use crate::checkpoint::stored::ParseResult;
-
-/// Deflated entries may grow to so many times the file, and this more; PyTorch itself never deflates.
-const MAX_INFLATION: u64 = 8;
-const SPARE: u64 = 1 << 20;
 
 /// An archive in memory.
 pub(super) struct Archive<'a> {
@@ -23,7 +20,7 @@ pub(super) struct Archive<'a> {
     folder: String,
     /// Entries read so far, whole.
     entries: HashMap<String, Cow<'a, [u8]>>,
-    /// Cursor that deflated entries may still take.
+    /// Bytes that deflated entries may still take.
     inflatable: u64,
 }
 
@@ -41,7 +38,7 @@ impl<'a> Archive<'a> {
             .min_by_key(|folder| (folder.matches('/').count(), folder.len()))
             .ok_or("the zip archive holds no data.pkl, so PyTorch did not write it")?
             .to_owned();
-        let inflatable = MAX_INFLATION.saturating_mul(bytes.len() as u64).saturating_add(SPARE);
+        let inflatable = MAX_INFLATION.saturating_mul(bytes.len() as u64).saturating_add(SPARE_BYTES);
         Ok(Self { bytes, zip, folder, entries: HashMap::new(), inflatable })
     }
 
