@@ -174,6 +174,34 @@ fn spectral_normalization_divides_by_the_largest_singular_value() {
         floats("a.weight_v", &[1], &[0.5]),
     ]);
     assert_eq!(data(&weights, "a.weight"), [8.0 / 3.0, 2.0]);
+    // Square: only the vectors tell. Power iteration by the second dimension of [[1, 6], [0, 1]].
+    let (mut u, mut v) = ([1.0_f64, 0.0], [0.0; 2]);
+    for _ in 0..50 {
+        let unit = |x: f64, y: f64| [x / x.hypot(y), y / x.hypot(y)];
+        v = unit(u[0] + 6.0 * u[1], u[1]);
+        u = unit(v[0], 6.0 * v[0] + v[1]);
+    }
+    let square = |w: [f32; 4], u: [f64; 2], v: [f64; 2]| {
+        read(&[
+            floats("a.weight_orig", &[2, 2, 1, 1], &w),
+            floats("a.weight_u", &[2], &u.map(|value| value as f32)),
+            floats("a.weight_v", &[2], &v.map(|value| value as f32)),
+            floats("b.weight", &[2, 2, 1, 1], &[0.0; 4]),
+        ])
+    };
+    // (6 + sqrt(40)) / 2.
+    let sigma = 6.162_277_7;
+    let up = square([1.0, 6.0, 0.0, 1.0], u, v);
+    assert!((data(&up, "a.weight")[1] - 6.0 / sigma).abs() < 1e-6);
+    // Its outputs are the second dimension.
+    assert_eq!(up.matrices(false).expect("layers")[0].data[1], data(&up, "a.weight")[2]);
+    let plain = square([1.0, 6.0, 0.0, 1.0], v, u);
+    assert!((data(&plain, "a.weight")[1] - 6.0 / sigma).abs() < 1e-6);
+    assert_eq!(plain.matrices(false).expect("layers")[0].data[1], data(&plain, "a.weight")[1]);
+    // A symmetric weight has the same vectors in both.
+    let unclear = square([2.0, 1.0, 1.0, 3.0], [0.525_731_1, 0.850_650_8], [0.525_731_1, 0.850_650_8]);
+    let account = unclear.account(true);
+    assert!(reasons(&account)[0].1.contains("may be a transposed convolution"), "{account:?}");
     let lone = read(&[ramp("a.weight_orig", &[2, 2]), ramp("a.weight_u", &[2]), ramp("b.weight", &[2, 2])]);
     let account = lone.account(true);
     assert!(reasons(&account)[0].1.contains("a.weight_v is missing"), "{account:?}");

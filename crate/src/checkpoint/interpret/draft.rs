@@ -109,6 +109,13 @@ impl<'f, 'a> Drafts<'f, 'a> {
         true
     }
 
+    /// Notes that a draft is the weight of a transposed convolution, unless its module says otherwise.
+    pub fn mark_transposed(&mut self, name: &str) {
+        if let Some(draft) = self.places.get(name).and_then(|&at| self.slots[at].as_mut()) {
+            draft.module.transposed.get_or_insert(true);
+        }
+    }
+
     /// The values of a draft: integers where it has steps that are not applied yet.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ pub(super) fn interpret(mut file: StoredFile<'_>, options: &ReadOptions) -> Resu
     let format = facts.format.clone();
     let failed = |why: String| Error::file(action(&format), "", why);
     let mut drafts = Drafts::new(&mut file, drafts);
-    reparametrize::reparametrize(&mut drafts).map_err(failed)?;
+    reparametrize::reparametrize(&mut drafts, &options.transposed).map_err(failed)?;
     quantized::dequantize(&mut drafts).map_err(failed)?;
     analog::analog_tiles(&mut drafts);
     let tensors = decode(drafts, &mut facts).map_err(failed)?;

@@ -12,11 +12,12 @@ use super::super::names::split_leaf;
 use super::super::stored::{ParseResult, element_count};
 use super::draft::{Draft, Drafts, Source};
 
-/// Puts every weight together whose parts are there, and leaves out by name what has only some.
+/// Puts every weight together whose parts are there, and leaves out by name what has only some. `transposed` are the
+/// layers that the user says are transposed convolutions.
 ///
 /// # Errors
 /// When a part can't be read.
-pub(super) fn reparametrize(drafts: &mut Drafts<'_, '_>) -> ParseResult<()> {
+pub(super) fn reparametrize(drafts: &mut Drafts<'_, '_>, transposed: &[String]) -> ParseResult<()> {
     let mut combined = Combined::default();
     // Masks first: they may lie on the parts of a normalized weight.
     for name in drafts.names() {
@@ -47,12 +48,14 @@ pub(super) fn reparametrize(drafts: &mut Drafts<'_, '_>) -> ParseResult<()> {
         let old = name.strip_suffix("_orig").or_else(|| name.strip_suffix("_bar"));
         if let Some(weight) = old.filter(|weight| drafts.has(&format!("{weight}_u"))) {
             let (u, v) = (format!("{weight}_u"), format!("{weight}_v"));
-            combined.spectral_norms += usize::from(spectral_norm(drafts, &name, &u, &v, weight)?);
+            combined.spectral_norms +=
+                usize::from(spectral_norm(drafts, &name, [&u, &v], weight, transposed)?);
         } else if let Some(weight) = parametrized(&name, ".original") {
             let part = |leaf: &str| name.replace(".original", leaf);
             let (u, v) = (part(".0._u"), part(".0._v"));
             if drafts.has(&u) {
-                combined.spectral_norms += usize::from(spectral_norm(drafts, &name, &u, &v, &weight)?);
+                combined.spectral_norms +=
+                    usize::from(spectral_norm(drafts, &name, [&u, &v], &weight, transposed)?);
             }
         }
     }
@@ -193,43 +196,54 @@ fn kept_dimension(g: &[usize], v: &[usize]) -> Option<Option<usize>> {
     }
 }
 
-/// `orig / (u . (W v))`, `W` the weight as a matrix of the dimension that `u` is as long as.
+/// `orig / (u . (W v))`, `W` the weight as a matrix of the dimension that `u` is as long as: the first, or the second
+/// of a transposed convolution.
 fn spectral_norm(
     drafts: &mut Drafts<'_, '_>,
     original: &str,
-    u: &str,
-    v: &str,
+    [u, v]: [&str; 2],
     weight: &str,
+    transposed: &[String],
 ) -> ParseResult<bool> {
-    let shape = drafts.get(original).map(|draft| draft.shape.clone()).unwrap_or_default();
-    let count = drafts.get(original).map_or(0, Draft::count);
+    let Some(draft) = drafts.get(original) else { return Ok(false) };
+    let (shape, count) = (draft.shape.clone(), draft.count());
     let length = |name: &str| drafts.get(name).map(Draft::count);
     let (rows, columns) = (length(u), length(v));
-    let dimension = [0, 1].into_iter().find(|&at| {
+    let fits = |&at: &usize| {
         shape.len() > at
             && rows == Some(shape[at])
             && columns.and_then(|n| n.checked_mul(shape[at])) == Some(count)
-    });
-    let Some(dimension) = dimension.filter(|_| count > 0) else {
-        let why = match columns {
-            None => format!("spectrally normalized, and {v} is missing, so its weight is unknown"),
-            Some(_) => format!("spectrally normalized, and {u} and {v} do not fit it"),
-        };
-        drafts.lost.push(format!("{original} is {why}"));
-        drafts.leave_out(original, why);
-        return Ok(false);
     };
-    let (mut values, u_values, v_values) = (drafts.values(original)?, drafts.values(u)?, drafts.values(v)?);
-    let inner: usize = shape[dimension + 1..].iter().product();
-    let mut sigma = 0.0;
-    for (at, &value) in values.iter().enumerate() {
-        // Row and column of the weight with that dimension in front.
-        let (outer, rest) = (at / (shape[dimension] * inner), at % (shape[dimension] * inner));
-        let (row, column) = (rest / inner, outer * inner + rest % inner);
-        sigma += f64::from(u_values[row]) * f64::from(value) * f64::from(v_values[column]);
+    let mut dimensions: Vec<usize> = [0, 1].into_iter().filter(fits).filter(|_| count > 0).collect();
+    let named = transposed.iter().any(|name| name == weight || name == split_leaf(weight).0);
+    match draft.module.transposed.or(named.then_some(true)) {
+        // A matrix has its outputs first.
+        _ if shape.len() < 3 => dimensions.truncate(1),
+        Some(transposed) if dimensions.len() > 1 => dimensions = vec![usize::from(transposed)],
+        _ => {}
     }
+    let (mut values, mut found) = (Vec::new(), None);
+    if !dimensions.is_empty() {
+        values = drafts.values(original)?;
+        let vectors = (drafts.values(u)?, drafts.values(v)?);
+        let of = |&at: &usize| (at, Singular::new(&values, &shape, at, &vectors));
+        let all: Vec<(usize, Singular)> = dimensions.iter().map(of).collect();
+        // Of two dimensions of one length, `u` is along the product with the weight in one only.
+        found = match all[..] {
+            [only] => Some(only),
+            [a, b] if a.1.alignment > b.1.alignment + MIN_DIFFERENCE => Some(a),
+            [a, b] if b.1.alignment > a.1.alignment + MIN_DIFFERENCE => Some(b),
+            _ => None,
+        };
+    }
+    let sigma = found.map_or(f64::NAN, |(_, singular)| singular.sigma);
     if !(sigma.is_finite() && sigma != 0.0) {
-        let why = format!("spectrally normalized by {sigma}, so its weight is unknown");
+        let why = match (columns, dimensions.len(), found) {
+            (None, ..) => format!("spectrally normalized, and {v} is missing, so its weight is unknown"),
+            (_, 0, _) => format!("spectrally normalized, and {u} and {v} do not fit it"),
+            (.., None) => "spectrally normalized, and may be a transposed convolution or not".to_owned(),
+            _ => format!("spectrally normalized by {sigma}, so its weight is unknown"),
+        };
         drafts.lost.push(format!("{original} is {why}"));
         drafts.leave_out(original, why);
         return Ok(false);
@@ -240,8 +254,41 @@ fn spectral_norm(
         for part in [u, v] {
             drafts.leave_out(part, "vector of a spectral normalization, applied to the weight");
         }
+        if found.is_some_and(|(dimension, _)| dimension == 1) && shape.len() > 2 {
+            drafts.mark_transposed(weight);
+        }
     }
     Ok(done)
+}
+
+/// How much better `u` must fit one dimension than the other, as a difference of cosines.
+const MIN_DIFFERENCE: f64 = 0.05;
+
+/// What `u` and `v` say of a weight as a matrix `W`.
+#[derive(Debug, Clone, Copy)]
+struct Singular {
+    /// `u . (W v)`: the largest singular value, once the power iteration that keeps `u` and `v` has converged.
+    sigma: f64,
+    /// The cosine between `u` and `W v`: nearly 1 in the dimension that `u` was computed for.
+    alignment: f64,
+}
+
+impl Singular {
+    /// Of the matrix whose rows are the indices of `dimension`.
+    fn new(values: &[f32], shape: &[usize], dimension: usize, (u, v): &(Vec<f32>, Vec<f32>)) -> Self {
+        let inner: usize = shape[dimension + 1..].iter().product();
+        let mut products = vec![0.0_f64; shape[dimension]];
+        for (at, &value) in values.iter().enumerate() {
+            // Row and column of the weight with that dimension in front.
+            let (outer, rest) = (at / (shape[dimension] * inner), at % (shape[dimension] * inner));
+            let (row, column) = (rest / inner, outer * inner + rest % inner);
+            products[row] += f64::from(value) * f64::from(v[column]);
+        }
+        let sigma: f64 = products.iter().zip(u).map(|(product, &u)| product * f64::from(u)).sum();
+        let squares: f64 = products.iter().map(|product| product * product).sum();
+        let unit: f64 = u.iter().map(|&u| f64::from(u) * f64::from(u)).sum();
+        Self { sigma, alignment: sigma / (squares * unit).sqrt().max(f64::MIN_POSITIVE) }
+    }
 }
 
 /// Names what could not be put together.
