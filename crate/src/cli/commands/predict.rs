@@ -18,7 +18,7 @@ use crate::cli::options::onnx::OnnxOptions;
 use crate::cli::output;
 use crate::cli::runs::inputs::{follow_metadata, input_metadata, load_network, match_outputs};
 use crate::cli::{account, format};
-use crate::config::{DataSource, DeviceChoice, NetworkPlan, SCHEMA_VERSION, TrainConfig};
+use crate::config::{DataSource, DeviceChoice, NetworkPlan, SCHEMA_VERSION, Standardize, TrainConfig};
 use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::decode::{Rgb, decode};
 use crate::data::imagenet::outputs::wnids;
@@ -69,7 +69,7 @@ pub struct PredictArgs {
     #[command(flatten)]
     onnx: OnnxOptions,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&'static str>)]
     json: bool,
 }
 
@@ -203,12 +203,34 @@ fn open(args: &PredictArgs, weights: &Checkpoint, metadata: &InputMetadata) -> R
         None => {
             let classes = infer_classes(weights).unwrap_or(cifar::CLASSES.len());
             let mut test = decode_files(&args.images, output_names(classes, metadata))?;
-            test.standardization = Standardization::new(spec.standardize, DataSource::Cifar10, None);
+            test.standardization =
+                Standardization::new(spec.standardize, trained_on(&spec, classes, metadata)?, None);
             TrainTest { train: test.clone(), test }.into()
         }
     };
     let paths = args.images.iter().map(|path| files::display_path(path)).collect();
     Ok((spec, Inputs { source, train, paths }))
+}
+
+/// The data set whose constants standardize images of 32 x 32: the one that the weights name, or the CIFAR of as many
+/// classes.
+///
+/// # Errors
+/// If constants are asked for, and no published ones are those of the network's training images.
+fn trained_on(config: &TrainConfig, classes: usize, metadata: &InputMetadata) -> Result<DataSource> {
+    let known = match (metadata.data, classes) {
+        (Some(data @ (DataSource::Cifar10 | DataSource::Cifar100)), _) => Some(data),
+        (None, 10) => Some(DataSource::Cifar10),
+        (None, 100) => Some(DataSource::Cifar100),
+        _ => None,
+    };
+    match known {
+        None if config.standardize == Standardize::Dataset => {
+            let why = "the constants of the network's training images are unknown; give them as MEAN/STD";
+            Err(Error::field("standardize", "dataset", why))
+        }
+        known => Ok(known.unwrap_or_default()),
+    }
 }
 
 /// Whether images are brought to the network's input as image files are: resized, and the middle cut out.
@@ -299,6 +321,26 @@ fn decode_file(path: &Path) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn constants_are_those_of_the_networks_own_data() {
+        let source = |data, classes, standardize| {
+            let config = TrainConfig { standardize, ..TrainConfig::default() };
+            trained_on(&config, classes, &InputMetadata { data, ..InputMetadata::default() })
+        };
+        for (data, classes, expected) in [
+            (None, 10, DataSource::Cifar10),
+            (None, 100, DataSource::Cifar100),
+            (Some(DataSource::Cifar100), 20, DataSource::Cifar100),
+        ] {
+            assert_eq!(source(data, classes, Standardize::Dataset), Ok(expected));
+        }
+        for (data, classes) in [(Some(DataSource::Builtin), 10), (Some(DataSource::Folder), 100), (None, 7)] {
+            let why = source(data, classes, Standardize::Dataset).expect_err("unknown").to_string();
+            assert!(why.ends_with("give them as MEAN/STD"), "{why}");
+            assert!(source(data, classes, Standardize::Image).is_ok());
+        }
+    }
 
     #[test]
     fn truncated_images_are_rejected() {
