@@ -123,11 +123,11 @@ fn list(bytes: &[u8]) -> ParseResult<StoredFile<'_>> {
     }
     let mut entries: Vec<(String, Entry)> = entries.into_iter().collect();
     entries.sort_by(|(a, x), (b, y)| x.data_offsets.cmp(&y.data_offsets).then_with(|| natural_order(a, b)));
+    check_places(&entries)?;
     if is_alphabetical(&entries) {
         // The order of a writer that sorts says nothing of the network's.
         entries.sort_by(|(a, _), (b, _)| natural_order(a, b).then_with(|| a.cmp(b)));
     }
-    check_places(&entries, data.len() as u64)?;
     let (mut tensors, mut places) = (Vec::new(), Vec::new());
     for (name, entry) in entries {
         let (tensor, place) = tensor(name, &entry, data)?;
@@ -163,22 +163,16 @@ fn is_alphabetical(entries: &[(String, Entry)]) -> bool {
     })
 }
 
-/// The tensors must fill the file, one after another.
-fn check_places(entries: &[(String, Entry)], length: u64) -> ParseResult<()> {
-    let mut places: Vec<(u64, u64)> = entries.iter().map(|(_, entry)| entry.data_offsets).collect();
-    places.sort_unstable();
+/// The tensors, sorted by their places, must lie one after another. The caller has checked where the last one ends.
+fn check_places(entries: &[(String, Entry)]) -> ParseResult<()> {
     let mut end = 0;
-    for (from, to) in places {
-        if from != end || to < from {
+    for (_, Entry { data_offsets: (from, to), .. }) in entries {
+        if *from != end || to < from {
             return Err("its header is damaged: its tensors overlap or leave gaps".to_owned());
         }
-        end = to;
+        end = *to;
     }
-    if end == length {
-        Ok(())
-    } else {
-        Err("its header is damaged: a tensor reaches beyond the file".to_owned())
-    }
+    Ok(())
 }
 
 fn tensor<'a>(name: String, entry: &Entry, data: &'a [u8]) -> ParseResult<(StoredTensor, &'a [u8])> {

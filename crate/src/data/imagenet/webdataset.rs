@@ -67,27 +67,28 @@ impl Shards {
             let why = "it is compressed with gzip, but images are read in place: unpack it with gunzip";
             return Err(Error::file("reading a shard", container, why));
         }
-        let mut samples: BTreeMap<(usize, String), Sample> = BTreeMap::new();
-        let mut order = HashMap::new();
+        let mut samples: Vec<(String, Sample)> = Vec::new();
+        let mut places = HashMap::new();
         members(shard, |member, content| {
             if member.name().starts_with('.') {
                 self.left_out.add(&member.path);
                 return Ok(());
             }
             let (key, ending) = key_and_ending(&member.path);
-            let next = order.len();
-            let place = *order.entry(key.to_owned()).or_insert(next);
-            let sample = samples.entry((place, key.to_owned())).or_default();
-            let key = key.to_owned();
+            let place = *places.entry(key.to_owned()).or_insert(samples.len());
+            if place == samples.len() {
+                samples.push((key.to_owned(), Sample::default()));
+            }
+            let (key, sample) = &mut samples[place];
             match ending.to_ascii_lowercase().as_str() {
                 _ if is_image(member.name()) => sample.pictures.push(member),
                 "cls" | "cls.txt" => {
-                    let text = read_text(content).map_err(|why| fail(&key, &why))?;
+                    let text = read_text(content).map_err(|why| fail(key, &why))?;
                     sample.label = Some(text.trim().to_owned());
                 }
                 "json" => {
-                    let text = read_text(content).map_err(|why| fail(&key, &why))?;
-                    let json = serde_json::from_str(&text).map_err(|_| fail(&key, "its .json is damaged"))?;
+                    let text = read_text(content).map_err(|why| fail(key, &why))?;
+                    let json = serde_json::from_str(&text).map_err(|_| fail(key, "its .json is damaged"))?;
                     (sample.json_label, sample.name) = json_labels(&json);
                 }
                 _ => self.left_out.add(&member.path),
@@ -95,23 +96,19 @@ impl Shards {
             Ok(())
         })
         .map_err(|error| error.with_path(container))?;
-        for ((_, key), sample) in samples {
-            self.add_sample(sample, container, part).map_err(|why| fail(&key, &why))??;
+        for (key, sample) in samples {
+            self.add_sample(&key, sample, container, part)?;
         }
         Ok(())
     }
 
     /// Lists a sample's picture.
-    fn add_sample(
-        &mut self,
-        sample: Sample,
-        container: &str,
-        part: Part,
-    ) -> std::result::Result<Result<()>, String> {
+    fn add_sample(&mut self, key: &str, sample: Sample, container: &str, part: Part) -> Result<()> {
+        let fail = |why: &str| Error::file("reading a shard", container, format!("{key}: {why}"));
         // The plain ending is the picture, `key.seg.png` belongs to it.
         let plain = |member: &&Member| !key_and_ending(&member.path).1.contains('.');
         let Some(picture) = sample.pictures.iter().find(plain).or(sample.pictures.first()) else {
-            return Ok(Ok(()));
+            return Ok(());
         };
         if sample.pictures.len() > 1 {
             if self.further == 0 {
@@ -122,8 +119,8 @@ impl Shards {
         }
         let label = sample.label.or(sample.json_label).or_else(|| sample.name.clone());
         let label = label.filter(|label| !label.is_empty() && label.len() <= MAX_LABEL);
-        let label = label.ok_or("it has neither a .cls nor a .json with a label")?;
-        let length = u32::try_from(picture.length).map_err(|_| "it is too large")?;
+        let label = label.ok_or_else(|| fail("it has neither a .cls nor a .json with a label"))?;
+        let length = u32::try_from(picture.length).map_err(|_| fail("it is too large"))?;
         if let Some(name) = sample.name {
             self.names.entry(label.clone()).or_insert(name);
         }
@@ -137,7 +134,7 @@ impl Shards {
             Part::Val => &mut self.val,
         };
         let span = Some((picture.offset, length));
-        Ok(listing.push(ImageRef { container, name: picture.name(), span, label: number }))
+        listing.push(ImageRef { container, name: picture.name(), span, label: number })
     }
 
     /// The data set of all shards. Labels that are all numbers are the classes' numbers, from 0 to the largest;
@@ -160,13 +157,9 @@ impl Shards {
                     notes.push("no image is of class 0: the labels may count from 1".to_owned());
                 }
                 let total = largest.map_or(0, |largest| largest + 1).max(named.len());
-                let name = |number: usize| {
-                    let of_sample = || names.get(&number.to_string()).map(String::as_str);
-                    named
-                        .get(number)
-                        .copied()
-                        .or_else(of_sample)
-                        .map_or_else(|| number.to_string(), str::to_owned)
+                let name = |number: usize| match named.get(number) {
+                    Some(name) => (*name).to_owned(),
+                    None => names.get(&number.to_string()).cloned().unwrap_or_else(|| number.to_string()),
                 };
                 ((0..total).map(name).collect(), numbers)
             }
