@@ -1,4 +1,4 @@
-/** Previewed improvement of ADC energy against steps, counted both ways. */
+/** Previewed improvement in ADC energy against steps, counted both ways. */
 
 import * as Plot from '@observablehq/plot';
 

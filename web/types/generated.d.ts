@@ -518,7 +518,7 @@ regularizer: number,
  */
 accuracy: number | null, 
 /**
- * Previewed improvement of ADC energy by the paper's bit rule, if it was computed.
+ * Previewed improvement in ADC energy by the paper's bit rule, if it was computed.
  */
 improvement_paper: number | null, 
 /**
@@ -993,7 +993,7 @@ rule: PruneRule,
  */
 strength: number, 
 /**
- * The improvement of ADC energy that a budget reaches, by the paper's bit rule; used by `budget` alone.
+ * The improvement in ADC energy that a budget reaches, by the paper's bit rule; used by `budget` alone.
  */
 target: number, };
 

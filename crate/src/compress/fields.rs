@@ -135,7 +135,7 @@ impl PruneFields {
         Self { ratios, ..self }
     }
 
-    /// The same with the improvement of ADC energy that a budget reaches.
+    /// The same with the improvement in ADC energy that a budget reaches.
     #[must_use]
     pub fn with_target(self, target: f64) -> Self {
         Self { target: Some(target), ..self }

@@ -76,7 +76,7 @@ pub struct NetworkFields {
     /// Width and height of the images; ImageNet's are scaled to it [default: 224, or 32 for other data]
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS"))]
     pub side: Option<usize>,
-    /// What networks get of pixels: image, dataset, half, none, or MEAN/STD such as 0.49,0.48,0.45/0.25,0.24,0.26 [default: as
+    /// How pixels are standardized: image, dataset, half, none, or MEAN/STD such as 0.49,0.48,0.45/0.25,0.24,0.26 [default: as
     /// the weights say; else image, or ImageNet's constants for image files]
     #[cfg_attr(feature = "cli", arg(long, value_name = "HOW"))]
     pub standardize: Option<Standardize>,

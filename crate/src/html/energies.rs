@@ -1,4 +1,4 @@
-//! The improvement of ADC energy after each stage, and energies by all published converters.
+//! The improvement in ADC energy after each stage, and energies by all published converters.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! Plots accuracy against the improvement of ADC energy, with the published runs on the same data set.
+//! Plots accuracy against the improvement in ADC energy, with the published runs on the same data set.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ impl Plot<'_> {
         let legend = self.legend();
         let height = HEIGHT + 18.0 * legend.len() as f64;
         let drawing = html! {
-            (axes(HEIGHT, (&x, &format!("improvement of ADC energy ({}), logarithmic", self.model)), (&y, "accuracy, %")))
+            (axes(HEIGHT, (&x, &format!("improvement in ADC energy ({}), logarithmic", self.model)), (&y, "accuracy, %")))
             @for run in &self.published { (Self::published_mark(run, &x, &y)) }
             (self.front(&x, &y))
             @for (number, group, accuracy, saved) in &self.runs { (self.run_mark(*number, group, (*accuracy, *saved), &x, &y)) }
@@ -59,7 +59,7 @@ impl Plot<'_> {
         };
         Figure {
             title: &title,
-            description: "Accuracy of each run against its improvement of ADC energy; to the upper right is better",
+            description: "Accuracy of each run against its improvement in ADC energy; the upper right is better",
             height,
             drawing,
             caption: self.caption(),
@@ -140,7 +140,7 @@ impl Plot<'_> {
         let runs = self.recipes.iter().enumerate();
         let mut rows: Vec<_> = runs
             .map(|(at, recipe)| {
-                (at, format!("mark s{}", at % 6), format!("{recipe} (numbers: the table of runs)"))
+                (at, format!("mark s{}", at % 6), format!("{recipe} (numbers as in the table of runs)"))
             })
             .collect();
         if !self.published.is_empty() {
@@ -153,7 +153,7 @@ impl Plot<'_> {
     fn caption(&self) -> Markup {
         let diverged = self.published.iter().filter(|run| run.kind == RunKind::Diverged).count();
         html! {
-            "Better is to the upper right; the dashed line is the Pareto front of our runs. "
+            "The upper right is better; the dashed line is the Pareto front of our runs. "
             @if let Some((dataset, network)) = published_dataset(self.data) {
                 "Gray: the " (self.published.len()) " runs that arXiv 2403.13082 published for " (network) " on "
                 (dataset) " at tiles of 32 to 256"

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PruneRule {
-    /// Each column keeps exactly its share of largest weights
+    /// Each column keeps exactly its share of the largest weights
     #[default]
     Exact,
     /// The authors' percentile of each column
@@ -21,7 +21,7 @@ pub enum PruneRule {
     Budget,
     /// Small weights wherever they lie: unstructured, without levels
     Magnitude,
-    /// Whole tiles, those of the smallest norm
+    /// Whole tiles, starting with those of the smallest norm
     Tiles,
 }
 
@@ -98,12 +98,12 @@ pub enum PruneMethod {
     /// Every tile gets the level that loses least importance for the energy it saves, until the energy
     /// of all tiles is `1 / target` of the dense one.
     Budget {
-        /// The improvement of ADC energy to reach, 1 or more.
+        /// The improvement in ADC energy to reach, 1 or more.
         target: f64,
     },
     /// Small weights wherever they lie: the unstructured baseline, without levels.
     Magnitude(Cutoff),
-    /// Whole tiles, those of the smallest norm: what group lasso per tile prepares.
+    /// Whole tiles, starting with those of the smallest norm: what group lasso per tile prepares.
     Tiles(Cutoff),
 }
 

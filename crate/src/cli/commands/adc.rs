@@ -28,7 +28,7 @@ pub struct AdcArgs {
     #[command(flatten)]
     converter: ConverterOptions,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&'static str>)]
     json: bool,
 }
 

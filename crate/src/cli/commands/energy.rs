@@ -33,7 +33,7 @@ pub struct EnergyArgs {
     #[command(flatten)]
     converter: ConverterOptions,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&'static str>)]
     json: bool,
 }
 

@@ -39,7 +39,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     onnx: OnnxOptions,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&'static str>)]
     json: bool,
 }
 

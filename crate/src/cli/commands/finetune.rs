@@ -28,7 +28,7 @@ use crate::error::Result;
     mut_arg("trainable", |arg| arg.help("What to train: all, or only the convolutions' weights [default: convolutions]"))
 )]
 pub struct FinetuneArgs {
-    /// Pruned weights: .safetensors, or a PyTorch state dict (.pt, .pth)
+    /// Pruned weights: a PyTorch or safetensors file, its folder, the index of its shards, or an ONNX model
     #[arg(required_unless_present = "resume")]
     weights: Option<PathBuf>,
     #[command(flatten)]

@@ -39,7 +39,7 @@ pub struct PruneArgs {
     weights: PathBuf,
     #[command(flatten)]
     checkpoint: CheckpointOptions,
-    /// Where to write the pruned weights, with all tensors under their names; of an ONNX model, the pruned model
+    /// File for the pruned weights, with all tensors under their names; for an ONNX model, the pruned model
     #[arg(long, value_name = "P.safetensors")]
     out: PathBuf,
     #[command(flatten)]
@@ -73,7 +73,7 @@ pub struct PruneArgs {
     #[command(flatten)]
     onnx: OnnxOptions,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&'static str>)]
     json: bool,
 }
 

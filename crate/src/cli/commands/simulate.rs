@@ -76,7 +76,7 @@ pub struct SimulateArgs {
     #[command(flatten)]
     onnx: OnnxOptions,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&'static str>)]
     json: bool,
 }
 

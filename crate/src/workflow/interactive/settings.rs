@@ -17,7 +17,7 @@ const RULES: [PruneRule; 3] = [PruneRule::Exact, PruneRule::Paper, PruneRule::Bu
 const PRUNE_FIELDS: [&str; 3] = ["rule", "strength", "target"];
 /// Range of the strength: the percentage of weights that count as near zeros.
 const STRENGTH: Range = Range { min: 0.0, max: 99.9 };
-/// Range of the target: the improvement of ADC energy that a budget reaches.
+/// Range of the target: the improvement in ADC energy that a budget reaches.
 const TARGET: Range = Range { min: 1.0, max: 100.0 };
 /// Number of classes of both data sources of the page.
 const CLASSES: usize = 10;

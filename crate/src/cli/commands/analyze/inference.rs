@@ -9,7 +9,7 @@ use crate::report::{DenseAndActual, Inference, InferenceRow};
 pub fn describe(inference: &Inference) -> String {
     let crossbars = inference.crossbars;
     let mut text = format!(
-        "\n{} crossbars if dense ({} weight slices, {} polarities), {} without the empty tiles, {} with a set cell; \
+        "\n{} crossbars if dense ({} weight slices, {} polarities), {} without the empty tiles, {} with at least one set cell; \
          {} input slices\n",
         crossbars.dense,
         inference.weight_slices,
@@ -18,7 +18,7 @@ pub fn describe(inference: &Inference) -> String {
         crossbars.with_set_cells,
         inference.input_slices,
     );
-    text += "an improvement is what pruning saves; what the mapping leaves empty against full crossbars is a column of its own\n";
+    text += "improvements count what pruning saves; \"mapping alone\" counts what partly filled crossbars save without it\n";
     if !inference.zero_weight_is_zero_cell {
         text += "offset mapping: zero weights are not zero cells, so pruning saves no bits by active rows\n";
     }

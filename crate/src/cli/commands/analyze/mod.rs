@@ -42,12 +42,12 @@ pub struct AnalyzeArgs {
     #[command(flatten)]
     inference: InferenceOptions,
     /// Also map fully connected layers (2-D tensors)
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&'static str>)]
     linear: bool,
     #[command(flatten)]
     onnx: OnnxOptions,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&'static str>)]
     json: bool,
 }
 

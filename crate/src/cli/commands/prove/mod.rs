@@ -1,7 +1,7 @@
 //! `crossdub prove`: what a machine's graphics processor computes, and how fast, in the minutes there are.
 //!
 //! Every step is a process of its own and writes what it finds at once, so that whatever happens costs one step. A
-//! second call with the same folder goes on where the first stopped.
+//! second call with the same folder resumes where the first stopped.
 
 mod context;
 mod peer;
@@ -32,18 +32,18 @@ use crate::error::{Error, Result};
 
 /// Check and time everything on this machine's graphics processor, and write a report
 ///
-/// Each step runs by itself and keeps what it found. Called again with the same folder, it goes on where it stopped;
-/// steps that failed are left alone (delete their file in steps/ to repeat them).
+/// Each step runs by itself and keeps what it found. Called again with the same folder, it resumes where it
+/// stopped; steps that failed are not repeated unless you delete their file in steps/.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: crossdub prove --minutes 15 --python python3 --data cifar-10-batches-bin")]
 pub struct ProveArgs {
     /// Minutes to use; the recipe takes what the other steps leave
     #[arg(long, value_name = "M", default_value_t = 15.0)]
     minutes: f64,
-    /// Python with PyTorch, for the same steps there
+    /// Python with PyTorch, to run the same steps there
     #[arg(long, value_name = "P")]
     python: Option<PathBuf>,
-    /// CIFAR-10's binary files, packed or not, whole or some of them [default: data beside the binary, or built-in images]
+    /// CIFAR-10's binary files, packed or unpacked, all or some of them [default: data beside the binary, or built-in images]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Folder for the report, the steps' results and their logs
@@ -55,7 +55,7 @@ pub struct ProveArgs {
     /// Device to check, as in `crossdub devices`; may be repeated [default: all graphics devices of this build]
     #[arg(long, value_name = "D")]
     device: Vec<String>,
-    /// Run only steps whose names begin with one of these texts, with commas
+    /// Run only the steps whose names begin with one of these, separated by commas
     #[arg(long, value_name = "TEXT", value_delimiter = ',')]
     only: Vec<String>,
     /// Folder of peers.py, golden/, lib/, pkg/ and bench/ [default: that of the binary]

@@ -207,13 +207,13 @@ fn results(out: &Path, record: &mut Recorder) -> Result<()> {
         put("accuracy", "accuracy on held-out images", &stage["accuracy"], "%")?;
         put(
             "paper",
-            "improvement of ADC energy, paper's count",
+            "improvement in ADC energy, paper's count",
             &stage["energy"]["paper"]["improvement"],
             "x",
         )?;
         put(
             "lossless",
-            "improvement of ADC energy, lossless",
+            "improvement in ADC energy, lossless",
             &stage["energy"]["lossless"]["improvement"],
             "x",
         )?;
