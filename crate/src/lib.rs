@@ -51,7 +51,8 @@
 //! | `cpu`, `webgpu`, `vulkan`, `cuda`, `tch`, `remote` | the devices that train: Burn's CPU backend, WebGPU, Vulkan, CUDA, libtorch, other machines |
 //! | `autotune` | graphics processors try out several shaders for each product |
 //! | `cli` | what the binary `crossdub` is made of |
-//! | `web` | what the page's WebAssembly modules are made of |
+//! | `web`, `web-onnx` | what the page's WebAssembly modules are made of: those that train, and the one that reads ONNX |
+//! | `bindgen` | what these have in common |
 //!
 //! `default` is `cli` and `cpu`: what builds the binary.
 
@@ -87,7 +88,7 @@ pub mod simulate;
 pub mod step;
 #[cfg(feature = "train")]
 pub mod train;
-#[cfg(feature = "web")]
+#[cfg(any(feature = "web", feature = "web-onnx"))]
 mod web;
 #[cfg(feature = "train")]
 pub mod workflow;

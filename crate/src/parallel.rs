@@ -29,6 +29,16 @@ pub fn map_chunks<T: Send, R: Send>(
     data.par_chunks_mut(size.max(1)).enumerate().map(|(index, chunk)| f(index, chunk)).collect()
 }
 
+/// Maps over chunks of a slice, each of `size` elements except the last, in order.
+#[cfg(all(target_arch = "wasm32", feature = "onnx"))]
+pub fn map_chunks<T: Send, R: Send>(
+    data: &mut [T],
+    size: usize,
+    f: impl Fn(usize, &mut [T]) -> R + Sync + Send,
+) -> Vec<R> {
+    data.chunks_mut(size.max(1)).enumerate().map(|(index, chunk)| f(index, chunk)).collect()
+}
+
 /// Runs `work` with its loops compiled for the machine's vector unit: AVX-512 or AVX2 with a
 /// population count, which baseline x86-64 lacks. Functions that `work` calls must be inlined into it.
 #[cfg(target_arch = "x86_64")]

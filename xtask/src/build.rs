@@ -26,14 +26,15 @@ const WASM_FEATURES: [&str; 7] = [
     "--enable-multivalue",
 ];
 
-/// Sets up, builds both modules and writes the site.
+/// Sets up, builds all modules and writes the site.
 pub fn run(env: &mut BuildEnv, optimize: bool) -> Result<bool> {
     let mut steps = setup::rust_steps();
     steps.extend(setup::node_steps());
     steps.extend(setup::wasm_steps());
-    steps.extend([modules::build_step(Module::Cpu), modules::build_step(Module::WebGpu), site_step()]);
+    steps.extend(Module::ALL.map(modules::build_step));
+    steps.push(site_step());
     if optimize {
-        steps.extend([Module::Cpu, Module::WebGpu].map(optimize_step));
+        steps.extend(Module::ALL.map(optimize_step));
     }
     let summary = steps::run_all(env, steps);
     summary.print();
@@ -50,7 +51,9 @@ pub fn site_step<'a>() -> Step<'a> {
         fs::write(&path, &notices.text).map_err(file_error("write", &path))?;
         Ok(format!("dist/, with notices of {} third-party packages", notices.packages))
     };
-    Step::new("Site", action).needs(&[Artifact::Node, Artifact::CpuModule]).provides(Artifact::Site)
+    Step::new("Site", action)
+        .needs(&[Artifact::Node, Artifact::CpuModule, Artifact::OnnxModule])
+        .provides(Artifact::Site)
 }
 
 fn optimize_step<'a>(module: Module) -> Step<'a> {
@@ -71,6 +74,7 @@ fn optimize_step<'a>(module: Module) -> Step<'a> {
     match module {
         Module::Cpu => step.needs(&[Artifact::Site, Artifact::CpuModule]),
         Module::WebGpu => step.needs(&[Artifact::Site, Artifact::WebGpuModule]),
+        Module::Onnx => step.needs(&[Artifact::Site, Artifact::OnnxModule]),
     }
 }
 

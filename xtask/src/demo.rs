@@ -1,5 +1,5 @@
 //! `cargo xtask demo`: from a fresh checkout to a page that trains. The page opens as soon as the CPU module is built;
-//! the WebGPU module is built while it runs, and the open page offers it once it is there.
+//! the other modules are built while it runs, and the open page uses them once they are there.
 
 use std::env;
 use std::fs;
@@ -38,7 +38,8 @@ pub fn run(env: &mut BuildEnv, data: Option<PathBuf>, port: Option<u16>, open: b
         ))
     });
     steps.push(page.needs(&[Artifact::Node, Artifact::CpuModule]).provides(Artifact::Server));
-    steps.push(modules::build_step(Module::WebGpu));
+    // Small, without Burn: before the one that takes minutes.
+    steps.extend([Module::Onnx, Module::WebGpu].map(modules::build_step));
     let passed = steps::run_all(env, steps).passed();
     let Some(mut server) = server else { return Ok(false) };
     let devices = if passed { "WebGPU or the CPU" } else { "the CPU only" };

@@ -1,4 +1,4 @@
-//! The two WebAssembly modules: wasm-pack builds them, and each replaces its folder in `pkg/` in one go.
+//! The three WebAssembly modules: wasm-pack builds them, and each replaces its folder in `pkg/` in one go.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,21 +10,27 @@ use crate::error::{Result, file_error};
 use crate::progress::Progress;
 use crate::steps::{Artifact, Step};
 
-/// One of the two modules built from the crate.
+/// One of the modules built from the crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Module {
     /// Burn's portable CPU backend, which the page loads first.
     Cpu,
     /// Burn's WebGPU backend, which the page loads if the browser has an adapter.
     WebGpu,
+    /// The reader of ONNX models, which the page loads when one is opened. Without Burn.
+    Onnx,
 }
 
 impl Module {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::WebGpu, Self::Onnx];
+
     /// Its folder in `pkg/`, and its Cargo feature.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
             Self::WebGpu => "webgpu",
+            Self::Onnx => "onnx",
         }
     }
 
@@ -33,6 +39,7 @@ impl Module {
         match self {
             Self::Cpu => "CPU",
             Self::WebGpu => "WebGPU",
+            Self::Onnx => "ONNX",
         }
     }
 
@@ -41,6 +48,7 @@ impl Module {
         match self {
             Self::Cpu => Artifact::CpuModule,
             Self::WebGpu => Artifact::WebGpuModule,
+            Self::Onnx => Artifact::OnnxModule,
         }
     }
 
@@ -50,6 +58,7 @@ impl Module {
         let features = match self {
             Self::Cpu => "web,cpu",
             Self::WebGpu => "web,webgpu",
+            Self::Onnx => "web-onnx",
         };
         let profile = env.root.join("crate/wasm-profile.toml").into_os_string();
         vec!["--config".into(), profile, "--no-default-features".into(), "--features".into(), features.into()]

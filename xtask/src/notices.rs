@@ -51,10 +51,10 @@ pub fn collect(env: &BuildEnv) -> Result<Notices> {
     Ok(Notices { text: write(&packages), packages: packages.len() })
 }
 
-/// The crates compiled into either module, without build scripts and macros, which run only at build time.
+/// The crates compiled into the modules, without build scripts and macros, which run only at build time.
 fn crates(env: &BuildEnv) -> Result<Vec<Package>> {
     let mut wanted = BTreeSet::new();
-    for module in [Module::Cpu, Module::WebGpu] {
+    for module in Module::ALL {
         let tree =
             env.cargo().args(["tree", "--package", "crossdub", "--target", WASM_TARGET, "--prefix", "none"]);
         let tree = tree.args(["--edges", "normal,no-proc-macro"]).args(module.cargo_args(env));

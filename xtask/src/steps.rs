@@ -32,6 +32,8 @@ pub enum Artifact {
     CpuModule,
     /// `pkg/webgpu`.
     WebGpuModule,
+    /// `pkg/onnx`.
+    OnnxModule,
     /// `dist/`.
     Site,
     /// The running web server.

@@ -23,10 +23,11 @@ pub fn run(env: &mut BuildEnv, quick: bool) -> Result<bool> {
     steps.push(checks::dependencies().skip_if(quick, QUICK));
     steps.extend([checks::without_burn(), checks::without_burn_wasm()]);
     steps.extend([checks::clippy(), checks::documentation(), checks::package(), api::step(false)]);
-    steps.push(checks::wasm_clippy(Module::Cpu));
+    steps.extend([Module::Cpu, Module::Onnx].map(checks::wasm_clippy));
     steps.push(checks::wasm_clippy(Module::WebGpu).skip_if(quick, QUICK));
     steps.extend([checks::tests(), checks::examples()]);
-    steps.extend([modules::build_step(Module::Cpu), checks::wasm_tests(Module::Cpu)]);
+    steps.extend([Module::Cpu, Module::Onnx].map(modules::build_step));
+    steps.push(checks::wasm_tests(Module::Cpu));
     steps.push(modules::build_step(Module::WebGpu).skip_if(quick, QUICK));
     steps.push(checks::wasm_tests(Module::WebGpu).skip_if(quick, QUICK));
     steps.extend([build::site_step(), checks::chromium_tests(quick), checks::firefox_tests()]);

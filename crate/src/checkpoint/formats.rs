@@ -150,16 +150,20 @@ fn other_zip(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether bytes start as an ONNX model does: its version, then its producer or its graph.
-pub(super) fn is_onnx(bytes: &[u8]) -> bool {
+/// Whether bytes start as an ONNX model does: its version, then its producer or its graph. The beginning of a file is
+/// enough.
+pub(crate) fn is_onnx(bytes: &[u8]) -> bool {
     match bytes {
+        // The length of a header may start as a version does.
+        _ if safetensors::looks_like(bytes) => false,
         // The producer's name is text, which tells it from Core ML.
-        [0x08, 1..=20, 0x12, length, rest @ ..] => {
+        [0x08, 1..=20, 0x12, length @ 1..0x80, rest @ ..] => {
             let name = rest.get(..usize::from(*length).min(rest.len())).unwrap_or_default();
-            let is_name = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-            *length < 0x80 && !name.is_empty() && name.iter().all(is_name)
+            !name.is_empty() && name.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
         }
-        [0x08, 3..=20, 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => true,
+        [0x08, 3..=20, 0x12, 0, next, ..] | [0x08, 3..=20, next, ..] => {
+            matches!(next, 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42)
+        }
         _ => false,
     }
 }
@@ -221,7 +225,7 @@ mod tests {
     fn a_length_that_starts_as_onnx_does_is_no_onnx_file() {
         // A header of 0x1a0308 bytes.
         check(b"\x08\x03\x1a\0\0\0\0\0{\"a\":", "truncated in its header");
-        assert!(is_onnx(b"\x08\x03\x1a\0\0\0\0\0{"));
+        assert!(!is_onnx(b"\x08\x03\x1a\0\0\0\0\0{") && is_onnx(b"\x08\x03\x1a\0\0\0\0\x01{"));
     }
 
     #[test]

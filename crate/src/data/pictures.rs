@@ -1,6 +1,7 @@
 //! One's own pictures, brought to 32 x 32 by the browser and kept in memory: a folder a class, laid out as on a disk.
 
 use super::folders::index::Listing;
+use super::folders::layout::NO_SPLIT;
 use super::folders::tree::join;
 use super::folders::{MemoryTree, class_layout, is_image, split_layout};
 use super::{Dataset, IMAGE, TrainTest};
@@ -75,6 +76,49 @@ pub fn from_files(files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
     Ok(TrainTest { train, test })
 }
 
+/// What the layout of these files makes remarkable, one sentence each: pictures of other kinds, empty folders, and the
+/// like. Only files of labels need their bytes.
+///
+/// # Errors
+/// If a file of labels can't be read.
+pub fn notes(files: &[(String, Vec<u8>)]) -> Result<Vec<String>> {
+    let tree = MemoryTree::new(files.iter().cloned());
+    let index = match split_layout(&tree)? {
+        Some(index) => Some(index),
+        None => class_layout(&tree)?,
+    };
+    // Without pictures to evaluate on, some are held out here.
+    let is_own = |note: &String| note != NO_SPLIT;
+    Ok(index.map(|index| index.notes).unwrap_or_default().into_iter().filter(is_own).collect())
+}
+
+/// The images of a class: how many there are for training and evaluation together, and the planes of the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassPictures<'a> {
+    /// The class.
+    pub name: &'a str,
+    /// Its images.
+    pub count: usize,
+    /// Planes of 32 x 32 bytes.
+    pub previews: Vec<&'a [u8]>,
+}
+
+/// The images of each class, with at most `previews` of them.
+pub fn class_pictures(split: &TrainTest, previews: usize) -> Vec<ClassPictures<'_>> {
+    let new = |name| ClassPictures { name, count: 0, previews: Vec::new() };
+    let mut classes: Vec<_> = split.train.classes.iter().map(|name| new(&**name)).collect();
+    for set in [&split.train, &split.test] {
+        for (at, &label) in set.labels.iter().enumerate() {
+            let class = &mut classes[usize::from(label)];
+            class.count += 1;
+            if class.previews.len() < previews {
+                class.previews.push(set.image(at));
+            }
+        }
+    }
+    classes
+}
+
 fn longer<'a>(a: &'a Listing, b: &'a Listing) -> &'a Listing {
     if a.len() >= b.len() { a } else { b }
 }
@@ -98,6 +142,27 @@ mod tests {
         assert_eq!(split.train.classes, ["cat", "dog"]);
         assert_eq!(split.test.labels, [0, 0, 1, 1, 1]);
         assert_eq!((split.test.image(0)[0], split.train.len()), (4, 21));
+    }
+
+    #[test]
+    fn classes_are_counted_as_they_were_read() {
+        let files = [pictures("mine/cat", 11), pictures("mine/dog", 15)].concat();
+        let split = from_files(&files).expect("valid");
+        let classes = class_pictures(&split, 2);
+        let counts: Vec<_> = classes.iter().map(|class| (class.name, class.count)).collect();
+        assert_eq!(counts, [("cat", 11), ("dog", 15)]);
+        // The fifth is held out; 0 and 1 are trained on.
+        assert_eq!(classes[1].previews, [&[0; IMAGE][..], &[1; IMAGE][..]]);
+    }
+
+    #[test]
+    fn pictures_of_other_kinds_are_noted() {
+        let mut files = [pictures("cat", 10), pictures("dog", 10)].concat();
+        assert_eq!(notes(&files), Ok(vec![]));
+        files.extend(["cat/a.webp", "cat/b.gif", "dog/._0.png"].map(|name| (name.to_owned(), Vec::new())));
+        let notes = notes(&files).expect("reads").join("\n");
+        assert!(notes.contains("neither JPEG nor PNG: 2 (cat/a.webp, cat/b.gif)"), "{notes}");
+        assert!(notes.contains("start with a dot"), "{notes}");
     }
 
     #[test]

@@ -16,14 +16,17 @@
 //! | `plan` | constants and shapes, for given input shapes |
 //! | `fuse` | quantized models as the integer operators they mean |
 //! | [`layers`] | products with constant weights, as crossbar matrices |
+//! | [`crossbar_layers`] | those of them that are mapped, and what is left out |
 //! | [`network`] | a model, and a network that runs |
 //! | [`simulate`] | a network on simulated crossbars |
 //! | [`prune`] | a model with other weights, all else byte for byte |
 
+pub mod crossbar_layers;
 mod element;
 mod fuse;
 mod graph;
 mod initializer;
+mod input_shape;
 pub mod layers;
 pub mod left_out;
 pub mod network;
@@ -38,6 +41,7 @@ mod wire;
 
 pub use self::element::ElementType;
 pub use self::graph::Input;
+pub use self::input_shape::parse_input_shape;
 pub use self::network::{OnnxModel, OnnxNetwork};
 pub use self::plan::InputShapes;
 pub use self::proto::Dimension;

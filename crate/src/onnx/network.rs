@@ -12,6 +12,7 @@ use super::plan::{InputShapes, Plan};
 use super::proto::{self, Payload};
 use super::tensor::{Reason, Tensor};
 use super::wire::damaged;
+use crate::checkpoint::is_onnx;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
@@ -33,7 +34,7 @@ impl OnnxModel {
     /// Whether bytes are an ONNX file's, by their beginning.
     #[must_use]
     pub fn looks_like(bytes: &[u8]) -> bool {
-        proto::looks_like(bytes)
+        is_onnx(bytes)
     }
 
     /// Reads a model. `external` gives the bytes of a file beside it, by its path from the model's folder,

@@ -138,20 +138,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<ModelProto> {
     Ok(ModelProto { producer, opset, graph, functions })
 }
 
-/// Whether bytes look like an ONNX file: a message that begins with a version and holds a graph.
-pub(super) fn looks_like(bytes: &[u8]) -> bool {
-    // The length of a safetensors header may start as a version does.
-    if bytes.first() != Some(&0x08) || crate::checkpoint::safetensors::looks_like(bytes) {
-        return false;
-    }
-    let mut fields = Fields::new(bytes, 0..bytes.len());
-    let version = fields.next().and_then(std::result::Result::ok);
-    let plausible =
-        version.is_some_and(|f| f.number == 1 && f.integer().is_ok_and(|v| (1..1000).contains(&v)));
-    // A cut-off file ends in the graph, which its producer's name comes before.
-    plausible && fields.next().is_some_and(|field| field.map_or(true, |f| (2..=25).contains(&f.number)))
-}
-
 fn push<T>(items: &mut Vec<T>, item: T) -> Result<()> {
     if items.len() >= MAX_ITEMS {
         return Err(damaged(format!("a list has more than {MAX_ITEMS} entries")));

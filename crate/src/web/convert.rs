@@ -2,22 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
+use js_sys::{Float32Array, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
 use crate::checkpoint::{Checkpoint, safetensors};
-use crate::config::TrainConfig;
 use crate::data::standardization::InputMetadata;
-use crate::data::{TrainTest, open};
-use crate::error::{Error, Result};
-use crate::report::TileDetail;
-use crate::workflow::interactive::CompletedStages;
+use crate::error::Error;
+use crate::matrix::Matrix;
 
 /// A result whose error is an object `{ code, message, field? }`.
-pub type JsResult<T> = std::result::Result<T, JsValue>;
+pub type JsResult<T> = Result<T, JsValue>;
 
 #[derive(Serialize)]
 struct Failure {
@@ -57,46 +54,28 @@ pub fn to_safetensors_with(weights: &Checkpoint, metadata: &InputMetadata) -> Js
     Ok(Uint8Array::from(bytes.as_slice()))
 }
 
-/// A tile's cells, its values and mask as typed arrays.
-pub fn tile_to_js(detail: &TileDetail) -> JsResult<Object> {
-    let object: Object = to_js(detail)?.unchecked_into();
-    let kept: Vec<u8> = detail.kept.iter().map(|&kept| u8::from(kept)).collect();
-    Reflect::set(&object, &"values".into(), &Float32Array::from(detail.values.as_slice()))?;
-    Reflect::set(&object, &"kept".into(), &Uint8Array::from(kept.as_slice()))?;
+/// A layer's matrix, its numbers as typed arrays.
+pub fn matrix_to_js(matrix: &Matrix) -> JsResult<Object> {
+    let object = Object::new();
+    let set = |key: &str, value: JsValue| Reflect::set(&object, &key.into(), &value);
+    set("name", matrix.name.as_str().into())?;
+    set("rows", matrix.rows.into())?;
+    set("cols", matrix.cols.into())?;
+    set("groups", matrix.groups.into())?;
+    let steps = matrix.steps.as_ref().map(|steps| Float32Array::from(steps.as_slice()).into());
+    set("steps", steps.unwrap_or(JsValue::NULL))?;
+    set("data", Float32Array::from(matrix.data.as_slice()).into())?;
     Ok(object)
 }
 
-/// Completed stages as `{ stages, trained }`: a JSON object, and the trained network's checkpoint as bytes.
-pub fn completed_to_js(completed: &CompletedStages) -> JsResult<JsValue> {
-    let object = Object::new();
-    Reflect::set(&object, &"stages".into(), &to_js(completed)?)?;
-    Reflect::set(&object, &"trained".into(), &Uint8Array::from(completed.trained.as_slice()))?;
-    Ok(object.into())
-}
-
-/// The inverse of [`completed_to_js`]; `null` if no stage is completed.
-pub fn completed_from_js(object: &JsValue) -> JsResult<Option<CompletedStages>> {
-    if object.is_falsy() {
-        return Ok(None);
-    }
-    let trained = Reflect::get(object, &"trained".into())?.dyn_into::<Uint8Array>()?.to_vec();
-    let completed: CompletedStages = from_js(Reflect::get(object, &"stages".into())?)?;
-    Ok(Some(completed.with_trained(trained)))
-}
-
-/// Files from `{ name, bytes }` objects.
-pub fn named_bytes(files: &Array) -> Result<Vec<(String, Vec<u8>)>> {
-    let part = |file: &JsValue, key: &str| Reflect::get(file, &key.into()).unwrap_or(JsValue::UNDEFINED);
-    let named = files.iter().map(|file| {
-        let name = part(&file, "name").as_string().unwrap_or_default();
-        let bytes = part(&file, "bytes").dyn_into::<Uint8Array>();
-        let bytes = bytes.map_err(|_| Error::file("reading data", &*name, "the file has no bytes"))?;
-        Ok((name, bytes.to_vec()))
-    });
-    named.collect()
-}
-
-/// The data of a run from `{ name, bytes }` objects; generated data needs none.
-pub fn load_data(config: &TrainConfig, files: &Array) -> Result<TrainTest> {
-    open(config, &named_bytes(files)?)
+/// The inverse of [`matrix_to_js`].
+pub fn matrix_from_js(object: &JsValue) -> JsResult<Matrix> {
+    let get = |key: &str| Reflect::get(object, &key.into());
+    let count = |key: &str| Ok::<_, JsValue>(get(key)?.as_f64().unwrap_or_default() as usize);
+    let floats = |value: JsValue| Ok::<_, JsValue>(value.dyn_into::<Float32Array>()?.to_vec());
+    let name = get("name")?.as_string().unwrap_or_default();
+    let matrix = Matrix::new(name, count("rows")?, count("cols")?, floats(get("data")?)?);
+    let matrix = matrix.and_then(|matrix| matrix.grouped(count("groups").unwrap_or(1))).map_err(failure)?;
+    let steps = get("steps")?;
+    if steps.is_falsy() { Ok(matrix) } else { matrix.with_steps(floats(steps)?).map_err(failure) }
 }

@@ -1,93 +1,25 @@
 //! The page's door: wasm-bindgen exports that convert and forward, without logic of their own.
 //!
-//! `web/types/wasm.d.ts` describes the interface for JavaScript. Every error is an object
+//! Three modules are built from it: two that train (feature `web`), on the CPU and on WebGPU, and one that reads ONNX
+//! (feature `web-onnx`). `web/types/wasm.d.ts` describes the interface for JavaScript. Every error is an object
 //! `{ code, message, field? }` with a one-line message, see [`Error::code`](crate::Error::code).
 
+#[cfg(feature = "web")]
 mod checkpoint;
 mod convert;
+#[cfg(feature = "web")]
 mod data;
+#[cfg(feature = "web")]
+mod module;
+#[cfg(feature = "web-onnx")]
+mod onnx;
+#[cfg(feature = "web")]
 mod run;
 
-use js_sys::Float32Array;
 use wasm_bindgen::prelude::*;
-
-use crate::adc::AdcParams;
-use crate::config::DeviceChoice;
-use crate::device::ComputeDevice;
-use crate::report;
-use crate::workflow::interactive::settings::{
-    InteractiveSettings, Schema, apply_prune_fields as apply_to_pruning,
-};
-use convert::{JsResult, failure, from_js, to_js};
-
-/// Memory that a run in a browser may take, in bytes: a 32-bit module has 4 GiB for everything.
-const MEMORY: u64 = 2 << 30;
-
-/// The backend of this module.
-const BACKEND: DeviceChoice =
-    if cfg!(feature = "webgpu") { DeviceChoice::Webgpu(None) } else { DeviceChoice::Cpu };
 
 /// Logs where a panic happened: panics are bugs.
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
-}
-
-/// Version of Crossdub.
-#[wasm_bindgen]
-pub fn version() -> String {
-    env!("CARGO_PKG_VERSION").to_owned()
-}
-
-/// The device of this module: `cpu` or `webgpu`.
-#[wasm_bindgen]
-pub fn backend() -> JsResult<JsValue> {
-    to_js(&BACKEND)
-}
-
-/// Defaults of all fields, the names that fields choose from, and ranges for sliders.
-#[wasm_bindgen]
-pub fn schema() -> JsResult<JsValue> {
-    to_js(&Schema::new())
-}
-
-/// The settings with flat fields applied and checked.
-#[wasm_bindgen]
-pub fn apply_fields(settings: JsValue, fields: JsValue) -> JsResult<JsValue> {
-    let settings: InteractiveSettings = from_js(settings)?;
-    to_js(&settings.with_fields(&from_js(fields)?).map_err(failure)?)
-}
-
-/// The settings with the valid ones of these fields applied; `ignored` names the others.
-#[wasm_bindgen]
-pub fn apply_valid_fields(settings: JsValue, fields: JsValue) -> JsResult<JsValue> {
-    let settings: InteractiveSettings = from_js(settings)?;
-    to_js(&settings.with_valid_fields(from_js(fields)?).map_err(failure)?)
-}
-
-/// Pruning settings with fields applied and checked; takes no other fields.
-#[wasm_bindgen]
-pub fn apply_prune_fields(pruning: JsValue, fields: JsValue) -> JsResult<JsValue> {
-    to_js(&apply_to_pruning(from_js(pruning)?, &from_js(fields)?).map_err(failure)?)
-}
-
-/// The authors' 69 published runs and their improvement by every ADC model.
-#[wasm_bindgen]
-pub fn published() -> JsResult<JsValue> {
-    to_js(&report::published().map_err(failure)?)
-}
-
-/// Energy of one conversion of 1 to 16 bits, by every ADC model.
-#[wasm_bindgen]
-pub fn converters() -> JsResult<JsValue> {
-    let bits: Vec<u32> = (1..=16).collect();
-    to_js(&report::compare(&bits, &AdcParams::default(), None).map_err(failure)?)
-}
-
-/// The gradient of a fixed small network on this module's device.
-#[wasm_bindgen]
-pub async fn self_test() -> JsResult<Float32Array> {
-    let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
-    let gradient = crate::train::self_test::gradient(&compute).await.map_err(failure)?;
-    Ok(Float32Array::from(gradient.as_slice()))
 }

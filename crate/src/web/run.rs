@@ -1,17 +1,17 @@
 //! A training run that the page takes from stage to stage.
 
-use js_sys::{Array, Object, Uint8Array};
+use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
-use super::convert::{
-    JsResult, completed_from_js, completed_to_js, failure, from_js, load_data, tile_to_js, to_js,
-    to_safetensors, to_safetensors_with,
-};
-use super::{BACKEND, MEMORY};
+use super::checkpoint::{named_bytes, tile_to_js};
+use super::convert::{JsResult, failure, from_js, to_js, to_safetensors, to_safetensors_with};
+use super::module::{BACKEND, MEMORY};
 use crate::config::TrainConfig;
+use crate::data::open;
+use crate::data::pictures::class_pictures;
 use crate::device::ComputeDevice;
 use crate::train::checkpoint::TrainingCheckpoint;
-use crate::workflow::interactive::InteractiveRun;
+use crate::workflow::interactive::{CompletedStages, InteractiveRun};
 use crate::workflow::train_stage::RunSetup;
 
 /// A training run: train, prune, fine-tune, undo.
@@ -55,6 +55,21 @@ impl Run {
     /// Names of the classes, by label.
     pub fn classes(&self) -> Array {
         self.run.trainer().data().classes().iter().map(|class| JsValue::from_str(class)).collect()
+    }
+
+    /// The classes as `{ name, count, previews }`: how many images each has, and the planes of the first of them.
+    pub fn class_pictures(&self, previews: usize) -> JsResult<Array> {
+        let list = Array::new();
+        let split = self.run.trainer().data().memory();
+        for class in split.map(|split| class_pictures(split, previews)).unwrap_or_default() {
+            let object = Object::new();
+            let planes = class.previews.iter().map(|planes| Uint8Array::from(*planes));
+            Reflect::set(&object, &"name".into(), &class.name.into())?;
+            Reflect::set(&object, &"count".into(), &class.count.into())?;
+            Reflect::set(&object, &"previews".into(), &planes.collect::<Array>())?;
+            list.push(&object);
+        }
+        Ok(list)
     }
 
     /// Progress of the current stage.
@@ -170,7 +185,25 @@ impl Run {
 
 /// Loads the data and opens the device.
 async fn setup(config: &TrainConfig, hardware: JsValue, files: &Array) -> JsResult<RunSetup> {
-    let data = load_data(config, files).map_err(failure)?.into();
+    let data = open(config, &named_bytes(files)?).map_err(failure)?.into();
     let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
     Ok(RunSetup { hardware: from_js(hardware)?, data, compute, memory: MEMORY })
+}
+
+/// Completed stages as `{ stages, trained }`: a JSON object, and the trained network's checkpoint as bytes.
+fn completed_to_js(completed: &CompletedStages) -> JsResult<JsValue> {
+    let object = Object::new();
+    Reflect::set(&object, &"stages".into(), &to_js(completed)?)?;
+    Reflect::set(&object, &"trained".into(), &Uint8Array::from(completed.trained.as_slice()))?;
+    Ok(object.into())
+}
+
+/// The inverse of [`completed_to_js`]; `null` if no stage is completed.
+fn completed_from_js(object: &JsValue) -> JsResult<Option<CompletedStages>> {
+    if object.is_falsy() {
+        return Ok(None);
+    }
+    let trained = Reflect::get(object, &"trained".into())?.dyn_into::<Uint8Array>()?.to_vec();
+    let completed: CompletedStages = from_js(Reflect::get(object, &"stages".into())?)?;
+    Ok(Some(completed.with_trained(trained)))
 }

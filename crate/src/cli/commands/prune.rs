@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, CheckpointAccount, NamedTensor, safetensors};
+use crate::checkpoint::{Checkpoint, CheckpointAccount, safetensors};
 use crate::cli::commands::onnx::layers::MappedLayers;
 use crate::cli::files::{self, AdcPlanFile};
 use crate::cli::options::checkpoint::CheckpointOptions;
@@ -25,7 +25,6 @@ use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
 use crate::onnx::OnnxNetwork;
-use crate::onnx::layers::OnnxLayer;
 use crate::prune::{PruneRule, PruneStats};
 use crate::report::{AdcEnergies, Analysis, analyze};
 
@@ -156,13 +155,8 @@ impl PruneArgs {
         let model = network.with_layers(&pruned);
         let model = model.map_err(|error| error.with_path(&files::display_path(&self.weights)))?;
         if let Some(path) = &self.masks {
-            let tensor = |(layer, matrix): (&&OnnxLayer, &Matrix)| NamedTensor {
-                name: layer.name.clone(),
-                shape: layer.shape.clone(),
-                data: layer.in_weight_order(&matrix.data),
-            };
-            let tensors = mapped.layers.iter().zip(&pruned).map(tensor).collect();
-            files::write("writing masks", path, &safetensors::write(&Checkpoint::new(tensors).masks())?)?;
+            let masks = network.masks(&pruned)?;
+            files::write("writing masks", path, &safetensors::write(&masks)?)?;
         }
         if let Some(file) = adc_plan {
             file.write(&pruned, hardware)?;

@@ -21,6 +21,9 @@ const MAX_WRAPPERS: usize = 3;
 /// The largest file of labels.
 const MAX_TEXT: u64 = 64 << 20;
 
+/// The note on a folder without a part to evaluate on.
+pub const NO_SPLIT: &str = "no train/ and val/, so training and evaluation use the same images";
+
 /// A folder and the names of the pictures in it.
 type Pictures = (String, Vec<String>);
 
@@ -103,7 +106,7 @@ pub fn class_layout(tree: &dyn FileTree) -> Result<Option<Index>> {
     reader.note_classes(&folders, &classes);
     let mut train = Listing::default();
     push(folders, &classes, &mut train)?;
-    reader.notes.push("no train/ and val/, so training and evaluation use the same images".to_owned());
+    reader.notes.push(NO_SPLIT.to_owned());
     Ok(Some(Index { classes, val: train.clone(), train, notes: reader.into_notes() }))
 }
 
