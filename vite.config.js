@@ -6,8 +6,8 @@ import { defineConfig } from 'vite';
 const root = import.meta.dirname;
 /** Where wasm-pack wrote the modules; a test may point elsewhere. */
 const modules = path.resolve(root, process.env.CROSSDUB_PKG ?? 'pkg');
-const moduleFiles = ['cpu', 'webgpu'].flatMap((device) =>
-  ['crossdub.js', 'crossdub_bg.wasm'].map((file) => `${device}/${file}`),
+const moduleFiles = ['cpu', 'webgpu', 'onnx'].flatMap((module) =>
+  ['crossdub.js', 'crossdub_bg.wasm'].map((file) => `${module}/${file}`),
 );
 /** The only files of CROSSDUB_DATA that are offered: never the folder as such. */
 const dataFiles = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`).concat('test_batch.bin');

@@ -65,18 +65,20 @@ export function createApi(client, ready) {
      * displayed, `checkpoint` is its file name, `analysis` and `hardware` are its own; the rest is the waiting run's.
      */
     report: () => ready.then(() => client.report()),
-    /** The weights as a safetensors file with PyTorch's names; of a checkpoint after the previewed pruning. */
+    /**
+     * The weights as a safetensors file with PyTorch's names; of a checkpoint after the previewed pruning; of an ONNX
+     * model as the pruned model.
+     */
     weights: () => ready.then(() => client.weights()),
     /** Masks (0 where a weight is zero) as a safetensors file: after pruning, or of the preview before that. */
     masks: () => ready.then(() => client.masks()),
     /** The ADC bits that each tile of the same network needs, as `crossdub analyze --adc-plan` writes them (CSV). */
     adcPlan: () => ready.then(() => client.adcPlan()),
     /**
-     * Opens a checkpoint (PyTorch or safetensors, one file or its shards), CIFAR's files, pictures in class folders
-     * (or a zip of them) or reports of runs, told by their content. `linear` includes a checkpoint's 2-D layers,
-     * `network` takes one of several networks, and `paths` says where each file lies in its folder.
+     * Opens a checkpoint (PyTorch or safetensors, one file or its shards), an ONNX model with the files of its
+     * weights, CIFAR's files, pictures in class folders (or a zip of them) or reports of runs, told by their content.
      * @param {File | Iterable<File>} file
-     * @param {{ linear?: boolean, network?: string | null, paths?: string[] }} [options]
+     * @param {import('../types/messages').LoadOptions} [options]
      */
     load: (file, options) => ready.then(() => client.load(file, options)),
     runs: createRunsApi(client, ready),

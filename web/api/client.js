@@ -208,17 +208,18 @@ export class Client {
   }
 
   /**
-   * Opens data files, pictures, a checkpoint or reports.
+   * Opens data files, pictures, a checkpoint, an ONNX model or reports.
    * @param {File | Iterable<File>} file
-   * @param {{ linear?: boolean, network?: string | null, paths?: string[] }} [options] `paths`: where each file lies in
-   * its folder; of files that a folder was chosen for, the browser knows it
+   * @param {import('../types/messages').LoadOptions} [options] `paths`: where each file lies in its folder; of files
+   * that a folder was chosen for, the browser knows it
    */
-  load(file, { linear = false, network = null, paths } = {}) {
+  load(file, { linear = false, network = null, input_shape = [], paths } = {}) {
     return this.#change(async () => {
       const files = checkFiles(file);
       const { reports } = await this.#service.load(files, {
         linear,
         network,
+        input_shape: [input_shape].flat(),
         paths: paths ?? files.map((each) => each.webkitRelativePath || each.name),
       });
       for (const { name, report } of reports)

@@ -73,11 +73,11 @@ export interface WeightAccess {
   tile(layer: number, tile: number, pruning: PruneSettings): TileDetail;
   adcPlan(pruning: PruneSettings): string;
   masks(pruning: PruneSettings): Promise<Uint8Array> | Uint8Array;
-  /** As safetensors; of a checkpoint after the previewed pruning. */
+  /** As safetensors; of a checkpoint after the previewed pruning; of an ONNX model as ONNX. */
   export(pruning: PruneSettings): Promise<Uint8Array> | Uint8Array;
 }
 
-/** Something that the page can display: the run, a checkpoint file, or a report file. */
+/** Something that the page can display: the run, a checkpoint or ONNX model, or a report file. */
 export interface Viewable {
   /** Null for the run. */
   readonly file: OpenedFile | null;
@@ -184,8 +184,20 @@ export type Fields = Partial<TrainConfig & HardwareConfig & PruneSettings>;
 /** A class of one's own pictures: how many there are, and the planes of the first. */
 export interface PictureClass { name: string; count: number; previews: Uint8Array[]; }
 
-/** One's own pictures, and the paths of those that can't be read. */
-export interface Pictures { classes: PictureClass[]; unreadable: string[]; }
+/** One's own pictures, the paths of those that can't be read, and what was noticed about the others. */
+export interface Pictures { classes: PictureClass[]; unreadable: string[]; notes: string[]; }
+
+/** How `crossdub.load` opens files. */
+export interface LoadOptions {
+  /** Whether fully connected layers of a checkpoint or model are taken too. */
+  linear?: boolean;
+  /** One of several networks of a checkpoint. */
+  network?: string | null;
+  /** Sizes of an input that an ONNX model leaves open: `1x3x224x224`, or `NAME=1x128` for each of several. */
+  input_shape?: string | string[];
+  /** Where each file lies in its folder. */
+  paths?: string[];
+}
 
 /** The files opened together; reports are returned with their file names. */
 export interface Loaded { kind: 'data' | 'pictures' | 'checkpoint' | 'report'; reports: { name: string; report: Report }[]; }

@@ -1,4 +1,7 @@
-/** The interface of the two wasm modules, pkg/cpu/crossdub.js and pkg/webgpu/crossdub.js: see crate/src/web/. */
+/**
+ * The interface of the wasm modules: pkg/cpu/crossdub.js and pkg/webgpu/crossdub.js, which train, and
+ * pkg/onnx/crossdub.js, which reads ONNX. See crate/src/web/.
+ */
 
 import type {
   CheckpointAccount,
@@ -56,9 +59,14 @@ export interface WasmModule {
   /** Energy of one conversion of 1 to 16 bits, by every ADC model. */
   converters(): Comparison;
   /** What a file is, by its path and first bytes. */
-  kind_of_file(path: string, head: Uint8Array): 'picture' | 'labels' | 'cifar' | 'archive' | 'other';
-  /** Pictures and files of labels in an archive; empty if it has no picture. */
-  unpack_pictures(name: string, bytes: Uint8Array): NamedBytes[];
+  kind_of_file(path: string, head: Uint8Array): 'picture' | 'labels' | 'cifar' | 'archive' | 'onnx' | 'other';
+  /**
+   * Pictures and files of labels in an archive, no files if it has no picture; the paths of its other files, and
+   * whether they are CIFAR's.
+   */
+  unpack_pictures(name: string, bytes: Uint8Array): { files: NamedBytes[]; others: string[]; cifar: boolean };
+  /** What is remarkable about pictures in folders, a sentence each. Only files of labels need their bytes. */
+  picture_notes(files: NamedBytes[]): string[];
   /** A gradient of a fixed small network on this module's device, to compare between the modules. */
   self_test(): Promise<Float32Array>;
   Run: {
@@ -78,6 +86,8 @@ export interface WasmModule {
      * `network` one of several networks.
      */
     open(files: NamedBytes[], options: CheckpointOptions): WasmCheckpoint;
+    /** From layers that the ONNX module has read, and their output positions, if known. */
+    from_layers(layers: WasmLayer[], account: CheckpointAccount, positions: number[] | null): WasmCheckpoint;
   };
 }
 
@@ -86,6 +96,8 @@ export interface WasmRun {
   adapter(): string;
   /** Names of the classes, by label. */
   classes(): string[];
+  /** How many images each class has, and the planes of the first of them. */
+  class_pictures(previews: number): { name: string; count: number; previews: Uint8Array[] }[];
   /** Progress of the current stage. */
   progress(): StageProgress;
   /** One training step. */
@@ -138,7 +150,54 @@ export interface WasmCheckpoint {
   inference(pruning: PruneSettings): Inference;
   adc_plan(pruning: PruneSettings): string;
   masks(pruning: PruneSettings): Uint8Array;
+  /** The layers after the previewed pruning, for the ONNX module. */
+  pruned_layers(pruning: PruneSettings): WasmLayer[];
   /** The weights after the previewed pruning as safetensors, and all other tensors unchanged. */
   pruned_weights(pruning: PruneSettings): Uint8Array;
+  free(): void;
+}
+
+/** A layer's matrix, as one module hands it to another. */
+export interface WasmLayer {
+  name: string;
+  rows: number;
+  cols: number;
+  groups: number;
+  /** What the integers of a quantized layer are multiplied with; null if it is none. */
+  steps: Float32Array | null;
+  data: Float32Array;
+}
+
+/** Exports of the module that reads ONNX. Calls throw a `Failure`. */
+export interface WasmOnnxModule {
+  /** Initializes the module; takes the .wasm URL by default. */
+  default(input?: unknown): Promise<unknown>;
+  OnnxFile: {
+    /**
+     * Reads a model. `read` gives the bytes of a file beside it, by its path from the model's folder, or null.
+     * `input_shape` gives sizes that the model leaves open, such as `1x3x224x224` or `NAME=1x128`.
+     */
+    open(
+      name: string,
+      bytes: Uint8Array,
+      read: (location: string) => Uint8Array | null,
+      options: { input_shape?: string[] },
+    ): WasmOnnxFile;
+  };
+}
+
+export interface WasmOnnxFile {
+  /** Whether it has both convolutions and fully connected layers. */
+  linear_is_optional(): boolean;
+  /** What was taken and what was left out. */
+  account(linear: boolean): CheckpointAccount;
+  /** Convolutions, and with `linear` fully connected layers. */
+  layers(linear: boolean): WasmLayer[];
+  /** How often each of these layers is used in an inference; null if one is not known. */
+  positions(linear: boolean): number[] | null;
+  /** The model with other weights, and the files beside it that hold weights. */
+  with_layers(layers: WasmLayer[]): NamedBytes[];
+  /** Masks of these layers as safetensors: 0 where a weight is zero. */
+  masks(layers: WasmLayer[]): Uint8Array;
   free(): void;
 }

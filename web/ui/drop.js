@@ -1,20 +1,31 @@
 /** Opens files that are dropped anywhere on the page, or chosen: `crossdub.load` gets all of them together. */
 
 import { byId, ignoreReported } from './element.js';
+import { show } from './messages.js';
+
+/** Files, and where they lie in their folder. @typedef {{ file: File, path: string }[]} PlacedFiles */
 
 /** @param {import('../types/page').Page} page */
 export function acceptFiles({ api }) {
-  const input = /** @type {HTMLInputElement} */ (byId('file'));
   const overlay = byId('drop');
-  const load = (/** @type {FileList | null | undefined} */ files) => {
-    if (files && files.length > 0) ignoreReported(api.load([...files]));
+  /** @param {PlacedFiles} placed @param {import('../types/messages').LoadOptions} [options] */
+  const load = async (placed, options = {}) => {
+    const paths = placed.map(({ path }) => path);
+    const files = placed.map(({ file }) => file);
+    try {
+      await api.load(files, { ...options, paths });
+    } catch (thrown) {
+      // The error is reported elsewhere; one about a shape can be answered.
+      const { field, message } = /** @type {import('../types/messages').Failure} */ (thrown);
+      if (field !== 'input_shape') return;
+      const label = 'Sizes of the input, such as 1x3x224x224';
+      const answer = (/** @type {string} */ text) =>
+        void load(placed, { input_shape: text.trim().split(/\s+/) });
+      show('error', { text: message, isError: true, question: { label, answer } });
+    }
   };
-  byId('open-file').addEventListener('click', () => input.click());
-  input.addEventListener('change', () => {
-    load(input.files);
-    // Choosing the same file again is a change then.
-    input.value = '';
-  });
+  choose('open-file', 'file', load);
+  choose('open-folder', 'folder', load);
   const hasFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes('Files') ?? false;
   addEventListener('dragover', (event) => {
     if (!hasFiles(event)) return;
@@ -33,18 +44,32 @@ export function acceptFiles({ api }) {
     const items = [...(event.dataTransfer?.items ?? [])];
     const entries = items.map((item) => item.webkitGetAsEntry?.() ?? null);
     const files = [...(event.dataTransfer?.files ?? [])];
-    if (!entries.some((entry) => entry?.isDirectory)) {
-      if (files.length > 0) ignoreReported(api.load(files));
-      return;
-    }
-    ignoreReported(
-      filesBelow(entries).then((found) =>
-        api.load(
-          found.map(({ file }) => file),
-          { paths: found.map(({ path }) => path) },
-        ),
-      ),
-    );
+    if (entries.some((entry) => entry?.isDirectory)) ignoreReported(filesBelow(entries).then(load));
+    else if (files.length > 0) void load(files.map((file) => ({ file, path: file.name })));
+  });
+}
+
+/**
+ * A button that lets the user choose files, or a folder where the browser can.
+ * @param {string} button
+ * @param {string} field
+ * @param {(placed: PlacedFiles) => void} load
+ */
+function choose(button, field, load) {
+  const input = /** @type {HTMLInputElement} */ (byId(field));
+  const isFolder = input.hasAttribute('webkitdirectory');
+  byId(button).hidden = isFolder && !('webkitdirectory' in input);
+  byId(button).addEventListener('click', () => input.click());
+  input.addEventListener('change', () => {
+    const placed = [...(input.files ?? [])].map((file) => ({
+      file,
+      path: file.webkitRelativePath || file.name,
+    }));
+    const visible = placed.filter(({ path }) => !path.split('/').some((part) => part.startsWith('.')));
+    const chosen = isFolder ? visible.slice(0, MAX_FILES) : placed;
+    if (chosen.length > 0) load(chosen);
+    // Choosing the same file again is a change then.
+    input.value = '';
   });
 }
 
@@ -54,11 +79,11 @@ const MAX_FILES = 60_000;
 /**
  * The files of dropped folders and files, without hidden ones, and where they lie.
  * @param {(FileSystemEntry | null)[]} entries
- * @returns {Promise<{ file: File, path: string }[]>}
+ * @returns {Promise<PlacedFiles>}
  */
 async function filesBelow(entries) {
   const waiting = entries.filter((entry) => entry !== null);
-  /** @type {{ file: File, path: string }[]} */
+  /** @type {PlacedFiles} */
   const files = [];
   for (let entry = waiting.shift(); entry && files.length < MAX_FILES; entry = waiting.shift()) {
     if (entry.name.startsWith('.')) continue;

@@ -9,6 +9,7 @@ import { byId, make } from './element.js';
  * @property {boolean} [isPermanent] can't be closed: it says what is displayed, and how to leave that
  * @property {{ label: string, onClick: () => void }[]} [actions]
  * @property {{ summary: string, lines: string[] } | null} [details] lines that can be unfolded
+ * @property {{ label: string, answer: (text: string) => void } | null} [question] a line to answer it
  */
 
 /** @type {Map<string, HTMLElement>} */
@@ -18,7 +19,15 @@ const shown = new Map();
  * @param {string} kind a later message of the same kind replaces it
  * @param {Message} message
  */
-export function show(kind, { text, isError = false, isPermanent = false, actions = [], details = null }) {
+export function show(kind, message) {
+  const {
+    text,
+    isError = false,
+    isPermanent = false,
+    actions = [],
+    details = null,
+    question = null,
+  } = message;
   const buttons = actions.map(({ label, onClick }) => {
     const button = make('button', { type: 'button', textContent: label });
     button.addEventListener('click', () => {
@@ -29,6 +38,7 @@ export function show(kind, { text, isError = false, isPermanent = false, actions
   });
   const className = isError ? 'message error' : 'message';
   const node = make('div', { className }, make('p', { textContent: text }), ...buttons);
+  if (question) node.append(questionForm(kind, question));
   if (details) {
     const items = details.lines.map((line) => make('li', { textContent: line }));
     node.append(
@@ -45,6 +55,19 @@ export function show(kind, { text, isError = false, isPermanent = false, actions
   dismiss(kind);
   shown.set(kind, node);
   byId('messages').append(node);
+}
+
+/** @param {string} kind @param {NonNullable<Message['question']>} question */
+function questionForm(kind, { label, answer }) {
+  const input = make('input', { type: 'text', required: true, spellcheck: false, autocomplete: 'off' });
+  const button = make('button', { type: 'submit', textContent: 'Open' });
+  const form = make('form', {}, make('label', {}, label, input), button);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    dismiss(kind);
+    answer(input.value);
+  });
+  return form;
 }
 
 /** @param {string} kind */

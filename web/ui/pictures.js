@@ -28,6 +28,21 @@ export function listOf(names) {
   return shown.length < 2 ? shown.join('') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`;
 }
 
+/**
+ * What a reader should know of the pictures that are missing.
+ * @param {import('../types/messages').Pictures} pictures
+ */
+export function missingPictures({ unreadable, notes }) {
+  const sentence = (/** @type {string} */ text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  const bad =
+    unreadable.length > 0
+      ? [
+          `${unreadable.length} ${unreadable.length === 1 ? 'picture' : 'pictures'} can't be read: ${listOf(unreadable)}`,
+        ]
+      : [];
+  return [...bad, ...notes].map(sentence);
+}
+
 /** @param {import('../types/page').Page} page */
 export function pictures({ store }) {
   const box = byId('pictures');
@@ -47,9 +62,7 @@ export function pictures({ store }) {
       );
       const list = byId('picture-classes');
       list.replaceChildren(...classes);
-      const { unreadable } = opened;
-      byId('picture-note').textContent =
-        unreadable.length > 0 ? `${unreadable.length} pictures can't be read: ${listOf(unreadable)}.` : '';
+      byId('picture-note').textContent = missingPictures(opened).join(' ');
     },
   );
   store.subscribe(

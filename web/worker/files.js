@@ -17,7 +17,9 @@ const CIFAR_RECORDS = [3073, 3074];
 /** What data is called in messages. */
 const DATA_NAMES = { cifar10: 'CIFAR-10', cifar100: 'CIFAR-100', folder: 'your own pictures' };
 
-/** @typedef {'data' | 'pictures' | 'labels' | 'zip' | 'checkpoint' | 'report' | 'index' | 'unknown'} FileKind */
+/**
+ * @typedef {'data' | 'pictures' | 'labels' | 'zip' | 'checkpoint' | 'onnx' | 'report' | 'index' | 'unknown'} FileKind
+ */
 /** @typedef {import('../types/wasm').WasmModule} WasmModule */
 /** A file, and where it lies in an opened folder. @typedef {{ file: File, path: string }} OpenedPath */
 
@@ -51,6 +53,7 @@ async function kindOf(module, { file, path }) {
     return text(head).includes('"weight_map"') ? 'index' : 'report';
   }
   if (kind === 'archive') return 'data';
+  if (kind === 'onnx') return 'onnx';
   const isRecords = CIFAR_RECORDS.some((record) => file.size > 0 && file.size % record === 0);
   return isRecords ? 'data' : 'unknown';
 }
@@ -60,29 +63,54 @@ async function kindOf(module, { file, path }) {
  * if they are mixed. Of a folder, the files that say nothing of weights are passed over.
  * @param {WasmModule} module
  * @param {OpenedPath[]} opened
- * @returns {Promise<{ kind: 'data' | 'pictures' | 'zip' | 'checkpoint' | 'report', files: OpenedPath[] }>}
+ * @returns {Promise<OpenedFiles>}
  */
 export async function kindOfFiles(module, opened) {
-  const files = opened;
-  const kinds = await Promise.all(opened.map((each) => kindOf(module, each)));
-  const of = (/** @type {string[]} */ ...wanted) => files.filter((_, at) => wanted.includes(kinds[at] ?? ''));
+  return sortOut(opened, await Promise.all(opened.map((each) => kindOf(module, each))));
+}
+
+/**
+ * What was opened: the files of its kind, and the paths of checkpoints among the others.
+ * @typedef {object} OpenedFiles
+ * @property {'data' | 'pictures' | 'zip' | 'checkpoint' | 'onnx' | 'report'} kind
+ * @property {OpenedPath[]} files
+ * @property {string[]} [otherWeights]
+ */
+
+/**
+ * @param {OpenedPath[]} files
+ * @param {FileKind[]} kinds
+ * @returns {OpenedFiles}
+ */
+export function sortOut(files, kinds) {
+  const of = (/** @type {FileKind[]} */ ...wanted) =>
+    files.filter((_, at) => wanted.includes(kinds[at] ?? 'unknown'));
   const weights = of('checkpoint', 'index');
+  const models = of('onnx');
+  // One model says the whole network; of several, a checkpoint beside them is the better choice.
+  if (models.length === 1) {
+    return { kind: 'onnx', files: models, otherWeights: weights.map(({ path }) => path) };
+  }
   if (weights.length > 0 && of('data').length === 0) return { kind: 'checkpoint', files: weights };
+  if (models.length > 0) {
+    throw failure('file', `opening ${namesOf(models)}: this page shows one ONNX model at a time`);
+  }
   if (of('pictures').length > 0) return { kind: 'pictures', files: of('pictures', 'labels') };
   if (files.length === 1 && of('zip').length === 1) return { kind: 'zip', files };
   if (files.length > 0 && of('report').length === files.length) return { kind: 'report', files };
   if (of('data').length > 0 && of('report').length === 0) return { kind: 'data', files: of('data') };
   // The reader of checkpoints says what a single unknown file is.
   if (files.length === 1) return { kind: 'checkpoint', files };
-  const names =
-    files
-      .slice(0, 4)
-      .map(({ file }) => file.name)
-      .join(', ') || 'nothing';
   const known =
-    'checkpoints (PyTorch, safetensors), CIFAR (files or archive), pictures (a folder a class, or a zip of it) ' +
-    'or reports of runs (JSON)';
-  throw failure('file', `opening ${names}: this page takes ${known}, one kind at a time`);
+    'checkpoints (PyTorch, safetensors), ONNX models, CIFAR (files or archive), pictures (JPEG or PNG in a folder ' +
+    'a class, or a zip of it) or reports of runs (JSON)';
+  throw failure('file', `opening ${namesOf(files)}: this page takes ${known}, one kind at a time`);
+}
+
+/** The first names. @param {OpenedPath[]} files */
+function namesOf(files) {
+  const names = files.slice(0, 4).map(({ file }) => file.name);
+  return (files.length > 4 ? [...names, '…'] : names).join(', ') || 'nothing';
 }
 
 /**

@@ -1,8 +1,9 @@
-/** The two wasm modules: the CPU one, loaded at once, and the WebGPU one if it is worth it. */
+/** The wasm modules: the CPU one, loaded at once, the WebGPU one if it is worth it, the ONNX one when it is needed. */
 
 import { failure } from '../api/errors.js';
 import { chooseDevice } from './device.js';
 import { onPanic } from './failure.js';
+import { OnnxModule } from './onnx-module.js';
 import { WebGpu } from './webgpu.js';
 
 /** @typedef {import('../types/types').TrainConfig['device']} RequestedDevice */
@@ -20,10 +21,11 @@ import { WebGpu } from './webgpu.js';
  */
 
 export class Modules {
-  /** @param {WasmModule} cpu @param {WebGpu} gpu */
-  constructor(cpu, gpu) {
+  /** @param {WasmModule} cpu @param {WebGpu} gpu @param {OnnxModule} onnx */
+  constructor(cpu, gpu, onnx) {
     this.cpu = cpu;
     this.gpu = gpu;
+    this.onnx = onnx;
   }
 
   /**
@@ -44,7 +46,7 @@ export class Modules {
       if (device === 'webgpu') gpu.fail(reason);
       else onBroken('cpu', failure('internal', `${reason}. Reload the page to continue.`));
     });
-    return new Modules(cpu, gpu);
+    return new Modules(cpu, gpu, new OnnxModule(base));
   }
 
   /** @param {Device} device */

@@ -1,7 +1,8 @@
-/** A checkpoint file that is displayed instead of the run: weights without their network. */
+/** A checkpoint or an ONNX model that is displayed instead of the run. */
 
 import { asFailure } from './failure.js';
 import { readBytes } from './files.js';
+import { readOnnx } from './onnx-file.js';
 
 /** @typedef {import('../types/messages').Viewable} Viewable */
 /** @typedef {import('../types/types').HardwareConfig} HardwareConfig */
@@ -10,6 +11,7 @@ import { readBytes } from './files.js';
 /** @typedef {import('../types/wasm').WasmCheckpoint} WasmCheckpoint */
 /** @typedef {import('../types/wasm').WasmModule} WasmModule */
 /** @typedef {import('../types/messages').OpenedFile} OpenedFile */
+/** @typedef {import('./files.js').OpenedPath} OpenedPath */
 
 let lastId = 0;
 
@@ -23,68 +25,96 @@ export function describeFile(facts) {
   return { id: lastId, ...facts };
 }
 
-/** @typedef {import('../types/wasm').CheckpointOptions} CheckpointOptions */
-/** @typedef {import('../types/wasm').NamedBytes} NamedBytes */
+/** @typedef {import('../types/wasm').CheckpointOptions & { input_shape?: string[] }} OpenOptions */
+
+/**
+ * The files of a network: a checkpoint or its shards, or an ONNX model. `beside` are all files that were opened
+ * together, where a model finds its weights, and `otherWeights` the paths of checkpoints among them.
+ * @typedef {{ kind: 'checkpoint' | 'onnx', files: OpenedPath[], beside: OpenedPath[], otherWeights: string[] }} Source
+ */
+
+/**
+ * What was read: layers in the training module, and how to write them.
+ * @typedef {object} Parsed
+ * @property {WasmCheckpoint} wasm
+ * @property {boolean} linear
+ * @property {boolean} linearIsOptional
+ * @property {(pruning: PruneSettings) => Promise<Uint8Array> | Uint8Array} export
+ * @property {(pruning: PruneSettings) => Promise<Uint8Array> | Uint8Array} masks
+ */
 
 /**
  * Includes 2-D layers if asked to, or if there are no others: a transformer has no convolutions.
  * @param {WasmModule} module
- * @param {NamedBytes[]} files
- * @param {CheckpointOptions} options
+ * @param {import('../types/wasm').NamedBytes[]} files
+ * @param {OpenOptions} options
+ * @returns {Parsed}
  */
-function parse(module, files, options) {
+function parse(module, files, { linear, network = null }) {
+  const open = (/** @type {boolean} */ wanted) => {
+    const wasm = module.Checkpoint.open(files, { linear: wanted, network });
+    return {
+      wasm,
+      linear: wanted,
+      linearIsOptional: wasm.linear_is_optional(),
+      export: (/** @type {PruneSettings} */ pruning) => wasm.pruned_weights(pruning),
+      masks: (/** @type {PruneSettings} */ pruning) => wasm.masks(pruning),
+    };
+  };
   try {
-    return { wasm: module.Checkpoint.open(files, options), linear: options.linear };
+    return open(linear);
   } catch (thrown) {
-    if (options.linear || asFailure(thrown).code !== 'no-layers') throw thrown;
-    return { wasm: module.Checkpoint.open(files, { ...options, linear: true }), linear: true };
+    if (linear || asFailure(thrown).code !== 'no-layers') throw thrown;
+    return open(true);
   }
 }
 
 /** @implements {Viewable} */
 export class CheckpointFile {
-  noNetworkReason =
-    'a checkpoint does not describe its network: name it to `crossdub simulate`, or go back to the run first';
-
   /**
-   * @param {WasmCheckpoint} wasm
-   * @param {File[]} sources
+   * @param {Parsed} parsed
+   * @param {Source} source
+   * @param {OpenOptions} options
    * @param {HardwareConfig} hardware
-   * @param {boolean} linear
    */
-  constructor(wasm, sources, hardware, linear) {
+  constructor({ wasm, linear, linearIsOptional, ...writes }, source, options, hardware) {
     this.wasm = wasm;
-    this.sources = sources;
+    this.source = source;
+    this.options = { ...options, linear };
     this.hardware = hardware;
-    const [first] = sources;
-    const more = sources.length > 1 ? ` and ${sources.length - 1} more` : '';
-    const name = `${first?.name ?? ''}${more}`;
-    const linearIsOptional = wasm.linear_is_optional();
+    const [first, ...shards] = source.files;
+    const more = shards.length > 0 ? ` and ${shards.length} more` : '';
+    const name = `${first?.file.name ?? ''}${more}`;
     const account = wasm.account();
     this.file = describeFile({ kind: 'checkpoint', name, linear, linearIsOptional, account, stages: [] });
+    this.noNetworkReason =
+      source.kind === 'onnx'
+        ? 'this page does not run ONNX models: give it to `crossdub simulate`, or go back to the run first'
+        : 'a checkpoint does not describe its network: name it to `crossdub simulate`, or go back to the run first';
     this.weights = {
       tile: (/** @type {number} */ layer, /** @type {number} */ tile, /** @type {PruneSettings} */ pruning) =>
         wasm.tile(layer, tile, pruning),
       adcPlan: (/** @type {PruneSettings} */ pruning) => wasm.adc_plan(pruning),
-      masks: (/** @type {PruneSettings} */ pruning) => wasm.masks(pruning),
-      export: (/** @type {PruneSettings} */ pruning) => wasm.pruned_weights(pruning),
+      ...writes,
     };
   }
 
   /**
-   * Reads a checkpoint; throws if it can't be displayed on this hardware.
-   * @param {WasmModule} module
-   * @param {File[]} sources
-   * @param {CheckpointOptions & { hardware: HardwareConfig, pruning: PruneSettings }} options
-   *   `pruning` suits any weights
+   * Reads a checkpoint or an ONNX model; throws if it can't be displayed on this hardware.
+   * @param {import('./modules.js').Modules} modules
+   * @param {Source} source
+   * @param {OpenOptions} options
+   * @param {{ hardware: HardwareConfig, pruning: PruneSettings }} mapping `pruning` suits any weights
    */
-  static async read(module, sources, { linear, network = null, hardware, pruning }) {
-    const files = await Promise.all(sources.map(readBytes));
-    const parsed = parse(module, files, { linear, network });
+  static async read(modules, source, options, { hardware, pruning }) {
+    const parsed =
+      source.kind === 'onnx'
+        ? await readOnnx(modules, source, options)
+        : parse(modules.cpu, await Promise.all(source.files.map(({ file }) => readBytes(file))), options);
     try {
       parsed.wasm.set_hardware(hardware);
       parsed.wasm.view(pruning);
-      return new CheckpointFile(parsed.wasm, sources, hardware, parsed.linear);
+      return new CheckpointFile(parsed, source, options, hardware);
     } catch (thrown) {
       parsed.wasm.free();
       throw thrown;

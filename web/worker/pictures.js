@@ -4,7 +4,6 @@ import { failure } from '../api/errors.js';
 import { withoutExif } from './exif.js';
 
 /** @typedef {import('../types/wasm').NamedBytes} NamedBytes */
-/** @typedef {import('../types/messages').PictureClass} PictureClass */
 
 /** A picture or a file of labels, where it lies in its folder. @typedef {{ path: string, blob: Blob }} PlacedFile */
 
@@ -14,7 +13,6 @@ const PIXELS = SIDE * SIDE;
 const MAX_PICTURES = 50_000;
 /** The largest share that may be unreadable. */
 const MAX_BAD = 0.1;
-const PREVIEWS = 4;
 
 /**
  * The planes of each picture; files of labels as they are. `unreadable` are the paths of pictures that are none.
@@ -77,23 +75,4 @@ async function planes(blob, context) {
     for (let plane = 0; plane < 3; plane += 1) bytes[plane * PIXELS + at] = data[4 * at + plane] ?? 0;
   }
   return bytes;
-}
-
-/**
- * The first pictures of each class, to show what was read.
- * @param {NamedBytes[]} files
- * @param {string[]} classes
- * @returns {PictureClass[]}
- */
-export function previewClasses(files, classes) {
-  const found = new Map(classes.map((name) => [name, /** @type {Uint8Array[]} */ ([])]));
-  for (const { name, bytes } of files) {
-    const folder = name
-      .split('/')
-      .slice(0, -1)
-      .reverse()
-      .find((part) => found.has(part));
-    if (folder !== undefined && bytes.length === 3 * PIXELS) found.get(folder)?.push(bytes);
-  }
-  return [...found].map(([name, all]) => ({ name, count: all.length, previews: all.slice(0, PREVIEWS) }));
 }

@@ -8,8 +8,7 @@ import * as autosave from './autosave.js';
 import { Controller } from './controller.js';
 import { asFailure } from './failure.js';
 import { Modules } from './modules.js';
-import { openCheckpoint, openFiles } from './opener.js';
-import { CheckpointFile } from './opened-file.js';
+import { openAgain, openFiles } from './opener.js';
 import { Queue } from './queue.js';
 import { simulate } from './simulation.js';
 
@@ -236,8 +235,8 @@ export class Service {
 
   /**
    * @param {File[]} files
-   * @param {import('../types/wasm').CheckpointOptions & { paths?: string[] }} options of a checkpoint, and where each
-   * file lies in an opened folder
+   * @param {import('./opened-file.js').OpenOptions & { paths?: string[] }} options of a checkpoint or model, and
+   * where each file lies in an opened folder
    */
   async load(files, options) {
     return this.#controller.attempt(() => openFiles(this.#controller, files, options));
@@ -245,20 +244,12 @@ export class Service {
 
   /** Reads the opened checkpoint again, with or without its 2-D layers. @param {boolean} linear */
   async includeLinear(linear) {
-    const { file } = this.#controller.view;
-    if (!(file instanceof CheckpointFile)) return;
-    const network = file.file.account?.network ?? null;
-    const { sources } = file;
-    await this.#controller.attempt(() => openCheckpoint(this.#controller, sources, { linear, network }));
+    await this.#controller.attempt(() => openAgain(this.#controller, { linear }));
   }
 
   /** Reads another network of the opened checkpoint. @param {string} network */
   async takeNetwork(network) {
-    const { file } = this.#controller.view;
-    if (!(file instanceof CheckpointFile)) return;
-    const { sources } = file;
-    const { linear } = file.file;
-    await this.#controller.attempt(() => openCheckpoint(this.#controller, sources, { linear, network }));
+    await this.#controller.attempt(() => openAgain(this.#controller, { network }));
   }
 
   /** Returns from an opened file to the run. */

@@ -1,0 +1,4 @@
+/** What a worker has and a page lacks. */
+declare class FileReaderSync {
+  readAsArrayBuffer(blob: Blob): ArrayBuffer;
+}
