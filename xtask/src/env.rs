@@ -10,7 +10,7 @@ use crate::cmd::Cmd;
 use crate::error::{Error, Result};
 use crate::modules::Module;
 
-/// The compilation target of both modules.
+/// The compilation target of the modules.
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// npm's program: on Windows it is a script that has to be called by its full name.

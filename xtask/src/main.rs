@@ -6,7 +6,7 @@
 //! | [`env`] | the checkout, the caches, and how programs are called in them |
 //! | [`steps`] | numbered steps, their dependencies and the summary |
 //! | [`setup`] | installs what a step needs |
-//! | [`modules`] | the two WebAssembly modules |
+//! | [`modules`] | the three WebAssembly modules |
 //! | [`demo`], [`test`], [`build`], [`bundle`], [`bench`], [`fuzz`] | the tasks |
 //! | [`api`] | the recorded public API |
 //! | [`checks`] | the checks of `test` and `check` |
@@ -66,7 +66,7 @@ enum Task {
     },
     /// Run the checks that take seconds: formatting, lints, types, unit tests
     Check,
-    /// Write the static site to dist/, with both modules and the third-party notices
+    /// Write the static site to dist/, with its modules and the third-party notices
     Build {
         /// Make the modules smaller with wasm-opt (takes several minutes)
         #[arg(long)]
