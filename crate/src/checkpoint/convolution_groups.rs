@@ -23,6 +23,8 @@ pub(super) struct ConvolutionShape {
     pub is_stem: bool,
     /// Whether it is transposed.
     pub is_transposed: bool,
+    /// Its groups, where they are known.
+    pub groups: Option<usize>,
 }
 
 /// Groups of the convolutions, given in the order of the file, which is the network's or nearly so.
@@ -39,8 +41,9 @@ pub(super) fn infer_groups(layers: &[ConvolutionShape]) -> Vec<usize> {
     let mut previous = None;
     let mut groups = Vec::with_capacity(layers.len());
     for (at, &layer) in layers.iter().enumerate() {
-        let ConvolutionShape { outputs, inputs, is_transposed, .. } = layer;
+        let ConvolutionShape { outputs, inputs, is_transposed, groups: own, .. } = layer;
         groups.push(match previous {
+            _ if own.is_some() => own.unwrap_or(1),
             _ if is_transposed || grey_stem == Some(at) => 1,
             _ if inputs == 1 && dense.contains(&outputs) => outputs,
             Some(previous) if inputs == 1 && outputs % previous == 0 => previous,
@@ -65,8 +68,10 @@ fn grey_stem(layers: &[ConvolutionShape]) -> Option<usize> {
     if layers.first().is_some_and(|first| first.inputs != 1 && !outputs.contains(&first.inputs)) {
         return None;
     }
-    let named = layers.iter().position(|layer| layer.inputs == 1 && layer.is_stem);
-    named.or_else(|| layers.iter().position(|layer| layer.inputs == 1))
+    let one_input =
+        |layer: &ConvolutionShape| layer.inputs == 1 && layer.groups.is_none_or(|groups| groups == 1);
+    let named = layers.iter().position(|layer| one_input(layer) && layer.is_stem);
+    named.or_else(|| layers.iter().position(one_input))
 }
 
 /// The groups of a layer that follows one of `previous` outputs.
@@ -103,6 +108,7 @@ mod tests {
             inputs,
             is_stem: false,
             is_transposed: false,
+            groups: None,
         };
         layers.iter().map(shape).collect()
     }
@@ -118,6 +124,10 @@ mod tests {
         check(&[(32, 1), (64, 32)], &[1, 1]);
         check(&[(32, 1), (32, 1), (64, 32)], &[1, 32, 1]);
         check(&[(6, 1), (16, 6)], &[1, 1]);
+        // Known groups leave the stem to another layer.
+        let mut known = shapes(&[(8, 1), (4, 8), (8, 1)]);
+        known[0].groups = Some(8);
+        assert_eq!(infer_groups(&known), [8, 1, 1]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::convolution_groups::{ConvolutionShape, infer_groups, looks_transposed};
 use super::file_facts::Hint;
+use super::kernel_layout::{Neighbours, is_kernel, kernel_layout};
 use super::matrix_view::{Layout, MatrixView};
 use super::names::sibling;
 use super::roles::{Role, role};
@@ -75,7 +76,7 @@ pub(super) fn layers(weights: &Checkpoint) -> Layers<'_> {
 fn layouts(weights: &Checkpoint, tensors: &[Layer<'_>], notes: &mut Vec<String>) -> Vec<Layout> {
     let convolutions: Vec<&[usize]> = tensors
         .iter()
-        .filter(|layer| layer.role == Role::Convolution)
+        .filter(|layer| layer.role == Role::Convolution && !is_kernel(&layer.tensor.name))
         .map(|layer| &*layer.tensor.shape)
         .collect();
     let is_mlx = weights.facts.metadata.get("format").is_some_and(|format| format == "mlx");
@@ -86,13 +87,20 @@ fn layouts(weights: &Checkpoint, tensors: &[Layer<'_>], notes: &mut Vec<String>)
     let shapes: HashMap<&str, &[usize]> =
         weights.tensors.iter().map(|tensor| (&*tensor.name, &*tensor.shape)).collect();
     let mut swapped = Vec::new();
+    let mut vectors = vectors_behind(tensors).into_iter();
     let of_layer = |layer: &Layer<'_>| {
         let NamedTensor { name, shape, .. } = layer.tensor;
+        let vector = if layer.role == Role::Convolution { vectors.next().flatten() } else { None };
         if matches!(layer.role, Role::None(_) | Role::Tile) {
             return Layout::OutIn;
         }
-        if name.ends_with(".kernel") || name.ends_with("/kernel") || name == "kernel" {
-            return Layout::KernelFirst;
+        // A bias has one number for each output.
+        let outputs = match shapes.get(&*sibling(name, "bias")) {
+            Some([outputs]) => Some(*outputs),
+            _ => None,
+        };
+        if is_kernel(name) {
+            return kernel_layout(name, shape, layer.hint.transposed, Neighbours { bias: outputs, vector });
         }
         if channels_last && layer.role == Role::Convolution {
             return Layout::ChannelsLast;
@@ -100,11 +108,6 @@ fn layouts(weights: &Checkpoint, tensors: &[Layer<'_>], notes: &mut Vec<String>)
         if layer.hint.transposed == Some(true) {
             return Layout::InOut;
         }
-        // A bias has one number for each output.
-        let outputs = match shapes.get(&*sibling(name, "bias")) {
-            Some([outputs]) => Some(*outputs),
-            _ => None,
-        };
         let is_swapped = outputs.is_some_and(|outputs| outputs != shape[0] && outputs == shape[1]);
         if is_swapped && layer.hint.transposed.is_none() {
             swapped.push(name.clone());
@@ -112,7 +115,18 @@ fn layouts(weights: &Checkpoint, tensors: &[Layer<'_>], notes: &mut Vec<String>)
         }
         Layout::OutIn
     };
-    let layouts = tensors.iter().map(of_layer).collect();
+    let layouts: Vec<Layout> = tensors.iter().map(of_layer).collect();
+    let kernels = [
+        (Layout::Depthwise, "as depthwise kernels, [..., in, multiplier], as Keras stores them"),
+        (Layout::KernelOutIn, "as transposed kernels, [..., out, in], as Keras stores them"),
+    ];
+    for (wanted, what) in kernels {
+        match layouts.iter().filter(|layout| **layout == wanted).count() {
+            0 => {}
+            1 => notes.push(format!("1 layer is read {what}")),
+            count => notes.push(format!("{count} layers are read {what}")),
+        }
+    }
     if let Some(first) = swapped.first() {
         notes.push(format!(
             "{} stored as [in, out, ...] by the length of their biases, as transposed convolutions are ({first}{})",
@@ -147,14 +161,17 @@ fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<Stri
         let kernel: usize = match layout {
             Layout::OutIn | Layout::InOut => shape[2..].iter().product(),
             Layout::ChannelsLast => shape[1..shape.len() - 1].iter().product(),
-            Layout::KernelFirst => shape[..shape.len() - 2].iter().product(),
+            Layout::KernelFirst | Layout::KernelOutIn | Layout::Depthwise => {
+                shape[..shape.len() - 2].iter().product()
+            }
         };
         shapes.push(ConvolutionShape {
             outputs: view.rows,
             inputs: view.cols / kernel.max(1),
             is_stem: layer.tensor.name.contains("stem"),
             // Never grouped by a guess: its second dimension holds outputs.
-            is_transposed: layout == Layout::InOut,
+            is_transposed: matches!(layout, Layout::InOut | Layout::KernelOutIn),
+            groups: layer.hint.groups.or_else(|| depthwise_groups(shape, layout)),
         });
     }
     suspect_transposed(tensors, &mut shapes, notes);
@@ -162,12 +179,18 @@ fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<Stri
     let mut guessed = 0;
     for (layer, &layout) in tensors.iter_mut().zip(layouts) {
         let guess = if layer.role == Role::Convolution { guesses.next().unwrap_or(1) } else { 1 };
-        let groups = layer.hint.groups.unwrap_or(guess);
         let shape = &layer.tensor.shape;
-        let divided = if layout == Layout::KernelFirst { shape.last() } else { shape.first() };
+        let known = layer.hint.groups.or_else(|| depthwise_groups(shape, layout));
+        let groups = known.unwrap_or(guess);
+        let divided = match layout {
+            Layout::KernelFirst => shape.last().copied(),
+            Layout::KernelOutIn => shape.get(shape.len() - 2).copied(),
+            Layout::Depthwise => known,
+            _ => shape.first().copied(),
+        };
         let fits = groups > 0 && divided.is_some_and(|size| size.is_multiple_of(groups));
         let groups = if fits { groups } else { 1 };
-        guessed += usize::from(layer.hint.groups.is_none() && groups > 1);
+        guessed += usize::from(known.is_none() && groups > 1);
         if !matches!(layer.role, Role::None(_)) {
             layer.view = Some(MatrixView::new(shape, layout, groups));
         }
@@ -176,6 +199,11 @@ fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<Stri
         let layers = if guessed == 1 { "1 layer is".to_owned() } else { format!("{guessed} layers are") };
         notes.push(format!("{layers} taken as grouped by shape, which a state dict does not say"));
     }
+}
+
+/// The groups that a layout says: each input of a depthwise kernel is one.
+fn depthwise_groups(shape: &[usize], layout: Layout) -> Option<usize> {
+    (layout == Layout::Depthwise).then(|| shape[shape.len() - 2])
 }
 
 /// Names layers that may be transposed convolutions, and marks them so that no groups are guessed.
@@ -189,8 +217,10 @@ fn suspect_transposed(tensors: &[Layer<'_>], shapes: &mut [ConvolutionShape], no
         // Even kernels enlarge; a normalization behind has one number for each output.
         let is_even = shape[2..].iter().all(|size| size % 2 == 0);
         let by_vector = is_even && shape[1] != shape[0] && vector == Some(shape[1]);
-        let is_said =
-            shapes[at].is_transposed || layer.hint.transposed.is_some() || layer.hint.groups.is_some();
+        let is_said = is_kernel(&layer.tensor.name)
+            || shapes[at].is_transposed
+            || layer.hint.transposed.is_some()
+            || layer.hint.groups.is_some();
         if !is_said && (by_vector || by_neighbours.contains(&at)) {
             suspects.push(&layer.tensor.name);
             shapes[at].is_transposed = true;

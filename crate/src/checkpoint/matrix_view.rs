@@ -26,6 +26,10 @@ pub(super) enum Layout {
     ChannelsLast,
     /// `[..., in, out]`: TensorFlow, Keras and Flax.
     KernelFirst,
+    /// `[..., out, in]`: transposed convolutions of Keras.
+    KernelOutIn,
+    /// `[..., in, multiplier]`: depthwise convolutions of Keras, each input a group of `multiplier` outputs.
+    Depthwise,
 }
 
 impl MatrixView {
@@ -40,6 +44,9 @@ impl MatrixView {
             Layout::KernelFirst => {
                 (shape.to_vec(), [last, last - 1].into_iter().chain(0..last - 1).collect())
             }
+            Layout::KernelOutIn | Layout::Depthwise => {
+                (shape.to_vec(), [last - 1, last].into_iter().chain(0..last - 1).collect())
+            }
             Layout::InOut => {
                 // The first dimension holds the inputs of one group after another.
                 let mut dims = vec![groups, shape[0] / groups.max(1)];
@@ -50,6 +57,8 @@ impl MatrixView {
         let rows = match layout {
             Layout::OutIn | Layout::ChannelsLast => shape[0],
             Layout::KernelFirst => shape[last],
+            Layout::KernelOutIn => shape[last - 1],
+            Layout::Depthwise => shape[last - 1] * shape[last],
             Layout::InOut => groups * shape[1],
         };
         let count: usize = shape.iter().product();
@@ -124,6 +133,13 @@ mod tests {
         let view = MatrixView::new(&[2, 1, 2, 2], Layout::KernelFirst, 1);
         assert_eq!((view.rows, view.cols), (2, 4));
         assert_eq!(view.to_matrix(ramp(8)), [0.0, 4.0, 2.0, 6.0, 1.0, 5.0, 3.0, 7.0]);
+        // A kernel of 2, 2 outputs, 2 inputs; then 2 inputs with 2 outputs each.
+        let view = MatrixView::new(&[2, 1, 2, 2], Layout::KernelOutIn, 1);
+        assert_eq!((view.rows, view.cols), (2, 4));
+        assert_eq!(view.to_matrix(ramp(8)), [0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0]);
+        let view = MatrixView::new(&[2, 1, 2, 2], Layout::Depthwise, 2);
+        assert_eq!((view.rows, view.cols, view.groups), (4, 2, 2));
+        assert_eq!(view.to_matrix(ramp(8)), [0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0]);
         // 4 inputs in 2 groups, each with 1 output of 2 inputs.
         let view = MatrixView::new(&[4, 1], Layout::InOut, 2);
         assert_eq!((view.rows, view.cols, view.to_matrix(ramp(4))), (2, 2, ramp(4)));
@@ -131,7 +147,14 @@ mod tests {
 
     #[test]
     fn the_way_back_is_the_inverse() {
-        for layout in [Layout::OutIn, Layout::InOut, Layout::ChannelsLast, Layout::KernelFirst] {
+        for layout in [
+            Layout::OutIn,
+            Layout::InOut,
+            Layout::ChannelsLast,
+            Layout::KernelFirst,
+            Layout::KernelOutIn,
+            Layout::Depthwise,
+        ] {
             let view = MatrixView::new(&[4, 2, 3, 5], layout, if layout == Layout::InOut { 2 } else { 1 });
             let weight: Vec<f32> = (0..120).map(|i| i as f32).collect();
             assert_eq!(view.to_weight(view.to_matrix(weight.clone())), weight, "{layout:?}");

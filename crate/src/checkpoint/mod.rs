@@ -13,6 +13,7 @@ mod dtype;
 mod file_facts;
 mod formats;
 mod interpret;
+mod kernel_layout;
 mod layers;
 mod matrix_view;
 mod names;

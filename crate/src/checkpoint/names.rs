@@ -31,16 +31,17 @@ pub(super) fn plain_names(names: &[String]) -> Vec<String> {
     chosen.collect()
 }
 
-/// The text before and after the last dot; without a dot, the text before is empty.
+/// The text before and after the last dot, or the last slash of TensorFlow's names; without one, the text before is empty.
 pub(super) fn split_leaf(name: &str) -> (&str, &str) {
-    name.rsplit_once('.').unwrap_or(("", name))
+    name.rsplit_once(['.', '/']).unwrap_or(("", name))
 }
 
 /// The name beside another under the same parent.
 pub(super) fn sibling(name: &str, leaf: &str) -> String {
-    match split_leaf(name) {
-        ("", _) => leaf.to_owned(),
-        (parent, _) => format!("{parent}.{leaf}"),
+    let end = if name.ends_with(":0") { ":0" } else { "" };
+    match name.rfind(['.', '/']) {
+        Some(at) => format!("{}{leaf}{end}", &name[..=at]),
+        None => format!("{leaf}{end}"),
     }
 }
 
@@ -114,6 +115,16 @@ mod tests {
             names,
             ["classifier.0.weight", "features.3.bias", "features.3.weight", "features.11.weight"]
         );
+    }
+
+    #[test]
+    fn parts_are_separated_by_dots_or_slashes() {
+        assert_eq!(split_leaf("a.b.weight"), ("a.b", "weight"));
+        assert_eq!(split_leaf("net/conv2d/kernel:0"), ("net/conv2d", "kernel:0"));
+        assert_eq!(split_leaf("weight"), ("", "weight"));
+        assert_eq!(sibling("a.b.weight", "bias"), "a.b.bias");
+        assert_eq!(sibling("net/conv2d/kernel:0", "bias"), "net/conv2d/bias:0");
+        assert_eq!(sibling("weight", "bias"), "bias");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::account::FULLY_CONNECTED;
 use super::file_facts::Hint;
+use super::kernel_layout::is_kernel;
 use super::names::{sibling, split_leaf};
 
 /// What a tensor is to crossbars.
@@ -73,7 +74,7 @@ pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names
     }
     let (module, leaf) = split_leaf(name);
     let leaf = leaf.to_ascii_lowercase();
-    let is_weight = leaf.contains("weight") || leaf == "kernel" || leaf == "w";
+    let is_weight = leaf.contains("weight") || is_kernel(name) || leaf == "w";
     match shape.len() {
         0 => return Role::None("single number"),
         1 => return Role::None("vector (bias, normalization or the like)"),
@@ -104,6 +105,9 @@ pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names
         2 if !is_weight && is_embedding(&leaf, true) => Role::None(EMBEDDING),
         2 => Role::Linear,
         3 if !is_weight => Role::None("3-D, but by its name not a convolution"),
+        3 if is_kernel(name) && is_projection(module) => {
+            Role::None("projection of several attention heads, whose kernel of 3 dimensions is not read")
+        }
         _ => Role::Convolution,
     }
 }
@@ -112,12 +116,17 @@ pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names
 const EMBEDDING: &str = "embedding (looked up, not multiplied)";
 
 fn last_part(module: &str) -> String {
-    module.rsplit('.').next().unwrap_or_default().to_ascii_lowercase()
+    module.rsplit(['.', '/']).next().unwrap_or_default().to_ascii_lowercase()
 }
 
 fn is_normalization(module: &str) -> bool {
     let part = last_part(module);
     NORMALIZATIONS.iter().any(|word| part.contains(word))
+}
+
+/// Whether a module is part of an attention of Keras or Flax, whose kernels keep the heads apart.
+fn is_projection(module: &str) -> bool {
+    ["query", "key", "value", "out", "attention_output"].contains(&&*last_part(module))
 }
 
 /// Whether a module's name is that of an embedding.
@@ -196,6 +205,8 @@ mod tests {
         check("queue", &[128, 64], "not a layer");
         check("q_proj.scales", &[32, 4096], "scale");
         check("q_proj.weight_scale", &[4096, 32], "scale");
+        check("attention.query.kernel", &[64, 4, 16], "attention heads");
+        check("conv1d/kernel:0", &[3, 64, 16], "convolution");
         check("experts", &[8, 64, 64], "3-D");
         check("conv.weight", &[0, 3, 3, 3], "empty");
         check("x.weight", &[1, 1, 1, 1, 1, 2], "more than 5");

@@ -32,15 +32,19 @@ impl NetworkSpec {
         if params.iter().all(|param| there.contains(&*param.name)) {
             return Ok(Cow::Borrowed(weights));
         }
-        let names = by_name(&params, &biases, weights).or_else(|| by_order(&params, &biases, weights));
-        let Some((names, note)) = names else {
+        let names = match by_name(&params, &biases, weights) {
+            Some(found) => Ok(found),
+            None => by_order(&params, &biases, weights),
+        };
+        let (names, note) = names.map_err(|by_order| {
             let missing = params.iter().find(|param| !there.contains(&*param.name));
             let missing = missing.map_or("", |param| &param.name);
             let near = nearest(missing, weights.tensors.iter().map(|tensor| &*tensor.name));
             let near =
                 near.map_or_else(String::new, |near| format!("; the nearest name in the file is {near}"));
-            return Err(Error::file("loading weights", "", format!("parameter {missing} is missing{near}")));
-        };
+            let why = format!("parameter {missing} is missing{near}; by order, {by_order}");
+            Error::file("loading weights", "", why)
+        })?;
         let mut adapted = weights.clone().renamed(|name| names.get(name).cloned()).with_note(note);
         let there: BTreeSet<String> = adapted.tensors.iter().map(|tensor| tensor.name.clone()).collect();
         for param in params.iter().filter(|param| !there.contains(&param.name)) {
@@ -127,26 +131,44 @@ fn modules<'a>(params: impl Iterator<Item = (&'a str, &'a [usize])>) -> Vec<Modu
     modules
 }
 
-/// Renames module by module, where all have the same parameters in the same order.
-fn by_order(params: &[ParamSpec], biases: &BTreeSet<&str>, weights: &Checkpoint) -> Option<(Names, String)> {
+/// Renames module by module, where all have the same parameters in the same order; else why they don't.
+fn by_order(
+    params: &[ParamSpec],
+    biases: &BTreeSet<&str>,
+    weights: &Checkpoint,
+) -> std::result::Result<(Names, String), String> {
     let wanted = modules(params.iter().map(|param| (&*param.name, &*param.shape)));
     let found = modules(weights.tensors.iter().map(|tensor| (&*tensor.name, &*tensor.shape)));
+    let is_normalized = |modules: &[Module<'_>]| {
+        modules.iter().any(|module| module.leaves.iter().any(|(leaf, _)| *leaf == "running_mean"))
+    };
+    if is_normalized(&wanted) && !is_normalized(&found) {
+        return Err(
+            "the network has batch normalizations and the file has none: exporters fold them into the \
+                    convolutions unless told to export for training"
+                .to_owned(),
+        );
+    }
     if wanted.len() != found.len() {
-        return None;
+        return Err(format!("the file has {} modules, and the network {}", found.len(), wanted.len()));
     }
     let mut names = Names::new();
     for (wanted, found) in wanted.iter().zip(&found) {
         for &(leaf, shape) in &found.leaves {
-            let new = wanted.leaves.iter().find(|(other, size)| *other == leaf && *size == shape)?.0;
+            let fits = wanted.leaves.iter().find(|(other, size)| *other == leaf && *size == shape);
+            let (new, _) = fits.ok_or_else(|| {
+                let (theirs, ours) = (found.name, wanted.name);
+                format!("{theirs}.{leaf} {shape:?} of the file does not fit {ours} of the network")
+            })?;
             names.insert(format!("{}.{leaf}", found.name), format!("{}.{new}", wanted.name));
         }
         let missing = |leaf: &str| !found.leaves.iter().any(|(other, _)| *other == leaf);
         let is_optional = |leaf: &str| biases.contains(&*format!("{}.{leaf}", wanted.name));
-        if wanted.leaves.iter().any(|(leaf, _)| missing(leaf) && !is_optional(leaf)) {
-            return None;
+        if let Some((leaf, _)) = wanted.leaves.iter().find(|(leaf, _)| missing(leaf) && !is_optional(leaf)) {
+            return Err(format!("{} of the file lacks the {leaf} of {}", found.name, wanted.name));
         }
     }
-    Some((names, "parameters are matched to the network's by their order and shapes".to_owned()))
+    Ok((names, "parameters are matched to the network's by their order and shapes".to_owned()))
 }
 
 #[cfg(test)]

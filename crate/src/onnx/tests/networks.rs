@@ -170,7 +170,40 @@ fn parameters_come_under_their_names_or_with_a_clear_word() {
         network.checkpoint().expect_err("rejected").to_string()
     };
     assert!(said(2).ends_with("it is quantized, and integers can't be trained"));
-    assert!(said(4).contains("the exporter folded the batch normalizations into them"), "{}", said(4));
+    assert!(said(4).contains("transposed convolution"), "{}", said(4));
+}
+
+#[test]
+fn parameters_without_names_are_found_by_order_and_shape() {
+    let config = |batch_norm| crate::config::TrainConfig {
+        plan: "4 M 6 M".parse().expect("a plan"),
+        classifier: "8".parse().expect("widths"),
+        batch_norm,
+        ..crate::config::TrainConfig::default()
+    };
+    let spec = |batch_norm| crate::network::NetworkSpec::from_config(&config(batch_norm), 10).expect("fits");
+    for fixture in &FIXTURES[..2] {
+        let checkpoint = |bytes| model(bytes).and_then(|m| m.network(&[])).and_then(|n| n.checkpoint());
+        let own = checkpoint(fixture.bytes()).expect("named");
+        // Other names of the same length.
+        let mut bytes = fixture.bytes();
+        for (name, other) in [("features.", "onnx::Co_"), ("classifier.", "onnx::MatM_")] {
+            for at in 0..bytes.len() - name.len() {
+                if bytes[at..].starts_with(name.as_bytes()) {
+                    bytes[at..at + name.len()].copy_from_slice(other.as_bytes());
+                }
+            }
+        }
+        let other = checkpoint(bytes).expect("numbered");
+        assert!(other.get("features.0.weight").is_none(), "{}", fixture.name);
+        let plain = spec(false);
+        let adapted = plain.adapt(&other).expect("fits by order");
+        for tensor in &own.tensors {
+            assert_eq!(adapted.get(&tensor.name), Some(tensor), "{}", fixture.name);
+        }
+        let why = spec(true).adapt(&other).expect_err("folded").to_string();
+        assert!(why.contains("exporters fold them into the convolutions"), "{why}");
+    }
 }
 
 #[test]
