@@ -1,4 +1,4 @@
-//! What is fuzzed: everything that reads bytes from outside; `application_targets.rs` has those that
+//! What is fuzzed: everything that reads bytes from outside; `application_targets.rs` has the targets that
 //! need more features. The fuzzer and the replay of its corpus
 //! (`tests/rust/fuzz_corpus.rs`) run the same functions. A target panics if a property fails.
 

@@ -39,7 +39,7 @@ test('the maps of a torchvision .pth are shown, with or without fully connected 
   expect((await report(page)).training.step).toBe(1);
 });
 
-test('a checkpoint is told by its content, and says what was read', async ({ page }) => {
+test('a checkpoint is recognized by its content, and the page says what was read', async ({ page }) => {
   await open(page);
   await page.locator('#file').setInputFiles(file('model_best.pth.tar', pth(MOBILE)));
   const message = page.locator('.message');

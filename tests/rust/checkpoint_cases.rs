@@ -146,7 +146,7 @@ fn other_formats_are_named() {
         let said = failure(&["analyze", &path.display().to_string()]);
         assert!(said.contains(word), "{said}");
     }
-    // Whether or not this build reads it, the broken model is named as what it is.
+    // Whether or not this build reads it, the broken model is named as such.
     let onnx = shared("cases/13_onnx.pth").expect("there").display().to_string();
     assert!(failure(&["analyze", &onnx]).contains("ONNX"));
 }

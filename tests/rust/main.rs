@@ -17,6 +17,7 @@ mod hardware;
 mod image_cases;
 mod imagenet;
 mod interactive;
+mod invalid_input;
 mod masks;
 mod networks;
 mod onnx;
@@ -28,7 +29,6 @@ mod published;
 mod pytorch;
 mod recipe_files;
 mod recipes;
-mod refusals;
 #[cfg(feature = "remote")]
 mod remote;
 mod resume;

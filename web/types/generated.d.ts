@@ -1114,7 +1114,7 @@ histogram: Array<number>,
 improvement: Array<number | null>, };
 
 /**
- * A method's best run among those that are ranked (see [`PublishedRun::is_ranked`]).
+ * A method's best ranked run (see [`PublishedRun::is_ranked`]).
  */
 export type RankedMethod = { 
 /**

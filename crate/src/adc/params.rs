@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::models::{mnsim, neurosim_flash, neurosim_sar, walden};
 use crate::error::{Error, Result};
 
-/// Parameters of a converter besides its bits. Each model uses those that name it and ignores the rest.
+/// Parameters of a converter besides its bits. Each model uses the ones that name it and ignores the rest.
 ///
 /// ```
 /// use crossdub::adc::AdcParams;

@@ -4,7 +4,7 @@
 //! bytes -> formats (pytorch, safetensors, shards) -> stored tensors -> interpret (one network, whole weights) -> layers -> matrices
 //! ```
 //!
-//! A file is told by its content, never by its ending. A [`Checkpoint`] carries its
+//! A file's format is detected from its content, never from its ending. A [`Checkpoint`] carries its
 //! [account](Checkpoint::account): what was taken, what was left out, and why.
 
 mod account;

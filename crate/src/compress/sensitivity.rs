@@ -221,7 +221,7 @@ fn propose(points: &[SensitivityPoint], min_accuracy: f64) -> (SensitivityPoint,
 }
 
 /// A convolution to prune.
-struct Layer {
+struct PrunableLayer {
     name: String,
     /// The segment of the network it belongs to.
     segment: usize,
@@ -230,18 +230,22 @@ struct Layer {
     magnitudes: Vec<f32>,
 }
 
-async fn layers(network: &Network, spec: &NetworkSpec, compute: &ComputeDevice) -> Result<Vec<Layer>> {
+async fn layers(
+    network: &Network,
+    spec: &NetworkSpec,
+    compute: &ComputeDevice,
+) -> Result<Vec<PrunableLayer>> {
     let mut layers = Vec::new();
     let places = spec.conv_shapes().into_iter().zip(network.segments());
     for (convolution, (shape, segment)) in network.convolutions().into_iter().zip(places) {
         let weight = &convolution.weight;
         let magnitudes = read(weight.val().abs(), compute).await?;
-        layers.push(Layer { name: shape.name, segment, id: weight.id, magnitudes });
+        layers.push(PrunableLayer { name: shape.name, segment, id: weight.id, magnitudes });
     }
     Ok(layers)
 }
 
-impl Layer {
+impl PrunableLayer {
     /// The mask for a ratio in percent.
     fn mask(&mut self, ratio: f64) -> LayerMask {
         let limit = quantile(&mut self.magnitudes, ratio / 100.0).filter(|_| ratio > 0.0);
@@ -281,7 +285,7 @@ impl ModuleMapper for LayerMask {
 /// A network, the data to evaluate it on, and its layers.
 struct SensitivityRun<'a> {
     network: Network,
-    layers: Vec<Layer>,
+    layers: Vec<PrunableLayer>,
     data: &'a dyn LabeledDataset,
     range: Range<usize>,
     compute: &'a ComputeDevice,
@@ -306,7 +310,7 @@ impl SensitivityRun<'_> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Measured> {
         let mut correct: Vec<Vec<usize>> = ratios.iter().map(|ratios| vec![0; ratios.len()]).collect();
-        let masks = |(layer, ratios): (&mut Layer, &Vec<f64>)| {
+        let masks = |(layer, ratios): (&mut PrunableLayer, &Vec<f64>)| {
             ratios.iter().map(|&ratio| layer.mask(ratio)).collect::<Vec<_>>()
         };
         let masks: Vec<_> = self.layers.iter_mut().zip(ratios).map(masks).collect();

@@ -63,13 +63,13 @@ impl<'de> Deserialize<'de> for Resolution {
         /// A number stands for its digits.
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum TextOrBits {
             Text(String),
             Number(u32),
         }
-        let text = match Written::deserialize(deserializer)? {
-            Written::Text(text) => text,
-            Written::Number(bits) => bits.to_string(),
+        let text = match TextOrBits::deserialize(deserializer)? {
+            TextOrBits::Text(text) => text,
+            TextOrBits::Number(bits) => bits.to_string(),
         };
         text.parse().map_err(serde::de::Error::custom)
     }

@@ -51,7 +51,7 @@ impl FromStr for Standardize {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let refuse = |why: &str| Error::field(FIELD, text, why);
+        let invalid = |why: &str| Error::field(FIELD, text, why);
         match text {
             "auto" => return Ok(Self::Auto),
             "image" => return Ok(Self::Image),
@@ -62,14 +62,16 @@ impl FromStr for Standardize {
         }
         let known =
             "takes auto, image, dataset, half, none, or MEAN/STD such as 0.49,0.48,0.45/0.25,0.24,0.26";
-        let (mean, deviation) = text.split_once('/').ok_or_else(|| refuse(known))?;
-        let (mean, deviation) =
-            (channels(mean).ok_or_else(|| refuse(known))?, channels(deviation).ok_or_else(|| refuse(known))?);
+        let (mean, deviation) = text.split_once('/').ok_or_else(|| invalid(known))?;
+        let (mean, deviation) = (
+            channels(mean).ok_or_else(|| invalid(known))?,
+            channels(deviation).ok_or_else(|| invalid(known))?,
+        );
         if !mean.iter().all(|value| (0.0..=1.0).contains(value)) {
-            return Err(refuse("takes means of 0 to 1, of pixels scaled to 0 to 1"));
+            return Err(invalid("takes means of 0 to 1, of pixels scaled to 0 to 1"));
         }
         if !deviation.iter().all(|value| (1e-6..=10.0).contains(value)) {
-            return Err(refuse("takes deviations above 0, of pixels scaled to 0 to 1"));
+            return Err(invalid("takes deviations above 0, of pixels scaled to 0 to 1"));
         }
         Ok(Self::Channels { mean, deviation })
     }

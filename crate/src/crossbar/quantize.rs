@@ -39,7 +39,7 @@ pub struct QuantizedMatrix {
 
 impl QuantizedMatrix {
     /// Quantizes the weights to `weight_precision` bits, with the hardware's `weight_scale`. Weights that
-    /// are integers of at most so many bits keep them.
+    /// are integers of at most this many bits keep them.
     pub fn new(matrix: &Matrix, hardware: &HardwareConfig) -> Self {
         if let Some(kept) = Self::from_integers(matrix, hardware) {
             return kept;

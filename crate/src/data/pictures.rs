@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// The fewest pictures of a class, over training and evaluation: fewer show nothing.
 const MIN_PICTURES: usize = 10;
-/// Of pictures without a part of their own for evaluation, one in so many of each class is kept for it.
+/// Of pictures without a part of their own for evaluation, one in this many of each class is kept for it.
 const HELD_OUT: usize = 5;
 /// Labels are bytes.
 const MAX_CLASSES: usize = 256;

@@ -106,7 +106,7 @@ impl FinishedRun {
         fields
     }
 
-    /// All fields that can differ between runs: the common ones, and `stage.field` for those that a stage changes.
+    /// All fields that can differ between runs: the common ones, and `stage.field` for each that a stage changes.
     pub fn all_fields(&self) -> BTreeMap<String, String> {
         let fields = self.fields();
         let mut all = fields.clone();

@@ -192,15 +192,15 @@ mod tests {
 
     #[test]
     fn what_does_not_fill_the_shape_is_rejected() {
-        let refuse = |element, shape: &[usize], payload| {
+        let error_of = |element, shape: &[usize], payload| {
             storage(&[0; 8]).tensor(&proto(element, shape, payload)).expect_err("rejected")
         };
-        assert!(refuse(ElementType::F32, &[3], Payload::Raw(0..8)).contains("takes 12"));
-        assert!(refuse(ElementType::F32, &[3], Payload::Typed(vec![(4, 0..8)])).contains("2 elements"));
-        assert!(refuse(ElementType::Other(8), &[1], Payload::Raw(0..8)).contains("string"));
+        assert!(error_of(ElementType::F32, &[3], Payload::Raw(0..8)).contains("takes 12"));
+        assert!(error_of(ElementType::F32, &[3], Payload::Typed(vec![(4, 0..8)])).contains("2 elements"));
+        assert!(error_of(ElementType::Other(8), &[1], Payload::Raw(0..8)).contains("string"));
         let external = Payload::External { location: "gone".to_owned(), offset: 0, length: None };
-        assert!(refuse(ElementType::F32, &[2], external).contains("gone is missing"));
-        assert!(refuse(ElementType::F32, &[1 << 62], Payload::Raw(0..8)).contains("too large"));
+        assert!(error_of(ElementType::F32, &[2], external).contains("gone is missing"));
+        assert!(error_of(ElementType::F32, &[1 << 62], Payload::Raw(0..8)).contains("too large"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::left_out::LeftOutLayer;
 use super::ops::quantize::zeros_of;
 use super::ops::{Convolution, Linear, Product};
 use super::parameters::is_made_up;
-use super::plan::{Follow, Known, Plan, Source};
+use super::plan::{Derivation, Follow, Plan, StaticValue};
 use super::tensor::{Reason, Tensor, elements};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
@@ -176,7 +176,7 @@ impl Plan {
     /// What tells weights apart: an initializer counts once, however it is led to its nodes.
     fn identity(&self, value: usize) -> usize {
         match &self.known[value] {
-            Known::Derived { source, .. } => self.graph.initializers[source.initializer].0,
+            StaticValue::Derived { source, .. } => self.graph.initializers[source.initializer].0,
             _ => value,
         }
     }
@@ -184,14 +184,14 @@ impl Plan {
     /// The type of a constant's elements in the file.
     pub(super) fn stored_type(&self, value: usize) -> ElementType {
         match &self.known[value] {
-            Known::Derived { source, .. } => self.graph.initializers[source.initializer].1.element,
+            StaticValue::Derived { source, .. } => self.graph.initializers[source.initializer].1.element,
             known => known.element().unwrap_or(ElementType::F32),
         }
     }
 
     pub(super) fn layer_name(&self, node: &Node, value: usize) -> String {
         let own = match &self.known[value] {
-            Known::Derived { source, .. } => &self.graph.initializers[source.initializer].1.name,
+            StaticValue::Derived { source, .. } => &self.graph.initializers[source.initializer].1.name,
             _ => &self.graph.names[value],
         };
         let plain = own.strip_suffix("_quantized").unwrap_or(own);
@@ -294,7 +294,7 @@ impl Plan {
             let data = rows.flat_map(|(row, zero)| row.iter().map(move |&q| (q - zero) as i32)).collect();
             return Ok(Some(IntegerWeights { data, scales }));
         }
-        let Known::Derived { source, .. } = &self.known[layer.value] else { return Ok(None) };
+        let StaticValue::Derived { source, .. } = &self.known[layer.value] else { return Ok(None) };
         if !self.is_dequantized(source) {
             return Ok(None);
         }
@@ -322,7 +322,7 @@ impl Plan {
             let zeros = zeros_of(zeros.as_ref(), layer.matrix.outputs())?;
             return Ok(zeros.into_iter().flat_map(|zero| vec![zero; layer.matrix.inputs()]).collect());
         }
-        let Known::Derived { source, .. } = &self.known[layer.value] else {
+        let StaticValue::Derived { source, .. } = &self.known[layer.value] else {
             return Err("it is not an initializer".to_owned());
         };
         if !self.is_dequantized(source) {
@@ -335,7 +335,7 @@ impl Plan {
     }
 
     /// Whether a derivation ends in a dequantization, followed by movements at most.
-    fn is_dequantized(&self, source: &Source) -> bool {
+    fn is_dequantized(&self, source: &Derivation) -> bool {
         source.steps.iter().any(|&step| self.nodes[step].op == "DequantizeLinear")
     }
 
@@ -345,7 +345,7 @@ impl Plan {
     /// If the weight is computed from several constants.
     pub(super) fn initializer_places(&self, layer: &OnnxLayer) -> Result<(usize, Vec<usize>)> {
         let fail = |why: Reason| Error::layer("reading a layer", &*layer.name, why);
-        let Known::Derived { source, .. } = &self.known[layer.value] else {
+        let StaticValue::Derived { source, .. } = &self.known[layer.value] else {
             return Err(fail(
                 "it is computed from several constants, so it has no place of its own in the file".to_owned(),
             ));

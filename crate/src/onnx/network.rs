@@ -267,7 +267,7 @@ impl OnnxNetwork {
         Ok(self.constants[value].get_or_init(|| tensor).clone())
     }
 
-    /// A node with its inputs; `given` holds those that are not constants.
+    /// A node with its inputs; `given` holds all but constants.
     pub(super) fn call(
         &self,
         at: usize,

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::graph::Node;
 use super::layers::{LayerKind, OnnxLayer, operands};
 use super::network::OnnxNetwork;
-use super::plan::Known;
+use super::plan::StaticValue;
 use super::tensor::{Reason, Tensor, elements};
 use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};
@@ -169,7 +169,9 @@ impl OnnxNetwork {
     /// The name of the initializer that a constant comes from.
     fn initializer_name(&self, value: usize) -> Option<&str> {
         match &self.plan.known[value] {
-            Known::Derived { source, .. } => Some(&self.plan.graph.initializers[source.initializer].1.name),
+            StaticValue::Derived { source, .. } => {
+                Some(&self.plan.graph.initializers[source.initializer].1.name)
+            }
             _ => None,
         }
     }

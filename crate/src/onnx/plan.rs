@@ -21,16 +21,16 @@ use crate::error::{Error, Result};
 const FOLDED: usize = 1 << 20;
 /// Elements that all computed constants may have beyond two for each byte of the file.
 const ALL_FOLDED: usize = 1 << 24;
-/// Constants of at most so many elements can decide a shape.
+/// Constants of at most this many elements can decide a shape.
 const DECIDING: usize = 1 << 16;
 /// Nodes that run, those of branches included.
 const MAX_NODES: usize = 1 << 21;
 
 /// What is known about a value before the network runs.
 #[derive(Debug, Clone)]
-pub(super) enum Known {
+pub(super) enum StaticValue {
     /// Its elements, by the initializer and the nodes that they come from.
-    Derived { element: ElementType, shape: Vec<usize>, source: Source },
+    Derived { element: ElementType, shape: Vec<usize>, source: Derivation },
     /// Its elements.
     Computed(Tensor),
     /// Its type and shape.
@@ -41,14 +41,14 @@ pub(super) enum Known {
 
 /// An initializer, and the nodes of the plan that its elements go through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Source {
+pub(super) struct Derivation {
     /// Its place among the initializers.
     pub(super) initializer: usize,
     /// Nodes by their place in the plan.
     pub(super) steps: Vec<usize>,
 }
 
-/// What to follow through the nodes of a [`Source`].
+/// What to follow through the nodes of a [`Derivation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Follow {
     /// The elements as the graph computes them.
@@ -72,7 +72,7 @@ pub(super) struct Plan {
     /// The nodes that run, in order.
     pub(super) nodes: Vec<Arc<Node>>,
     /// By value.
-    pub(super) known: Vec<Known>,
+    pub(super) known: Vec<StaticValue>,
     /// Whether an output depends on each node.
     pub(super) live: Vec<bool>,
     /// The first dimension of the first input: images that one run takes.
@@ -86,7 +86,7 @@ pub(super) struct Plan {
 /// The shapes of inputs that are not fixed, by the input's name; an empty name means the only input.
 pub type InputShapes = [(String, Vec<usize>)];
 
-impl Known {
+impl StaticValue {
     pub(super) fn shape(&self) -> std::result::Result<&[usize], Reason> {
         match self {
             Self::Derived { shape, .. } | Self::Shaped(_, shape) => Ok(shape),
@@ -119,7 +119,7 @@ impl Plan {
         opset: i64,
         shapes: &InputShapes,
     ) -> Result<Self> {
-        let known = vec![Known::Unknown("nothing gives it".to_owned()); graph.names.len()];
+        let known = vec![StaticValue::Unknown("nothing gives it".to_owned()); graph.names.len()];
         let (nodes, symbols) = (Vec::new(), HashMap::new());
         let bytes = storage.bytes.len() + storage.external.values().map(|file| file.len()).sum::<usize>();
         let foldable = bytes.saturating_mul(2).saturating_add(ALL_FOLDED);
@@ -127,9 +127,9 @@ impl Plan {
         let mut plan = Self { graph, storage, opset, nodes, known, live, batch, symbols, foldable };
         let graph = Arc::clone(&plan.graph);
         for (at, (value, tensor)) in graph.initializers.iter().enumerate() {
-            let source = Source { initializer: at, steps: Vec::new() };
+            let source = Derivation { initializer: at, steps: Vec::new() };
             let (element, shape) = (tensor.element, tensor.shape.clone());
-            plan.known[*value] = Known::Derived { element, shape, source };
+            plan.known[*value] = StaticValue::Derived { element, shape, source };
         }
         plan.shape_inputs(shapes)?;
         for node in &graph.nodes {
@@ -195,7 +195,7 @@ impl Plan {
                 let count = shape.first().copied().filter(|_| is_open || shape.len() >= 4);
                 self.batch = count.unwrap_or(1).max(1);
             }
-            self.known[input.value] = Known::Shaped(input.element, shape);
+            self.known[input.value] = StaticValue::Shaped(input.element, shape);
         }
         Ok(())
     }
@@ -230,12 +230,14 @@ impl Plan {
         self.nodes.push(Arc::clone(node));
         let outputs = self.outputs(node, at).unwrap_or_else(|why| {
             let unknown = |value: &Option<usize>| {
-                value.and_then(|value| self.declared(value)).unwrap_or_else(|| Known::Unknown(why.clone()))
+                value
+                    .and_then(|value| self.declared(value))
+                    .unwrap_or_else(|| StaticValue::Unknown(why.clone()))
             };
             node.outputs.iter().map(unknown).collect()
         });
         for (value, known) in node.outputs.iter().zip(outputs) {
-            if let Known::Computed(tensor) = &known {
+            if let StaticValue::Computed(tensor) = &known {
                 self.foldable = self.foldable.saturating_sub(tensor.len());
             }
             if let Some(value) = *value {
@@ -245,7 +247,7 @@ impl Plan {
     }
 
     /// What a node gives.
-    fn outputs(&self, node: &Node, at: usize) -> std::result::Result<Vec<Known>, Reason> {
+    fn outputs(&self, node: &Node, at: usize) -> std::result::Result<Vec<StaticValue>, Reason> {
         let reason = |why: Reason| if why.contains(": ") { why } else { format!("{}: {why}", node.label) };
         let mut call = Call { node, opset: self.opset, inputs: Vec::with_capacity(node.inputs.len()) };
         for input in &node.inputs {
@@ -256,12 +258,12 @@ impl Plan {
         let constant = node.inputs.iter().flatten().all(|&value| self.known[value].is_constant());
         let of_shape = matches!(&*node.op, "Shape" | "Size") && node.domain.is_empty();
         let first = node.inputs.first().copied().flatten().map(|value| &self.known[value]);
-        if let (true, Some(Known::Derived { source, .. }), [(element, shape), ..]) =
+        if let (true, Some(StaticValue::Derived { source, .. }), [(element, shape), ..]) =
             (constant && follows(node), first, &shapes[..])
         {
             let mut source = source.clone();
             source.steps.push(at);
-            return Ok(vec![Known::Derived { element: *element, shape: shape.clone(), source }]);
+            return Ok(vec![StaticValue::Derived { element: *element, shape: shape.clone(), source }]);
         }
         if constant || of_shape {
             let sizes = shapes.iter().map(|(_, shape)| elements(shape).unwrap_or(usize::MAX));
@@ -277,11 +279,11 @@ impl Plan {
                     }
                 }
                 if let Some(folded) = ops::fold(&call) {
-                    return Ok(folded.map_err(reason)?.into_iter().map(Known::Computed).collect());
+                    return Ok(folded.map_err(reason)?.into_iter().map(StaticValue::Computed).collect());
                 }
             }
         }
-        Ok(shapes.into_iter().map(|(element, shape)| Known::Shaped(element, shape)).collect())
+        Ok(shapes.into_iter().map(|(element, shape)| StaticValue::Shaped(element, shape)).collect())
     }
 
     /// A value as an operator's input, with its elements if it is a constant of at most `most`.
@@ -290,23 +292,23 @@ impl Plan {
         let shape = known.shape()?.to_vec();
         let wanted = known.is_constant() && elements(&shape).is_some_and(|count| count <= most);
         let element = match known {
-            Known::Derived { element, .. } | Known::Shaped(element, _) => *element,
-            Known::Computed(tensor) => tensor.element,
-            Known::Unknown(why) => return Err(why.clone()),
+            StaticValue::Derived { element, .. } | StaticValue::Shaped(element, _) => *element,
+            StaticValue::Computed(tensor) => tensor.element,
+            StaticValue::Unknown(why) => return Err(why.clone()),
         };
         let tensor = if wanted { Some(self.tensor(value)?) } else { None };
         Ok(Argument { element, shape, tensor })
     }
 
     /// What the file itself says about a value, where that is a whole shape.
-    fn declared(&self, value: usize) -> Option<Known> {
+    fn declared(&self, value: usize) -> Option<StaticValue> {
         let (element, shape) = self.graph.infos.get(&value)?;
         let size = |dimension: &Dimension| match dimension {
             Dimension::Fixed(size) => Some(*size),
             Dimension::Open(name) => self.symbols.get(name).copied().filter(|_| !name.is_empty()),
         };
         let shape: Option<Vec<usize>> = shape.as_ref()?.iter().map(size).collect();
-        Some(Known::Shaped(*element, ops::bounded(shape?).ok()?))
+        Some(StaticValue::Shaped(*element, ops::bounded(shape?).ok()?))
     }
 
     /// The elements of a constant.
@@ -315,22 +317,22 @@ impl Plan {
     /// If the value is none, or its bytes are not as the file says.
     pub(super) fn tensor(&self, value: usize) -> std::result::Result<Tensor, Reason> {
         match &self.known[value] {
-            Known::Computed(tensor) => Ok(tensor.clone()),
-            Known::Derived { source, .. } => {
+            StaticValue::Computed(tensor) => Ok(tensor.clone()),
+            StaticValue::Derived { source, .. } => {
                 let (_, proto) = &self.graph.initializers[source.initializer];
                 let tensor =
                     self.storage.tensor(proto).map_err(|why| format!("the tensor {} {why}", proto.name))?;
                 self.follow(source, tensor, Follow::Values)
             }
-            Known::Shaped(..) => Err("it depends on the data".to_owned()),
-            Known::Unknown(why) => Err(why.clone()),
+            StaticValue::Shaped(..) => Err("it depends on the data".to_owned()),
+            StaticValue::Unknown(why) => Err(why.clone()),
         }
     }
 
     /// Follows elements through the nodes of a derivation.
     pub(super) fn follow(
         &self,
-        source: &Source,
+        source: &Derivation,
         mut tensor: Tensor,
         what: Follow,
     ) -> std::result::Result<Tensor, Reason> {

@@ -111,7 +111,7 @@ pub struct Ranking {
     pub methods: Vec<RankedMethod>,
 }
 
-/// A method's best run among those that are ranked (see [`PublishedRun::is_ranked`]).
+/// A method's best ranked run (see [`PublishedRun::is_ranked`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]

@@ -16,7 +16,7 @@ pub fn npm_script<'a>(name: &'static str, script: &'static str) -> Step<'a> {
     Step::new(name, action).needs(&[Artifact::Node])
 }
 
-/// The page tests in Chromium; `quick` leaves out those that need the WebGPU module.
+/// The page tests in Chromium; `quick` leaves out tests of the WebGPU module.
 pub fn chromium_tests<'a>(quick: bool) -> Step<'a> {
     let step = Step::new("Page tests, Chromium", move |env, progress| run(env, progress, "test", quick));
     match quick {

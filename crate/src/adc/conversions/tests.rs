@@ -7,7 +7,7 @@ fn matrix() -> Matrix {
     Matrix::new("w", 2, 4, vec![1.0, 1.0, 1.0, -1.0, 0.0, -1.0, 0.0, 0.0]).expect("fits")
 }
 
-fn of(
+fn conversions_of(
     hardware: &HardwareConfig,
     resolution: Resolution,
     per: Granularity,
@@ -37,7 +37,7 @@ fn counts(tally: &ConversionHistogram) -> Vec<(usize, u64)> {
 /// By hand: the positive crossbar has 3 and 0 set cells, the negative one 1 and 1; rows 4 and 1.
 #[test]
 fn counts_conversions_as_by_hand() {
-    let case = |resolution, per, skip| counts(&of(&small(), resolution, per, skip, 1).actual[0]);
+    let case = |resolution, per, skip| counts(&conversions_of(&small(), resolution, per, skip, 1).actual[0]);
     assert_eq!(case(Resolution::Lossless, Granularity::Tile, false), [(3, 4)]);
     assert_eq!(case(Resolution::Lossless, Granularity::Column, false), [(1, 2), (3, 2)]);
     assert_eq!(case(Resolution::LosslessSliced, Granularity::Tile, false), [(1, 2), (2, 2)]);
@@ -49,7 +49,7 @@ fn counts_conversions_as_by_hand() {
         "levels 0 and 2 of 2 bits"
     );
     assert_eq!(case(Resolution::Bits(5), Granularity::Tile, false), [(5, 4)]);
-    let dense = of(&small(), Resolution::Lossless, Granularity::Tile, false, 1);
+    let dense = conversions_of(&small(), Resolution::Lossless, Granularity::Tile, false, 1);
     assert_eq!(counts(&dense.dense[0]), [(3, 4)]);
     assert_eq!((dense.crossbars, dense.crossbars_pruned, dense.crossbars_set), (2, 2, 2));
     assert_eq!((dense.actual[0].crossbars[3], dense.actual[0].converters[3]), (2.0, 2));
@@ -57,7 +57,8 @@ fn counts_conversions_as_by_hand() {
 
 #[test]
 fn only_columns_with_zero_weights_count_as_pruned() {
-    let case = |resolution| counts(&of(&small(), resolution, Granularity::Column, false, 1).unpruned[0]);
+    let case =
+        |resolution| counts(&conversions_of(&small(), resolution, Granularity::Column, false, 1).unpruned[0]);
     // The first column has no zero weight: 3 positive and 1 negative cells. The second had all 4.
     assert_eq!(case(Resolution::LosslessSliced), [(1, 1), (2, 1), (3, 2)]);
     assert_eq!(case(Resolution::Lossless), [(3, 4)]);
@@ -67,7 +68,7 @@ fn only_columns_with_zero_weights_count_as_pruned() {
 #[test]
 fn a_pair_subtracted_in_analog_is_converted_once_with_a_sign() {
     let hardware = HardwareConfig { subtraction: Subtraction::Analog, ..small() };
-    let tally = of(&hardware, Resolution::LosslessSliced, Granularity::Column, false, 1);
+    let tally = conversions_of(&hardware, Resolution::LosslessSliced, Granularity::Column, false, 1);
     assert_eq!(counts(&tally.actual[0]), [(2, 1), (3, 1)], "3 and 1 cells, and a sign");
     assert_eq!(tally.crossbars, 2);
 }
@@ -75,7 +76,7 @@ fn a_pair_subtracted_in_analog_is_converted_once_with_a_sign() {
 #[test]
 fn fewer_rows_at_once_need_more_conversions() {
     let hardware = HardwareConfig { active_rows: 2, ..small() };
-    let tally = of(&hardware, Resolution::LosslessSliced, Granularity::Column, false, 1);
+    let tally = conversions_of(&hardware, Resolution::LosslessSliced, Granularity::Column, false, 1);
     // Positive: (2, 0) then (1, 0); negative: (0, 1) then (1, 0).
     assert_eq!(counts(&tally.actual[0]), [(0, 4), (1, 3), (2, 1)]);
     assert_eq!(counts(&tally.dense[0]), [(2, 8)]);
@@ -83,10 +84,12 @@ fn fewer_rows_at_once_need_more_conversions() {
 
 #[test]
 fn latency_is_that_of_the_slowest_crossbar() {
-    let time =
-        |adcs| of(&small(), Resolution::Lossless, Granularity::Column, false, adcs).actual[0].slowest_ns[0];
+    let time = |adcs| {
+        conversions_of(&small(), Resolution::Lossless, Granularity::Column, false, adcs).actual[0].slowest_ns
+            [0]
+    };
     assert_eq!((time(1), time(2), time(3)), (4.0, 3.0, 3.0), "columns of 3 and 1 bits");
-    let tiled = of(&small(), Resolution::Lossless, Granularity::Tile, false, 1);
+    let tiled = conversions_of(&small(), Resolution::Lossless, Granularity::Tile, false, 1);
     assert_eq!((tiled.actual[0].slowest_ns[0], tiled.dense[0].slowest_ns[0]), (6.0, 6.0));
 }
 

@@ -110,14 +110,14 @@ impl Storages<'_> {
 /// The elements of all listed tensors.
 struct TorchElements<'a> {
     storages: Storages<'a>,
-    places: Vec<Place>,
+    places: Vec<StorageView>,
     big_endian: bool,
     /// Elements that may still be read.
     budget: u64,
 }
 
 /// Where one tensor's elements are.
-struct Place {
+struct StorageView {
     key: String,
     dtype: Dtype,
     layout: Layout,
@@ -147,13 +147,13 @@ impl<'a> TorchElements<'a> {
             Value::Unreadable(why) => {
                 listed.dtype = Dtype::Other("an unknown type", 0);
                 listed.unreadable = Some((*why).to_owned());
-                self.places.push(Place::nowhere());
+                self.places.push(StorageView::nowhere());
                 return Ok(listed);
             }
             Value::Map(_) => {
                 listed.dtype = Dtype::Other("a NumPy array", 0);
                 listed.unreadable = Some("a NumPy array, not a PyTorch tensor".to_owned());
-                self.places.push(Place::nowhere());
+                self.places.push(StorageView::nowhere());
                 return Ok(listed);
             }
             _ => return Err("it is not a tensor".into()),
@@ -178,15 +178,15 @@ impl<'a> TorchElements<'a> {
             Err(why) if listed.dtype.is_float() => return Err(why),
             Err(why) => {
                 listed.unreadable = Some(why);
-                self.places.push(Place::nowhere());
+                self.places.push(StorageView::nowhere());
             }
         }
         Ok(listed)
     }
 
-    fn place(&mut self, pickle: &Pickle<'_>, tensor: &Tensor<'_>) -> ParseResult<Place> {
+    fn place(&mut self, pickle: &Pickle<'_>, tensor: &Tensor<'_>) -> ParseResult<StorageView> {
         let layout = Layout::new(pickle, tensor)?;
-        Ok(Place { key: tensor.storage.key.to_owned(), dtype: tensor.storage.dtype, layout })
+        Ok(StorageView { key: tensor.storage.key.to_owned(), dtype: tensor.storage.dtype, layout })
     }
 
     /// The scales of `(scheme, scale, zero_point)` or `(scheme, scales, zero_points, axis)`.
@@ -225,7 +225,7 @@ impl Elements for TorchElements<'_> {
     }
 }
 
-impl Place {
+impl StorageView {
     /// Of a tensor that can't be read.
     fn nowhere() -> Self {
         Self { key: String::new(), dtype: Dtype::Other("an unknown type", 0), layout: Layout::default() }

@@ -125,7 +125,7 @@ fn run_onnx(args: &PredictArgs, network: &OnnxNetwork) -> Result<()> {
     };
     let train = args.data.is_some() && args.split == "train";
     let paths = args.images.iter().map(|path| files::display_path(path)).collect();
-    let inputs = Inputs { source, train, paths };
+    let inputs = PredictImages { source, train, paths };
     let range = parse_range(args.range.as_deref(), inputs.images().len())?;
     let scores = input.scores(network, inputs.images(), range.clone(), |_| {});
     let scores = scores.map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
@@ -140,7 +140,7 @@ fn run_onnx(args: &PredictArgs, network: &OnnxNetwork) -> Result<()> {
 }
 
 /// The images to classify.
-struct Inputs {
+struct PredictImages {
     source: DataLoader,
     /// Whether these are the training images.
     train: bool,
@@ -148,7 +148,7 @@ struct Inputs {
     paths: Vec<String>,
 }
 
-impl Inputs {
+impl PredictImages {
     fn images(&self) -> &dyn LabeledDataset {
         match &self.source {
             DataLoader::Memory(split, _) if self.train => &split.train,
@@ -177,7 +177,11 @@ impl Inputs {
     }
 }
 
-fn open(args: &PredictArgs, weights: &Checkpoint, metadata: &InputMetadata) -> Result<(TrainConfig, Inputs)> {
+fn open(
+    args: &PredictArgs,
+    weights: &Checkpoint,
+    metadata: &InputMetadata,
+) -> Result<(TrainConfig, PredictImages)> {
     let mut spec = args.network.config()?;
     spec.holdout = args.holdout;
     follow_metadata(&mut spec, metadata);
@@ -209,7 +213,7 @@ fn open(args: &PredictArgs, weights: &Checkpoint, metadata: &InputMetadata) -> R
         }
     };
     let paths = args.images.iter().map(|path| files::display_path(path)).collect();
-    Ok((spec, Inputs { source, train, paths }))
+    Ok((spec, PredictImages { source, train, paths }))
 }
 
 /// The data set whose constants standardize images of 32 x 32: the one that the weights name, or the CIFAR of as many
@@ -252,7 +256,7 @@ fn output_names(outputs: usize, metadata: &InputMetadata) -> Vec<String> {
     }
 }
 
-fn prediction(logits: &[f32], at: usize, inputs: &Inputs) -> Prediction {
+fn prediction(logits: &[f32], at: usize, inputs: &PredictImages) -> Prediction {
     let ranked = ranked_probabilities(logits).into_iter().take(TOP);
     let name = |class: usize| inputs.images().classes().get(class).cloned();
     let top = ranked.map(|(class, probability)| Ranked {

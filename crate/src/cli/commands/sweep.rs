@@ -83,7 +83,7 @@ pub struct SweepArgs {
 
 /// One run of the sweep.
 #[derive(Debug, Clone)]
-struct Run {
+struct SweepRun {
     index: usize,
     name: String,
     recipe: Recipe,
@@ -148,7 +148,7 @@ pub fn run(args: &SweepArgs) -> Result<()> {
 }
 
 /// All runs, each with its resolved recipe: a mistake in one is reported before any starts.
-fn plan(args: &SweepArgs) -> Result<Vec<Run>> {
+fn plan(args: &SweepArgs) -> Result<Vec<SweepRun>> {
     let (text, changes) = args.shared.read(&args.recipe)?;
     let combinations = match &args.list {
         Some(path) => {
@@ -176,15 +176,15 @@ fn plan(args: &SweepArgs) -> Result<Vec<Run>> {
             name = format!("{name}-{index}");
             names.insert(name.clone());
         }
-        Ok(Run { index, name, recipe, changes: combination.changes })
+        Ok(SweepRun { index, name, recipe, changes: combination.changes })
     };
-    let runs: Vec<Run> = combinations.into_iter().enumerate().map(planned).collect::<Result<_>>()?;
+    let runs: Vec<SweepRun> = combinations.into_iter().enumerate().map(planned).collect::<Result<_>>()?;
     check_weights_exist(runs.iter().map(|run| &run.recipe))?;
     Ok(runs)
 }
 
 /// The run that `--task` selects, or all.
-fn selected(args: &SweepArgs, runs: Vec<Run>) -> Result<Vec<Run>> {
+fn selected(args: &SweepArgs, runs: Vec<SweepRun>) -> Result<Vec<SweepRun>> {
     let Some(task) = args.task else { return Ok(runs) };
     let count = runs.len();
     let one = runs.into_iter().nth(task);
@@ -227,7 +227,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Does all runs, `--jobs` at a time.
-    fn run_all(&self, runs: Vec<Run>) -> Result<Vec<RunSummary>> {
+    fn run_all(&self, runs: Vec<SweepRun>) -> Result<Vec<RunSummary>> {
         let jobs = self.args.jobs.clamp(1, runs.len().max(1));
         let queue = Mutex::new(VecDeque::from(runs));
         let lines = Mutex::new(Vec::new());
@@ -246,7 +246,7 @@ impl<'a> Sweep<'a> {
 
     /// Takes runs from the queue until it is empty. A run whose next stage another job works on goes back to
     /// the end of the queue, so that jobs can share a stage without waiting for it.
-    fn worker(&self, queue: &Mutex<VecDeque<Run>>, lines: &Mutex<Vec<RunSummary>>) {
+    fn worker(&self, queue: &Mutex<VecDeque<SweepRun>>, lines: &Mutex<Vec<RunSummary>>) {
         let mut busy = 0;
         while !self.stop.load(Ordering::Relaxed) {
             let Some(run) = locked(queue).pop_front() else { return };
@@ -288,7 +288,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Does one run; `None` if another process works on its next stage.
-    fn run_one(&self, run: &Run) -> Result<Option<RunReport>> {
+    fn run_one(&self, run: &SweepRun) -> Result<Option<RunReport>> {
         let compute = &pollster::block_on(ComputeDevice::from_config(&run.recipe.config))?;
         let images = self.datasets.open(&run.recipe)?;
         let runner = StageRunner {
@@ -313,7 +313,12 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn line(run: &Run, state: &'static str, report: Option<&RunReport>, error: Option<String>) -> RunSummary {
+fn line(
+    run: &SweepRun,
+    state: &'static str,
+    report: Option<&RunReport>,
+    error: Option<String>,
+) -> RunSummary {
     let last = report.and_then(|report| report.stages.last());
     RunSummary {
         index: run.index,

@@ -1,4 +1,4 @@
-//! Options that commands share. Those that set configuration fields are declared in `config::fields` and flattened
+//! Options that commands share. Options for configuration fields are declared in `config::fields` and flattened
 //! here.
 
 pub mod checkpoint;

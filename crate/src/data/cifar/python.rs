@@ -1,5 +1,5 @@
 //! The Python version of CIFAR: a pickled dictionary of `data`, `[images, 3072]`, and `labels` or `fine_labels`.
-//! Python 2 wrote the official files; those that Python 3 wrote again differ in how bytes and arrays look.
+//! Python 2 wrote the official files; files written again by Python 3 differ in how bytes and arrays look.
 
 use std::borrow::Cow;
 

@@ -79,15 +79,15 @@ impl Listing {
     /// # Errors
     /// If there are too many: 4 GiB of names, 65,536 classes.
     pub fn push(&mut self, place: ImageRef<'_>) -> Result<()> {
-        let refuse = |why: &str| Error::file("listing images", place.name, why);
-        let name_at = u32::try_from(self.names.len()).map_err(|_| refuse("too many names"))?;
-        let name_length = u16::try_from(place.name.len()).map_err(|_| refuse("the name is too long"))?;
-        let label = u16::try_from(place.label).map_err(|_| refuse("too many classes"))?;
+        let invalid = |why: &str| Error::file("listing images", place.name, why);
+        let name_at = u32::try_from(self.names.len()).map_err(|_| invalid("too many names"))?;
+        let name_length = u16::try_from(place.name.len()).map_err(|_| invalid("the name is too long"))?;
+        let label = u16::try_from(place.label).map_err(|_| invalid("too many classes"))?;
         let (offset, length) = place.span.unwrap_or((0, WHOLE));
         let container = if let Some(&known) = self.known.get(place.container) {
             known
         } else {
-            let new = u32::try_from(self.containers.len()).map_err(|_| refuse("too many folders"))?;
+            let new = u32::try_from(self.containers.len()).map_err(|_| invalid("too many folders"))?;
             self.containers.push(place.container.to_owned());
             self.known.insert(place.container.to_owned(), new);
             new
@@ -164,12 +164,12 @@ impl Index {
     /// # Errors
     /// If it has no image, no class, or too many classes.
     pub fn check(mut self) -> Result<Self> {
-        let refuse = |why: &str| Err(Error::file("listing images", "", why));
+        let invalid = |why: &str| Err(Error::file("listing images", "", why));
         if self.train.is_empty() && self.val.is_empty() {
-            return refuse("there is no image");
+            return invalid("there is no image");
         }
         if self.classes.is_empty() || self.classes.len() > MAX_CLASSES {
-            return refuse("takes 1 to 65536 classes");
+            return invalid("takes 1 to 65536 classes");
         }
         for listing in [&mut self.train, &mut self.val] {
             listing.interleave(self.classes.len());
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_index_is_refused_by_its_line() {
+    fn a_damaged_index_names_its_line() {
         let read = |text: &str| Index::read(text.as_bytes()).map_err(|why| why.to_string());
         for (text, expected) in [
             ("nonsense", "line 1"),

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_cut_off_are_refused() {
+    fn archives_cut_off_are_rejected() {
         let archive = training();
         for end in [700, archive.len() / 2] {
             let mut cut = Cursor::new(&archive[..end]);

@@ -1,4 +1,4 @@
-//! Operators that make constants, and those that change the type of elements.
+//! Operators that make constants or change the type of elements.
 
 use super::movement::sizes;
 use super::{Call, bounded};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::ranges::Inputs;
+use super::ranges::InputQuantizers;
 use super::{Argument, Call};
 use crate::config::HardwareConfig;
 use crate::crossbar::quantize::QuantizedMatrix;
@@ -52,13 +52,13 @@ pub(super) struct MappedLayer {
 
 /// How the cells of a layer are read.
 #[derive(Debug)]
-pub(super) struct Reading<'a> {
+pub(super) struct LayerReading<'a> {
     config: &'a SimulationConfig,
     /// Cells as they came out of programming, where sums are no plain counts.
     programmed: Option<Vec<ProgrammedCells>>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> LayerReading<'a> {
     pub(super) fn new(layer: &MappedLayer, config: &'a SimulationConfig) -> Self {
         let counts =
             config.is_ideal() && layer.adc_ranges.iter().all(|ranges| *ranges == AdcRanges::Granular);
@@ -79,7 +79,7 @@ impl MappedLayer {
     pub(super) fn new(
         network: &OnnxNetwork,
         layer: &OnnxLayer,
-        inputs: &Inputs,
+        inputs: &InputQuantizers,
         hardware: &HardwareConfig,
         config: &SimulationConfig,
         unit: usize,
@@ -113,7 +113,7 @@ impl MappedLayer {
         let mut uses = HashMap::new();
         for (node, product) in &layer.uses {
             let product = product.clone().map_err(|why| network.failed(*node, why))?;
-            let quantizer = inputs.of(*node, own.input_bits);
+            let quantizer = inputs.quantizer(*node, own.input_bits);
             let (place, quantizer) = quantizer.ok_or_else(|| fail("it does not run".to_owned()))?;
             uses.insert(*node, (product, place, quantizer));
         }
@@ -163,7 +163,7 @@ impl MappedLayer {
         node: usize,
         exact: &Call<'_>,
         simulated: Option<&Call<'_>>,
-        reading: &Reading<'_>,
+        reading: &LayerReading<'_>,
         image: usize,
     ) -> std::result::Result<(Tensor, Option<Tensor>, ErrorCounts), Reason> {
         let own = self.patches(node, exact)?;
@@ -191,7 +191,7 @@ impl MappedLayer {
     }
 
     /// The crossbars' products.
-    fn read(&self, patches: &Patches, reading: &Reading<'_>, image: usize) -> Sums {
+    fn read(&self, patches: &Patches, reading: &LayerReading<'_>, image: usize) -> Sums {
         let outputs = parallel::map(self.crossbars.len(), |group| {
             let reading = CrossbarReading {
                 crossbars: &self.crossbars[group],

@@ -8,8 +8,8 @@ mod ranges;
 
 use std::collections::HashMap;
 
-use self::mapped::{MappedLayer, Reading};
-use self::ranges::Inputs;
+use self::mapped::{LayerReading, MappedLayer};
+use self::ranges::InputQuantizers;
 use super::layers::LayerKind;
 use super::network::{Environment, OnnxNetwork};
 use super::ops::{self, Argument, Call};
@@ -76,7 +76,7 @@ impl<'a> OnnxSimulator<'a> {
         if layers.is_empty() {
             return Err(Error::no_layers(config.linear));
         }
-        let inputs = Inputs::new(network, &layers, calibration)?;
+        let inputs = InputQuantizers::new(network, &layers, calibration)?;
         let (mut made, mut mapped, mut units) = (Vec::new(), HashMap::new(), 0);
         for layer in layers {
             let own = MappedLayer::new(network, layer, &inputs, hardware, config, units)?;
@@ -207,7 +207,7 @@ impl<'a> OnnxSimulator<'a> {
             self.layers[layer].calibrate(&patches, self.config.percentile);
         }
         let own = &self.layers[layer];
-        let reading = Reading::new(own, &self.config);
+        let reading = LayerReading::new(own, &self.config);
         let computed = parallel::map(images.len(), |image| {
             let (exact, simulated) = calls(&images[image])?;
             own.run(at, &exact, simulated.as_ref(), &reading, first + image)

@@ -16,19 +16,19 @@ use crate::simulate::activation_quantizer::ActivationQuantizer;
 
 /// The quantizers of all nodes that run on crossbars, by node, with the input's place and its bits.
 #[derive(Debug)]
-pub(super) struct Inputs {
-    nodes: HashMap<usize, (usize, Known)>,
+pub(super) struct InputQuantizers {
+    nodes: HashMap<usize, (usize, Quantization)>,
 }
 
 #[derive(Debug)]
-enum Known {
+enum Quantization {
     /// By its range, whatever the bits.
     Range((f32, f32)),
-    /// By integers of so many bits.
+    /// By integers of this many bits.
     Bits(u32, InputQuantizer),
 }
 
-impl Inputs {
+impl InputQuantizers {
     /// Looks at the nodes of `layers`, and runs the calibration images where a range is wanted.
     pub(super) fn new(
         network: &OnnxNetwork,
@@ -41,8 +41,8 @@ impl Inputs {
                 let node = &network.plan.nodes[*at];
                 let factors = operands(node).map_or([0, 1], |operands| operands.factors);
                 let place = if factors[0] == layer.weight_input { factors[1] } else { factors[0] };
-                let known = integers(network, *at, place).map_err(|why| network.failed(*at, why))?;
-                nodes.insert(*at, (place, known.unwrap_or(Known::Range((0.0, 0.0)))));
+                let quantization = integers(network, *at, place).map_err(|why| network.failed(*at, why))?;
+                nodes.insert(*at, (place, quantization.unwrap_or(Quantization::Range((0.0, 0.0)))));
             }
         }
         let mut inputs = Self { nodes };
@@ -51,7 +51,8 @@ impl Inputs {
     }
 
     fn calibrate(&mut self, network: &OnnxNetwork, calibration: &[Vec<Tensor>]) -> Result<()> {
-        let open = |(_, known): &&(usize, Known)| matches!(known, Known::Range(..));
+        let open =
+            |(_, quantization): &&(usize, Quantization)| matches!(quantization, Quantization::Range(..));
         if self.nodes.values().filter(open).count() == 0 {
             return Ok(());
         }
@@ -59,7 +60,7 @@ impl Inputs {
             parallel::map(calibration.len(), |image| self.ranges(network, calibration[image].clone()));
         for ranges in ranges {
             for (node, (low, high)) in ranges? {
-                if let Some((_, Known::Range(range))) = self.nodes.get_mut(&node) {
+                if let Some((_, Quantization::Range(range))) = self.nodes.get_mut(&node) {
                     *range = (range.0.min(low), range.1.max(high));
                 }
             }
@@ -75,7 +76,7 @@ impl Inputs {
             if network.is_idle(at) {
                 continue;
             }
-            if let Some((place, Known::Range(..))) = self.nodes.get(&at) {
+            if let Some((place, Quantization::Range(..))) = self.nodes.get(&at) {
                 let fail = |why: Reason| network.failed(at, why);
                 let call = network.call(at, |value| environment.get(value).cloned()).map_err(fail)?;
                 let values = call.tensor(*place).and_then(Tensor::floats).map_err(fail)?;
@@ -96,20 +97,20 @@ impl Inputs {
     /// The bits of a layer's inputs; they have one width, since they share its crossbars.
     pub(super) fn bits(&self, layer: &OnnxLayer, hardware: &HardwareConfig) -> u32 {
         let own = layer.uses.iter().filter_map(|(node, _)| match self.nodes.get(node)?.1 {
-            Known::Bits(bits, _) => Some(bits),
-            Known::Range(..) => Some(hardware.input_bits),
+            Quantization::Bits(bits, _) => Some(bits),
+            Quantization::Range(..) => Some(hardware.input_bits),
         });
         own.max().unwrap_or(hardware.input_bits)
     }
 
-    /// The place of a node's input, and its quantizer, for crossbars whose inputs have so many bits.
-    pub(super) fn of(&self, node: usize, bits: u32) -> Option<(usize, InputQuantizer)> {
-        let (place, known) = self.nodes.get(&node)?;
+    /// The place of a node's input, and its quantizer, for crossbars whose inputs have this many bits.
+    pub(super) fn quantizer(&self, node: usize, bits: u32) -> Option<(usize, InputQuantizer)> {
+        let (place, quantization) = self.nodes.get(&node)?;
         Some((
             *place,
-            match known {
-                Known::Bits(_, quantizer) => quantizer.clone(),
-                Known::Range(range) => InputQuantizer::Floats(ActivationQuantizer::new(*range, bits)),
+            match quantization {
+                Quantization::Bits(_, quantizer) => quantizer.clone(),
+                Quantization::Range(range) => InputQuantizer::Floats(ActivationQuantizer::new(*range, bits)),
             },
         ))
     }
@@ -129,13 +130,17 @@ fn unsigned(element: ElementType) -> Option<(i64, u32)> {
 }
 
 /// How the model itself quantizes a node's input, if it does.
-fn integers(network: &OnnxNetwork, at: usize, place: usize) -> std::result::Result<Option<Known>, Reason> {
+fn integers(
+    network: &OnnxNetwork,
+    at: usize,
+    place: usize,
+) -> std::result::Result<Option<Quantization>, Reason> {
     let plan = &network.plan;
     let value = |node: usize, place: usize| plan.nodes[node].inputs.get(place).copied().flatten();
-    let element = |value: usize| plan.known[value].element();
+    let element = |value: usize| plan.quantization[value].element();
     let Some(own) = value(at, place) else { return Ok(None) };
     if let Some((shift, bits)) = element(own).and_then(unsigned) {
-        return Ok(Some(Known::Bits(bits, InputQuantizer::Integers { shift })));
+        return Ok(Some(Quantization::Bits(bits, InputQuantizer::Integers { shift })));
     }
     // Back through what leaves every value one of the quantized ones.
     let mut behind = own;
@@ -167,7 +172,7 @@ fn integers(network: &OnnxNetwork, at: usize, place: usize) -> std::result::Resu
     };
     let Some((shift, bits)) = value(giver, 0).and_then(element).and_then(unsigned) else { return Ok(None) };
     let constant = |place: usize| -> std::result::Result<Option<Vec<f64>>, Reason> {
-        let value = value(giver, place).filter(|&value| plan.known[value].is_constant());
+        let value = value(giver, place).filter(|&value| plan.quantization[value].is_constant());
         value.map(|value| plan.tensor(value).map(|tensor| tensor.to_floats64())).transpose()
     };
     let zeros = if value(giver, 2).is_some() { constant(2)? } else { Some(vec![0.0]) };
@@ -176,5 +181,5 @@ fn integers(network: &OnnxNetwork, at: usize, place: usize) -> std::result::Resu
     let zero = *zero as i64 + shift;
     let quantizer =
         u16::try_from(zero).ok().and_then(|zero| ActivationQuantizer::with_scale(*scale, zero, bits));
-    Ok(quantizer.map(|quantizer| Known::Bits(bits, InputQuantizer::Floats(quantizer))))
+    Ok(quantizer.map(|quantizer| Quantization::Bits(bits, InputQuantizer::Floats(quantizer))))
 }

@@ -106,8 +106,8 @@ fn weights_outside_the_folder_are_not_opened() {
         [("../ghts/small_vgg.bin", "outside its folder"), ("/eights/small_vgg.bin", "outside its folder")]
     {
         let bytes = renamed(&bytes, "weights/small_vgg.bin", to);
-        let refused = OnnxModel::from_bytes(bytes, |_| panic!("opened"));
-        assert!(refused.expect_err("rejected").to_string().contains(why));
+        let rejected = OnnxModel::from_bytes(bytes, |_| panic!("opened"));
+        assert!(rejected.expect_err("rejected").to_string().contains(why));
     }
 }
 

@@ -263,8 +263,8 @@ fn weights_beside_the_model_are_read_and_kept_apart() {
     assert_eq!(written.bytes, bytes);
     assert_eq!(written.external[0].0, "weights/small_vgg.bin");
     assert_ne!(written.external[0].1, beside);
-    let refused = crate::onnx::OnnxModel::from_bytes(bytes.to_vec(), |_| Ok(beside[..100].to_vec()));
-    assert!(refused.expect_err("cut off").to_string().contains("its file weights/small_vgg.bin is cut off"));
+    let rejected = crate::onnx::OnnxModel::from_bytes(bytes.to_vec(), |_| Ok(beside[..100].to_vec()));
+    assert!(rejected.expect_err("cut off").to_string().contains("its file weights/small_vgg.bin is cut off"));
 }
 
 #[test]

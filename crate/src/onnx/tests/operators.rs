@@ -48,7 +48,7 @@ fn operators_give_what_onnxruntime_gives() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-/// What analysis is told of an operator is what running it gives.
+/// The shapes that analysis infers are those that running gives.
 #[test]
 fn shapes_are_told_before_running() {
     for case in &cases() {

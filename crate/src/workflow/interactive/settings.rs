@@ -159,13 +159,13 @@ fn check_available(config: &TrainConfig) -> Result<()> {
 #[non_exhaustive]
 pub struct Schema {
     defaults: InteractiveSettings,
-    options: Options,
+    options: FieldNames,
     ranges: Ranges,
 }
 
 /// The names that fields take.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Options {
+struct FieldNames {
     model: Vec<NetworkName>,
     regularizer: [RegularizerKind; 8],
     rule: [PruneRule; 3],
@@ -188,7 +188,7 @@ impl Schema {
     pub fn new() -> Self {
         Self {
             defaults: InteractiveSettings::default(),
-            options: Options { model: page_models(), regularizer: RegularizerKind::ALL, rule: RULES },
+            options: FieldNames { model: page_models(), regularizer: RegularizerKind::ALL, rule: RULES },
             ranges: Ranges { strength: STRENGTH, target: TARGET },
         }
     }

@@ -205,7 +205,7 @@ fn old_files_that_lie() {
     check(&[0x80, 2, b'}', b'.', 0, 0, 0, 0, 0], "not one that torch.save wrote");
 }
 
-/// A safetensors file of a header and so many zeros.
+/// A safetensors file of a header and this many zeros.
 fn headed(header: &str, data: usize) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.as_bytes());

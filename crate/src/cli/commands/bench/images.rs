@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::Row;
+use super::BenchTime;
 use crate::cli::files;
 use crate::cli::files::image_files;
 use crate::data::batch::BatchConfig;
@@ -22,11 +22,11 @@ const MIN_BATCHES: usize = 4;
 ///
 /// # Errors
 /// When a folder contains no images.
-pub(super) fn measure(folders: &[PathBuf]) -> Result<Vec<Row>> {
+pub(super) fn measure(folders: &[PathBuf]) -> Result<Vec<BenchTime>> {
     folders.iter().map(|folder| measure_folder(folder)).collect()
 }
 
-fn measure_folder(folder: &Path) -> Result<Row> {
+fn measure_folder(folder: &Path) -> Result<BenchTime> {
     let reading = LoaderConfig { ahead: 2, ..LoaderConfig::default() };
     let index = repeated(image_files::load_index(folder)?)?;
     let mut images = ImageNet::new(index, image_files::disk_reader(folder), 224, reading)?;
@@ -46,7 +46,7 @@ fn measure_folder(folder: &Path) -> Result<Row> {
         folder.file_name().map_or_else(|| files::display_path(folder), |n| n.to_string_lossy().into_owned());
     let what = format!("a training image, {name}, {} workers", reading.threads);
     let note = format!("{:.0} images a second", 1000.0 / milliseconds);
-    Ok(Row::new("images", what, milliseconds, count).with_note(note))
+    Ok(BenchTime::new("images", what, milliseconds, count).with_note(note))
 }
 
 /// Repeats the training images until there are thousands, so that all batches are full.

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::Row;
+use super::BenchTime;
 use crate::checkpoint::Checkpoint;
 use crate::cli::measure::timing::{median_time, timed};
 use crate::config::{DeviceChoice, HardwareConfig, NetworkName, RegularizerKind, TrainConfig};
@@ -26,19 +26,19 @@ const PRUNED_IMPROVEMENT: f64 = 3.0;
 ///
 /// # Errors
 /// When the network is invalid.
-pub(super) fn analysis() -> Result<Vec<Row>> {
+pub(super) fn analysis() -> Result<Vec<BenchTime>> {
     let layers = weights(NetworkName::Vgg11)?.matrices(false)?;
     let hardware = HardwareConfig::default();
     let (time, n) = median_time(|| Ok(timed(|| analyze(&layers, &hardware)).1))?;
     let what = format!("analysis, VGG11, tile {}", hardware.tile);
-    Ok(vec![Row::new("analysis", what, time, n)])
+    Ok(vec![BenchTime::new("analysis", what, time, n)])
 }
 
 /// Pruning to levels, by each rule.
 ///
 /// # Errors
 /// When pruning fails.
-pub(super) fn pruning() -> Result<Vec<Row>> {
+pub(super) fn pruning() -> Result<Vec<BenchTime>> {
     let layers = weights(NetworkName::Vgg11)?.matrices(false)?;
     let hardware = HardwareConfig::default();
     let shape = TileShape::from(&hardware);
@@ -57,7 +57,7 @@ pub(super) fn pruning() -> Result<Vec<Row>> {
             pruned.map(|_| time)
         })?;
         let what = format!("level pruning, VGG11, tile {}, {} rule", hardware.tile, rule.id());
-        Ok(Row::new(format!("pruning-{}", rule.id()), what, time, n))
+        Ok(BenchTime::new(format!("pruning-{}", rule.id()), what, time, n))
     };
     methods.into_iter().map(measure).collect()
 }
@@ -66,11 +66,11 @@ pub(super) fn pruning() -> Result<Vec<Row>> {
 ///
 /// # Errors
 /// When the device fails.
-pub(super) fn regularizer() -> Result<Vec<Row>> {
+pub(super) fn regularizer() -> Result<Vec<BenchTime>> {
     Ok(vec![regularizer_on(NetworkName::Vgg11, 32)?, regularizer_on(NetworkName::ResNet18, 64)?])
 }
 
-fn regularizer_on(model: NetworkName, tile: usize) -> Result<Row> {
+fn regularizer_on(model: NetworkName, tile: usize) -> Result<BenchTime> {
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let hardware = HardwareConfig { tile, ..HardwareConfig::default() };
     let config = TrainConfig { regularizer: RegularizerKind::Gated, ..TrainConfig::default() };
@@ -88,7 +88,7 @@ fn regularizer_on(model: NetworkName, tile: usize) -> Result<Row> {
         Ok(timed(evaluate).1)
     })?;
     let what = format!("D.U.B. loss and gradient, {model}, tile {tile}");
-    Ok(Row::new(format!("loss-{model}"), what, time, n))
+    Ok(BenchTime::new(format!("loss-{model}"), what, time, n))
 }
 
 /// A network's initial weights.

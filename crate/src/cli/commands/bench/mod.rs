@@ -57,7 +57,7 @@ enum Group {
 }
 
 impl Group {
-    fn measure(self, args: &BenchArgs) -> Result<Vec<Row>> {
+    fn measure(self, args: &BenchArgs) -> Result<Vec<BenchTime>> {
         match self {
             Self::Training => training::measure(),
             Self::Analysis => layers::analysis(),
@@ -73,12 +73,12 @@ impl Group {
 #[derive(Serialize)]
 struct BenchOutput {
     schema_version: u32,
-    measurements: Vec<Row>,
+    measurements: Vec<BenchTime>,
 }
 
 /// One measured time.
 #[derive(Debug, Serialize)]
-struct Row {
+struct BenchTime {
     /// Stable name, for programs.
     id: String,
     /// Description, for people.
@@ -89,7 +89,7 @@ struct Row {
     note: Option<String>,
 }
 
-impl Row {
+impl BenchTime {
     fn new(id: impl Into<String>, what: impl Into<String>, ours_ms: f64, n: usize) -> Self {
         Self { id: id.into(), what: what.into(), ours_ms, n, note: None }
     }
@@ -114,9 +114,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     output::print_result(args.json, &answer, || describe(&answer.measurements))
 }
 
-fn describe(rows: &[Row]) -> String {
+fn describe(rows: &[BenchTime]) -> String {
     let head = ["measured", "time", "note"].map(str::to_owned).to_vec();
-    let line = |row: &Row| {
+    let line = |row: &BenchTime| {
         vec![row.what.clone(), format!("{:.1} ms", row.ours_ms), row.note.clone().unwrap_or_default()]
     };
     format::table(&[vec![head], rows.iter().map(line).collect()].concat())
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn table_lists_times_and_notes() {
-        let text = describe(&[Row::new("step", "a step", 100.0, 5).with_note("cheap".to_owned())]);
+        let text = describe(&[BenchTime::new("step", "a step", 100.0, 5).with_note("cheap".to_owned())]);
         assert!(text.contains("a step") && text.contains("100.0 ms") && text.contains("cheap"), "{text}");
     }
 }

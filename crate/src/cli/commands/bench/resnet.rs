@@ -1,6 +1,6 @@
 //! The parts of a ResNet18 training step: forward, backward, regularizer, update.
 
-use super::Row;
+use super::BenchTime;
 use crate::cli::measure::timing::median;
 use crate::cli::measure::training_step::{PARTS, TrainingStep, measured_config};
 use crate::cli::system;
@@ -17,7 +17,7 @@ const STEPS: usize = 3;
 ///
 /// # Errors
 /// When the device fails.
-pub(super) fn measure() -> Result<Vec<Row>> {
+pub(super) fn measure() -> Result<Vec<BenchTime>> {
     let config = measured_config(NetworkName::ResNet18, BATCH, Precision::F32);
     let hardware = HardwareConfig { tile: 64, ..HardwareConfig::default() };
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
@@ -36,9 +36,9 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let what = format!("training step, resnet18, batch {BATCH}, gated regularizer");
     let peak = system::peak_memory()
         .map_or_else(String::new, |bytes| format!("at most {} MiB of memory in this process", bytes >> 20));
-    let whole = Row::new("resnet", what.clone(), medians.iter().sum(), STEPS).with_note(peak);
+    let whole = BenchTime::new("resnet", what.clone(), medians.iter().sum(), STEPS).with_note(peak);
     let part = |(name, time): (&str, f64)| {
-        Row::new(format!("resnet-{name}"), format!("{what}: {name}"), time, STEPS)
+        BenchTime::new(format!("resnet-{name}"), format!("{what}: {name}"), time, STEPS)
     };
     Ok([whole].into_iter().chain(PARTS.into_iter().zip(medians).map(part)).collect())
 }

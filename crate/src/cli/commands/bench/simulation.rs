@@ -1,6 +1,6 @@
 //! Simulated crossbars and converters: one layer, and VGG11.
 
-use super::Row;
+use super::BenchTime;
 use crate::cli::measure::timing::{median_time, timed};
 use crate::config::{HardwareConfig, NetworkName, Resolution, TrainConfig};
 use crate::data::batch::{Batch, evaluation_batch};
@@ -28,11 +28,11 @@ const NETWORK_IMAGES: usize = 8;
 ///
 /// # Errors
 /// When the network is invalid.
-pub(super) fn measure() -> Result<Vec<Row>> {
+pub(super) fn measure() -> Result<Vec<BenchTime>> {
     let hardware = HardwareConfig { tile: 64, resolution: Resolution::Bits(7), ..HardwareConfig::default() };
     let what = format!("simulation, a layer of {OUTPUTS} x {}, {IMAGES} images, tile 64", WINDOW.inputs());
     let (time, n) = layer(&hardware)?;
-    Ok(vec![Row::new("simulation-layer", what, time, n), network(&hardware)?])
+    Ok(vec![BenchTime::new("simulation-layer", what, time, n), network(&hardware)?])
 }
 
 /// Milliseconds for the images through one layer, and the runs they are the median of.
@@ -50,7 +50,7 @@ fn layer(hardware: &HardwareConfig) -> Result<(f64, usize)> {
 }
 
 /// VGG11 before training: pruning has emptied no cell.
-fn network(hardware: &HardwareConfig) -> Result<Row> {
+fn network(hardware: &HardwareConfig) -> Result<BenchTime> {
     let mut config = TrainConfig::default();
     config.set_model(NetworkName::Vgg11);
     let data = synthetic::generate(0, NETWORK_IMAGES, NETWORK_IMAGES);
@@ -66,5 +66,5 @@ fn network(hardware: &HardwareConfig) -> Result<Row> {
     })?;
     let rate = 1000.0 * NETWORK_IMAGES as f64 / time;
     let what = format!("simulation, VGG11, {NETWORK_IMAGES} images, tile 64, lossless-sliced");
-    Ok(Row::new("simulation-vgg11", what, time, n).with_note(format!("{rate:.1} images a second")))
+    Ok(BenchTime::new("simulation-vgg11", what, time, n).with_note(format!("{rate:.1} images a second")))
 }

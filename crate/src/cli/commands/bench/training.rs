@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::Row;
+use super::BenchTime;
 use crate::cli::measure::timing::{another_run, median, timed};
 use crate::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crate::data::synthetic;
@@ -21,7 +21,7 @@ const ALLOWED_PERCENT: f64 = 10.0;
 ///
 /// # Errors
 /// When training fails.
-pub(super) fn measure() -> Result<Vec<Row>> {
+pub(super) fn measure() -> Result<Vec<BenchTime>> {
     let mut plain = trainer(RegularizerKind::None)?;
     let mut gated = trainer(RegularizerKind::Gated)?;
     for _ in 0..2 {
@@ -46,8 +46,8 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let what = format!("training step, vgg-small, batch {BATCH}");
     let note = format!("the regularizer costs {overhead:+.1} %; {ALLOWED_PERCENT} % are allowed");
     let n = without.len();
-    let gated = Row::new("training-gated", format!("{what}, gated regularizer"), median(with), n);
-    Ok(vec![Row::new("training", what, median(without), n), gated.with_note(note)])
+    let gated = BenchTime::new("training-gated", format!("{what}, gated regularizer"), median(with), n);
+    Ok(vec![BenchTime::new("training", what, median(without), n), gated.with_note(note)])
 }
 
 /// Trains on synthetic images, without dropout and augmentation.

@@ -170,7 +170,7 @@ pub fn nvidia_smi(query: &str) -> Option<String> {
     output.status.success().then(|| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// Waits for a process, but not longer than so many seconds; it is killed then.
+/// Waits for a process, but at most this many seconds, then kills it.
 ///
 /// # Errors
 /// If it can't be waited for.

@@ -204,7 +204,7 @@ fn obstacle(out: &Path, step: &Step, target: &Target, vulkan: &VulkanSetup) -> O
     Some(format!("there is no device {}: {problem}", target.label))
 }
 
-/// The device to run the remaining steps on: of those that agree with the CPU, the one with the fastest VGG11 step;
+/// The device to run the remaining steps on: among those in agreement with the CPU, the one with the fastest VGG11 step;
 /// without such a measurement, the first that opens.
 fn best_target(out: &Path, targets: &[Target]) -> Option<Target> {
     let record = |name: &str, target: &Target| {

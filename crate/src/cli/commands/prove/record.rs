@@ -40,7 +40,7 @@ impl Status {
 
 /// A measured number, or the reason why it is missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
+pub struct Measurement {
     /// A stable name, for programs.
     pub id: String,
     /// What was measured, for people.
@@ -79,7 +79,7 @@ pub struct Record {
     /// Names and values that are no numbers.
     pub facts: Vec<(String, String)>,
     /// The numbers.
-    pub figures: Vec<Figure>,
+    pub figures: Vec<Measurement>,
 }
 
 impl Record {
@@ -176,7 +176,7 @@ impl Recorder {
     /// If the disk is full.
     pub fn figure(&mut self, id: &str, what: &str, value: f64, unit: &str, n: usize) -> Result<&mut Self> {
         let finite = value.is_finite();
-        self.push(Figure {
+        self.push(Measurement {
             id: id.to_owned(),
             what: what.to_owned(),
             value: finite.then_some(value),
@@ -192,7 +192,7 @@ impl Recorder {
     /// # Errors
     /// If the disk is full.
     pub fn missing(&mut self, id: &str, what: &str, unit: &str, why: impl Into<String>) -> Result<()> {
-        self.push(Figure {
+        self.push(Measurement {
             id: id.to_owned(),
             what: what.to_owned(),
             value: None,
@@ -229,7 +229,7 @@ impl Recorder {
         self.save()
     }
 
-    fn push(&mut self, figure: Figure) -> Result<&mut Self> {
+    fn push(&mut self, figure: Measurement) -> Result<&mut Self> {
         // Measured again with more runs: the later one counts.
         self.record.figures.retain(|known| known.id != figure.id);
         self.record.figures.push(figure);

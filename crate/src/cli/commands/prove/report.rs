@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::plan::{PARTS, Step};
-use super::record::{Figure, Record, Status, write_json};
+use super::record::{Measurement, Record, Status, write_json};
 use super::steps::machine::COMMIT;
 use crate::cli::files;
 use crate::config::SCHEMA_VERSION;
@@ -129,7 +129,7 @@ impl Report {
             format_args!(
                 "`crossdub prove` wrote this. Times are medians of n measurements; a step includes the upload of its \
              batch and the loss read back; its parts are timed with the device idle between them, so that their sum \
-             exceeds the step. Called again with the same folder, it goes on with what is open.\n"
+             exceeds the step. Called again with the same folder, it resumes with what is left.\n"
             ),
         );
         text += &self.troubles();
@@ -274,7 +274,7 @@ fn training_tables(records: &[&Record]) -> String {
 }
 
 /// A figure's value with its unit, or the reason why it is missing.
-fn value(figure: &Figure) -> String {
+fn value(figure: &Measurement) -> String {
     match (figure.value, &figure.not_measured) {
         (Some(value), _) => format!("{} {}", number(value), figure.unit).trim_end().to_owned(),
         (None, why) => format!("not measured: {}", cell(why.as_deref().unwrap_or("unknown"))),
@@ -361,7 +361,7 @@ mod tests {
         let mut record = Record::new("training-vgg11-b128-f32-cpu", "vgg11, batch 128, f32, cpu", 2);
         record.status = Status::Done;
         record.figures = vec![
-            Figure {
+            Measurement {
                 id: "step".into(),
                 what: "step".into(),
                 value: Some(12.5),
@@ -370,7 +370,7 @@ mod tests {
                 note: None,
                 not_measured: None,
             },
-            Figure {
+            Measurement {
                 id: "pytorch".into(),
                 what: "PyTorch".into(),
                 value: None,

@@ -39,7 +39,7 @@ enum End {
 }
 
 impl Runner<'_> {
-    /// Runs a step on a device for at most so many seconds, and completes its record. None if the user stopped it.
+    /// Runs a step on a device for at most this many seconds, and completes its record. `None` if the user stopped it.
     ///
     /// # Errors
     /// If its record can't be written.

@@ -29,7 +29,7 @@ const FLAGS: [&str; 10] = [
     "--use-angle=vulkan",
     "--disable-vulkan-surface",
 ];
-/// What is timed: the page's contender, what it is, and what it needs.
+/// What is timed: the page's contender, its kind, and its needs.
 const CONTENDERS: [(&str, &str, &str); 4] = [
     ("crossdub-webgpu", "Crossdub, WebGPU", "pkg/webgpu/crossdub.js"),
     ("crossdub-cpu", "Crossdub, CPU", "pkg/cpu/crossdub.js"),

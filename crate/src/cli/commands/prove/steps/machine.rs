@@ -89,7 +89,7 @@ fn images(context: &Context) -> String {
     format!("CIFAR-10: {count} images{files}, and {test}{missing}")
 }
 
-/// Opens the device under test and writes down what it is.
+/// Opens the device under test and records its description.
 pub fn open(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let compute = match context.open_device() {
         Ok(compute) => compute,

@@ -52,7 +52,7 @@ struct Schedule {
     epochs: [usize; 3],
 }
 
-/// Runs it, or goes on with it.
+/// Runs or resumes it.
 pub fn run(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let file = context.out.join("recipe.toml");
     if !file.is_file() {
@@ -76,7 +76,7 @@ pub fn run(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     match wait_for(&mut child, context.seconds_until(1.0))? {
         Some(status) if status.success() => {}
         Some(status) => return Ok(failed(format!("crossdub run: {status}; see its log"))),
-        None => return Ok(out_of_time("it goes on with the next call")),
+        None => return Ok(out_of_time("the next call resumes it")),
     }
     results(&out, record)?;
     pack_weights(context, &out, record)?;
