@@ -137,7 +137,7 @@ fn integers(
 ) -> std::result::Result<Option<Quantization>, Reason> {
     let plan = &network.plan;
     let value = |node: usize, place: usize| plan.nodes[node].inputs.get(place).copied().flatten();
-    let element = |value: usize| plan.quantization[value].element();
+    let element = |value: usize| plan.known[value].element();
     let Some(own) = value(at, place) else { return Ok(None) };
     if let Some((shift, bits)) = element(own).and_then(unsigned) {
         return Ok(Some(Quantization::Bits(bits, InputQuantizer::Integers { shift })));
@@ -172,7 +172,7 @@ fn integers(
     };
     let Some((shift, bits)) = value(giver, 0).and_then(element).and_then(unsigned) else { return Ok(None) };
     let constant = |place: usize| -> std::result::Result<Option<Vec<f64>>, Reason> {
-        let value = value(giver, place).filter(|&value| plan.quantization[value].is_constant());
+        let value = value(giver, place).filter(|&value| plan.known[value].is_constant());
         value.map(|value| plan.tensor(value).map(|tensor| tensor.to_floats64())).transpose()
     };
     let zeros = if value(giver, 2).is_some() { constant(2)? } else { Some(vec![0.0]) };
