@@ -43,7 +43,7 @@ fn same_figures(one: &Value, other: &Value) {
 }
 
 #[test]
-fn a_training_checkpoint_is_told_by_its_content() {
+fn a_training_checkpoint_is_recognized_by_its_content() {
     let Some(analysis) = analysis("01_model_best.pth.tar", &[]) else { return };
     assert_eq!((names(&analysis).len(), analysis["weights"].as_u64()), (3, Some(93_024)));
     assert_eq!(analysis["checkpoint"]["format"], "pytorch");

@@ -69,7 +69,7 @@ fn case_07_wordnet_ids_mean_imagenet_s_classes() {
 }
 
 #[test]
-fn case_14_cifar_is_told_by_its_content() {
+fn case_14_cifar_is_recognized_by_its_content() {
     for (name, data, expected) in [
         ("14_cifar-10-binary.tar", "cifar10", (10, 50, 10)),
         ("14_cifar-10-batches-py", "cifar10", (10, 50, 10)),

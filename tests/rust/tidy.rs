@@ -1,4 +1,4 @@
-//! The house stays in order: rooms import only lower rooms, every module says what it is, and no
+//! The house stays in order: rooms import only lower rooms, every module opens with a description, and no
 //! file outgrows a reader.
 
 use std::fs;

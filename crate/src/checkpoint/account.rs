@@ -67,7 +67,7 @@ pub struct CheckpointAccount {
 /// The reason of fully connected layers that were not asked for.
 pub const FULLY_CONNECTED: &str = "fully connected";
 
-/// The most reasons that are told apart in a summary.
+/// The most reasons that a summary lists separately.
 const MAX_REASONS: usize = 64;
 
 impl CheckpointAccount {

@@ -1,4 +1,4 @@
-//! Which format bytes are of, told by their content. Formats that are not read are named.
+//! Detects the format of bytes from their content, and names formats that are not read.
 
 use super::stored::StoredFile;
 use super::{pytorch, safetensors};

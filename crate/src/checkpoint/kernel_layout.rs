@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn kernels_are_told_by_their_names() {
+    fn kernels_are_recognized_by_their_names() {
         for name in ["conv2d.kernel", "conv2d/kernel", "conv2d/kernel:0", "a.recurrent_kernel", "kernel"] {
             assert!(is_kernel(name), "{name}");
         }

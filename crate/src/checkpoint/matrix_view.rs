@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_back_is_the_inverse() {
+    fn the_reverse_order_is_the_inverse() {
         for layout in [
             Layout::OutIn,
             Layout::InOut,

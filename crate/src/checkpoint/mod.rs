@@ -81,7 +81,7 @@ impl Checkpoint {
         Self { tensors, facts: FileFacts::default() }
     }
 
-    /// Reads safetensors or a PyTorch checkpoint, told apart by their content.
+    /// Reads safetensors or a PyTorch checkpoint, whichever the content is.
     ///
     /// # Errors
     /// When the bytes are neither, are truncated, or claim more than they hold.

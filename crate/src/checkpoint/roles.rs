@@ -1,4 +1,4 @@
-//! Which tensors are layers, told by names and shapes: a state dict says no more.
+//! Decides which tensors are layers, by names and shapes: a state dict has nothing else.
 
 use std::collections::HashSet;
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_are_told_by_shape() {
+    fn layers_are_recognized_by_shape() {
         check("conv1.weight", &[8, 3, 3, 3], "convolution");
         check("conv1.weight", &[8, 3, 3], "convolution");
         check("conv1.weight", &[8, 3, 3, 3, 3], "convolution");
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_layer_has_a_reason() {
+    fn other_tensors_have_a_reason() {
         check("fc.bias", &[10], "vector");
         check("bn.num_batches_tracked", &[], "single number");
         check("pos_embed", &[1, 197, 64], "not a layer");

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_tensors_read_back() {
         let weights = Checkpoint::new(vec![
             tensor("features.11.weight", &[1, 2, 1, 1], &[0.5, -0.0]),
             tensor("features.3.weight \"ü\"", &[], &[f32::MIN_POSITIVE]),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_itself_is_not_written() {
+    fn inconsistent_tensors_are_not_written() {
         let twice = vec![tensor("a", &[1], &[1.0]), tensor("a", &[1], &[2.0])];
         assert!(write(&Checkpoint::new(twice)).is_err());
         assert!(write(&Checkpoint::new(vec![tensor("a", &[2], &[1.0])])).is_err());

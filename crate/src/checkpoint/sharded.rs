@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_are_told_by_their_names() {
+    fn shards_are_recognized_by_their_names() {
         assert_eq!(shard_of("a/model-00001-of-00002.safetensors"), Some((1, 2)));
         assert_eq!(shard_of("pytorch_model-00003-of-00003.bin"), Some((3, 3)));
         for other in

@@ -245,7 +245,7 @@ fn integers_and_small_floats_are_numbers() {
 }
 
 #[test]
-fn what_has_no_numbers_is_left_out_by_name_and_kept() {
+fn tensors_without_numbers_are_named_and_kept() {
     let weights = read(&[
         ramp("a.weight", &[2, 1, 1, 1]),
         bytes("b.qweight", "I32", &[1, 1], &[1, 2, 3, 4]),

@@ -55,7 +55,7 @@ mod tests {
     use crate::checkpoint::NamedTensor;
 
     #[test]
-    fn what_is_left_out_is_counted_and_named() {
+    fn left_out_tensors_are_counted_and_named() {
         let tensor = |name: &str, shape: &[usize]| {
             let data = vec![0.5; shape.iter().product()];
             NamedTensor { name: name.into(), shape: shape.into(), data }

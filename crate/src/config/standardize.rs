@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_rejected() {
+    fn invalid_values_are_rejected() {
         for (text, expected) in [
             ("per-image", "takes auto"),
             ("0.5,0.5/0.5", "takes auto"),

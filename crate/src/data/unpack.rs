@@ -1,4 +1,4 @@
-//! Archives in memory, told by their content: gzip, tar and zip, also one inside the other. Nothing is written to a
+//! Archives in memory, recognized by their content: gzip, tar and zip, also one inside the other. Nothing is written to a
 //! disk, sizes are counted while they unpack, and no path leaves the archive.
 
 use std::io::{Cursor, Read};
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_are_told_by_their_content_whatever_their_names() {
+    fn archives_are_recognized_by_content_whatever_their_names() {
         let files: [(&str, &[u8]); 2] = [("x/a.bin", b"one"), ("./b.bin", b"two")];
         let tar = tar_of(&files);
         for bytes in [tar.clone(), gzip(&tar), gzip(&gzip(&tar)), zip_of(&files)] {

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fill_the_shape_is_rejected() {
+    fn tensors_that_do_not_fill_their_shape_are_rejected() {
         let error_of = |element, shape: &[usize], payload| {
             storage(&[0; 8]).tensor(&proto(element, shape, payload)).expect_err("rejected")
         };

@@ -27,7 +27,7 @@ pub struct RewrittenModel {
 type Files = HashMap<String, Vec<u8>>;
 
 impl OnnxNetwork {
-    /// The model with the weights of these layers, which are told by their names.
+    /// The model with the weights of these layers, matched by name.
     ///
     /// # Errors
     /// If a layer is not the model's, has no place of its own in the file, or is stored as integers and a weight

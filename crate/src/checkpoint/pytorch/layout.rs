@@ -38,7 +38,7 @@ impl Layout {
             steps.push(stride);
         }
         let end = last.and_then(|last| last.checked_add(u64::from(count > 0)));
-        // An empty tensor reaches nowhere, wherever it points.
+        // Empty tensors need no storage range.
         let end = if count == 0 { 0 } else { end.ok_or("its size overflows")? };
         Ok(Self { shape, strides: steps, start, count, end })
     }

@@ -1,4 +1,4 @@
-//! CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in their binary and their Python versions, told by their content. Files
+//! CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in their binary and their Python versions, recognized by their content. Files
 //! come as bytes under their names, or in an archive of any common kind.
 //!
 //! A record of the binary version is one label byte (CIFAR-100: the coarse, then the fine label) and 3072 bytes of
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_are_told_by_their_content() {
+    fn archives_are_recognized_by_their_content() {
         let files = [
             file("cifar/data_batch_1.bin", &[1, 2]),
             file("cifar/readme.html", &[0]),
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn cifar_100_is_told_by_its_records() {
+    fn cifar_100_is_recognized_by_its_records() {
         let files = [("train.bin".to_owned(), fine(&[99, 3])), ("test.bin".to_owned(), fine(&[42]))];
         let Cifar { source, split } = from_files(&files, 0).expect("valid");
         assert_eq!((split.train.labels, split.test.labels), (vec![99, 3], vec![42]));

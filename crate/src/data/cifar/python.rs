@@ -267,7 +267,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_together_is_rejected() {
+    fn mismatched_inputs_are_rejected() {
         let raw = planes(2);
         let two = |data: Vec<u8>, labels: Vec<u8>| dict(&[("data", data), ("labels", labels)]);
         let cases = [

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn unreadable_samples_are_named() {
         for files in [
             &[("0001.jpg", &b"x"[..])][..],
             &[("0001.jpg", b"x"), ("0001.json", b"{\"caption\": \"a\"}")],

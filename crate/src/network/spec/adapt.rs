@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_names_the_nearest_parameter() {
+    fn a_mismatch_names_the_nearest_parameter() {
         let spec = spec(false);
         let error = |file: &Checkpoint| spec.adapt(file).expect_err("does not fit").to_string();
         let odd = renamed(&spec, |name| {

@@ -50,7 +50,7 @@ fn operators_give_what_onnxruntime_gives() {
 
 /// The shapes that analysis infers are those that running gives.
 #[test]
-fn shapes_are_told_before_running() {
+fn shapes_are_known_before_running() {
     for case in &cases() {
         let network = model(bytes(case)).and_then(|model| model.network(&[])).expect("fits");
         for (value, expected) in

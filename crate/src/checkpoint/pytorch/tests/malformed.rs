@@ -186,7 +186,7 @@ fn deep_and_repeated_nesting() {
 }
 
 #[test]
-fn archives_that_grow_or_lack() {
+fn zip_bombs_and_missing_entries() {
     let zeros = vec![0; 32 << 20];
     let program = Program::new().dict(|p| p.tensor("a", "FloatStorage", "0", 0, &[8], &[1]));
     check(&zip(&program.stop(), &[("0", zeros)], true), "compression");
@@ -197,7 +197,7 @@ fn archives_that_grow_or_lack() {
 }
 
 #[test]
-fn old_files_that_lie() {
+fn legacy_files_with_wrong_sizes() {
     let mut file = legacy(&network().stop(), &storages());
     let at = file.len() - 8 - 8; // the count of the last storage
     file[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
@@ -214,7 +214,7 @@ fn headed(header: &str, data: usize) -> Vec<u8> {
 }
 
 #[test]
-fn safetensors_headers_that_lie() {
+fn inconsistent_safetensors_headers() {
     let tensor = |shape: &str, from: u64, to: u64| {
         format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":[{from},{to}]}}}}")
     };

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_parts_are_named() {
         let problem = |setup: VulkanSetup| setup.problem.expect("a problem");
         assert!(problem(chosen(&[LOADER], &[], false)).contains("no Vulkan driver"));
         assert!(problem(chosen(&[LOADER], &["lvp_icd.json"], true)).contains("without its Vulkan part"));

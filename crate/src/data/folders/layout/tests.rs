@@ -81,7 +81,7 @@ fn numbers_are_in_number_order() {
 }
 
 #[test]
-fn what_is_left_out_is_noted() {
+fn left_out_files_are_noted() {
     let tree = empty(&[
         "train/a/1.png",
         "train/a/2.png",
