@@ -28,7 +28,11 @@ fn lines(account: &CheckpointAccount, weights: usize) -> Vec<String> {
     )];
     for (why, count, names) in account.left_out_by_reason() {
         let more = if count > names.len() { ", ..." } else { "" };
-        let advice = if why == FULLY_CONNECTED { "; --linear maps them" } else { "" };
+        let advice = match why {
+            FULLY_CONNECTED => "; --linear maps them",
+            why if why.contains("may be a transposed convolution") => "; --transposed NAME reads it as one",
+            _ => "",
+        };
         lines.push(format!("left out: {count} {why}{advice} ({}{more})", names.join(", ")));
     }
     lines.extend(account.notes.iter().map(|note| format!("note: {note}{}", advice(note))));

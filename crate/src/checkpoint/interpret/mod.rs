@@ -13,6 +13,7 @@ use self::draft::{Draft, Drafts, Source};
 use super::account::LeftOut;
 use super::dtype::Dtype;
 use super::file_facts::{FileFacts, Hint, KeptTensor};
+use super::kernel_layout::is_kernel;
 use super::names::{nearest, plain_names};
 use super::stored::{ParseResult, StoredFile};
 use super::{Checkpoint, NamedTensor, ReadOptions, sanitize};
@@ -218,7 +219,11 @@ impl Checkpoint {
         }
         for (name, groups) in &options.groups {
             let name = self.layer_name("groups", name)?;
-            let outputs = self.get(&name).map_or(0, |tensor| tensor.shape.first().copied().unwrap_or(0));
+            let outputs = self.get(&name).and_then(|tensor| match is_kernel(&name) {
+                true => tensor.shape.last().copied(),
+                false => tensor.shape.first().copied(),
+            });
+            let outputs = outputs.unwrap_or(0);
             if *groups == 0 || !outputs.is_multiple_of(*groups) {
                 let why = format!("{name} has {outputs} outputs, which do not fall into {groups} groups");
                 return Err(Error::field("groups", format!("{name}={groups}"), why));
