@@ -72,6 +72,7 @@ pub mod distributed;
 pub mod error;
 #[cfg(feature = "cli")]
 pub mod html;
+pub mod kernels;
 #[cfg(feature = "train")]
 pub mod loss;
 pub mod matrix;

@@ -4,12 +4,12 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::hook::{ConvHook, no_hook};
 use super::precision::with_f32;
 use super::spec::{ConvSpec, ResNetSpec, ResidualBlockSpec};
+use crate::kernels::layers::{add_relu, batch_norm, convolution, max_pool};
 
 /// A convolution without bias and its normalization.
 #[derive(Module, Debug)]
@@ -30,9 +30,10 @@ impl ConvNorm {
         Self { conv, norm: BatchNormConfig::new(spec.outputs).init(device) }
     }
 
-    fn forward(&self, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
+    /// The normalized output, and ReLU with `cut`.
+    fn forward(&self, x: Tensor<4>, cut: bool, hook: &mut ConvHook<'_>) -> Tensor<4> {
         hook(&self.conv, &x);
-        with_f32(self.conv.forward(x), |x| self.norm.forward(x))
+        with_f32(convolution(&self.conv, x, false), |x| batch_norm(&self.norm, x, cut))
     }
 }
 
@@ -53,15 +54,13 @@ impl ResidualBlock {
 
     fn forward(&self, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
         let skip = match &self.downsample {
-            Some(downsample) => downsample.forward(x.clone(), hook),
+            Some(downsample) => downsample.forward(x.clone(), false, hook),
             None => x.clone(),
         };
         let last = self.convs.len() - 1;
-        let residual = self.convs.iter().enumerate().fold(x, |x, (at, conv)| {
-            let x = conv.forward(x, hook);
-            if at < last { relu(x) } else { x }
-        });
-        relu(residual + skip)
+        let residual =
+            self.convs.iter().enumerate().fold(x, |x, (at, conv)| conv.forward(x, at < last, hook));
+        add_relu(residual, skip)
     }
 }
 
@@ -121,7 +120,8 @@ impl ResNet {
     pub(super) fn forward_segment(&self, segment: usize, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
         match segment.checked_sub(1).and_then(|block| self.blocks().nth(block)) {
             Some(block) => block.forward(x, hook),
-            None => self.pool.forward(relu(self.stem.forward(x, hook))),
+            // ReLU and maximum pooling commute.
+            None => max_pool(&self.pool, self.stem.forward(x, false, hook), true),
         }
     }
 

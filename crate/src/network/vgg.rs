@@ -11,6 +11,7 @@ use super::dropout::DropoutRng;
 use super::hook::{ConvHook, no_hook};
 use super::precision::with_f32;
 use super::spec::{VggConvSpec, VggSpec};
+use crate::kernels::layers::{batch_norm, convolution, max_pool};
 
 /// A convolution with its normalization, ReLU and pooling: one segment.
 #[derive(Module, Debug)]
@@ -43,13 +44,14 @@ impl Block {
 
     fn forward(&self, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
         hook(&self.conv, &x);
-        let mut x = self.conv.forward(x);
-        if let Some(norm) = &self.norm {
-            x = with_f32(x, |x| norm.forward(x));
-        }
-        x = relu(x);
+        // ReLU and maximum pooling commute, and after pooling ReLU has a quarter of the work.
+        let pooled = self.pool.is_some();
+        let x = match &self.norm {
+            Some(norm) => with_f32(convolution(&self.conv, x, false), |x| batch_norm(norm, x, !pooled)),
+            None => convolution(&self.conv, x, !pooled),
+        };
         match &self.pool {
-            Some(pool) => pool.forward(x),
+            Some(pool) => max_pool(pool, x, true),
             None => x,
         }
     }

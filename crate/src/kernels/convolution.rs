@@ -1,0 +1,272 @@
+//! Two-dimensional convolution and its gradient by the input.
+//!
+//! Both are a [`Product`]. A strided convolution's gradient splits into one for each phase of the stride; none
+//! multiplies zeros.
+
+use super::product::{Finish, Product};
+
+/// A convolution's shape. Maps are `[batch, channels, height, width]`, weights `[out, in / groups, kernel, kernel]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvolutionShape {
+    /// Images.
+    pub batch: usize,
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Height and width of the input, in pixels.
+    pub input_size: [usize; 2],
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Step in each direction.
+    pub stride: [usize; 2],
+    /// Zeros on each side.
+    pub padding: [usize; 2],
+    /// Groups of channels that don't mix.
+    pub groups: usize,
+}
+
+impl ConvolutionShape {
+    /// Height and width of the output, in pixels.
+    pub fn output_size(&self) -> [usize; 2] {
+        [0, 1].map(|at| {
+            (self.input_size[at] + 2 * self.padding[at]).saturating_sub(self.kernel[at]) / self.stride[at] + 1
+        })
+    }
+
+    /// Input and output channels of a group.
+    pub(super) fn group_channels(&self) -> [usize; 2] {
+        [self.inputs / self.groups, self.outputs / self.groups]
+    }
+
+    /// Elements of input, weight and output.
+    pub(super) fn elements(&self) -> [usize; 3] {
+        let [inputs, _] = self.group_channels();
+        let [height, width] = self.output_size();
+        [
+            self.batch * self.inputs * self.input_size[0] * self.input_size[1],
+            self.outputs * inputs * self.kernel[0] * self.kernel[1],
+            self.batch * self.outputs * height * width,
+        ]
+    }
+}
+
+/// The output of a convolution, with `bias` and, if asked for, ReLU applied.
+///
+/// # Shapes
+/// - `input`, `weight`: see [`ConvolutionShape`]; `bias`: `[out]`
+/// - result: `[batch, out, output height, output width]`
+pub fn forward(
+    shape: &ConvolutionShape,
+    input: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    relu: bool,
+) -> Vec<f32> {
+    let [kernel_height, kernel_width] = shape.kernel;
+    let [height, width] = shape.output_size();
+    let [inputs, outputs] = shape.group_channels();
+    let taps = (0..kernel_height * kernel_width).map(|tap| {
+        let along = [tap / kernel_width, tap % kernel_width];
+        [0, 1].map(|at| along[at] as isize - shape.padding[at] as isize)
+    });
+    let product = Product {
+        groups: shape.groups,
+        sources: inputs,
+        outputs,
+        source_size: shape.input_size,
+        taps: taps.collect(),
+        read_stride: shape.stride,
+        grid: [height, width],
+        origin: [0, 0],
+        write_stride: [1, 1],
+        output_size: [height, width],
+    };
+    let packed = product.pack_weights(|group, output, source, tap| {
+        weight[((group * outputs + output) * inputs + source) * kernel_height * kernel_width + tap]
+    });
+    let mut result = vec![0.0; shape.elements()[2]];
+    product.run(&packed, Finish { bias, relu }, input, &mut result, shape.batch);
+    result
+}
+
+/// The gradient by the input, from that by the output.
+///
+/// # Shapes
+/// - `gradient`: `[batch, out, output height, output width]`; `weight`: see [`ConvolutionShape`]
+/// - result: as the input
+pub fn input_gradient(shape: &ConvolutionShape, gradient: &[f32], weight: &[f32]) -> Vec<f32> {
+    let [kernel_height, kernel_width] = shape.kernel;
+    let [inputs, outputs] = shape.group_channels();
+    let mut result = vec![0.0; shape.elements()[0]];
+    let [phases_y, phases_x] =
+        [0, 1].map(|at| (0..shape.stride[at]).map(move |phase| Phase::new(shape, at, phase)));
+    for y in phases_y {
+        for x in phases_x.clone() {
+            if y.taps.is_empty() || x.taps.is_empty() || y.count == 0 || x.count == 0 {
+                continue;
+            }
+            let pairs = || y.taps.iter().flat_map(|y| x.taps.iter().map(move |x| (y, x)));
+            let kernel: Vec<usize> = pairs().map(|(y, x)| y.kernel * kernel_width + x.kernel).collect();
+            let product = Product {
+                groups: shape.groups,
+                sources: outputs,
+                outputs: inputs,
+                source_size: shape.output_size(),
+                taps: pairs().map(|(y, x)| [y.offset, x.offset]).collect(),
+                read_stride: [1, 1],
+                grid: [y.count, x.count],
+                origin: [y.phase, x.phase],
+                write_stride: shape.stride,
+                output_size: shape.input_size,
+            };
+            let packed = product.pack_weights(|group, output, source, tap| {
+                let channels = (group * outputs + source) * inputs + output;
+                weight[channels * kernel_height * kernel_width + kernel[tap]]
+            });
+            product.run(&packed, Finish { bias: None, relu: false }, gradient, &mut result, shape.batch);
+        }
+    }
+    result
+}
+
+/// Input pixels with the same remainder by the stride, in one direction.
+struct Phase {
+    phase: usize,
+    /// Pixels of this phase.
+    count: usize,
+    taps: Vec<PhaseTap>,
+}
+
+/// A tap of the kernel that reaches the pixels of a phase.
+struct PhaseTap {
+    kernel: usize,
+    /// Output pixel, counted from the number of the input pixel in its phase.
+    offset: isize,
+}
+
+impl Phase {
+    fn new(shape: &ConvolutionShape, at: usize, phase: usize) -> Self {
+        let stride = shape.stride[at] as isize;
+        let taps = (0..shape.kernel[at]).filter_map(|kernel| {
+            let reach = (phase + shape.padding[at]) as isize - kernel as isize;
+            (reach.rem_euclid(stride) == 0).then(|| PhaseTap { kernel, offset: reach.div_euclid(stride) })
+        });
+        let count = shape.input_size[at].saturating_sub(phase).div_ceil(shape.stride[at]);
+        Self { phase, count, taps: taps.collect() }
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::reference::{self, assert_close, noise};
+    use super::super::weight_gradient::{bias_gradient, weight_gradient};
+    use super::*;
+
+    /// Shapes of every sort: kernels of 1 to 7, strides of 1 to 3, groups, maps narrower than a vector.
+    fn shapes() -> impl Strategy<Value = ConvolutionShape> {
+        let channels = (1..4_usize, 1..7_usize, 1..7_usize);
+        let maps = (1..4_usize, 1..20_usize, 1..20_usize);
+        let window = (1..8_usize, 1..8_usize, 1..4_usize, 1..4_usize, 0..4_usize, 0..4_usize);
+        (channels, maps, window).prop_filter_map("the kernel fits", |(channels, maps, window)| {
+            let shape = ConvolutionShape {
+                batch: maps.0,
+                inputs: channels.0 * channels.1,
+                outputs: channels.0 * channels.2,
+                input_size: [maps.1, maps.2],
+                kernel: [window.0, window.1],
+                stride: [window.2, window.3],
+                padding: [window.4, window.5],
+                groups: channels.0,
+            };
+            let fits = |at: usize| shape.kernel[at] <= shape.input_size[at] + 2 * shape.padding[at];
+            (fits(0) && fits(1)).then_some(shape)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn all_three_products_agree_with_plain_loops(shape in shapes(), seed: u64) {
+            check(&shape, seed);
+        }
+    }
+
+    fn check(shape: &ConvolutionShape, seed: u64) {
+        let [inputs, weights, outputs] = shape.elements();
+        let (input, weight) = (noise(inputs, seed), noise(weights, seed.wrapping_add(1)));
+        let gradient = noise(outputs, seed.wrapping_add(2));
+        let output = forward(shape, &input, &weight, None, false);
+        assert_close(&output, &reference::convolve(shape, &input, &weight), "output");
+        let by_input = input_gradient(shape, &gradient, &weight);
+        assert_close(&by_input, &reference::input_gradient(shape, &gradient, &weight), "input gradient");
+        let by_weight = weight_gradient(shape, &input, &gradient);
+        assert_close(&by_weight, &reference::weight_gradient(shape, &input, &gradient), "weight gradient");
+    }
+
+    #[test]
+    fn sums_longer_than_a_block_and_many_pixels_are_complete() {
+        let shape = ConvolutionShape {
+            batch: 3,
+            inputs: 50,
+            outputs: 21,
+            input_size: [16, 16],
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: [1, 1],
+            groups: 1,
+        };
+        check(&shape, 7);
+        check(&ConvolutionShape { stride: [2, 2], kernel: [5, 5], padding: [2, 2], ..shape }, 8);
+    }
+
+    #[test]
+    fn bias_is_added_and_relu_cuts() {
+        let shape = ConvolutionShape {
+            batch: 1,
+            inputs: 1,
+            outputs: 2,
+            input_size: [1, 3],
+            kernel: [1, 1],
+            stride: [1, 1],
+            padding: [0, 0],
+            groups: 1,
+        };
+        let output = forward(&shape, &[1.0, 2.0, f32::NAN], &[1.0, -1.0], Some(&[0.5, 1.5]), true);
+        assert_eq!(output[..2], [1.5, 2.5]);
+        assert_eq!(output[3..5], [0.5, 0.0]);
+        assert!(output[2].is_nan() && output[5].is_nan(), "ReLU must not hide a NaN: {output:?}");
+        assert_eq!(bias_gradient(&shape, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), [6.0, 15.0]);
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads() {
+        let shape = ConvolutionShape {
+            batch: 20,
+            inputs: 8,
+            outputs: 12,
+            input_size: [8, 8],
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: [1, 1],
+            groups: 1,
+        };
+        let [inputs, weights, outputs] = shape.elements();
+        let (input, weight, gradient) = (noise(inputs, 1), noise(weights, 2), noise(outputs, 3));
+        let all = || {
+            (
+                forward(&shape, &input, &weight, None, true),
+                input_gradient(&shape, &gradient, &weight),
+                weight_gradient(&shape, &input, &gradient),
+            )
+        };
+        let with_threads = |count| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("threads");
+            pool.install(all)
+        };
+        assert_eq!(with_threads(1), with_threads(5));
+    }
+}
