@@ -8,8 +8,9 @@ use serde::de::value::{Error as NameError, StrDeserializer};
 use serde_json::Value;
 
 use super::{
-    AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, NetworkName, NetworkPlan,
-    Precision, RegularizerKind, Resolution, Schedule, Standardize, Subtraction, Trainable, WeightScale,
+    AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, Kernels, NetworkName,
+    NetworkPlan, Precision, RegularizerKind, Resolution, Schedule, Standardize, Subtraction, Trainable,
+    WeightScale,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -76,6 +77,7 @@ pub(crate) use {parse_names, text_values};
 parse_names! {
     DataSource: "data",
     Granularity: "per",
+    Kernels: "kernels",
     Precision: "precision",
     RegularizerKind: "regularizer",
     Schedule: "schedule",
@@ -85,7 +87,7 @@ parse_names! {
 }
 
 text_values! {
-    AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, NetworkName, NetworkPlan,
+    AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, Kernels, NetworkName, NetworkPlan,
     Precision, RegularizerKind, Resolution, Schedule, Standardize, Subtraction, Trainable, WeightScale,
 }
 

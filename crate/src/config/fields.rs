@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, HardwareConfig,
+    AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, HardwareConfig, Kernels,
     NetworkName, NetworkPlan, Precision, RegularizerKind, Resolution, Schedule, Standardize, Subtraction,
     TrainConfig, Trainable, WeightScale,
 };
@@ -154,11 +154,15 @@ pub struct TrainFields {
     /// Precision: f32, or bf16 (activations and products in 16 bits, weights in 32) [default: f32]
     #[cfg_attr(feature = "cli", arg(long, value_name = "f32|bf16"))]
     pub precision: Option<Precision>,
+    /// Kernels of the CPU backend: crossdub, or burn for comparison (the same results but for rounding) [default:
+    /// crossdub]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "crossdub|burn"))]
+    pub kernels: Option<Kernels>,
 }
 
 fields!(TrainFields of TrainConfig {
     data, regularizer, lambda, lambda_mean, weight_decay, learning_rate, momentum, dropout, batch, epochs, schedule,
-    milestones, augment, holdout, limit, trainable, seed, device, devices, gather, precision,
+    milestones, augment, holdout, limit, trainable, seed, device, devices, gather, precision, kernels,
 });
 
 /// The fields of crossbars. On the command line one option, `--tile 128x64`, sets both `tile` and `columns`.

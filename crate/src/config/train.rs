@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::device::{DeviceChoice, DeviceList};
 use super::field_value::MAX_INTEGER;
+use super::kernels::Kernels;
 use super::network_name::NetworkName;
 use super::network_plan::{ClassifierWidths, NetworkPlan};
 use super::precision::Precision;
@@ -121,6 +122,8 @@ pub struct TrainConfig {
     pub gather: bool,
     /// Precision of the forward and backward pass.
     pub precision: Precision,
+    /// Whose kernels compute on the CPU backend.
+    pub kernels: Kernels,
     /// The regularizer.
     pub regularizer: RegularizerKind,
     /// Weight of the regularizer (lambda_var; lambda_g for group lasso).
@@ -169,6 +172,7 @@ impl Default for TrainConfig {
             devices: DeviceList::default(),
             gather: false,
             precision: Precision::F32,
+            kernels: Kernels::Crossdub,
             regularizer: RegularizerKind::Gated,
             lambda: 1e-3,
             lambda_mean: 0.0,

@@ -14,11 +14,83 @@ use burn::tensor::{DType, Device};
 
 #[cfg(feature = "cpu")]
 use super::flex::{self, ConvolutionOptions, PoolOptions};
+use crate::config::Kernels;
 
-/// Whether our kernels take this tensor.
-#[cfg(feature = "cpu")]
-fn fits<const D: usize>(x: &Tensor<D>) -> bool {
-    x.dtype() == DType::F32 && x.device().inner() == Device::flex()
+impl Kernels {
+    /// Whether our kernels take this tensor.
+    #[cfg(feature = "cpu")]
+    fn fit<const D: usize>(self, x: &Tensor<D>) -> bool {
+        self == Self::Crossdub && x.dtype() == DType::F32 && x.device().inner() == Device::flex()
+    }
+
+    /// A convolution, then ReLU if `cut`.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, in, height, width]`
+    /// - output: `[batch, out, output height, output width]`
+    pub(crate) fn convolution(self, layer: &Conv2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
+        #[cfg(feature = "cpu")]
+        if let Some(padding) = symmetric(&layer.padding).filter(|_| self.fit(&x) && layer.dilation == [1, 1])
+        {
+            let options =
+                ConvolutionOptions { stride: layer.stride, padding, groups: layer.groups, relu: cut };
+            return flex::convolution(
+                x,
+                layer.weight.val(),
+                layer.bias.as_ref().map(|bias| bias.val()),
+                options,
+            );
+        }
+        relu_if(cut, layer.forward(x))
+    }
+
+    /// Maximum pooling, then ReLU if `cut`.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, channels, height, width]`
+    /// - output: `[batch, channels, output height, output width]`
+    pub(crate) fn max_pool(self, layer: &MaxPool2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
+        #[cfg(feature = "cpu")]
+        if let Some(padding) =
+            symmetric(&layer.padding).filter(|_| self.fit(&x) && layer.dilation == [1, 1] && !layer.ceil_mode)
+        {
+            let options = PoolOptions { window: layer.kernel_size, stride: layer.stride, padding, relu: cut };
+            return flex::max_pool(x, options);
+        }
+        relu_if(cut, layer.forward(x))
+    }
+
+    /// Batch normalization, then ReLU if `cut`. In training the running statistics follow the batch.
+    ///
+    /// # Shapes
+    /// - `x` and output: `[batch, channels, height, width]`
+    pub(crate) fn batch_norm(self, layer: &BatchNorm, x: Tensor<4>, cut: bool) -> Tensor<4> {
+        #[cfg(feature = "cpu")]
+        if x.device().is_autodiff() && self.fit(&x) {
+            let parameters = [layer.gamma.val(), layer.beta.val()];
+            let (output, [mean, variance]) = flex::batch_norm(x, parameters, layer.epsilon as f32, cut);
+            let follow = |running: &RunningState<Tensor<1>>, of_batch: Tensor<1>| {
+                let kept = running.value_sync().mul_scalar(1.0 - layer.momentum);
+                running.update(kept + of_batch.inner().mul_scalar(layer.momentum));
+            };
+            follow(&layer.running_mean, mean);
+            follow(&layer.running_var, variance);
+            return output;
+        }
+        relu_if(cut, layer.forward(x))
+    }
+
+    /// A sum, then ReLU.
+    ///
+    /// # Shapes
+    /// - all: `[batch, channels, height, width]`
+    pub(crate) fn add_relu(self, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+        #[cfg(feature = "cpu")]
+        if self.fit(&a) && self.fit(&b) && a.dims() == b.dims() {
+            return flex::add_relu(a, b);
+        }
+        relu(a + b)
+    }
 }
 
 /// The zeros above and to the left, if there are as many below and to the right.
@@ -31,68 +103,6 @@ fn symmetric(padding: &PaddingConfig2d) -> Option<[usize; 2]> {
         }
         _ => None,
     }
-}
-
-/// A convolution, then ReLU if `cut`.
-///
-/// # Shapes
-/// - `x`: `[batch, in, height, width]`
-/// - output: `[batch, out, output height, output width]`
-pub fn convolution(layer: &Conv2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
-    #[cfg(feature = "cpu")]
-    if let Some(padding) = symmetric(&layer.padding).filter(|_| fits(&x) && layer.dilation == [1, 1]) {
-        let options = ConvolutionOptions { stride: layer.stride, padding, groups: layer.groups, relu: cut };
-        return flex::convolution(x, layer.weight.val(), layer.bias.as_ref().map(|bias| bias.val()), options);
-    }
-    relu_if(cut, layer.forward(x))
-}
-
-/// Maximum pooling, then ReLU if `cut`.
-///
-/// # Shapes
-/// - `x`: `[batch, channels, height, width]`
-/// - output: `[batch, channels, output height, output width]`
-pub fn max_pool(layer: &MaxPool2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
-    #[cfg(feature = "cpu")]
-    if let Some(padding) =
-        symmetric(&layer.padding).filter(|_| fits(&x) && layer.dilation == [1, 1] && !layer.ceil_mode)
-    {
-        let options = PoolOptions { window: layer.kernel_size, stride: layer.stride, padding, relu: cut };
-        return flex::max_pool(x, options);
-    }
-    relu_if(cut, layer.forward(x))
-}
-
-/// Batch normalization, then ReLU if `cut`. In training the running statistics follow the batch.
-///
-/// # Shapes
-/// - `x` and output: `[batch, channels, height, width]`
-pub fn batch_norm(layer: &BatchNorm, x: Tensor<4>, cut: bool) -> Tensor<4> {
-    #[cfg(feature = "cpu")]
-    if x.device().is_autodiff() && fits(&x) {
-        let parameters = [layer.gamma.val(), layer.beta.val()];
-        let (output, [mean, variance]) = flex::batch_norm(x, parameters, layer.epsilon as f32, cut);
-        let follow = |running: &RunningState<Tensor<1>>, of_batch: Tensor<1>| {
-            let kept = running.value_sync().mul_scalar(1.0 - layer.momentum);
-            running.update(kept + of_batch.inner().mul_scalar(layer.momentum));
-        };
-        follow(&layer.running_mean, mean);
-        follow(&layer.running_var, variance);
-        return output;
-    }
-    relu_if(cut, layer.forward(x))
-}
-
-/// A sum, then ReLU.
-///
-/// # Shapes
-/// - all: `[batch, channels, height, width]`
-pub fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
-    #[cfg(feature = "cpu")]
-    if fits(&a) && fits(&b) && a.dims() == b.dims() {
-        return flex::add_relu(a, b);
-    }
-    relu(a + b)
 }
 
 fn relu_if(cut: bool, x: Tensor<4>) -> Tensor<4> {

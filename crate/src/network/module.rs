@@ -10,7 +10,7 @@ use super::precision::CastToBf16;
 use super::resnet::ResNet;
 use super::spec::NetworkSpec;
 use super::vgg::Vgg;
-use crate::config::Precision;
+use crate::config::{Kernels, Precision};
 
 /// A network. Its weights are zero until they are initialized or loaded.
 ///
@@ -46,6 +46,15 @@ impl Network {
         match spec {
             NetworkSpec::Vgg(spec) => Self::Vgg(Vgg::new(spec, device)),
             NetworkSpec::ResNet(spec) => Self::ResNet(ResNet::new(spec, device)),
+        }
+    }
+
+    /// Computes with other kernels on the CPU backend.
+    #[must_use]
+    pub fn with_kernels(self, kernels: Kernels) -> Self {
+        match self {
+            Self::Vgg(network) => Self::Vgg(network.with_kernels(kernels)),
+            Self::ResNet(network) => Self::ResNet(network.with_kernels(kernels)),
         }
     }
 

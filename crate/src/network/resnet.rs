@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use super::hook::{ConvHook, no_hook};
 use super::precision::with_f32;
 use super::spec::{ConvSpec, ResNetSpec, ResidualBlockSpec};
-use crate::kernels::layers::{add_relu, batch_norm, convolution, max_pool};
+use crate::config::Kernels;
 
 /// A convolution without bias and its normalization.
 #[derive(Module, Debug)]
@@ -31,9 +31,9 @@ impl ConvNorm {
     }
 
     /// The normalized output, and ReLU with `cut`.
-    fn forward(&self, x: Tensor<4>, cut: bool, hook: &mut ConvHook<'_>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, cut: bool, kernels: Kernels, hook: &mut ConvHook<'_>) -> Tensor<4> {
         hook(&self.conv, &x);
-        with_f32(convolution(&self.conv, x, false), |x| batch_norm(&self.norm, x, cut))
+        with_f32(kernels.convolution(&self.conv, x, false), |x| kernels.batch_norm(&self.norm, x, cut))
     }
 }
 
@@ -52,15 +52,15 @@ impl ResidualBlock {
         }
     }
 
-    fn forward(&self, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, kernels: Kernels, hook: &mut ConvHook<'_>) -> Tensor<4> {
         let skip = match &self.downsample {
-            Some(downsample) => downsample.forward(x.clone(), false, hook),
+            Some(downsample) => downsample.forward(x.clone(), false, kernels, hook),
             None => x.clone(),
         };
         let last = self.convs.len() - 1;
         let residual =
-            self.convs.iter().enumerate().fold(x, |x, (at, conv)| conv.forward(x, at < last, hook));
-        add_relu(residual, skip)
+            self.convs.iter().enumerate().fold(x, |x, (at, conv)| conv.forward(x, at < last, kernels, hook));
+        kernels.add_relu(residual, skip)
     }
 }
 
@@ -77,6 +77,8 @@ pub struct ResNet {
     pool: MaxPool2d,
     stages: Vec<Stage>,
     fc: Linear,
+    #[module(skip)]
+    kernels: Kernels,
 }
 
 impl ResNet {
@@ -94,7 +96,14 @@ impl ResNet {
                 .init(),
             stages: spec.stages.iter().map(stage).collect(),
             fc: fc.init(device),
+            kernels: Kernels::default(),
         }
+    }
+
+    /// Computes with other kernels.
+    #[must_use]
+    pub fn with_kernels(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
     }
 
     /// Class scores (logits).
@@ -110,7 +119,7 @@ impl ResNet {
     pub(super) fn forward_from_segment(&self, segment: usize, x: Tensor<4>) -> Tensor<2> {
         let x = if segment == 0 { self.forward_segment(0, x, &mut no_hook) } else { x };
         let blocks = self.blocks().skip(segment.saturating_sub(1));
-        let x = blocks.fold(x, |x, block| block.forward(x, &mut no_hook));
+        let x = blocks.fold(x, |x, block| block.forward(x, self.kernels, &mut no_hook));
         let x: Tensor<3> = x.flatten(2, 3);
         let x: Tensor<2> = with_f32(x, |x| x.mean_dim(2).squeeze_dim(2));
         self.fc.forward(x)
@@ -119,9 +128,9 @@ impl ResNet {
     /// The output of a segment.
     pub(super) fn forward_segment(&self, segment: usize, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
         match segment.checked_sub(1).and_then(|block| self.blocks().nth(block)) {
-            Some(block) => block.forward(x, hook),
+            Some(block) => block.forward(x, self.kernels, hook),
             // ReLU and maximum pooling commute.
-            None => max_pool(&self.pool, self.stem.forward(x, false, hook), true),
+            None => self.kernels.max_pool(&self.pool, self.stem.forward(x, false, self.kernels, hook), true),
         }
     }
 

@@ -11,7 +11,7 @@ use super::dropout::DropoutRng;
 use super::hook::{ConvHook, no_hook};
 use super::precision::with_f32;
 use super::spec::{VggConvSpec, VggSpec};
-use crate::kernels::layers::{batch_norm, convolution, max_pool};
+use crate::config::Kernels;
 
 /// A convolution with its normalization, ReLU and pooling: one segment.
 #[derive(Module, Debug)]
@@ -28,6 +28,8 @@ pub struct Vgg {
     average: Option<AdaptiveAvgPool2d>,
     classifier: Vec<Linear>,
     dropout: f64,
+    #[module(skip)]
+    kernels: Kernels,
 }
 
 impl Block {
@@ -42,16 +44,18 @@ impl Block {
         }
     }
 
-    fn forward(&self, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, kernels: Kernels, hook: &mut ConvHook<'_>) -> Tensor<4> {
         hook(&self.conv, &x);
         // ReLU and maximum pooling commute, and after pooling ReLU has a quarter of the work.
         let pooled = self.pool.is_some();
         let x = match &self.norm {
-            Some(norm) => with_f32(convolution(&self.conv, x, false), |x| batch_norm(norm, x, !pooled)),
-            None => convolution(&self.conv, x, !pooled),
+            Some(norm) => {
+                with_f32(kernels.convolution(&self.conv, x, false), |x| kernels.batch_norm(norm, x, !pooled))
+            }
+            None => kernels.convolution(&self.conv, x, !pooled),
         };
         match &self.pool {
-            Some(pool) => max_pool(pool, x, true),
+            Some(pool) => kernels.max_pool(pool, x, true),
             None => x,
         }
     }
@@ -68,7 +72,14 @@ impl Vgg {
             average: spec.average.map(|side| AdaptiveAvgPool2dConfig::new([side; 2]).init()),
             classifier: spec.linear_layers().into_iter().map(linear).collect(),
             dropout: spec.dropout,
+            kernels: Kernels::default(),
         }
+    }
+
+    /// Computes with other kernels.
+    #[must_use]
+    pub fn with_kernels(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
     }
 
     /// Class scores (logits). `dropout` is for training; without it the result is deterministic.
@@ -87,7 +98,11 @@ impl Vgg {
         x: Tensor<4>,
         mut dropout: Option<DropoutRng>,
     ) -> Tensor<2> {
-        let mut x = self.features.iter().skip(segment).fold(x, |x, block| block.forward(x, &mut no_hook));
+        let mut x = self
+            .features
+            .iter()
+            .skip(segment)
+            .fold(x, |x, block| block.forward(x, self.kernels, &mut no_hook));
         // Averaging to the size it already has would change nothing.
         if let Some(average) = self.average.as_ref().filter(|a| x.dims()[2..] != a.output_size) {
             x = with_f32(x, |x| average.forward(x));
@@ -108,7 +123,7 @@ impl Vgg {
 
     /// The output of a segment.
     pub(super) fn forward_segment(&self, segment: usize, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
-        self.features[segment].forward(x, hook)
+        self.features[segment].forward(x, self.kernels, hook)
     }
 
     /// The convolutions, which are the layers on crossbars, in order.

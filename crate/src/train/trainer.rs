@@ -100,7 +100,8 @@ impl Trainer {
             drawn = initialize(&network_spec, config.seed);
             &drawn
         };
-        let network = import(Network::new(&network_spec, &device), &network_spec, weights)?;
+        let network = import(Network::new(&network_spec, &device), &network_spec, weights)?
+            .with_kernels(config.kernels);
         Ok(Self {
             config,
             hardware,

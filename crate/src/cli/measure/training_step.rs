@@ -53,6 +53,7 @@ impl TrainingStep {
         compute.check(config.precision)?;
         let device = compute.device.clone().autodiff();
         let network = import(Network::new(&spec, &device), &spec, &initialize(&spec, config.seed))?;
+        let network = network.with_kernels(config.kernels);
         let off = || Error::field("regularizer", "none", "is off");
         let regularizer = Regularizer::from_config(config, TileShape::from(hardware)).ok_or_else(off)?;
         let pixels = config.batch * CHANNELS * spec.side() * spec.side();

@@ -85,5 +85,5 @@ pub fn load_network(
 ) -> Result<Network> {
     let plan = NetworkSpec::from_config(spec, classes)?;
     plan.check_memory(1, system::available_memory())?;
-    import(Network::new(&plan, &compute.device), &plan, weights)
+    Ok(import(Network::new(&plan, &compute.device), &plan, weights)?.with_kernels(spec.kernels))
 }
