@@ -58,6 +58,14 @@ impl Network {
         }
     }
 
+    /// The kernels it computes with on the CPU backend.
+    pub fn kernels(&self) -> Kernels {
+        match self {
+            Self::Vgg(network) => network.kernels(),
+            Self::ResNet(network) => network.kernels(),
+        }
+    }
+
     /// Class scores (logits). `dropout` is for training; without it the result is deterministic.
     ///
     /// # Shapes

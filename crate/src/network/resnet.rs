@@ -106,6 +106,11 @@ impl ResNet {
         Self { kernels, ..self }
     }
 
+    /// The kernels it computes with.
+    pub(super) fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
     /// Class scores (logits).
     ///
     /// # Shapes

@@ -82,6 +82,11 @@ impl Vgg {
         Self { kernels, ..self }
     }
 
+    /// The kernels it computes with.
+    pub(super) fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
     /// Class scores (logits). `dropout` is for training; without it the result is deterministic.
     ///
     /// # Shapes

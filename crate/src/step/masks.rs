@@ -3,6 +3,8 @@
 //! Momentum and weight decay would move a pruned weight away from zero, so it is set back after every step, as the
 //! authors do when they fine-tune.
 
+#[cfg(feature = "cpu")]
+use burn::module::ParamId;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 #[cfg(not(target_arch = "wasm32"))]
@@ -47,6 +49,12 @@ impl Masks {
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn on(&self, device: &Device, network: &Network) -> Self {
         Self { checkpoint: self.checkpoint.clone(), by_id: param_state_on(device, network, &self.by_id) }
+    }
+
+    /// A parameter's mask, if it has one.
+    #[cfg(feature = "cpu")]
+    pub(super) fn get<const D: usize>(&self, id: ParamId) -> Option<Tensor<D>> {
+        self.by_id.get(id)
     }
 
     /// The network with its pruned weights set to zero.

@@ -2,6 +2,8 @@
 //! `distributed`.
 
 pub(crate) mod forward_backward;
+#[cfg(feature = "cpu")]
+mod fused_step;
 pub mod masks;
 pub(crate) mod optimizer_step;
 pub mod sgd;

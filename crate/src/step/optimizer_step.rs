@@ -18,6 +18,10 @@ pub(crate) struct OptimizerStep {
 impl OptimizerStep {
     /// Updates the weights. Returns the regularizer's value before the step, one element.
     pub fn apply(&self, state: &mut TrainState, mut gradients: GradientsParams) -> Option<Tensor<1>> {
+        #[cfg(feature = "cpu")]
+        if super::fused_step::applies(&state.network) {
+            return self.apply_fused(state, gradients);
+        }
         let penalty = self.add_penalty(&state.network, &mut gradients);
         state.network = self.sgd.step(state.network.clone(), gradients, &mut state.velocities);
         if let Some(masks) = &state.masks {
@@ -27,7 +31,11 @@ impl OptimizerStep {
     }
 
     /// Adds the regularizer's gradients to those of the convolutions. Returns its value.
-    fn add_penalty(&self, network: &Network, gradients: &mut GradientsParams) -> Option<Tensor<1>> {
+    pub(super) fn add_penalty(
+        &self,
+        network: &Network,
+        gradients: &mut GradientsParams,
+    ) -> Option<Tensor<1>> {
         let regularizer = self.regularizer?;
         let mut total: Option<Tensor<1>> = None;
         for convolution in network.convolutions() {

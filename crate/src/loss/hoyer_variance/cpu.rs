@@ -30,7 +30,7 @@ pub(super) fn evaluate(variance: &HoyerVariance, weight: &Tensor<4>) -> Option<P
         let weights = &weights[index * band..][..gradient.len()];
         parallel::vectorized(
             #[inline(always)]
-            || evaluate_band(variance, weights, inputs, gradient),
+            || add_band(variance, weights, inputs, gradient),
         )
     });
     let loss = losses.iter().sum::<f64>() as f32;
@@ -40,9 +40,14 @@ pub(super) fn evaluate(variance: &HoyerVariance, weight: &Tensor<4>) -> Option<P
     })
 }
 
-/// The loss of a band of tiles: up to `tile.columns` outputs of `inputs` weights each. Writes their gradient.
+/// The loss of a band of tiles: up to `tile.columns` outputs of `inputs` weights each. Adds their gradient.
 #[inline(always)]
-fn evaluate_band(variance: &HoyerVariance, weights: &[f32], inputs: usize, gradient: &mut [f32]) -> f64 {
+pub(crate) fn add_band(
+    variance: &HoyerVariance,
+    weights: &[f32],
+    inputs: usize,
+    gradient: &mut [f32],
+) -> f64 {
     let shape = variance.tile;
     let columns = shape.columns as f64;
     let mut loss = 0.0;
@@ -76,7 +81,7 @@ fn evaluate_band(variance: &HoyerVariance, weights: &[f32], inputs: usize, gradi
             let weight_term = (d_loss_d_density * ratio * ratio) as f32;
             for (&weight, out) in column[rows.clone()].iter().zip(&mut out[rows.clone()]) {
                 let sign = if weight == 0.0 { 0.0 } else { sign_term.copysign(weight * sign_term) };
-                *out = sign - weight * weight_term;
+                *out += sign - weight * weight_term;
             }
         }
     }
