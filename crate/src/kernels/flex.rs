@@ -85,7 +85,7 @@ fn new_tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
 
 /// The values of a tensor of these operations: float32, side by side.
 #[expect(clippy::expect_used, reason = "the callers below check the type, and a copy lies side by side")]
-fn values(tensor: &FlexTensor) -> &[f32] {
+pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("float32 values side by side")
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd, bytemuck};
 
 use super::arch;
-use super::gather::{common_divisor, copy_inside, gather};
+use super::gather::{copy_inside, gather, run_length};
 use super::microkernel::{ROWS, VECTORS, multiply_packed, zero};
 use crate::parallel;
 
@@ -156,24 +156,16 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let contiguous = self.product.read_stride[1] == 1;
-        match common_divisor(self.product.grid[1], VECTORS * S::F32_LANES) {
-            32 if contiguous => self.run::<S, 32>(simd),
-            16 if contiguous => self.run::<S, 16>(simd),
-            8 if contiguous => self.run::<S, 8>(simd),
-            4 if contiguous => self.run::<S, 4>(simd),
-            2 if contiguous => self.run::<S, 2>(simd),
-            _ => self.run::<S, 1>(simd),
-        }
+        self.run(simd);
     }
 }
 
 impl Task<'_> {
-    /// `RUN`: pixels that are read side by side.
     #[inline(always)]
-    fn run<S: Simd, const RUN: usize>(self, simd: S) {
+    fn run<S: Simd>(self, simd: S) {
         let Task { product, maps, packed, finish, images, output } = self;
         let panel_pixels = VECTORS * S::F32_LANES;
+        let run = run_length(product.grid[1], panel_pixels, product.read_stride[1]);
         let (depth, taps) = (product.depth(), product.taps.len());
         let grid = product.grid[0] * product.grid[1];
         let pixels = images * grid;
@@ -182,7 +174,7 @@ impl Task<'_> {
         let offsets: Vec<usize> = product.taps.iter().map(|tap| maps.offset(*tap)).collect();
         let mut block = vec![simd.splat_f32s(0.0); BLOCK_DEPTH.min(depth) * BLOCK_PANELS * VECTORS];
         let mut sums = vec![simd.splat_f32s(0.0); output_panels * BLOCK_PANELS * ROWS * VECTORS];
-        let mut starts = vec![0; BLOCK_PANELS * panel_pixels / RUN];
+        let mut starts = vec![0; BLOCK_PANELS * panel_pixels / run];
         let mut row = vec![0.0; panel_pixels];
         let mut weights = packed;
         for group in 0..product.groups {
@@ -191,7 +183,7 @@ impl Task<'_> {
                 let panels = (pixels - first).min(BLOCK_PANELS * panel_pixels).div_ceil(panel_pixels);
                 for (at, start) in starts.iter_mut().enumerate() {
                     // Past the last pixel the last ones are read again; nothing of that is written.
-                    let pixel = (first + at * RUN).min(pixels - RUN);
+                    let pixel = (first + at * run).min(pixels - run);
                     let (image, pixel) = (pixel / grid, pixel % grid);
                     let (y, x) = (pixel / product.grid[1], pixel % product.grid[1]);
                     *start = (image * channels + group * product.sources) * maps.elements
@@ -205,11 +197,11 @@ impl Task<'_> {
                         let to = &mut block[panel * count * VECTORS..(panel + 1) * count * VECTORS];
                         let to: &mut [f32] = bytemuck::cast_slice_mut(to);
                         let starts =
-                            &starts[panel * (panel_pixels / RUN)..(panel + 1) * (panel_pixels / RUN)];
+                            &starts[panel * (panel_pixels / run)..(panel + 1) * (panel_pixels / run)];
                         let (mut channel, mut tap) = (start / taps, start % taps);
                         for to in to.chunks_exact_mut(panel_pixels) {
                             let offset = channel * maps.elements + offsets[tap];
-                            gather::<RUN>(&maps.values, starts, offset, to);
+                            gather(run, &maps.values, starts, offset, to);
                             tap += 1;
                             if tap == taps {
                                 (tap, channel) = (0, channel + 1);

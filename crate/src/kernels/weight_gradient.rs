@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 
 use super::arch;
 use super::convolution::ConvolutionShape;
-use super::gather::{common_divisor, copy_inside, gather};
+use super::gather::{copy_inside, gather, run_length};
 use super::microkernel::{ROWS, VECTORS, multiply_rows};
 use crate::parallel;
 
@@ -131,24 +131,16 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let contiguous = self.shape.stride[1] == 1;
-        match common_divisor(self.shape.output_size()[1], 32) {
-            32 if contiguous => self.run::<S, 32>(simd),
-            16 if contiguous => self.run::<S, 16>(simd),
-            8 if contiguous => self.run::<S, 8>(simd),
-            4 if contiguous => self.run::<S, 4>(simd),
-            2 if contiguous => self.run::<S, 2>(simd),
-            _ => self.run::<S, 1>(simd),
-        }
+        self.run(simd);
     }
 }
 
 impl Task<'_> {
-    /// `RUN`: pixels that are read side by side.
     #[inline(always)]
-    fn run<S: Simd, const RUN: usize>(self, simd: S) {
+    fn run<S: Simd>(self, simd: S) {
         let Task { shape, maps, gradient, group, first, columns, sums } = self;
         let lanes = VECTORS * S::F32_LANES;
+        let run = run_length(shape.output_size()[1], BLOCK_PIXELS, shape.stride[1]);
         let [inputs, _] = shape.group_channels();
         let [kernel_height, kernel_width] = shape.kernel;
         let [height, width] = shape.output_size();
@@ -157,12 +149,12 @@ impl Task<'_> {
         let pixels = shape.batch * grid;
         let weights = sums.len() / columns;
         let real = weights.min(inputs * kernel_height * kernel_width - first);
-        let mut starts = vec![0; BLOCK_PIXELS / RUN];
+        let mut starts = vec![0; BLOCK_PIXELS / run];
         let mut rows = vec![0.0; weights * BLOCK_PIXELS];
         for (block, start) in (0..pixels).step_by(BLOCK_PIXELS).enumerate() {
             let count = BLOCK_PIXELS.min(pixels - start);
             for (at, from) in starts.iter_mut().enumerate() {
-                let pixel = (start + at * RUN).min(pixels - RUN);
+                let pixel = (start + at * run).min(pixels - run);
                 let (image, pixel) = (pixel / grid, pixel % grid);
                 let (y, x) = (pixel / width * shape.stride[0], pixel % width * shape.stride[1]);
                 *from = (image * shape.inputs + group * inputs) * map + y * map_width + x;
@@ -171,7 +163,7 @@ impl Task<'_> {
                 let (channel, tap) =
                     (weight / (kernel_height * kernel_width), weight % (kernel_height * kernel_width));
                 let offset = channel * map + tap / kernel_width * map_width + tap % kernel_width;
-                gather::<RUN>(&maps.values, &starts, offset, row);
+                gather(run, &maps.values, &starts, offset, row);
             }
             for panel in 0..columns / lanes {
                 let from = (block * (columns / lanes) + panel) * BLOCK_PIXELS * lanes;

@@ -17,6 +17,7 @@ use super::optimizer_step::OptimizerStep;
 use super::sgd::Sgd;
 use super::state::TrainState;
 use crate::config::Kernels;
+use crate::kernels::flex::values;
 use crate::loss::hoyer_variance::cpu::add_band;
 use crate::loss::{HoyerVariance, Regularizer};
 use crate::network::Network;
@@ -50,7 +51,6 @@ pub(crate) trait CpuOptimizer: Backend {
 type FlexTensor = FloatTensor<Flex>;
 
 impl CpuOptimizer for Flex {
-    #[expect(clippy::expect_used, reason = "`applies` has checked the type, and a copy lies side by side")]
     fn fused_step(
         weight: FlexTensor,
         gradient: FlexTensor,
@@ -62,10 +62,9 @@ impl CpuOptimizer for Flex {
         let [weight, mut gradient, mut velocity, mask] =
             [weight, gradient, velocity, mask].map(|tensor| tensor.to_contiguous());
         let mut new = vec![0.0; shape.num_elements()];
-        let values = |tensor: &FlexTensor| tensor.as_slice::<f32>().expect("float32 values side by side");
         let parameter = Parameter {
             outputs: shape[0],
-            weight: weight.as_slice().expect("float32 values side by side"),
+            weight: values(&weight),
             mask: Some(values(&mask)).filter(|mask| !mask.is_empty()),
         };
         let has_velocity = !values(&velocity).is_empty();
@@ -101,9 +100,7 @@ struct Changing<'a> {
 fn step(parameter: &Parameter<'_>, changing: Changing<'_>, options: &FusedOptions) -> f32 {
     let inputs = parameter.weight.len() / parameter.outputs.max(1);
     let task = options.regularizer.map_or(TASK, |variance| variance.tile.columns * inputs).max(1);
-    let mut tasks = changing.tasks(task);
-    let losses = parallel::map_chunks(&mut tasks, 1, |at, tasks| {
-        let Some(Changing { new, gradient, velocity }) = tasks.first_mut() else { return 0.0 };
+    let losses = parallel::map_items(changing.tasks(task), |at, Changing { new, gradient, velocity }| {
         let range = at * task..at * task + new.len();
         let weight = &parameter.weight[range.clone()];
         let mask = parameter.mask.map(|mask| &mask[range]);
@@ -112,7 +109,7 @@ fn step(parameter: &Parameter<'_>, changing: Changing<'_>, options: &FusedOption
             || {
                 let loss =
                     options.regularizer.map_or(0.0, |variance| add_band(&variance, weight, inputs, gradient));
-                update(&options.sgd, weight, mask, new, gradient, velocity.as_deref_mut());
+                update(&options.sgd, weight, mask, new, gradient, velocity);
                 loss
             },
         )
