@@ -18,6 +18,7 @@ mod image_cases;
 mod imagenet;
 mod interactive;
 mod invalid_input;
+mod kernels;
 mod masks;
 mod networks;
 mod onnx;

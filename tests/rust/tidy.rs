@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use crate::shared::repository;
 
 /// Rooms by rank; a room imports only from those before it, or from its own rank's line.
-const RANKS: [&[&str]; 17] = [
+const RANKS: [&[&str]; 18] = [
     &["error", "metrics", "parallel", "rng"],
     &["config", "matrix"],
     &["checkpoint", "crossbar"],
     &["adc", "data", "device"],
     &["prune"],
+    &["kernels"],
     &["network"],
     &["loss"],
     &["report"],

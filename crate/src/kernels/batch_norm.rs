@@ -86,6 +86,36 @@ pub fn forward(
     (output, statistics)
 }
 
+/// `scale * x + shift` of each channel, cut at zero with `relu`: a normalization by known statistics.
+///
+/// # Shapes
+/// - `input`, result: `[batch, channels, pixels]`; `scale`, `shift`: `[channels]`
+pub fn scale_and_shift(
+    shape: &NormShape,
+    input: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    relu: bool,
+) -> Vec<f32> {
+    let mut output = vec![0.0; input.len()];
+    parallel::map_chunks(&mut output, shape.channels * shape.pixels, |image, output| {
+        let input = &input[image * shape.channels * shape.pixels..];
+        let maps = output.chunks_exact_mut(shape.pixels.max(1)).zip(input.chunks_exact(shape.pixels.max(1)));
+        parallel::vectorized(
+            #[inline(always)]
+            || {
+                for (((output, input), scale), shift) in maps.zip(scale).zip(shift) {
+                    for (to, x) in output.iter_mut().zip(input) {
+                        let y = x * scale + shift;
+                        *to = if relu && y < 0.0 { 0.0 } else { y };
+                    }
+                }
+            },
+        );
+    });
+    output
+}
+
 fn vector_sum(map: &[f32]) -> f32 {
     parallel::vectorized(|| super::sum(map))
 }

@@ -77,6 +77,18 @@ pub trait CpuKernels: Backend {
     fn fused_add_relu(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
+/// Operations that have no gradients, for inference.
+#[backend_extension(Flex)]
+pub trait CpuInference: Backend {
+    /// `scale * x + shift` of each channel, and ReLU if asked for.
+    fn fused_scale_and_shift(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        cut: bool,
+    ) -> FloatTensor<Self>;
+}
+
 type FlexTensor = FloatTensor<Flex>;
 
 fn new_tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
@@ -176,6 +188,15 @@ impl CpuKernels for Flex {
     fn fused_add_relu(a: FlexTensor, b: FlexTensor) -> FlexTensor {
         let (a, b) = (a.to_contiguous(), b.to_contiguous());
         new_tensor(super::add_relu(values(&a), values(&b)), a.layout().shape().clone())
+    }
+}
+
+impl CpuInference for Flex {
+    fn fused_scale_and_shift(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, cut: bool) -> FlexTensor {
+        let [x, scale, shift] = [x, scale, shift].map(|tensor| tensor.to_contiguous());
+        let output =
+            batch_norm::scale_and_shift(&norm_shape(&x), values(&x), values(&scale), values(&shift), cut);
+        new_tensor(output, x.layout().shape().clone())
     }
 }
 
@@ -426,6 +447,13 @@ pub(super) fn batch_norm(
     let (output, mean, variance) =
         <Dispatch as CpuKernels>::fused_batch_norm(x.into_dispatch(), gamma, beta, epsilon, relu);
     (Tensor::from_dispatch(output), [Tensor::from_dispatch(mean), Tensor::from_dispatch(variance)])
+}
+
+/// See [`CpuInference::fused_scale_and_shift`].
+pub(super) fn scale_and_shift(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
+    let (scale, shift) = (scale.into_dispatch(), shift.into_dispatch());
+    let output = <Dispatch as CpuInference>::fused_scale_and_shift(x.into_dispatch(), scale, shift, relu);
+    Tensor::from_dispatch(output)
 }
 
 /// See [`CpuKernels::fused_add_relu`].

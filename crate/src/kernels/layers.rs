@@ -60,13 +60,21 @@ impl Kernels {
         relu_if(cut, layer.forward(x))
     }
 
-    /// Batch normalization, then ReLU if `cut`. In training the running statistics follow the batch.
+    /// Batch normalization, then ReLU if `cut`. In training the running statistics follow the batch; without autodiff
+    /// they normalize.
     ///
     /// # Shapes
     /// - `x` and output: `[batch, channels, height, width]`
     pub(crate) fn batch_norm(self, layer: &BatchNorm, x: Tensor<4>, cut: bool) -> Tensor<4> {
         #[cfg(feature = "cpu")]
-        if x.device().is_autodiff() && self.fit(&x) {
+        if !x.device().is_autodiff() && self.fit(&x) {
+            let deviation = layer.running_var.value().add_scalar(layer.epsilon).sqrt();
+            let scale = layer.gamma.val() / deviation;
+            let shift = layer.beta.val() - layer.running_mean.value() * scale.clone();
+            return flex::scale_and_shift(x, scale, shift, cut);
+        }
+        #[cfg(feature = "cpu")]
+        if self.fit(&x) {
             let parameters = [layer.gamma.val(), layer.beta.val()];
             let (output, [mean, variance]) = flex::batch_norm(x, parameters, layer.epsilon as f32, cut);
             let follow = |running: &RunningState<Tensor<1>>, of_batch: Tensor<1>| {

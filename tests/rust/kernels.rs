@@ -1,0 +1,57 @@
+//! Whole networks by this crate's CPU kernels and by Burn's.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use crossdub::config::{Kernels, NetworkName, TrainConfig};
+use crossdub::network::parameters::import;
+use crossdub::network::spec::initialize;
+use crossdub::network::{Network, NetworkSpec};
+
+use crate::shared::relative_difference;
+
+/// Scores, the gradient of each convolution's weight, and of the images.
+fn pass(model: NetworkName, side: usize, kernels: Kernels, autodiff: bool) -> Vec<Vec<f32>> {
+    let mut config = TrainConfig { side, ..TrainConfig::default() };
+    config.set_model(model);
+    let spec = NetworkSpec::from_config(&config, 10).expect("a network");
+    let device = if autodiff { Device::flex().autodiff() } else { Device::flex() };
+    let network = import(Network::new(&spec, &device), &spec, &initialize(&spec, 5)).expect("fits");
+    let network = network.with_kernels(kernels);
+    let values: Vec<f32> = (0..3 * 3 * side * side).map(|at| (at as f32 * 0.37).sin()).collect();
+    let images = Tensor::<4>::from_data(TensorData::new(values, [3, 3, side, side]), &device);
+    let images = if autodiff { images.require_grad() } else { images };
+    let scores = network.forward(images.clone(), None);
+    let floats = |data: TensorData| data.as_slice::<f32>().expect("float32").to_vec();
+    let mut results = vec![floats(scores.clone().into_data())];
+    if autodiff {
+        let weights = Tensor::<2>::from_data(
+            TensorData::new((0..30).map(|at| (at as f32).cos()).collect::<Vec<_>>(), [3, 10]),
+            &device,
+        );
+        let gradients = (scores * weights).sum().backward();
+        results.push(floats(images.grad(&gradients).expect("a gradient").into_data()));
+        for layer in network.convolutions() {
+            results.push(floats(layer.weight.val().grad(&gradients).expect("a gradient").into_data()));
+        }
+    }
+    results
+}
+
+#[test]
+fn networks_compute_the_same_by_both_kernels() {
+    for (model, side) in [
+        (NetworkName::VggSmall, 32),
+        (NetworkName::Vgg11, 32),
+        (NetworkName::Vgg11Bn, 32),
+        (NetworkName::ResNet18, 64),
+    ] {
+        for autodiff in [false, true] {
+            let ours = pass(model, side, Kernels::Crossdub, autodiff);
+            let burns = pass(model, side, Kernels::Burn, autodiff);
+            assert!(ours != burns, "{model:?}: both are the same, so one was not used");
+            for (at, (ours, burns)) in ours.iter().zip(&burns).enumerate() {
+                let difference = relative_difference(ours, burns);
+                assert!(difference < 2e-4, "{model:?}, autodiff {autodiff}, result {at}: {difference}");
+            }
+        }
+    }
+}
