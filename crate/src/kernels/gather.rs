@@ -1,30 +1,100 @@
-//! Copies of pixels: maps into larger ones, and runs of neighbours.
+//! Pixels in the order in which a product needs them: padded maps, and runs of neighbours from them.
 
-/// Copies a map into a larger one.
-pub(super) fn copy_inside(
-    from: &[f32],
-    width: usize,
-    to: &mut [f32],
-    to_width: usize,
-    [top, left]: [usize; 2],
-) {
-    for (y, row) in from.chunks_exact(width).enumerate() {
-        let start = (y + top) * to_width + left;
-        to[start..start + width].copy_from_slice(row);
+/// Where source maps lie among the zeros around them, so that every tap of a kernel reads inside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Padding {
+    /// Zeros above and to the left.
+    pub before: [usize; 2],
+    /// Height and width with all zeros.
+    pub size: [usize; 2],
+    /// Step of the taps in each direction.
+    pub stride: [usize; 2],
+}
+
+impl Padding {
+    /// Pixels of a row with the same remainder by the stride. Those lie side by side, so that a tap reads neighbours
+    /// with any stride.
+    fn part(&self) -> usize {
+        self.size[1].div_ceil(self.stride[1])
+    }
+
+    /// Values of a padded row.
+    pub fn width(&self) -> usize {
+        self.part() * self.stride[1]
+    }
+
+    /// Values of a padded map.
+    pub fn elements(&self) -> usize {
+        self.size[0] * self.width()
+    }
+
+    /// Where the pixel lies that taps without offset read for an output pixel.
+    #[inline(always)]
+    pub fn start(&self, y: usize, x: usize) -> usize {
+        y * self.stride[0] * self.width() + x
+    }
+
+    /// How far a tap reads from [`Padding::start`], by its offset from the first pixel of the map.
+    pub fn offset(&self, [y, x]: [isize; 2]) -> usize {
+        let row = (y + self.before[0] as isize) as usize;
+        let column = (x + self.before[1] as isize) as usize;
+        row * self.width() + column % self.stride[1] * self.part() + column / self.stride[1]
+    }
+
+    /// Copies a map of this width into a padded one of zeros.
+    pub fn copy(&self, from: &[f32], width: usize, to: &mut [f32]) {
+        let (part, stride) = (self.part(), self.stride[1]);
+        let rows = to.chunks_exact_mut(self.width()).skip(self.before[0]);
+        for (from, to) in from.chunks_exact(width).zip(rows) {
+            if stride == 1 {
+                to[self.before[1]..][..width].copy_from_slice(from);
+                continue;
+            }
+            for first in 0..stride.min(width) {
+                let column = first + self.before[1];
+                let to = &mut to[column % stride * part..][..part][column / stride..];
+                copy_every(stride, &from[first..], to);
+            }
+        }
+    }
+}
+
+/// Copies every `stride`th value, beginning with the first.
+#[inline(always)]
+pub(super) fn copy_every(stride: usize, from: &[f32], to: &mut [f32]) {
+    match stride {
+        1 => copy_every_of::<1>(from, to),
+        2 => copy_every_of::<2>(from, to),
+        _ => {
+            for (to, from) in to.iter_mut().zip(from.iter().step_by(stride)) {
+                *to = *from;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn copy_every_of<const STRIDE: usize>(from: &[f32], to: &mut [f32]) {
+    let (groups, rest) = from.as_chunks::<STRIDE>();
+    for (to, group) in to.iter_mut().zip(groups) {
+        *to = group[0];
+    }
+    if let (Some(to), Some(from)) = (to.get_mut(groups.len()), rest.first()) {
+        *to = *from;
+    }
+}
+
+/// Pixels that are read side by side: the longest run of which both a row of the grid and a panel are multiples.
+pub(super) fn run_length(row: usize, panel: usize) -> usize {
+    match common_divisor(row, panel.min(32)) {
+        run @ (2 | 4 | 8 | 16 | 32) => run,
+        _ => 1,
     }
 }
 
 /// The greatest common divisor.
 fn common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { common_divisor(b, a % b) }
-}
-
-/// Pixels that are read side by side: the longest run of which both a row of the grid and a panel are multiples.
-pub(super) fn run_length(row: usize, panel: usize, stride: usize) -> usize {
-    match common_divisor(row, panel.min(32)) {
-        run @ (2 | 4 | 8 | 16 | 32) if stride == 1 => run,
-        _ => 1,
-    }
 }
 
 /// Copies a run of values from each of `starts`, moved by `offset`; `run` is a [`run_length`].

@@ -1,6 +1,7 @@
 //! Maximum pooling that keeps which pixel of each window won.
 
 use super::LANES;
+use super::gather::copy_every;
 use crate::parallel;
 
 /// A window and its step. Maps are `[batch, channels, height, width]`.
@@ -122,15 +123,7 @@ impl Lines {
             for first in 0..stride.min(width) {
                 let at = first + padding;
                 let to = &mut to[at % stride * part..][..part][at / stride..];
-                match stride {
-                    1 => copy_every::<1>(&from[first..], to),
-                    2 => copy_every::<2>(&from[first..], to),
-                    _ => {
-                        for (to, from) in to.iter_mut().zip(from[first..].iter().step_by(stride)) {
-                            *to = *from;
-                        }
-                    }
-                }
+                copy_every(stride, &from[first..], to);
             }
         }
         Self { values, line, part }
@@ -141,18 +134,6 @@ impl Lines {
     fn tap(&self, shape: &PoolShape, y: usize, column: usize) -> &[f32] {
         let stride = shape.stride[1];
         &self.values[y * self.line + column % stride * self.part..][..self.part][column / stride..]
-    }
-}
-
-/// Copies every so many values, beginning with the first.
-#[inline(always)]
-fn copy_every<const STRIDE: usize>(from: &[f32], to: &mut [f32]) {
-    let (groups, rest) = from.as_chunks::<STRIDE>();
-    for (to, group) in to.iter_mut().zip(groups) {
-        *to = group[0];
-    }
-    if let (Some(to), Some(from)) = (to.get_mut(groups.len()), rest.first()) {
-        *to = *from;
     }
 }
 

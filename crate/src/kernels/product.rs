@@ -8,7 +8,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd, bytemuck};
 
 use super::arch;
-use super::gather::{copy_inside, gather, run_length};
+use super::gather::{Padding, gather, run_length};
 use super::microkernel::{ROWS, VECTORS, multiply_packed, zero};
 use crate::parallel;
 
@@ -49,13 +49,6 @@ pub(super) struct Finish<'a> {
     pub relu: bool,
 }
 
-/// Source maps with zeros around them, so that every tap reads inside.
-struct PaddedSize {
-    /// Zeros above and to the left.
-    before: [usize; 2],
-    size: [usize; 2],
-}
-
 impl Product {
     /// Products in each sum.
     fn depth(&self) -> usize {
@@ -66,33 +59,46 @@ impl Product {
         self.outputs.div_ceil(ROWS)
     }
 
-    fn padded_size(&self) -> PaddedSize {
+    fn padding(&self) -> Padding {
         let most = |values: &mut dyn Iterator<Item = isize>| values.max().unwrap_or(0).max(0) as usize;
         let before = [0, 1].map(|at| most(&mut self.taps.iter().map(|tap| -tap[at])));
         let after = [0, 1].map(|at| {
             let last = (self.grid[at] - 1) * self.read_stride[at] + 1;
             most(&mut self.taps.iter().map(|tap| last as isize + tap[at] - self.source_size[at] as isize))
         });
-        PaddedSize { before, size: [0, 1].map(|at| before[at] + self.source_size[at] + after[at]) }
+        let size = [0, 1].map(|at| before[at] + self.source_size[at] + after[at]);
+        Padding { before, size, stride: self.read_stride }
     }
 
     /// Weights as the product reads them: group, block of depth, panel of outputs, product, output.
-    pub fn pack_weights(&self, weight: impl Fn(usize, usize, usize, usize) -> f32) -> Vec<f32> {
-        let (depth, taps) = (self.depth(), self.taps.len());
-        let mut packed = Vec::with_capacity(self.groups * self.output_panels() * ROWS * depth);
+    pub fn pack_weights(&self, weight: impl Fn(usize, usize, usize, usize) -> f32 + Sync) -> Vec<f32> {
+        let (depth, taps, panels) = (self.depth(), self.taps.len(), self.output_panels());
+        let mut packed = vec![0.0; self.groups * panels * ROWS * depth];
+        let mut blocks = Vec::new();
+        let mut rest = packed.as_mut_slice();
         for group in 0..self.groups {
-            for block in (0..depth).step_by(BLOCK_DEPTH) {
-                let block = block..(block + BLOCK_DEPTH).min(depth);
-                for panel in 0..self.output_panels() {
-                    for k in block.clone() {
-                        for output in panel * ROWS..(panel + 1) * ROWS {
-                            let inside = output < self.outputs;
-                            packed.push(if inside { weight(group, output, k / taps, k % taps) } else { 0.0 });
-                        }
+            for start in (0..depth).step_by(BLOCK_DEPTH) {
+                let count = BLOCK_DEPTH.min(depth - start);
+                let (block, behind) = rest.split_at_mut(panels * ROWS * count);
+                blocks.push((group, start, count, block));
+                rest = behind;
+            }
+        }
+        parallel::map_items(blocks, |_, (group, start, count, block)| {
+            for (panel, to) in block.chunks_exact_mut(ROWS * count).enumerate() {
+                let outputs = panel * ROWS..((panel + 1) * ROWS).min(self.outputs);
+                let (mut source, mut tap) = (start / taps, start % taps);
+                for to in to.chunks_exact_mut(ROWS) {
+                    for (to, output) in to.iter_mut().zip(outputs.clone()) {
+                        *to = weight(group, output, source, tap);
+                    }
+                    tap += 1;
+                    if tap == taps {
+                        (source, tap) = (source + 1, 0);
                     }
                 }
             }
-        }
+        });
         packed
     }
 
@@ -104,12 +110,12 @@ impl Product {
             return;
         }
         let images = TASK_PIXELS.div_ceil(grid).min(batch.div_ceil(TASKS)).max(1);
-        let padded = self.padded_size();
+        let padding = self.padding();
         parallel::map_chunks(output, images * output_image, |task, output| {
             let count = output.len() / output_image;
             let first = task * images * source_image;
             let source = &source[first..first + count * source_image];
-            let maps = PaddedMaps::new(source, self.source_size, &padded);
+            let maps = PaddedMaps::new(source, self.source_size, padding);
             arch::dispatch(Task { product: self, maps: &maps, packed, finish, images: count, output });
         });
     }
@@ -117,27 +123,18 @@ impl Product {
 
 /// Maps with zeros around each.
 struct PaddedMaps {
-    pub values: Vec<f32>,
-    /// Width of a map, and its elements.
-    pub width: usize,
-    pub elements: usize,
-    before: [usize; 2],
+    values: Vec<f32>,
+    padding: Padding,
 }
 
 impl PaddedMaps {
-    fn new(source: &[f32], [height, width]: [usize; 2], padded: &PaddedSize) -> Self {
-        let elements = padded.size[0] * padded.size[1];
+    fn new(source: &[f32], [height, width]: [usize; 2], padding: Padding) -> Self {
+        let elements = padding.elements();
         let mut values = vec![0.0; source.len() / (height * width).max(1) * elements];
         for (from, to) in source.chunks_exact(height * width).zip(values.chunks_exact_mut(elements)) {
-            copy_inside(from, width, to, padded.size[1], padded.before);
+            padding.copy(from, width, to);
         }
-        Self { values, width: padded.size[1], elements, before: padded.before }
-    }
-
-    /// Where a tap reads, from where the tap without offset does.
-    fn offset(&self, [y, x]: [isize; 2]) -> usize {
-        let row = (y + self.before[0] as isize) as usize;
-        row * self.width + (x + self.before[1] as isize) as usize
+        Self { values, padding }
     }
 }
 
@@ -165,13 +162,14 @@ impl Task<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Task { product, maps, packed, finish, images, output } = self;
         let panel_pixels = VECTORS * S::F32_LANES;
-        let run = run_length(product.grid[1], panel_pixels, product.read_stride[1]);
+        let run = run_length(product.grid[1], panel_pixels);
         let (depth, taps) = (product.depth(), product.taps.len());
         let grid = product.grid[0] * product.grid[1];
         let pixels = images * grid;
         let output_panels = product.output_panels();
         let channels = product.groups * product.sources;
-        let offsets: Vec<usize> = product.taps.iter().map(|tap| maps.offset(*tap)).collect();
+        let map = maps.padding.elements();
+        let offsets: Vec<usize> = product.taps.iter().map(|tap| maps.padding.offset(*tap)).collect();
         let mut block = vec![simd.splat_f32s(0.0); BLOCK_DEPTH.min(depth) * BLOCK_PANELS * VECTORS];
         let mut sums = vec![simd.splat_f32s(0.0); output_panels * BLOCK_PANELS * ROWS * VECTORS];
         let mut starts = vec![0; BLOCK_PANELS * panel_pixels / run];
@@ -186,9 +184,7 @@ impl Task<'_> {
                     let pixel = (first + at * run).min(pixels - run);
                     let (image, pixel) = (pixel / grid, pixel % grid);
                     let (y, x) = (pixel / product.grid[1], pixel % product.grid[1]);
-                    *start = (image * channels + group * product.sources) * maps.elements
-                        + y * product.read_stride[0] * maps.width
-                        + x * product.read_stride[1];
+                    *start = (image * channels + group * product.sources) * map + maps.padding.start(y, x);
                 }
                 let mut at = 0;
                 for start in (0..depth).step_by(BLOCK_DEPTH) {
@@ -200,7 +196,7 @@ impl Task<'_> {
                             &starts[panel * (panel_pixels / run)..(panel + 1) * (panel_pixels / run)];
                         let (mut channel, mut tap) = (start / taps, start % taps);
                         for to in to.chunks_exact_mut(panel_pixels) {
-                            let offset = channel * maps.elements + offsets[tap];
+                            let offset = channel * map + offsets[tap];
                             gather(run, &maps.values, starts, offset, to);
                             tap += 1;
                             if tap == taps {

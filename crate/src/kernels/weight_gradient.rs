@@ -7,14 +7,16 @@ use pulp::{Simd, WithSimd};
 
 use super::arch;
 use super::convolution::ConvolutionShape;
-use super::gather::{copy_inside, gather, run_length};
-use super::microkernel::{ROWS, VECTORS, multiply_rows};
+use super::gather::{Padding, gather, run_length};
+use super::microkernel::{ROWS, VECTORS, multiply_rows, zero};
 use crate::parallel;
 
 /// Pixels summed up at a time.
 const BLOCK_PIXELS: usize = 256;
 /// Weights of an output channel that a task computes, at least and at most.
 const TASK_WEIGHTS: [usize; 2] = [16, 128];
+/// Output channels whose weights are written at a time: as many sums are a cache line.
+const RESULT_ROWS: usize = 16;
 /// Tasks that the weights are split into, if there are enough.
 const TASKS: usize = 8;
 
@@ -41,13 +43,14 @@ pub fn weight_gradient(shape: &ConvolutionShape, input: &[f32], gradient: &[f32]
             let first = at * task;
             arch::dispatch(Task { shape, maps: &maps, gradient: &gradient, group, first, columns, sums });
         });
-        for (output, row) in
-            result[group * outputs * depth..(group + 1) * outputs * depth].chunks_exact_mut(depth).enumerate()
-        {
-            for (to, sums) in row.iter_mut().zip(sums.chunks_exact(columns)) {
-                *to = sums[output];
+        let rows = &mut result[group * outputs * depth..(group + 1) * outputs * depth];
+        parallel::map_chunks(rows, RESULT_ROWS * depth, |at, rows| {
+            for (weight, sums) in sums.chunks_exact(columns).take(depth).enumerate() {
+                for (row, sum) in rows.chunks_exact_mut(depth).zip(&sums[at * RESULT_ROWS..]) {
+                    row[weight] = *sum;
+                }
             }
-        }
+        });
     }
     result
 }
@@ -68,18 +71,18 @@ pub fn bias_gradient(shape: &ConvolutionShape, gradient: &[f32]) -> Vec<f32> {
 /// Input maps with their padding.
 struct Maps {
     values: Vec<f32>,
-    size: [usize; 2],
+    padding: Padding,
 }
 
 fn pad(shape: &ConvolutionShape, input: &[f32]) -> Maps {
     let size = [0, 1].map(|at| shape.input_size[at] + 2 * shape.padding[at]);
+    let padding = Padding { before: shape.padding, size, stride: shape.stride };
     let [height, width] = shape.input_size;
-    let mut values = vec![0.0; shape.batch * shape.inputs * size[0] * size[1]];
-    parallel::map_chunks(&mut values, size[0] * size[1], |map, to| {
-        let from = &input[map * height * width..(map + 1) * height * width];
-        copy_inside(from, width, to, size[1], shape.padding);
+    let mut values = vec![0.0; shape.batch * shape.inputs * padding.elements()];
+    parallel::map_chunks(&mut values, padding.elements(), |map, to| {
+        padding.copy(&input[map * height * width..(map + 1) * height * width], width, to);
     });
-    Maps { values, size }
+    Maps { values, padding }
 }
 
 /// The output's gradient of a group, `[block of pixels][panel of channels][pixel][channel]`; zeros fill it up.
@@ -140,11 +143,11 @@ impl Task<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Task { shape, maps, gradient, group, first, columns, sums } = self;
         let lanes = VECTORS * S::F32_LANES;
-        let run = run_length(shape.output_size()[1], BLOCK_PIXELS, shape.stride[1]);
+        let run = run_length(shape.output_size()[1], BLOCK_PIXELS);
         let [inputs, _] = shape.group_channels();
         let [kernel_height, kernel_width] = shape.kernel;
         let [height, width] = shape.output_size();
-        let [map, map_width] = [maps.size[0] * maps.size[1], maps.size[1]];
+        let map = maps.padding.elements();
         let grid = height * width;
         let pixels = shape.batch * grid;
         let weights = sums.len() / columns;
@@ -156,13 +159,15 @@ impl Task<'_> {
             for (at, from) in starts.iter_mut().enumerate() {
                 let pixel = (start + at * run).min(pixels - run);
                 let (image, pixel) = (pixel / grid, pixel % grid);
-                let (y, x) = (pixel / width * shape.stride[0], pixel % width * shape.stride[1]);
-                *from = (image * shape.inputs + group * inputs) * map + y * map_width + x;
+                let start = maps.padding.start(pixel / width, pixel % width);
+                *from = (image * shape.inputs + group * inputs) * map + start;
             }
             for (row, weight) in rows.chunks_exact_mut(BLOCK_PIXELS).zip(first..first + real) {
                 let (channel, tap) =
                     (weight / (kernel_height * kernel_width), weight % (kernel_height * kernel_width));
-                let offset = channel * map + tap / kernel_width * map_width + tap % kernel_width;
+                let tap = [(tap / kernel_width, 0), (tap % kernel_width, 1)]
+                    .map(|(tap, at)| tap as isize - shape.padding[at] as isize);
+                let offset = channel * map + maps.padding.offset(tap);
                 gather(run, &maps.values, &starts, offset, row);
             }
             for panel in 0..columns / lanes {
@@ -172,9 +177,12 @@ impl Task<'_> {
                     let row =
                         |at: usize| &rows[(weight + at) * BLOCK_PIXELS..(weight + at) * BLOCK_PIXELS + count];
                     let at = |row: usize| (weight + row) * columns + panel * lanes;
-                    let mut tile = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-                    for (row, tile) in tile.iter_mut().enumerate() {
-                        tile.copy_from_slice(&S::as_simd_f32s(&sums[at(row)..at(row) + lanes]).0[..VECTORS]);
+                    let mut tile = zero(simd);
+                    if block > 0 {
+                        for (row, tile) in tile.iter_mut().enumerate() {
+                            let sums = &sums[at(row)..at(row) + lanes];
+                            tile.copy_from_slice(&S::as_simd_f32s(sums).0[..VECTORS]);
+                        }
                     }
                     let tile = multiply_rows(simd, [row(0), row(1), row(2), row(3)], gradient, tile);
                     for (row, tile) in tile.iter().enumerate() {
