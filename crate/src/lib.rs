@@ -37,6 +37,7 @@
 //! | [`report`] | analysis, maps, energy of an inference: serializable |
 //! | [`simulate`] | images through simulated crossbars and converters, bit for bit |
 //! | `onnx` | with the feature `onnx`: ONNX models, analyzed, pruned and run |
+//! | `kernels` | with the feature `cpu`: convolution, pooling and normalization on the CPU |
 //! | `device`, `loss`, `step`, `distributed`, `train`, `compress`, `workflow` | with the feature `train`: devices, regularizers, one training step, several devices, the trainer, pruning with data, recipes and the interactive run |
 //! | `html` | with the feature `cli`: reports as one page |
 //!
@@ -72,6 +73,7 @@ pub mod distributed;
 pub mod error;
 #[cfg(feature = "cli")]
 pub mod html;
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 pub mod kernels;
 #[cfg(feature = "train")]
 pub mod loss;

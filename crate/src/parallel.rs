@@ -25,12 +25,6 @@ pub fn map_items<T: Send, R: Send>(items: Vec<T>, f: impl Fn(usize, T) -> R + Sy
     items.into_par_iter().enumerate().map(|(index, item)| f(index, item)).collect()
 }
 
-/// Maps over items, in order.
-#[cfg(target_arch = "wasm32")]
-pub fn map_items<T: Send, R: Send>(items: Vec<T>, f: impl Fn(usize, T) -> R + Sync + Send) -> Vec<R> {
-    items.into_iter().enumerate().map(|(index, item)| f(index, item)).collect()
-}
-
 /// Maps over chunks of a slice, each of `size` elements except the last, in order.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn map_chunks<T: Send, R: Send>(

@@ -185,7 +185,7 @@ pub fn backward(shape: &NormShape, given: NormInputs<'_>, gradient: &[f32]) -> N
     NormGradients { input: result, gamma: gamma_gradient, beta: beta_gradient }
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests {
     use super::super::reference::noise;
     use super::*;

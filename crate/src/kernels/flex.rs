@@ -1,6 +1,6 @@
 //! The kernels as operations of Burn's CPU backend, with their gradients.
 //!
-//! Only float32 tensors of that backend may come here; [`layers`](super::layers) sees to it.
+//! Only float32 tensors of that backend may come here; `network::layers` sees to it.
 
 use std::sync::Arc;
 
@@ -416,7 +416,7 @@ impl<C: CheckpointStrategy> CpuKernels for Autodiff<Flex, C> {
 }
 
 /// See [`CpuKernels::fused_convolution`].
-pub(super) fn convolution(
+pub(crate) fn convolution(
     x: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
@@ -432,12 +432,12 @@ pub(super) fn convolution(
 }
 
 /// See [`CpuKernels::fused_max_pool`].
-pub(super) fn max_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
+pub(crate) fn max_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as CpuKernels>::fused_max_pool(x.into_dispatch(), options))
 }
 
 /// See [`CpuKernels::fused_batch_norm`].
-pub(super) fn batch_norm(
+pub(crate) fn batch_norm(
     x: Tensor<4>,
     [gamma, beta]: [Tensor<1>; 2],
     epsilon: f32,
@@ -450,13 +450,13 @@ pub(super) fn batch_norm(
 }
 
 /// See [`CpuInference::fused_scale_and_shift`].
-pub(super) fn scale_and_shift(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
+pub(crate) fn scale_and_shift(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
     let (scale, shift) = (scale.into_dispatch(), shift.into_dispatch());
     let output = <Dispatch as CpuInference>::fused_scale_and_shift(x.into_dispatch(), scale, shift, relu);
     Tensor::from_dispatch(output)
 }
 
 /// See [`CpuKernels::fused_add_relu`].
-pub(super) fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+pub(crate) fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as CpuKernels>::fused_add_relu(a.into_dispatch(), b.into_dispatch()))
 }

@@ -2,18 +2,16 @@
 //!
 //! Burn's CPU backend computes a convolution as general matrix products over copies of the images, and a normalization
 //! as a dozen elementwise passes; two thirds of a training step move data. These kernels gather pixels block by block,
-//! and take one or two passes. `flex` makes them operations of Burn's backend with gradients, [`layers`] takes them
-//! where they fit; the rest is plain arithmetic on slices. The loops are compiled for AVX-512, AVX2 and WebAssembly's SIMD by `pulp`, without unsafe
-//! code here.
+//! and take one or two passes. [`flex`] makes them operations of Burn's backend with gradients, and `network::layers`
+//! takes them where they fit; the rest is plain arithmetic on slices. The loops are compiled for AVX-512, AVX2 and the
+//! baseline by `pulp`, without unsafe code here. The browser's module has Burn's kernels: this crate is compiled for
+//! size there.
 
 mod arch;
 pub mod batch_norm;
 pub mod convolution;
-#[cfg(feature = "cpu")]
 pub mod flex;
 mod gather;
-#[cfg(feature = "train")]
-pub mod layers;
 mod microkernel;
 pub mod pooling;
 mod product;

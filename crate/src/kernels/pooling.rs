@@ -215,7 +215,7 @@ fn spread(gradient: &[f32], winners: &[u8], result: &mut [f32], at: [u8; 2]) {
     }
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

@@ -6,6 +6,7 @@
 //! | [`spec`] | [`NetworkSpec`]: layers, shapes, parameter names, memory; initial weights |
 //! | `module` | [`Network`]: forward passes, whole or segment by segment |
 //! | `vgg`, `resnet` | the two architectures as Burn modules |
+//! | `layers` | a layer by this crate's kernels or by Burn's |
 //! | `hook` | the callback that sees each convolution with its input |
 //! | `dropout`, `precision` | random masks that do not depend on the split of a batch; bf16 |
 //! | `parameters` | parameters as named tensors, in PyTorch's layouts |
@@ -14,6 +15,8 @@
 pub mod dropout;
 #[cfg(feature = "train")]
 mod hook;
+#[cfg(feature = "train")]
+mod layers;
 #[cfg(feature = "train")]
 mod module;
 #[cfg(feature = "train")]

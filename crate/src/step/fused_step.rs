@@ -258,7 +258,7 @@ impl ModuleMapper for FusedStep<'_> {
     }
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{RegularizerKind, TrainConfig};

@@ -1,24 +1,24 @@
-//! Layers of a network: by our own kernels for float32 on the CPU backend, by Burn's operations everywhere else.
+//! Layers of a network: by our own kernels for float32 on the native CPU backend, by Burn's operations everywhere else.
 
-#[cfg(feature = "cpu")]
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 use burn::module::RunningState;
 use burn::nn::BatchNorm;
-#[cfg(feature = "cpu")]
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-#[cfg(feature = "cpu")]
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 use burn::tensor::{DType, Device};
 
-#[cfg(feature = "cpu")]
-use super::flex::{self, ConvolutionOptions, PoolOptions};
 use crate::config::Kernels;
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+use crate::kernels::flex::{self, ConvolutionOptions, PoolOptions};
 
 impl Kernels {
     /// Whether our kernels take this tensor.
-    #[cfg(feature = "cpu")]
+    #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
     fn fit<const D: usize>(self, x: &Tensor<D>) -> bool {
         self == Self::Crossdub && x.dtype() == DType::F32 && x.device().inner() == Device::flex()
     }
@@ -29,7 +29,7 @@ impl Kernels {
     /// - `x`: `[batch, in, height, width]`
     /// - output: `[batch, out, output height, output width]`
     pub(crate) fn convolution(self, layer: &Conv2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
-        #[cfg(feature = "cpu")]
+        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
         if let Some(padding) = symmetric(&layer.padding).filter(|_| self.fit(&x) && layer.dilation == [1, 1])
         {
             let options =
@@ -50,7 +50,7 @@ impl Kernels {
     /// - `x`: `[batch, channels, height, width]`
     /// - output: `[batch, channels, output height, output width]`
     pub(crate) fn max_pool(self, layer: &MaxPool2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
-        #[cfg(feature = "cpu")]
+        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
         if let Some(padding) =
             symmetric(&layer.padding).filter(|_| self.fit(&x) && layer.dilation == [1, 1] && !layer.ceil_mode)
         {
@@ -66,14 +66,14 @@ impl Kernels {
     /// # Shapes
     /// - `x` and output: `[batch, channels, height, width]`
     pub(crate) fn batch_norm(self, layer: &BatchNorm, x: Tensor<4>, cut: bool) -> Tensor<4> {
-        #[cfg(feature = "cpu")]
+        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
         if !x.device().is_autodiff() && self.fit(&x) {
             let deviation = layer.running_var.value().add_scalar(layer.epsilon).sqrt();
             let scale = layer.gamma.val() / deviation;
             let shift = layer.beta.val() - layer.running_mean.value() * scale.clone();
             return flex::scale_and_shift(x, scale, shift, cut);
         }
-        #[cfg(feature = "cpu")]
+        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
         if self.fit(&x) {
             let parameters = [layer.gamma.val(), layer.beta.val()];
             let (output, [mean, variance]) = flex::batch_norm(x, parameters, layer.epsilon as f32, cut);
@@ -93,7 +93,7 @@ impl Kernels {
     /// # Shapes
     /// - all: `[batch, channels, height, width]`
     pub(crate) fn add_relu(self, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
-        #[cfg(feature = "cpu")]
+        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
         if self.fit(&a) && self.fit(&b) && a.dims() == b.dims() {
             return flex::add_relu(a, b);
         }
@@ -102,7 +102,7 @@ impl Kernels {
 }
 
 /// The zeros above and to the left, if there are as many below and to the right.
-#[cfg(feature = "cpu")]
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 fn symmetric(padding: &PaddingConfig2d) -> Option<[usize; 2]> {
     match *padding {
         PaddingConfig2d::Valid => Some([0, 0]),
