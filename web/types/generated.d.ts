@@ -702,6 +702,12 @@ seconds_left: number | null,
 finished: boolean, };
 
 /**
+ * Whose kernels compute convolutions, poolings and normalizations on the CPU backend. Both give the same results but
+ * for rounding; other backends always use Burn's.
+ */
+export type Kernels = "crossdub" | "burn";
+
+/**
  * One layer of an [`Analysis`].
  */
 export type LayerAnalysis = { 
@@ -1629,6 +1635,10 @@ gather: boolean,
  * Precision of the forward and backward pass.
  */
 precision: Precision, 
+/**
+ * Whose kernels compute on the CPU backend.
+ */
+kernels: Kernels, 
 /**
  * The regularizer.
  */
