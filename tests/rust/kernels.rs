@@ -17,14 +17,14 @@ fn relative_distance(got: &[f32], expected: &[f32]) -> f64 {
 }
 
 /// Scores, the gradient of each convolution's weight, and of the images.
-fn pass(model: NetworkName, side: usize, kernels: Kernels, autodiff: bool) -> Vec<Vec<f32>> {
+fn pass(model: NetworkName, side: usize, kernels: Kernels, autodiff: bool, scale: f32) -> Vec<Vec<f32>> {
     let mut config = TrainConfig { side, ..TrainConfig::default() };
     config.set_model(model);
     let spec = NetworkSpec::from_config(&config, 10).expect("a network");
     let device = if autodiff { Device::flex().autodiff() } else { Device::flex() };
     let network = import(Network::new(&spec, &device), &spec, &initialize(&spec, 5)).expect("fits");
     let network = network.with_kernels(kernels);
-    let values: Vec<f32> = (0..3 * 3 * side * side).map(|at| (at as f32 * 0.37).sin()).collect();
+    let values: Vec<f32> = (0..3 * 3 * side * side).map(|at| scale * (at as f32 * 0.37).sin()).collect();
     let images = Tensor::<4>::from_data(TensorData::new(values, [3, 3, side, side]), &device);
     let images = if autodiff { images.require_grad() } else { images };
     let scores = network.forward(images.clone(), None);
@@ -53,12 +53,17 @@ fn networks_compute_the_same_by_both_kernels() {
         (NetworkName::ResNet18, 64),
     ] {
         for autodiff in [false, true] {
-            let ours = pass(model, side, Kernels::Crossdub, autodiff);
-            let burns = pass(model, side, Kernels::Burn, autodiff);
+            let ours = pass(model, side, Kernels::Crossdub, autodiff, 1.0);
+            let burns = pass(model, side, Kernels::Burn, autodiff, 1.0);
+            // What rounding may do: a deep network multiplies it, and more so where few pixels are normalized.
+            let moved = pass(model, side, Kernels::Burn, autodiff, 1.0 + 1e-6);
             assert!(ours != burns, "{model:?}: both are the same, so one was not used");
-            for (at, (ours, burns)) in ours.iter().zip(&burns).enumerate() {
-                let distance = relative_distance(ours, burns);
-                assert!(distance < 2e-3, "{model:?}, autodiff {autodiff}, result {at}: {distance}");
+            for (at, ((ours, burns), moved)) in ours.iter().zip(&burns).zip(&moved).enumerate() {
+                let (distance, rounding) = (relative_distance(ours, burns), relative_distance(moved, burns));
+                assert!(
+                    distance < (4.0 * rounding).max(2e-5),
+                    "{model:?}, autodiff {autodiff}, result {at}: {distance}, rounding {rounding}"
+                );
             }
         }
     }
