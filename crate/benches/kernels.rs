@@ -4,6 +4,8 @@
 
 use std::hint::black_box;
 
+use burn::nn::PaddingConfig2d;
+use burn::nn::pool::MaxPool2dConfig;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData, module};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -84,9 +86,9 @@ fn poolings(criterion: &mut Criterion) {
             bencher.iter(|| pooling::backward(&shape, black_box(&output), &winners));
         });
         let x = Tensor::<4>::from_data(TensorData::new(input, [1, maps, side, side]), &Device::flex());
-        group.bench_function("Burn, forward", |bencher| {
-            bencher.iter(|| module::max_pool2d(x.clone(), [window; 2], [2; 2], [padding; 2], [1; 2], false));
-        });
+        let layer = MaxPool2dConfig::new([window; 2]).with_strides([2, 2]);
+        let layer = layer.with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding)).init();
+        group.bench_function("Burn, forward", |bencher| bencher.iter(|| layer.forward(x.clone())));
     }
 }
 

@@ -107,7 +107,7 @@ impl OnnxNetwork {
                 tensors.push(self.weight(layer, format!("{module}.weight"))?);
                 match (input(2), output) {
                     (Some(bias), _) => {
-                        tensors.push(vector(format!("{module}.bias"), &self.constant(at, bias)?))
+                        tensors.push(vector(format!("{module}.bias"), &self.constant(at, bias)?));
                     }
                     (None, Some(output)) => drop(open.insert(output, (module, tensors.len()))),
                     _ => {}
