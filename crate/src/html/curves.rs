@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::figure::{Figure, across, axes, line, upward};
+use super::figure::{Figure, axes, horizontal_range, line, vertical_range};
 use super::run::{FinishedRun, stage_name};
 use super::scale::{Scale, at, number};
 use crate::workflow::stage_report::{Epoch, StageReport};
@@ -48,7 +48,7 @@ pub fn curves(run: &FinishedRun) -> Markup {
 
 fn epochs_axis(parts: &[Part<'_>]) -> Scale {
     let total = parts.last().map_or(1, |part| part.before + part.stage.epochs.len());
-    Scale::exact((0.0, total as f64), across())
+    Scale::exact((0.0, total as f64), horizontal_range())
 }
 
 fn values<'a>(parts: &'a [Part<'_>], value: fn(&Epoch) -> f64) -> impl Iterator<Item = f64> + 'a {
@@ -57,7 +57,7 @@ fn values<'a>(parts: &'a [Part<'_>], value: fn(&Epoch) -> f64) -> impl Iterator<
 
 /// The names of the stages, and lines between them.
 fn stage_bands(parts: &[Part<'_>], x: &Scale) -> Markup {
-    let (bottom, top) = upward(HEIGHT);
+    let (bottom, top) = vertical_range(HEIGHT);
     html! {
         @for (number, part) in parts.iter().enumerate() {
             @let start = x.place(part.before as f64);
@@ -72,7 +72,7 @@ fn stage_bands(parts: &[Part<'_>], x: &Scale) -> Markup {
 
 fn accuracy(parts: &[Part<'_>]) -> Markup {
     let x = epochs_axis(parts);
-    let y = Scale::linear(values(parts, |epoch| epoch.accuracy), upward(HEIGHT));
+    let y = Scale::linear(values(parts, |epoch| epoch.accuracy), vertical_range(HEIGHT));
     let drawing = html! {
         (axes(HEIGHT, (&x, "epoch"), (&y, "accuracy, %")))
         (stage_bands(parts, &x))
@@ -99,8 +99,8 @@ fn accuracy(parts: &[Part<'_>]) -> Markup {
 fn loss(parts: &[Part<'_>]) -> Markup {
     let x = epochs_axis(parts);
     let both = values(parts, |epoch| epoch.loss).chain(values(parts, |epoch| epoch.training_loss));
-    let y = Scale::linear(both, upward(HEIGHT));
-    let left = across().0;
+    let y = Scale::linear(both, vertical_range(HEIGHT));
+    let left = horizontal_range().0;
     let drawing = html! {
         (axes(HEIGHT, (&x, "epoch"), (&y, "cross-entropy")))
         (stage_bands(parts, &x))

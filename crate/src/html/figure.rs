@@ -65,18 +65,18 @@ pub fn table(head: &[String], rows: &[Vec<String>]) -> Markup {
 }
 
 /// The left and right ends of the horizontal axis.
-pub fn across() -> (f64, f64) {
+pub fn horizontal_range() -> (f64, f64) {
     (MARGIN.0, WIDTH - MARGIN.1)
 }
 
 /// The lower and upper ends of the vertical axis of a drawing of this height.
-pub fn upward(height: f64) -> (f64, f64) {
+pub fn vertical_range(height: f64) -> (f64, f64) {
     (height - MARGIN.3, MARGIN.2)
 }
 
 /// Both axes with grid lines, ticks and names.
 pub fn axes(height: f64, (x, x_name): (&Scale, &str), (y, y_name): (&Scale, &str)) -> Markup {
-    let ((left, right), (bottom, top)) = (across(), upward(height));
+    let ((left, right), (bottom, top)) = (horizontal_range(), vertical_range(height));
     html! {
         @for tick in y.ticks(5) {
             line.grid x1=(at(left)) x2=(at(right)) y1=(at(y.place(tick))) y2=(at(y.place(tick))) {}

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::figure::{Figure, MARGIN, across, upward};
+use super::figure::{Figure, MARGIN, horizontal_range, vertical_range};
 use super::run::{FinishedRun, stage_name};
 use super::scale::{Scale, at};
 use crate::workflow::stage::StageKind;
@@ -42,8 +42,9 @@ pub fn histograms(run: &FinishedRun) -> Markup {
     }
     let most = series.iter().flat_map(|(_, histogram)| histogram.iter()).copied().max().unwrap_or(1);
     let height = HEIGHT + 16.0 * series.len() as f64;
-    let y = Scale::exact((0.0, most.max(1) as f64), (upward(HEIGHT).0, upward(HEIGHT).1 + 12.0));
-    let (left, right) = across();
+    let y =
+        Scale::exact((0.0, most.max(1) as f64), (vertical_range(HEIGHT).0, vertical_range(HEIGHT).1 + 12.0));
+    let (left, right) = horizontal_range();
     let slot = (right - left) / levels as f64;
     let bar = (0.8 * slot / series.len() as f64).min(46.0);
     let drawing = html! {

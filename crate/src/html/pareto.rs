@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::aggregate::{Group, MeanStd};
-use super::figure::{Figure, MARGIN, WIDTH, across, axes, line, marker, upward};
+use super::figure::{Figure, MARGIN, WIDTH, axes, horizontal_range, line, marker, vertical_range};
 use super::published::{PublishedPoint, published_dataset, published_points};
 use super::scale::{Scale, at, number};
 use crate::report::RunKind;
@@ -75,7 +75,7 @@ impl Plot<'_> {
         let accuracies = self.runs.iter().flat_map(|(_, _, accuracy, _)| ends(*accuracy));
         let x = saved.chain(converged().filter_map(|run| run.improvement)).chain([1.0]);
         let y = accuracies.chain(converged().map(|run| run.accuracy));
-        (Scale::logarithmic(x, across()), Scale::linear(y, upward(HEIGHT)))
+        (Scale::logarithmic(x, horizontal_range()), Scale::linear(y, vertical_range(HEIGHT)))
     }
 
     fn published_mark(run: &PublishedPoint, x: &Scale, y: &Scale) -> Markup {

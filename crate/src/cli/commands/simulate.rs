@@ -102,14 +102,14 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
     account::print_choice(&weights);
     let (spec, mut source) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
-    let in_file = |error: Error| error.with_path(&files::display_path(&args.weights));
+    let with_path = |error: Error| error.with_path(&files::display_path(&args.weights));
     let classes = source.classes().len();
     let plan = NetworkSpec::from_config(&spec, classes)?;
     plan.check_memory(1, system::available_memory())?;
     let range = image_range(args, source.test().len())?;
     let calibration = source.calibration(simulation.calibration, spec.seed)?;
     let mut simulator =
-        Simulator::new(&plan, &weights, &hardware, &simulation, &calibration).map_err(in_file)?;
+        Simulator::new(&plan, &weights, &hardware, &simulation, &calibration).map_err(with_path)?;
     let test = source.test();
     let bar = progress_bar((range.len() * args.seeds) as u64);
     let mut report = simulate(&mut simulator, test, &range, &bar)?;
@@ -121,7 +121,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     bar.finish_and_clear();
     report.seeds = (args.seeds > 1).then(|| SeedReport::new(accuracies));
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
-    let network = load_network(&spec, classes, &weights, &compute).map_err(in_file)?;
+    let network = load_network(&spec, classes, &weights, &compute).map_err(with_path)?;
     let digital = pollster::block_on(evaluate(&network, test, range, &compute))?;
     report.digital_accuracy = Some(digital.accuracy);
     output::print_result(args.json, &report, || describe(&report))

@@ -26,9 +26,9 @@ pub fn open_onnx(path: &Path, shapes: &InputShapes) -> Result<Option<OnnxNetwork
     if readable.is_err() || !OnnxModel::looks_like(&beginning) {
         return Ok(None);
     }
-    let in_file = |error: Error| error.with_path(&display_path(path));
+    let with_path = |error: Error| error.with_path(&display_path(path));
     let model = OnnxModel::from_bytes(read("reading ONNX", path)?, |location| read_beside(path, location));
-    model.and_then(|model| model.network(shapes)).map(Some).map_err(in_file)
+    model.and_then(|model| model.network(shapes)).map(Some).map_err(with_path)
 }
 
 /// Reads a file of weights that lies in the model's folder, links included.

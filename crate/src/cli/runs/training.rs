@@ -109,9 +109,9 @@ fn resume(
 ) -> Result<Trainer> {
     // A bad file, not a bad option.
     let path = files::display_path(&folder.config_path());
-    let in_file = |error: Error| Error::file("reading the configuration", &*path, &error);
-    let mut settings = RunSettings::from_map(folder.read_config()?).map_err(in_file)?;
-    settings.configs(&TrainConfig::default()).map_err(in_file)?;
+    let with_path = |error: Error| Error::file("reading the configuration", &*path, &error);
+    let mut settings = RunSettings::from_map(folder.read_config()?).map_err(with_path)?;
+    settings.configs(&TrainConfig::default()).map_err(with_path)?;
     settings.check_unchanged(asked, devices)?;
     settings.fields.train.extend(devices.clone());
     let Some(checkpoint) = folder.newest_checkpoint()? else {

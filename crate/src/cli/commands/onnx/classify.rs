@@ -24,8 +24,8 @@ pub fn evaluate(
     let input = ImageInput::new(network, path, options)?;
     let loader = input.open(data)?;
     let test = loader.test();
-    let in_file = |error: Error| error.with_path(&files::display_path(path));
-    let scores = input.scores(network, test, 0..test.len(), |_| {}).map_err(in_file)?;
+    let with_path = |error: Error| error.with_path(&files::display_path(path));
+    let scores = input.scores(network, test, 0..test.len(), |_| {}).map_err(with_path)?;
     evaluation(&scores)
 }
 

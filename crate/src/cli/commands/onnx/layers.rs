@@ -23,10 +23,10 @@ impl<'a> MappedLayers<'a> {
     /// # Errors
     /// If there is no layer, or one can't be read.
     pub fn new(network: &'a OnnxNetwork, path: &Path, linear: bool) -> Result<Self> {
-        let in_file = |error: Error| error.with_path(&files::display_path(path));
-        let layers = network.crossbar_layers(linear).map_err(in_file)?;
+        let with_path = |error: Error| error.with_path(&files::display_path(path));
+        let layers = network.crossbar_layers(linear).map_err(with_path)?;
         let matrices =
-            layers.iter().map(|layer| network.matrix(layer)).collect::<Result<_>>().map_err(in_file)?;
+            layers.iter().map(|layer| network.matrix(layer)).collect::<Result<_>>().map_err(with_path)?;
         Ok(Self { layers, matrices, account: network.account(linear) })
     }
 

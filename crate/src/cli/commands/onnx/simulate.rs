@@ -40,27 +40,28 @@ impl OnnxSimulation<'_> {
         range: &Range<usize>,
         bar: &ProgressBar,
     ) -> Result<SimulationReport> {
-        let in_file = |error: Error| error.with_path(&files::display_path(self.path));
+        let with_path = |error: Error| error.with_path(&files::display_path(self.path));
         let calibration = data.calibration(self.config.calibration, seed)?;
         let side = data.test().side();
         let calibration = self.input.tensors(&calibration, side);
         let simulator = OnnxSimulator::new(self.network, self.hardware, self.config, &calibration);
-        let mut simulator = simulator.map_err(in_file)?;
+        let mut simulator = simulator.map_err(with_path)?;
         drop(calibration);
         simulator
             .notes()
             .iter()
             .for_each(|note| output::status(&format!("{}: {note}", files::display_path(self.path))));
-        let mut report = self.simulate(&mut simulator, data, range, bar).map_err(in_file)?;
+        let mut report = self.simulate(&mut simulator, data, range, bar).map_err(with_path)?;
         let mut accuracies = vec![report.accuracy.unwrap_or(0.0)];
         for seed in 1..self.seeds as u64 {
             simulator.restart(self.config.noise_seed.wrapping_add(seed));
-            let own = self.simulate(&mut simulator, data, range, bar).map_err(in_file)?;
+            let own = self.simulate(&mut simulator, data, range, bar).map_err(with_path)?;
             accuracies.push(own.accuracy.unwrap_or(0.0));
         }
         bar.finish_and_clear();
         report.seeds = (self.seeds > 1).then(|| SeedReport::new(accuracies));
-        let scores = self.input.scores(self.network, data.test(), range.clone(), |_| {}).map_err(in_file)?;
+        let scores =
+            self.input.scores(self.network, data.test(), range.clone(), |_| {}).map_err(with_path)?;
         report.digital_accuracy = Some(evaluation(&scores)?.accuracy);
         if !self.config.linear && self.network.layers().iter().any(|layer| layer.kind == LayerKind::Linear) {
             output::status_once(&format!(

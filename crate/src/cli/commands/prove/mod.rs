@@ -194,7 +194,7 @@ fn obstacle(out: &Path, step: &Step, target: &Target, vulkan: &VulkanSetup) -> O
     if matches!(step.work, Work::Device) {
         return None;
     }
-    let opened = Record::read(out, &format!("device-{}", plan::in_file_names(&target.label)))?;
+    let opened = Record::read(out, &format!("device-{}", plan::file_name_label(&target.label)))?;
     if opened.status == Status::Done {
         return None;
     }
@@ -208,7 +208,7 @@ fn obstacle(out: &Path, step: &Step, target: &Target, vulkan: &VulkanSetup) -> O
 /// without such a measurement, the first that opens.
 fn best_target(out: &Path, targets: &[Target]) -> Option<Target> {
     let record = |name: &str, target: &Target| {
-        Record::read(out, &format!("{name}-{}", plan::in_file_names(&target.label)))
+        Record::read(out, &format!("{name}-{}", plan::file_name_label(&target.label)))
     };
     let done = |name: &str, target: &&Target| record(name, target).is_some_and(|r| r.status == Status::Done);
     let right: Vec<&Target> = targets.iter().filter(|target| done("gradient", target)).collect();

@@ -138,7 +138,7 @@ const TRAINING: [(NetworkName, usize); 4] = [
 ];
 
 /// A device's label as part of a file's name.
-pub fn in_file_names(label: &str) -> String {
+pub fn file_name_label(label: &str) -> String {
     label.replace([':', '/'], "-")
 }
 
@@ -147,7 +147,7 @@ pub fn steps(targets: &[Target], browser: bool) -> Vec<Step> {
     let mut all = vec![step("machine", "the machine", 1, Work::Machine, None, (30.0, 1.0))];
     let mut each = |name: &str, title: &str, part, work, seconds, variants: bool| {
         for target in targets.iter().filter(|target| variants || !target.is_variant()) {
-            let label = in_file_names(&target.label);
+            let label = file_name_label(&target.label);
             let (name, title) = (format!("{name}-{label}"), format!("{title}, {}", target.label));
             all.push(step(&name, &title, part, work, Some(target.clone()), seconds));
         }

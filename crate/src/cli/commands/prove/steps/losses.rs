@@ -3,7 +3,7 @@
 use super::gradient::{exceeds, nan_max};
 use super::{DONE, Outcome, failed, out_of_time, skipped};
 use crate::cli::commands::prove::context::Context;
-use crate::cli::commands::prove::plan::in_file_names;
+use crate::cli::commands::prove::plan::file_name_label;
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::files;
 use crate::cli::system;
@@ -39,7 +39,7 @@ pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
         losses.push(pair);
         csv += &format!("{},{},{}\n", losses.len(), pair.0, pair.1);
     }
-    let name = format!("losses-{}.csv", in_file_names(&context.label));
+    let name = format!("losses-{}.csv", file_name_label(&context.label));
     files::write("writing losses", &context.out.join(name), csv.as_bytes())?;
     if losses.is_empty() {
         return Ok(out_of_time("no step ended in time"));
