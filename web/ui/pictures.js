@@ -34,12 +34,8 @@ export function listOf(names) {
  */
 export function missingPictures({ unreadable, notes }) {
   const sentence = (/** @type {string} */ text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
-  const bad =
-    unreadable.length > 0
-      ? [
-          `${unreadable.length} ${unreadable.length === 1 ? 'picture' : 'pictures'} can't be read: ${listOf(unreadable)}`,
-        ]
-      : [];
+  const what = unreadable.length === 1 ? '1 picture' : `${unreadable.length} pictures`;
+  const bad = unreadable.length > 0 ? [`${what} can't be read: ${listOf(unreadable)}`] : [];
   return [...bad, ...notes].map(sentence);
 }
 

@@ -71,6 +71,9 @@ function parse(module, files, { linear, network = null }) {
 
 /** @implements {Viewable} */
 export class CheckpointFile {
+  /** @type {{ key: string, view: import('../types/types').View } | null} */
+  #last = null;
+
   /**
    * @param {Parsed} parsed
    * @param {Source} source
@@ -113,17 +116,20 @@ export class CheckpointFile {
         : parse(modules.cpu, await Promise.all(source.files.map(({ file }) => readBytes(file))), options);
     try {
       parsed.wasm.set_hardware(hardware);
-      parsed.wasm.view(pruning);
-      return new CheckpointFile(parsed, source, options, hardware);
+      const file = new CheckpointFile(parsed, source, options, hardware);
+      file.view(pruning);
+      return file;
     } catch (thrown) {
       parsed.wasm.free();
       throw thrown;
     }
   }
 
-  /** @param {PruneSettings} pruning */
+  /** The last view is kept: of a large network it takes a second. @param {PruneSettings} pruning */
   view(pruning) {
-    return this.wasm.view(pruning);
+    const key = JSON.stringify([pruning, this.hardware]);
+    if (this.#last?.key !== key) this.#last = { key, view: this.wasm.view(pruning) };
+    return this.#last.view;
   }
 
   /** @param {PruneSettings} pruning */

@@ -49,21 +49,26 @@ impl ConversionHistogram {
         self.conversions[1..].iter().sum()
     }
 
-    fn add_crossbar(&mut self, groups: &[Vec<u32>], times: &[LatencyTable], adcs: usize) {
+    /// Adds as many crossbars as `repeats` that convert alike.
+    fn add_crossbars(&mut self, groups: &[Vec<u32>], times: &[LatencyTable], adcs: usize, repeats: usize) {
         let mut most = 0;
         for bits in groups.iter().flatten().map(|&bits| (bits as usize).min(BITS - 1)) {
-            self.conversions[bits] += 1;
+            self.conversions[bits] += repeats as u64;
             most = most.max(bits);
         }
+        let mut shares = Vec::new();
         for group in groups {
             // Counted before dividing, so that a tile with a single resolution counts exactly 1.
             let mut counts = [0_u32; BITS];
             group.iter().for_each(|&bits| counts[(bits as usize).min(BITS - 1)] += 1);
-            for (share, &count) in self.crossbars.iter_mut().zip(&counts).filter(|(_, count)| **count > 0) {
-                *share += f64::from(count) / group.len() as f64;
-            }
+            let used = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+            shares.extend(used.map(|(bits, &count)| (bits, f64::from(count) / group.len() as f64)));
         }
-        self.converters[most] += 1;
+        // One crossbar after the other: sums of many are rounded the same way.
+        for _ in 0..repeats {
+            shares.iter().for_each(|&(bits, share)| self.crossbars[bits] += share);
+        }
+        self.converters[most] += repeats as u64;
         for (slowest, times) in self.slowest_ns.iter_mut().zip(times) {
             *slowest = slowest.max(time_of_crossbar(groups, times, adcs));
         }
@@ -310,13 +315,17 @@ impl LayerConversions {
         for (at, &rule) in config.rules.iter().enumerate() {
             let full = rule.0.dense_bits(&tile.readout);
             let dense = vec![vec![full; tile.columns]; tile.groups.len()];
-            for converted in 0..tile.converted() {
-                self.dense[at].add_crossbar(&dense, config.times, config.adcs_per_tile);
+            let (times, adcs, all) = (config.times, config.adcs_per_tile, tile.converted());
+            self.dense[at].add_crossbars(&dense, times, adcs, all);
+            // Only this rule looks into the cells, by which the crossbars of a tile differ.
+            let sliced = rule.0 == Resolution::LosslessSliced;
+            let (distinct, repeats) = if sliced { (all, 1) } else { (1, all) };
+            for converted in 0..distinct {
                 for (pruning, histogram) in
                     [(Pruning::Before, &mut self.unpruned[at]), (Pruning::After, &mut self.actual[at])]
                 {
                     let bits = tile.bits_at(pruning, rule, converted, config.skip_zero_columns);
-                    histogram.add_crossbar(&bits, config.times, config.adcs_per_tile);
+                    histogram.add_crossbars(&bits, times, adcs, repeats);
                 }
             }
         }

@@ -109,10 +109,14 @@ pub fn count_cells(
             if weight == 0 && slicing.offset == 0 {
                 continue;
             }
-            for (crossbar, count) in counts.iter_mut().enumerate() {
-                let level = slicing.cell(weight, crossbar) as usize;
+            // The crossbars of the weight's own sign; the others hold none of it.
+            let polarity = usize::from(slicing.offset == 0 && weight < 0);
+            let mut left = slicing.magnitude(weight, polarity);
+            for count in counts[polarity..].iter_mut().step_by(slicing.polarities()) {
+                let level = (left & ((1 << slicing.cell_bits) - 1)) as usize;
                 count.set += usize::from(level != 0);
                 count.sum += level;
+                left >>= slicing.cell_bits;
             }
         }
     }
