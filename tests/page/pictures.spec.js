@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
 import { expect } from '@playwright/test';
 
@@ -38,11 +41,11 @@ test('a zip of pictures, a folder a class, is trained on and named on the charts
   await steps(page, 2);
   expect((await report(page)).training.step).toBe(2);
   // The weights say what their outputs are.
-  const path = await saved(page, async () => {
+  const file = await saved(page, async () => {
     await page.locator('#save-menu summary').click();
     await page.locator('#save-weights').click();
   });
-  const bytes = readFileSync(path);
+  const bytes = readFileSync(file);
   const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString());
   expect(JSON.parse(header.__metadata__.classes)).toEqual(['green', 'red', 'stripes']);
   expect(header.__metadata__.standardize).toBe('image');
@@ -62,6 +65,54 @@ test('a dropped folder is read with its paths', async ({ page }) => {
   await page.locator('select[name=data]').selectOption('builtin');
   await expect(page.locator('#pictures')).toBeHidden();
   await expect(page.locator('#class-words')).toHaveText('10 image classes');
+});
+
+test('a chosen folder is read, and pictures of other kinds are counted and named', async ({ page }) => {
+  await open(page);
+  const folder = await mkdtemp(path.join(tmpdir(), 'crossdub-pictures-'));
+  const others = ['a.webp', 'b.gif', '.hidden.png'].map((name) => ({
+    name: `mine/red/${name}`,
+    bytes: Buffer.from('x'),
+  }));
+  for (const { name, bytes } of [...pictures(), ...others]) {
+    const file = path.join(folder, name);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, bytes);
+  }
+  await page.locator('#folder').setInputFiles(path.join(folder, 'mine'));
+  await expect(page.locator('#picture-classes li')).toHaveText([/green 12/, /red 12/, /stripes 12/]);
+  await expect(page.locator('#picture-note')).toContainText(
+    'Pictures left out because they are neither JPEG nor PNG: 2 (mine/red/a.webp, mine/red/b.gif).',
+  );
+  // The same from a zip, whose hidden files are named too.
+  await page.locator('#file').setInputFiles(chosen('mine.zip', zip([...pictures(), ...others])));
+  await expect(page.locator('#picture-note')).toContainText('names start with a dot');
+  await rm(folder, { recursive: true });
+});
+
+test('classes are counted as they were read, wherever a folder has their name', async ({ page }) => {
+  await open(page);
+  // A folder of a class's name inside another class counts to that one.
+  const nested = pictures().map(({ name, bytes }, at) => ({
+    name: name.startsWith('mine/red/') && at < 5 ? name.replace('mine/red/', 'mine/red/green/') : name,
+    bytes,
+  }));
+  await page.locator('#file').setInputFiles(chosen('mine.zip', zip(nested)));
+  await expect(page.locator('#picture-classes li')).toHaveText([/green 12/, /red 12/, /stripes 12/]);
+});
+
+test('a zip of CIFAR-10 is opened as that', async ({ page }) => {
+  await open(page);
+  const records = (/** @type {number} */ count) =>
+    Buffer.concat(Array.from({ length: count }, (_, at) => Buffer.alloc(3073, at % 10)));
+  const files = [
+    { name: 'cifar-10-batches-bin/batches.meta.txt', bytes: Buffer.from('airplane\n') },
+    { name: 'cifar-10-batches-bin/data_batch_1.bin', bytes: records(40) },
+    { name: 'cifar-10-batches-bin/test_batch.bin', bytes: records(20) },
+  ];
+  await page.locator('#file').setInputFiles(chosen('download', zip(files)));
+  await expect.poll(async () => (await spec(page)).data).toBe('cifar10');
+  await steps(page, 1);
 });
 
 test('what is no set of pictures gives one clear line, and the run stays', async ({ page }) => {
