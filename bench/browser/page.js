@@ -1,6 +1,6 @@
 /**
- * Runs in the browser: trains the same network with Crossdub's modules and with TensorFlow.js. Each contender is a
- * function that makes one step and resolves with the milliseconds it elapsed.
+ * Runs in the browser: trains the same network with Crossdub's modules, with TensorFlow.js and with jax-js. Each
+ * contender is a function that makes one step and resolves with the milliseconds it elapsed.
  */
 
 const WIDTHS = [32, 64, 128];
@@ -121,4 +121,57 @@ async function tensorflow(backend, limits) {
   return inTurn([() => timed(step)], limits);
 }
 
-globalThis.bench = { crossdub, simulation, tensorflow };
+/** @param {'wasm' | 'webgpu'} device */
+async function jax(device, limits) {
+  const { init, defaultDevice, jit, lax, nn, numpy, random, tree, valueAndGrad } = await import('/jax/dist/index.js');
+  if (!(await init(device)).includes(device)) throw new Error(`jax-js has no ${device} backend here`);
+  defaultDevice(device);
+
+  const shapes = WIDTHS.map((width, index) => [width, index === 0 ? 3 : WIDTHS[index - 1], 3, 3]);
+  shapes.push([WIDTHS[WIDTHS.length - 1] * 16, 128], [128, 10]);
+  /** @param {number[]} shape the initial weights */
+  const draw = (shape, index) => {
+    const inputs = shape.length === 4 ? 9 * shape[1] : shape[0];
+    return random.normal(random.key(index), shape).mul(Math.sqrt(1 / inputs));
+  };
+  // A function owns its arguments; `ref` keeps one for another use.
+  const forward = (parameters, images) => {
+    let x = images;
+    for (const [index, { weight, bias }] of parameters.slice(0, WIDTHS.length).entries()) {
+      const [batch, side, width] = [BATCH, 32 >> index, WIDTHS[index]];
+      x = nn.relu(lax.conv(x, weight, [1, 1], 'SAME').add(bias.reshape([1, width, 1, 1])));
+      x = x.reshape([batch, width, side / 2, 2, side / 2, 2]).max([3, 5]);
+    }
+    x = x.reshape([BATCH, -1]);
+    const [hidden, last] = parameters.slice(WIDTHS.length);
+    x = nn.relu(numpy.matmul(x, hidden.weight).add(hidden.bias));
+    return numpy.matmul(x, last.weight).add(last.bias);
+  };
+  const loss = (parameters, images, labels) =>
+    nn.logSoftmax(forward(parameters, images), -1).mul(labels).sum().mul(-1 / BATCH);
+  const update = jit((parameters, velocities, images, labels) => {
+    const [value, gradients] = valueAndGrad(loss)(tree.ref(parameters), images, labels);
+    const velocity = tree.map((v, gradient) => v.mul(0.9).add(gradient), velocities, gradients);
+    const moved = tree.map((w, v) => w.sub(v.mul(LEARNING_RATE)), parameters, tree.ref(velocity));
+    return [value, moved, velocity];
+  });
+
+  const outputs = (shape) => (shape.length === 4 ? shape[0] : shape[1]);
+  let parameters = shapes.map((shape, index) => ({
+    weight: draw(shape, index),
+    bias: numpy.zeros([outputs(shape)]),
+  }));
+  let velocities = shapes.map((shape) => ({ weight: numpy.zeros(shape), bias: numpy.zeros([outputs(shape)]) }));
+  const images = random.normal(random.key(99), [BATCH, 3, 32, 32]);
+  const classes = numpy.array(new Int32Array(BATCH).map((_, index) => index % 10));
+  const labels = nn.oneHot(classes, 10);
+  const step = async () => {
+    let value;
+    [value, parameters, velocities] = update(parameters, velocities, images.ref, labels.ref);
+    const [number] = await value.data();
+    if (!Number.isFinite(number)) throw new Error(`the loss is ${number}`);
+  };
+  return inTurn([() => timed(step)], limits);
+}
+
+globalThis.bench = { crossdub, simulation, tensorflow, jax };

@@ -6,6 +6,8 @@ import '/bench/page.js';
 
 const query = new URLSearchParams(location.search);
 const contenders = (query.get('contenders') ?? '').split(',').filter(Boolean);
+// What hangs is left behind after so many seconds.
+const patience = Number(query.get('patience') ?? 120);
 const limits = { warmUp: 3, maxTurns: 30, seconds: Number(query.get('seconds') ?? 15) };
 
 /** @param {object} result */
@@ -26,14 +28,24 @@ const calls = {
   'crossdub-cpu': () => globalThis.bench.crossdub('cpu', ['none'], limits),
   'tensorflow-webgpu': () => globalThis.bench.tensorflow('webgpu', limits),
   'tensorflow-webgl': () => globalThis.bench.tensorflow('webgl', limits),
+  'jax-webgpu': () => globalThis.bench.jax('webgpu', limits),
 };
+
+/**
+ * @param {Promise<number[][]>} work
+ * @returns {Promise<number[][]>}
+ */
+function bounded(work) {
+  const late = new Error(`no result within ${patience} s`);
+  return Promise.race([work, new Promise((_, reject) => setTimeout(reject, 1000 * patience, late))]);
+}
 
 const found = await adapter().catch((error) => ({ missing: String(error?.message ?? error) }));
 await post({ id: 'adapter', agent: navigator.userAgent, ...found });
 for (const id of contenders) {
   try {
     if (found.missing && id.endsWith('webgpu')) throw new Error(found.missing);
-    await post({ id, times: await calls[id]() });
+    await post({ id, times: await bounded(calls[id]()) });
   } catch (error) {
     await post({ id, error: String(error?.message ?? error).split('\n')[0] });
   }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::bench::browser::install_peers;
 use crate::cmd::Cmd;
 use crate::env::BuildEnv;
 use crate::error::{Error, Result, file_error};
@@ -26,6 +27,17 @@ const BINARIES: [(&str, &str); 3] = [
 const LOADERS: [&str; 2] = ["/usr/lib/x86_64-linux-gnu/libvulkan.so.1", "/usr/lib64/libvulkan.so.1"];
 const LOADER_LICENSES: [&str; 2] =
     ["/usr/share/doc/libvulkan1/copyright", "/usr/share/licenses/vulkan-loader/LICENSE.txt"];
+
+/// What the page's modules are timed beside: the files of installed packages, and where they go.
+const PEERS: [(&str, &str); 4] = [
+    ("@tensorflow/tfjs/dist/tf.min.js", "tensorflow/tfjs/dist/tf.min.js"),
+    (
+        "@tensorflow/tfjs-backend-webgpu/dist/tf-backend-webgpu.min.js",
+        "tensorflow/tfjs-backend-webgpu/dist/tf-backend-webgpu.min.js",
+    ),
+    ("@jax-js/jax/dist", "jax/dist"),
+    ("@jax-js/jax/LICENSE", "jax/LICENSE"),
+];
 
 /// Makes the bundle, the packed data, or both.
 pub fn run(env: &mut BuildEnv, gpu: bool, quick: bool, cifar: Option<PathBuf>) -> Result<bool> {
@@ -79,7 +91,7 @@ fn binary(env: &mut BuildEnv, progress: &mut Progress, name: &str, features: &st
 }
 
 /// Copies everything that is not built here.
-fn files(env: &mut BuildEnv, _: &mut Progress) -> Result<String> {
+fn files(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
     let bundle = folder(env);
     let from = env.root.join("bundle");
     for name in ["prove.sh", "README.md", "peers.py"] {
@@ -116,6 +128,20 @@ fn files(env: &mut BuildEnv, _: &mut Progress) -> Result<String> {
         } else {
             absent.push("the page's modules are not built (cargo xtask build), so the browser measures less");
         }
+    }
+    match install_peers(env, progress) {
+        Ok(packages) => {
+            for (from, to) in PEERS {
+                let (from, to) = (packages.join(from), bundle.join(to));
+                if from.is_dir() {
+                    copy_scripts(&from, &to)?;
+                } else {
+                    make(to.parent().unwrap_or(&bundle))?;
+                    copy(&from, &to)?;
+                }
+            }
+        }
+        Err(_) => absent.push("npm can't install TensorFlow.js and jax-js, so the browser measures less"),
     }
     let site = env.root.join("dist");
     if site.join("index.html").is_file() {
@@ -199,6 +225,17 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     // A running binary can't be written over, but its name can be given away.
     drop(fs::remove_file(to));
     fs::copy(from, to).map(|_| ()).map_err(file_error("copy", from))
+}
+
+/// Copies the modules of a folder that browsers load.
+fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
+    make(to)?;
+    for entry in fs::read_dir(from).map_err(file_error("list", from))?.flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "js") {
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {

@@ -10,9 +10,10 @@ use crate::error::Result;
 use crate::progress::Progress;
 
 /// Not a dependency of the page, hence not in package.json.
-const TENSORFLOW_JS: [&str; 2] = ["@tensorflow/tfjs@4.22.0", "@tensorflow/tfjs-backend-webgpu@4.22.0"];
+const PEERS: [&str; 3] =
+    ["@tensorflow/tfjs@4.22.0", "@tensorflow/tfjs-backend-webgpu@4.22.0", "@jax-js/jax@0.1.25"];
 
-/// Measures with what is installed and built; installs only TensorFlow.js, outside the checkout.
+/// Measures with what is installed and built; installs only TensorFlow.js and jax-js, outside the checkout.
 pub fn measure(env: &BuildEnv, progress: &mut Progress) -> Result<Report> {
     let mut report = Report::default();
     if let Some(reason) = missing_requirement(env) {
@@ -23,19 +24,31 @@ pub fn measure(env: &BuildEnv, progress: &mut Progress) -> Result<Report> {
         report.missing.push("Not measured on WebGPU: pkg/webgpu is not built.".to_owned());
     }
     let folder = env.cache.join("bench");
-    if !folder.join("node_modules/@tensorflow/tfjs-backend-webgpu").is_dir() {
-        progress.status("installing TensorFlow.js");
-        let npm = env.npm().args(["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]);
-        if let Err(error) = npm.args(["--prefix"]).args([&folder]).args(TENSORFLOW_JS).run(progress) {
-            // Our own times are useful without it.
-            report.missing.push(format!("TensorFlow.js can't be installed: {error}."));
-        }
+    if let Err(error) = install_peers(env, progress) {
+        // Our own times are useful without it.
+        report.missing.push(format!("TensorFlow.js and jax-js can't be installed: {error}."));
     }
     progress.status("measuring");
     let node = Cmd::new("node").current_dir(&env.root).args(["bench/browser/measure.mjs", "--tensorflow"]);
     let node = node.args([&folder]).env("CROSSDUB_CHROMIUM", chromium());
     report.append(Report::from_json(&parse_output(node.run(progress)?)?)?);
     Ok(report)
+}
+
+/// Installs TensorFlow.js and jax-js, unless they are there. Returns the folder of the packages.
+///
+/// # Errors
+/// When npm is missing or fails.
+pub fn install_peers(env: &BuildEnv, progress: &mut Progress) -> Result<PathBuf> {
+    let folder = env.cache.join("bench");
+    let packages = folder.join("node_modules");
+    let there = |name: &str| packages.join(name).is_dir();
+    if !(there("@tensorflow/tfjs-backend-webgpu") && there("@jax-js/jax")) {
+        progress.status("installing TensorFlow.js and jax-js");
+        let npm = env.npm().args(["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]);
+        npm.args(["--prefix"]).args([&folder]).args(PEERS).run(progress)?;
+    }
+    Ok(packages)
 }
 
 /// The first requirement that is missing; a benchmark installs no browser and builds no module.

@@ -4,7 +4,7 @@
 //! ours, `bench/peers` and `bench/browser` the others, one right after the other, so that both see the same machine.
 //! `CROSSDUB_PYTHON` names a Python with PyTorch, `CROSSDUB_CHROMIUM` the browser.
 
-mod browser;
+pub mod browser;
 mod machine;
 mod native;
 mod peers;

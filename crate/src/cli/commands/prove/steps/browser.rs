@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -16,8 +16,8 @@ use crate::cli::http::Server;
 use crate::cli::measure::timing::median;
 use crate::error::{Error, Result};
 
-/// WebGPU without a screen, through Vulkan.
-const FLAGS: [&str; 10] = [
+/// Without a screen and without requests of the browser's own.
+const FLAGS: [&str; 7] = [
     "--headless=new",
     "--no-sandbox",
     "--no-first-run",
@@ -25,16 +25,22 @@ const FLAGS: [&str; 10] = [
     "--ignore-gpu-blocklist",
     "--disable-background-networking",
     "--enable-unsafe-webgpu",
-    "--enable-features=Vulkan",
-    "--use-angle=vulkan",
-    "--disable-vulkan-surface",
 ];
+/// How the browser is started, in this order until a page answers. Some drivers, Mesa's lavapipe among them, can't draw
+/// what Chromium asks of Vulkan; then it takes what it likes.
+const STARTS: [(&str, &[&str]); 2] = [
+    ("through Vulkan", &["--enable-features=Vulkan", "--use-angle=vulkan", "--disable-vulkan-surface"]),
+    ("with Chromium's own choice", &[]),
+];
+/// A page says which adapter it has within this, in seconds, or it hangs.
+const ANSWER: f64 = 30.0;
 /// What is timed: the page's contender, its kind, and its needs.
-const CONTENDERS: [(&str, &str, &str); 4] = [
+const CONTENDERS: [(&str, &str, &str); 5] = [
     ("crossdub-webgpu", "Crossdub, WebGPU", "pkg/webgpu/crossdub.js"),
     ("crossdub-cpu", "Crossdub, CPU", "pkg/cpu/crossdub.js"),
     ("tensorflow-webgpu", "TensorFlow.js, WebGPU", "tensorflow/tfjs-backend-webgpu"),
     ("tensorflow-webgl", "TensorFlow.js, WebGL", "tensorflow/tfjs"),
+    ("jax-webgpu", "jax-js, WebGPU", "jax/dist/index.js"),
 ];
 
 /// Serves the page, starts Chromium, and collects.
@@ -59,44 +65,69 @@ pub fn measure(context: &Context, record: &mut Recorder) -> Result<Outcome> {
         CONTENDERS.iter().filter(|(_, _, needs)| here(needs)).map(|(id, _, _)| *id).collect();
     let (sender, results) = mpsc::channel();
     let mut server = Server::bind(0)?.with_posts(sender).with_folder("/", &web)?;
-    for folder in ["pkg", "bench", "tensorflow"] {
+    for folder in ["pkg", "bench", "tensorflow", "jax"] {
         if here(folder) {
             server = server.with_folder(&format!("/{folder}/"), &context.bundle.join(folder))?;
         }
     }
-    let seconds = (context.seconds_until(0.8) / (2 * contenders.len().max(1)) as f64).clamp(2.0, 20.0);
-    let query = format!("contenders={}&seconds={seconds:.0}", contenders.join(","));
+    let many = contenders.len().max(1) as f64;
+    let seconds = (context.seconds_until(0.6) / (2.0 * many)).clamp(2.0, 20.0);
+    // What hangs costs its share, not that of the others.
+    let patience = context.seconds_until(0.8) / many;
+    let query = format!("contenders={}&seconds={seconds:.0}&patience={patience:.0}", contenders.join(","));
     let address = format!("http://127.0.0.1:{}/prove.html?{query}", server.port()?);
-    let profile = context.fresh_folder()?;
     let (stop, outcome) = (AtomicBool::new(false), &mut None);
     std::thread::scope(|scope| {
         scope.spawn(|| server.run(&stop));
-        *outcome = Some(drive(browser, &profile, &address, &results, context, record));
+        *outcome = Some(start(browser, &address, &results, context, record));
         stop.store(true, Ordering::Relaxed);
     });
-    drop(std::fs::remove_dir_all(&profile));
+    drop(std::fs::remove_dir_all(context.folder()));
     outcome.take().unwrap_or(Ok(failed("nothing ran")))
 }
 
-fn drive(
+/// Starts the browser in one way after the other, until one shows the page.
+fn start(
     browser: &Path,
-    profile: &Path,
     address: &str,
     results: &Receiver<String>,
     context: &Context,
     record: &mut Recorder,
 ) -> Result<Outcome> {
-    let mut command = Command::new(browser);
-    command.args(FLAGS).arg(format!("--user-data-dir={}", files::display_path(profile))).arg(address);
-    let started = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    let mut child = match started {
-        Ok(child) => child,
-        Err(why) => return Ok(failed(format!("{} does not start: {why}", browser.display()))),
-    };
-    let collected = collect(&mut child, results, context, record);
-    drop(child.kill());
-    drop(child.wait());
-    collected
+    let mut troubles = Vec::new();
+    for (how, flags) in STARTS {
+        let profile = context.fresh_folder()?;
+        let mut command = Command::new(browser);
+        command.args(FLAGS).args(flags);
+        command.arg(format!("--user-data-dir={}", files::display_path(&profile))).arg(address);
+        let started = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let mut child = match started {
+            Ok(child) => child,
+            Err(why) => return Ok(failed(format!("{} does not start: {why}", browser.display()))),
+        };
+        let collected = collect(&mut child, results, context, record);
+        drop(child.kill());
+        drop(child.wait());
+        match collected? {
+            End::Page(outcome) => {
+                record.fact("browser started", how)?;
+                return Ok(outcome);
+            }
+            End::NoAnswer(why) => {
+                record.fact("without success", format!("{how}: {why}"))?;
+                troubles.push(format!("{how}: {why}"));
+            }
+        }
+    }
+    Ok(failed(format!("no page answers; {}; see the step's log", troubles.join("; "))))
+}
+
+/// How a browser ended.
+enum End {
+    /// Its page answered.
+    Page(Outcome),
+    /// It never did, for this reason.
+    NoAnswer(String),
 }
 
 fn collect(
@@ -104,20 +135,25 @@ fn collect(
     results: &Receiver<String>,
     context: &Context,
     record: &mut Recorder,
-) -> Result<Outcome> {
+) -> Result<End> {
+    let (began, mut answered) = (Instant::now(), false);
     loop {
         if context.seconds_until(0.98) <= 0.0 {
-            return Ok(out_of_time("the page did not end in time"));
+            return Ok(End::Page(out_of_time("the page did not end in time")));
         }
         if let Ok(text) = results.recv_timeout(Duration::from_millis(200)) {
+            answered = true;
             let result: Value = serde_json::from_str(&text)
                 .map_err(|why| Error::operation("reading", "the page's result", why))?;
             if result["id"] == "end" {
-                return Ok(DONE);
+                return Ok(End::Page(DONE));
             }
             report(&result, record)?;
         } else if let Ok(Some(status)) = child.try_wait() {
-            return Ok(failed(format!("the browser ended by itself: {status}; see its log")));
+            let why = format!("the browser ended by itself: {status}");
+            return Ok(if answered { End::Page(failed(why)) } else { End::NoAnswer(why) });
+        } else if !answered && began.elapsed().as_secs_f64() > ANSWER {
+            return Ok(End::NoAnswer(format!("no answer within {ANSWER} s")));
         }
     }
 }
