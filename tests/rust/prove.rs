@@ -93,7 +93,7 @@ fn a_killed_proof_goes_on_and_reports() {
         assert!(figure["value"].as_f64().is_some_and(|ms| ms > 0.0), "{id}: {figure}");
         assert!(figure["unit"] == "ms" && figure["n"].as_u64() >= Some(1), "{id}: {figure}");
     }
-    let pytorch = figure(&training, "pytorch")["not_measured"].as_str().expect("no such Python");
+    let pytorch = figure(&training, "pytorch-cpu")["not_measured"].as_str().expect("no such Python");
     assert!(pytorch.contains("/nowhere/python3"), "{pytorch}");
     let resume = step(folder.path(), "resume-cpu");
     assert_eq!(resume["status"], "done", "{resume}");

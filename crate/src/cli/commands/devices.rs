@@ -29,7 +29,7 @@ struct FoundDevice {
     name: String,
     /// In bytes, if known.
     memory: Option<u64>,
-    /// A graphics adapter's driver and graphics API, if known.
+    /// A graphics adapter's driver, if it has a name, and its graphics API.
     driver: Option<String>,
     /// Whether a graphics adapter is a program on the CPU.
     software: bool,

@@ -10,6 +10,7 @@ mod record;
 mod report;
 mod runner;
 mod steps;
+mod summary;
 mod vulkan;
 
 use std::path::{Path, PathBuf};

@@ -16,7 +16,7 @@ pub const PARTS: [&str; 6] = [
 ];
 
 /// What a device is called when the shaders of its products are chosen by trying them out.
-const AUTOTUNED: &str = "vulkan-autotune";
+pub const AUTOTUNED: &str = "vulkan-autotune";
 
 /// A device under test, and the binary that has it.
 #[derive(Debug, Clone, PartialEq)]

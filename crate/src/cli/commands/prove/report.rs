@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::plan::{PARTS, Step};
 use super::record::{Measurement, Record, Status, write_json};
 use super::steps::machine::COMMIT;
+use super::summary::summary;
 use crate::cli::files;
 use crate::config::SCHEMA_VERSION;
 use crate::error::Result;
@@ -116,8 +117,8 @@ impl Report {
             put(
                 &mut text,
                 format_args!(
-                    "**Software adapter.** {adapter} computes on the CPU: what is right or wrong here counts, and no time \
-                 here says anything about a graphics card.\n"
+                    "**Software adapter.** {adapter} computes on the CPU. What is right or wrong here counts; no time here says \
+                 anything about a graphics card.\n"
                 ),
             );
         }
@@ -127,11 +128,15 @@ impl Report {
         put(
             &mut text,
             format_args!(
-                "`crossdub prove` wrote this. Times are medians of n measurements; a step includes the upload of its \
-             batch and the loss read back; its parts are timed with the device idle between them, so that their sum \
-             exceeds the step. Called again with the same folder, it resumes with what is left.\n"
+                "`crossdub prove` wrote this. Crossdub trains neural networks for analog crossbars, with a regularizer (D.U.B.) \
+                 that makes analog-to-digital converters cheaper; this report says whether it computes the right numbers on \
+                 the devices below, and how fast. Times are medians of n measurements. A training step includes the upload of \
+                 its batch and the loss read back; its parts are timed with the device idle between them, so that their sum \
+                 exceeds the step. A relative difference of 1e-3 or more between gradients counts as wrong. Called again with \
+                 the same folder, it resumes with what is left.\n"
             ),
         );
+        text += &summary(&self.records);
         text += &self.troubles();
         for (at, title) in PARTS.iter().enumerate() {
             let records: Vec<&Record> = self.records.iter().filter(|record| record.part == at + 1).collect();
@@ -282,7 +287,7 @@ fn value(figure: &Measurement) -> String {
 }
 
 /// Three or four digits.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 || (value.fract() == 0.0 && size < 1e6) {
         format!("{value}")
@@ -302,7 +307,7 @@ fn status(record: &Record) -> String {
 }
 
 /// A text that does not break its table.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     text.replace('|', "/").replace(['\n', '\r'], " ")
 }
 
@@ -384,6 +389,12 @@ mod tests {
         let mut broken = Record::new("gradient-cpu", "gradient, cpu", 1);
         (broken.status, broken.why) = (Status::Failed, Some("the gradient differs".into()));
         broken.write(out.path()).expect("writes");
+        let mut device = Record::new("device-cpu", "device, cpu", 1);
+        device.facts = vec![
+            ("adapter".into(), "llvmpipe".into()),
+            ("kind".into(), "software: it computes on the CPU".into()),
+        ];
+        device.write(out.path()).expect("writes");
         let mut report = Report::new(out.path(), &steps, 1.0, None);
         report.write().expect("writes");
         let text = std::fs::read_to_string(out.path().join("report.md")).expect("reads");
@@ -392,6 +403,7 @@ mod tests {
             "not measured, PyTorch: no / Python",
             "- `gradient-cpu`: the gradient differs",
             "not reached yet",
+            "**Software adapter.** llvmpipe computes on the CPU",
         ] {
             assert!(text.contains(expected), "{expected}:\n{text}");
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use burn::tensor::DType;
 use serde_json::Value;
 
 use super::recipe::open_images;
@@ -14,6 +15,7 @@ use crate::cli::files;
 use crate::cli::system;
 use crate::config::{DataSource, Precision};
 use crate::data::cifar::{is_image_file, is_test_file};
+use crate::device::ComputeDevice;
 use crate::error::Result;
 
 /// The commit that the binary was built from, if the build named one.
@@ -103,19 +105,23 @@ pub fn open(context: &Context, record: &mut Recorder) -> Result<Outcome> {
         (false, _) => "hardware",
     };
     record.fact("kind", kind)?;
-    let bf16 = compute.check(Precision::Bf16).is_ok();
-    record.fact("bf16", if bf16 { "yes" } else { "no" })?;
-    record.fact("shaders", shaders(&compute.driver))?;
+    let has = |has: bool| if has { "yes" } else { "no" };
+    record.fact("bf16", has(compute.check(Precision::Bf16).is_ok()))?;
+    let f16 = has(compute.device.supports_dtype(DType::F16));
+    record.fact("f16", format!("{f16}; Crossdub trains in f32 and bf16 only, so nothing is timed in it"))?;
+    record.fact("shaders", shaders(&compute))?;
     let memory = device_memory(&compute) as f64 / (1_u64 << 20) as f64;
     record.figure("memory", "memory that the device can use", memory, "MiB", 1)?;
     Ok(DONE)
 }
 
 /// What the shaders are compiled to: the build decides for Vulkan, and other graphics APIs take WGSL.
-fn shaders(driver: &Option<String>) -> &'static str {
-    match driver {
-        Some(driver) if driver.ends_with("Vulkan") && cfg!(feature = "vulkan") => "SPIR-V",
-        Some(_) => "WGSL",
-        None => "none",
+fn shaders(compute: &ComputeDevice) -> &'static str {
+    let on_vulkan = compute.driver.as_ref().is_some_and(|driver| driver.ends_with("Vulkan"));
+    match compute.kind {
+        "webgpu" | "vulkan" if on_vulkan && cfg!(feature = "vulkan") => "SPIR-V",
+        "webgpu" | "vulkan" => "WGSL",
+        "cuda" => "CUDA C++",
+        _ => "none",
     }
 }

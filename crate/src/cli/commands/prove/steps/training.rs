@@ -356,3 +356,28 @@ pub fn count_launches(case: &Case, context: &Context) -> Result<()> {
     step.whole(true)?;
     crate::cli::output::print(&format!("{}\n", count() - before))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DeviceChoice;
+
+    #[test]
+    fn too_little_memory_is_an_error_before_anything_is_allocated() {
+        let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+        let case = Case { model: NetworkName::ResNet18, batch: 128, precision: Precision::F32 };
+        let error = case.step(&compute, 64 << 20).err().expect("64 MiB are too few").to_string();
+        assert!(error.contains("64 MiB are available"), "{error}");
+    }
+
+    #[test]
+    fn pytorch_on_the_cpu_has_a_name_of_its_own() {
+        let row = |on_cpu, precision| PeerRow { on_cpu, precision };
+        assert_eq!(row(false, Precision::F32).id(), "pytorch");
+        assert_eq!(row(true, Precision::F32).id(), "pytorch-cpu");
+        let note = |on_cpu, precision| row(on_cpu, precision).note("PyTorch 2.9.1");
+        assert!(note(false, Precision::F32).contains("without TensorFloat-32"));
+        assert!(!note(true, Precision::F32).contains("TensorFloat"), "a CPU has none");
+        assert_eq!(note(false, Precision::Bf16), "PyTorch 2.9.1; bf16 by autocast");
+    }
+}
