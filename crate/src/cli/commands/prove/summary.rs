@@ -1,6 +1,6 @@
 //! The report's first table: what each device does, one question a line.
 
-use super::plan::{AUTOTUNED, in_file_names};
+use super::plan::{AUTOTUNED, file_name_label};
 use super::record::{Measurement, Record, Status};
 use super::report::{cell, number};
 
@@ -16,7 +16,7 @@ pub fn summary(records: &[Record]) -> String {
         format!("## Summary\n\n| | {} |\n| --- |{}\n", devices.join(" | "), " --- |".repeat(devices.len()));
     let mut row = |title: &str, step: &str, answer: &dyn Fn(&Record) -> String| {
         let answers = devices.iter().map(|device| {
-            let autotuned = *device == in_file_names(AUTOTUNED);
+            let autotuned = *device == file_name_label(AUTOTUNED);
             match find(format!("{step}-{device}")) {
                 Some(record) => cell(&answered(record, answer)),
                 None if autotuned => "only timed".to_owned(),
