@@ -10,6 +10,11 @@ test('the module loaded at start is under a megabyte compressed', () => {
   expect(gzipSync(module, { level: 9 }).length).toBeLessThan(1_000_000);
 });
 
+test('the module for ONNX is small: what trains is not in it', () => {
+  const module = readFileSync('dist/pkg/onnx/crossdub_bg.wasm');
+  expect(gzipSync(module, { level: 9 }).length).toBeLessThan(250_000);
+});
+
 test('settings are in the URL and survive a reload', async ({ page }) => {
   await open(page);
   const fields = {
