@@ -197,12 +197,21 @@ fn obstacle(out: &Path, step: &Step, target: &Target, vulkan: &VulkanSetup) -> O
     }
     let opened = Record::read(out, &format!("device-{}", plan::file_name_label(&target.label)))?;
     if opened.status == Status::Done {
-        return None;
+        let repeats_it = matches!(step.work, Work::Gradient);
+        let crash = if repeats_it { None } else { crash(out, target) };
+        return crash.map(|why| format!("{} can't compute a gradient: {why}", target.label));
     }
     let needs_vulkan = matches!(target.device, DeviceChoice::Vulkan(_) | DeviceChoice::Webgpu(_));
     let problem = vulkan.problem.clone().filter(|_| needs_vulkan).or(opened.why);
     let problem = problem.unwrap_or_else(|| "it can't be opened".to_owned());
     Some(format!("there is no device {}: {problem}", target.label))
+}
+
+/// How the small network's gradient has crashed this device's driver, if it has. Whatever else runs there would crash, too.
+fn crash(out: &Path, target: &Target) -> Option<String> {
+    let gradient = Record::read(out, &format!("gradient-{}", plan::file_name_label(&target.label)))?;
+    let crashed = gradient.status == Status::Failed;
+    gradient.why.filter(|why| crashed && why.starts_with(runner::CRASHED))
 }
 
 /// The device to run the remaining steps on: among those in agreement with the CPU, the one with the fastest VGG11 step;
@@ -218,7 +227,7 @@ fn best_target(out: &Path, targets: &[Target]) -> Option<Target> {
         first.unwrap_or(f64::INFINITY)
     };
     let best = right.iter().min_by(|a, b| time(a).total_cmp(&time(b))).copied();
-    let opened = || targets.iter().find(|target| done("device", target));
+    let opened = || targets.iter().find(|target| done("device", target) && crash(out, target).is_none());
     best.or_else(opened).or(targets.first()).cloned()
 }
 
@@ -237,4 +246,39 @@ fn not_run(step: &Step, status: Status, why: String) -> Record {
 fn describe(record: &Record) -> String {
     let why = record.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
     format!("{} in {:.1} s{why}", record.status.word(), record.seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_that_crashes_costs_one_step() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path();
+        std::fs::create_dir(out.join("steps")).expect("made");
+        let write = |name: &str, status, why: Option<&str>| {
+            let mut record = Record::new(name, name, 1);
+            (record.status, record.why) = (status, why.map(str::to_owned));
+            record.write(out).expect("writes");
+        };
+        let target =
+            |label: &str| Target { label: label.to_owned(), device: DeviceChoice::Cpu, binary: None };
+        let targets = [target("vulkan"), target("webgpu")];
+        for target in &targets {
+            write(&format!("device-{}", target.label), Status::Done, None);
+        }
+        write("gradient-vulkan", Status::Failed, Some("crashed (signal: 11 (SIGSEGV))"));
+        write("gradient-webgpu", Status::Failed, Some("the gradient differs by 1e-2"));
+        let why = |name: &str, target: &Target| {
+            let steps = plan::steps(&targets, false);
+            let step = steps.into_iter().find(|step| step.name == name).expect("known");
+            obstacle(out, &step, target, &VulkanSetup::default())
+        };
+        let skipped = why("losses-vulkan", &targets[0]).expect("it would crash");
+        assert!(skipped.contains("vulkan can't compute a gradient: crashed"), "{skipped}");
+        assert_eq!(why("gradient-vulkan", &targets[0]), None, "it may be tried again");
+        assert_eq!(why("losses-webgpu", &targets[1]), None, "wrong numbers are no crash");
+        assert_eq!(best_target(out, &targets).map(|target| target.label).as_deref(), Some("webgpu"));
+    }
 }

@@ -12,6 +12,8 @@ use super::vulkan::VulkanSetup;
 use crate::cli::files;
 use crate::error::{Error, Result};
 
+/// How the reason begins when a signal has ended a step's process.
+pub const CRASHED: &str = "crashed";
 /// How often a step is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// A step that minds its time ends before this is over.
@@ -63,7 +65,11 @@ impl Runner<'_> {
             }
             Ok(End::Exited(status)) if !status.success() => {
                 record.status = Status::Failed;
-                record.why = Some(last_error(&log).unwrap_or_else(|| format!("ended with {status}")));
+                record.why = Some(match status.code() {
+                    Some(_) => last_error(&log).unwrap_or_else(|| format!("ended with {status}")),
+                    // Not by itself: whatever it wrote before is not the reason.
+                    None => format!("{CRASHED} ({status}), most likely in the driver"),
+                });
             }
             Ok(End::Exited(_)) if record.status == Status::Running => {
                 record.status = Status::Failed;
@@ -88,6 +94,10 @@ impl Runner<'_> {
         }
         command.envs(self.vulkan.variables.iter().map(|(name, value)| (name, value)));
         let failed = |why| Error::file("writing a log", files::display_path(log), why);
+        if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+            // Mesa complains without it, in lines that look like errors of ours.
+            command.env("XDG_RUNTIME_DIR", self.out.join("work"));
+        }
         let output = File::create(log).map_err(failed)?;
         let errors = output.try_clone().map_err(failed)?;
         command.stdin(Stdio::null()).stdout(output).stderr(errors);

@@ -62,6 +62,9 @@ pub fn provoke(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     if status.success() {
         return Ok(failed("the run goes on as if its device were there"));
     }
+    if status.code().is_none() {
+        return Ok(failed(format!("the run crashes: {status}")));
+    }
     if status.code() != Some(1) || errors.len() != 1 || said.contains("panicked at") {
         return Ok(failed(format!(
             "it does not end in one line: {}",
