@@ -14,6 +14,7 @@ export const DEFAULTS = {
     devices: '',
     gather: false,
     precision: 'f32',
+    kernels: 'crossdub',
     regularizer: 'gated',
     lambda: 0.001,
     lambda_mean: 0,
