@@ -400,7 +400,7 @@ mod tests {
         let text = std::fs::read_to_string(out.path().join("report.md")).expect("reads");
         for expected in [
             "12.5 ms (n=7)",
-            "not measured, PyTorch: no / Python",
+            "not measured, PyTorch, same card: no / Python",
             "- `gradient-cpu`: the gradient differs",
             "not reached yet",
             "**Software adapter.** llvmpipe computes on the CPU",
