@@ -80,7 +80,13 @@ pub fn measure(case: &Case, context: &Context, record: &mut Recorder) -> Result<
         (peer.join().unwrap_or(None), first)
     });
     let (loss, first) = first;
-    let loss = loss?;
+    let loss = match loss {
+        Ok(loss) => loss,
+        Err(error) => match out_of_memory(&error.to_string()) {
+            Some(why) => return Ok(skipped(format!("too little memory: {why}"))),
+            None => return Err(error),
+        },
+    };
     record.figure("first", "first step, with the compilation of its shaders", first, "ms", 1)?;
     if !loss.is_finite() {
         return Ok(super::failed(format!("the loss of the first step is {loss}")));
@@ -94,6 +100,14 @@ pub fn measure(case: &Case, context: &Context, record: &mut Recorder) -> Result<
         Some(_) => Ok(DONE),
         None => Ok(out_of_time(format!("a step takes more than {:.0} s here", first / 1000.0))),
     }
+}
+
+/// The part of a device's error that says that it has too little memory, or takes no buffer of this size.
+fn out_of_memory(error: &str) -> Option<&str> {
+    let at =
+        ["can't allocate buffer", "OutOfMemory", "out of memory"].iter().find_map(|text| error.find(text))?;
+    let told = &error[at..];
+    Some(told.split(" No backtrace").next().unwrap_or(told).trim())
 }
 
 /// Where and how PyTorch computes. Its figures on the CPU have names of their own, so that nobody takes them for a
@@ -368,6 +382,14 @@ mod tests {
         let case = Case { model: NetworkName::ResNet18, batch: 128, precision: Precision::F32 };
         let error = case.step(&compute, 64 << 20).err().expect("64 MiB are too few").to_string();
         assert!(error.contains("64 MiB are available"), "{error}");
+    }
+
+    #[test]
+    fn a_device_that_takes_no_large_buffer_has_too_little_memory() {
+        let error = "using the device (llvmpipe): An IO error happened Caused by: can't allocate buffer of size: 411041792 \
+                     No backtrace available Asked at: No backtrace available";
+        assert_eq!(out_of_memory(error), Some("can't allocate buffer of size: 411041792"));
+        assert_eq!(out_of_memory("using the device (llvmpipe): it was lost"), None);
     }
 
     #[test]
