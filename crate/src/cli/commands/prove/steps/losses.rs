@@ -15,6 +15,8 @@ use crate::train::trainer::Trainer;
 
 const STEPS: usize = 200;
 const BATCH: usize = 64;
+/// The same on a software adapter, which takes seconds for the other.
+const SMALL_BATCH: usize = 8;
 /// Steps before which rounding must not show, and what of a loss it may change there.
 const EARLY: usize = 5;
 const ALLOWED: f64 = 1e-2;
@@ -30,7 +32,9 @@ pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     }
     let compute = context.open_device()?;
     let cpu = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
-    let (mut ours, mut reference) = (trainer(context, compute)?, trainer(context, cpu)?);
+    let batch = if context.is_slow(&compute) { SMALL_BATCH } else { BATCH };
+    record.fact("batch", batch.to_string())?;
+    let (mut ours, mut reference) = (trainer(context, compute, batch)?, trainer(context, cpu, batch)?);
     let mut losses = Vec::new();
     let mut csv = "step,device,cpu\n".to_owned();
     while losses.len() < STEPS && context.seconds_until(0.9) > 0.0 {
@@ -82,10 +86,10 @@ pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     Ok(DONE)
 }
 
-fn trainer(context: &Context, compute: ComputeDevice) -> Result<Trainer> {
-    let mut config = TrainConfig { batch: BATCH, learning_rate: 0.02, ..TrainConfig::default() };
+fn trainer(context: &Context, compute: ComputeDevice, batch: usize) -> Result<Trainer> {
+    let mut config = TrainConfig { batch, learning_rate: 0.02, ..TrainConfig::default() };
     // A device may lack the memory for all images, and 200 steps see few.
-    config.limit = STEPS * BATCH;
+    config.limit = STEPS * batch;
     let (path, _, holdout) = super::recipe::images_and_holdout(context, 1000)?;
     config.holdout = holdout;
     let data = files::open_dataset(&path, &mut config, LoaderConfig::default())?;
