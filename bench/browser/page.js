@@ -123,7 +123,8 @@ async function tensorflow(backend, limits) {
 
 /** @param {'wasm' | 'webgpu'} device */
 async function jax(device, limits) {
-  const { init, defaultDevice, jit, lax, nn, numpy, random, tree, valueAndGrad } = await import('/jax/dist/index.js');
+  const { init, defaultDevice, jit, lax, nn, numpy, random, tree, valueAndGrad } =
+    await import('/jax/dist/index.js');
   if (!(await init(device)).includes(device)) throw new Error(`jax-js has no ${device} backend here`);
   defaultDevice(device);
 
@@ -148,7 +149,11 @@ async function jax(device, limits) {
     return numpy.matmul(x, last.weight).add(last.bias);
   };
   const loss = (parameters, images, labels) =>
-    nn.logSoftmax(forward(parameters, images), -1).mul(labels).sum().mul(-1 / BATCH);
+    nn
+      .logSoftmax(forward(parameters, images), -1)
+      .mul(labels)
+      .sum()
+      .mul(-1 / BATCH);
   const update = jit((parameters, velocities, images, labels) => {
     const [value, gradients] = valueAndGrad(loss)(tree.ref(parameters), images, labels);
     const velocity = tree.map((v, gradient) => v.mul(0.9).add(gradient), velocities, gradients);
@@ -161,7 +166,10 @@ async function jax(device, limits) {
     weight: draw(shape, index),
     bias: numpy.zeros([outputs(shape)]),
   }));
-  let velocities = shapes.map((shape) => ({ weight: numpy.zeros(shape), bias: numpy.zeros([outputs(shape)]) }));
+  let velocities = shapes.map((shape) => ({
+    weight: numpy.zeros(shape),
+    bias: numpy.zeros([outputs(shape)]),
+  }));
   const images = random.normal(random.key(99), [BATCH, 3, 32, 32]);
   const classes = numpy.array(new Int32Array(BATCH).map((_, index) => index % 10));
   const labels = nn.oneHot(classes, 10);

@@ -19,7 +19,10 @@ async function adapter() {
   const found = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
   if (!found) return { missing: navigator.gpu ? 'there is no WebGPU adapter' : 'this browser has no WebGPU' };
   const { vendor, architecture, device, description } = found.info ?? {};
-  return { adapter: [vendor, architecture, device, description].filter(Boolean).join(' '), fallback: found.info?.isFallbackAdapter };
+  return {
+    adapter: [vendor, architecture, device, description].filter(Boolean).join(' '),
+    fallback: found.info?.isFallbackAdapter,
+  };
 }
 
 /** @type {Record<string, () => Promise<number[][]>>} */
