@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::account::{CheckpointAccount, FULLY_CONNECTED, LeftOut, TakenTensor};
 use self::file_facts::FileFacts;
+#[cfg(any(feature = "onnx", feature = "web"))]
 pub(crate) use self::formats::is_onnx;
 use self::matrix_view::MatrixView;
 pub use self::names::{natural_order, nearest};

@@ -1,6 +1,6 @@
 //! Two-dimensional convolution and its gradient by the input.
 //!
-//! Both are a [`Product`]. A strided convolution's gradient splits into one for each phase of the stride; none
+//! Both are a `Product`. A strided convolution's gradient splits into one for each phase of the stride; none
 //! multiplies zeros.
 
 use super::product::{Finish, Product};
