@@ -52,8 +52,8 @@
 //! | `cpu`, `webgpu`, `vulkan`, `cuda`, `tch`, `remote` | the devices that train: Burn's CPU backend, WebGPU, Vulkan, CUDA, libtorch, other machines |
 //! | `autotune` | graphics processors try out several shaders for each product |
 //! | `cli` | what the binary `crossdub` is made of |
-//! | `web`, `web-onnx` | what the page's WebAssembly modules are made of: those that train, and the one that reads ONNX |
-//! | `bindgen` | what these have in common |
+//! | `web`, `web-onnx` | the page's WebAssembly modules: `web` trains, `web-onnx` reads ONNX |
+//! | `bindgen` | what both modules use to talk to JavaScript |
 //!
 //! `default` is `cli` and `cpu`: what builds the binary.
 

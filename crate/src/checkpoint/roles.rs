@@ -90,7 +90,8 @@ pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names
     if !is_weight && NO_LAYER.iter().any(|part| leaf.contains(part)) {
         return Role::None("not a layer's weight, by its name");
     }
-    // GPTQ's `scales`, packed weights' `weight_scale`, HQQ's `zero`: those that apply are gone by now.
+    // GPTQ's `scales`, packed weights' `weight_scale`, HQQ's `zero`. Scales of weights that were read have been used up
+    // before; these belong to weights that were not.
     if leaf.contains("scale") || leaf == "zero" {
         return Role::None("scale of quantized weights");
     }

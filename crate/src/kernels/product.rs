@@ -153,13 +153,6 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.run(simd);
-    }
-}
-
-impl Task<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
         let Task { product, maps, packed, finish, images, output } = self;
         let panel_pixels = VECTORS * S::F32_LANES;
         let run = run_length(product.grid[1], panel_pixels);

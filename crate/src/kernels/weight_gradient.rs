@@ -134,13 +134,6 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.run(simd);
-    }
-}
-
-impl Task<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
         let Task { shape, maps, gradient, group, first, columns, sums } = self;
         let lanes = VECTORS * S::F32_LANES;
         let run = run_length(shape.output_size()[1], BLOCK_PIXELS);

@@ -91,7 +91,7 @@ struct Parameter<'a> {
 /// What a step writes, all of the weight's size.
 struct Changing<'a> {
     new: &'a mut [f32],
-    /// Becomes the velocity if there is none yet.
+    /// In the first step, which has no velocity yet, this becomes the velocity.
     gradient: &'a mut [f32],
     velocity: Option<&'a mut [f32]>,
 }

@@ -48,7 +48,7 @@ fn operators_give_what_onnxruntime_gives() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-/// The shapes that analysis infers are those that running gives.
+/// Analysis infers the same shapes as running the model gives.
 #[test]
 fn shapes_are_known_before_running() {
     for case in &cases() {

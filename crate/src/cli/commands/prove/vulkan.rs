@@ -44,7 +44,7 @@ pub struct VulkanSetup {
 impl VulkanSetup {
     /// Looks around on this machine and in the bundle.
     pub fn find(bundle: &Path) -> Self {
-        // Elsewhere the system brings its loader, or there is none and other graphics APIs serve.
+        // Other systems come with a loader, or use another graphics API.
         if !cfg!(target_os = "linux") {
             return Self::default();
         }
