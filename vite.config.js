@@ -4,7 +4,7 @@ import path from 'node:path';
 import { defineConfig } from 'vite';
 
 const root = import.meta.dirname;
-/** Where wasm-pack wrote the modules; a test may point elsewhere. */
+/** Where wasm-bindgen wrote the modules; a test may point elsewhere. */
 const modules = path.resolve(root, process.env.CROSSDUB_PKG ?? 'pkg');
 const moduleFiles = ['cpu', 'webgpu', 'onnx'].flatMap((module) =>
   ['crossdub.js', 'crossdub_bg.wasm'].map((file) => `${module}/${file}`),

@@ -1,4 +1,4 @@
-//! The build environment: the checkout, the cache, and how cargo, wasm-pack and npm are called in them.
+//! The build environment: the checkout, the cache, and how cargo, wasm-bindgen and npm are called in them.
 
 use std::collections::BTreeSet;
 use std::env;
