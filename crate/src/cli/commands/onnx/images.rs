@@ -9,6 +9,7 @@ use crate::cli::options::data::DataOptions;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
 use crate::config::{DataSource, Standardize, TrainConfig};
+use crate::data::SIDE;
 use crate::data::batch::Batch;
 use crate::data::imagenet::LoaderConfig;
 use crate::data::loader::{DataLoader, LabeledDataset};
@@ -43,6 +44,16 @@ impl ImageInput {
                 let why = format!("it takes {shapes:?}, but images are [1, 3, height, width]");
                 Err(Error::file("running ONNX", files::display_path(path), why))
             }
+        }
+    }
+
+    /// The data set whose standardization image files get: CIFAR's for images of its size, so that a picture answers as it
+    /// does from CIFAR's own files.
+    fn data_of_files(self) -> DataSource {
+        match (self.height, self.width, self.outputs) {
+            (SIDE, SIDE, 100) => DataSource::Cifar100,
+            (SIDE, SIDE, _) => DataSource::Cifar10,
+            _ => DataSource::ImageNet,
         }
     }
 
@@ -91,7 +102,7 @@ impl ImageInput {
     /// If one can't be read.
     pub fn open_files(self, paths: &[PathBuf]) -> Result<DataLoader> {
         let names = (0..self.outputs).map(|class| class.to_string()).collect();
-        let standardization = Standardization::new(self.standardize, DataSource::ImageNet, None);
+        let standardization = Standardization::new(self.standardize, self.data_of_files(), None);
         let images = image_files::open_single_images(paths, self.side(), names)?;
         Ok(images.standardized(standardization).into())
     }
@@ -167,6 +178,18 @@ fn scale(plane: &[f32], side: usize, height: usize, width: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_pictures_are_standardized_as_cifars() {
+        let data = |side, outputs| {
+            let standardize = Standardize::Auto;
+            ImageInput { standardize, outputs, height: side, width: side }.data_of_files()
+        };
+        assert_eq!(data(32, 10), DataSource::Cifar10);
+        assert_eq!(data(32, 100), DataSource::Cifar100);
+        assert_eq!(data(32, 7), DataSource::Cifar10);
+        assert_eq!(data(224, 10), DataSource::ImageNet);
+    }
 
     #[test]
     fn planes_are_scaled_between_pixel_centres() {
