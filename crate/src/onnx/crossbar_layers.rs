@@ -62,15 +62,3 @@ impl OnnxNetwork {
 fn is_taken(layer: &OnnxLayer, linear: bool) -> bool {
     linear || layer.kind == LayerKind::Convolution
 }
-
-/// The output positions of each layer.
-///
-/// # Errors
-/// Names the first layer whose positions can't be told, and why.
-pub fn positions(layers: &[&OnnxLayer]) -> Result<Vec<u64>> {
-    let of = |layer: &&OnnxLayer| {
-        let positions = layer.positions.clone();
-        positions.map_err(|why| Error::layer("counting output positions", &*layer.name, why))
-    };
-    layers.iter().map(of).collect()
-}

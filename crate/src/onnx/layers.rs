@@ -9,6 +9,7 @@ use super::ops::quantize::zeros_of;
 use super::ops::{Convolution, Linear, Product};
 use super::parameters::is_made_up;
 use super::plan::{Derivation, Follow, Plan, StaticValue};
+use super::positions;
 use super::tensor::{Reason, Tensor, elements};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
@@ -150,12 +151,7 @@ impl Plan {
             }
         }
         for layer in &mut layers {
-            layer.positions = layer.uses.iter().try_fold(0_u64, |sum, (_, product)| {
-                let all = product.as_ref().map_err(Clone::clone)?.positions();
-                // A run takes a whole batch.
-                let own = if all.is_multiple_of(self.batch) { all / self.batch } else { all };
-                Ok(sum.saturating_add(own as u64))
-            });
+            layer.positions = positions::of_image(&layer.uses, self.batch);
         }
         unique_names(&mut layers);
         Ok((layers, left_out))

@@ -17,6 +17,7 @@
 //! | `fuse` | quantized models as the integer operators they mean |
 //! | [`layers`] | products with constant weights, as crossbar matrices |
 //! | [`crossbar_layers`] | those of them that are mapped, and what is left out |
+//! | [`positions`] | how often an image reads a layer's crossbars |
 //! | [`network`] | a model, and a network that runs |
 //! | [`simulate`] | a network on simulated crossbars |
 //! | [`prune`] | a model with other weights, all else byte for byte |
@@ -33,6 +34,7 @@ pub mod network;
 mod ops;
 mod parameters;
 mod plan;
+pub mod positions;
 mod proto;
 pub mod prune;
 pub mod simulate;

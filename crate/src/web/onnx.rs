@@ -8,8 +8,8 @@ use wasm_bindgen::prelude::*;
 use super::convert::{JsResult, failure, from_js, matrix_from_js, matrix_to_js, to_js, to_safetensors};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-use crate::onnx::crossbar_layers::positions;
 use crate::onnx::layers::LayerKind;
+use crate::onnx::positions::positions;
 use crate::onnx::{OnnxModel, OnnxNetwork, parse_input_shape};
 
 /// A model for inputs of known shapes.

@@ -2,6 +2,7 @@
 
 pub mod dry_run;
 pub mod dry_run_recipe;
+pub mod folder_store;
 pub mod inputs;
 pub mod lease;
 pub mod observer;
@@ -9,6 +10,5 @@ pub mod results;
 pub mod run_folder;
 pub mod run_settings;
 pub mod stage_folder;
-pub mod stages;
 pub mod tensorboard;
 pub mod training;

@@ -2,13 +2,14 @@
 //!
 //! [`NetworkSpec`] is read from a [`TrainConfig`](crate::config::TrainConfig). `param` describes single parameters and
 //! how each is initialized, `conv` a convolution; `vgg` and `resnet` build the two architectures from them;
-//! `initialize` draws weights; `adapt` fits a checkpoint's names.
+//! `initialize` draws weights; `positions` counts how often layers are read; `adapt` fits a checkpoint's names.
 
 mod adapt;
 mod conv;
 mod initialize;
 mod network;
 mod param;
+mod positions;
 mod resnet;
 mod vgg;
 

@@ -7,8 +7,8 @@ use crate::cli::files;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::onnx::OnnxNetwork;
-use crate::onnx::crossbar_layers;
 use crate::onnx::layers::OnnxLayer;
+use crate::onnx::positions::positions;
 
 /// The layers that are mapped, and their matrices.
 pub struct MappedLayers<'a> {
@@ -35,6 +35,6 @@ impl<'a> MappedLayers<'a> {
     /// # Errors
     /// Names the first layer whose positions can't be told, and why.
     pub fn positions(&self, path: &Path) -> Result<Vec<u64>> {
-        crossbar_layers::positions(&self.layers).map_err(|error| error.with_path(&files::display_path(path)))
+        positions(&self.layers).map_err(|error| error.with_path(&files::display_path(path)))
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::commands::prove::context::{Context, wait_for};
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::files;
 use crate::cli::files::dataset_cache::DatasetCache;
-use crate::cli::runs::stages::StageRunner;
+use crate::cli::runs::folder_store::StageRunner;
 use crate::cli::runs::training::stop_flag;
 use crate::data::imagenet::LoaderConfig;
 use crate::device::{ComputeDevice, graphics_destroyers};

@@ -1,4 +1,4 @@
-//! Runs the stages of a recipe in folders: a complete stage is skipped, an interrupted one resumed.
+//! Keeps the stages of a recipe in folders: a complete stage is skipped, an interrupted one resumed.
 //! Stages with equal inputs share a folder, also across processes.
 
 use std::path::{Path, PathBuf};
