@@ -9,9 +9,9 @@ use burn::nn::pool::MaxPool2dConfig;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData, module};
 use criterion::{Criterion, criterion_group, criterion_main};
-use crossdub::kernels::convolution::{ConvolutionShape, forward, input_gradient};
-use crossdub::kernels::pooling::{self, PoolShape};
-use crossdub::kernels::weight_gradient::weight_gradient;
+use crossdub_kernels::convolution::{ConvolutionShape, forward, input_gradient};
+use crossdub_kernels::pooling::{self, PoolShape};
+use crossdub_kernels::weight_gradient::weight_gradient;
 
 fn values(count: usize) -> Vec<f32> {
     (0..count).map(|at| (at as f32 * 0.7).sin()).collect()

@@ -24,7 +24,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`error`], [`parallel`] | the one error type; a map over all cores |
+//! | [`error`], [`parallel`] | the one error type; a map over all cores (from `crossdub-kernels`) |
 //! | [`config`] | [`TrainConfig`] and [`HardwareConfig`]: one schema for options, TOML, URL and JSON |
 //! | [`metrics`] | accuracy and probabilities from class scores |
 //! | [`matrix`] | a layer's weights as plain floats |
@@ -37,7 +37,6 @@
 //! | [`report`] | analysis, maps, energy of an inference: serializable |
 //! | [`simulate`] | images through simulated crossbars and converters, bit for bit |
 //! | `onnx` | with the feature `onnx`: ONNX models, analyzed, pruned and run |
-//! | `kernels` | with the feature `cpu`: convolution, pooling and normalization on the CPU |
 //! | `device`, `loss`, `step`, `distributed`, `train`, `compress`, `workflow` | with the feature `train`: devices, regularizers, one training step, several devices, the trainer, pruning with data, recipes and the interactive run |
 //! | `html` | with the feature `cli`: reports as one page |
 //!
@@ -73,8 +72,8 @@ pub mod distributed;
 pub mod error;
 #[cfg(feature = "cli")]
 pub mod html;
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
-pub mod kernels;
+#[cfg(feature = "cpu")]
+mod kernels;
 #[cfg(feature = "train")]
 pub mod loss;
 pub mod matrix;
@@ -82,7 +81,6 @@ pub mod metrics;
 pub mod network;
 #[cfg(feature = "onnx")]
 pub mod onnx;
-pub mod parallel;
 pub mod prune;
 pub mod report;
 mod rng;
@@ -102,6 +100,7 @@ pub use checkpoint::Checkpoint;
 pub use cli::main as cli_main;
 pub use config::{HardwareConfig, Resolution, TrainConfig};
 pub use crossbar::tiling::Tiling;
+pub use crossdub_kernels::parallel;
 pub use error::{Error, ErrorKind, Result};
 pub use matrix::Matrix;
 pub use prune::prune;

@@ -1,90 +1,177 @@
-//! Our own kernels for the CPU: convolution, pooling and batch normalization, forward and backward.
+//! The kernels as operations of Burn's CPU backend, with their gradients.
 //!
-//! Burn's CPU backend computes a convolution as general matrix products over copies of the images, and a normalization
-//! as a dozen elementwise passes; two thirds of a training step move data. These kernels gather pixels block by block,
-//! and take one or two passes. [`flex`] makes them operations of Burn's backend with gradients, and `network::layers`
-//! takes them where they fit; the rest is plain arithmetic on slices. The loops are compiled for AVX-512, AVX2 and the
-//! baseline by `pulp`, without unsafe code here. The browser's module has Burn's kernels: this crate is compiled for
-//! size there.
+//! Only float32 tensors of that backend may come here; `network::layers` sees to it.
 
-mod arch;
-pub mod batch_norm;
-pub mod convolution;
-pub mod flex;
-mod gather;
-mod microkernel;
-pub mod pooling;
-mod product;
-#[cfg(test)]
-mod reference;
-pub mod weight_gradient;
+mod autodiff;
+mod tensors;
 
-use crate::parallel;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, Flex, backend_extension};
+use burn::tensor::Tensor;
 
-/// Running sums that a loop keeps side by side, so that it can use vectors.
-const LANES: usize = 16;
-/// Elements of a task that touches each once.
-const TASK: usize = 1 << 16;
+use crossdub_kernels::batch_norm;
+use tensors::{FlexTensor, convolve, new_tensor, norm_shape, normalize, pool};
 
-/// The sum of values, in a fixed order.
-#[inline(always)]
-fn sum(values: &[f32]) -> f32 {
-    sum_by(values, |x| x)
+pub(crate) use tensors::values;
+
+/// Stride, padding and groups of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvolutionOptions {
+    /// Step in each direction.
+    pub stride: [usize; 2],
+    /// Zeros on each side.
+    pub padding: [usize; 2],
+    /// Groups of channels that don't mix.
+    pub groups: usize,
+    /// Whether ReLU follows.
+    pub relu: bool,
 }
 
-/// The sum of a function of each value, in a fixed order.
-#[inline(always)]
-fn sum_by(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for chunk in chunks {
-        for (sum, x) in sums.iter_mut().zip(chunk) {
-            *sum += f(*x);
-        }
+/// Window, stride and padding of a pooling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Height and width of the window.
+    pub window: [usize; 2],
+    /// Step in each direction.
+    pub stride: [usize; 2],
+    /// Pixels on each side that never win.
+    pub padding: [usize; 2],
+    /// Whether ReLU follows.
+    pub relu: bool,
+}
+
+/// The operations that [`Flex`] gains.
+#[backend_extension(Flex, Autodiff)]
+pub trait CpuKernels: Backend {
+    /// A convolution without bias, and ReLU if asked for.
+    fn fused_convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        options: ConvolutionOptions,
+    ) -> FloatTensor<Self>;
+
+    /// A convolution with bias, and ReLU if asked for.
+    fn fused_biased_convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: ConvolutionOptions,
+    ) -> FloatTensor<Self>;
+
+    /// Maximum pooling, and ReLU if asked for.
+    fn fused_max_pool(x: FloatTensor<Self>, options: PoolOptions) -> FloatTensor<Self>;
+
+    /// Batch normalization in training, and ReLU if asked for; the batch's mean and variance.
+    fn fused_batch_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+        cut: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// A sum, and ReLU.
+    fn fused_add_relu(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// Operations that have no gradients, for inference.
+#[backend_extension(Flex)]
+pub trait CpuInference: Backend {
+    /// `scale * x + shift` of each channel, and ReLU if asked for.
+    fn fused_scale_and_shift(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        cut: bool,
+    ) -> FloatTensor<Self>;
+}
+
+impl CpuKernels for Flex {
+    fn fused_convolution(x: FlexTensor, weight: FlexTensor, options: ConvolutionOptions) -> FlexTensor {
+        convolve(&x.to_contiguous(), &weight.to_contiguous(), None, &options)
     }
-    sums.iter().sum::<f32>() + rest.iter().map(|x| f(*x)).sum::<f32>()
-}
 
-/// The sum of a function of pairs of values, in a fixed order.
-#[inline(always)]
-fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
-    let ((chunks_a, rest_a), (chunks_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut sums = [0.0; LANES];
-    for (a, b) in chunks_a.iter().zip(chunks_b) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += f(*a, *b);
-        }
+    fn fused_biased_convolution(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        options: ConvolutionOptions,
+    ) -> FlexTensor {
+        convolve(&x.to_contiguous(), &weight.to_contiguous(), Some(&bias.to_contiguous()), &options)
     }
-    sums.iter().sum::<f32>() + rest_a.iter().zip(rest_b).map(|(a, b)| f(*a, *b)).sum::<f32>()
+
+    fn fused_max_pool(x: FlexTensor, options: PoolOptions) -> FlexTensor {
+        pool(&x.to_contiguous(), &options).0
+    }
+
+    fn fused_batch_norm(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        epsilon: f32,
+        cut: bool,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (output, mean, variance, _) = normalize(&x.to_contiguous(), &gamma, &beta, epsilon, cut);
+        (output, mean, variance)
+    }
+
+    fn fused_add_relu(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        let (a, b) = (a.to_contiguous(), b.to_contiguous());
+        new_tensor(crossdub_kernels::add_relu(values(&a), values(&b)), a.layout().shape().clone())
+    }
 }
 
-/// The gradient before a ReLU: that behind it where its output is positive.
-fn mask_positive(gradient: &[f32], output: &[f32]) -> Vec<f32> {
-    let mut result = vec![0.0; gradient.len()];
-    parallel::map_chunks(&mut result, TASK, |task, result| {
-        let range = task * TASK..task * TASK + result.len();
-        parallel::vectorized(|| {
-            for ((to, gradient), output) in
-                result.iter_mut().zip(&gradient[range.clone()]).zip(&output[range])
-            {
-                *to = if *output > 0.0 { *gradient } else { 0.0 };
-            }
-        });
-    });
-    result
+impl CpuInference for Flex {
+    fn fused_scale_and_shift(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, cut: bool) -> FlexTensor {
+        let [x, scale, shift] = [x, scale, shift].map(|tensor| tensor.to_contiguous());
+        let output =
+            batch_norm::scale_and_shift(&norm_shape(&x), values(&x), values(&scale), values(&shift), cut);
+        new_tensor(output, x.layout().shape().clone())
+    }
 }
 
-/// `a + b`, cut at zero.
-fn add_relu(a: &[f32], b: &[f32]) -> Vec<f32> {
-    let mut result = vec![0.0; a.len()];
-    parallel::map_chunks(&mut result, TASK, |task, result| {
-        let range = task * TASK..task * TASK + result.len();
-        parallel::vectorized(|| {
-            for ((to, a), b) in result.iter_mut().zip(&a[range.clone()]).zip(&b[range]) {
-                let sum = a + b;
-                *to = if sum < 0.0 { 0.0 } else { sum };
-            }
-        });
-    });
-    result
+/// See [`CpuKernels::fused_convolution`].
+pub(crate) fn convolution(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: ConvolutionOptions,
+) -> Tensor<4> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => {
+            <Dispatch as CpuKernels>::fused_biased_convolution(x, weight, bias.into_dispatch(), options)
+        }
+        None => <Dispatch as CpuKernels>::fused_convolution(x, weight, options),
+    })
+}
+
+/// See [`CpuKernels::fused_max_pool`].
+pub(crate) fn max_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as CpuKernels>::fused_max_pool(x.into_dispatch(), options))
+}
+
+/// See [`CpuKernels::fused_batch_norm`].
+pub(crate) fn batch_norm(
+    x: Tensor<4>,
+    [gamma, beta]: [Tensor<1>; 2],
+    epsilon: f32,
+    relu: bool,
+) -> (Tensor<4>, [Tensor<1>; 2]) {
+    let (gamma, beta) = (gamma.into_dispatch(), beta.into_dispatch());
+    let (output, mean, variance) =
+        <Dispatch as CpuKernels>::fused_batch_norm(x.into_dispatch(), gamma, beta, epsilon, relu);
+    (Tensor::from_dispatch(output), [Tensor::from_dispatch(mean), Tensor::from_dispatch(variance)])
+}
+
+/// See [`CpuInference::fused_scale_and_shift`].
+pub(crate) fn scale_and_shift(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
+    let (scale, shift) = (scale.into_dispatch(), shift.into_dispatch());
+    let output = <Dispatch as CpuInference>::fused_scale_and_shift(x.into_dispatch(), scale, shift, relu);
+    Tensor::from_dispatch(output)
+}
+
+/// See [`CpuKernels::fused_add_relu`].
+pub(crate) fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as CpuKernels>::fused_add_relu(a.into_dispatch(), b.into_dispatch()))
 }

@@ -1,24 +1,24 @@
 //! Layers of a network: by our own kernels for float32 on the native CPU backend, by Burn's operations everywhere else.
 
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+#[cfg(feature = "cpu")]
 use burn::module::RunningState;
 use burn::nn::BatchNorm;
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+#[cfg(feature = "cpu")]
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+#[cfg(feature = "cpu")]
 use burn::tensor::{DType, Device};
 
 use crate::config::Kernels;
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
-use crate::kernels::flex::{self, ConvolutionOptions, PoolOptions};
+#[cfg(feature = "cpu")]
+use crate::kernels::{self, ConvolutionOptions, PoolOptions};
 
 impl Kernels {
     /// Whether our kernels take this tensor.
-    #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+    #[cfg(feature = "cpu")]
     fn fit<const D: usize>(self, x: &Tensor<D>) -> bool {
         self == Self::Crossdub && x.dtype() == DType::F32 && x.device().inner() == Device::flex()
     }
@@ -29,12 +29,12 @@ impl Kernels {
     /// - `x`: `[batch, in, height, width]`
     /// - output: `[batch, out, output height, output width]`
     pub(crate) fn convolution(self, layer: &Conv2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
-        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+        #[cfg(feature = "cpu")]
         if let Some(padding) = symmetric(&layer.padding).filter(|_| self.fit(&x) && layer.dilation == [1, 1])
         {
             let options =
                 ConvolutionOptions { stride: layer.stride, padding, groups: layer.groups, relu: cut };
-            return flex::convolution(
+            return kernels::convolution(
                 x,
                 layer.weight.val(),
                 layer.bias.as_ref().map(|bias| bias.val()),
@@ -50,12 +50,12 @@ impl Kernels {
     /// - `x`: `[batch, channels, height, width]`
     /// - output: `[batch, channels, output height, output width]`
     pub(crate) fn max_pool(self, layer: &MaxPool2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
-        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+        #[cfg(feature = "cpu")]
         if let Some(padding) =
             symmetric(&layer.padding).filter(|_| self.fit(&x) && layer.dilation == [1, 1] && !layer.ceil_mode)
         {
             let options = PoolOptions { window: layer.kernel_size, stride: layer.stride, padding, relu: cut };
-            return flex::max_pool(x, options);
+            return kernels::max_pool(x, options);
         }
         relu_if(cut, layer.forward(x))
     }
@@ -66,17 +66,17 @@ impl Kernels {
     /// # Shapes
     /// - `x` and output: `[batch, channels, height, width]`
     pub(crate) fn batch_norm(self, layer: &BatchNorm, x: Tensor<4>, cut: bool) -> Tensor<4> {
-        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+        #[cfg(feature = "cpu")]
         if !x.device().is_autodiff() && self.fit(&x) {
             let deviation = layer.running_var.value().add_scalar(layer.epsilon).sqrt();
             let scale = layer.gamma.val() / deviation;
             let shift = layer.beta.val() - layer.running_mean.value() * scale.clone();
-            return flex::scale_and_shift(x, scale, shift, cut);
+            return kernels::scale_and_shift(x, scale, shift, cut);
         }
-        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+        #[cfg(feature = "cpu")]
         if self.fit(&x) {
             let parameters = [layer.gamma.val(), layer.beta.val()];
-            let (output, [mean, variance]) = flex::batch_norm(x, parameters, layer.epsilon as f32, cut);
+            let (output, [mean, variance]) = kernels::batch_norm(x, parameters, layer.epsilon as f32, cut);
             let follow = |running: &RunningState<Tensor<1>>, of_batch: Tensor<1>| {
                 let kept = running.value_sync().mul_scalar(1.0 - layer.momentum);
                 running.update(kept + of_batch.inner().mul_scalar(layer.momentum));
@@ -93,16 +93,16 @@ impl Kernels {
     /// # Shapes
     /// - all: `[batch, channels, height, width]`
     pub(crate) fn add_relu(self, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
-        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+        #[cfg(feature = "cpu")]
         if self.fit(&a) && self.fit(&b) && a.dims() == b.dims() {
-            return flex::add_relu(a, b);
+            return kernels::add_relu(a, b);
         }
         relu(a + b)
     }
 }
 
 /// The zeros above and to the left, if there are as many below and to the right.
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+#[cfg(feature = "cpu")]
 fn symmetric(padding: &PaddingConfig2d) -> Option<[usize; 2]> {
     match *padding {
         PaddingConfig2d::Valid => Some([0, 0]),

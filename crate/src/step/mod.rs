@@ -2,7 +2,7 @@
 //! `distributed`.
 
 pub(crate) mod forward_backward;
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+#[cfg(feature = "cpu")]
 mod fused_step;
 pub mod masks;
 pub(crate) mod optimizer_step;

@@ -7,14 +7,15 @@ use super::Group;
 use super::peers::{self, PEERS, Peer};
 use super::report::{Report, Row, parse_output, rows_of};
 use crate::cmd::Cmd;
-use crate::env::BuildEnv;
+use crate::env::{BuildEnv, NATIVE_ARGS};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
-/// Builds the binary.
+/// Builds the binary, with the features of the checks: Burn is compiled once for both.
 pub fn build(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
     progress.count_crates(env.native_crate_count());
-    env.cargo().args(["build", "--release", "--package", "crossdub", "--bin", "crossdub"]).run(progress)?;
+    let build = env.cargo().args(["build", "--release", "--bin", "crossdub"]).args(NATIVE_ARGS);
+    build.run(progress)?;
     Ok("ok".to_owned())
 }
 

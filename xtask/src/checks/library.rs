@@ -11,8 +11,9 @@ use crate::modules::remove_dir;
 use crate::progress::Progress;
 use crate::steps::{Artifact, Step};
 
-/// The package and its version, which all of the workspace share.
-const PACKAGE: &str = concat!("crossdub-", env!("CARGO_PKG_VERSION"));
+/// The packages that are published; all of the workspace share a version.
+const PACKAGES: [&str; 2] = ["crossdub-kernels", "crossdub"];
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How cargo reports that it can't reach the registry.
 const NETWORK_ERRORS: [&str; 3] = ["spurious network error", "failed to download", "Could not resolve host"];
@@ -45,19 +46,22 @@ fn clippy_without_features(cargo: Cmd, progress: &mut Progress) -> Result<()> {
     clippy.args(DENY_WARNINGS).run(progress).map(drop)
 }
 
-/// Checks the package as `cargo publish` would upload it: its manifest by a dry run, its contents by compiling them
+/// Checks the packages as `cargo publish` would upload them: manifests by a dry run, contents by compiling them
 /// outside the checkout, where a file left out of the package is missing.
 pub fn package<'a>() -> Step<'a> {
     let action = |env: &mut BuildEnv, progress: &mut Progress| {
-        let args = ["--package", "crossdub", "--allow-dirty", "--no-verify"];
-        env.cargo().args(["package", "--offline"]).args(args).run(progress)?;
-        let unpacked = unpack(env, progress)?;
+        let names = PACKAGES.iter().flat_map(|name| ["--package", name]);
+        let args: Vec<&str> = names.chain(["--allow-dirty", "--no-verify"]).collect();
+        env.cargo().args(["package", "--offline"]).args(&args).run(progress)?;
+        for name in PACKAGES {
+            unpack(env, progress, name)?;
+        }
+        let manifest = package_dir(env, "crossdub").join("Cargo.toml");
         // The features of the other native checks, so that no dependency is compiled again.
         let check = env.cargo().args(["check", "--release", "--all-targets", "--features", "remote"]);
-        let check =
-            check.args(["--offline", "--locked", "--manifest-path"]).args([unpacked.join("Cargo.toml")]);
+        let check = check.args(["--offline", "--manifest-path"]).args([manifest]);
         check.env("CARGO_TARGET_DIR", env.target_dir()).run(progress)?;
-        match env.cargo().args(["publish", "--dry-run"]).args(args).run(progress) {
+        match env.cargo().args(["publish", "--dry-run"]).args(&args).run(progress) {
             Ok(_) => Ok("ok".to_owned()),
             Err(error) if NETWORK_ERRORS.iter().any(|text| error.output.contains(text)) => {
                 Ok("ok, but the registry can't be reached for a dry run of `cargo publish`".to_owned())
@@ -77,19 +81,27 @@ pub fn dependencies<'a>() -> Step<'a> {
     step("Dependencies", check).needs(&[Artifact::Rust, Artifact::CargoDeny])
 }
 
-/// Unpacks what `cargo package` wrote, and makes it a workspace of its own with the checkout's profiles.
-fn unpack(env: &BuildEnv, progress: &mut Progress) -> Result<PathBuf> {
+/// Unpacks what `cargo package` wrote, and makes it a workspace of its own with the checkout's profiles, which takes the
+/// other package from beside it.
+fn unpack(env: &BuildEnv, progress: &mut Progress, name: &str) -> Result<()> {
     let packages = env.target_dir().join("package");
-    let unpacked = packages.join(PACKAGE);
+    let unpacked = package_dir(env, name);
     remove_dir(&unpacked)?;
-    let archive = packages.join(format!("{PACKAGE}.crate"));
+    let archive = packages.join(format!("{name}-{VERSION}.crate"));
     let tar = Cmd::new("tar").args(["-xzf".as_ref(), archive.as_os_str()]);
     tar.args(["-C".as_ref(), packages.as_os_str()]).run(progress)?;
     let workspace = read(&env.root.join("Cargo.toml"))?;
     let manifest = unpacked.join("Cargo.toml");
-    let text = format!("{}\n[workspace]\n\n{}", read(&manifest)?, profiles(&workspace));
-    fs::write(&manifest, text).map_err(file_error("write", &manifest))?;
-    Ok(unpacked)
+    let mut text = format!("{}\n[workspace]\n\n{}", read(&manifest)?, profiles(&workspace));
+    if name == "crossdub" {
+        let beside = format!("{{ path = \"../crossdub-kernels-{VERSION}\" }}");
+        text = format!("{text}\n[patch.crates-io]\ncrossdub-kernels = {beside}\n");
+    }
+    fs::write(&manifest, text).map_err(file_error("write", &manifest))
+}
+
+fn package_dir(env: &BuildEnv, name: &str) -> PathBuf {
+    env.target_dir().join("package").join(format!("{name}-{VERSION}"))
 }
 
 /// The profiles, which are the last tables of the workspace's manifest.

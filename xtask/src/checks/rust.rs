@@ -46,11 +46,12 @@ fn cargo_test<'a>(name: &'static str, options: &'static [&'static str]) -> Step<
     Step::new(name, action).needs(&[Artifact::Rust])
 }
 
-/// The library's documentation, in which every link must resolve.
+/// The libraries' documentation, in which every link must resolve.
 pub fn documentation<'a>() -> Step<'a> {
     let check = |env: &BuildEnv, progress: &mut Progress| {
-        let doc = env.cargo().args(["doc", "--release", "--no-deps", "--lib", "--package", "crossdub"]);
-        let doc = doc.args(["--features", "remote"]);
+        let doc = env.cargo().args(["doc", "--release", "--no-deps", "--lib"]);
+        let doc = doc.args(["--package", "crossdub", "--package", "crossdub-kernels"]);
+        let doc = doc.args(["--features", "crossdub/remote"]);
         doc.env("RUSTDOCFLAGS", "--deny warnings").run(progress).map(drop)
     };
     step("Documentation", check).needs(&[Artifact::Rust])

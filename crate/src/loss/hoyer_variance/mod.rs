@@ -15,7 +15,7 @@
 //! Sources: Ibrayev et al., arXiv 2403.13082, and the authors' code where the paper leaves details open; Hoyer,
 //! "Non-negative Matrix Factorization with Sparseness Constraints", 2004.
 
-#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+#[cfg(feature = "cpu")]
 pub(crate) mod cpu;
 
 use burn::tensor::Tensor;
@@ -44,7 +44,7 @@ impl HoyerVariance {
     /// # Shapes
     /// - `weight`: `[out, in, kh, kw]`, without autodiff
     pub fn evaluate(&self, weight: Tensor<4>) -> Penalty {
-        #[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
+        #[cfg(feature = "cpu")]
         if let Some(penalty) = cpu::evaluate(self, &weight) {
             return penalty;
         }

@@ -4,7 +4,7 @@
 /// `f(0), f(1), ... f(count - 1)`, in that order.
 ///
 /// ```
-/// assert_eq!(crossdub::parallel::map(4, |n| n * n), [0, 1, 4, 9]);
+/// assert_eq!(crossdub_kernels::parallel::map(4, |n| n * n), [0, 1, 4, 9]);
 /// ```
 #[cfg(not(target_arch = "wasm32"))]
 pub fn map<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
@@ -25,6 +25,12 @@ pub fn map_items<T: Send, R: Send>(items: Vec<T>, f: impl Fn(usize, T) -> R + Sy
     items.into_par_iter().enumerate().map(|(index, item)| f(index, item)).collect()
 }
 
+/// Maps over items, in order.
+#[cfg(target_arch = "wasm32")]
+pub fn map_items<T: Send, R: Send>(items: Vec<T>, f: impl Fn(usize, T) -> R + Sync + Send) -> Vec<R> {
+    items.into_iter().enumerate().map(|(index, item)| f(index, item)).collect()
+}
+
 /// Maps over chunks of a slice, each of `size` elements except the last, in order.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn map_chunks<T: Send, R: Send>(
@@ -37,7 +43,7 @@ pub fn map_chunks<T: Send, R: Send>(
 }
 
 /// Maps over chunks of a slice, each of `size` elements except the last, in order.
-#[cfg(all(target_arch = "wasm32", feature = "onnx"))]
+#[cfg(target_arch = "wasm32")]
 pub fn map_chunks<T: Send, R: Send>(
     data: &mut [T],
     size: usize,

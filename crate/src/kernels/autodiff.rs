@@ -14,11 +14,11 @@ use super::tensors::{
     FlexTensor, convolution_shape, convolve, new_tensor, norm_shape, normalize, pool, pool_shape, values,
 };
 use super::{ConvolutionOptions, CpuKernels, PoolOptions};
-use crate::kernels::batch_norm::{self, BatchStatistics, NormInputs};
-use crate::kernels::convolution;
-use crate::kernels::mask_positive;
-use crate::kernels::pooling::{self, PoolShape};
-use crate::kernels::weight_gradient::{bias_gradient, weight_gradient};
+use crossdub_kernels::batch_norm::{self, BatchStatistics, NormInputs};
+use crossdub_kernels::convolution;
+use crossdub_kernels::mask_positive;
+use crossdub_kernels::pooling::{self, PoolShape};
+use crossdub_kernels::weight_gradient::{bias_gradient, weight_gradient};
 
 #[derive(Debug)]
 struct ConvolutionBackward;

@@ -5,9 +5,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Shape, TensorData};
 
 use super::{ConvolutionOptions, PoolOptions};
-use crate::kernels::batch_norm::{self, BatchStatistics, NormShape};
-use crate::kernels::convolution::{self, ConvolutionShape};
-use crate::kernels::pooling::{self, PoolShape};
+use crossdub_kernels::batch_norm::{self, BatchStatistics, NormShape};
+use crossdub_kernels::convolution::{self, ConvolutionShape};
+use crossdub_kernels::pooling::{self, PoolShape};
 
 pub(super) type FlexTensor = FloatTensor<Flex>;
 

@@ -219,8 +219,8 @@ fn spread(gradient: &[f32], winners: &[u8], result: &mut [f32], at: [u8; 2]) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::reference::{noise, windows};
     use super::*;
+    use crate::reference::{noise, windows};
 
     proptest! {
         #[test]

@@ -187,8 +187,8 @@ pub fn backward(shape: &NormShape, given: NormInputs<'_>, gradient: &[f32]) -> N
 
 #[cfg(test)]
 mod tests {
-    use super::super::reference::noise;
     use super::*;
+    use crate::reference::noise;
 
     const SHAPE: NormShape = NormShape { batch: 3, channels: 2, pixels: 37 };
     const EPSILON: f32 = 1e-5;
@@ -221,7 +221,7 @@ mod tests {
         let gradient = noise(input.len(), 2);
         let (output, statistics) = forward(&SHAPE, &input, &gamma, &beta, EPSILON, relu);
         let exact = normalize(&doubles(&input), &doubles(&gamma), &doubles(&beta), relu);
-        super::super::reference::assert_close(&output, &exact, "output");
+        crate::reference::assert_close(&output, &exact, "output");
         let given = NormInputs {
             input: &input,
             cut_output: relu.then_some(output.as_slice()),
@@ -243,7 +243,7 @@ mod tests {
                     (loss(1e-6) - loss(-1e-6)) / 2e-6
                 })
                 .collect();
-            super::super::reference::assert_close(found, &exact, "gradient");
+            crate::reference::assert_close(found, &exact, "gradient");
         }
     }
 

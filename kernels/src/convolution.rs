@@ -161,9 +161,9 @@ impl Phase {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::reference::{self, assert_close, noise};
-    use super::super::weight_gradient::{bias_gradient, weight_gradient};
     use super::*;
+    use crate::reference::{self, assert_close, noise};
+    use crate::weight_gradient::{bias_gradient, weight_gradient};
 
     /// Shapes of every sort: kernels of 1 to 7, strides of 1 to 3, groups, maps narrower than a vector.
     fn shapes() -> impl Strategy<Value = ConvolutionShape> {
