@@ -89,7 +89,7 @@ impl ComputeDevice {
             opened.check(config.precision)?;
             first.get_or_insert(opened);
         }
-        first.ok_or_else(|| Error::field("devices", &config.devices, "takes at least one device"))
+        first.ok_or_else(|| Error::field("devices", &config.devices, "must name at least one device"))
     }
 
     /// Checks that this device computes in `precision`.

@@ -141,7 +141,7 @@ impl ErrorKind {
     /// ```
     /// use crossdub::Error;
     ///
-    /// assert_eq!(Error::field("tile", 1, "takes 2 to 4096 rows").code(), "invalid-field");
+    /// assert_eq!(Error::field("tile", 1, "must be 2 to 4096 rows").code(), "invalid-field");
     /// assert_eq!(Error::invalid_state("undoing", "nothing is pruned").code(), "invalid-state");
     /// ```
     #[must_use]

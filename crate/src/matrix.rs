@@ -58,7 +58,7 @@ impl Matrix {
     /// If the number of outputs is not a multiple of `groups`, or `groups` is 0.
     pub fn grouped(self, groups: usize) -> Result<Self> {
         if groups == 0 || !self.rows.is_multiple_of(groups) {
-            let why = format!("{} outputs do not fall into {groups} groups", self.rows);
+            let why = format!("{} outputs can't be divided into {groups} groups", self.rows);
             return Err(Error::layer("reading a layer", self.name, why));
         }
         Ok(Self { groups, ..self })

@@ -11,7 +11,7 @@ import { zip } from './pth.js';
 
 /** @typedef {{ name: string, bytes: Buffer }} Named */
 
-/** Twelve pictures of each of three classes, in a folder a class. @returns {Named[]} */
+/** Twelve pictures of each of three classes, in one folder per class. @returns {Named[]} */
 function pictures() {
   /** @type {Record<string, (x: number, y: number, at: number) => [number, number, number]>} */
   const classes = {
@@ -29,7 +29,7 @@ function pictures() {
 
 const chosen = (/** @type {string} */ name, /** @type {Buffer} */ buffer) => ({ name, mimeType: '', buffer });
 
-test('a zip of pictures, a folder a class, is trained on and named on the charts', async ({ page }) => {
+test('a zip of pictures, one folder per class, is trained on and named on the charts', async ({ page }) => {
   await open(page);
   await page.locator('#file').setInputFiles(chosen('mine.zip', zip(pictures())));
   await expect.poll(async () => (await spec(page)).data).toBe('folder');
@@ -123,7 +123,7 @@ test('what is no set of pictures gives one clear line, and the run stays', async
   const cases = [
     { name: 'climbs.zip', files: [{ name: '../x/1.png', bytes: Buffer.from('x') }], says: 'leads out of it' },
     { name: 'texts.zip', files: [{ name: 'a/readme.txt', bytes: Buffer.from('x') }], says: 'no JPEG or PNG' },
-    { name: 'one.zip', files: only('red'), says: 'a folder a class' },
+    { name: 'one.zip', files: only('red'), says: 'one folder per class' },
     {
       name: 'few.zip',
       files: [...only('red'), ...only('green/1.')],

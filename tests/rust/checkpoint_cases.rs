@@ -81,7 +81,7 @@ fn names_of_other_projects_load() {
 }
 
 #[test]
-fn fully_connected_layers_are_left_out_with_a_word() {
+fn fully_connected_layers_are_left_out_with_a_reason() {
     let Some(vit) = analysis("08_vit.safetensors", &["--tile", "64"]) else { return };
     assert_eq!(names(&vit), ["patch_embed.proj.weight"]);
     let left_out = vit["checkpoint"]["left_out"].as_array().expect("a list").iter();

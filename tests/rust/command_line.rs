@@ -142,16 +142,16 @@ fn invalid_values_of_fields_give_one_line() {
     let out = folder.path().join("run").display().to_string();
     let train = ["train", "--data", "builtin", "--out", &out];
     for (option, value, message) in [
-        ("--model", "vgg12", "invalid model (vgg12): known are vgg-small, vgg-small_bn, vgg11,"),
+        ("--model", "vgg12", "invalid model (vgg12): must be one of vgg-small, vgg-small_bn, vgg11,"),
         ("--plan", "8 M M", "invalid plan (8 M M): has two poolings in a row"),
-        ("--regularizer", "l1", "invalid regularizer (l1): takes none, gated, ungated,"),
-        ("--trainable", "none", "invalid trainable (none): takes all or convolutions"),
-        ("--precision", "f16", "invalid precision (f16): takes f32 or bf16"),
-        ("--device", "gpu", "invalid device (gpu): known are auto, cpu,"),
-        ("--devices", "cpu,,cpu", "invalid device (): known are auto, cpu,"),
-        ("--tile", "64x0", "invalid tile (64x0): takes rows, or rows and columns as in 128x64"),
-        ("--epochs", "0", "invalid epochs (0): takes 1 to 100000"),
-        ("--momentum", "1", "invalid momentum (1): takes 0 to below 1"),
+        ("--regularizer", "l1", "invalid regularizer (l1): must be one of none, gated, ungated,"),
+        ("--trainable", "none", "invalid trainable (none): must be all or convolutions"),
+        ("--precision", "f16", "invalid precision (f16): must be f32 or bf16"),
+        ("--device", "gpu", "invalid device (gpu): must be one of auto, cpu,"),
+        ("--devices", "cpu,,cpu", "invalid device (): must be one of auto, cpu,"),
+        ("--tile", "64x0", "invalid tile (64x0): must be rows, or rows and columns as in 128x64"),
+        ("--epochs", "0", "invalid epochs (0): must be 1 to 100000"),
+        ("--momentum", "1", "invalid momentum (1): must be 0 to below 1"),
     ] {
         let line = usage_error(&[&train[..], &[option, value]].concat());
         assert!(line.starts_with(&format!("error: {message}")), "{line}");
@@ -348,7 +348,7 @@ fn a_budget_is_met_or_rejected_with_the_nearest() {
     let rejected = |more: &[&str]| usage_error(&[&common[..], more].concat());
     assert!(rejected(&["--target", "1e6", "--adc", "lossless"]).contains("at most"));
     assert!(rejected(&["--target", "0.5"]).contains("1 or more"));
-    assert!(rejected(&["--target", "2", "--adc", "magic"]).contains("known are"));
+    assert!(rejected(&["--target", "2", "--adc", "magic"]).contains("must be one of"));
     assert!(rejected(&["--target", "2", "--weighting", "per-inference"]).contains("--model"));
     assert!(rejected(&["--target", "2", "--weighting", "often"]).contains("per-inference"));
     let network = ["--weighting", "per-inference", "--model", "vgg13"];

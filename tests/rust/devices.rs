@@ -121,9 +121,9 @@ fn devices_are_listed_and_unknown_ones_rejected() {
     let train = |device: &[&str]| output(&[&["train", "--data", "builtin", "--out", &out], device].concat());
     for (device, code, word) in [
         (["--device", "cuda"], 1, "--features cuda"),
-        (["--device", "gpu"], 2, "known are"),
+        (["--device", "gpu"], 2, "must be one of"),
         (["--devices", "cpu,tch"], 1, "--features tch"),
-        (["--devices", "cpu,,cpu"], 2, "known are"),
+        (["--devices", "cpu,,cpu"], 2, "must be one of"),
     ] {
         let message = error_line(&train(&device), code);
         assert!(message.contains(word), "{message}");

@@ -141,7 +141,10 @@ fn the_precision_is_kept_in_the_run_folder() {
     };
     let rejected = train(&["--precision", "f8"]);
     let message = String::from_utf8_lossy(&rejected.stderr).into_owned();
-    assert!(!rejected.status.success() && message.contains("precision (f8): takes f32 or bf16"), "{message}");
+    assert!(
+        !rejected.status.success() && message.contains("precision (f8): must be f32 or bf16"),
+        "{message}"
+    );
     let output = train(&["--precision", "bf16"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = crate::shared::json(Path::new(&out.join("report.json")));

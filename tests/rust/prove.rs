@@ -129,12 +129,12 @@ fn a_missing_device_is_one_clear_line_and_costs_no_other_step() {
 }
 
 #[test]
-fn wrong_usage_and_too_little_time_are_said() {
+fn wrong_usage_and_too_little_time_are_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     for (args, code, expected) in [
         (&["--minutes=0"][..], 2, "minutes"),
         (&["--minutes=nan"], 2, "minutes"),
-        (&["--device=gpu"], 2, "known are"),
+        (&["--device=gpu"], 2, "must be one of"),
         (&["--device=vulkan-autotune"], 2, "crossdub-autotune"),
         (&["--device=cpu", "--minutes=0.0001"], 1, "nothing was measured"),
     ] {

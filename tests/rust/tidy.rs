@@ -1,4 +1,4 @@
-//! The house stays in order: rooms import only lower rooms, every module opens with a description, and no
+//! The house stays in order: modules import only lower modules, every module opens with a description, and no
 //! file outgrows a reader.
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::shared::repository;
 
-/// Rooms by rank; a room imports only from those before it, or from its own rank's line.
+/// Modules by rank; a module imports only from those before it, or from its own rank's line.
 const RANKS: [&[&str]; 18] = [
     &["error", "metrics", "rng"],
     &["config", "matrix"],
@@ -28,7 +28,7 @@ const RANKS: [&[&str]; 18] = [
     &["cli", "web", "main", "lib"],
 ];
 
-/// Rooms that must not know Burn, so that crossbars and energy stay plain arithmetic.
+/// Modules that must not know Burn, so that crossbars and energy stay plain arithmetic.
 const WITHOUT_BURN: [&str; 13] = [
     "error",
     "metrics",
@@ -61,7 +61,7 @@ fn sources(folder: &Path, ending: &str) -> Vec<PathBuf> {
 
 fn crate_sources() -> Vec<(String, PathBuf, String)> {
     let root = repository().join("crate/src");
-    let room = |path: &Path| {
+    let module = |path: &Path| {
         let first = path.strip_prefix(&root).ok()?.components().next()?;
         Some(first.as_os_str().to_str()?.trim_end_matches(".rs").to_owned())
     };
@@ -69,34 +69,34 @@ fn crate_sources() -> Vec<(String, PathBuf, String)> {
     files
         .map(|path| {
             let text = fs::read_to_string(&path).expect("readable");
-            (room(&path).expect("in a room"), path, text)
+            (module(&path).expect("in a module"), path, text)
         })
         .collect()
 }
 
 #[test]
-fn rooms_import_only_lower_rooms() {
-    let rank = |room: &str| RANKS.iter().position(|rooms| rooms.contains(&room));
-    for (room, path, text) in crate_sources() {
-        let own = rank(&room).unwrap_or_else(|| panic!("{room} has no rank in tests/rust/tidy.rs"));
+fn modules_import_only_lower_modules() {
+    let rank = |module: &str| RANKS.iter().position(|modules| modules.contains(&module));
+    for (module, path, text) in crate_sources() {
+        let own = rank(&module).unwrap_or_else(|| panic!("{module} has no rank in tests/rust/tidy.rs"));
         // Tests may reach up for examples.
         let code = text.split("mod tests {").next().unwrap_or_default();
         for (at, _) in code.match_indices("crate::") {
             let other: String =
                 code[at + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if let Some(imported) = rank(&other) {
-                let fine = imported < own || other == room || (imported == own && own < RANKS.len() - 1);
-                assert!(fine, "{}: {room} imports {other}", path.display());
+                let fine = imported < own || other == module || (imported == own && own < RANKS.len() - 1);
+                assert!(fine, "{}: {module} imports {other}", path.display());
             }
         }
-        if WITHOUT_BURN.contains(&room.as_str()) {
+        if WITHOUT_BURN.contains(&module.as_str()) {
             assert!(!code.contains("burn::"), "{} knows Burn", path.display());
         }
-        if room != "web" {
+        if module != "web" {
             assert!(!code.contains("wasm_bindgen"), "{} knows wasm-bindgen", path.display());
         }
         // Tests in files of their own may read what they compare with.
-        if room != "cli" && !path.components().any(|part| part.as_os_str() == "tests") {
+        if module != "cli" && !path.components().any(|part| part.as_os_str() == "tests") {
             assert!(
                 !code.contains("std::fs") && !code.contains("File::open"),
                 "{} opens files",

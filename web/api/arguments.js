@@ -17,7 +17,7 @@ export function checkFields(fields, call) {
   }
   for (const [field, value] of Object.entries(fields)) {
     if (typeof value === 'number' && !Number.isFinite(value)) {
-      throw failure('invalid-field', `invalid ${field} (${value}): takes a number`, field);
+      throw failure('invalid-field', `invalid ${field} (${value}): must be a number`, field);
     }
   }
   return fields;
@@ -42,7 +42,7 @@ export function checkFiles(given) {
 export function checkCounts(values, least = 0) {
   for (const [field, value] of Object.entries(values)) {
     if (Number.isInteger(value) && Number(value) >= least) continue;
-    const message = `invalid ${field} (${value}): takes a whole number of ${least} or more`;
+    const message = `invalid ${field} (${value}): must be a whole number of ${least} or more`;
     throw failure('invalid-field', message, field);
   }
 }

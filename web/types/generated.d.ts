@@ -85,7 +85,7 @@ improvement: number | null, };
  * let model: AdcModel = "neurosim-sar".parse()?;
  * assert_eq!((model, model.id()), (AdcModel::NeurosimSar, "neurosim-sar"));
  * let error = "magic".parse::<AdcModel>().unwrap_err();
- * assert!(error.to_string().starts_with("invalid adc (magic): known are paper, lossless"));
+ * assert!(error.to_string().starts_with("invalid adc (magic): must be one of paper, lossless"));
  * # Ok::<(), crossdub::error::Error>(())
  * ```
  */

@@ -25,7 +25,7 @@ import type { Schema, Settings } from './wasm';
 /** Codes of the Rust errors, and of the page's own. Programs decide by code, never by the message. */
 export type FailureCode =
   | 'file' | 'layer' | 'no-layers' | 'invalid-field' | 'invalid-state' | 'diverged' | 'device' | 'operation'
-  /** A call got something other than it takes. */
+  /** A call received an invalid argument. */
   | 'invalid-argument'
   /** A panic, or an error that the browser threw. */
   | 'internal';

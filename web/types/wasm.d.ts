@@ -65,7 +65,7 @@ export interface WasmModule {
    * whether they are CIFAR's.
    */
   unpack_pictures(name: string, bytes: Uint8Array): { files: NamedBytes[]; others: string[]; cifar: boolean };
-  /** What is remarkable about pictures in folders, a sentence each. Only files of labels need their bytes. */
+  /** Anything unusual about pictures in folders, a sentence each. Only files of labels need their bytes. */
   picture_notes(files: NamedBytes[]): string[];
   /** A gradient of a fixed small network on this module's device, to compare between the modules. */
   self_test(): Promise<Float32Array>;

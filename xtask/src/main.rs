@@ -77,7 +77,7 @@ enum Task {
         /// Build the binaries with WebGPU and Vulkan, and put all that they need beside them
         #[arg(long)]
         gpu: bool,
-        /// Leave out the two binaries with other shader compilers (each builds Burn anew)
+        /// Leave out the WGSL-only binary (it builds Burn anew)
         #[arg(long)]
         quick: bool,
         /// Pack CIFAR-10's binary files from this folder in parts that can be sent

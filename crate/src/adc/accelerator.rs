@@ -43,7 +43,7 @@ impl AdcFraction {
         if fraction > 0.0 && fraction <= 1.0 {
             Ok(Self { fraction, source: None })
         } else {
-            Err(Error::field("adc_share", fraction, "takes more than 0, up to 1, or isaac"))
+            Err(Error::field("adc_share", fraction, "must be more than 0, up to 1, or isaac"))
         }
     }
 
@@ -63,7 +63,7 @@ impl FromStr for AdcFraction {
         match (text, text.parse()) {
             ("isaac", _) => Ok(ISAAC),
             (_, Ok(fraction)) => Self::new(fraction),
-            (_, Err(_)) => Err(Error::field("adc_share", text, "takes more than 0, up to 1, or isaac")),
+            (_, Err(_)) => Err(Error::field("adc_share", text, "must be more than 0, up to 1, or isaac")),
         }
     }
 }

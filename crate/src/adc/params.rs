@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 ///
 /// assert!(AdcParams::default().validate().is_ok());
 /// let error = AdcParams { tech_nm: 0.0, ..AdcParams::default() }.validate().unwrap_err();
-/// assert_eq!(error.to_string(), "invalid tech_nm (0): takes 1 to 1000 nm");
+/// assert_eq!(error.to_string(), "invalid tech_nm (0): must be 1 to 1000 nm");
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -61,7 +61,7 @@ impl AdcParams {
     /// Names the first field that is out of range.
     pub fn validate(&self) -> Result<()> {
         let within = |field, value: f64, low: f64, high: f64, unit: &str| {
-            let why = format!("takes {low} to {high} {unit}");
+            let why = format!("must be {low} to {high} {unit}");
             if (low..=high).contains(&value) { Ok(()) } else { Err(Error::field(field, value, why)) }
         };
         within("tech_nm", self.tech_nm, 1.0, 1000.0, "nm")?;

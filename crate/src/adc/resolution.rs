@@ -152,7 +152,7 @@ impl Resolution {
     pub fn bits_of_level(self, rows: usize, level: usize) -> Result<u32> {
         if self == Self::LosslessSliced {
             let why =
-                "a histogram of levels does not tell a weight slice's cells; give the weights to analyze";
+                "a histogram of levels has no cell counts per weight slice; analyze the weights instead";
             return Err(Error::field("resolution", self, why));
         }
         if level >= Levels::new(rows).empty() {

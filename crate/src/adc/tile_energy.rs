@@ -50,7 +50,8 @@ impl TileEnergy {
         let costs = match hardware.adc {
             AdcModel::Paper => return Ok(Self::paper(hardware.tile)),
             AdcModel::LosslessSliced => {
-                let why = "counts set cells, and a budget knows active rows: take paper, lossless or a model";
+                let why = "depends on set cells, but a budget only counts active rows; \
+                           use paper, lossless or a model";
                 return Err(Error::field("adc", hardware.adc, why));
             }
             AdcModel::Lossless => bits_as_costs(),

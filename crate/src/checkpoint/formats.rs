@@ -25,10 +25,7 @@ fn other_format(bytes: &[u8]) -> Option<String> {
         return None;
     }
     if is_onnx(bytes) {
-        return Some(
-            "it is an ONNX model, which `crossdub analyze` reads; here, save a state dict or safetensors"
-                .to_owned(),
-        );
+        return Some("it is an ONNX model, not a checkpoint: save a state dict or safetensors".to_owned());
     }
     if bytes.starts_with(b"PK\x03\x04") {
         return other_zip(bytes).map(str::to_owned);

@@ -39,6 +39,6 @@ mod tests {
         assert_eq!(advice(&Error::no_layers(true), |_| true), None);
         let missing = Error::new(ErrorKind::MissingBackend { device: "cuda".to_owned() });
         assert!(advice(&missing, |_| false).is_some_and(|text| text.ends_with("--features cuda")));
-        assert_eq!(advice(&Error::field("weighting", "often", "takes ..."), |_| true), None);
+        assert_eq!(advice(&Error::field("weighting", "often", "must be ..."), |_| true), None);
     }
 }

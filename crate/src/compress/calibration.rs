@@ -87,7 +87,7 @@ impl ActivationStats {
     ) -> Result<Self> {
         let images = config.images.min(data.train_len());
         if images == 0 {
-            return Err(Error::field("images", images, "takes 1 or more"));
+            return Err(Error::field("images", images, "must be 1 or more"));
         }
         let network = network.valid();
         let ids: Vec<_> = network.convolutions().iter().map(|layer| layer.weight.id).collect();

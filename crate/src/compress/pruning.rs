@@ -100,7 +100,7 @@ impl PruneConfig {
             images: *images,
         };
         if config.calibration().is_some_and(|calibration| calibration.images == 0) {
-            return Err(Error::field("images", 0, "takes 1 or more images for calibration"));
+            return Err(Error::field("images", 0, "must be 1 or more images for calibration"));
         }
         Ok(config)
     }

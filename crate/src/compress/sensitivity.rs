@@ -32,7 +32,7 @@ const ROUNDING: f64 = 1e-9;
 /// let config = SensitivityConfig { ratios: vec![50.0, 90.0], max_accuracy_drop: 2.0 };
 /// assert!(config.validate().is_ok());
 /// let config = SensitivityConfig { ratios: vec![101.0], ..config };
-/// assert_eq!(config.validate().unwrap_err().to_string(), "invalid ratios (101): takes 0 to 100 percent");
+/// assert_eq!(config.validate().unwrap_err().to_string(), "invalid ratios (101): must be 0 to 100 percent");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct SensitivityConfig {
@@ -57,13 +57,13 @@ impl SensitivityConfig {
     pub fn validate(&self) -> Result<()> {
         let percent = 0.0..=100.0;
         if let Some(bad) = self.ratios.iter().find(|ratio| !percent.contains(*ratio)) {
-            return Err(Error::field("ratios", bad, "takes 0 to 100 percent"));
+            return Err(Error::field("ratios", bad, "must be 0 to 100 percent"));
         }
         if self.ratios.is_empty() {
-            return Err(Error::field("ratios", "", "takes at least one"));
+            return Err(Error::field("ratios", "", "must name at least one"));
         }
         if !percent.contains(&self.max_accuracy_drop) {
-            return Err(Error::field("drop", self.max_accuracy_drop, "takes 0 to 100 percentage points"));
+            return Err(Error::field("drop", self.max_accuracy_drop, "must be 0 to 100 percentage points"));
         }
         Ok(())
     }

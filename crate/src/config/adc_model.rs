@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// let model: AdcModel = "neurosim-sar".parse()?;
 /// assert_eq!((model, model.id()), (AdcModel::NeurosimSar, "neurosim-sar"));
 /// let error = "magic".parse::<AdcModel>().unwrap_err();
-/// assert!(error.to_string().starts_with("invalid adc (magic): known are paper, lossless"));
+/// assert!(error.to_string().starts_with("invalid adc (magic): must be one of paper, lossless"));
 /// # Ok::<(), crossdub::error::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,7 +111,7 @@ impl FromStr for AdcModel {
     fn from_str(name: &str) -> Result<Self> {
         let known = || Self::ALL.map(Self::id).join(", ");
         let found = Self::ALL.into_iter().find(|model| model.id() == name);
-        found.ok_or_else(|| Error::field("adc", name, format!("known are {}", known())))
+        found.ok_or_else(|| Error::field("adc", name, format!("must be one of {}", known())))
     }
 }
 

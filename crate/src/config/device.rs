@@ -10,7 +10,7 @@ use super::field_value::serde_as_text;
 use crate::error::{Error, Result};
 
 /// The names, for error messages.
-const KNOWN: &str = "known are auto, cpu, webgpu[:n], vulkan[:n], cuda[:n], tch and remote:ws://HOST:PORT";
+const KNOWN: &str = "must be one of auto, cpu, webgpu[:n], vulkan[:n], cuda[:n], tch, remote:ws://HOST:PORT";
 /// The most devices of one kind, and in one run.
 pub const MAX_DEVICES: usize = 64;
 
@@ -54,7 +54,7 @@ impl FromStr for DeviceChoice {
         let index = || match rest.map(str::parse::<usize>) {
             None => Ok(None),
             Some(Ok(index)) if index < MAX_DEVICES => Ok(Some(index)),
-            Some(_) => Err(reject("takes 0 to 63 after the colon")),
+            Some(_) => Err(reject("must have 0 to 63 after the colon")),
         };
         match (kind, rest) {
             ("auto", None) => Ok(Self::Auto),
@@ -69,7 +69,7 @@ impl FromStr for DeviceChoice {
                 if fits {
                     Ok(Self::Remote(address.to_owned()))
                 } else {
-                    Err(reject("takes remote:ws://HOST:PORT"))
+                    Err(reject("must be remote:ws://HOST:PORT"))
                 }
             }
             _ => Err(reject(KNOWN)),
@@ -138,7 +138,7 @@ impl FromStr for DeviceList {
             names.split(',').map(|name| name.trim().parse()).collect::<Result<_>>()?;
         match devices.len() {
             1..=MAX_DEVICES => Ok(Self(devices)),
-            count => Err(Error::field("devices", count, format!("takes up to {MAX_DEVICES}"))),
+            count => Err(Error::field("devices", count, format!("must be at most {MAX_DEVICES}"))),
         }
     }
 }

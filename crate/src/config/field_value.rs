@@ -43,7 +43,7 @@ pub(crate) fn from_name<'de, T: Deserialize<'de>>(field: &str, name: &'de str) -
         let text = error.to_string().replace('`', "");
         // "unknown variant x, expected a or b", or "... expected one of a, b, c"
         let known = text.split_once(", expected ").map_or(text.as_str(), |(_, known)| known);
-        Error::field(field, name, format!("takes {}", known.trim_start_matches("one of ")))
+        Error::field(field, name, format!("must be {known}"))
     })
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn text(value: &Value) -> std::result::Result<String, String> {
         Value::Number(number) => {
             Ok(whole_number(value).map_or_else(|_| number.to_string(), |n| n.to_string()))
         }
-        _ => Err("takes a text".to_owned()),
+        _ => Err("must be a string".to_owned()),
     }
 }
 
@@ -115,7 +115,7 @@ fn whole_number(value: &Value) -> std::result::Result<u64, String> {
     match value.as_f64() {
         Some(number) if number > MAX_INTEGER as f64 => Err("is too large".to_owned()),
         Some(number) if number >= 0.0 && number.fract() == 0.0 => Ok(number as u64),
-        _ => Err("takes a whole number of 0 or more".to_owned()),
+        _ => Err("must be a whole number of 0 or more".to_owned()),
     }
 }
 
@@ -139,25 +139,25 @@ impl FieldValue for usize {
 
 impl FieldValue for f64 {
     fn from_json(value: &Value) -> std::result::Result<Self, String> {
-        value.as_f64().ok_or_else(|| "takes a finite number".to_owned())
+        value.as_f64().ok_or_else(|| "must be a finite number".to_owned())
     }
 }
 
 impl FieldValue for bool {
     fn from_json(value: &Value) -> std::result::Result<Self, String> {
-        value.as_bool().ok_or_else(|| "takes true or false".to_owned())
+        value.as_bool().ok_or_else(|| "must be true or false".to_owned())
     }
 }
 
 impl FieldValue for Vec<usize> {
     fn from_json(value: &Value) -> std::result::Result<Self, String> {
-        list(value).ok_or_else(|| "takes a list of whole numbers".to_owned())
+        list(value).ok_or_else(|| "must be a list of whole numbers".to_owned())
     }
 }
 
 impl FieldValue for Vec<f64> {
     fn from_json(value: &Value) -> std::result::Result<Self, String> {
-        list(value).ok_or_else(|| "takes a list of numbers".to_owned())
+        list(value).ok_or_else(|| "must be a list of numbers".to_owned())
     }
 }
 
@@ -222,8 +222,8 @@ mod tests {
             assert_eq!(name.as_str().map(str::parse), Some(Ok(kind)));
         }
         let error = "row".parse::<Granularity>().expect_err("unknown").to_string();
-        assert_eq!(error, "invalid per (row): takes tile or column");
+        assert_eq!(error, "invalid per (row): must be tile or column");
         let error = "both".parse::<Subtraction>().expect_err("unknown").to_string();
-        assert_eq!(error, "invalid subtraction (both): takes digital, analog, offset");
+        assert_eq!(error, "invalid subtraction (both): must be one of digital, analog, offset");
     }
 }

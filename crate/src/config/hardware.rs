@@ -44,7 +44,7 @@ impl std::str::FromStr for Resolution {
             number => match number.parse() {
                 Ok(bits) if bits <= MAX_BITS => Ok(Self::Bits(bits)),
                 _ => {
-                    let why = format!("takes paper, lossless, lossless-sliced or 0 to {MAX_BITS} bits");
+                    let why = format!("must be paper, lossless, lossless-sliced or 0 to {MAX_BITS} bits");
                     Err(Error::field("resolution", text, why))
                 }
             },
@@ -199,10 +199,10 @@ impl HardwareConfig {
     /// Names the first field that is out of range.
     pub fn validate(&self) -> Result<()> {
         if !(2..=MAX_TILE).contains(&self.tile) {
-            return Err(Error::field("tile", self.tile, format!("takes 2 to {MAX_TILE} rows")));
+            return Err(Error::field("tile", self.tile, format!("must be 2 to {MAX_TILE} rows")));
         }
         if self.columns != 0 && !(2..=MAX_TILE).contains(&self.columns) {
-            let why = format!("takes 2 to {MAX_TILE}, or 0 for as many as rows");
+            let why = format!("must be 2 to {MAX_TILE}, or 0 for as many as rows");
             return Err(Error::field("columns", self.columns, why));
         }
         let (bits, cells) = (self.weight_bits, self.cells_across());
@@ -211,10 +211,10 @@ impl HardwareConfig {
             return Err(Error::field("weight_bits", bits, why));
         }
         if !(self.tol.is_finite() && self.tol >= 0.0) {
-            return Err(Error::field("tol", self.tol, "takes a magnitude of 0 or more"));
+            return Err(Error::field("tol", self.tol, "must be a magnitude of 0 or more"));
         }
         if self.active_rows > self.tile {
-            let why = format!("takes 0 for all, or at most the {} rows of a crossbar", self.tile);
+            let why = format!("must be 0 for all, or at most the {} rows of a crossbar", self.tile);
             return Err(Error::field("active_rows", self.active_rows, why));
         }
         self.validate_bits()
@@ -222,7 +222,7 @@ impl HardwareConfig {
 
     fn validate_bits(&self) -> Result<()> {
         let between = |field, value: u32, low: u32, high: u32, whose: &str| {
-            let why = format!("takes {low} to {high}{whose}");
+            let why = format!("must be {low} to {high}{whose}");
             if (low..=high).contains(&value) { Ok(()) } else { Err(Error::field(field, value, why)) }
         };
         between("weight_precision", self.weight_precision, 2, MAX_BITS, "")?;

@@ -58,7 +58,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 ///
 /// let wrong = serde_json::json!({ "batch": 1.5 });
 /// let error = apply(&train, &hardware, wrong.as_object().expect("an object")).unwrap_err();
-/// assert_eq!(error.to_string(), "invalid batch (1.5): takes a whole number of 0 or more");
+/// assert_eq!(error.to_string(), "invalid batch (1.5): must be a whole number of 0 or more");
 /// # Ok::<(), crossdub::error::Error>(())
 /// ```
 pub fn apply(
@@ -140,19 +140,22 @@ mod tests {
                 .expect_err("invalid")
                 .to_string()
         };
-        let list = "invalid milestones ([1,\"x\"]): takes a list of whole numbers";
-        let known = "invalid model (\"vgg\"): known are vgg-small, vgg-small_bn, vgg11, vgg11_bn, vgg13, vgg13_bn, \
-                     vgg16, vgg16_bn, resnet18, resnet34, resnet50, vgg11-imagenet, or a plan of your own";
+        let list = "invalid milestones ([1,\"x\"]): must be a list of whole numbers";
+        let known = "invalid model (\"vgg\"): must be one of vgg-small, vgg-small_bn, vgg11, vgg11_bn, vgg13, \
+                     vgg13_bn, vgg16, vgg16_bn, resnet18, resnet34, resnet50, vgg11-imagenet, or a plan of your own";
         for (fields, expected) in [
-            (serde_json::json!({ "batch": "x" }), "invalid batch (\"x\"): takes a whole number of 0 or more"),
-            (serde_json::json!({ "batch": 1.5 }), "invalid batch (1.5): takes a whole number of 0 or more"),
+            (
+                serde_json::json!({ "batch": "x" }),
+                "invalid batch (\"x\"): must be a whole number of 0 or more",
+            ),
+            (serde_json::json!({ "batch": 1.5 }), "invalid batch (1.5): must be a whole number of 0 or more"),
             (serde_json::json!({ "seed": 1e16 }), "invalid seed (1e+16): is too large"),
-            (serde_json::json!({ "lambda": null }), "invalid lambda (null): takes a finite number"),
-            (serde_json::json!({ "augment": 1 }), "invalid augment (1): takes true or false"),
-            (serde_json::json!({ "plan": [8] }), "invalid plan ([8]): takes a text"),
-            (serde_json::json!({ "per": "row" }), "invalid per (\"row\"): takes tile or column"),
+            (serde_json::json!({ "lambda": null }), "invalid lambda (null): must be a finite number"),
+            (serde_json::json!({ "augment": 1 }), "invalid augment (1): must be true or false"),
+            (serde_json::json!({ "plan": [8] }), "invalid plan ([8]): must be a string"),
+            (serde_json::json!({ "per": "row" }), "invalid per (\"row\"): must be tile or column"),
             (serde_json::json!({ "model": "vgg" }), known),
-            (serde_json::json!({ "device": true }), "invalid device (true): takes a text"),
+            (serde_json::json!({ "device": true }), "invalid device (true): must be a string"),
             (serde_json::json!({ "milestones": [1, "x"] }), list),
         ] {
             assert_eq!(message(fields), expected);

@@ -159,7 +159,7 @@ impl FromStr for NetworkName {
         let mut all = Self::ALL.into_iter().chain([Self::Custom]);
         all.find(|network| network.id() == name).ok_or_else(|| {
             let known = Self::ALL.map(Self::id).join(", ");
-            Error::field("model", name, format!("known are {known}, or a plan of your own"))
+            Error::field("model", name, format!("must be one of {known}, or a plan of your own"))
         })
     }
 }
@@ -178,7 +178,7 @@ mod tests {
         }
         let error = "vgg12".parse::<NetworkName>().expect_err("unknown").to_string();
         assert!(
-            error.starts_with("invalid model (vgg12): known are vgg-small, vgg-small_bn, vgg11,"),
+            error.starts_with("invalid model (vgg12): must be one of vgg-small, vgg-small_bn, vgg11,"),
             "{error}"
         );
     }

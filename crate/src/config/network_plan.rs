@@ -156,7 +156,7 @@ impl VggPlan {
             if let Some(side) = word.strip_prefix('A') {
                 average = side.parse().ok().filter(|side| (1..=MAX_AVERAGE).contains(side));
                 if average.is_none() {
-                    return reject("takes an average of 1 to 16, such as A7");
+                    return reject("must have an average of 1 to 16, such as A7");
                 }
             } else if word.eq_ignore_ascii_case("m") {
                 match layers.last() {
@@ -180,7 +180,7 @@ impl ResNetPlan {
     fn parse<'a>(text: &str, block: BlockKind, words: impl Iterator<Item = &'a str>) -> Result<Self> {
         let stages = words.map(ResNetStage::parse).collect::<Result<Vec<_>>>()?;
         if stages.is_empty() || stages.len() > MAX_STAGES {
-            let reason = "takes 1 to 8 stages after the kind of its blocks, such as 2x64";
+            let reason = "must have 1 to 8 stages after the kind of its blocks, such as 2x64";
             return Err(Error::field("plan", text, reason));
         }
         Ok(Self { block, stages })
@@ -189,8 +189,13 @@ impl ResNetPlan {
 
 impl ResNetStage {
     fn parse(word: &str) -> Result<Self> {
-        let reject =
-            || Error::field("plan", word, format!("takes stages such as 2x64, at most {MAX_BLOCKS} blocks"));
+        let reject = || {
+            Error::field(
+                "plan",
+                word,
+                format!("must be a stage such as 2x64, of at most {MAX_BLOCKS} blocks"),
+            )
+        };
         let (blocks, width) = word.split_once('x').ok_or_else(reject)?;
         let blocks = blocks.parse().ok().filter(|blocks| (1..=MAX_BLOCKS).contains(blocks));
         Ok(Self { blocks: blocks.ok_or_else(reject)?, width: parse_width("plan", width)? })
@@ -201,7 +206,7 @@ fn parse_width(field: &str, word: &str) -> Result<usize> {
     match word.parse() {
         Ok(width) if (1..=MAX_WIDTH).contains(&width) => Ok(width),
         _ => {
-            let reason = format!("takes widths of 1 to {MAX_WIDTH}, and M in the plan for a pooling");
+            let reason = format!("must be a width of 1 to {MAX_WIDTH}, or M in the plan for a pooling");
             Err(Error::field(field, word, reason))
         }
     }
@@ -269,7 +274,7 @@ impl FromStr for ClassifierWidths {
         let words = text.split([',', ' ']).filter(|word| !word.is_empty());
         let widths = words.map(|word| parse_width("classifier", word)).collect::<Result<Vec<_>>>()?;
         if widths.len() > MAX_LAYERS {
-            return Err(Error::field("classifier", text, "takes at most 64 layers"));
+            return Err(Error::field("classifier", text, "must have at most 64 layers"));
         }
         Ok(Self(widths))
     }
@@ -302,14 +307,14 @@ mod tests {
             ("", "has no convolution"),
             ("M", "starts with a pooling"),
             ("8 M M", "two poolings in a row"),
-            ("8 x", "takes widths of 1 to 16384"),
-            ("0", "takes widths"),
-            ("99999999999999999999", "takes widths"),
+            ("8 x", "must be a width of 1 to 16384"),
+            ("0", "must be a width"),
+            ("99999999999999999999", "must be a width"),
             ("A7", "has no convolution"),
             ("8 A7 8", "continues after its average"),
-            ("8 A0", "takes an average"),
-            ("8 A17", "takes an average"),
-            ("8 Ax", "takes an average"),
+            ("8 A0", "must have an average"),
+            ("8 A17", "must have an average"),
+            ("8 Ax", "must have an average"),
             ("8 A7 A7", "continues after its average"),
             (&too_many, "has more than 64"),
         ] {

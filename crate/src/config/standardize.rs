@@ -61,17 +61,17 @@ impl FromStr for Standardize {
             _ => {}
         }
         let known =
-            "takes auto, image, dataset, half, none, or MEAN/STD such as 0.49,0.48,0.45/0.25,0.24,0.26";
+            "must be auto, image, dataset, half, none, or MEAN/STD such as 0.49,0.48,0.45/0.25,0.24,0.26";
         let (mean, deviation) = text.split_once('/').ok_or_else(|| invalid(known))?;
         let (mean, deviation) = (
             channels(mean).ok_or_else(|| invalid(known))?,
             channels(deviation).ok_or_else(|| invalid(known))?,
         );
         if !mean.iter().all(|value| (0.0..=1.0).contains(value)) {
-            return Err(invalid("takes means of 0 to 1, of pixels scaled to 0 to 1"));
+            return Err(invalid("must have means of 0 to 1, of pixels scaled to 0 to 1"));
         }
         if !deviation.iter().all(|value| (1e-6..=10.0).contains(value)) {
-            return Err(invalid("takes deviations above 0, of pixels scaled to 0 to 1"));
+            return Err(invalid("must have deviations above 0, of pixels scaled to 0 to 1"));
         }
         Ok(Self::Channels { mean, deviation })
     }
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn invalid_values_are_rejected() {
         for (text, expected) in [
-            ("per-image", "takes auto"),
-            ("0.5,0.5/0.5", "takes auto"),
+            ("per-image", "must be auto"),
+            ("0.5,0.5/0.5", "must be auto"),
             ("125.3,123,113.9/63,62.1,66.7", "means of 0 to 1"),
             ("0.5/0", "above 0"),
             ("0.5/NaN", "above 0"),

@@ -262,7 +262,7 @@ impl TrainConfig {
     pub fn validate(&self) -> Result<()> {
         let rate = |field, value: f64, below: f64| match value {
             v if v.is_finite() && (0.0..below).contains(&v) => Ok(()),
-            v => Err(Error::field(field, v, format!("takes 0 to below {below}"))),
+            v => Err(Error::field(field, v, format!("must be 0 to below {below}"))),
         };
         rate("dropout", self.dropout, 1.0)?;
         rate("momentum", self.momentum, 1.0)?;
@@ -271,19 +271,19 @@ impl TrainConfig {
         rate("weight_decay", self.weight_decay, 1e3)?;
         rate("learning_rate", self.learning_rate, 1e3)?;
         if !(1..=65_536).contains(&self.batch) {
-            return Err(Error::field("batch", self.batch, "takes 1 to 65536 images"));
+            return Err(Error::field("batch", self.batch, "must be 1 to 65536 images"));
         }
         if !(1..=100_000).contains(&self.epochs) {
-            return Err(Error::field("epochs", self.epochs, "takes 1 to 100000"));
+            return Err(Error::field("epochs", self.epochs, "must be 1 to 100000"));
         }
         if self.side > MAX_SIDE {
-            return Err(Error::field("side", self.side, format!("takes 0 to {MAX_SIDE}")));
+            return Err(Error::field("side", self.side, format!("must be 0 to {MAX_SIDE}")));
         }
         if self.seed > MAX_INTEGER {
             return Err(Error::field(
                 "seed",
                 self.seed,
-                "takes 0 to 2^53 - 1, so that JavaScript can name it",
+                "must be 0 to 2^53 - 1, so that JavaScript can name it",
             ));
         }
         Ok(())

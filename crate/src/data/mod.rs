@@ -108,9 +108,11 @@ fn whole(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
             let why = "image files are read by the command line, not into memory";
             Err(Error::field("data", "imagenet", why))
         }
-        DataSource::Folder if spec.holdout > 0 => {
-            Err(Error::field("holdout", spec.holdout, "of pictures, every fifth of each class is held out"))
-        }
+        DataSource::Folder if spec.holdout > 0 => Err(Error::field(
+            "holdout",
+            spec.holdout,
+            "not supported for pictures: every fifth one of each class is held out",
+        )),
         DataSource::Folder => pictures::from_files(files),
         DataSource::Cifar10 | DataSource::Cifar100 => {
             let cifar::Cifar { source, split } = cifar::from_files(files, spec.holdout)?;

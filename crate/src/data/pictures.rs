@@ -1,4 +1,5 @@
-//! One's own pictures, brought to 32 x 32 by the browser and kept in memory: a folder a class, laid out as on a disk.
+//! One's own pictures, brought to 32 x 32 by the browser and kept in memory: one folder per class, laid out as on a
+//! disk.
 
 use super::folders::index::Listing;
 use super::folders::layout::NO_SPLIT;
@@ -35,7 +36,7 @@ pub fn from_files(files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
     let classes = index.classes.len();
     if !(2..=MAX_CLASSES).contains(&classes) {
         return Err(fail(format!(
-            "takes 2 to {MAX_CLASSES} folders with pictures, a folder a class, and found {classes}"
+            "needs 2 to {MAX_CLASSES} folders with pictures, one folder per class; found {classes}"
         )));
     }
     let both =

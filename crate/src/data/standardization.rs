@@ -1,4 +1,4 @@
-//! What pixels are divided by, once the data is known: written once, used for training, evaluation and simulation.
+//! The standardization constants of a data set, written once: used for training, evaluation and simulation.
 
 use std::collections::BTreeMap;
 

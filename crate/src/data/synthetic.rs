@@ -4,7 +4,7 @@
 //! tilt, polarity and contrast are random, so that no single pixel tells the class. Colour is a hint and no more: every class
 //! leans to a hue that it shares with one other class, and a few images wear any hue at all. A linear model therefore
 //! stays near one half (49 to 54 % when measured), while the hint lets the first steps of a network show something at once. Every
-//! class is its own mirror image (a texture that leans leans either way), so that flips change no label.
+//! class is its own mirror image (a slanted texture may slant either way), so that flips change no label.
 //!
 //! Only the IEEE operations `+ - * / floor sqrt` occur, which every platform rounds alike: the same seed gives the same bytes
 //! natively and in the browser.
@@ -214,7 +214,7 @@ struct Texture {
     phase: [f32; 2],
     /// Tangent of the tilt.
     tilt: f32,
-    /// Which way a texture that leans leans.
+    /// Which way a slanted texture slants.
     lean: f32,
     /// Random values that blobs are made of; empty for other classes.
     knots: Vec<f32>,

@@ -74,7 +74,7 @@ impl Graph {
     /// Numbers the values and sorts the nodes.
     ///
     /// # Errors
-    /// If nodes form a cycle, read what nothing gives, or give what another one gives.
+    /// If nodes form a cycle, read what no node produces, or produce what another one produces.
     pub(super) fn new(proto: GraphProto) -> Result<Self> {
         let mut builder = Builder::default();
         let mut body = Body::default();
@@ -99,7 +99,7 @@ impl Builder {
 
     fn give(&mut self, value: usize, label: &str) -> Result<()> {
         if std::mem::replace(&mut self.given[value], true) {
-            let why = format!("its value {} is given twice", self.graph.names[value]);
+            let why = format!("its value {} is defined twice", self.graph.names[value]);
             return Err(failed(label, why));
         }
         self.inner.push(self.graph.names[value].clone());
@@ -172,7 +172,7 @@ impl Builder {
         body.nodes = sorted(made, &self.graph.names)?;
         body.outputs = outputs.iter().map(|info| self.number(&info.name)).collect();
         if let Some(&output) = body.outputs.iter().find(|&&output| !self.given[output]) {
-            return Err(failed(&self.graph.names[output], "it is an output, but nothing gives it"));
+            return Err(failed(&self.graph.names[output], "it is an output, but no node produces it"));
         }
         Ok(())
     }
@@ -183,7 +183,7 @@ impl Builder {
         for name in &proto.inputs {
             let value = (!name.is_empty()).then(|| self.number(name));
             if value.is_some_and(|value| !self.given[value]) {
-                return Err(failed(&label, format!("it reads {name}, which nothing gives")));
+                return Err(failed(&label, format!("it reads {name}, which no node produces")));
             }
             inputs.push(value);
         }
@@ -337,8 +337,8 @@ mod tests {
         let said = |nodes| graph(nodes).expect_err("rejected").to_string();
         let cycle = said(vec![node("Add", &["x", "b"], &["y"]), node("Abs", &["y"], &["b"])]);
         assert_eq!(cycle, "reading ONNX (Add y): the graph has a cycle through or before this node");
-        assert!(said(vec![node("Abs", &["z"], &["y"])]).ends_with("it reads z, which nothing gives"));
-        assert!(said(vec![node("Abs", &["x"], &["a"])]).ends_with("but nothing gives it"));
+        assert!(said(vec![node("Abs", &["z"], &["y"])]).ends_with("it reads z, which no node produces"));
+        assert!(said(vec![node("Abs", &["x"], &["a"])]).ends_with("but no node produces it"));
         let branch = |output: &str| {
             let nodes = vec![node("Abs", &["x"], &["z"])];
             let graph = GraphProto { nodes, outputs: vec![info(output)], ..GraphProto::default() };
@@ -355,8 +355,8 @@ mod tests {
         let outputs = |name: &str| both.nodes[0].bodies[name].outputs.clone();
         assert_ne!(outputs("then_branch"), outputs("else_branch"));
         let out = said(vec![choice("z", "z"), node("Abs", &["z"], &["w"])]);
-        assert!(out.ends_with("it reads z, which nothing gives"), "{out}");
+        assert!(out.ends_with("it reads z, which no node produces"), "{out}");
         let twice = said(vec![node("Abs", &["x"], &["y"]), node("Neg", &["x"], &["y"])]);
-        assert_eq!(twice, "reading ONNX (Neg y): its value y is given twice");
+        assert_eq!(twice, "reading ONNX (Neg y): its value y is defined twice");
     }
 }

@@ -11,7 +11,7 @@ pub fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>)> {
     let sizes = shape.split(['x', ',']).map(|size| size.trim().parse().ok().filter(|&size: &usize| size > 0));
     match sizes.collect() {
         Some(sizes) => Ok((name.to_owned(), sizes)),
-        None => Err(Error::field("input_shape", text, "takes sizes such as 1x3x224x224")),
+        None => Err(Error::field("input_shape", text, "must be sizes such as 1x3x224x224")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! ONNX: the one format that says the whole network, so strides, groups, the order of layers and the size of
-//! their outputs are read, not guessed.
+//! ONNX: the one supported format that describes the whole network, so strides, groups, the order of layers
+//! and the size of their outputs are read, not guessed.
 //!
 //! The reader and the interpreter are our own. Pruning changes weights at their place in the file and leaves
 //! every other byte as it was, so tensors must keep their places, which generated Protocol Buffers code

@@ -119,7 +119,7 @@ impl Plan {
         opset: i64,
         shapes: &InputShapes,
     ) -> Result<Self> {
-        let known = vec![StaticValue::Unknown("nothing gives it".to_owned()); graph.names.len()];
+        let known = vec![StaticValue::Unknown("no node produces it".to_owned()); graph.names.len()];
         let (nodes, symbols) = (Vec::new(), HashMap::new());
         let bytes = storage.bytes.len() + storage.external.values().map(|file| file.len()).sum::<usize>();
         let foldable = bytes.saturating_mul(2).saturating_add(ALL_FOLDED);
@@ -358,7 +358,7 @@ impl Plan {
                 Follow::Zeros if ops::quantize::is_dequantize(node) => ops::quantize::spread_zeros(&call)?,
                 _ => {
                     let folded = ops::fold(&call).ok_or_else(|| ops::unknown(node))??;
-                    folded.into_iter().next().ok_or("it gives nothing")?
+                    folded.into_iter().next().ok_or("it has no output")?
                 }
             };
         }

@@ -158,7 +158,7 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Reason> 
         shape.push(match (size(a, axis), size(b, axis)) {
             (left, right) if left == right => left,
             (1, other) | (other, 1) => other,
-            _ => return Err(format!("the shapes {a:?} and {b:?} do not go together")),
+            _ => return Err(format!("the shapes {a:?} and {b:?} can't be broadcast")),
         });
     }
     Ok(shape)

@@ -81,7 +81,7 @@ pub fn prune(
     budget: &Budget<'_>,
 ) -> Result<PruneStats> {
     if !(budget.target.is_finite() && budget.target >= 1.0) {
-        return Err(Error::field("target", budget.target, "takes an improvement of 1 or more"));
+        return Err(Error::field("target", budget.target, "must be an improvement of 1 or more"));
     }
     let levels = Levels::new(shape.rows);
     let hulls: Vec<Vec<Vec<Tradeoff>>> = layers

@@ -49,7 +49,7 @@ impl std::str::FromStr for PruneRule {
     fn from_str(name: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|rule| rule.id() == name);
         found.ok_or_else(|| {
-            Error::field("rule", name, format!("takes {}", Self::ALL.map(Self::id).join(", ")))
+            Error::field("rule", name, format!("must be one of {}", Self::ALL.map(Self::id).join(", ")))
         })
     }
 }
@@ -73,13 +73,13 @@ impl Cutoff {
     fn validate(&self, layers: usize) -> Result<()> {
         match self {
             Self::Tolerance(tol) if tol.is_finite() && *tol >= 0.0 => Ok(()),
-            Self::Tolerance(tol) => Err(Error::field("tol", tol, "takes a magnitude of 0 or more")),
+            Self::Tolerance(tol) => Err(Error::field("tol", tol, "must be a magnitude of 0 or more")),
             Self::Ratios(ratios) if ratios.len() != layers => {
                 let why = format!("the network has {layers} crossbar layers, one ratio each");
                 Err(Error::field("ratios", format!("{} values", ratios.len()), why))
             }
             Self::Ratios(ratios) => match ratios.iter().find(|r| !(0.0..=100.0).contains(*r)) {
-                Some(bad) => Err(Error::field("ratios", bad, "takes 0 to 100 percent")),
+                Some(bad) => Err(Error::field("ratios", bad, "must be 0 to 100 percent")),
                 None => Ok(()),
             },
         }
@@ -160,7 +160,7 @@ impl PruneMethod {
             | Self::Tiles(cutoff) => cutoff.validate(layers),
             Self::Budget { target } if target.is_finite() && *target >= 1.0 => Ok(()),
             Self::Budget { target } => {
-                Err(Error::field("target", target, "takes an improvement of 1 or more"))
+                Err(Error::field("target", target, "must be an improvement of 1 or more"))
             }
         }
     }

@@ -283,12 +283,12 @@ fn check(layers: &[Matrix], config: &InferenceConfig) -> Result<()> {
             return Err(Error::field("positions", format!("{} values", positions.len()), why));
         }
         if let Some(bad) = positions.iter().find(|count| !(1..=MAX_POSITIONS).contains(*count)) {
-            return Err(Error::field("positions", bad, format!("takes 1 to {MAX_POSITIONS} a layer")));
+            return Err(Error::field("positions", bad, format!("must be 1 to {MAX_POSITIONS} a layer")));
         }
     }
     config.adc_share.map(|share| AdcFraction::new(share.fraction)).transpose()?;
     if !(1..=4096).contains(&config.adcs_per_tile) {
-        return Err(Error::field("adcs_per_tile", config.adcs_per_tile, "takes 1 to 4096"));
+        return Err(Error::field("adcs_per_tile", config.adcs_per_tile, "must be 1 to 4096"));
     }
     Ok(())
 }

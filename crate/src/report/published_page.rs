@@ -126,8 +126,8 @@ fn standing(published: &Published) -> String {
     let models =
         |models: &Vec<&str>| models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
     let list: Vec<String> =
-        places.iter().map(|(place, by)| format!("in place {place} by {}", models(by))).collect();
-    format!("Of these three methods D.U.B. is {}.", list.join("; "))
+        places.iter().map(|(place, by)| format!("number {place} by {}", models(by))).collect();
+    format!("Of these three methods D.U.B. ranks {}.", list.join("; "))
 }
 
 /// The order of methods by every model, everywhere.

@@ -85,15 +85,15 @@ impl SimulationConfig {
     /// Names the first field that is out of range.
     pub fn validate(&self) -> Result<()> {
         if !(1..=MAX_CALIBRATION).contains(&self.calibration) {
-            let why = format!("takes 1 to {MAX_CALIBRATION} training images");
+            let why = format!("must be 1 to {MAX_CALIBRATION} training images");
             return Err(Error::field("calibration", self.calibration, why));
         }
         if !(self.percentile > 0.0 && self.percentile <= 100.0) {
-            return Err(Error::field("percentile", self.percentile, "takes more than 0 and at most 100"));
+            return Err(Error::field("percentile", self.percentile, "must be more than 0 and at most 100"));
         }
         // With a ratio of 1 all levels would be the same.
         if !(self.on_off_ratio == 0.0 || (self.on_off_ratio > 1.0 && self.on_off_ratio.is_finite())) {
-            let why = "takes more than 1, or 0 if cells at level 0 carry no current";
+            let why = "must be more than 1, or 0 if cells at level 0 carry no current";
             return Err(Error::field("on_off_ratio", self.on_off_ratio, why));
         }
         let deviations = [
@@ -103,12 +103,12 @@ impl SimulationConfig {
         ];
         for (field, value) in deviations {
             if !(0.0..=10.0).contains(&value) {
-                return Err(Error::field(field, value, "takes a standard deviation of 0 to 10"));
+                return Err(Error::field(field, value, "must be a standard deviation of 0 to 10"));
             }
         }
         for (field, value) in [("stuck_on", self.stuck_on), ("stuck_off", self.stuck_off)] {
             if !(0.0..=1.0).contains(&value) {
-                return Err(Error::field(field, value, "takes a fraction of 0 to 1"));
+                return Err(Error::field(field, value, "must be a fraction of 0 to 1"));
             }
         }
         if self.stuck_on + self.stuck_off > 1.0 {

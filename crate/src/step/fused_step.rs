@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pass_gives_the_bits_of_many() {
+    fn the_fused_step_equals_separate_passes_to_the_bit() {
         for kind in [
             RegularizerKind::None,
             RegularizerKind::Gated,

@@ -82,7 +82,7 @@ impl Recipe {
         let harmless = |c: char| c.is_alphanumeric() || " .,-_+=()".contains(c);
         if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(harmless) {
             let reason =
-                "takes up to 100 letters, digits, spaces and .,-_+=(), and can't begin with a period";
+                "must be up to 100 letters, digits, spaces and .,-_+=(), and can't begin with a period";
             return Err(Error::field("name", name, reason));
         }
         let description = text(&mut fields, "description")?.unwrap_or_default();
@@ -90,7 +90,7 @@ impl Recipe {
             apply_change(&mut fields, &mut stages, change)?;
         }
         let data = text(&mut fields, "data")?;
-        let data = data.ok_or_else(|| Error::field("data", "", "takes builtin or a path"))?;
+        let data = data.ok_or_else(|| Error::field("data", "", "must be builtin or a path"))?;
         for (field, value) in &fields {
             if matches!(scope_of(field), Ok(FieldScope::Pruning)) {
                 return Err(Error::field(field, value, "is a field of stages that prune"));

@@ -63,7 +63,7 @@ impl FromStr for StageKind {
             "train" => Ok(Self::Train),
             "prune" => Ok(Self::Prune),
             "finetune" => Ok(Self::Finetune),
-            other => Err(Error::field("kind", other, "takes train, prune or finetune")),
+            other => Err(Error::field("kind", other, "must be train, prune or finetune")),
         }
     }
 }
@@ -158,7 +158,7 @@ impl Stage {
         let name = text(&mut fields, "name")?.unwrap_or_default();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            let reason = "a stage's name takes letters, digits, - and _";
+            let reason = "must be letters, digits, - and _";
             return Err(Error::field("stage.name", &name, reason));
         }
         let kind = text(&mut fields, "kind")?.unwrap_or_default();
@@ -242,7 +242,7 @@ pub(super) fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Option
     match fields.remove(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(Error::field(name, other, "takes a text in quotes")),
+        Some(other) => Err(Error::field(name, other, "must be a string in quotes")),
     }
 }
 

@@ -25,11 +25,11 @@ impl Parameter {
     /// When the name or the value is missing, or a range is empty or too long.
     pub fn parse(text: &str) -> Result<Self> {
         let Some((name, values)) = text.split_once('=') else {
-            return Err(Error::field("set", text, "takes FIELD=VALUE, or STAGE.FIELD=VALUE"));
+            return Err(Error::field("set", text, "must be FIELD=VALUE, or STAGE.FIELD=VALUE"));
         };
         let (name, values) = (name.trim(), values.trim());
         if name.is_empty() {
-            return Err(Error::field("set", text, "takes FIELD=VALUE, or STAGE.FIELD=VALUE"));
+            return Err(Error::field("set", text, "must be FIELD=VALUE, or STAGE.FIELD=VALUE"));
         }
         let values = match range(values) {
             Some(range) => range.map_err(|why| Error::field(name, values, why))?,
@@ -46,7 +46,7 @@ impl Parameter {
 pub fn parse_change(text: &str) -> Result<Change> {
     match text.split_once('=') {
         Some((name, one)) if !name.trim().is_empty() => Ok(Change::new(name.trim(), value(one.trim()))),
-        _ => Err(Error::field("set", text, "takes FIELD=VALUE, or STAGE.FIELD=VALUE")),
+        _ => Err(Error::field("set", text, "must be FIELD=VALUE, or STAGE.FIELD=VALUE")),
     }
 }
 
@@ -56,7 +56,7 @@ fn range(text: &str) -> Option<std::result::Result<Vec<Value>, String>> {
     let (from, to) = (from.parse::<u64>().ok()?, to.parse::<u64>().ok()?);
     Some(match to.checked_sub(from) {
         Some(count) if count > 0 && count <= MAX_RUNS as u64 => Ok((from..to).map(Value::from).collect()),
-        _ => Err(format!("takes a range of 1 to {MAX_RUNS} numbers, the end excluded")),
+        _ => Err(format!("must be a range of 1 to {MAX_RUNS} numbers, the end excluded")),
     })
 }
 

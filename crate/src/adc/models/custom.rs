@@ -132,7 +132,7 @@ impl CustomModel {
                     [w.area_um2.as_ref(), w.time_ns.as_ref()],
                 )?)
             }
-            _ => return Err(source.error(0, "takes one of [[table]], [linear] and [exponential]")),
+            _ => return Err(source.error(0, "must hold one of [[table]], [linear] and [exponential]")),
         };
         Ok(Self { name, shape })
     }
@@ -172,7 +172,7 @@ impl Source<'_> {
         match *value.get_ref() {
             number if number > 0.0 && number <= 1e12 => Ok(number),
             number => {
-                let why = format!("{field} is {number}, it takes more than 0 and at most 1e12");
+                let why = format!("{field} is {number}, but must be more than 0 and at most 1e12");
                 Err(self.error(value.span().start, &why))
             }
         }
@@ -185,7 +185,7 @@ impl Source<'_> {
     fn bits(&self, at: usize, bits: i64) -> Result<u32> {
         match u32::try_from(bits) {
             Ok(bits) if (1..=MAX_BITS).contains(&bits) => Ok(bits),
-            _ => Err(self.error(at, &format!("bits is {bits}, it takes 1 to {MAX_BITS}"))),
+            _ => Err(self.error(at, &format!("bits is {bits}, but must be 1 to {MAX_BITS}"))),
         }
     }
 
@@ -219,7 +219,7 @@ impl Source<'_> {
         let not_negative = |field: &str, value: &Spanned<f64>| match *value.get_ref() {
             number if (0.0..=1e12).contains(&number) => Ok(number),
             number => {
-                let why = format!("{field} is {number}, it takes 0 to 1e12");
+                let why = format!("{field} is {number}, but must be 0 to 1e12");
                 Err(self.error(value.span().start, &why))
             }
         };

@@ -45,7 +45,7 @@ pub fn converter(number: u32) -> Result<MnsimAdc> {
     let index = (number as usize).checked_sub(1);
     match index.and_then(|index| LISTED.get(index)) {
         Some(&(bits, milliwatts, gigahertz, um2)) => Ok(MnsimAdc { bits, milliwatts, gigahertz, um2 }),
-        None => Err(Error::field("mnsim_converter", number, format!("takes 1 to {}", LISTED.len()))),
+        None => Err(Error::field("mnsim_converter", number, format!("must be 1 to {}", LISTED.len()))),
     }
 }
 

@@ -46,7 +46,7 @@ impl WaldenFom {
     pub(crate) fn validate(self) -> Result<()> {
         match self.femtojoules() {
             fom if fom > 0.0 && fom <= 1e9 => Ok(()),
-            fom => Err(Error::field("walden_fom", fom, "takes a positive number of fJ, at most 1e9")),
+            fom => Err(Error::field("walden_fom", fom, "must be a positive number of fJ, at most 1e9")),
         }
     }
 }
@@ -73,7 +73,7 @@ impl std::str::FromStr for WaldenFom {
             "best-5gs" => Ok(Self::BestAt5Gs),
             "median" => Ok(Self::Median),
             number => number.parse().map(Self::Femtojoules).map_err(|_| {
-                Error::field("walden_fom", text, "takes best, best-1gs, best-5gs, median, or fJ a step")
+                Error::field("walden_fom", text, "must be best, best-1gs, best-5gs, median, or fJ a step")
             }),
         }
     }

@@ -225,7 +225,8 @@ impl Checkpoint {
             });
             let outputs = outputs.unwrap_or(0);
             if *groups == 0 || !outputs.is_multiple_of(*groups) {
-                let why = format!("{name} has {outputs} outputs, which do not fall into {groups} groups");
+                let why =
+                    format!("{name} has {outputs} outputs, which can't be divided into {groups} groups");
                 return Err(Error::field("groups", format!("{name}={groups}"), why));
             }
             self.facts.hints.entry(name).or_default().groups = Some(*groups);

@@ -66,7 +66,7 @@ impl<'a> Machine<'a, '_> {
     fn pop(&mut self) -> ParseResult<Id> {
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor {
-            return Err("its pickle takes a value that is not there".into());
+            return Err("its pickle pops an empty stack".into());
         }
         self.stack.pop().ok_or_else(|| "its pickle is empty".into())
     }
@@ -78,7 +78,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn pop_mark(&mut self) -> ParseResult<Vec<Id>> {
-        let mark = self.marks.pop().ok_or("its pickle closes what was not opened")?;
+        let mark = self.marks.pop().ok_or("its pickle has no matching MARK")?;
         Ok(self.stack.split_off(mark.min(self.stack.len())))
     }
 
@@ -163,7 +163,7 @@ impl<'a> Machine<'a, '_> {
             _ => self.memo.len() as u32,
         };
         if matches!(op, b'h' | b'j') {
-            let id = self.memo.get(&key).ok_or("its pickle recalls what it never stored")?;
+            let id = self.memo.get(&key).ok_or("its pickle reads an unset memo entry")?;
             self.stack.push(*id);
         } else {
             let id = self.pop()?;

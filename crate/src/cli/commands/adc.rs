@@ -47,7 +47,7 @@ pub fn run(args: &AdcArgs) -> Result<()> {
     }
     let name = args.model.as_deref().unwrap_or("paper");
     let [bits] = bits[..] else {
-        return Err(Error::field("bits", &args.bits, "takes one number; use --compare for several"));
+        return Err(Error::field("bits", &args.bits, "must be one number; use --compare for several"));
     };
     let report = converter_report(&converter(name, settings)?, bits)?;
     output::print_result(args.json, &report, || describe(&report))
@@ -55,7 +55,8 @@ pub fn run(args: &AdcArgs) -> Result<()> {
 
 /// Parses `8`, `1..10` or `4,6,8`.
 fn parse_bits(text: &str) -> Result<Vec<u32>> {
-    let invalid = || Error::field("bits", text, format!("takes 0 to {MAX_BITS}, as 8, 1..10 or 4,6,8"));
+    let invalid =
+        || Error::field("bits", text, format!("must be 0 to {MAX_BITS}, such as 8, 1..10 or 4,6,8"));
     let number = |part: &str| match part.trim().parse::<u32>() {
         Ok(bits) if bits <= MAX_BITS => Ok(bits),
         _ => Err(invalid()),

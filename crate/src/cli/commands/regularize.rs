@@ -94,14 +94,14 @@ fn parse_kind(name: &str) -> Result<RegularizerKind> {
 fn unknown_kind(name: &str) -> Error {
     let known =
         "gated, ungated, mean-and-variance, mean-and-gated-variance or group-lasso-tile, -row, -column";
-    Error::field("kind", name, format!("takes {known}"))
+    Error::field("kind", name, format!("must be one of {known}"))
 }
 
 fn non_negative(field: &str, value: f64) -> Result<f64> {
     if value.is_finite() && value >= 0.0 {
         Ok(value)
     } else {
-        Err(Error::field(field, value, "takes 0 or more"))
+        Err(Error::field(field, value, "must be 0 or more"))
     }
 }
 

@@ -63,7 +63,7 @@ pub fn run(args: &SensitivityArgs) -> Result<()> {
     let test = data.test();
     let images = args.images.unwrap_or(test.len());
     if !(1..=test.len()).contains(&images) {
-        return Err(Error::field("images", images, format!("takes 1 to {}", test.len())));
+        return Err(Error::field("images", images, format!("must be 1 to {}", test.len())));
     }
     let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let classes = test.classes().len();

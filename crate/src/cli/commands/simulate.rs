@@ -87,7 +87,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let hardware = args.crossbar.hardware(conversions)?;
     let simulation = args.simulation.config()?;
     if !(1..=MAX_SEEDS).contains(&args.seeds) {
-        return Err(Error::field("seeds", args.seeds, format!("takes 1 to {MAX_SEEDS}")));
+        return Err(Error::field("seeds", args.seeds, format!("must be 1 to {MAX_SEEDS}")));
     }
     if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
         let input = ImageInput::new(&network, &args.weights, &args.network)?;
@@ -131,7 +131,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
 fn image_range(args: &SimulateArgs, there: usize) -> Result<Range<usize>> {
     match args.images {
         Some(count) if (1..=there).contains(&count) => Ok(0..count),
-        Some(count) => Err(Error::field("images", count, format!("takes 1 to {there}"))),
+        Some(count) => Err(Error::field("images", count, format!("must be 1 to {there}"))),
         None => parse_range(args.range.as_deref(), there),
     }
 }

@@ -188,7 +188,7 @@ fn selected(args: &SweepArgs, runs: Vec<SweepRun>) -> Result<Vec<SweepRun>> {
     let Some(task) = args.task else { return Ok(runs) };
     let count = runs.len();
     let one = runs.into_iter().nth(task);
-    let why = || Error::field("task", task, format!("takes 0 to {}", count.saturating_sub(1)));
+    let why = || Error::field("task", task, format!("must be 0 to {}", count.saturating_sub(1)));
     Ok(vec![one.ok_or_else(why)?])
 }
 

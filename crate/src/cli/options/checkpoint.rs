@@ -42,7 +42,7 @@ impl CheckpointOptions {
         let group = |text: &String| {
             let pair = text.rsplit_once('=').and_then(|(name, n)| Some((name.to_owned(), n.parse().ok()?)));
             pair.ok_or_else(|| {
-                Error::field("groups", text, "takes a layer and a number, as in conv2.weight=4")
+                Error::field("groups", text, "must be a layer and a number, as in conv2.weight=4")
             })
         };
         let groups = self.groups.iter().map(group).collect::<Result<_>>()?;

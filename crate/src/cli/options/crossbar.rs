@@ -37,7 +37,7 @@ impl FromStr for TileSize {
         };
         match (rows, columns) {
             (Some(rows), Some(columns)) => Ok(Self { rows, columns }),
-            _ => Err(Error::field("tile", text, "takes rows, or rows and columns as in 128x64")),
+            _ => Err(Error::field("tile", text, "must be rows, or rows and columns as in 128x64")),
         }
     }
 }

@@ -16,7 +16,7 @@ pub fn parse_range(text: Option<&str>, images: usize) -> Result<Range<usize>> {
         let to = if to.is_empty() { images } else { to.parse().ok()? };
         (from < to && to <= images).then_some(from..to)
     };
-    parse().ok_or_else(|| Error::field("range", text, format!("takes FROM..TO within 0..{images}")))
+    parse().ok_or_else(|| Error::field("range", text, format!("must be FROM..TO within 0..{images}")))
 }
 
 #[cfg(test)]

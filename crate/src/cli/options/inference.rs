@@ -108,7 +108,7 @@ impl InferenceOptions {
             None | Some("all") => Ok(vec![Granularity::Tile, Granularity::Column]),
             Some("tile") => Ok(vec![Granularity::Tile]),
             Some("column") => Ok(vec![Granularity::Column]),
-            Some(other) => Err(Error::field("per", other, "takes tile, column or all")),
+            Some(other) => Err(Error::field("per", other, "must be tile, column or all")),
         }
     }
 

@@ -69,14 +69,14 @@ mod tests {
     fn an_invalid_field_is_blamed_on_where_it_was_set() {
         let set = [Change::new("dub.lambda", Value::from(-1)), Change::new("seed", Value::from(-1))];
         let blame = |field: &str| {
-            let error = Error::field(field, -1, "takes 0 or more");
+            let error = Error::field(field, -1, "must be 0 or more");
             attribute(error, "reading the recipe", Path::new("r.toml"), &set).to_string()
         };
-        assert_eq!(blame("dub.lambda"), "invalid dub.lambda (-1): takes 0 or more");
-        assert_eq!(blame("clean.seed"), "invalid clean.seed (-1): takes 0 or more");
+        assert_eq!(blame("dub.lambda"), "invalid dub.lambda (-1): must be 0 or more");
+        assert_eq!(blame("clean.seed"), "invalid clean.seed (-1): must be 0 or more");
         assert_eq!(
             blame("clean.lambda"),
-            "reading the recipe (r.toml): invalid clean.lambda (-1): takes 0 or more"
+            "reading the recipe (r.toml): invalid clean.lambda (-1): must be 0 or more"
         );
     }
 }

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_has_nothing_that_is_not_named() {
+    fn a_plan_only_lists_given_fields() {
         let plan = fields(&["--plan", "8 M"]).network;
         assert!(plan.classifier.is_some_and(|widths| widths.is_empty()) && plan.batch_norm == Some(false));
         let plan = fields(&["--plan", "8 M", "--classifier", "16", "--batch-norm"]).network;

@@ -52,14 +52,14 @@ impl RunSettings {
         let mut text = |name: &str| match map.remove(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(Error::field(name, other, "takes a text in quotes")),
+            Some(other) => Err(Error::field(name, other, "must be a string in quotes")),
         };
         let (data, weights, masks) = (text(DATA)?, text(WEIGHTS)?, text(MASKS)?);
         let max_bad = match map.remove(MAX_BAD) {
             None => None,
             Some(percent) => {
                 let number = percent.as_f64();
-                Some(number.ok_or_else(|| Error::field(MAX_BAD, &percent, "takes a number"))?)
+                Some(number.ok_or_else(|| Error::field(MAX_BAD, &percent, "must be a number"))?)
             }
         };
         Ok(Self { fields: ConfigFields::from_map(&map)?, data, weights, masks, max_bad })
@@ -119,7 +119,7 @@ impl RunSettings {
     pub fn read_masks(&self, weights: Option<&Checkpoint>) -> Result<Option<(Checkpoint, String)>> {
         let Some(name) = &self.masks else { return Ok(None) };
         let masks = if name == FROM_ZEROS {
-            let why = "takes the zeros of the weights that the run starts from; name them with --weights";
+            let why = "needs the weights that the run starts from; name them with --weights";
             weights.ok_or_else(|| Error::field("masks", FROM_ZEROS, why))?.masks()
         } else {
             files::read_weights(Path::new(name))?

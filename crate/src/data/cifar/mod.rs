@@ -134,7 +134,7 @@ fn parse_part(name: &str, bytes: &[u8]) -> Result<(Kind, Dataset)> {
         fail(
             name,
             format!(
-                "{count} bytes are no whole number of records ({ten} in CIFAR-10, {hundred} in CIFAR-100)"
+                "{count} bytes is not a whole number of records ({ten} in CIFAR-10, {hundred} in CIFAR-100)"
             ),
         )
     }))
@@ -216,7 +216,7 @@ fn add(name: &str, bytes: &[u8], parts: &mut Vec<Part>, unknown: &mut Option<Str
 fn join(mut parts: Vec<Part>, holdout: usize) -> Result<Cifar> {
     parts.sort_by_key(|part| part.role);
     if let Some(pair) = parts.windows(2).find(|pair| pair[0].role == pair[1].role) {
-        return Err(fail(&pair[1].name, format!("it is there twice, also as {}", pair[0].name)));
+        return Err(fail(&pair[1].name, format!("it duplicates {}", pair[0].name)));
     }
     let kind = parts.first().map_or(Kind::Ten, |part| part.kind);
     if let Some(other) = parts.iter().find(|part| part.kind != kind) {
@@ -313,8 +313,8 @@ mod tests {
         };
         let mut short = file("data_batch_1.bin", &[1]);
         short.1.pop();
-        check(&[short], "no whole number of records");
-        check(&[("data_batch_1.bin".to_owned(), Vec::new())], "no whole number of records");
+        check(&[short], "not a whole number of records");
+        check(&[("data_batch_1.bin".to_owned(), Vec::new())], "not a whole number of records");
         check(&[file("data_batch_1.bin", &[3, 10])], "record 1 has the label 10");
         check(&[file("data_batch_1.bin", &[1])], "test_batch");
         check(&[file("test_batch.bin", &[1])], "no training file");

@@ -154,7 +154,7 @@ pub struct Index {
     pub train: Listing,
     /// Images to evaluate on.
     pub val: Listing,
-    /// What is remarkable about the data, a sentence each; not written to index files.
+    /// Anything unusual about the data, a sentence each; not written to index files.
     pub notes: Vec<String>,
 }
 
@@ -169,7 +169,7 @@ impl Index {
             return invalid("there is no image");
         }
         if self.classes.is_empty() || self.classes.len() > MAX_CLASSES {
-            return invalid("takes 1 to 65536 classes");
+            return invalid("must have 1 to 65536 classes");
         }
         for listing in [&mut self.train, &mut self.val] {
             listing.interleave(self.classes.len());

@@ -86,7 +86,7 @@ pub fn read(text: &str, classes: &[String]) -> Result<Labels> {
     let mut labels = Labels::default();
     for (line, name, class) in lines(text) {
         let fail = |why: &str| Error::file("reading labels", "", format!("line {line}: {why}"));
-        let class = class.ok_or_else(|| fail("takes an image and its class"))?;
+        let class = class.ok_or_else(|| fail("must name an image and its class"))?;
         let number = class.parse::<usize>().ok().filter(|_| !known.contains_key(class));
         match known.get(class).copied().or(number) {
             Some(label) if label < classes.len() => {

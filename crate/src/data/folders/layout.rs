@@ -1,4 +1,4 @@
-//! The layouts of labelled pictures in folders: a folder a class, with or without `train/` and `val/`; pictures to
+//! The layouts of labelled pictures in folders: one folder per class, with or without `train/` and `val/`; pictures to
 //! evaluate on in one folder with a file of labels; Tiny ImageNet's.
 
 use std::collections::HashSet;
@@ -131,7 +131,7 @@ impl Evaluation {
     }
 }
 
-/// Reads folders and notes what is remarkable.
+/// Reads folders and notes anything unusual.
 struct Reader<'a> {
     tree: &'a dyn FileTree,
     left_out: LeftOut,

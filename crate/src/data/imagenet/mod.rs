@@ -99,7 +99,7 @@ impl ImageNet {
     /// If a setting is out of range.
     pub fn new(index: Index, fetch: Box<dyn ReadImage>, side: usize, reading: LoaderConfig) -> Result<Self> {
         if !(reading.max_bad.is_finite() && (0.0..=100.0).contains(&reading.max_bad)) {
-            return Err(Error::field("max_bad", reading.max_bad, "takes 0 to 100 %"));
+            return Err(Error::field("max_bad", reading.max_bad, "must be 0 to 100 %"));
         }
         let skipped = Skipped::new(index.train.len() + index.val.len(), reading.max_bad);
         Ok(Self {

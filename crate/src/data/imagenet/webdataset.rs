@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn images_and_class_numbers_meet_by_their_key() {
+    fn images_and_labels_are_joined_by_key() {
         let files: [(&str, &[u8]); 5] = [
             ("a/0001.cls", b"7\n"),
             ("a/0001.jpg", b"one"),

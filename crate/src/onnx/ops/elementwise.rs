@@ -292,7 +292,7 @@ fn pairwise(node: &Node, a: &Tensor, b: &Tensor) -> Result<Tensor, Reason> {
         (Values::Integers(own), Values::Integers(other)) => {
             Values::Integers(Arc::new(combine((own, &a.shape), (other, &b.shape), &shape, integers)))
         }
-        _ => return Err(format!("{} and {} do not go together", a.element, b.element)),
+        _ => return Err(format!("{} and {} are different types", a.element, b.element)),
     };
     Ok(Tensor { element: a.element, shape, values })
 }
@@ -310,7 +310,7 @@ fn choose(call: &Call<'_>) -> Result<Tensor, Reason> {
         (Values::Integers(a), Values::Integers(b)) => Values::Integers(Arc::new(
             places.map(|(at, (i, j))| if flags[at] != 0 { a[i] } else { b[j] }).collect(),
         )),
-        _ => return Err(format!("{} and {} do not go together", a.element, b.element)),
+        _ => return Err(format!("{} and {} are different types", a.element, b.element)),
     };
     Ok(Tensor { element: a.element, shape, values })
 }

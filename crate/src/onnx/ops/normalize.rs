@@ -111,7 +111,7 @@ fn group(call: &Call<'_>) -> Result<Tensor, Reason> {
     let (_, count, size) = channels(tensor)?;
     let groups =
         usize::try_from(call.node.int("num_groups", 0)).ok().filter(|&g| g > 0 && count.is_multiple_of(g));
-    let groups = groups.ok_or_else(|| format!("{count} channels do not fall into its groups"))?;
+    let groups = groups.ok_or_else(|| format!("{count} channels can't be divided into its groups"))?;
     let (scale, bias) = (call.tensor(1)?.floats()?, call.tensor(2)?.floats()?);
     // Until version 21 there was one scale for each group.
     let each = if scale.len() == groups && groups != count { count / groups } else { 1 };

@@ -153,7 +153,7 @@ fn pruned_models_hold_the_pruned_weights_and_nothing_else_changes() {
 }
 
 #[test]
-fn parameters_come_under_their_names_or_with_a_clear_word() {
+fn parameters_are_named_or_refused_with_a_reason() {
     let weights = FIXTURES[0].model().network(&[]).and_then(|network| network.checkpoint()).expect("reads");
     let named = |weights: &crate::checkpoint::Checkpoint| {
         weights.tensors.iter().map(|t| (t.name.clone(), t.shape.clone())).collect::<Vec<_>>()

@@ -128,13 +128,15 @@ impl Range {
     fn read(self, name: &str, value: &Value, unit: &str) -> Result<f64> {
         let Self { min, max } = self;
         let number = value.as_f64().filter(|number| (min..=max).contains(number));
-        number.ok_or_else(|| Error::field(name, value, format!("takes {min} to {max} {unit}")))
+        number.ok_or_else(|| Error::field(name, value, format!("must be {min} to {max} {unit}")))
     }
 }
 
 fn rule(value: &Value) -> Result<PruneRule> {
     let found = RULES.into_iter().find(|rule| value.as_str() == Some(rule.id()));
-    found.ok_or_else(|| Error::field("rule", value, format!("takes {}", RULES.map(PruneRule::id).join(", "))))
+    found.ok_or_else(|| {
+        Error::field("rule", value, format!("must be one of {}", RULES.map(PruneRule::id).join(", ")))
+    })
 }
 
 /// A browser has one device and computes in single precision.

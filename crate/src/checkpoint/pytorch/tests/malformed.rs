@@ -157,10 +157,10 @@ fn tensors_beyond_their_storage() {
 #[test]
 fn pickles_that_misuse_the_machine() {
     let rejected = |program: Program, why: &str| check(&zip(&program.stop(), &[], false), why);
-    rejected(Program::new().raw(b"0"), "takes a value that is not there");
-    rejected(Program::new().raw(b"N()R"), "takes a value that is not there");
-    rejected(Program::new().raw(b"t"), "closes what was not opened");
-    rejected(Program::new().raw(b"h\x05"), "recalls what it never stored");
+    rejected(Program::new().raw(b"0"), "pops an empty stack");
+    rejected(Program::new().raw(b"N()R"), "pops an empty stack");
+    rejected(Program::new().raw(b"t"), "has no matching MARK");
+    rejected(Program::new().raw(b"h\x05"), "reads an unset memo entry");
     rejected(Program::new().raw(b"I1\n"), "text kind");
     rejected(Program::new().raw(b"\xff"), "instruction 0xff");
     rejected(Program::new().raw(b"X\xff\xff\xff\xff"), "truncated");

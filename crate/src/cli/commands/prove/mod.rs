@@ -1,4 +1,4 @@
-//! `crossdub prove`: what a machine's graphics processor computes, and how fast, in the minutes there are.
+//! `crossdub prove`: checks and times a GPU within a time limit.
 //!
 //! Every step is a process of its own and writes what it finds at once, so that whatever happens costs one step. A
 //! second call with the same folder resumes where the first stopped.
@@ -107,7 +107,7 @@ fn run_step(args: &ProveArgs, name: &str, seconds: f64, bundle: &Path, targets: 
 
 fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
     if !(args.minutes.is_finite() && args.minutes > 0.0) {
-        return Err(Error::field("minutes", args.minutes, "takes a number over 0"));
+        return Err(Error::field("minutes", args.minutes, "must be a number over 0"));
     }
     let began = Instant::now();
     for folder in ["steps", "logs", "work"] {
@@ -175,7 +175,7 @@ fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
         return Err(Error::operation(
             "proving",
             files::display_path(&args.out),
-            "interrupted; call it again to go on",
+            "interrupted; run the same command again to resume",
         ));
     }
     output::print(&format!("{summary}\nreport: {}\n", files::display_path(&args.out.join("report.md"))))?;

@@ -1,4 +1,4 @@
-//! The steps, in order of worth, and the devices they are for.
+//! The steps, most valuable first, and the devices they are for.
 
 use std::path::{Path, PathBuf};
 

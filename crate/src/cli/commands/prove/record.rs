@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub enum Status {
     /// It runs, or was killed with the machine.
     Running,
-    /// It did all that it is for.
+    /// It completed.
     Done,
     /// It does not apply here; `why` says why.
     Skipped,
@@ -183,7 +183,7 @@ impl Recorder {
             unit: unit.to_owned(),
             n: Some(n as u64),
             note: None,
-            not_measured: (!finite).then(|| format!("came out as {value}")),
+            not_measured: (!finite).then(|| format!("is not finite ({value})")),
         })
     }
 

@@ -35,7 +35,7 @@ pub fn summary(records: &[Record]) -> String {
         let parted = record.figures.iter().find(|figure| figure.id == "parted");
         match parted.map(|figure| (figure.value, figure.n)) {
             Some((Some(step), n)) => {
-                format!("part by 0.1 % at step {step} of {}", n.unwrap_or(0))
+                format!("differ by 0.1 % at step {step} of {}", n.unwrap_or(0))
             }
             Some((None, _)) => parted.and_then(|figure| figure.not_measured.clone()).unwrap_or_default(),
             None => "not measured".to_owned(),

@@ -60,12 +60,17 @@ pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     )?;
     match losses.iter().position(|pair| exceeds(relative(pair), PARTED)) {
         Some(at) => {
-            let what = format!("step at which the losses part by {PARTED}");
+            let what = format!("step at which the losses differ by {PARTED}");
             record.figure("parted", &what, (at + 1) as f64, "steps", n)?;
         }
         None => {
-            let why = format!("they do not part within {n} steps");
-            record.missing("parted", &format!("step at which the losses part by {PARTED}"), "steps", why)?;
+            let why = format!("they stay within {PARTED} for all {n} steps");
+            record.missing(
+                "parted",
+                &format!("step at which the losses differ by {PARTED}"),
+                "steps",
+                why,
+            )?;
         }
     }
     let last = &losses[n.saturating_sub(LAST)..];

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 /// How a step ended, and why if not well.
 type Outcome = (Status, Option<String>);
 
-/// The outcome of a step that did all that it is for.
+/// The outcome of a step that completed.
 const DONE: Outcome = (Status::Done, None);
 
 /// A step that does not apply here.
