@@ -24,7 +24,7 @@ impl Skipped {
     pub fn note(&self, file: &str, why: &str) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if files.insert(file.to_owned(), why.to_owned()).is_none() {
-            tracing::warn!("skipped {file}: {why}");
+            tracing::warn!("passed over {file}: {why}");
         }
     }
 
