@@ -30,7 +30,7 @@ fn sweep_list(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     checked(sweep::parse_list(&text));
     if let Some(line) = text.lines().next() {
-        checked(sweep::Parameter::parse(line));
+        checked(sweep::SweptField::parse(line));
         checked(sweep::parse_change(line));
     }
 }

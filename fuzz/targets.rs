@@ -12,7 +12,7 @@ use crossdub::config;
 use crossdub::data::cifar;
 use crossdub::data::folders::{MemoryTree, class_layout, is_image, is_label_file, split_layout};
 use crossdub::data::imagenet::index::{Index, Listing};
-use crossdub::data::imagenet::webdataset::{Part, Shards};
+use crossdub::data::imagenet::webdataset::{Shards, Split};
 use crossdub::data::imagenet::{archive, decode, devkit, labels, outputs};
 use crossdub::data::unpack::{Limits, unpack};
 use crossdub::onnx::OnnxModel;
@@ -159,7 +159,7 @@ fn shard_index(data: &[u8]) {
 /// Byte ranges of images must lie in the file.
 fn check_listing(listing: &Listing, length: usize) {
     for at in 0..listing.len() {
-        let (offset, size) = listing.place(at).span.expect("within an archive");
+        let (offset, size) = listing.image(at).span.expect("within an archive");
         let end = offset.checked_add(u64::from(size)).expect("no overflow");
         assert!(end <= length as u64, "{offset} + {size} in {length}");
     }
@@ -178,7 +178,7 @@ fn tar_archive(data: &[u8]) {
 
 fn webdataset_shard(data: &[u8]) {
     let mut shards = Shards::default();
-    if checked(shards.add(Cursor::new(data), "shard.tar", Part::Train)).is_none() {
+    if checked(shards.add(Cursor::new(data), "shard.tar", Split::Train)).is_none() {
         return;
     }
     if let Some(index) = checked(shards.finish(&[])) {

@@ -15,9 +15,9 @@ fn losses(trainer: &mut Trainer, steps: usize) -> Vec<f64> {
 }
 
 /// Largest difference of the losses of two runs, and of their final weights.
-fn differences(spec: &TrainConfig, devices: &str, steps: usize) -> (f64, f32) {
-    let mut one = trainer(spec.clone());
-    let mut several = trainer(TrainConfig { devices: devices.parse().expect("known"), ..spec.clone() });
+fn differences(config: &TrainConfig, devices: &str, steps: usize) -> (f64, f32) {
+    let mut one = trainer(config.clone());
+    let mut several = trainer(TrainConfig { devices: devices.parse().expect("known"), ..config.clone() });
     let pairs = losses(&mut one, steps).into_iter().zip(losses(&mut several, steps));
     let loss = pairs.map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
     let weights = |trainer: &Trainer| pollster::block_on(trainer.weights()).expect("reads");
@@ -31,9 +31,9 @@ fn differences(spec: &TrainConfig, devices: &str, steps: usize) -> (f64, f32) {
 #[test]
 fn several_devices_train_as_one() {
     // Dropout is at work, and batches of 50 leave a last one of 34 from 384 images.
-    let spec = TrainConfig { batch: 50, dropout: 0.3, lambda: 1e-2, ..small_config() };
+    let config = TrainConfig { batch: 50, dropout: 0.3, lambda: 1e-2, ..small_config() };
     for devices in ["cpu,cpu", "cpu,cpu,cpu"] {
-        let (loss, weight) = differences(&spec, devices, 20);
+        let (loss, weight) = differences(&config, devices, 20);
         assert!(loss < 1e-4 && weight < 1e-4, "{devices}: {loss:e}, {weight:e}");
     }
     let few = TrainConfig { batch: 2, ..small_config() };
@@ -44,9 +44,9 @@ fn several_devices_train_as_one() {
 #[test]
 fn half_a_batch_trains_differently() {
     // The comparison above means something: half of a batch trains otherwise.
-    let spec = TrainConfig { batch: 48, ..small_config() };
-    let mut whole = trainer(spec.clone());
-    let mut half = trainer(TrainConfig { batch: 24, ..spec });
+    let config = TrainConfig { batch: 48, ..small_config() };
+    let mut whole = trainer(config.clone());
+    let mut half = trainer(TrainConfig { batch: 24, ..config });
     let differ =
         losses(&mut whole, 5).into_iter().zip(losses(&mut half, 5)).any(|(a, b)| (a - b).abs() > 1e-3);
     assert!(differ, "what the test above compares does differ between batches");
@@ -55,29 +55,29 @@ fn half_a_batch_trains_differently() {
 /// Each device normalizes its own part; the running statistics are the first device's, whichever is faster.
 #[test]
 fn batch_norm_on_several_devices_is_reproducible() {
-    let trained = |spec: TrainConfig| {
-        let mut trainer = trainer(spec);
+    let trained = |config: TrainConfig| {
+        let mut trainer = trainer(config);
         let losses = losses(&mut trainer, 6);
         (losses, pollster::block_on(trainer.weights()).expect("reads"))
     };
-    let spec = TrainConfig {
+    let config = TrainConfig {
         batch: 48,
         batch_norm: true,
         devices: "cpu,cpu,cpu".parse().expect("known"),
         ..small_config()
     };
-    let first = trained(spec.clone());
-    assert!(first == trained(spec.clone()), "another order of the threads gives other statistics");
+    let first = trained(config.clone());
+    assert!(first == trained(config.clone()), "another order of the threads gives other statistics");
     // One step with a rate of 0: what the first part alone leaves.
-    let after_one = |spec: TrainConfig| {
-        let mut trainer = trainer(TrainConfig { learning_rate: 0.0, ..spec });
+    let after_one = |config: TrainConfig| {
+        let mut trainer = trainer(TrainConfig { learning_rate: 0.0, ..config });
         losses(&mut trainer, 1);
         let weights = pollster::block_on(trainer.weights()).expect("reads");
         weights.get("features.1.running_mean").expect("normalized").data.clone()
     };
     let (of_three, of_part) = (
-        after_one(spec.clone()),
-        after_one(TrainConfig { batch: 16, devices: DeviceList::default(), ..spec }),
+        after_one(config.clone()),
+        after_one(TrainConfig { batch: 16, devices: DeviceList::default(), ..config }),
     );
     assert!(crate::shared::relative_difference(&of_three, &of_part) < 1e-5);
 }

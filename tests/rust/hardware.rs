@@ -18,8 +18,8 @@ use crate::shared::{layers, shared};
 /// Improvement in bits per tile over full crossbars, and what of it is due to pruning: lossless, sliced per tile,
 /// sliced per column.
 fn saved(layers: &[Matrix]) -> [(f64, f64); 3] {
-    let question = InferenceConfig::all(None).expect("valid");
-    let energy = inference(layers, &HardwareConfig::default(), &question).expect("counts");
+    let config = InferenceConfig::all(None).expect("valid");
+    let energy = inference(layers, &HardwareConfig::default(), &config).expect("counts");
     let of = |model: &str, per| {
         let row = energy.table.iter().find(|row| row.model == model && row.per == per).expect("a row");
         let (mapping, pruning) = row.mapping_per_tile.zip(row.per_tile).expect("energies");
@@ -186,17 +186,17 @@ fn the_adc_plan_has_one_row_per_tile() {
 
 #[test]
 fn networks_know_their_output_positions() {
-    let mut spec = TrainConfig { side: 224, ..TrainConfig::default() };
-    spec.set_model(NetworkName::ResNet18);
-    let convs = NetworkSpec::from_config(&spec, 1000).expect("valid").conv_shapes();
+    let mut config = TrainConfig { side: 224, ..TrainConfig::default() };
+    config.set_model(NetworkName::ResNet18);
+    let convs = NetworkSpec::from_config(&config, 1000).expect("valid").conv_shapes();
     assert_eq!(convs.len(), 20);
     let of =
         |name: &str| convs.iter().find(|conv| conv.name == name).expect("a convolution").output_positions;
     assert_eq!((of("conv1.weight"), of("layer1.0.conv1.weight")), (112 * 112, 56 * 56));
     assert_eq!((of("layer2.0.downsample.0.weight"), of("layer4.1.conv2.weight")), (28 * 28, 7 * 7));
-    spec.set_model(NetworkName::VggSmall);
-    spec.side = 32;
-    let convs = NetworkSpec::from_config(&spec, 10).expect("valid").conv_shapes();
+    config.set_model(NetworkName::VggSmall);
+    config.side = 32;
+    let convs = NetworkSpec::from_config(&config, 10).expect("valid").conv_shapes();
     assert_eq!(convs.iter().map(|conv| conv.output_positions).collect::<Vec<_>>(), [1024, 256, 64]);
 }
 

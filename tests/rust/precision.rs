@@ -11,8 +11,8 @@ use crossdub::train::trainer::Trainer;
 
 use crate::training::{small_config, trainer};
 
-fn bf16(spec: TrainConfig) -> TrainConfig {
-    TrainConfig { precision: Precision::Bf16, ..spec }
+fn bf16(config: TrainConfig) -> TrainConfig {
+    TrainConfig { precision: Precision::Bf16, ..config }
 }
 
 fn losses(trainer: &mut Trainer, steps: usize) -> Vec<f64> {
@@ -24,24 +24,24 @@ fn weights(trainer: &Trainer) -> Checkpoint {
 }
 
 /// Networks with and without normalization, with a regularizer: a plain VGG, one with batch normalization, a ResNet.
-fn specs() -> [TrainConfig; 3] {
+fn configs() -> [TrainConfig; 3] {
     let resnet = "basic 1x8 1x16".parse().expect("a plan");
-    let spec = TrainConfig { dropout: 0.0, lambda: 1e-2, ..small_config() };
+    let config = TrainConfig { dropout: 0.0, lambda: 1e-2, ..small_config() };
     [
-        spec.clone(),
-        TrainConfig { batch_norm: true, ..spec.clone() },
-        TrainConfig { plan: resnet, classifier: ClassifierWidths::default(), ..spec },
+        config.clone(),
+        TrainConfig { batch_norm: true, ..config.clone() },
+        TrainConfig { plan: resnet, classifier: ClassifierWidths::default(), ..config },
     ]
 }
 
 #[test]
 fn a_bf16_step_differs_only_by_rounding() {
-    for spec in specs() {
-        let (mut exact, mut mixed) = (trainer(spec.clone()), trainer(bf16(spec.clone())));
+    for config in configs() {
+        let (mut exact, mut mixed) = (trainer(config.clone()), trainer(bf16(config.clone())));
         let before = weights(&exact);
         let (one, other) = (losses(&mut exact, 1)[0], losses(&mut mixed, 1)[0]);
         // 8 bits of mantissa: 0.4 % a rounding.
-        assert!(one != other && (one - other).abs() < 0.02 * one, "{}: {one} and {other}", spec.plan);
+        assert!(one != other && (one - other).abs() < 0.02 * one, "{}: {one} and {other}", config.plan);
         let (exact, mixed) = (weights(&exact), weights(&mixed));
         for ((before, exact), mixed) in before.tensors.iter().zip(&exact.tensors).zip(&mixed.tensors) {
             let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
@@ -55,14 +55,14 @@ fn a_bf16_step_differs_only_by_rounding() {
 /// Steps far below the 8 bits of bf16 add up in the weights of 32 bits.
 #[test]
 fn small_updates_are_not_lost() {
-    let spec = TrainConfig {
+    let config = TrainConfig {
         learning_rate: 1e-3,
         momentum: 0.0,
         weight_decay: 0.0,
         regularizer: RegularizerKind::None,
         ..small_config()
     };
-    let mut mixed = trainer(bf16(spec));
+    let mut mixed = trainer(bf16(config));
     let before = weights(&mixed);
     losses(&mut mixed, 1);
     let after = weights(&mixed);
@@ -96,9 +96,9 @@ fn bf16_learns_like_f32_and_is_reproducible() {
 
 #[test]
 fn running_statistics_follow_the_batches() {
-    let [_, spec, _] = specs();
+    let [_, config, _] = configs();
     let means = |precision| {
-        let mut trainer = trainer(TrainConfig { precision, ..spec.clone() });
+        let mut trainer = trainer(TrainConfig { precision, ..config.clone() });
         losses(&mut trainer, 5);
         weights(&trainer).get("features.1.running_mean").expect("is there").data.clone()
     };

@@ -5,10 +5,10 @@ import * as Plot from '@observablehq/plot';
 import { logTicks, shortNumber } from './axes.js';
 import { frame } from './frame.js';
 
-/** @typedef {import('../types/types').Curve} Curve */
+/** @typedef {import('../types/types').AdcCurve} AdcCurve */
 
 /**
- * @param {{ bits: number[], curves: Curve[], chosen: string, used: { bits: number, tiles: number }[] }} data
+ * @param {{ bits: number[], curves: AdcCurve[], chosen: string, used: { bits: number, tiles: number }[] }} data
  *   `used`: the number of the current network's tiles at each resolution
  * @param {import('./frame.js').Size} size
  */

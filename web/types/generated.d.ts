@@ -518,11 +518,11 @@ regularizer: number,
  */
 accuracy: number | null, 
 /**
- * Previewed improvement in ADC energy by the paper's bit rule, if it was computed.
+ * Previewed improvement in ADC energy at the paper's resolution, if it was computed.
  */
 improvement_paper: number | null, 
 /**
- * The same by the lossless bit rule.
+ * The same at the lossless resolution.
  */
 improvement_lossless: number | null, };
 
@@ -999,7 +999,7 @@ rule: PruneRule,
  */
 strength: number, 
 /**
- * The improvement in ADC energy that a budget reaches, by the paper's bit rule; used by `budget` alone.
+ * The improvement in ADC energy that a budget reaches, at the paper's resolution; used by `budget` alone.
  */
 target: number, };
 

@@ -2,7 +2,7 @@
 
 import type {
   CheckpointAccount,
-  Comparison,
+  AdcComparison,
   CompletedStages,
   Evaluation,
   HardwareConfig,
@@ -124,7 +124,7 @@ export type WorkerEvent =
 
 export type PageEvent =
   | WorkerEvent
-  | { type: 'connected'; version: string; schema: Schema; published: Published; converters: Comparison }
+  | { type: 'connected'; version: string; schema: Schema; published: Published; converters: AdcComparison }
   | ({ type: 'configured' } & Settings)
   | { type: 'succeeded' }
   | { type: 'runs'; runs: ComparedRun[] };
@@ -134,7 +134,7 @@ export interface State {
   version: string;
   schema: Schema | null;
   published: Published | null;
-  converters: Comparison | null;
+  converters: AdcComparison | null;
   spec: TrainConfig | null;
   hardware: HardwareConfig | null;
   pruning: PruneSettings | null;

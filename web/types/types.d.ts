@@ -6,8 +6,11 @@
 import type * as Rust from './generated';
 
 export type {
+  AdcComparison,
+  AdcCurve,
   Analysis,
   CheckpointAccount,
+  ColumnTrace,
   Conversion,
   Evaluation,
   HardwareConfig,
@@ -24,14 +27,7 @@ export type {
   View,
 } from './generated';
 
-export type Energy = Rust.AdcEnergy;
-export type Layer = Rust.LayerAnalysis;
 export type Progress = Rust.InteractiveProgress;
-export type Pair = Rust.DenseAndActual<number>;
-export type Curve = Rust.AdcCurve;
-export type Comparison = Rust.AdcComparison;
-export type SimulatedLayer = Rust.LayerReport;
-export type ColumnExample = Rust.ColumnTrace;
 
 /** The rules that the page offers. */
 export type PruneSettings = Rust.PruneSettings & { rule: 'exact' | 'paper' | 'budget' };

@@ -5,9 +5,9 @@
 
 import type {
   CheckpointAccount,
-  Comparison,
+  AdcComparison,
   CompletedStages,
-  ColumnExample,
+  ColumnTrace,
   Evaluation,
   HardwareConfig,
   Inference,
@@ -57,7 +57,7 @@ export interface WasmModule {
   /** The authors' 69 published runs and their improvement by every ADC model. */
   published(): Published;
   /** Energy of one conversion of 1 to 16 bits, by every ADC model. */
-  converters(): Comparison;
+  converters(): AdcComparison;
   /** What a file is, by its path and first bytes. */
   kind_of_file(path: string, head: Uint8Array): 'picture' | 'labels' | 'cifar' | 'archive' | 'onnx' | 'other';
   /**
@@ -131,7 +131,7 @@ export interface WasmRun {
   /** Simulates the next `images` held-out images; reports on all simulated so far. */
   simulate_next(images: number): Promise<SimulationReport>;
   /** One column of a simulated tile, conversion by conversion, at one window of a held-out image. */
-  column_example(layer: number, tile: number, column: number, image: number, position: number): ColumnExample;
+  column_example(layer: number, tile: number, column: number, image: number, position: number): ColumnTrace;
   report(): Report;
   checkpoint(): Promise<Uint8Array>;
   /** The weights as safetensors with PyTorch's names. */

@@ -6,14 +6,13 @@ import { drawnRuns } from '../state/selectors.js';
 import { lineStyles, theme } from './theme.js';
 import { byId, make } from './element.js';
 import { addTools } from './figure.js';
+import { KINDS } from './published.js';
 
 /** @typedef {import('../types/messages').State} State */
 /** @typedef {import('../runs/stages.js').Model} Model */
 /** @typedef {import('../types/types').Published} Published */
 /** @typedef {import('../types/types').PublishedRun} PublishedRun */
 /** @typedef {import('../charts/pareto.js').RunPath} RunPath */
-
-const KINDS = { full: '', structured: 'structured stage only', diverged: 'diverged' };
 
 /** An entry of the legend. @param {string} path in a box of 12 by 12 @param {boolean} filled @param {string} text */
 function key(path, filled, text) {

@@ -7,7 +7,7 @@ import { count, times } from './format.js';
 import { theme } from './theme.js';
 
 /** @typedef {import('../types/page').Page} Page */
-/** @typedef {import('../types/types').Comparison} Comparison */
+/** @typedef {import('../types/types').AdcComparison} AdcComparison */
 /** @typedef {import('../types/types').InferenceRow} InferenceRow */
 /** @typedef {import('../types/types').HardwareConfig} HardwareConfig */
 
@@ -95,7 +95,7 @@ export function energies(page) {
   modelTable(page);
 }
 
-/** @param {Comparison} converters */
+/** @param {AdcComparison} converters */
 function fillOptions({ models }) {
   const options = (/** @type {[string, string][]} */ entries) =>
     entries.map(([value, textContent]) => make('option', { value, textContent }));
@@ -106,7 +106,7 @@ function fillOptions({ models }) {
   byId('resolution').replaceChildren(...options(Object.entries(RESOLUTIONS)));
 }
 
-/** @param {Page} page @param {Comparison} converters */
+/** @param {Page} page @param {AdcComparison} converters */
 function converterCurves({ store, renderer }, { bits, models }) {
   const figure = byId('converters');
   const place = /** @type {HTMLElement} */ (figure.querySelector('.plot'));

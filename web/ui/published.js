@@ -5,7 +5,8 @@ import { addTools } from './figure.js';
 
 /** @typedef {import('../types/types').Published} Published */
 
-const KINDS = { full: '', structured: 'structured stage only', diverged: 'diverged' };
+/** How the kind of a published run is written. */
+export const KINDS = { full: '', structured: 'structured stage only', diverged: 'diverged' };
 /** The two counts, and two physical converters. */
 const RANKED_MODELS = ['paper', 'lossless', 'accelergy', 'neurosim-sar'];
 /** The crossbar whose rankings are shown if there are none for the current one. */

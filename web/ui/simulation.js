@@ -5,7 +5,7 @@ import { count, layerName, percent } from './format.js';
 
 /** @typedef {import('../types/page').Page} Page */
 /** @typedef {import('../types/messages').State} State */
-/** @typedef {import('../types/types').ColumnExample} ColumnExample */
+/** @typedef {import('../types/types').ColumnTrace} ColumnTrace */
 /** @typedef {import('../types/types').SimulationReport} SimulationReport */
 /** @typedef {{ layer: number, tile: number, column: number }} ColumnPlace */
 
@@ -36,7 +36,7 @@ export class SimulationPanel {
   #api;
   #store;
   #getPinned;
-  /** @type {ColumnExample | null} */
+  /** @type {ColumnTrace | null} */
   #example = null;
   /** Whether an example is still missing: the last simulation event may come after the call's result. */
   #isWanted = false;
@@ -155,7 +155,7 @@ function drawResult(simulation) {
   byId('proof-layers').replaceChildren(table(head, rows, 'The converters of each layer'));
 }
 
-/** @param {ColumnExample} example @param {number} inputBits */
+/** @param {ColumnTrace} example @param {number} inputBits */
 function drawExample(example, inputBits) {
   const { layer, tile, column, output, inputs, weights, applied, conversions, result, expected } = example;
   byId('by-hand-title').textContent =

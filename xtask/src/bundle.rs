@@ -15,7 +15,7 @@ use crate::steps::{Artifact, Step, run_all};
 /// The bundle's name, and that of its archive.
 const NAME: &str = "crossdub-gpu-linux-x86_64";
 /// The most that the archive, and each part of the data, may have.
-const MOST_BYTES: u64 = 60_000_000;
+const MAX_BYTES: u64 = 60_000_000;
 /// The binaries: their names and features. WGSL alone is what the page has. Each takes 24 MB of the archive, so that a
 /// third, with `autotune`, has no place in it: whoever builds one puts it beside them as `crossdub-autotune`.
 const BINARIES: [(&str, &str); 2] = [("crossdub", "webgpu,vulkan"), ("crossdub-wgsl", "webgpu")];
@@ -198,8 +198,8 @@ fn pack_cifar(env: &mut BuildEnv, progress: &mut Progress, from: &Path) -> Resul
 /// A file's size, if it can be sent.
 fn checked_size(file: &Path) -> Result<String> {
     let bytes = size(file)?;
-    if bytes > MOST_BYTES {
-        let most = MOST_BYTES / 1_000_000;
+    if bytes > MAX_BYTES {
+        let most = MAX_BYTES / 1_000_000;
         return Err(Error::new(format!("{} has {bytes} bytes, over {most} MB", file.display())));
     }
     Ok(format!("{}, {:.1} MB", file.display(), bytes as f64 / 1e6))
@@ -252,9 +252,9 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("crossdub-bundle-{}", std::process::id()));
         make(&folder).expect("made");
         let file = folder.join("part");
-        fs::File::create(&file).and_then(|file| file.set_len(MOST_BYTES)).expect("made");
+        fs::File::create(&file).and_then(|file| file.set_len(MAX_BYTES)).expect("made");
         assert!(checked_size(&file).expect("fits").ends_with("60.0 MB"));
-        fs::File::create(&file).and_then(|file| file.set_len(MOST_BYTES + 1)).expect("made");
+        fs::File::create(&file).and_then(|file| file.set_len(MAX_BYTES + 1)).expect("made");
         assert!(checked_size(&file).is_err());
         fs::remove_dir_all(&folder).expect("removed");
     }

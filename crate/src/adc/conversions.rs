@@ -35,12 +35,12 @@ pub struct ConversionHistogram {
 }
 
 impl ConversionHistogram {
-    fn new(times: usize) -> Self {
+    fn new(tables: usize) -> Self {
         Self {
             conversions: [0; BITS],
             crossbars: [0.0; BITS],
             converters: [0; BITS],
-            slowest_ns: vec![0.0; times],
+            slowest_ns: vec![0.0; tables],
         }
     }
 
@@ -50,7 +50,13 @@ impl ConversionHistogram {
     }
 
     /// Adds as many crossbars as `repeats` that convert alike.
-    fn add_crossbars(&mut self, groups: &[Vec<u32>], times: &[LatencyTable], adcs: usize, repeats: usize) {
+    fn add_crossbars(
+        &mut self,
+        groups: &[Vec<u32>],
+        latencies: &[LatencyTable],
+        adcs: usize,
+        repeats: usize,
+    ) {
         let mut most = 0;
         for bits in groups.iter().flatten().map(|&bits| (bits as usize).min(BITS - 1)) {
             self.conversions[bits] += repeats as u64;
@@ -69,8 +75,8 @@ impl ConversionHistogram {
             shares.iter().for_each(|&(bits, share)| self.crossbars[bits] += share);
         }
         self.converters[most] += repeats as u64;
-        for (slowest, times) in self.slowest_ns.iter_mut().zip(times) {
-            *slowest = slowest.max(time_of_crossbar(groups, times, adcs));
+        for (slowest, table) in self.slowest_ns.iter_mut().zip(latencies) {
+            *slowest = slowest.max(time_of_crossbar(groups, table, adcs));
         }
     }
 
@@ -87,20 +93,20 @@ impl ConversionHistogram {
 }
 
 /// Columns take turns on the crossbar's converters, one group of rows after another.
-fn time_of_crossbar(groups: &[Vec<u32>], times: &LatencyTable, adcs: usize) -> f64 {
+fn time_of_crossbar(groups: &[Vec<u32>], latencies: &LatencyTable, adcs: usize) -> f64 {
     let mut of_adc = vec![0.0; adcs];
     let mut sum = 0.0;
     for group in groups {
         of_adc.fill(0.0);
         for (column, &bits) in group.iter().enumerate().filter(|(_, bits)| **bits > 0) {
-            of_adc[column % adcs] += times[(bits as usize).min(BITS - 1)];
+            of_adc[column % adcs] += latencies[(bits as usize).min(BITS - 1)];
         }
         sum += of_adc.iter().fold(0.0_f64, |most, &time| most.max(time));
     }
     sum
 }
 
-/// A layer's conversions by each bit rule.
+/// A layer's conversions at each resolution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerConversions {
     /// The converter of a full crossbar at every column.
@@ -108,8 +114,8 @@ pub struct LayerConversions {
     /// Before any pruning: a column without a zero weight as it is, any other with all its rows active
     /// and all their cells set. It falls short of `dense` by what the mapping leaves empty.
     pub unpruned: Vec<ConversionHistogram>,
-    /// With the actual weights.
-    pub actual: Vec<ConversionHistogram>,
+    /// With the weights as they are.
+    pub current: Vec<ConversionHistogram>,
     /// Crossbars that the layer takes.
     pub crossbars: u64,
     /// Crossbars of tiles with a non-zero weight.
@@ -123,10 +129,10 @@ pub struct LayerConversions {
 pub struct TallyConfig<'a> {
     /// The crossbars.
     pub hardware: &'a HardwareConfig,
-    /// Bit rules to compare.
-    pub rules: &'a [(Resolution, Granularity)],
+    /// Resolutions to compare.
+    pub resolutions: &'a [(Resolution, Granularity)],
     /// Conversion times to compare.
-    pub times: &'a [LatencyTable],
+    pub latencies: &'a [LatencyTable],
     /// Converters per crossbar.
     pub adcs_per_tile: usize,
     /// Whether columns without an active row are skipped even where their tile shares bits.
@@ -134,7 +140,7 @@ pub struct TallyConfig<'a> {
 }
 
 /// The columns of a tile within one group of rows.
-struct Group {
+struct RowGroup {
     rows: usize,
     /// Non-zero weights of each column, before and after quantization.
     active: Vec<(usize, usize)>,
@@ -151,9 +157,9 @@ enum Pruning {
     After,
 }
 
-/// One tile, counted once for all bit rules.
+/// One tile, counted once for all resolutions.
 pub(crate) struct TileCells {
-    groups: Vec<Group>,
+    groups: Vec<RowGroup>,
     columns: usize,
     slicing: BitSlicing,
     readout: Readout,
@@ -174,7 +180,7 @@ impl TileCells {
                 let before = matrix.row(output)[inputs.clone()].iter().filter(|w| **w != 0.0).count();
                 (before, weights.row(output)[inputs.clone()].iter().filter(|w| **w != 0).count())
             };
-            Group {
+            RowGroup {
                 rows: rows.len(),
                 active: tile.outputs.clone().map(not_zero).collect(),
                 cells: count_cells(weights, tile.outputs.clone(), &inputs, slicing),
@@ -205,7 +211,7 @@ impl TileCells {
     /// Crossbars with a set cell.
     fn set_crossbars(&self) -> usize {
         let set = |crossbar: usize| {
-            let cells = |group: &Group| {
+            let cells = |group: &RowGroup| {
                 group.cells.iter().skip(crossbar).step_by(self.slicing.crossbars()).any(|c| c.set > 0)
             };
             self.groups.iter().any(cells)
@@ -215,7 +221,7 @@ impl TileCells {
 
     fn occupancy(
         &self,
-        group: &Group,
+        group: &RowGroup,
         column: usize,
         converted: usize,
         resolution: Resolution,
@@ -256,7 +262,7 @@ impl TileCells {
         if pruning == Pruning::After && self.is_empty() {
             return self.groups.iter().map(|_| vec![0; self.columns]).collect();
         }
-        let of_group = |group: &Group| {
+        let of_group = |group: &RowGroup| {
             let occupancy = |column| self.occupancy(group, column, converted, resolution, pruning);
             let mut bits: Vec<u32> =
                 (0..self.columns).map(|column| resolution.bits(&self.readout, occupancy(column))).collect();
@@ -296,11 +302,11 @@ pub fn tally(matrix: &Matrix, config: &TallyConfig<'_>) -> LayerConversions {
 
 impl LayerConversions {
     fn new(config: &TallyConfig<'_>) -> Self {
-        let empty = vec![ConversionHistogram::new(config.times.len()); config.rules.len()];
+        let empty = vec![ConversionHistogram::new(config.latencies.len()); config.resolutions.len()];
         Self {
             dense: empty.clone(),
             unpruned: empty.clone(),
-            actual: empty,
+            current: empty,
             crossbars: 0,
             crossbars_pruned: 0,
             crossbars_set: 0,
@@ -312,20 +318,20 @@ impl LayerConversions {
         self.crossbars += crossbars;
         self.crossbars_pruned += if tile.is_empty() { 0 } else { crossbars };
         self.crossbars_set += tile.set_crossbars() as u64;
-        for (at, &rule) in config.rules.iter().enumerate() {
+        for (at, &rule) in config.resolutions.iter().enumerate() {
             let full = rule.0.dense_bits(&tile.readout);
             let dense = vec![vec![full; tile.columns]; tile.groups.len()];
-            let (times, adcs, all) = (config.times, config.adcs_per_tile, tile.converted());
-            self.dense[at].add_crossbars(&dense, times, adcs, all);
+            let (latencies, adcs, all) = (config.latencies, config.adcs_per_tile, tile.converted());
+            self.dense[at].add_crossbars(&dense, latencies, adcs, all);
             // Only this rule looks into the cells, by which the crossbars of a tile differ.
             let sliced = rule.0 == Resolution::LosslessSliced;
             let (distinct, repeats) = if sliced { (all, 1) } else { (1, all) };
             for converted in 0..distinct {
                 for (pruning, histogram) in
-                    [(Pruning::Before, &mut self.unpruned[at]), (Pruning::After, &mut self.actual[at])]
+                    [(Pruning::Before, &mut self.unpruned[at]), (Pruning::After, &mut self.current[at])]
                 {
                     let bits = tile.bits_at(pruning, rule, converted, config.skip_zero_columns);
-                    histogram.add_crossbars(&bits, times, adcs, repeats);
+                    histogram.add_crossbars(&bits, latencies, adcs, repeats);
                 }
             }
         }
@@ -334,7 +340,7 @@ impl LayerConversions {
     fn merge(&mut self, other: &Self) {
         self.dense.iter_mut().zip(&other.dense).for_each(|(mine, theirs)| mine.merge(theirs));
         self.unpruned.iter_mut().zip(&other.unpruned).for_each(|(mine, theirs)| mine.merge(theirs));
-        self.actual.iter_mut().zip(&other.actual).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.current.iter_mut().zip(&other.current).for_each(|(mine, theirs)| mine.merge(theirs));
         self.crossbars += other.crossbars;
         self.crossbars_pruned += other.crossbars_pruned;
         self.crossbars_set += other.crossbars_set;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The most bits of a converter.
-pub const MAX_BITS: u32 = 16;
+pub const MAX_BITS: u32 = crate::config::MAX_BITS;
 
 /// The unit of an energy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! The bit rule: how many bits a conversion needs, from what its column holds.
+//! The resolution, the "bit rule" of the paper: how many bits a conversion needs, from what its column holds.
 //!
 //! | [`Resolution`] | bits of a conversion |
 //! | --- | --- |

@@ -9,7 +9,7 @@
 //!
 //! Source: Keras 3, `layers/convolutional/base_*.py`; Flax, `linen/linear.py`.
 
-use super::matrix_view::Layout;
+use super::matrix_view::DimOrder;
 use super::names::split_leaf;
 
 /// What the neighbours of a weight say about it.
@@ -38,34 +38,34 @@ pub(super) fn kernel_layout(
     shape: &[usize],
     transposed: Option<bool>,
     neighbours: Neighbours,
-) -> Layout {
+) -> DimOrder {
     let module = split_leaf(name).0.to_ascii_lowercase();
-    let [.., first, second] = *shape else { return Layout::KernelFirst };
+    let [.., first, second] = *shape else { return DimOrder::KernelFirst };
     if leaf(name) == "depthwise_kernel" {
-        return Layout::Depthwise;
+        return DimOrder::Depthwise;
     }
     if shape.len() < 3 || leaf(name) != "kernel" {
-        return Layout::KernelFirst;
+        return DimOrder::KernelFirst;
     }
     let by_name = ["conv1d_transpose", "conv2d_transpose", "conv3d_transpose"];
     if transposed.unwrap_or_else(|| by_name.iter().any(|part| module.contains(part))) {
-        return Layout::KernelOutIn;
+        return DimOrder::KernelOutIn;
     }
     // One input for each output: Flax, which puts the groups' inputs first.
     if first == 1 {
-        return Layout::KernelFirst;
+        return DimOrder::KernelFirst;
     }
     let part = module.rsplit(['.', '/']).next().unwrap_or_default();
     let named = part.contains("depthwise") || part.split(['_', '-']).any(|word| word.starts_with("dw"));
     let outputs = first.checked_mul(second);
     let fits = |length: Option<usize>| length.is_some() && length == outputs && length != Some(second);
     if named || fits(neighbours.bias) || (second == 1 && fits(neighbours.vector)) {
-        return Layout::Depthwise;
+        return DimOrder::Depthwise;
     }
     if transposed.is_none() && neighbours.bias == Some(first) && first != second {
-        return Layout::KernelOutIn;
+        return DimOrder::KernelOutIn;
     }
-    Layout::KernelFirst
+    DimOrder::KernelFirst
 }
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::{Checkpoint, NamedTensor};
 
-    fn layout(name: &str, shape: &[usize], bias: Option<usize>, vector: Option<usize>) -> Layout {
+    fn layout(name: &str, shape: &[usize], bias: Option<usize>, vector: Option<usize>) -> DimOrder {
         kernel_layout(name, shape, None, Neighbours { bias, vector })
     }
 
@@ -87,27 +87,27 @@ mod tests {
 
     #[test]
     fn depthwise_kernels_have_their_multiplier_last() {
-        assert_eq!(layout("sep.depthwise_kernel", &[3, 3, 8, 2], None, None), Layout::Depthwise);
-        assert_eq!(layout("sep.pointwise_kernel", &[1, 1, 16, 4], None, None), Layout::KernelFirst);
+        assert_eq!(layout("sep.depthwise_kernel", &[3, 3, 8, 2], None, None), DimOrder::Depthwise);
+        assert_eq!(layout("sep.pointwise_kernel", &[1, 1, 16, 4], None, None), DimOrder::KernelFirst);
         // Keras 3 calls them `kernel`, too.
-        assert_eq!(layout("depthwise_conv2d/kernel", &[3, 3, 8, 1], None, None), Layout::Depthwise);
-        assert_eq!(layout("conv_dw_1.kernel", &[3, 3, 8, 1], None, None), Layout::Depthwise);
-        assert_eq!(layout("block1a_dwconv.kernel", &[3, 3, 8, 1], None, None), Layout::Depthwise);
-        assert_eq!(layout("a.kernel", &[3, 3, 8, 2], Some(16), None), Layout::Depthwise);
-        assert_eq!(layout("a.kernel", &[3, 3, 8, 1], None, Some(8)), Layout::Depthwise);
+        assert_eq!(layout("depthwise_conv2d/kernel", &[3, 3, 8, 1], None, None), DimOrder::Depthwise);
+        assert_eq!(layout("conv_dw_1.kernel", &[3, 3, 8, 1], None, None), DimOrder::Depthwise);
+        assert_eq!(layout("block1a_dwconv.kernel", &[3, 3, 8, 1], None, None), DimOrder::Depthwise);
+        assert_eq!(layout("a.kernel", &[3, 3, 8, 2], Some(16), None), DimOrder::Depthwise);
+        assert_eq!(layout("a.kernel", &[3, 3, 8, 1], None, Some(8)), DimOrder::Depthwise);
         // One output of 8 inputs; Flax's depthwise layer.
-        assert_eq!(layout("a.kernel", &[3, 3, 8, 1], Some(1), Some(1)), Layout::KernelFirst);
-        assert_eq!(layout("depthwise.kernel", &[3, 3, 1, 8], None, None), Layout::KernelFirst);
+        assert_eq!(layout("a.kernel", &[3, 3, 8, 1], Some(1), Some(1)), DimOrder::KernelFirst);
+        assert_eq!(layout("depthwise.kernel", &[3, 3, 1, 8], None, None), DimOrder::KernelFirst);
     }
 
     #[test]
     fn transposed_kernels_have_their_inputs_last() {
-        assert_eq!(layout("conv2d_transpose_1.kernel", &[2, 2, 4, 8], None, None), Layout::KernelOutIn);
-        assert_eq!(layout("up.kernel", &[2, 2, 4, 8], Some(4), None), Layout::KernelOutIn);
-        assert_eq!(layout("up.kernel", &[2, 2, 4, 8], Some(8), None), Layout::KernelFirst);
-        assert_eq!(layout("dense.kernel", &[4, 8], Some(8), None), Layout::KernelFirst);
+        assert_eq!(layout("conv2d_transpose_1.kernel", &[2, 2, 4, 8], None, None), DimOrder::KernelOutIn);
+        assert_eq!(layout("up.kernel", &[2, 2, 4, 8], Some(4), None), DimOrder::KernelOutIn);
+        assert_eq!(layout("up.kernel", &[2, 2, 4, 8], Some(8), None), DimOrder::KernelFirst);
+        assert_eq!(layout("dense.kernel", &[4, 8], Some(8), None), DimOrder::KernelFirst);
         let known = |transposed| kernel_layout("a.kernel", &[2, 2, 4, 8], transposed, Neighbours::default());
-        assert_eq!((known(Some(true)), known(Some(false))), (Layout::KernelOutIn, Layout::KernelFirst));
+        assert_eq!((known(Some(true)), known(Some(false))), (DimOrder::KernelOutIn, DimOrder::KernelFirst));
     }
 
     #[test]

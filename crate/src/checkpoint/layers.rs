@@ -5,33 +5,33 @@ use std::collections::{HashMap, HashSet};
 use super::convolution_groups::{ConvolutionShape, infer_groups, looks_transposed};
 use super::file_facts::Hint;
 use super::kernel_layout::{Neighbours, is_kernel, kernel_layout};
-use super::matrix_view::{Layout, MatrixView};
+use super::matrix_view::{DimOrder, MatrixView};
 use super::names::sibling;
-use super::roles::{Role, role};
+use super::roles::{TensorRole, role};
 use super::{Checkpoint, NamedTensor};
 
 /// A tensor's part in the network.
-pub(super) struct Layer<'a> {
+pub(super) struct ClassifiedTensor<'a> {
     pub tensor: &'a NamedTensor,
     pub hint: Hint,
-    pub role: Role,
+    pub role: TensorRole,
     /// How it becomes a matrix; `None` if it is not a layer.
     pub view: Option<MatrixView>,
 }
 
 /// All tensors with their roles, and remarks on what was concluded.
 pub(super) struct Layers<'a> {
-    pub tensors: Vec<Layer<'a>>,
+    pub tensors: Vec<ClassifiedTensor<'a>>,
     pub notes: Vec<String>,
 }
 
-impl Layer<'_> {
+impl ClassifiedTensor<'_> {
     /// Whether it lies on crossbars; `linear` if fully connected layers do.
     pub fn is_taken(&self, linear: bool) -> bool {
         match self.role {
-            Role::Convolution | Role::Tile => self.hint.tied.is_none(),
-            Role::Linear => linear && self.hint.tied.is_none(),
-            Role::None(_) => false,
+            TensorRole::Convolution | TensorRole::Tile => self.hint.tied.is_none(),
+            TensorRole::Linear => linear && self.hint.tied.is_none(),
+            TensorRole::None(_) => false,
         }
     }
 }
@@ -40,18 +40,18 @@ impl Layer<'_> {
 pub(super) fn layers(weights: &Checkpoint) -> Layers<'_> {
     let names: HashSet<&str> = weights.tensors.iter().map(|tensor| &*tensor.name).collect();
     let hint = |name: &str| weights.facts.hints.get(name).cloned().unwrap_or_default();
-    let mut tensors: Vec<Layer<'_>> = Vec::with_capacity(weights.tensors.len());
+    let mut tensors: Vec<ClassifiedTensor<'_>> = Vec::with_capacity(weights.tensors.len());
     let mut roles = HashMap::<&str, bool>::new();
     for tensor in &weights.tensors {
         let mut hint = hint(&tensor.name);
         let role = role(&tensor.name, &tensor.shape, tensor.data.len(), &hint, &names);
-        let is_layer = !matches!(role, Role::None(_));
+        let is_layer = !matches!(role, TensorRole::None(_));
         // A layer that shares its weights with an embedding is still a layer.
         if hint.tied.as_deref().is_some_and(|other| roles.get(other) == Some(&false)) {
             hint.tied = None;
         }
         roles.insert(&tensor.name, is_layer);
-        tensors.push(Layer { tensor, hint, role, view: None });
+        tensors.push(ClassifiedTensor { tensor, hint, role, view: None });
     }
     let mut notes = Vec::new();
     let layouts = layouts(weights, &tensors, &mut notes);
@@ -73,10 +73,10 @@ pub(super) fn layers(weights: &Checkpoint) -> Layers<'_> {
 }
 
 /// The layout of each tensor.
-fn layouts(weights: &Checkpoint, tensors: &[Layer<'_>], notes: &mut Vec<String>) -> Vec<Layout> {
+fn layouts(weights: &Checkpoint, tensors: &[ClassifiedTensor<'_>], notes: &mut Vec<String>) -> Vec<DimOrder> {
     let convolutions: Vec<&[usize]> = tensors
         .iter()
-        .filter(|layer| layer.role == Role::Convolution && !is_kernel(&layer.tensor.name))
+        .filter(|layer| layer.role == TensorRole::Convolution && !is_kernel(&layer.tensor.name))
         .map(|layer| &*layer.tensor.shape)
         .collect();
     let is_mlx = weights.facts.metadata.get("format").is_some_and(|format| format == "mlx");
@@ -88,11 +88,11 @@ fn layouts(weights: &Checkpoint, tensors: &[Layer<'_>], notes: &mut Vec<String>)
         weights.tensors.iter().map(|tensor| (&*tensor.name, &*tensor.shape)).collect();
     let mut swapped = Vec::new();
     let mut vectors = vectors_behind(tensors).into_iter();
-    let of_layer = |layer: &Layer<'_>| {
+    let of_layer = |layer: &ClassifiedTensor<'_>| {
         let NamedTensor { name, shape, .. } = layer.tensor;
-        let vector = if layer.role == Role::Convolution { vectors.next().flatten() } else { None };
-        if matches!(layer.role, Role::None(_) | Role::Tile) {
-            return Layout::OutIn;
+        let vector = if layer.role == TensorRole::Convolution { vectors.next().flatten() } else { None };
+        if matches!(layer.role, TensorRole::None(_) | TensorRole::Tile) {
+            return DimOrder::OutIn;
         }
         // A bias has one number for each output.
         let outputs = match shapes.get(&*sibling(name, "bias")) {
@@ -102,23 +102,23 @@ fn layouts(weights: &Checkpoint, tensors: &[Layer<'_>], notes: &mut Vec<String>)
         if is_kernel(name) {
             return kernel_layout(name, shape, layer.hint.transposed, Neighbours { bias: outputs, vector });
         }
-        if channels_last && layer.role == Role::Convolution {
-            return Layout::ChannelsLast;
+        if channels_last && layer.role == TensorRole::Convolution {
+            return DimOrder::ChannelsLast;
         }
         if layer.hint.transposed == Some(true) {
-            return Layout::InOut;
+            return DimOrder::InOut;
         }
         let is_swapped = outputs.is_some_and(|outputs| outputs != shape[0] && outputs == shape[1]);
         if is_swapped && layer.hint.transposed.is_none() {
             swapped.push(name.clone());
-            return Layout::InOut;
+            return DimOrder::InOut;
         }
-        Layout::OutIn
+        DimOrder::OutIn
     };
-    let layouts: Vec<Layout> = tensors.iter().map(of_layer).collect();
+    let layouts: Vec<DimOrder> = tensors.iter().map(of_layer).collect();
     let kernels = [
-        (Layout::Depthwise, "as depthwise kernels, [..., in, multiplier], as Keras stores them"),
-        (Layout::KernelOutIn, "as transposed kernels, [..., out, in], as Keras stores them"),
+        (DimOrder::Depthwise, "as depthwise kernels, [..., in, multiplier], as Keras stores them"),
+        (DimOrder::KernelOutIn, "as transposed kernels, [..., out, in], as Keras stores them"),
     ];
     for (wanted, what) in kernels {
         match layouts.iter().filter(|layout| **layout == wanted).count() {
@@ -153,15 +153,17 @@ fn is_channels_last(shapes: &[&[usize]]) -> bool {
 }
 
 /// Sets how each layer becomes a matrix, with its groups.
-fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<String>) {
+fn set_views(tensors: &mut [ClassifiedTensor<'_>], layouts: &[DimOrder], notes: &mut Vec<String>) {
     let mut shapes = Vec::new();
-    for (layer, &layout) in tensors.iter().zip(layouts).filter(|(layer, _)| layer.role == Role::Convolution) {
+    for (layer, &layout) in
+        tensors.iter().zip(layouts).filter(|(layer, _)| layer.role == TensorRole::Convolution)
+    {
         let view = MatrixView::new(&layer.tensor.shape, layout, 1);
         let shape = &layer.tensor.shape;
         let kernel: usize = match layout {
-            Layout::OutIn | Layout::InOut => shape[2..].iter().product(),
-            Layout::ChannelsLast => shape[1..shape.len() - 1].iter().product(),
-            Layout::KernelFirst | Layout::KernelOutIn | Layout::Depthwise => {
+            DimOrder::OutIn | DimOrder::InOut => shape[2..].iter().product(),
+            DimOrder::ChannelsLast => shape[1..shape.len() - 1].iter().product(),
+            DimOrder::KernelFirst | DimOrder::KernelOutIn | DimOrder::Depthwise => {
                 shape[..shape.len() - 2].iter().product()
             }
         };
@@ -170,7 +172,7 @@ fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<Stri
             inputs: view.cols / kernel.max(1),
             is_stem: layer.tensor.name.contains("stem"),
             // Never grouped by a guess: its second dimension holds outputs.
-            is_transposed: matches!(layout, Layout::InOut | Layout::KernelOutIn),
+            is_transposed: matches!(layout, DimOrder::InOut | DimOrder::KernelOutIn),
             groups: layer.hint.groups.or_else(|| depthwise_groups(shape, layout)),
         });
     }
@@ -178,20 +180,20 @@ fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<Stri
     let mut guesses = infer_groups(&shapes).into_iter();
     let mut guessed = 0;
     for (layer, &layout) in tensors.iter_mut().zip(layouts) {
-        let guess = if layer.role == Role::Convolution { guesses.next().unwrap_or(1) } else { 1 };
+        let guess = if layer.role == TensorRole::Convolution { guesses.next().unwrap_or(1) } else { 1 };
         let shape = &layer.tensor.shape;
         let known = layer.hint.groups.or_else(|| depthwise_groups(shape, layout));
         let groups = known.unwrap_or(guess);
         let divided = match layout {
-            Layout::KernelFirst => shape.last().copied(),
-            Layout::KernelOutIn => shape.get(shape.len() - 2).copied(),
-            Layout::Depthwise => known,
+            DimOrder::KernelFirst => shape.last().copied(),
+            DimOrder::KernelOutIn => shape.get(shape.len() - 2).copied(),
+            DimOrder::Depthwise => known,
             _ => shape.first().copied(),
         };
         let fits = groups > 0 && divided.is_some_and(|size| size.is_multiple_of(groups));
         let groups = if fits { groups } else { 1 };
         guessed += usize::from(known.is_none() && groups > 1);
-        if !matches!(layer.role, Role::None(_)) {
+        if !matches!(layer.role, TensorRole::None(_)) {
             layer.view = Some(MatrixView::new(shape, layout, groups));
         }
     }
@@ -202,14 +204,18 @@ fn set_views(tensors: &mut [Layer<'_>], layouts: &[Layout], notes: &mut Vec<Stri
 }
 
 /// The groups that a layout says: each input of a depthwise kernel is one.
-fn depthwise_groups(shape: &[usize], layout: Layout) -> Option<usize> {
-    (layout == Layout::Depthwise).then(|| shape[shape.len() - 2])
+fn depthwise_groups(shape: &[usize], layout: DimOrder) -> Option<usize> {
+    (layout == DimOrder::Depthwise).then(|| shape[shape.len() - 2])
 }
 
 /// Names layers that may be transposed convolutions, and marks them so that no groups are guessed.
-fn suspect_transposed(tensors: &[Layer<'_>], shapes: &mut [ConvolutionShape], notes: &mut Vec<String>) {
-    let is_convolution = |layer: &&Layer<'_>| layer.role == Role::Convolution;
-    let convolutions: Vec<&Layer<'_>> = tensors.iter().filter(is_convolution).collect();
+fn suspect_transposed(
+    tensors: &[ClassifiedTensor<'_>],
+    shapes: &mut [ConvolutionShape],
+    notes: &mut Vec<String>,
+) {
+    let is_convolution = |layer: &&ClassifiedTensor<'_>| layer.role == TensorRole::Convolution;
+    let convolutions: Vec<&ClassifiedTensor<'_>> = tensors.iter().filter(is_convolution).collect();
     let by_neighbours = looks_transposed(shapes);
     let mut suspects: Vec<&str> = Vec::new();
     for (at, (layer, vector)) in convolutions.iter().zip(vectors_behind(tensors)).enumerate() {
@@ -234,14 +240,14 @@ fn suspect_transposed(tensors: &[Layer<'_>], shapes: &mut [ConvolutionShape], no
 }
 
 /// For each convolution the length of the vector behind it, before the next layer.
-fn vectors_behind(tensors: &[Layer<'_>]) -> Vec<Option<usize>> {
+fn vectors_behind(tensors: &[ClassifiedTensor<'_>]) -> Vec<Option<usize>> {
     let (mut behind, mut next) = (Vec::new(), None);
     for layer in tensors.iter().rev() {
         match layer.tensor.shape[..] {
             [size] => next = Some(size),
             [] => {}
             _ => {
-                if layer.role == Role::Convolution {
+                if layer.role == TensorRole::Convolution {
                     behind.push(next);
                 }
                 next = None;

@@ -17,7 +17,7 @@ pub(super) struct MatrixView {
 
 /// How frameworks order the dimensions of a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum DimOrder {
     /// `[out, in, ...]`: PyTorch.
     OutIn,
     /// `[in, out, ...]`: transposed convolutions, and matrices that are multiplied from the right.
@@ -34,20 +34,20 @@ pub(super) enum Layout {
 
 impl MatrixView {
     /// The view of a weight of at least 2 dimensions. `groups` divide the dimension of outputs.
-    pub fn new(shape: &[usize], layout: Layout, groups: usize) -> Self {
+    pub fn new(shape: &[usize], layout: DimOrder, groups: usize) -> Self {
         let last = shape.len() - 1;
         let (dims, order) = match layout {
-            Layout::OutIn => (shape.to_vec(), (0..=last).collect()),
-            Layout::ChannelsLast => {
+            DimOrder::OutIn => (shape.to_vec(), (0..=last).collect()),
+            DimOrder::ChannelsLast => {
                 (shape.to_vec(), [0, last].into_iter().chain(1..last).collect::<Vec<_>>())
             }
-            Layout::KernelFirst => {
+            DimOrder::KernelFirst => {
                 (shape.to_vec(), [last, last - 1].into_iter().chain(0..last - 1).collect())
             }
-            Layout::KernelOutIn | Layout::Depthwise => {
+            DimOrder::KernelOutIn | DimOrder::Depthwise => {
                 (shape.to_vec(), [last - 1, last].into_iter().chain(0..last - 1).collect())
             }
-            Layout::InOut => {
+            DimOrder::InOut => {
                 // The first dimension holds the inputs of one group after another.
                 let mut dims = vec![groups, shape[0] / groups.max(1)];
                 dims.extend(&shape[1..]);
@@ -55,11 +55,11 @@ impl MatrixView {
             }
         };
         let rows = match layout {
-            Layout::OutIn | Layout::ChannelsLast => shape[0],
-            Layout::KernelFirst => shape[last],
-            Layout::KernelOutIn => shape[last - 1],
-            Layout::Depthwise => shape[last - 1] * shape[last],
-            Layout::InOut => groups * shape[1],
+            DimOrder::OutIn | DimOrder::ChannelsLast => shape[0],
+            DimOrder::KernelFirst => shape[last],
+            DimOrder::KernelOutIn => shape[last - 1],
+            DimOrder::Depthwise => shape[last - 1] * shape[last],
+            DimOrder::InOut => groups * shape[1],
         };
         let count: usize = shape.iter().product();
         Self { dims, order, rows, cols: count / rows.max(1), groups }
@@ -122,40 +122,40 @@ mod tests {
     fn each_layout_puts_outputs_first() {
         let ramp = |count: u8| (0..count).map(f32::from).collect::<Vec<_>>();
         // 2 inputs, 3 outputs: the matrix is the transpose.
-        let view = MatrixView::new(&[2, 3], Layout::InOut, 1);
+        let view = MatrixView::new(&[2, 3], DimOrder::InOut, 1);
         assert_eq!((view.rows, view.cols), (3, 2));
         assert_eq!(view.to_matrix(ramp(6)), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
         // 1 output, a kernel of 2, 2 inputs.
-        let view = MatrixView::new(&[1, 2, 1, 2], Layout::ChannelsLast, 1);
+        let view = MatrixView::new(&[1, 2, 1, 2], DimOrder::ChannelsLast, 1);
         assert_eq!((view.rows, view.cols), (1, 4));
         assert_eq!(view.to_matrix(ramp(4)), [0.0, 2.0, 1.0, 3.0]);
         // A kernel of 2, 2 inputs, 2 outputs.
-        let view = MatrixView::new(&[2, 1, 2, 2], Layout::KernelFirst, 1);
+        let view = MatrixView::new(&[2, 1, 2, 2], DimOrder::KernelFirst, 1);
         assert_eq!((view.rows, view.cols), (2, 4));
         assert_eq!(view.to_matrix(ramp(8)), [0.0, 4.0, 2.0, 6.0, 1.0, 5.0, 3.0, 7.0]);
         // A kernel of 2, 2 outputs, 2 inputs; then 2 inputs with 2 outputs each.
-        let view = MatrixView::new(&[2, 1, 2, 2], Layout::KernelOutIn, 1);
+        let view = MatrixView::new(&[2, 1, 2, 2], DimOrder::KernelOutIn, 1);
         assert_eq!((view.rows, view.cols), (2, 4));
         assert_eq!(view.to_matrix(ramp(8)), [0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0]);
-        let view = MatrixView::new(&[2, 1, 2, 2], Layout::Depthwise, 2);
+        let view = MatrixView::new(&[2, 1, 2, 2], DimOrder::Depthwise, 2);
         assert_eq!((view.rows, view.cols, view.groups), (4, 2, 2));
         assert_eq!(view.to_matrix(ramp(8)), [0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0]);
         // 4 inputs in 2 groups, each with 1 output of 2 inputs.
-        let view = MatrixView::new(&[4, 1], Layout::InOut, 2);
+        let view = MatrixView::new(&[4, 1], DimOrder::InOut, 2);
         assert_eq!((view.rows, view.cols, view.to_matrix(ramp(4))), (2, 2, ramp(4)));
     }
 
     #[test]
     fn the_reverse_order_is_the_inverse() {
         for layout in [
-            Layout::OutIn,
-            Layout::InOut,
-            Layout::ChannelsLast,
-            Layout::KernelFirst,
-            Layout::KernelOutIn,
-            Layout::Depthwise,
+            DimOrder::OutIn,
+            DimOrder::InOut,
+            DimOrder::ChannelsLast,
+            DimOrder::KernelFirst,
+            DimOrder::KernelOutIn,
+            DimOrder::Depthwise,
         ] {
-            let view = MatrixView::new(&[4, 2, 3, 5], layout, if layout == Layout::InOut { 2 } else { 1 });
+            let view = MatrixView::new(&[4, 2, 3, 5], layout, if layout == DimOrder::InOut { 2 } else { 1 });
             let weight: Vec<f32> = (0..120).map(|i| i as f32).collect();
             assert_eq!(view.to_weight(view.to_matrix(weight.clone())), weight, "{layout:?}");
         }

@@ -31,7 +31,7 @@ use self::file_facts::FileFacts;
 pub(crate) use self::formats::is_onnx;
 use self::matrix_view::MatrixView;
 pub use self::names::{natural_order, nearest};
-use self::roles::Role;
+use self::roles::TensorRole;
 pub use self::sharded::{ShardIndex, is_index, shard_of};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
@@ -247,7 +247,7 @@ impl Checkpoint {
     fn mappings(&self, linear: bool) -> Vec<Mapping> {
         let layers = layers::layers(self).tensors.into_iter().enumerate();
         let taken = layers.filter(|(_, layer)| layer.is_taken(linear));
-        let mapping = |(at, layer): (usize, layers::Layer<'_>)| {
+        let mapping = |(at, layer): (usize, layers::ClassifiedTensor<'_>)| {
             Some(Mapping { at, name: layer.tensor.name.clone(), view: layer.view?, steps: layer.hint.steps })
         };
         taken.filter_map(mapping).collect()
@@ -256,7 +256,10 @@ impl Checkpoint {
     /// The names of the fully connected layers.
     pub fn linear_names(&self) -> BTreeSet<String> {
         let layers = layers::layers(self).tensors.into_iter();
-        layers.filter(|layer| layer.role == Role::Linear).map(|layer| layer.tensor.name.clone()).collect()
+        layers
+            .filter(|layer| layer.role == TensorRole::Linear)
+            .map(|layer| layer.tensor.name.clone())
+            .collect()
     }
 
     /// What the integers of a quantized tensor are multiplied with: one number for each output or one

@@ -9,7 +9,7 @@ use super::names::{sibling, split_leaf};
 
 /// What a tensor is to crossbars.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum TensorRole {
     /// A convolution in 1, 2 or 3 dimensions.
     Convolution,
     /// A fully connected layer.
@@ -62,54 +62,60 @@ const NO_LAYER: [&str; 34] = [
 const NORMALIZATIONS: [&str; 8] = ["norm", "bn", "ln", "gn", "scale", "prelu", "act", "affine"];
 
 /// The role of a tensor. `names` are those of all tensors, `count` is its number of elements.
-pub(super) fn role(name: &str, shape: &[usize], count: usize, hint: &Hint, names: &HashSet<&str>) -> Role {
+pub(super) fn role(
+    name: &str,
+    shape: &[usize],
+    count: usize,
+    hint: &Hint,
+    names: &HashSet<&str>,
+) -> TensorRole {
     if count == 0 {
-        return Role::None("empty");
+        return TensorRole::None("empty");
     }
     if hint.analog {
-        return Role::Tile;
+        return TensorRole::Tile;
     }
     if hint.embedding {
-        return Role::None(EMBEDDING);
+        return TensorRole::None(EMBEDDING);
     }
     let (module, leaf) = split_leaf(name);
     let leaf = leaf.to_ascii_lowercase();
     let is_weight = leaf.contains("weight") || is_kernel(name) || leaf == "w";
     match shape.len() {
-        0 => return Role::None("single number"),
-        1 => return Role::None("vector (bias, normalization or the like)"),
-        6.. => return Role::None("more than 5 dimensions"),
+        0 => return TensorRole::None("single number"),
+        1 => return TensorRole::None("vector (bias, normalization or the like)"),
+        6.. => return TensorRole::None("more than 5 dimensions"),
         _ => {}
     }
     if leaf.ends_with("bias") || leaf == "b" {
-        return Role::None("bias");
+        return TensorRole::None("bias");
     }
     if leaf == "mask" || leaf.ends_with("_mask") {
-        return Role::None("mask, not applied because its format is unknown");
+        return TensorRole::None("mask, not applied because its format is unknown");
     }
     if !is_weight && NO_LAYER.iter().any(|part| leaf.contains(part)) {
-        return Role::None("not a layer's weight, by its name");
+        return TensorRole::None("not a layer's weight, by its name");
     }
     // GPTQ's `scales`, packed weights' `weight_scale`, HQQ's `zero`. Scales of weights that were read have been used up
     // before; these belong to weights that were not.
     if leaf.contains("scale") || leaf == "zero" {
-        return Role::None("scale of quantized weights");
+        return TensorRole::None("scale of quantized weights");
     }
     let is_flat = shape[0] == 1 && shape.iter().filter(|&&size| size > 1).count() <= 1;
     if shape.len() > 2 && is_flat && (!is_weight || is_normalization(module)) {
-        return Role::None("one number per channel");
+        return TensorRole::None("one number per channel");
     }
     match shape.len() {
         2 if is_embedding(module, is_weight) && !names.contains(&*sibling(name, "bias")) => {
-            Role::None(EMBEDDING)
+            TensorRole::None(EMBEDDING)
         }
-        2 if !is_weight && is_embedding(&leaf, true) => Role::None(EMBEDDING),
-        2 => Role::Linear,
-        3 if !is_weight => Role::None("3-D, but by its name not a convolution"),
-        3 if is_kernel(name) && is_projection(module) => {
-            Role::None("projection of several attention heads, whose kernel of 3 dimensions is not read")
-        }
-        _ => Role::Convolution,
+        2 if !is_weight && is_embedding(&leaf, true) => TensorRole::None(EMBEDDING),
+        2 => TensorRole::Linear,
+        3 if !is_weight => TensorRole::None("3-D, but by its name not a convolution"),
+        3 if is_kernel(name) && is_projection(module) => TensorRole::None(
+            "projection of several attention heads, whose kernel of 3 dimensions is not read",
+        ),
+        _ => TensorRole::Convolution,
     }
 }
 
@@ -146,9 +152,9 @@ fn is_embedding(module: &str, is_weight: bool) -> bool {
 }
 
 /// The reason of a role that is not taken.
-pub(super) fn why(role: &Role) -> &'static str {
+pub(super) fn why(role: &TensorRole) -> &'static str {
     match role {
-        Role::None(why) => why,
+        TensorRole::None(why) => why,
         _ => FULLY_CONNECTED,
     }
 }
@@ -161,10 +167,10 @@ mod tests {
         let names = HashSet::from(["time_embed.0.bias", "patch_embed.bias"]);
         let role = role(name, shape, shape.iter().product(), &Hint::default(), &names);
         let got = match &role {
-            Role::Convolution => "convolution",
-            Role::Linear => "linear",
-            Role::Tile => "tile",
-            Role::None(why) => why,
+            TensorRole::Convolution => "convolution",
+            TensorRole::Linear => "linear",
+            TensorRole::Tile => "tile",
+            TensorRole::None(why) => why,
         };
         assert!(got.contains(expected), "{name}: {got}");
     }

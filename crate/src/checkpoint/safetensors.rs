@@ -51,7 +51,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<StoredFile<'_>> {
 
 /// A tensor in the header.
 #[derive(serde::Deserialize)]
-struct Entry {
+struct TensorHeader {
     dtype: String,
     shape: Vec<u64>,
     data_offsets: (u64, u64),
@@ -61,7 +61,7 @@ struct Entry {
 #[derive(Default)]
 struct Header {
     metadata: BTreeMap<String, String>,
-    tensors: HashMap<String, Entry>,
+    tensors: HashMap<String, TensorHeader>,
 }
 
 impl<'de> Deserialize<'de> for Header {
@@ -121,7 +121,7 @@ fn list(bytes: &[u8]) -> ParseResult<StoredFile<'_>> {
     if entries.is_empty() {
         return Err("it holds no tensor".into());
     }
-    let mut entries: Vec<(String, Entry)> = entries.into_iter().collect();
+    let mut entries: Vec<(String, TensorHeader)> = entries.into_iter().collect();
     entries.sort_by(|(a, x), (b, y)| x.data_offsets.cmp(&y.data_offsets).then_with(|| natural_order(a, b)));
     check_places(&entries)?;
     if is_alphabetical(&entries) {
@@ -155,7 +155,7 @@ impl Elements for Places<'_> {
 
 /// Whether tensors of each type lie in the order of their names, as PyTorch's and Hugging Face's writers
 /// put them.
-fn is_alphabetical(entries: &[(String, Entry)]) -> bool {
+fn is_alphabetical(entries: &[(String, TensorHeader)]) -> bool {
     let mut last = HashMap::<&str, &str>::new();
     entries.iter().all(|(name, entry)| match last.insert(&entry.dtype, name) {
         Some(before) => before < &**name,
@@ -164,9 +164,9 @@ fn is_alphabetical(entries: &[(String, Entry)]) -> bool {
 }
 
 /// The tensors, sorted by their places, must lie one after another. The caller has checked where the last one ends.
-fn check_places(entries: &[(String, Entry)]) -> ParseResult<()> {
+fn check_places(entries: &[(String, TensorHeader)]) -> ParseResult<()> {
     let mut end = 0;
-    for (_, Entry { data_offsets: (from, to), .. }) in entries {
+    for (_, TensorHeader { data_offsets: (from, to), .. }) in entries {
         if *from != end || to < from {
             return Err("its header is damaged: its tensors overlap or leave gaps".to_owned());
         }
@@ -175,7 +175,7 @@ fn check_places(entries: &[(String, Entry)]) -> ParseResult<()> {
     Ok(())
 }
 
-fn tensor<'a>(name: String, entry: &Entry, data: &'a [u8]) -> ParseResult<(StoredTensor, &'a [u8])> {
+fn tensor<'a>(name: String, entry: &TensorHeader, data: &'a [u8]) -> ParseResult<(StoredTensor, &'a [u8])> {
     let damaged = || format!("its header is damaged: the shape of {} does not fit its size", sanitize(&name));
     let (from, to) = entry.data_offsets;
     let raw = usize::try_from(from).ok().zip(usize::try_from(to).ok());

@@ -20,7 +20,7 @@ const MAX_POST: u64 = 1 << 20;
 /// Connections served at the same time.
 const MAX_CONNECTIONS: usize = 64;
 /// A client that is silent for so long is dropped.
-const PATIENCE: Duration = Duration::from_secs(30);
+const IO_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a waiting server looks whether it should stop.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -97,8 +97,8 @@ impl Server {
 
     fn answer(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(IO_TIMEOUT))?;
+        stream.set_write_timeout(Some(IO_TIMEOUT))?;
         let Some(request) = Request::read(stream)? else { return respond(stream, "400 Bad Request") };
         if !request.is_local {
             return respond(stream, "403 Forbidden");

@@ -190,7 +190,7 @@ impl Default for HardwareConfig {
 /// The most rows or columns of a crossbar.
 const MAX_TILE: usize = 4096;
 /// The most bits of a converter, a weight, an input or a cell.
-const MAX_BITS: u32 = 16;
+pub(crate) const MAX_BITS: u32 = 16;
 
 impl HardwareConfig {
     /// Checks every field's range.

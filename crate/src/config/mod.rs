@@ -26,6 +26,7 @@ pub(crate) use field_value::{FieldValue, from_name, read, reason, text};
 #[cfg(feature = "train")]
 pub(crate) use field_value::{parse_names, text_values};
 pub use fields::{ConfigFields, ConversionFields, CrossbarFields, NetworkFields, TrainFields};
+pub(crate) use hardware::MAX_BITS;
 pub use hardware::{Granularity, HardwareConfig, Resolution, Subtraction, WeightScale};
 pub use kernels::Kernels;
 pub use network_name::NetworkName;
@@ -75,13 +76,13 @@ mod tests {
 
     #[test]
     fn a_model_name_sets_its_plan() {
-        let mut spec = TrainConfig::default();
-        spec.set_model(NetworkName::Vgg11Bn);
-        assert!(spec.batch_norm);
-        assert_eq!(spec.classifier.as_slice(), [512, 512]);
-        spec.plan = format!("{} 512", spec.plan).parse().expect("a plan");
-        spec.update_model();
-        assert_eq!(spec.model, NetworkName::Custom);
+        let mut config = TrainConfig::default();
+        config.set_model(NetworkName::Vgg11Bn);
+        assert!(config.batch_norm);
+        assert_eq!(config.classifier.as_slice(), [512, 512]);
+        config.plan = format!("{} 512", config.plan).parse().expect("a plan");
+        config.update_model();
+        assert_eq!(config.model, NetworkName::Custom);
     }
 
     #[test]
@@ -97,8 +98,8 @@ mod tests {
     #[test]
     fn unknown_fields_are_rejected() {
         assert!(toml::from_str::<TrainConfig>("lamda = 1.0").is_err());
-        let spec: TrainConfig = toml::from_str("regularizer = 'group-lasso-tile'").expect("valid");
-        assert_eq!(spec.regularizer, RegularizerKind::GroupLassoTile);
+        let config: TrainConfig = toml::from_str("regularizer = 'group-lasso-tile'").expect("valid");
+        assert_eq!(config.regularizer, RegularizerKind::GroupLassoTile);
     }
 
     #[test]
@@ -107,16 +108,16 @@ mod tests {
             let fields = fields.as_object().expect("an object").clone();
             apply(&TrainConfig::default(), &HardwareConfig::default(), &fields)
         };
-        let (spec, hardware) =
+        let (config, hardware) =
             set(serde_json::json!({ "tile": 64.0, "lambda": 2, "model": "vgg11" })).expect("valid");
         assert_eq!(
-            (hardware.tile, spec.lambda, spec.classifier.to_string()),
+            (hardware.tile, config.lambda, config.classifier.to_string()),
             (64, 2.0, "512,512".to_owned())
         );
         let (_, hardware) = set(serde_json::json!({ "resolution": 6, "per": "column" })).expect("valid");
         assert_eq!((hardware.resolution, hardware.per), (Resolution::Bits(6), Granularity::Column));
-        let (spec, _) = set(serde_json::json!({ "plan": "8 M" })).expect("valid");
-        assert_eq!(spec.model, NetworkName::Custom);
+        let (config, _) = set(serde_json::json!({ "plan": "8 M" })).expect("valid");
+        assert_eq!(config.model, NetworkName::Custom);
         for bad in [
             serde_json::json!({ "lamda": 1 }),
             serde_json::json!({ "tile": 1 }),

@@ -97,46 +97,46 @@ impl TrainTest {
 ///
 /// # Errors
 /// If files are damaged or missing, or a holdout takes all images.
-pub fn open(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
-    Ok(whole(spec, files)?.prepared(spec))
+pub fn open(config: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
+    Ok(whole(config, files)?.prepared(config))
 }
 
 /// The data of a run, not yet standardized, and without its limit.
-fn whole(spec: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
-    match spec.data {
+fn whole(config: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
+    match config.data {
         DataSource::ImageNet => {
             let why = "image files are read by the command line, not into memory";
             Err(Error::field("data", "imagenet", why))
         }
-        DataSource::Folder if spec.holdout > 0 => Err(Error::field(
+        DataSource::Folder if config.holdout > 0 => Err(Error::field(
             "holdout",
-            spec.holdout,
+            config.holdout,
             "not supported for pictures: every fifth one of each class is held out",
         )),
         DataSource::Folder => pictures::from_files(files),
         DataSource::Cifar10 | DataSource::Cifar100 => {
-            let cifar::Cifar { source, split } = cifar::from_files(files, spec.holdout)?;
-            if source == spec.data {
+            let cifar::Cifar { source, split } = cifar::from_files(files, config.holdout)?;
+            if source == config.data {
                 return Ok(split);
             }
             let name =
                 |source| serde_json::to_value(source).ok().and_then(|name| Some(name.as_str()?.to_owned()));
-            let (asked, found) = (name(spec.data).unwrap_or_default(), name(source).unwrap_or_default());
+            let (asked, found) = (name(config.data).unwrap_or_default(), name(source).unwrap_or_default());
             Err(Error::field("data", asked, format!("the files are {found}'s")))
         }
-        DataSource::Builtin if spec.holdout == 0 => {
-            Ok(synthetic::generate(spec.seed, synthetic::TRAIN_IMAGES, synthetic::TEST_IMAGES))
+        DataSource::Builtin if config.holdout == 0 => {
+            Ok(synthetic::generate(config.seed, synthetic::TRAIN_IMAGES, synthetic::TEST_IMAGES))
         }
         DataSource::Builtin => {
-            if spec.holdout >= synthetic::TRAIN_IMAGES {
+            if config.holdout >= synthetic::TRAIN_IMAGES {
                 let why = format!(
                     "leaves nothing to train on: there are {} training images",
                     synthetic::TRAIN_IMAGES
                 );
-                return Err(Error::field("holdout", spec.holdout, why));
+                return Err(Error::field("holdout", config.holdout, why));
             }
-            let mut train = synthetic::generate(spec.seed, synthetic::TRAIN_IMAGES, 0).train;
-            let test = train.split_off(spec.holdout);
+            let mut train = synthetic::generate(config.seed, synthetic::TRAIN_IMAGES, 0).train;
+            let test = train.split_off(config.holdout);
             Ok(TrainTest { train, test })
         }
     }

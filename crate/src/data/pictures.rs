@@ -51,14 +51,14 @@ pub fn from_files(files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
     let empty = || Dataset::new(index.classes.clone(), Vec::new(), Vec::new());
     let (mut train, mut test) = (empty(), empty());
     let add = |set: &mut Dataset, listing: &Listing, at: usize| -> Result<()> {
-        let place = listing.place(at);
-        let path = join(place.container, place.name);
+        let image = listing.image(at);
+        let path = join(image.container, image.name);
         let at = tree.get(&path).and_then(|at| Some(u32::from_le_bytes(*at.first_chunk()?) as usize));
         let planes =
             at.and_then(|at| files.get(at)).map(|(_, bytes)| bytes).filter(|bytes| bytes.len() == IMAGE);
         let planes = planes.ok_or_else(|| fail(format!("{path} is not 32 x 32")))?;
         set.images.extend_from_slice(planes);
-        set.labels.push(u8::try_from(place.label).unwrap_or_default());
+        set.labels.push(u8::try_from(image.label).unwrap_or_default());
         Ok(())
     };
     if has_evaluation {

@@ -103,7 +103,7 @@ fn sign(rng: &mut ChaCha8Rng) -> f32 {
 /// Draws one image of class `label`.
 fn draw(rng: &mut ChaCha8Rng, label: u8, image: &mut [u8]) {
     let texture = Texture::draw(rng, label);
-    let window = Window::draw(rng);
+    let window = TextureMask::draw(rng);
     let colours = Colours::draw(rng, label);
     let noise = between(rng, 0.02, NOISE);
     let mut grain = vec![0_u8; 2 * IMAGE];
@@ -172,7 +172,7 @@ fn tint(hue: f32) -> [f32; 3] {
 }
 
 /// The part of the image that bears the texture: a rectangle or an ellipse.
-struct Window {
+struct TextureMask {
     x: f32,
     y: f32,
     half_width: f32,
@@ -180,7 +180,7 @@ struct Window {
     round: bool,
 }
 
-impl Window {
+impl TextureMask {
     fn draw(rng: &mut ChaCha8Rng) -> Self {
         Self {
             x: between(rng, -4.0, 4.0),

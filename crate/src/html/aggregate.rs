@@ -43,7 +43,7 @@ impl MeanStd {
 /// Runs that differ only in their seed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Group {
+pub struct SeedGroup {
     /// The fields that differ between groups.
     pub fields: BTreeMap<String, String>,
     /// The name of the recipe.
@@ -58,7 +58,7 @@ pub struct Group {
     pub improvement: BTreeMap<String, MeanStd>,
 }
 
-impl Group {
+impl SeedGroup {
     /// A short name: the recipe, and the fields that differ between groups.
     pub fn label(&self) -> String {
         let own = self.fields.iter().filter(|(name, _)| *name != "recipe");
@@ -68,7 +68,7 @@ impl Group {
 }
 
 /// Groups runs that differ only in their seed, in the order of their first runs.
-pub fn groups(runs: &[FinishedRun]) -> Vec<Group> {
+pub fn groups(runs: &[FinishedRun]) -> Vec<SeedGroup> {
     let mut fields: Vec<_> = runs.iter().map(without_seed).collect();
     align_fields(runs, &mut fields);
     let differing = differing(&fields);
@@ -123,7 +123,7 @@ fn group(
     fields: &BTreeMap<String, String>,
     differing: &BTreeSet<String>,
     members: Vec<usize>,
-) -> Group {
+) -> SeedGroup {
     let own = || members.iter().map(|&at| &runs[at]);
     let finals = || own().filter_map(FinishedRun::last);
     let accuracies: Vec<f64> = finals().filter_map(|stage| stage.accuracy).collect();
@@ -131,7 +131,7 @@ fn group(
         let values: Option<Vec<f64>> = finals().map(|stage| energy_of(stage, model).improvement).collect();
         Some(((*model).to_owned(), MeanStd::from_values(&values?)?))
     });
-    Group {
+    SeedGroup {
         fields: fields.clone().into_iter().filter(|(name, _)| differing.contains(name)).collect(),
         recipe: own().next().map(|run| run.name().to_owned()).unwrap_or_default(),
         seeds: own().map(FinishedRun::seed).collect(),
@@ -180,7 +180,7 @@ mod tests {
             });
             FinishedRun::read("place", &serde_json::to_vec(&json).expect("JSON")).expect("a report")
         };
-        let labels: Vec<String> = groups(&[run(1.0), run(2.0)]).iter().map(Group::label).collect();
+        let labels: Vec<String> = groups(&[run(1.0), run(2.0)]).iter().map(SeedGroup::label).collect();
         assert_eq!(labels, ["a, dub.lambda 1", "a, dub.lambda 2"]);
     }
 

@@ -10,12 +10,12 @@ use crate::workflow::stage_report::{Epoch, StageReport};
 const HEIGHT: f64 = 230.0;
 
 /// A training stage, and the number of epochs before it.
-struct Part<'a> {
+struct StageCurve<'a> {
     stage: &'a StageReport,
     before: usize,
 }
 
-impl Part<'_> {
+impl StageCurve<'_> {
     fn points<'b>(
         &'b self,
         x: &'b Scale,
@@ -27,11 +27,11 @@ impl Part<'_> {
     }
 }
 
-fn parts(run: &FinishedRun) -> Vec<Part<'_>> {
+fn parts(run: &FinishedRun) -> Vec<StageCurve<'_>> {
     let mut before = 0;
     let mut parts = Vec::new();
     for stage in run.stages.iter().filter(|stage| !stage.epochs.is_empty()) {
-        parts.push(Part { stage, before });
+        parts.push(StageCurve { stage, before });
         before += stage.epochs.len();
     }
     parts
@@ -46,17 +46,17 @@ pub fn curves(run: &FinishedRun) -> Markup {
     html! { (accuracy(&parts)) (loss(&parts)) }
 }
 
-fn epochs_axis(parts: &[Part<'_>]) -> Scale {
+fn epochs_axis(parts: &[StageCurve<'_>]) -> Scale {
     let total = parts.last().map_or(1, |part| part.before + part.stage.epochs.len());
     Scale::exact((0.0, total as f64), horizontal_range())
 }
 
-fn values<'a>(parts: &'a [Part<'_>], value: fn(&Epoch) -> f64) -> impl Iterator<Item = f64> + 'a {
+fn values<'a>(parts: &'a [StageCurve<'_>], value: fn(&Epoch) -> f64) -> impl Iterator<Item = f64> + 'a {
     parts.iter().flat_map(move |part| part.stage.epochs.iter().map(value))
 }
 
 /// The names of the stages, and lines between them.
-fn stage_bands(parts: &[Part<'_>], x: &Scale) -> Markup {
+fn stage_bands(parts: &[StageCurve<'_>], x: &Scale) -> Markup {
     let (bottom, top) = vertical_range(HEIGHT);
     html! {
         @for (number, part) in parts.iter().enumerate() {
@@ -70,7 +70,7 @@ fn stage_bands(parts: &[Part<'_>], x: &Scale) -> Markup {
     }
 }
 
-fn accuracy(parts: &[Part<'_>]) -> Markup {
+fn accuracy(parts: &[StageCurve<'_>]) -> Markup {
     let x = epochs_axis(parts);
     let y = Scale::linear(values(parts, |epoch| epoch.accuracy), vertical_range(HEIGHT));
     let drawing = html! {
@@ -96,7 +96,7 @@ fn accuracy(parts: &[Part<'_>]) -> Markup {
     .html()
 }
 
-fn loss(parts: &[Part<'_>]) -> Markup {
+fn loss(parts: &[StageCurve<'_>]) -> Markup {
     let x = epochs_axis(parts);
     let both = values(parts, |epoch| epoch.loss).chain(values(parts, |epoch| epoch.training_loss));
     let y = Scale::linear(both, vertical_range(HEIGHT));
@@ -127,12 +127,12 @@ fn loss(parts: &[Part<'_>]) -> Markup {
     .html()
 }
 
-fn dot_size(parts: &[Part<'_>]) -> &'static str {
+fn dot_size(parts: &[StageCurve<'_>]) -> &'static str {
     let epochs: usize = parts.iter().map(|part| part.stage.epochs.len()).sum();
     if epochs > 60 { "1.5" } else { "3" }
 }
 
-fn table(parts: &[Part<'_>]) -> (Vec<String>, Vec<Vec<String>>) {
+fn table(parts: &[StageCurve<'_>]) -> (Vec<String>, Vec<Vec<String>>) {
     let head = ["stage", "epoch", "accuracy, %", "loss", "training loss", "regularizer"];
     let row = |stage: &StageReport, epoch: &Epoch| {
         vec![

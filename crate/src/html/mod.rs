@@ -16,6 +16,6 @@ pub mod run;
 mod scale;
 mod tables;
 
-pub use aggregate::{Group, MeanStd, groups};
+pub use aggregate::{MeanStd, SeedGroup, groups};
 pub use page::page;
 pub use tables::csv;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::aggregate::{Group, groups};
+use super::aggregate::{SeedGroup, groups};
 use super::curves::curves;
 use super::energies::{MODELS, converters, energies, energy_of, ratio};
 use super::figure::table;
@@ -108,14 +108,14 @@ fn data(run: &FinishedRun) -> String {
 }
 
 /// One row per group of runs that differ only in their seed.
-fn results(groups: &[Group]) -> Markup {
+fn results(groups: &[SeedGroup]) -> Markup {
     let columns: BTreeSet<&String> = groups.iter().flat_map(|group| group.fields.keys()).collect();
     let columns: Vec<&String> = columns.into_iter().filter(|name| *name != "recipe").collect();
     let mut head = vec!["#".to_owned(), "recipe".to_owned()];
     head.extend(columns.iter().map(|name| (*name).clone()));
     head.extend(["seeds", "accuracy, %"].map(str::to_owned));
     head.extend(MODELS.iter().map(|model| format!("{model}, x")));
-    let row = |(at, group): (usize, &Group)| {
+    let row = |(at, group): (usize, &SeedGroup)| {
         let mut cells = vec![(at + 1).to_string(), group.recipe.clone()];
         cells.extend(
             columns.iter().map(|name| group.fields.get(*name).cloned().unwrap_or_else(|| "-".to_owned())),
@@ -139,14 +139,14 @@ fn results(groups: &[Group]) -> Markup {
 }
 
 /// Accuracy against energy, one section per data set.
-fn tradeoffs(runs: &[FinishedRun], groups: &[Group]) -> Markup {
-    let data_of = |group: &Group| group.runs.first().map(|&at| runs[at].data_name()).unwrap_or_default();
+fn tradeoffs(runs: &[FinishedRun], groups: &[SeedGroup]) -> Markup {
+    let data_of = |group: &SeedGroup| group.runs.first().map(|&at| runs[at].data_name()).unwrap_or_default();
     let sets: BTreeSet<String> = groups.iter().map(data_of).collect();
     html! {
         section aria-labelledby="tradeoff" {
             h2 id="tradeoff" { "Accuracy against energy" }
             @for data in &sets {
-                @let numbered: Vec<(usize, &Group)> =
+                @let numbered: Vec<(usize, &SeedGroup)> =
                     groups.iter().enumerate().filter(|(_, group)| data_of(group) == *data).map(|(at, group)| (at + 1, group)).collect();
                 h3 { (data) }
                 div.figures {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::aggregate::{Group, MeanStd};
+use super::aggregate::{MeanStd, SeedGroup};
 use super::figure::{Figure, MARGIN, WIDTH, axes, horizontal_range, line, marker, vertical_range};
 use super::published::{PublishedPoint, published_dataset, published_points};
 use super::scale::{Scale, at, number};
@@ -17,14 +17,14 @@ struct Plot<'a> {
     data: &'a str,
     model: &'a str,
     /// Groups with their number in the table of results, accuracy and improvement.
-    runs: Vec<(usize, &'a Group, MeanStd, MeanStd)>,
+    runs: Vec<(usize, &'a SeedGroup, MeanStd, MeanStd)>,
     published: Vec<PublishedPoint>,
     recipes: Vec<String>,
 }
 
 /// The figure for the groups on one data set; empty if no group has both accuracy and improvement.
-pub fn pareto(data: &str, model: &str, numbered: &[(usize, &Group)]) -> Markup {
-    let place = |&(number, group): &(usize, &'_ Group)| {
+pub fn pareto(data: &str, model: &str, numbered: &[(usize, &SeedGroup)]) -> Markup {
+    let place = |&(number, group): &(usize, &'_ SeedGroup)| {
         Some((number, group.accuracy?, *group.improvement.get(model)?))
     };
     let runs: Vec<_> = numbered
@@ -99,7 +99,7 @@ impl Plot<'_> {
     fn run_mark(
         &self,
         number_of: usize,
-        group: &Group,
+        group: &SeedGroup,
         (accuracy, saved): (MeanStd, MeanStd),
         x: &Scale,
         y: &Scale,

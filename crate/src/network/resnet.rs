@@ -66,7 +66,7 @@ impl ResidualBlock {
 
 /// Blocks of one width.
 #[derive(Module, Debug)]
-struct Stage {
+struct BlockGroup {
     blocks: Vec<ResidualBlock>,
 }
 
@@ -75,7 +75,7 @@ struct Stage {
 pub struct ResNet {
     stem: ConvNorm,
     pool: MaxPool2d,
-    stages: Vec<Stage>,
+    stages: Vec<BlockGroup>,
     fc: Linear,
     #[module(skip)]
     kernels: Kernels,
@@ -84,7 +84,7 @@ pub struct ResNet {
 impl ResNet {
     /// Builds the network with zero weights.
     pub fn new(spec: &ResNetSpec, device: &Device) -> Self {
-        let stage = |blocks: &Vec<ResidualBlockSpec>| Stage {
+        let stage = |blocks: &Vec<ResidualBlockSpec>| BlockGroup {
             blocks: blocks.iter().map(|block| ResidualBlock::new(block, device)).collect(),
         };
         let fc = LinearConfig::new(spec.features(), spec.classes).with_initializer(Initializer::Zeros);

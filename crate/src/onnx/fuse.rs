@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::element::ElementType;
 use super::graph::Node;
 use super::ops::quantize::is_dequantize;
-use super::plan::Plan;
+use super::plan::InferredGraph;
 use super::proto::Attribute;
 use super::tensor::elements;
 
@@ -23,7 +23,7 @@ struct Links {
     readers: HashMap<usize, usize>,
 }
 
-impl Plan {
+impl InferredGraph {
     /// Replaces quantizations by the integer operators that they end. The nodes before them stay where they
     /// are, without a reader.
     pub(super) fn fuse_quantized(&mut self) {

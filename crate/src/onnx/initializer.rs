@@ -17,7 +17,7 @@ pub(super) type ExternalFiles = HashMap<String, Arc<Vec<u8>>>;
 
 /// The bytes of a model and of the files beside it.
 #[derive(Debug, Clone)]
-pub(super) struct Storage {
+pub(super) struct ModelBytes {
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) external: ExternalFiles,
 }
@@ -39,7 +39,7 @@ pub(super) fn check_location(location: &str) -> Result<()> {
     Ok(())
 }
 
-impl Storage {
+impl ModelBytes {
     /// The little-endian elements of a tensor and their place in their file; `None` if they are not raw.
     pub(super) fn raw(&self, tensor: &TensorProto) -> std::result::Result<Option<RawElements<'_>>, Reason> {
         let bits =
@@ -157,8 +157,8 @@ fn decode(bytes: &[u8], element: ElementType, count: usize) -> Values {
 mod tests {
     use super::*;
 
-    fn storage(bytes: &[u8]) -> Storage {
-        Storage { bytes: Arc::new(bytes.to_vec()), external: ExternalFiles::new() }
+    fn storage(bytes: &[u8]) -> ModelBytes {
+        ModelBytes { bytes: Arc::new(bytes.to_vec()), external: ExternalFiles::new() }
     }
 
     fn proto(element: ElementType, shape: &[usize], payload: Payload) -> TensorProto {

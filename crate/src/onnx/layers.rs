@@ -8,7 +8,7 @@ use super::left_out::LeftOutLayer;
 use super::ops::quantize::zeros_of;
 use super::ops::{Convolution, Linear, Product};
 use super::parameters::is_made_up;
-use super::plan::{Derivation, Follow, Plan, StaticValue};
+use super::plan::{Derivation, Follow, InferredGraph, StaticValue};
 use super::positions;
 use super::tensor::{Reason, Tensor, elements};
 use crate::error::{Error, Result};
@@ -94,7 +94,7 @@ fn is_convolution(node: &Node) -> bool {
     node.op.contains("Conv")
 }
 
-impl Plan {
+impl InferredGraph {
     /// The layers of a network in the order in which it runs, and the weights of products that are no layers.
     ///
     /// # Errors

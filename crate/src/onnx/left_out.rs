@@ -2,7 +2,7 @@
 
 use super::element::ElementType;
 use super::graph::Node;
-use super::plan::Plan;
+use super::plan::InferredGraph;
 
 /// A weight that no crossbar holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct LeftOutLayer {
     pub why: String,
 }
 
-impl Plan {
+impl InferredGraph {
     /// The constant matrices of an operator that can't become crossbar layers, so that nobody misses them.
     pub(super) fn uncounted(&self, node: &Node) -> Vec<LeftOutLayer> {
         let own = node.domain == "com.microsoft" && !node.op.starts_with("QLinear");

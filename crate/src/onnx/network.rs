@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use super::graph::{Graph, Input, failed};
-use super::initializer::{ExternalFiles, Storage, check_location};
+use super::initializer::{ExternalFiles, ModelBytes, check_location};
 use super::layers::{IntegerWeights, OnnxLayer};
 use super::left_out::LeftOutLayer;
 use super::ops::{self, Argument, Call};
-use super::plan::{InputShapes, Plan};
+use super::plan::{InferredGraph, InputShapes};
 use super::proto::{self, Payload};
 use super::tensor::{Reason, Tensor};
 use super::wire::damaged;
@@ -24,7 +24,7 @@ const OLDEST_OPSET: i64 = 7;
 #[derive(Debug, Clone)]
 pub struct OnnxModel {
     graph: Arc<Graph>,
-    storage: Storage,
+    storage: ModelBytes,
     opset: i64,
     /// The program that wrote it.
     producer: String,
@@ -68,7 +68,7 @@ impl OnnxModel {
                 files.insert(location.clone(), Arc::new(external(location)?));
             }
         }
-        let storage = Storage { bytes: Arc::new(bytes), external: files };
+        let storage = ModelBytes { bytes: Arc::new(bytes), external: files };
         for (_, tensor) in &graph.initializers {
             // Types that no layer has are only an obstacle where they are used.
             if tensor.element.bits().is_some() && !matches!(tensor.payload, Payload::Typed(_)) {
@@ -108,7 +108,7 @@ impl OnnxModel {
     /// # Errors
     /// If an open shape is missing, or a shape does not fit.
     pub fn network(&self, shapes: &InputShapes) -> Result<OnnxNetwork> {
-        let plan = Plan::new(&self.graph, self.storage.clone(), self.opset, shapes)?;
+        let plan = InferredGraph::new(&self.graph, self.storage.clone(), self.opset, shapes)?;
         let (layers, left_out) = plan.layers()?;
         let constants = (0..plan.known.len()).map(|_| OnceLock::new()).collect();
         let last_uses = last_uses(&plan);
@@ -124,7 +124,7 @@ fn uses(graph: &proto::GraphProto, function: &(String, String)) -> bool {
 /// A model for inputs of known shapes.
 #[derive(Debug)]
 pub struct OnnxNetwork {
-    pub(super) plan: Plan,
+    pub(super) plan: InferredGraph,
     pub(super) layers: Vec<OnnxLayer>,
     left_out: Vec<LeftOutLayer>,
     /// Constants that nodes read, decoded once.
@@ -134,7 +134,7 @@ pub struct OnnxNetwork {
 }
 
 /// By node, the values that it is the last to read.
-fn last_uses(plan: &Plan) -> Vec<Vec<usize>> {
+fn last_uses(plan: &InferredGraph) -> Vec<Vec<usize>> {
     let mut last = HashMap::new();
     for (at, node) in plan.nodes.iter().enumerate() {
         // Nodes that give constants do not run.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::element::ElementType;
 use super::graph::{Graph, Node, failed};
-use super::initializer::Storage;
+use super::initializer::ModelBytes;
 use super::ops::{self, Argument, Call};
 use super::proto::Dimension;
 use super::tensor::{Reason, Tensor, elements};
@@ -65,9 +65,9 @@ pub(super) enum Follow {
 
 /// A graph for known input shapes.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct InferredGraph {
     pub(super) graph: Arc<Graph>,
-    pub(super) storage: Storage,
+    pub(super) storage: ModelBytes,
     pub(super) opset: i64,
     /// The nodes that run, in order.
     pub(super) nodes: Vec<Arc<Node>>,
@@ -108,14 +108,14 @@ impl StaticValue {
     }
 }
 
-impl Plan {
+impl InferredGraph {
     /// Walks through a graph.
     ///
     /// # Errors
     /// If an input's shape is open and `shapes` lacks it, or `shapes` does not fit.
     pub(super) fn new(
         graph: &Arc<Graph>,
-        storage: Storage,
+        storage: ModelBytes,
         opset: i64,
         shapes: &InputShapes,
     ) -> Result<Self> {

@@ -43,7 +43,7 @@ struct Tradeoff {
 }
 
 /// A step along a tile's hull.
-struct Step {
+struct HullStep {
     slope: f64,
     layer: usize,
     tile: usize,
@@ -221,11 +221,11 @@ fn select_levels(hulls: &[Vec<Vec<Tradeoff>>], dense: f64, target: f64) -> Resul
     Err(Error::field("target", target, why))
 }
 
-fn steps(hulls: &[Vec<Vec<Tradeoff>>]) -> Vec<Step> {
+fn steps(hulls: &[Vec<Vec<Tradeoff>>]) -> Vec<HullStep> {
     let mut steps = Vec::new();
     for (layer, tiles) in hulls.iter().enumerate() {
         for (tile, hull) in tiles.iter().enumerate() {
-            steps.extend(hull.windows(2).map(|pair| Step {
+            steps.extend(hull.windows(2).map(|pair| HullStep {
                 slope: slope(&pair[0], &pair[1]),
                 layer,
                 tile,

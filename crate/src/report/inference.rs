@@ -214,17 +214,17 @@ pub fn inference(
 ) -> Result<Inference> {
     check(layers, config)?;
     let granularities = &config.granularities;
-    let rules: Vec<(Resolution, Granularity)> = config
+    let resolutions: Vec<(Resolution, Granularity)> = config
         .resolutions
         .iter()
         .flat_map(|&resolution| granularities.iter().map(move |&granularity| (resolution, granularity)))
         .collect();
     let costs: Vec<CostTable> = config.converters.iter().map(CostTable::new).collect();
-    let times: Vec<LatencyTable> = costs.iter().filter_map(|costs| costs.time_ns).collect();
+    let latencies: Vec<LatencyTable> = costs.iter().filter_map(|costs| costs.time_ns).collect();
     let tally_config = TallyConfig {
         hardware,
-        rules: &rules,
-        times: &times,
+        resolutions: &resolutions,
+        latencies: &latencies,
         adcs_per_tile: config.adcs_per_tile,
         skip_zero_columns: config.skip_zero_columns,
     };
@@ -232,7 +232,7 @@ pub fn inference(
     let input_slices = hardware.input_bits.div_ceil(hardware.dac_bits);
     let slicing = BitSlicing::from(hardware);
     let mut table = Vec::new();
-    for (rule_index, &(resolution, granularity)) in rules.iter().enumerate() {
+    for (resolution_index, &(resolution, granularity)) in resolutions.iter().enumerate() {
         let mut with_times = 0;
         for (converter, costs) in config.converters.iter().zip(&costs) {
             let latency_index = costs.time_ns.map(|_| with_times);
@@ -246,7 +246,7 @@ pub fn inference(
                     input_slices,
                     resolution,
                     granularity,
-                    rule_index,
+                    resolution_index,
                     layers,
                     tallies: &tallies,
                 }));
@@ -360,15 +360,15 @@ mod tests {
         let weights = (0..32 * 27).map(|i| ((i * 37 % 97) as f32 - 48.5) / 100.0).collect();
         let layer = Matrix::new("narrow", 32, 27, weights).expect("fits");
         let hardware = HardwareConfig { tile: 64, ..HardwareConfig::default() };
-        let asked = InferenceConfig::all(Some(vec![1024])).expect("valid");
-        let answer = inference(&[layer], &hardware, &asked).expect("counts");
-        for row in &answer.table {
+        let config = InferenceConfig::all(Some(vec![1024])).expect("valid");
+        let inference = inference(&[layer], &hardware, &config).expect("counts");
+        for row in &inference.table {
             let of = |energy: Option<AdcEnergy>| energy.and_then(|energy| energy.improvement);
             assert_eq!(of(row.per_tile), Some(1.0), "{} {}", row.model, row.resolution);
             assert_eq!(of(row.per_inference), Some(1.0), "{} {}", row.model, row.resolution);
         }
         // A full crossbar of 64 rows needs 7 bits, 27 rows need 5.
-        let mapping = row(&answer, "lossless", Resolution::Lossless).mapping_per_tile.expect("an energy");
+        let mapping = row(&inference, "lossless", Resolution::Lossless).mapping_per_tile.expect("an energy");
         assert_eq!(mapping.improvement, Some(7.0 / 5.0));
     }
 

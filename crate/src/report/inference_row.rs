@@ -65,7 +65,7 @@ pub(super) struct RowInputs<'a> {
     pub(super) resolution: Resolution,
     pub(super) granularity: Granularity,
     /// Index of this resolution and granularity in the tallies.
-    pub(super) rule_index: usize,
+    pub(super) resolution_index: usize,
     pub(super) layers: &'a [Matrix],
     /// The conversions of each layer.
     pub(super) tallies: &'a [LayerConversions],
@@ -74,11 +74,11 @@ pub(super) struct RowInputs<'a> {
 impl InferenceRow {
     /// Weighs the tallied conversions with the model's costs.
     pub(super) fn new(inputs: &RowInputs<'_>) -> Self {
-        let RowInputs { config, converter, rule_index: at, layers, tallies, .. } = *inputs;
+        let RowInputs { config, converter, resolution_index: at, layers, tallies, .. } = *inputs;
         let mut rows: Vec<LayerInference> = Vec::new();
-        for (index, (layer, tally)) in layers.iter().zip(tallies).enumerate() {
+        for (index, (layer, conversions)) in layers.iter().zip(tallies).enumerate() {
             let positions = config.positions.as_ref().map(|positions| positions[index]);
-            rows.push(inputs.layer(layer, tally, positions));
+            rows.push(inputs.layer(layer, conversions, positions));
         }
         let mapping_per_tile = energy_of(rows.iter().map(|row| row.mapping_per_tile));
         let mapping_per_inference = energy_of(rows.iter().map(|row| row.mapping_per_inference));
@@ -97,8 +97,10 @@ impl InferenceRow {
             unit: converter.unit(),
             extrapolated: tallies
                 .iter()
-                .flat_map(|tally| [&tally.dense[at], &tally.unpruned[at], &tally.actual[at]])
-                .any(|conversions| inputs.extrapolates(conversions)),
+                .flat_map(|conversions| {
+                    [&conversions.dense[at], &conversions.unpruned[at], &conversions.current[at]]
+                })
+                .any(|histogram| inputs.extrapolates(histogram)),
             per_tile,
             per_inference,
             mapping_per_tile,
@@ -116,31 +118,39 @@ impl InferenceRow {
 }
 
 impl RowInputs<'_> {
-    fn layer(&self, layer: &Matrix, tally: &LayerConversions, positions: Option<u64>) -> LayerInference {
-        let at = self.rule_index;
-        let (full, dense, actual) = (&tally.dense[at], &tally.unpruned[at], &tally.actual[at]);
+    fn layer(
+        &self,
+        layer: &Matrix,
+        conversions: &LayerConversions,
+        positions: Option<u64>,
+    ) -> LayerInference {
+        let at = self.resolution_index;
+        let (full, dense, actual) =
+            (&conversions.dense[at], &conversions.unpruned[at], &conversions.current[at]);
         let times = positions.map(|positions| positions * u64::from(self.input_slices));
         let between = |before: &ConversionHistogram,
                        after: &ConversionHistogram,
                        of: &dyn Fn(&ConversionHistogram) -> Option<f64>| {
             Some(AdcEnergy::new(of(before)?, of(after)?))
         };
-        let per_tile = |tally: &ConversionHistogram| weigh(&tally.crossbars, &self.costs.energy);
+        let per_tile = |histogram: &ConversionHistogram| weigh(&histogram.crossbars, &self.costs.energy);
         let per_position =
-            |tally: &ConversionHistogram| weigh(&as_floats(&tally.conversions), &self.costs.energy);
-        let area = |tally: &ConversionHistogram| {
-            let one_each = weigh(&as_floats(&tally.converters), &self.costs.area_um2?)?;
+            |histogram: &ConversionHistogram| weigh(&as_floats(&histogram.conversions), &self.costs.energy);
+        let area = |histogram: &ConversionHistogram| {
+            let one_each = weigh(&as_floats(&histogram.converters), &self.costs.area_um2?)?;
             Some(one_each * self.config.adcs_per_tile as f64)
         };
-        let latency = |tally: &ConversionHistogram| {
-            let slowest = tally.slowest_ns[self.latency_index?];
+        let latency = |histogram: &ConversionHistogram| {
+            let slowest = histogram.slowest_ns[self.latency_index?];
             Some(slowest * times? as f64).filter(|time| time.is_finite())
         };
         let pair = |of: &dyn Fn(&ConversionHistogram) -> Option<f64>| {
             Some(DenseAndActual { dense: of(dense)?, actual: of(actual)? })
         };
         let inference = |before: &ConversionHistogram, after: &ConversionHistogram| {
-            times.and_then(|times| between(before, after, &|tally| Some(per_position(tally)? * times as f64)))
+            times.and_then(|times| {
+                between(before, after, &|histogram| Some(per_position(histogram)? * times as f64))
+            })
         };
         LayerInference {
             name: layer.name.clone(),
@@ -156,8 +166,12 @@ impl RowInputs<'_> {
         }
     }
 
-    fn extrapolates(&self, tally: &ConversionHistogram) -> bool {
-        tally.conversions.iter().zip(&self.costs.extrapolated).any(|(&count, &beyond)| beyond && count > 0)
+    fn extrapolates(&self, histogram: &ConversionHistogram) -> bool {
+        histogram
+            .conversions
+            .iter()
+            .zip(&self.costs.extrapolated)
+            .any(|(&count, &beyond)| beyond && count > 0)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The activations between layers, each kept until the last layer that reads it: a residual block reads
 //! its input twice.
 
-use super::layer::Layer;
+use super::layer::SimulatedLayer;
 
-/// The activations of a network in progress, by index (see [`Layer`]).
+/// The activations of a network in progress, by index (see [`SimulatedLayer`]).
 #[derive(Debug)]
 pub struct Activations<T> {
     values: Vec<Option<T>>,
@@ -13,7 +13,7 @@ pub struct Activations<T> {
 
 impl<T> Activations<T> {
     /// Starts with the images.
-    pub fn new<'a>(layers: impl ExactSizeIterator<Item = &'a Layer>, images: T) -> Self {
+    pub fn new<'a>(layers: impl ExactSizeIterator<Item = &'a SimulatedLayer>, images: T) -> Self {
         let mut last_reader: Vec<usize> = (0..=layers.len()).collect();
         for (index, layer) in layers.enumerate() {
             [Some(layer.input), layer.add].into_iter().flatten().for_each(|read| last_reader[read] = index);
@@ -25,7 +25,7 @@ impl<T> Activations<T> {
     ///
     /// # Panics
     /// If the outputs of the layers before it were not pushed in order.
-    pub fn inputs_of(&self, layer: &Layer) -> (&T, Option<&T>) {
+    pub fn inputs_of(&self, layer: &SimulatedLayer) -> (&T, Option<&T>) {
         let value = |index: usize| self.values[index].as_ref().expect("kept for its last reader");
         (value(layer.input), layer.add.map(value))
     }

@@ -6,7 +6,7 @@
 //! The output is `sum over slices and input chunks of 2^(slice * c + chunk * d) * code`, positive minus
 //! negative, minus what the offsets of weights and inputs added: `offset * sum u` and `z * sum w`.
 
-use super::crossbars::{Crossbars, Layout, WORD};
+use super::crossbars::{CrossbarLayout, Crossbars, WORD};
 use crate::config::Subtraction;
 use crate::parallel;
 
@@ -31,7 +31,7 @@ struct InputPlanes {
 }
 
 impl InputPlanes {
-    fn pack(layout: &Layout, patches: &[u16], inputs: usize) -> Self {
+    fn pack(layout: &CrossbarLayout, patches: &[u16], inputs: usize) -> Self {
         let stride = (patches.len() / inputs).next_multiple_of(LANES);
         let size = layout.input_bits * layout.words * stride;
         let mut words = vec![0; layout.groups.len() * size];

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+/// Number of images that calibrate the ranges of converters; a few give millions of sums.
+pub(crate) const ADC_CALIBRATION_IMAGES: usize = 2;
+
 /// The range of sums that a converter's codes cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

@@ -30,7 +30,7 @@ pub struct RowGroup {
 
 /// How a layer is mapped to crossbars; the same for all layers of one size.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub struct CrossbarLayout {
     /// How the matrix is divided into tiles.
     pub tiling: Tiling,
     /// Outputs of a full tile.
@@ -51,7 +51,7 @@ pub struct Layout {
     pub subtraction: Subtraction,
 }
 
-impl Layout {
+impl CrossbarLayout {
     /// The layout of a matrix of `outputs` x `inputs`.
     pub fn new(outputs: usize, inputs: usize, hardware: &HardwareConfig) -> Self {
         let shape = TileShape::from(hardware);
@@ -103,7 +103,7 @@ impl Layout {
 #[derive(Debug, Clone)]
 pub struct Crossbars {
     /// The mapping.
-    pub layout: Layout,
+    pub layout: CrossbarLayout,
     /// The weights that the cells hold.
     pub weights: QuantizedMatrix,
     /// `[group][output][crossbar][plane][word]`: the cells.
@@ -139,7 +139,7 @@ impl Crossbars {
     /// Maps a layer whose weights are integers already. `matrix` are the weights before quantization, of the
     /// same size, by which [`crate::config::Resolution::Paper`] counts zeros.
     pub fn with_weights(matrix: &Matrix, weights: QuantizedMatrix, hardware: &HardwareConfig) -> Self {
-        let layout = Layout::new(matrix.rows, matrix.cols, hardware);
+        let layout = CrossbarLayout::new(matrix.rows, matrix.cols, hardware);
         let words = parallel::map(layout.groups.len(), |group| pack(&weights, &layout, group)).concat();
         let bits = vec![None; layout.groups.len() * matrix.rows * layout.converted_crossbars()];
         let mut crossbars = Self { layout, weights, words, bits };
@@ -210,7 +210,7 @@ impl Crossbars {
 }
 
 /// Packs the cells of a group into words.
-fn pack(weights: &QuantizedMatrix, layout: &Layout, group: usize) -> Vec<u64> {
+fn pack(weights: &QuantizedMatrix, layout: &CrossbarLayout, group: usize) -> Vec<u64> {
     let (crossbars, planes, words) = (layout.slicing.crossbars(), layout.cell_bits, layout.words);
     let size = crossbars * planes * words;
     let mut packed = vec![0; weights.rows * size];

@@ -7,7 +7,7 @@ use crate::matrix::Matrix;
 
 /// One layer. Activations are indexed: 0 is the network's input, `n + 1` the output of layer `n`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
+pub struct SimulatedLayer {
     /// The weights, with the normalization folded in.
     pub matrix: Matrix,
     /// One bias for each output.
@@ -26,7 +26,7 @@ pub struct Layer {
     pub mapped: bool,
 }
 
-impl Layer {
+impl SimulatedLayer {
     /// The digital operations after the products and the bias: addition, ReLU and poolings.
     ///
     /// # Shapes
@@ -50,7 +50,7 @@ impl Layer {
     /// The whole layer in floats, as in training.
     ///
     /// # Shapes
-    /// - `input`: `[channels, side, side]` of the window; `added` as in [`Layer::finish`]
+    /// - `input`: `[channels, side, side]` of the window; `added` as in [`SimulatedLayer::finish`]
     pub fn forward(&self, input: &[f32], added: Option<&[f32]>) -> Vec<f32> {
         let mut sums = reference::floats(&self.matrix, &self.window.patches(input, 0.0));
         for (plane, &bias) in sums.chunks_exact_mut(self.window.output_positions()).zip(&self.bias) {

@@ -3,7 +3,7 @@
 
 use super::fold_batch_norm::ParameterReader;
 use super::im2col::Window;
-use super::layer::Layer;
+use super::layer::SimulatedLayer;
 use super::pool::Pool;
 use super::residual;
 use crate::checkpoint::Checkpoint;
@@ -15,7 +15,7 @@ use crate::network::spec::{VggConvSpec, VggSpec};
 ///
 /// # Errors
 /// If a parameter is missing, unknown, of another shape or not finite.
-pub fn layers(spec: &NetworkSpec, weights: &Checkpoint, linear: bool) -> Result<Vec<Layer>> {
+pub fn layers(spec: &NetworkSpec, weights: &Checkpoint, linear: bool) -> Result<Vec<SimulatedLayer>> {
     let weights = spec.adapt(weights)?;
     let mut reader = ParameterReader::new(&weights);
     let layers = match spec {
@@ -26,8 +26,8 @@ pub fn layers(spec: &NetworkSpec, weights: &Checkpoint, linear: bool) -> Result<
     Ok(layers)
 }
 
-fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
-    let mut layers: Vec<Layer> = Vec::new();
+fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<SimulatedLayer>> {
+    let mut layers: Vec<SimulatedLayer> = Vec::new();
     for VggConvSpec { conv, pool, index } in &spec.convs {
         let shape = [conv.outputs, conv.inputs, 3, 3];
         let (mut matrix, mut bias) = reader.layer(&format!("features.{index}"), &shape, true)?;
@@ -35,7 +35,7 @@ fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result
             reader.fold(&format!("features.{}", index + 1), &mut matrix, &mut bias)?;
         }
         let (channels, side) = (conv.inputs, conv.input_side);
-        layers.push(Layer {
+        layers.push(SimulatedLayer {
             matrix,
             bias,
             window: Window { channels, side, kernel: 3, padding: 1, stride: 1 },
@@ -52,7 +52,7 @@ fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result
     let last = spec.linear_layers().len() - 1;
     for (at, (inputs, outputs)) in spec.linear_layers().into_iter().enumerate() {
         let (matrix, bias) = reader.layer(&format!("classifier.{}", 3 * at), &[outputs, inputs], true)?;
-        layers.push(Layer {
+        layers.push(SimulatedLayer {
             matrix,
             bias,
             window: Window::linear(inputs),

@@ -20,7 +20,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::bit_serial::{Output, subtract_offsets};
 use super::config::SimulationConfig;
-use super::crossbars::{Crossbars, Layout};
+use super::crossbars::{CrossbarLayout, Crossbars};
 use crate::config::Subtraction;
 use crate::parallel;
 use crate::rng::rng_for;
@@ -152,7 +152,7 @@ impl NonIdealLayer<'_> {
                 let paired = layout.subtraction == Subtraction::Analog;
                 let slice = if paired { conversion } else { conversion / polarities };
                 let negative = !paired && conversion % polarities == 1;
-                let converter = Converter::new(bits, paired, self.span(slice, rows.inputs.len()));
+                let converter = UniformQuantizer::new(bits, paired, self.span(slice, rows.inputs.len()));
                 for chunk in 0..layout.chunks() {
                     let inputs = chunks.row(chunk, window, &rows.inputs);
                     let sum = if paired {
@@ -230,7 +230,7 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn new(layout: &Layout, patches: &[u16], inputs: usize) -> Self {
+    fn new(layout: &CrossbarLayout, patches: &[u16], inputs: usize) -> Self {
         let mask = ((1_u32 << layout.dac_bits) - 1) as u16;
         let chunk = |at: usize| patches.iter().map(move |u| f32::from((u >> (at * layout.dac_bits)) & mask));
         let values = (0..layout.chunks()).flat_map(chunk).collect();
@@ -244,13 +244,13 @@ impl Chunks {
 
 /// An analog-to-digital converter.
 #[derive(Debug, Clone, Copy)]
-struct Converter {
+struct UniformQuantizer {
     least: f64,
     most: f64,
     step: f64,
 }
 
-impl Converter {
+impl UniformQuantizer {
     fn new(bits: u8, signed: bool, span: Option<f64>) -> Self {
         let magnitude = if signed { bits.saturating_sub(1) } else { bits };
         let most = ((1_u64 << magnitude) - 1) as f64;

@@ -6,7 +6,7 @@
 
 use super::fold_batch_norm::ParameterReader;
 use super::im2col::Window;
-use super::layer::Layer;
+use super::layer::SimulatedLayer;
 use super::pool::Pool;
 use crate::error::Result;
 use crate::network::spec::{ConvSpec, ResNetSpec, ResidualBlockSpec};
@@ -15,7 +15,11 @@ use crate::network::spec::{ConvSpec, ResNetSpec, ResidualBlockSpec};
 ///
 /// # Errors
 /// If a parameter is missing, of another shape or not finite.
-pub fn layers(spec: &ResNetSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result<Vec<Layer>> {
+pub fn layers(
+    spec: &ResNetSpec,
+    reader: &mut ParameterReader<'_>,
+    linear: bool,
+) -> Result<Vec<SimulatedLayer>> {
     let mut stem = convolution(&spec.stem, ("conv1", "bn1"), reader)?;
     stem.pools.push(Pool::STEM);
     let mut layers = vec![stem];
@@ -28,7 +32,7 @@ pub fn layers(spec: &ResNetSpec, reader: &mut ParameterReader<'_>, linear: bool)
         last.pools.push(Pool::Average(1));
     }
     let (matrix, bias) = reader.layer("fc", &[spec.classes, spec.features()], true)?;
-    layers.push(Layer {
+    layers.push(SimulatedLayer {
         window: Window::linear(matrix.cols),
         matrix,
         bias,
@@ -45,13 +49,13 @@ fn add_block(
     block: &ResidualBlockSpec,
     name: &str,
     reader: &mut ParameterReader<'_>,
-    layers: &mut Vec<Layer>,
+    layers: &mut Vec<SimulatedLayer>,
 ) -> Result<()> {
     let entry = layers.len();
     for (spec, number) in block.convs.iter().zip(1..) {
         let names = (format!("{name}.conv{number}"), format!("{name}.bn{number}"));
         let layer = convolution(spec, (&names.0, &names.1), reader)?;
-        layers.push(Layer { input: layers.len(), ..layer });
+        layers.push(SimulatedLayer { input: layers.len(), ..layer });
     }
     let residual = layers.len();
     let Some(last) = layers.last_mut() else { return Ok(()) };
@@ -61,7 +65,7 @@ fn add_block(
             last.relu = false;
             let names = (format!("{name}.downsample.0"), format!("{name}.downsample.1"));
             let skip = convolution(spec, (&names.0, &names.1), reader)?;
-            layers.push(Layer { input: entry, add: Some(residual), ..skip });
+            layers.push(SimulatedLayer { input: entry, add: Some(residual), ..skip });
         }
     }
     Ok(())
@@ -72,11 +76,11 @@ fn convolution(
     spec: &ConvSpec,
     (conv, norm): (&str, &str),
     reader: &mut ParameterReader<'_>,
-) -> Result<Layer> {
+) -> Result<SimulatedLayer> {
     let &ConvSpec { inputs, outputs, kernel, stride, input_side } = spec;
     let (mut matrix, mut bias) = reader.layer(conv, &[outputs, inputs, kernel, kernel], false)?;
     reader.fold(norm, &mut matrix, &mut bias)?;
-    Ok(Layer {
+    Ok(SimulatedLayer {
         matrix,
         bias,
         window: Window { channels: inputs, side: input_side, kernel, padding: kernel / 2, stride },

@@ -3,10 +3,10 @@
 use super::activation_quantizer::ActivationQuantizer;
 use super::activations::Activations;
 use super::bit_serial::Output;
-use super::config::{AdcRange, SimulationConfig};
+use super::config::{ADC_CALIBRATION_IMAGES, AdcRange, SimulationConfig};
 use super::crossbar_reading::{CrossbarReading, ErrorCounts, mismatches};
 use super::crossbars::Crossbars;
-use super::layer::Layer;
+use super::layer::SimulatedLayer;
 use super::network::layers;
 use super::non_idealities::{AdcRanges, ProgrammedCells, calibrate_adc_ranges};
 use super::reference;
@@ -19,9 +19,6 @@ use crate::metrics::correct_predictions;
 use crate::network::NetworkSpec;
 use crate::network::spec::CHANNELS;
 use crate::parallel;
-
-/// Number of images that calibrate the ranges of converters; a few give millions of sums.
-const ADC_CALIBRATION_IMAGES: usize = 2;
 
 /// A network on simulated crossbars.
 ///
@@ -60,7 +57,7 @@ pub struct Simulator {
 /// A layer and the state of its simulation.
 #[derive(Debug, Clone)]
 pub(super) struct LayerState {
-    pub(super) layer: Layer,
+    pub(super) layer: SimulatedLayer,
     /// `None` if the layer is computed digitally.
     pub(super) mapped: Option<CrossbarLayer>,
 }
@@ -76,12 +73,12 @@ pub(super) struct CrossbarLayer {
 
 /// An activation in the quantized network, and in the simulated one once they differ.
 #[derive(Debug, Clone)]
-pub(super) struct Values {
+pub(super) struct LayerValues {
     exact: Vec<f32>,
     simulated: Option<Vec<f32>>,
 }
 
-impl Values {
+impl LayerValues {
     /// The values in the simulated network.
     pub(super) fn simulated(&self) -> &[f32] {
         self.simulated.as_deref().unwrap_or(&self.exact)
@@ -165,8 +162,8 @@ impl Simulator {
     }
 
     /// The images, as the input of the network.
-    fn activations(&self, images: Vec<&[f32]>) -> Activations<Vec<Values>> {
-        let values = images.into_iter().map(|image| Values { exact: image.to_vec(), simulated: None });
+    fn activations(&self, images: Vec<&[f32]>) -> Activations<Vec<LayerValues>> {
+        let values = images.into_iter().map(|image| LayerValues { exact: image.to_vec(), simulated: None });
         Activations::new(self.layers.iter().map(|state| &state.layer), values.collect())
     }
 
@@ -175,11 +172,11 @@ impl Simulator {
         &self,
         at: usize,
         first: usize,
-        activations: &Activations<Vec<Values>>,
-    ) -> Vec<(Values, ErrorCounts)> {
+        activations: &Activations<Vec<LayerValues>>,
+    ) -> Vec<(LayerValues, ErrorCounts)> {
         let LayerState { layer, mapped } = &self.layers[at];
         let (values, added) = activations.inputs_of(layer);
-        let added = |image: usize| added.map(|added: &Vec<Values>| &added[image]);
+        let added = |image: usize| added.map(|added: &Vec<LayerValues>| &added[image]);
         let Some(mapped) = mapped else {
             return parallel::map(values.len(), |image| {
                 (forward_digital(layer, &values[image], added(image)), ErrorCounts::default())
@@ -227,10 +224,10 @@ impl Simulator {
     }
 
     /// The integer inputs of a layer on crossbars for all images, as windows.
-    fn windows(&self, at: usize, activations: &Activations<Vec<Values>>) -> Vec<u16> {
+    fn windows(&self, at: usize, activations: &Activations<Vec<LayerValues>>) -> Vec<u16> {
         let LayerState { layer, mapped: Some(mapped) } = &self.layers[at] else { return Vec::new() };
         let ActivationQuantizer { zero, .. } = mapped.activation;
-        let integers = |values: &Values| mapped.activation.integers(values.simulated()).0;
+        let integers = |values: &LayerValues| mapped.activation.integers(values.simulated()).0;
         let images = activations.inputs_of(layer).0.iter();
         images.flat_map(|values| layer.window.patches(&integers(values), zero)).collect()
     }
@@ -259,7 +256,7 @@ impl Simulator {
     }
 }
 
-fn layer_report(layer: &Layer, mapped: &CrossbarLayer, images: usize) -> LayerReport {
+fn layer_report(layer: &SimulatedLayer, mapped: &CrossbarLayer, images: usize) -> LayerReport {
     let CrossbarLayer { crossbars, errors, .. } = mapped;
     let tiling = crossbars.layout.tiling;
     let mut saturated_by_tile = errors.saturated_by_tile.clone();
@@ -280,20 +277,20 @@ fn layer_report(layer: &Layer, mapped: &CrossbarLayer, images: usize) -> LayerRe
 }
 
 /// Runs one image through a layer that is not on crossbars.
-fn forward_digital(layer: &Layer, values: &Values, added: Option<&Values>) -> Values {
+fn forward_digital(layer: &SimulatedLayer, values: &LayerValues, added: Option<&LayerValues>) -> LayerValues {
     let differs = values.simulated.is_some() || added.is_some_and(|added| added.simulated.is_some());
-    let simulated = differs.then(|| layer.forward(values.simulated(), added.map(Values::simulated)));
-    Values { exact: layer.forward(&values.exact, added.map(|added| &*added.exact)), simulated }
+    let simulated = differs.then(|| layer.forward(values.simulated(), added.map(LayerValues::simulated)));
+    LayerValues { exact: layer.forward(&values.exact, added.map(|added| &*added.exact)), simulated }
 }
 
 /// Runs one image through a layer on crossbars, and through the same layer of the quantized network.
 fn forward_mapped(
-    layer: &Layer,
+    layer: &SimulatedLayer,
     mapped: &CrossbarLayer,
-    values: &Values,
-    added: Option<&Values>,
+    values: &LayerValues,
+    added: Option<&LayerValues>,
     read: impl Fn(&[u16]) -> Output,
-) -> (Values, ErrorCounts) {
+) -> (LayerValues, ErrorCounts) {
     let CrossbarLayer { activation, crossbars, .. } = mapped;
     let patches = |values: &[f32]| {
         let (integers, clipped) = activation.integers(values);
@@ -309,20 +306,20 @@ fn forward_mapped(
         }
     };
     let mismatched = mismatches(&exact, &output.sums);
-    let differ = |values: &Values| values.simulated.is_some();
+    let differ = |values: &LayerValues| values.simulated.is_some();
     let differs = mismatched > 0 || differ(values) || added.is_some_and(differ);
     let next = |sums: &[i64], added: Option<&[f32]>| layer.finish(dequantize(layer, mapped, sums), added);
-    let simulated = differs.then(|| next(&output.sums, added.map(Values::simulated)));
+    let simulated = differs.then(|| next(&output.sums, added.map(LayerValues::simulated)));
     let errors = ErrorCounts {
         saturated_by_tile: output.saturated,
         mismatched_outputs: mismatched,
         clipped_activations: clipped,
     };
-    (Values { exact: next(&exact, added.map(|added| &*added.exact)), simulated }, errors)
+    (LayerValues { exact: next(&exact, added.map(|added| &*added.exact)), simulated }, errors)
 }
 
 /// The values of integer sums, with the bias added.
-fn dequantize(layer: &Layer, mapped: &CrossbarLayer, sums: &[i64]) -> Vec<f32> {
+fn dequantize(layer: &SimulatedLayer, mapped: &CrossbarLayer, sums: &[i64]) -> Vec<f32> {
     let CrossbarLayer { activation, crossbars, .. } = mapped;
     let rows = sums.chunks_exact(layer.window.output_positions());
     let channels = rows.zip(&crossbars.weights.scales).zip(&layer.bias);
@@ -353,7 +350,7 @@ fn split_images(images: &[f32], len: usize) -> Result<Vec<&[f32]>> {
 }
 
 /// The range of each layer's inputs in the float network, over all images.
-fn calibrate(layers: &[Layer], images: &[&[f32]]) -> Result<Vec<(f32, f32)>> {
+fn calibrate(layers: &[SimulatedLayer], images: &[&[f32]]) -> Result<Vec<(f32, f32)>> {
     let ranges = parallel::map(images.len(), |image| {
         let mut activations = Activations::new(layers.iter(), images[image].to_vec());
         let mut ranges = Vec::with_capacity(layers.len());

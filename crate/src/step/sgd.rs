@@ -32,17 +32,17 @@ impl Sgd {
         gradients: GradientsParams,
         velocities: &mut GradientsParams,
     ) -> M {
-        module.map(&mut Step { sgd: *self, gradients, velocities })
+        module.map(&mut SgdUpdate { sgd: *self, gradients, velocities })
     }
 }
 
-struct Step<'a> {
+struct SgdUpdate<'a> {
     sgd: Sgd,
     gradients: GradientsParams,
     velocities: &'a mut GradientsParams,
 }
 
-impl ModuleMapper for Step<'_> {
+impl ModuleMapper for SgdUpdate<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id;
         let Some(mut gradient) = self.gradients.remove::<D>(id) else { return param };

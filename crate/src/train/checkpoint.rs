@@ -23,7 +23,7 @@ const KEY: &str = "crossdub_checkpoint";
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct State {
+struct CheckpointHeader {
     version: u32,
     #[serde(rename = "spec")]
     config: TrainConfig,
@@ -61,7 +61,7 @@ const HISTORY: &str = "history";
 /// # }).unwrap();
 /// ```
 pub struct TrainingCheckpoint {
-    state: State,
+    state: CheckpointHeader,
     history: Vec<HistoryEntry>,
     weights: Checkpoint,
     velocities: Checkpoint,
@@ -78,7 +78,7 @@ impl Trainer {
         let velocities =
             export(&self.state.network, &self.network_spec, ExportKind::ParamState(&self.state.velocities))
                 .await?;
-        let state = State {
+        let state = CheckpointHeader {
             version: VERSION,
             config: self.config.clone(),
             hardware: self.hardware.clone(),
@@ -105,7 +105,7 @@ impl TrainingCheckpoint {
         let notes = safetensors::metadata(bytes)?;
         let tensors = safetensors::read(bytes)?;
         let state = notes.get(KEY).ok_or_else(|| unusable("it does not hold a training run"))?;
-        let state: State = serde_json::from_str(state).map_err(|why| unusable(why.to_string()))?;
+        let state: CheckpointHeader = serde_json::from_str(state).map_err(|why| unusable(why.to_string()))?;
         if state.version != VERSION {
             return Err(unusable(format!("format {}, this build reads {VERSION}", state.version)));
         }
@@ -149,7 +149,7 @@ impl TrainingCheckpoint {
     /// # Errors
     /// When data and configuration do not fit the weights.
     pub fn resume(self, data: impl Into<DataLoader>, compute: ComputeDevice, memory: u64) -> Result<Trainer> {
-        let State { config, hardware, .. } = &self.state;
+        let CheckpointHeader { config, hardware, .. } = &self.state;
         let mut trainer =
             Trainer::new(config.clone(), hardware.clone(), data, compute, memory, Some(&self.weights))?;
         self.restore_state(&mut trainer)?;
@@ -167,7 +167,7 @@ impl TrainingCheckpoint {
 
     /// Restores momentum, masks, step and history, after the weights.
     fn restore_state(self, trainer: &mut Trainer) -> Result<()> {
-        let State { step, divergence, .. } = self.state;
+        let CheckpointHeader { step, divergence, .. } = self.state;
         let network = &trainer.state.network;
         trainer.state.velocities = import_param_state(network, &trainer.network_spec, &self.velocities)?;
         if !self.masks.tensors.is_empty() {

@@ -56,9 +56,9 @@ pub struct HistoryEntry {
     pub regularizer: f64,
     /// Accuracy on held-out images, in percent, if it was measured after this step.
     pub accuracy: Option<f64>,
-    /// Previewed improvement in ADC energy by the paper's bit rule, if it was computed.
+    /// Previewed improvement in ADC energy at the paper's resolution, if it was computed.
     pub improvement_paper: Option<f64>,
-    /// The same by the lossless bit rule.
+    /// The same at the lossless resolution.
     pub improvement_lossless: Option<f64>,
 }
 

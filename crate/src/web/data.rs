@@ -13,7 +13,7 @@ use crate::data::unpack::{self, Limits};
 use crate::data::{cifar, pictures};
 
 /// What an archive of pictures may unpack to in a browser.
-const PICTURES: Limits = Limits { file: 64 << 20, total: 1 << 30 };
+const PICTURE_LIMITS: Limits = Limits { file: 64 << 20, total: 1 << 30 };
 
 /// What a data file is, by its path and first bytes: `picture`, `labels`, `cifar`, `archive`, `onnx`, or `other`.
 #[wasm_bindgen]
@@ -47,7 +47,7 @@ pub fn unpack_pictures(name: &str, bytes: &[u8]) -> JsResult<Object> {
         }
         wanted
     };
-    let mut files = unpack::unpack(name, bytes, PICTURES, &keep).map_err(failure)?.unwrap_or_default();
+    let mut files = unpack::unpack(name, bytes, PICTURE_LIMITS, &keep).map_err(failure)?.unwrap_or_default();
     if !files.iter().any(|(path, _)| is_image(path)) {
         files.clear();
     }

@@ -18,9 +18,9 @@ pub struct EpochMetrics {
     /// Evaluation on all held-out images.
     #[serde(flatten)]
     pub evaluation: Evaluation,
-    /// Improvement of ADC energy by the unpruned weights, by the paper's bit rule.
+    /// Improvement of ADC energy by the unpruned weights, at the paper's resolution.
     pub improvement_paper: Option<f64>,
-    /// The same by the lossless bit rule.
+    /// The same at the lossless resolution.
     pub improvement_lossless: Option<f64>,
     /// Image files skipped so far.
     pub skipped_images: usize,

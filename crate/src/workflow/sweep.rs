@@ -11,14 +11,14 @@ const MAX_RUNS: usize = 100_000;
 /// A field, and the values that a sweep tries.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Parameter {
+pub struct SweptField {
     /// `field` or `stage.field`.
     pub name: String,
     /// Its values.
     pub values: Vec<Value>,
 }
 
-impl Parameter {
+impl SweptField {
     /// Parses `field=VALUE,...` or `field=FROM..TO`, where `TO` is excluded. A value is a TOML value, or plain text.
     ///
     /// # Errors
@@ -120,9 +120,9 @@ fn plain(value: &Value) -> String {
 /// All combinations of the parameters' values; the last parameter changes fastest.
 ///
 /// ```
-/// use crossdub::workflow::sweep::{Parameter, combinations};
+/// use crossdub::workflow::sweep::{SweptField, combinations};
 ///
-/// let parameters = [Parameter::parse("lambda=1e-3,1e-2")?, Parameter::parse("seed=0..2")?];
+/// let parameters = [SweptField::parse("lambda=1e-3,1e-2")?, SweptField::parse("seed=0..2")?];
 /// let names: Vec<String> = combinations(&parameters)?.iter().map(|each| each.name()).collect();
 /// assert_eq!(names[1], "lambda=0.001,seed=1");
 /// assert_eq!(names.len(), 4);
@@ -131,7 +131,7 @@ fn plain(value: &Value) -> String {
 ///
 /// # Errors
 /// When two parameters have the same name, or there are too many combinations.
-pub fn combinations(parameters: &[Parameter]) -> Result<Vec<Combination>> {
+pub fn combinations(parameters: &[SweptField]) -> Result<Vec<Combination>> {
     let mut combinations = vec![Combination { changes: Vec::new() }];
     for (at, parameter) in parameters.iter().enumerate() {
         if parameters[..at].iter().any(|other| other.name == parameter.name) {
@@ -195,7 +195,7 @@ mod tests {
     use serde_json::json;
 
     fn values(text: &str) -> Vec<Value> {
-        Parameter::parse(text).expect("valid").values
+        SweptField::parse(text).expect("valid").values
     }
 
     #[test]
@@ -208,21 +208,21 @@ mod tests {
         assert_eq!(values("plan=\"8 M, 16\",4 M"), [json!("8 M, 16"), json!("4 M")]);
         assert_eq!(values("x=1\ny=2"), [json!("1\ny=2")], "a value can't smuggle in another field");
         for bad in ["lambda", "=3", "seed=3..3", "seed=5..2"] {
-            assert!(Parameter::parse(bad).is_err(), "{bad}");
+            assert!(SweptField::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn the_last_parameter_changes_fastest_and_names_are_folders() {
         let parameters =
-            ["lambda=1e-3,1e-2", "seed=0..2"].map(|parameter| Parameter::parse(parameter).expect("valid"));
+            ["lambda=1e-3,1e-2", "seed=0..2"].map(|parameter| SweptField::parse(parameter).expect("valid"));
         let names: Vec<String> =
             combinations(&parameters).expect("few").iter().map(Combination::name).collect();
         assert_eq!(
             names,
             ["lambda=0.001,seed=0", "lambda=0.001,seed=1", "lambda=0.01,seed=0", "lambda=0.01,seed=1"]
         );
-        let twice = ["seed=0..2", "seed=3"].map(|parameter| Parameter::parse(parameter).expect("valid"));
+        let twice = ["seed=0..2", "seed=3"].map(|parameter| SweptField::parse(parameter).expect("valid"));
         assert!(combinations(&twice).is_err());
         let name = |field, value| Combination { changes: vec![Change::new(field, value)] }.name();
         assert_eq!(name("weights", json!("../up/x y")), "weights=.._up_x_y");

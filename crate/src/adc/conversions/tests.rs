@@ -18,8 +18,8 @@ fn conversions_of(
     (0..=16).for_each(|bits| times[bits] = bits as f64);
     let config = TallyConfig {
         hardware,
-        rules: &[(resolution, per)],
-        times: &[times],
+        resolutions: &[(resolution, per)],
+        latencies: &[times],
         adcs_per_tile: adcs,
         skip_zero_columns: skip,
     };
@@ -37,7 +37,7 @@ fn counts(tally: &ConversionHistogram) -> Vec<(usize, u64)> {
 /// By hand: the positive crossbar has 3 and 0 set cells, the negative one 1 and 1; rows 4 and 1.
 #[test]
 fn counts_conversions_as_by_hand() {
-    let case = |resolution, per, skip| counts(&conversions_of(&small(), resolution, per, skip, 1).actual[0]);
+    let case = |resolution, per, skip| counts(&conversions_of(&small(), resolution, per, skip, 1).current[0]);
     assert_eq!(case(Resolution::Lossless, Granularity::Tile, false), [(3, 4)]);
     assert_eq!(case(Resolution::Lossless, Granularity::Column, false), [(1, 2), (3, 2)]);
     assert_eq!(case(Resolution::LosslessSliced, Granularity::Tile, false), [(1, 2), (2, 2)]);
@@ -52,7 +52,7 @@ fn counts_conversions_as_by_hand() {
     let dense = conversions_of(&small(), Resolution::Lossless, Granularity::Tile, false, 1);
     assert_eq!(counts(&dense.dense[0]), [(3, 4)]);
     assert_eq!((dense.crossbars, dense.crossbars_pruned, dense.crossbars_set), (2, 2, 2));
-    assert_eq!((dense.actual[0].crossbars[3], dense.actual[0].converters[3]), (2.0, 2));
+    assert_eq!((dense.current[0].crossbars[3], dense.current[0].converters[3]), (2.0, 2));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn only_columns_with_zero_weights_count_as_pruned() {
 fn a_pair_subtracted_in_analog_is_converted_once_with_a_sign() {
     let hardware = HardwareConfig { subtraction: Subtraction::Analog, ..small() };
     let tally = conversions_of(&hardware, Resolution::LosslessSliced, Granularity::Column, false, 1);
-    assert_eq!(counts(&tally.actual[0]), [(2, 1), (3, 1)], "3 and 1 cells, and a sign");
+    assert_eq!(counts(&tally.current[0]), [(2, 1), (3, 1)], "3 and 1 cells, and a sign");
     assert_eq!(tally.crossbars, 2);
 }
 
@@ -78,19 +78,19 @@ fn fewer_rows_at_once_need_more_conversions() {
     let hardware = HardwareConfig { active_rows: 2, ..small() };
     let tally = conversions_of(&hardware, Resolution::LosslessSliced, Granularity::Column, false, 1);
     // Positive: (2, 0) then (1, 0); negative: (0, 1) then (1, 0).
-    assert_eq!(counts(&tally.actual[0]), [(0, 4), (1, 3), (2, 1)]);
+    assert_eq!(counts(&tally.current[0]), [(0, 4), (1, 3), (2, 1)]);
     assert_eq!(counts(&tally.dense[0]), [(2, 8)]);
 }
 
 #[test]
 fn latency_is_that_of_the_slowest_crossbar() {
     let time = |adcs| {
-        conversions_of(&small(), Resolution::Lossless, Granularity::Column, false, adcs).actual[0].slowest_ns
+        conversions_of(&small(), Resolution::Lossless, Granularity::Column, false, adcs).current[0].slowest_ns
             [0]
     };
     assert_eq!((time(1), time(2), time(3)), (4.0, 3.0, 3.0), "columns of 3 and 1 bits");
     let tiled = conversions_of(&small(), Resolution::Lossless, Granularity::Tile, false, 1);
-    assert_eq!((tiled.actual[0].slowest_ns[0], tiled.dense[0].slowest_ns[0]), (6.0, 6.0));
+    assert_eq!((tiled.current[0].slowest_ns[0], tiled.dense[0].slowest_ns[0]), (6.0, 6.0));
 }
 
 #[test]
@@ -100,13 +100,13 @@ fn empty_tiles_need_no_conversion_except_in_an_offset_mapping() {
         let hardware = HardwareConfig { subtraction, ..small() };
         let config = TallyConfig {
             hardware: &hardware,
-            rules: &[(Resolution::Bits(4), Granularity::Tile)],
-            times: &[],
+            resolutions: &[(Resolution::Bits(4), Granularity::Tile)],
+            latencies: &[],
             adcs_per_tile: 1,
             skip_zero_columns: false,
         };
         let tally = tally(&empty, &config);
         assert_eq!(tally.crossbars_pruned, expected, "{subtraction:?}");
-        assert_eq!(tally.actual[0].total() > 0, expected > 0, "{subtraction:?}");
+        assert_eq!(tally.current[0].total() > 0, expected > 0, "{subtraction:?}");
     }
 }

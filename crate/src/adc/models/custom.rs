@@ -108,7 +108,7 @@ impl CustomModel {
     /// # Errors
     /// Names the line that is wrong.
     pub fn from_toml(text: &str, default_name: &str) -> Result<Self> {
-        let source = Source { text };
+        let source = LineIndex { text };
         let document: ModelToml = toml::from_str(text).map_err(|why| {
             let at = why.span().map_or(0, |span| span.start);
             source.error(at, why.message())
@@ -157,11 +157,11 @@ impl CustomModel {
 }
 
 /// The text, to turn offsets into line numbers.
-struct Source<'a> {
+struct LineIndex<'a> {
     text: &'a str,
 }
 
-impl Source<'_> {
+impl LineIndex<'_> {
     fn error(&self, at: usize, why: &str) -> Error {
         let line = 1 + self.text.bytes().take(at).filter(|&byte| byte == b'\n').count();
         Error::file("reading a converter's model", "", format!("line {line}: {why}"))

@@ -9,7 +9,7 @@ use super::super::stored::{Affine, ModuleFacts, ParseResult, StoredFile, element
 
 /// Where the values of a draft come from.
 #[derive(Debug, Clone)]
-pub(super) enum Source {
+pub(super) enum DraftValues {
     /// A tensor of the file.
     Stored(usize),
     /// Tensors of the file, combined.
@@ -22,7 +22,7 @@ pub(super) struct Draft {
     pub name: String,
     pub shape: Vec<usize>,
     pub dtype: Dtype,
-    pub source: Source,
+    pub source: DraftValues,
     pub module: ModuleFacts,
     pub affine: Option<Affine>,
     pub same: Option<Vec<u64>>,
@@ -128,8 +128,8 @@ impl<'f, 'a> Drafts<'f, 'a> {
             return Err(why.clone());
         }
         match &draft.source {
-            Source::Computed(values) => Ok(values.clone()),
-            Source::Stored(index) => {
+            DraftValues::Computed(values) => Ok(values.clone()),
+            DraftValues::Stored(index) => {
                 let index = *index;
                 self.file.values(index).map_err(|why| format!("its tensor {}: {why}", sanitize(name)))
             }

@@ -9,7 +9,7 @@ mod reparametrize;
 
 use std::collections::BTreeMap;
 
-use self::draft::{Draft, Drafts, Source};
+use self::draft::{Draft, DraftValues, Drafts};
 use super::account::LeftOut;
 use super::dtype::Dtype;
 use super::file_facts::{FileFacts, Hint, KeptTensor};
@@ -98,7 +98,7 @@ fn drafts(file: &StoredFile<'_>, tensors: &[(usize, String)]) -> Vec<Draft> {
             name,
             shape: tensor.shape.clone(),
             dtype: tensor.dtype,
-            source: Source::Stored(*index),
+            source: DraftValues::Stored(*index),
             module: tensor.module,
             affine: tensor.affine.clone(),
             same: tensor.same.clone(),
@@ -128,7 +128,7 @@ fn decode(drafts: Drafts<'_, '_>, facts: &mut FileFacts) -> ParseResult<Vec<Name
     let mut seen = BTreeMap::<Vec<u64>, String>::new();
     for draft in drafts {
         let is_number = draft.dtype.is_float() || draft.dtype.is_float8() || draft.steps.is_some();
-        let computed = matches!(draft.source, Source::Computed(_));
+        let computed = matches!(draft.source, DraftValues::Computed(_));
         if draft.unreadable.is_some() || !(is_number || computed) {
             others = true;
             keep(&draft, file, facts);
@@ -139,8 +139,8 @@ fn decode(drafts: Drafts<'_, '_>, facts: &mut FileFacts) -> ParseResult<Vec<Name
             seen.insert(same, draft.name.clone());
         }
         let data = match draft.source {
-            Source::Computed(values) => values,
-            Source::Stored(index) => {
+            DraftValues::Computed(values) => values,
+            DraftValues::Stored(index) => {
                 file.values(index).map_err(|why| format!("its tensor {}: {why}", sanitize(&draft.name)))?
             }
         };
@@ -175,7 +175,7 @@ fn no_numbers(facts: &FileFacts) -> String {
 /// Keeps a tensor that does not hold floats, for a file written later.
 fn keep(draft: &Draft, file: &mut StoredFile<'_>, facts: &mut FileFacts) {
     let why = reason(draft);
-    if let Source::Stored(index) = draft.source {
+    if let DraftValues::Stored(index) = draft.source {
         let bytes = match (&draft.unreadable, draft.dtype.safetensors_name()) {
             (Some(why), _) => Err(why.clone()),
             (None, None) => Err(format!("safetensors can't hold {}", draft.dtype.name())),

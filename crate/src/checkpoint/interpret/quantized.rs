@@ -4,7 +4,7 @@
 use super::super::dtype::Dtype;
 use super::super::names::{sibling, split_leaf};
 use super::super::stored::{Affine, ParseResult, element_count};
-use super::draft::{Draft, Drafts, Source};
+use super::draft::{Draft, DraftValues, Drafts};
 
 /// Block sizes that are tried where a scale serves a block that does not divide the weight evenly, the
 /// customary one first.
@@ -99,12 +99,12 @@ fn integers(drafts: &mut Drafts<'_, '_>, name: &str, steps: Vec<f32>) -> ParseRe
 
 fn finish(drafts: &mut Drafts<'_, '_>, place: &str, name: &str, values: Vec<f32>, steps: Option<Vec<f32>>) {
     let Some(draft) = drafts.get(place).cloned() else { return };
-    let source = Source::Computed(values);
+    let source = DraftValues::Computed(values);
     drafts.replace(place, Draft { name: name.to_owned(), source, affine: None, steps, ..draft });
 }
 
 /// A weight's scale beside it.
-struct Scale {
+struct StoredScale {
     name: String,
     zero_point: Option<String>,
     /// The name of the weight without the parts of its format.
@@ -114,7 +114,7 @@ struct Scale {
 }
 
 /// The name of the tensor that holds a weight's scales.
-fn find_scale(drafts: &Drafts<'_, '_>, name: &str) -> Option<Scale> {
+fn find_scale(drafts: &Drafts<'_, '_>, name: &str) -> Option<StoredScale> {
     let (_, leaf) = split_leaf(name);
     let zero_points = [
         format!("{name}_zero_point"),
@@ -123,7 +123,7 @@ fn find_scale(drafts: &Drafts<'_, '_>, name: &str) -> Option<Scale> {
         sibling(name, "zero_points"),
     ];
     let zero_point = zero_points.into_iter().find(|point| drafts.has(point));
-    let scale = |scale: String, weight: &str, unit: f64| Scale {
+    let scale = |scale: String, weight: &str, unit: f64| StoredScale {
         name: scale,
         zero_point: zero_point.clone(),
         weight: weight.to_owned(),
@@ -151,7 +151,7 @@ fn find_scale(drafts: &Drafts<'_, '_>, name: &str) -> Option<Scale> {
 }
 
 /// Multiplies a weight with its scale.
-fn scaled(drafts: &mut Drafts<'_, '_>, name: &str, scale: &Scale) -> ParseResult<bool> {
+fn scaled(drafts: &mut Drafts<'_, '_>, name: &str, scale: &StoredScale) -> ParseResult<bool> {
     let shape_of = |name: &str| drafts.get(name).map(|draft| (draft.shape.clone(), draft.dtype));
     let (Some((shape, dtype)), Some((scale_shape, scale_dtype))) = (shape_of(name), shape_of(&scale.name))
     else {

@@ -10,7 +10,7 @@
 use super::super::dtype::Dtype;
 use super::super::names::split_leaf;
 use super::super::stored::{ParseResult, element_count};
-use super::draft::{Draft, Drafts, Source};
+use super::draft::{Draft, DraftValues, Drafts};
 
 /// Puts every weight together whose parts are there, and leaves out by name what has only some. `transposed` are the
 /// layers that the user says are transposed convolutions.
@@ -100,7 +100,7 @@ fn combine(drafts: &mut Drafts<'_, '_>, like: &str, name: &str, values: Vec<f32>
     let dtype = if draft.dtype.is_float() { draft.dtype } else { Dtype::F32 };
     let whole = Draft {
         name: name.to_owned(),
-        source: Source::Computed(values),
+        source: DraftValues::Computed(values),
         dtype,
         affine: None,
         same: None,

@@ -8,7 +8,7 @@ use crate::checkpoint::stored::ParseResult;
 
 /// A view of a storage.
 #[derive(Debug, Default)]
-pub(super) struct Layout {
+pub(super) struct StridedView {
     pub shape: Vec<usize>,
     /// Elements from one index to the next, 0 for dimensions of 1.
     strides: Vec<usize>,
@@ -19,7 +19,7 @@ pub(super) struct Layout {
     pub end: u64,
 }
 
-impl Layout {
+impl StridedView {
     pub fn new(pickle: &Pickle<'_>, tensor: &Tensor<'_>) -> ParseResult<Self> {
         let shape = sizes(pickle, tensor.shape).ok_or("its shape is not understood")?;
         let strides = sizes(pickle, tensor.stride).ok_or("its strides are not understood")?;

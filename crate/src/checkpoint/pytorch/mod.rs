@@ -21,11 +21,11 @@ use std::collections::HashMap;
 
 use self::cursor::Cursor;
 use self::globals::Global;
-use self::layout::Layout;
+use self::layout::StridedView;
 use self::legacy::Legacy;
 use self::limits::{ELEMENTS_PER_BYTE, SPARE_ELEMENTS};
 use self::object::{Id, Pickle, Tensor, Value};
-use self::state_dict::Found;
+use self::state_dict::FoundTensor;
 use self::zip::Archive;
 use super::dtype::Dtype;
 use super::sanitize;
@@ -120,7 +120,7 @@ struct TorchElements<'a> {
 struct StorageView {
     key: String,
     dtype: Dtype,
-    layout: Layout,
+    layout: StridedView,
 }
 
 impl<'a> TorchElements<'a> {
@@ -133,7 +133,7 @@ impl<'a> TorchElements<'a> {
     fn list(
         &mut self,
         pickle: &Pickle<'_>,
-        found: Found,
+        found: FoundTensor,
         keys: &mut HashMap<String, u64>,
     ) -> ParseResult<StoredTensor> {
         let mut listed = StoredTensor {
@@ -185,7 +185,7 @@ impl<'a> TorchElements<'a> {
     }
 
     fn place(&mut self, pickle: &Pickle<'_>, tensor: &Tensor<'_>) -> ParseResult<StorageView> {
-        let layout = Layout::new(pickle, tensor)?;
+        let layout = StridedView::new(pickle, tensor)?;
         Ok(StorageView { key: tensor.storage.key.to_owned(), dtype: tensor.storage.dtype, layout })
     }
 
@@ -228,7 +228,7 @@ impl Elements for TorchElements<'_> {
 impl StorageView {
     /// Of a tensor that can't be read.
     fn nowhere() -> Self {
-        Self { key: String::new(), dtype: Dtype::Other("an unknown type", 0), layout: Layout::default() }
+        Self { key: String::new(), dtype: Dtype::Other("an unknown type", 0), layout: StridedView::default() }
     }
 
     /// The elements in a row, little-endian.

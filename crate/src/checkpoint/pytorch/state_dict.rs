@@ -59,7 +59,7 @@ const MOMENTS: [&str; 8] = [
 ];
 
 /// A tensor of the pickle.
-pub(super) struct Found {
+pub(super) struct FoundTensor {
     /// The keys that lead to it, joined by dots.
     pub name: String,
     /// A [`Value::Tensor`], a [`Value::Unreadable`] or an array.
@@ -74,7 +74,7 @@ pub(super) struct Found {
 #[derive(Default)]
 pub(super) struct Contents {
     /// The tensors.
-    pub tensors: Vec<Found>,
+    pub tensors: Vec<FoundTensor>,
     /// The networks that they belong to.
     pub networks: Vec<StoredNetwork>,
     /// Tensors of optimizers, which are of no network.
@@ -145,7 +145,7 @@ impl Contents {
             return;
         }
         let name = if visit.name.is_empty() { "tensor".to_owned() } else { visit.name };
-        let found = Found { name, id: visit.id, network: visit.network, module: visit.module };
+        let found = FoundTensor { name, id: visit.id, network: visit.network, module: visit.module };
         // Of two items of one key Python keeps the first's place and the last's value.
         match places.get(&found.name) {
             Some(&at) => self.tensors[at] = found,

@@ -57,10 +57,10 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     }
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
     account::print_choice(&weights);
-    let (spec, data) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
+    let (config, data) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
     let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let test = data.test();
-    let network = load_network(&spec, test.classes().len(), &weights, &compute)
+    let network = load_network(&config, test.classes().len(), &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let evaluation = pollster::block_on(evaluate(&network, test, 0..test.len(), &compute))?;
     print(args.json, evaluation)

@@ -102,11 +102,11 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
     account::print_choice(&weights);
     let metadata = input_metadata(&weights, &args.weights)?;
-    let (spec, inputs) = open(args, &weights, &metadata)?;
+    let (config, inputs) = open(args, &weights, &metadata)?;
     let range = parse_range(args.range.as_deref(), inputs.images().len())?;
     let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let classes = infer_classes(&weights).unwrap_or_else(|| inputs.images().classes().len());
-    let network = load_network(&spec, classes, &weights, &compute)
+    let network = load_network(&config, classes, &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let scores = pollster::block_on(scores(&network, inputs.images(), range.clone(), &compute))?;
     let rows = scores.chunks_exact(classes).zip(range);
@@ -118,14 +118,14 @@ pub fn run(args: &PredictArgs) -> Result<()> {
 /// Classifies images by a model.
 fn run_onnx(args: &PredictArgs, network: &OnnxNetwork) -> Result<()> {
     let input = ImageInput::new(network, &args.weights, &args.network)?;
-    let reading = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
-    let source = match &args.data {
-        Some(path) => input.open_path(path, args.holdout, 0, reading)?,
+    let loader_config = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
+    let loader = match &args.data {
+        Some(path) => input.open_path(path, args.holdout, 0, loader_config)?,
         None => input.open_files(&args.images)?,
     };
     let train = args.data.is_some() && args.split == "train";
     let paths = args.images.iter().map(|path| files::display_path(path)).collect();
-    let inputs = PredictImages { source, train, paths };
+    let inputs = PredictImages { loader, train, paths };
     let range = parse_range(args.range.as_deref(), inputs.images().len())?;
     let scores = input.scores(network, inputs.images(), range.clone(), |_| {});
     let scores = scores.map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
@@ -141,7 +141,7 @@ fn run_onnx(args: &PredictArgs, network: &OnnxNetwork) -> Result<()> {
 
 /// The images to classify.
 struct PredictImages {
-    source: DataLoader,
+    loader: DataLoader,
     /// Whether these are the training images.
     train: bool,
     /// The image files; empty for a data set.
@@ -150,23 +150,23 @@ struct PredictImages {
 
 impl PredictImages {
     fn images(&self) -> &dyn LabeledDataset {
-        match &self.source {
+        match &self.loader {
             DataLoader::Memory(split, _) if self.train => &split.train,
-            source => source.test(),
+            loader => loader.test(),
         }
     }
 
     fn name(&self, at: usize) -> String {
         let part = if self.train { "train" } else { "test" };
-        match (self.paths.get(at), &self.source) {
+        match (self.paths.get(at), &self.loader) {
             (Some(path), _) => path.clone(),
-            (None, DataLoader::Files(files)) => files.index().val.place(at).name.to_owned(),
+            (None, DataLoader::Files(files)) => files.index().val.image(at).name.to_owned(),
             (None, DataLoader::Memory(..)) => format!("{part}:{at}"),
         }
     }
 
     fn label(&self, at: usize) -> Option<usize> {
-        match &self.source {
+        match &self.loader {
             _ if !self.paths.is_empty() => None,
             DataLoader::Files(files) => Some(files.index().val.label(at)),
             DataLoader::Memory(split, _) => {
@@ -182,24 +182,24 @@ fn open(
     weights: &Checkpoint,
     metadata: &InputMetadata,
 ) -> Result<(TrainConfig, PredictImages)> {
-    let mut spec = args.network.config()?;
-    spec.holdout = args.holdout;
-    follow_metadata(&mut spec, metadata);
+    let mut config = args.network.config()?;
+    config.holdout = args.holdout;
+    follow_metadata(&mut config, metadata);
     let train = args.data.is_some() && args.split == "train";
-    let source: DataLoader = match &args.data {
+    let loader: DataLoader = match &args.data {
         Some(path) => {
-            let reading = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
-            let mut source = files::open_dataset(path, &mut spec, reading)?;
-            match_outputs(&mut source, weights, metadata)?;
-            source
+            let loader_config = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
+            let mut loader = files::open_dataset(path, &mut config, loader_config)?;
+            match_outputs(&mut loader, weights, metadata)?;
+            loader
         }
-        None if is_for_image_files(&spec, metadata) => {
-            spec.data = DataSource::ImageNet;
+        None if is_for_image_files(&config, metadata) => {
+            config.data = DataSource::ImageNet;
             let classes = infer_classes(weights).unwrap_or(1000);
-            let standardization = Standardization::new(spec.standardize, spec.data, None);
+            let standardization = Standardization::new(config.standardize, config.data, None);
             let images = image_files::open_single_images(
                 &args.images,
-                spec.input_side(),
+                config.input_side(),
                 output_names(classes, metadata),
             )?;
             images.standardized(standardization).into()
@@ -208,12 +208,12 @@ fn open(
             let classes = infer_classes(weights).unwrap_or(cifar::CLASSES.len());
             let mut test = decode_files(&args.images, output_names(classes, metadata))?;
             test.standardization =
-                Standardization::new(spec.standardize, trained_on(&spec, classes, metadata)?, None);
+                Standardization::new(config.standardize, trained_on(&config, classes, metadata)?, None);
             TrainTest { train: test.clone(), test }.into()
         }
     };
     let paths = args.images.iter().map(|path| files::display_path(path)).collect();
-    Ok((spec, PredictImages { source, train, paths }))
+    Ok((config, PredictImages { loader, train, paths }))
 }
 
 /// The data set whose constants standardize images of 32 x 32: the one that the weights name, or the CIFAR of as many

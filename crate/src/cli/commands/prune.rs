@@ -10,7 +10,7 @@ use crate::cli::commands::onnx::layers::MappedLayers;
 use crate::cli::files::{self, AdcPlanFile};
 use crate::cli::options::checkpoint::CheckpointOptions;
 use crate::cli::options::crossbar::CrossbarOptions;
-use crate::cli::options::data::{DataOptions, ReadingOptions};
+use crate::cli::options::data::{DataOptions, LoaderOptions};
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::options::onnx::OnnxOptions;
 use crate::cli::output;
@@ -60,7 +60,7 @@ pub struct PruneArgs {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
-    reading: ReadingOptions,
+    loader: LoaderOptions,
     /// Also write the masks: 1 where a weight stays, 0 where it is pruned
     #[arg(long, value_name = "M.safetensors")]
     masks: Option<PathBuf>,
@@ -115,8 +115,8 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         None => None,
     };
     let inputs = args.inputs(&config, &weights, compute.as_ref())?;
-    let known = PruneContext { positions: positions.as_deref(), inputs: inputs.as_ref() };
-    let pruned = pollster::block_on(config.prune(&weights, &hardware, known, compute.as_ref()));
+    let context = PruneContext { positions: positions.as_deref(), inputs: inputs.as_ref() };
+    let pruned = pollster::block_on(config.prune(&weights, &hardware, context, compute.as_ref()));
     let (pruned, stats) = pruned?;
     let after = analyze(&pruned.matrices(false)?, &hardware);
     if let Some(path) = &args.masks {
@@ -178,13 +178,13 @@ impl PruneArgs {
         let (Some(asked), Some(data), Some(compute)) = (config.calibration(), &self.data, compute) else {
             return Ok(None);
         };
-        let (holdout, seed, reading) = (self.holdout, self.seed, self.reading);
-        let data = DataOptions { data: data.clone(), holdout, seed, reading };
-        let (run, mut source) = open_model_and_data(&self.network, &data, &self.weights, weights)?;
-        let plan = NetworkSpec::from_config(&run, source.classes().len())?;
-        let network = load_network(&run, source.classes().len(), weights, compute)
+        let (holdout, seed) = (self.holdout, self.seed);
+        let data = DataOptions { data: data.clone(), holdout, seed, loader: self.loader };
+        let (run, mut loader) = open_model_and_data(&self.network, &data, &self.weights, weights)?;
+        let spec = NetworkSpec::from_config(&run, loader.classes().len())?;
+        let network = load_network(&run, loader.classes().len(), weights, compute)
             .map_err(|error| error.with_path(&files::display_path(&self.weights)))?;
-        pollster::block_on(ActivationStats::collect(&network, &plan, &mut source, asked, compute)).map(Some)
+        pollster::block_on(ActivationStats::collect(&network, &spec, &mut loader, asked, compute)).map(Some)
     }
 
     /// Output positions of each layer, if the options name a network.

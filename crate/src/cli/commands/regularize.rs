@@ -114,10 +114,11 @@ fn evaluate(
     let shape = [tensor.shape[0], tensor.shape[1], tensor.shape[2], tensor.shape[3]];
     let data = TensorData::new(tensor.data.clone(), shape);
     let fail = |why: String| Error::device(&*compute.adapter, why);
-    let term = regularizer.evaluate(Tensor::from_data(data, &compute.device));
-    let read = pollster::block_on(term.gradient.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
+    let penalty = regularizer.evaluate(Tensor::from_data(data, &compute.device));
+    let read =
+        pollster::block_on(penalty.gradient.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
     let gradient = read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec();
-    let loss = pollster::block_on(term.loss.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
+    let loss = pollster::block_on(penalty.loss.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
     let loss = loss.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?;
     let gradient = NamedTensor { name: tensor.name.clone(), shape: tensor.shape.clone(), data: gradient };
     Ok((f64::from(loss.first().copied().unwrap_or_default()), gradient))

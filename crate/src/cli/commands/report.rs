@@ -12,7 +12,7 @@ use crate::cli::output;
 use crate::config::SCHEMA_VERSION;
 use crate::error::{Error, Result};
 use crate::html::run::FinishedRun;
-use crate::html::{self, Group};
+use crate::html::{self, SeedGroup};
 use crate::workflow::report::RunReport;
 
 /// How many folders deep to search for runs: a folder of sweeps holds sweeps, which hold runs.
@@ -49,7 +49,7 @@ pub struct ReportArgs {
 struct ReportOutput<'a> {
     schema_version: u32,
     version: &'static str,
-    groups: Vec<Group>,
+    groups: Vec<SeedGroup>,
     runs: Vec<PlacedReport<'a>>,
 }
 
@@ -138,7 +138,7 @@ fn read(path: &Path, given: &[PathBuf]) -> Result<FinishedRun> {
     FinishedRun::read(&place, &bytes).map_err(|error| error.with_path(&files::display_path(path)))
 }
 
-fn describe(groups: &[Group], out: &Path) -> String {
+fn describe(groups: &[SeedGroup], out: &Path) -> String {
     let mean_std = |mean_std: &html::MeanStd| match mean_std.deviation {
         Some(deviation) => format!("{:.2} +- {deviation:.2}", mean_std.mean),
         None => format!("{:.2}", mean_std.mean),

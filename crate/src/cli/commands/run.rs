@@ -67,7 +67,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
 
 fn run_recipe(args: &RunArgs, recipe: &Recipe) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
-    let images = DatasetCache::new(args.shared.reading.into()).open(recipe)?;
+    let images = DatasetCache::new(args.shared.loader.into()).open(recipe)?;
     let compute = pollster::block_on(ComputeDevice::from_config(&recipe.config))?;
     if args.dry_run {
         return dry_run_recipe::run(recipe, &images, &compute, args.json);

@@ -59,7 +59,7 @@ pub fn run(args: &SensitivityArgs) -> Result<()> {
     what.validate()?;
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
     account::print_choice(&weights);
-    let (spec, data) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
+    let (config, data) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
     let test = data.test();
     let images = args.images.unwrap_or(test.len());
     if !(1..=test.len()).contains(&images) {
@@ -67,16 +67,16 @@ pub fn run(args: &SensitivityArgs) -> Result<()> {
     }
     let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let classes = test.classes().len();
-    let network = load_network(&spec, classes, &weights, &compute)
+    let network = load_network(&config, classes, &weights, &compute)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let plan = NetworkSpec::from_config(&spec, classes)?;
+    let spec = NetworkSpec::from_config(&config, classes)?;
     let bar = progress_bar();
     let mut progress = |passed, total| {
         bar.set_length(total);
         bar.set_position(passed);
     };
     let images = (test, 0..images);
-    let found = pollster::block_on(sensitivity(&network, &plan, images, &what, &compute, &mut progress));
+    let found = pollster::block_on(sensitivity(&network, &spec, images, &what, &compute, &mut progress));
     bar.finish_and_clear();
     let found = found?;
     output::print_result(args.json, &found, || describe(&found))

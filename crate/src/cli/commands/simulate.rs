@@ -91,26 +91,26 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     }
     if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
         let input = ImageInput::new(&network, &args.weights, &args.network)?;
-        let mut source = input.open(&args.data)?;
-        let range = image_range(args, source.test().len())?;
+        let mut loader = input.open(&args.data)?;
+        let range = image_range(args, loader.test().len())?;
         let bar = progress_bar((range.len() * args.seeds) as u64);
         let (path, hardware, config, seeds) = (&args.weights, &hardware, &simulation, args.seeds);
         let simulation = OnnxSimulation { network: &network, path, input, hardware, config, seeds };
-        let report = simulation.run(&mut source, args.data.seed, &range, &bar)?;
+        let report = simulation.run(&mut loader, args.data.seed, &range, &bar)?;
         return output::print_result(args.json, &report, || describe(&report));
     }
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
     account::print_choice(&weights);
-    let (spec, mut source) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
+    let (config, mut loader) = open_model_and_data(&args.network, &args.data, &args.weights, &weights)?;
     let with_path = |error: Error| error.with_path(&files::display_path(&args.weights));
-    let classes = source.classes().len();
-    let plan = NetworkSpec::from_config(&spec, classes)?;
-    plan.check_memory(1, system::available_memory())?;
-    let range = image_range(args, source.test().len())?;
-    let calibration = source.calibration(simulation.calibration, spec.seed)?;
+    let classes = loader.classes().len();
+    let spec = NetworkSpec::from_config(&config, classes)?;
+    spec.check_memory(1, system::available_memory())?;
+    let range = image_range(args, loader.test().len())?;
+    let calibration = loader.calibration(simulation.calibration, config.seed)?;
     let mut simulator =
-        Simulator::new(&plan, &weights, &hardware, &simulation, &calibration).map_err(with_path)?;
-    let test = source.test();
+        Simulator::new(&spec, &weights, &hardware, &simulation, &calibration).map_err(with_path)?;
+    let test = loader.test();
     let bar = progress_bar((range.len() * args.seeds) as u64);
     let mut report = simulate(&mut simulator, test, &range, &bar)?;
     let mut accuracies = vec![report.accuracy.unwrap_or(0.0)];
@@ -121,7 +121,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     bar.finish_and_clear();
     report.seeds = (args.seeds > 1).then(|| SeedReport::new(accuracies));
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
-    let network = load_network(&spec, classes, &weights, &compute).map_err(with_path)?;
+    let network = load_network(&config, classes, &weights, &compute).map_err(with_path)?;
     let digital = pollster::block_on(evaluate(&network, test, range, &compute))?;
     report.digital_accuracy = Some(digital.accuracy);
     output::print_result(args.json, &report, || describe(&report))

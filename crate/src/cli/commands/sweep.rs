@@ -26,7 +26,7 @@ use crate::device::ComputeDevice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::workflow::recipe::{Change, Recipe};
 use crate::workflow::report::RunReport;
-use crate::workflow::sweep::{self, Combination, Parameter};
+use crate::workflow::sweep::{self, Combination, SweptField};
 
 /// How long a job waits if other processes work on all remaining runs.
 const BUSY_RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -157,8 +157,8 @@ fn plan(args: &SweepArgs) -> Result<Vec<SweepRun>> {
                 .map_err(|error| error.with_path(&files::display_path(path)))?
         }
         None => {
-            let parameters: Result<Vec<Parameter>> =
-                args.set.iter().chain(&args.stage).map(|text| Parameter::parse(text)).collect();
+            let parameters: Result<Vec<SweptField>> =
+                args.set.iter().chain(&args.stage).map(|text| SweptField::parse(text)).collect();
             sweep::combinations(&parameters?)?
         }
     };
@@ -219,7 +219,7 @@ impl<'a> Sweep<'a> {
             args,
             out: out.to_owned(),
             store: args.shared.store(out),
-            datasets: DatasetCache::new(args.shared.reading.into()),
+            datasets: DatasetCache::new(args.shared.loader.into()),
             bars: MultiProgress::new(),
             stop: stop_flag()?,
             ended: Mutex::new(None),

@@ -207,7 +207,7 @@ fn unpack_class(archive: &Path, tar: &Member, train: &Path, class: &str) -> Resu
 fn unpack_validation(root: &Path, val: &Path) -> Result<()> {
     let index = list_images(root)?;
     let folders: std::collections::HashMap<&str, &str> = (0..index.val.len())
-        .map(|at| (index.val.place(at).name, index.classes[index.val.label(at)].as_str()))
+        .map(|at| (index.val.image(at).name, index.classes[index.val.label(at)].as_str()))
         .collect();
     members(io::open(&validation_archive(root))?, |member, content| {
         let Some(class) = folders.get(member.name()) else { return Ok(()) };
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!((unpacked.train.len(), unpacked.val.len()), (3, 2));
         assert_eq!(labels_and_shades(&out), packed);
         let whole = ImageRef { container: "train/n01", name: "n01_1.JPEG", span: None, label: 0 };
-        assert_eq!(unpacked.train.place(0), whole);
+        assert_eq!(unpacked.train.image(0), whole);
     }
 
     #[test]

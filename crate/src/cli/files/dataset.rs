@@ -17,52 +17,56 @@ use crate::data::unpack::{self, Limits, NamedFiles};
 use crate::error::{Error, Result};
 
 /// The most bytes that an archive of pictures may unpack to; they are kept in memory.
-const PICTURES: Limits = Limits { file: 1 << 28, total: 8 << 30 };
+const PICTURE_LIMITS: Limits = Limits { file: 1 << 28, total: 8 << 30 };
 
 /// Opens the images of a run: `builtin`, CIFAR's files (a folder or an archive), or pictures in one of the layouts of
 /// image folders or in an archive of class folders. Sets `data` in the configuration accordingly.
 ///
 /// # Errors
 /// If files are missing or damaged.
-pub fn open_dataset(path: &Path, spec: &mut TrainConfig, reading: LoaderConfig) -> Result<DataLoader> {
+pub fn open_dataset(
+    path: &Path,
+    config: &mut TrainConfig,
+    loader_config: LoaderConfig,
+) -> Result<DataLoader> {
     if path.as_os_str() == "builtin" {
-        spec.data = DataSource::Builtin;
-        check_in_memory(spec)?;
-        return Ok(data::open(spec, &[])?.into());
+        config.data = DataSource::Builtin;
+        check_in_memory(config)?;
+        return Ok(data::open(config, &[])?.into());
     }
-    if let Some(files) = cifar_files(path, spec.holdout)? {
-        check_in_memory(spec)?;
-        let Cifar { source, split } = cifar::from_files(&files, spec.holdout)?;
-        spec.data = source;
-        return Ok(split.prepared(spec).into());
+    if let Some(files) = cifar_files(path, config.holdout)? {
+        check_in_memory(config)?;
+        let Cifar { source, split } = cifar::from_files(&files, config.holdout)?;
+        config.data = source;
+        return Ok(split.prepared(config).into());
     }
-    spec.data = DataSource::ImageNet;
-    if spec.holdout > 0 {
+    config.data = DataSource::ImageNet;
+    if config.holdout > 0 {
         let why = "image folders have their own validation images";
-        return Err(Error::field("holdout", spec.holdout, why));
+        return Err(Error::field("holdout", config.holdout, why));
     }
-    if spec.limit > 0 {
+    if config.limit > 0 {
         let why = "image folders are used whole; index a smaller folder";
-        return Err(Error::field("limit", spec.limit, why));
+        return Err(Error::field("limit", config.limit, why));
     }
-    spec.validate()?;
+    config.validate()?;
     let images = if path.is_dir() {
-        image_files::open(path, spec.input_side(), reading)?
+        image_files::open(path, config.input_side(), loader_config)?
     } else {
-        open_archive(path, spec.input_side(), reading)?
+        open_archive(path, config.input_side(), loader_config)?
     };
-    let images = images.standardized(Standardization::new(spec.standardize, spec.data, None));
+    let images = images.standardized(Standardization::new(config.standardize, config.data, None));
     for note in &images.index().notes {
         output::status_once(&format!("{}: {note}", display_path(path)));
     }
     Ok(images.into())
 }
 
-fn check_in_memory(spec: &TrainConfig) -> Result<()> {
-    if [0, data::SIDE].contains(&spec.side) {
+fn check_in_memory(config: &TrainConfig) -> Result<()> {
+    if [0, data::SIDE].contains(&config.side) {
         return Ok(());
     }
-    Err(Error::field("side", spec.side, "these images are 32 x 32; only image files can be scaled"))
+    Err(Error::field("side", config.side, "these images are 32 x 32; only image files can be scaled"))
 }
 
 /// The files of CIFAR in a folder, or an archive of them; `None` if it is something else. The test file is left out if
@@ -116,11 +120,11 @@ fn cifar_names(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Opens an archive of class folders, unpacked in memory.
-fn open_archive(path: &Path, side: usize, reading: LoaderConfig) -> Result<ImageNet> {
+fn open_archive(path: &Path, side: usize, loader_config: LoaderConfig) -> Result<ImageNet> {
     let name = display_path(path);
     let bytes = read("reading images", path)?;
     let keep = |file: &str| folders::is_image(file) || folders::is_label_file(file);
-    let files = unpack::unpack(&name, &bytes, PICTURES, &keep)?.unwrap_or_default();
+    let files = unpack::unpack(&name, &bytes, PICTURE_LIMITS, &keep)?.unwrap_or_default();
     if !files.iter().any(|(file, _)| folders::is_image(file)) {
         return Err(Error::file(
             "looking for images",
@@ -135,5 +139,10 @@ fn open_archive(path: &Path, side: usize, reading: LoaderConfig) -> Result<Image
     };
     let index = index
         .ok_or_else(|| Error::file("looking for images", &*name, "its pictures are not in class folders"));
-    ImageNet::new(index?.check().map_err(|error| error.with_path(&name))?, Box::new(tree), side, reading)
+    ImageNet::new(
+        index?.check().map_err(|error| error.with_path(&name))?,
+        Box::new(tree),
+        side,
+        loader_config,
+    )
 }

@@ -19,7 +19,7 @@ use crate::workflow::report::DataDescription;
 
 /// The images of a recipe, ready to be opened for each stage.
 pub struct CachedDataset {
-    storage: Storage,
+    storage: CachedImages,
     /// Name, size and hash of the data set.
     pub description: DataDescription,
     /// What weights that are trained on them say about them.
@@ -27,11 +27,11 @@ pub struct CachedDataset {
 }
 
 /// Where images are kept between stages.
-enum Storage {
+enum CachedImages {
     /// In memory; each stage gets a copy.
     Memory(TrainTest),
     /// In files, opened again for each stage.
-    Files { path: PathBuf, spec: Box<TrainConfig>, reading: LoaderConfig },
+    Files { path: PathBuf, config: Box<TrainConfig>, loader_config: LoaderConfig },
 }
 
 impl CachedDataset {
@@ -41,9 +41,9 @@ impl CachedDataset {
     /// If files can no longer be opened.
     pub fn open(&self) -> Result<DataLoader> {
         match &self.storage {
-            Storage::Memory(split) => Ok(split.clone().into()),
-            Storage::Files { path, spec, reading } => {
-                open_dataset(path, &mut TrainConfig::clone(spec), *reading)
+            CachedImages::Memory(split) => Ok(split.clone().into()),
+            CachedImages::Files { path, config, loader_config } => {
+                open_dataset(path, &mut TrainConfig::clone(config), *loader_config)
             }
         }
     }
@@ -51,14 +51,14 @@ impl CachedDataset {
 
 /// Opens data sets and keeps the last one: most runs of a sweep share it.
 pub struct DatasetCache {
-    reading: LoaderConfig,
+    loader_config: LoaderConfig,
     last: Mutex<Option<(String, Arc<CachedDataset>)>>,
 }
 
 impl DatasetCache {
-    /// An empty cache; `reading` says how to read image files.
-    pub fn new(reading: LoaderConfig) -> Self {
-        Self { reading, last: Mutex::new(None) }
+    /// An empty cache; `loader_config` says how to read image files.
+    pub fn new(loader_config: LoaderConfig) -> Self {
+        Self { loader_config, last: Mutex::new(None) }
     }
 
     /// The images of a recipe.
@@ -75,39 +75,39 @@ impl DatasetCache {
             return Ok(Arc::clone(images));
         }
         *last = None;
-        let images = Arc::new(open(&recipe.data, recipe.config.clone(), self.reading)?);
+        let images = Arc::new(open(&recipe.data, recipe.config.clone(), self.loader_config)?);
         *last = Some((key, Arc::clone(&images)));
         Ok(images)
     }
 }
 
 /// The settings that decide which images are opened.
-fn key(path: &str, spec: &TrainConfig) -> String {
+fn key(path: &str, config: &TrainConfig) -> String {
     // The built-in images depend on the seed.
-    let seed = if path == "builtin" { spec.seed } else { 0 };
-    format!("{path}\n{} {} {} {seed} {}", spec.holdout, spec.limit, spec.side, spec.standardize)
+    let seed = if path == "builtin" { config.seed } else { 0 };
+    format!("{path}\n{} {} {} {seed} {}", config.holdout, config.limit, config.side, config.standardize)
 }
 
-fn open(path: &str, mut spec: TrainConfig, reading: LoaderConfig) -> Result<CachedDataset> {
+fn open(path: &str, mut config: TrainConfig, loader_config: LoaderConfig) -> Result<CachedDataset> {
     let path = Path::new(path);
-    let source = open_dataset(path, &mut spec, reading)?;
-    let name = serde_json::to_value(spec.data).ok();
+    let loader = open_dataset(path, &mut config, loader_config)?;
+    let name = serde_json::to_value(config.data).ok();
     let mut description = DataDescription {
         name: name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
-        train_images: source.train_len(),
-        test_images: source.test().len(),
-        classes: source.classes().len(),
+        train_images: loader.train_len(),
+        test_images: loader.test().len(),
+        classes: loader.classes().len(),
         sha256: String::new(),
     };
-    let metadata = source.input_metadata(spec.data);
-    let storage = match source {
+    let metadata = loader.input_metadata(config.data);
+    let storage = match loader {
         DataLoader::Memory(split, _) => {
             description.sha256 = content_fingerprint(&[&split.train, &split.test]);
-            Storage::Memory(split)
+            CachedImages::Memory(split)
         }
         DataLoader::Files(files) => {
             description.sha256 = index_fingerprint(files.index());
-            Storage::Files { path: path.to_owned(), spec: Box::new(spec), reading }
+            CachedImages::Files { path: path.to_owned(), config: Box::new(config), loader_config }
         }
     };
     Ok(CachedDataset { storage, description, metadata })
@@ -137,10 +137,10 @@ fn index_fingerprint(index: &Index) -> String {
     for listing in [&index.train, &index.val] {
         hash.update((listing.len() as u64).to_le_bytes());
         for at in 0..listing.len() {
-            let place = listing.place(at);
-            let name = place.name.rsplit('/').next().unwrap_or_default();
-            let size = place.span.map_or(0, |(_, size)| size);
-            hash.update(format!("\n{name} {} {size}", place.label));
+            let image = listing.image(at);
+            let name = image.name.rsplit('/').next().unwrap_or_default();
+            let size = image.span.map_or(0, |(_, size)| size);
+            hash.update(format!("\n{name} {} {size}", image.label));
         }
     }
     hex(&hash.finalize())

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::cli::files::io::display_path;
-use crate::data::folders::{Entry, FileTree};
+use crate::data::folders::{DirEntry, FileTree};
 use crate::error::{Error, Result};
 
 /// The files below a folder on disk.
@@ -22,7 +22,7 @@ impl DiskTree {
 }
 
 impl FileTree for DiskTree {
-    fn entries(&self, folder: &str) -> Result<Vec<Entry>> {
+    fn entries(&self, folder: &str) -> Result<Vec<DirEntry>> {
         let path = self.root.join(folder);
         let fail =
             |why: std::io::Error| Error::file("listing images", display_path(&path), &why).with_source(why);
@@ -40,7 +40,7 @@ impl FileTree for DiskTree {
             // Names that are not UTF-8 can't be written to an index.
             let Ok(name) = entry.file_name().into_string() else { continue };
             let is_folder = if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() };
-            entries.push(Entry { name, is_folder, is_link: kind.is_symlink() });
+            entries.push(DirEntry { name, is_folder, is_link: kind.is_symlink() });
         }
         entries.sort();
         Ok(entries)

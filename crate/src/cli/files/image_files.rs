@@ -11,7 +11,7 @@ use crate::cli::files::disk_tree::DiskTree;
 use crate::cli::files::io;
 use crate::data::folders::{class_layout, split_layout};
 use crate::data::imagenet::index::{ImageRef, Index};
-use crate::data::imagenet::webdataset::{Part, Shards};
+use crate::data::imagenet::webdataset::{Shards, Split};
 use crate::data::imagenet::{ImageNet, LoaderConfig, ReadImage};
 use crate::error::{Error, Result};
 
@@ -28,8 +28,8 @@ const MAX_OPEN_ARCHIVES: usize = 256;
 ///
 /// # Errors
 /// If the folder has none of the layouts, or its files are damaged.
-pub fn open(root: &Path, side: usize, reading: LoaderConfig) -> Result<ImageNet> {
-    ImageNet::new(load_index(root)?, disk_reader(root), side, reading)
+pub fn open(root: &Path, side: usize, loader_config: LoaderConfig) -> Result<ImageNet> {
+    ImageNet::new(load_index(root)?, disk_reader(root), side, loader_config)
 }
 
 /// A reader for the images below a folder.
@@ -50,8 +50,8 @@ pub fn open_single_images(paths: &[PathBuf], side: usize, classes: Vec<String>) 
             name.ok_or_else(|| Error::file("reading an image", io::display_path(path), "not a file"))?;
         index.val.push(ImageRef { container: &folder, name: &name, span: None, label: 0 })?;
     }
-    let reading = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
-    ImageNet::new(index.check()?, disk_reader(Path::new("")), side, reading)
+    let loader_config = LoaderConfig { max_bad: 0.0, ..LoaderConfig::default() };
+    ImageNet::new(index.check()?, disk_reader(Path::new("")), side, loader_config)
 }
 
 /// The index of a folder: the stored one, otherwise a new one.
@@ -120,7 +120,7 @@ fn shards(root: &Path, part: &str) -> Vec<String> {
 /// Indexes WebDataset shards; `classes.txt` names their classes if they are numbers.
 fn index_shards(root: &Path) -> Result<Index> {
     let mut found = Shards::default();
-    for (part, name) in [(Part::Train, "train"), (Part::Val, "val")] {
+    for (part, name) in [(Split::Train, "train"), (Split::Val, "val")] {
         for shard in shards(root, name) {
             found.add(BufReader::new(io::open(&root.join(&shard))?), &shard, part)?;
         }
@@ -161,16 +161,16 @@ impl DiskReader {
 }
 
 impl ReadImage for DiskReader {
-    fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
-        let Some((offset, length)) = place.span else {
-            let path = self.root.join(place.container).join(place.name);
+    fn read_image(&self, image: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
+        let Some((offset, length)) = image.span else {
+            let path = self.root.join(image.container).join(image.name);
             let size = fs::metadata(&path).map_err(|why| why.to_string())?.len();
             if size > MAX_IMAGE_BYTES {
                 return Err(format!("too large ({size} bytes)"));
             }
             return fs::read(path).map_err(|why| why.to_string());
         };
-        let tar = self.tar(place.container)?;
+        let tar = self.tar(image.container)?;
         if offset.checked_add(u64::from(length)).is_none_or(|end| end > tar.1)
             || u64::from(length) > MAX_IMAGE_BYTES
         {
@@ -181,14 +181,14 @@ impl ReadImage for DiskReader {
         Ok(bytes)
     }
 
-    fn read_head(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
-        let Some((offset, length)) = place.span else {
+    fn read_head(&self, image: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
+        let Some((offset, length)) = image.span else {
             let mut head = Vec::new();
-            let file = File::open(self.root.join(place.container).join(place.name));
+            let file = File::open(self.root.join(image.container).join(image.name));
             let read = file.and_then(|file| file.take(HEAD).read_to_end(&mut head));
             return read.map(|_| head).map_err(|why| why.to_string());
         };
-        self.read_image(ImageRef { span: Some((offset, length.min(HEAD as u32))), ..place })
+        self.read_image(ImageRef { span: Some((offset, length.min(HEAD as u32))), ..image })
     }
 }
 

@@ -19,12 +19,12 @@ pub struct DataOptions {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     #[command(flatten)]
-    pub reading: ReadingOptions,
+    pub loader: LoaderOptions,
 }
 
 /// How image files are read.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct ReadingOptions {
+pub struct LoaderOptions {
     /// Threads that decode image files [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
@@ -33,8 +33,8 @@ pub struct ReadingOptions {
     pub max_bad: Option<f64>,
 }
 
-impl From<ReadingOptions> for LoaderConfig {
-    fn from(options: ReadingOptions) -> Self {
+impl From<LoaderOptions> for LoaderConfig {
+    fn from(options: LoaderOptions) -> Self {
         let default = Self::default();
         let threads = options.workers.map_or(default.threads, usize::from);
         Self { threads, max_bad: options.max_bad.unwrap_or(default.max_bad), ..default }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::files;
-use crate::cli::options::data::ReadingOptions;
+use crate::cli::options::data::LoaderOptions;
 use crate::error::{Error, Result};
 use crate::workflow::recipe::Change;
 
@@ -23,7 +23,7 @@ pub struct RecipeOptions {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub checkpoint_every: u64,
     #[command(flatten)]
-    pub reading: ReadingOptions,
+    pub loader: LoaderOptions,
 }
 
 impl RecipeOptions {

@@ -54,8 +54,8 @@ pub struct Estimate {
 ///
 /// # Errors
 /// If a step fails; the run would fail in the same way.
-pub fn run(mut session: Trainer, keep: usize, json: bool) -> Result<()> {
-    let estimate = pollster::block_on(measure(&mut session, keep))?;
+pub fn run(mut trainer: Trainer, keep: usize, json: bool) -> Result<()> {
+    let estimate = pollster::block_on(measure(&mut trainer, keep))?;
     let result =
         DryRunOutput { schema_version: SCHEMA_VERSION, peak_memory_bytes: system::peak_memory(), estimate };
     output::print_result(json, &result, || describe(&result))
@@ -65,13 +65,13 @@ pub fn run(mut session: Trainer, keep: usize, json: bool) -> Result<()> {
 ///
 /// # Errors
 /// If a step fails; the run would fail in the same way.
-pub async fn measure(session: &mut Trainer, keep: usize) -> Result<Estimate> {
-    let spec = session.config().clone();
+pub async fn measure(trainer: &mut Trainer, keep: usize) -> Result<Estimate> {
+    let config = trainer.config().clone();
     let mut seconds = Vec::new();
     let mut data_wait_percent = 0.0;
-    for at in 0..(WARM_UP_STEPS + MEASURED_STEPS).min(session.total_steps() as usize) {
+    for at in 0..(WARM_UP_STEPS + MEASURED_STEPS).min(trainer.total_steps() as usize) {
         let began = Instant::now();
-        let progress = session.step().await?;
+        let progress = trainer.step().await?;
         seconds.push(began.elapsed().as_secs_f64());
         if at >= WARM_UP_STEPS {
             data_wait_percent = progress.data_wait_percent.unwrap_or(0.0);
@@ -80,21 +80,21 @@ pub async fn measure(session: &mut Trainer, keep: usize) -> Result<Estimate> {
     let measured = seconds.get(WARM_UP_STEPS..).filter(|some| !some.is_empty()).unwrap_or(&seconds);
     let step_seconds = measured.iter().sum::<f64>() / measured.len() as f64;
     let began = Instant::now();
-    let evaluated = session.evaluate(EVALUATED_IMAGES).await?.images;
-    let whole = session.data().test().len() as f64 / evaluated as f64;
+    let evaluated = trainer.evaluate(EVALUATED_IMAGES).await?.images;
+    let whole = trainer.data().test().len() as f64 / evaluated as f64;
     let evaluation_seconds = began.elapsed().as_secs_f64() * whole;
-    let parameters = session.network_spec().num_params();
-    let steps = session.total_steps();
-    let copies = if spec.momentum == 0.0 { 1 } else { 2 };
+    let parameters = trainer.network_spec().num_params();
+    let steps = trainer.total_steps();
+    let copies = if config.momentum == 0.0 { 1 } else { 2 };
     let checkpoint = 4 * parameters * copies + HISTORY_BYTES_PER_STEP * steps;
     Ok(Estimate {
         parameters,
         steps,
-        memory_bytes: session.network_spec().training_bytes(spec.batch.min(session.data().train_len())),
+        memory_bytes: trainer.network_spec().training_bytes(config.batch.min(trainer.data().train_len())),
         step_seconds,
         data_wait_percent,
         evaluation_seconds,
-        total_seconds: steps as f64 * step_seconds + spec.epochs as f64 * evaluation_seconds,
+        total_seconds: steps as f64 * step_seconds + config.epochs as f64 * evaluation_seconds,
         // A new checkpoint is written before an old one is deleted.
         disk_bytes: (keep as u64 + 1) * checkpoint + 4 * parameters + METRICS_BYTES_PER_STEP * steps,
     })

@@ -52,7 +52,7 @@ pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, jso
     let mut stages = Vec::new();
     for stage in &recipe.stages {
         let training = match stage.train_config() {
-            Some(spec) => Some(stage_estimate(recipe, stage, spec, (images, compute), &mut measured)?),
+            Some(config) => Some(stage_estimate(recipe, stage, config, (images, compute), &mut measured)?),
             None => None,
         };
         stages.push(StageEstimate {
@@ -75,23 +75,29 @@ pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, jso
 fn stage_estimate(
     recipe: &Recipe,
     stage: &Stage,
-    spec: &TrainConfig,
+    config: &TrainConfig,
     (images, compute): (&CachedDataset, &ComputeDevice),
     measured: &mut Vec<(Value, Estimate)>,
 ) -> Result<Estimate> {
     let weights = stage.weights.as_ref().map(|file| files::read_weights(file.as_ref())).transpose()?;
-    let cost =
-        json!([spec.batch, spec.regularizer, spec.trainable, spec.precision, spec.augment, spec.epochs]);
+    let cost = json!([
+        config.batch,
+        config.regularizer,
+        config.trainable,
+        config.precision,
+        config.augment,
+        config.epochs
+    ]);
     let known = measured.iter().find(|(known, _)| *known == cost).map(|(_, estimate)| estimate.clone());
     if let (Some(estimate), None) = (known, &weights) {
         return Ok(estimate);
     }
     let memory = system::available_memory();
     let hardware = recipe.hardware.clone();
-    let session =
-        Trainer::new(spec.clone(), hardware, images.open()?, compute.clone(), memory, weights.as_ref());
-    let mut session = session.map_err(|error| error.with_stage(&stage.name))?;
-    let estimate = pollster::block_on(measure(&mut session, usize::from(DEFAULT_CHECKPOINTS_KEPT)))?;
+    let trainer =
+        Trainer::new(config.clone(), hardware, images.open()?, compute.clone(), memory, weights.as_ref());
+    let mut trainer = trainer.map_err(|error| error.with_stage(&stage.name))?;
+    let estimate = pollster::block_on(measure(&mut trainer, usize::from(DEFAULT_CHECKPOINTS_KEPT)))?;
     measured.push((cost, estimate.clone()));
     Ok(estimate)
 }

@@ -28,15 +28,15 @@ pub fn open_model_and_data(
     path: &Path,
     weights: &Checkpoint,
 ) -> Result<(TrainConfig, DataLoader)> {
-    let mut spec = network.config()?;
-    spec.holdout = data.holdout;
-    spec.seed = data.seed;
+    let mut config = network.config()?;
+    config.holdout = data.holdout;
+    config.seed = data.seed;
     let metadata = input_metadata(weights, path)?;
-    follow_metadata(&mut spec, &metadata);
-    spec.validate()?;
-    let mut source = files::open_dataset(&data.data, &mut spec, data.reading.into())?;
-    match_outputs(&mut source, weights, &metadata)?;
-    Ok((spec, source))
+    follow_metadata(&mut config, &metadata);
+    config.validate()?;
+    let mut loader = files::open_dataset(&data.data, &mut config, data.loader.into())?;
+    match_outputs(&mut loader, weights, &metadata)?;
+    Ok((config, loader))
 }
 
 /// What weights say about the images of their training.
@@ -65,9 +65,9 @@ pub fn follow_metadata(config: &mut TrainConfig, metadata: &InputMetadata) {
 ///
 /// # Errors
 /// If there are too many classes.
-pub fn match_outputs(source: &mut DataLoader, weights: &Checkpoint, metadata: &InputMetadata) -> Result<()> {
-    let outputs = infer_classes(weights).unwrap_or_else(|| source.classes().len());
-    if let Some(note) = source.match_outputs(outputs, &metadata.classes)? {
+pub fn match_outputs(loader: &mut DataLoader, weights: &Checkpoint, metadata: &InputMetadata) -> Result<()> {
+    let outputs = infer_classes(weights).unwrap_or_else(|| loader.classes().len());
+    if let Some(note) = loader.match_outputs(outputs, &metadata.classes)? {
         output::status_once(&note);
     }
     Ok(())
@@ -78,12 +78,12 @@ pub fn match_outputs(source: &mut DataLoader, weights: &Checkpoint, metadata: &I
 /// # Errors
 /// If the weights don't fit the network, or the network doesn't fit the memory.
 pub fn load_network(
-    spec: &TrainConfig,
+    config: &TrainConfig,
     classes: usize,
     weights: &Checkpoint,
     compute: &ComputeDevice,
 ) -> Result<Network> {
-    let plan = NetworkSpec::from_config(spec, classes)?;
-    plan.check_memory(1, system::available_memory())?;
-    Ok(import(Network::new(&plan, &compute.device), &plan, weights)?.with_kernels(spec.kernels))
+    let spec = NetworkSpec::from_config(config, classes)?;
+    spec.check_memory(1, system::available_memory())?;
+    Ok(import(Network::new(&spec, &compute.device), &spec, weights)?.with_kernels(config.kernels))
 }

@@ -10,7 +10,7 @@ use indicatif::MultiProgress;
 use crate::checkpoint::safetensors;
 use crate::cli::files;
 use crate::cli::format;
-use crate::cli::options::data::ReadingOptions;
+use crate::cli::options::data::LoaderOptions;
 use crate::cli::output;
 use crate::cli::runs::dry_run;
 use crate::cli::runs::inputs::{follow_metadata, input_metadata};
@@ -46,7 +46,7 @@ pub struct RunFolderArgs {
     #[arg(long, conflicts_with = "resume")]
     dry_run: bool,
     #[command(flatten)]
-    reading: ReadingOptions,
+    loader: LoaderOptions,
     /// Print the run's report as one JSON object
     #[arg(long)]
     json: bool,
@@ -94,7 +94,7 @@ fn start(
         return Err(Error::file("starting a run", files::display_path(&args.out), why));
     }
     let trainer = open(base, &settings, args)?;
-    settings.max_bad = args.reading.max_bad.or(settings.max_bad);
+    settings.max_bad = args.loader.max_bad.or(settings.max_bad);
     folder.write_config(&settings.to_map(trainer.config(), trainer.hardware()))?;
     Ok(trainer)
 }
@@ -125,14 +125,14 @@ fn resume(
     devices.fill(&mut moved);
     let checkpoint = checkpoint.with_devices_of(&moved);
     let mut config = checkpoint.config().clone();
-    let data = files::open_dataset(&path, &mut config, reading(args, &settings))?;
+    let data = files::open_dataset(&path, &mut config, loader_config(args, &settings))?;
     let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
     checkpoint.resume(data, compute, system::available_memory())
 }
 
 /// How images are read: as this command's options say, else as the run was started.
-fn reading(args: &RunFolderArgs, settings: &RunSettings) -> LoaderConfig {
-    ReadingOptions { max_bad: args.reading.max_bad.or(settings.max_bad), ..args.reading }.into()
+fn loader_config(args: &RunFolderArgs, settings: &RunSettings) -> LoaderConfig {
+    LoaderOptions { max_bad: args.loader.max_bad.or(settings.max_bad), ..args.loader }.into()
 }
 
 /// A trainer with these settings.
@@ -142,7 +142,7 @@ fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Res
     if let (Some(weights), Some(path)) = (&weights, &settings.weights) {
         follow_metadata(&mut config, &input_metadata(weights, path.as_ref())?);
     }
-    let data = files::open_dataset(&settings.data_path()?, &mut config, reading(args, settings))?;
+    let data = files::open_dataset(&settings.data_path()?, &mut config, loader_config(args, settings))?;
     let masks = settings.read_masks(weights.as_ref())?;
     let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
     let memory = system::available_memory();

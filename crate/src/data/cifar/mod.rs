@@ -23,12 +23,12 @@ fn fail(name: &str, why: impl std::fmt::Display) -> Error {
 
 /// One of the two data sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CifarVariant {
     Ten,
     Hundred,
 }
 
-impl Kind {
+impl CifarVariant {
     const ALL: [Self; 2] = [Self::Ten, Self::Hundred];
 
     /// Bytes of labels before each image of the binary version.
@@ -61,14 +61,14 @@ impl Kind {
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Role {
+enum CifarSplit {
     /// Training images, with the file's number.
     Training(u32),
     Test,
 }
 
 /// The role of a file by its name, without folders, endings and the `(1)` of a second download.
-fn role(path: &str) -> Option<Role> {
+fn role(path: &str) -> Option<CifarSplit> {
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path).to_ascii_lowercase();
     let mut stem = name.as_str();
     loop {
@@ -83,9 +83,9 @@ fn role(path: &str) -> Option<Role> {
         }
     }
     match stem {
-        "test_batch" | "test" => Some(Role::Test),
-        "train" => Some(Role::Training(0)),
-        _ => stem.strip_prefix("data_batch_")?.parse().ok().map(Role::Training),
+        "test_batch" | "test" => Some(CifarSplit::Test),
+        "train" => Some(CifarSplit::Training(0)),
+        _ => stem.strip_prefix("data_batch_")?.parse().ok().map(CifarSplit::Training),
     }
 }
 
@@ -96,13 +96,13 @@ pub fn is_image_file(path: &str) -> bool {
 
 /// Whether a file holds test images, by its name.
 pub fn is_test_file(path: &str) -> bool {
-    role(path) == Some(Role::Test)
+    role(path) == Some(CifarSplit::Test)
 }
 
 /// A file that was understood.
-struct Part {
-    kind: Kind,
-    role: Role,
+struct ParsedFile {
+    kind: CifarVariant,
+    role: CifarSplit,
     name: String,
     images: Dataset,
 }
@@ -115,21 +115,21 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Dataset> {
     parse_part(name, bytes).map(|(_, images)| images)
 }
 
-fn parse_part(name: &str, bytes: &[u8]) -> Result<(Kind, Dataset)> {
+fn parse_part(name: &str, bytes: &[u8]) -> Result<(CifarVariant, Dataset)> {
     if python::is_pickle(bytes) {
         let (kind, images, labels) = python::read(bytes).map_err(|why| fail(name, why))?;
         return Ok((kind, Dataset::new(kind.classes(), images, labels)));
     }
-    let whole = |kind: &Kind| !bytes.is_empty() && bytes.len().is_multiple_of(kind.record());
+    let whole = |kind: &CifarVariant| !bytes.is_empty() && bytes.len().is_multiple_of(kind.record());
     let mut first_error = None;
-    for kind in Kind::ALL.into_iter().filter(whole) {
+    for kind in CifarVariant::ALL.into_iter().filter(whole) {
         match parse_records(name, bytes, kind) {
             Ok(images) => return Ok((kind, images)),
             Err(error) => drop(first_error.get_or_insert(error)),
         }
     }
     Err(first_error.unwrap_or_else(|| {
-        let [ten, hundred] = Kind::ALL.map(Kind::record);
+        let [ten, hundred] = CifarVariant::ALL.map(CifarVariant::record);
         let count = bytes.len();
         fail(
             name,
@@ -140,7 +140,7 @@ fn parse_part(name: &str, bytes: &[u8]) -> Result<(Kind, Dataset)> {
     }))
 }
 
-fn parse_records(name: &str, bytes: &[u8], kind: Kind) -> Result<Dataset> {
+fn parse_records(name: &str, bytes: &[u8], kind: CifarVariant) -> Result<Dataset> {
     let mut data = Dataset::new(kind.classes(), Vec::new(), Vec::new());
     data.images.reserve_exact(bytes.len() / kind.record() * IMAGE);
     for (index, record) in bytes.chunks_exact(kind.record()).enumerate() {
@@ -202,41 +202,41 @@ pub fn from_files(files: &[(String, Vec<u8>)], holdout: usize) -> Result<Cifar> 
 }
 
 /// Adds a file to the parts, if it has images.
-fn add(name: &str, bytes: &[u8], parts: &mut Vec<Part>, unknown: &mut Option<String>) -> Result<()> {
+fn add(name: &str, bytes: &[u8], parts: &mut Vec<ParsedFile>, unknown: &mut Option<String>) -> Result<()> {
     let by_content = || python::is_pickle(bytes).then(|| python::role(bytes)).flatten();
     let Some(role) = role(name).or_else(by_content) else {
         unknown.get_or_insert_with(|| name.to_owned());
         return Ok(());
     };
     let (kind, images) = parse_part(name, bytes)?;
-    parts.push(Part { kind, role, name: name.to_owned(), images });
+    parts.push(ParsedFile { kind, role, name: name.to_owned(), images });
     Ok(())
 }
 
-fn join(mut parts: Vec<Part>, holdout: usize) -> Result<Cifar> {
+fn join(mut parts: Vec<ParsedFile>, holdout: usize) -> Result<Cifar> {
     parts.sort_by_key(|part| part.role);
     if let Some(pair) = parts.windows(2).find(|pair| pair[0].role == pair[1].role) {
         return Err(fail(&pair[1].name, format!("it duplicates {}", pair[0].name)));
     }
-    let kind = parts.first().map_or(Kind::Ten, |part| part.kind);
+    let kind = parts.first().map_or(CifarVariant::Ten, |part| part.kind);
     if let Some(other) = parts.iter().find(|part| part.kind != kind) {
         return Err(fail(&other.name, format!("{} is of the other data set", parts[0].name)));
     }
     let empty = || Dataset::new(kind.classes(), Vec::new(), Vec::new());
     let (mut train, mut test) = (empty(), None);
-    for Part { role, images, .. } in parts {
+    for ParsedFile { role, images, .. } in parts {
         match role {
-            Role::Test => test = Some(images),
+            CifarSplit::Test => test = Some(images),
             // The first file is not copied.
-            Role::Training(_) if train.is_empty() => train = images,
-            Role::Training(_) => {
+            CifarSplit::Training(_) if train.is_empty() => train = images,
+            CifarSplit::Training(_) => {
                 train.images.extend(images.images);
                 train.labels.extend(images.labels);
             }
         }
     }
     if train.is_empty() {
-        let first = if kind == Kind::Ten { "data_batch_1" } else { "train" };
+        let first = if kind == CifarVariant::Ten { "data_batch_1" } else { "train" };
         return Err(fail(first, "there is no training file"));
     }
     if holdout > 0 {
@@ -247,7 +247,7 @@ fn join(mut parts: Vec<Part>, holdout: usize) -> Result<Cifar> {
         test = Some(train.split_off(holdout));
     }
     let test = test.ok_or_else(|| {
-        let name = if kind == Kind::Ten { "test_batch" } else { "test" };
+        let name = if kind == CifarVariant::Ten { "test_batch" } else { "test" };
         fail(name, "it is missing; a holdout of training images can take its place")
     })?;
     Ok(Cifar { source: kind.source(), split: TrainTest { train, test } })
@@ -319,7 +319,7 @@ mod tests {
         check(&[file("data_batch_1.bin", &[1])], "test_batch");
         check(&[file("test_batch.bin", &[1])], "no training file");
         check(&[file("notes.txt", &[1])], "neither");
-        check(&[file("data_batch_1.bin", &[1]), file("a/data_batch_1.bin", &[1])], "twice");
+        check(&[file("data_batch_1.bin", &[1]), file("a/data_batch_1.bin", &[1])], "duplicates");
         check(&[file("data_batch_1.bin", &[1]), ("test.bin".to_owned(), fine(&[4]))], "other data set");
         check(&[("a.tar.gz".to_owned(), archive(&[file("readme", &[1])]))], "holds no file");
     }

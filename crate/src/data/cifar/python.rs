@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{Kind, Role};
+use super::{CifarSplit, CifarVariant};
 use crate::checkpoint::pytorch::cursor::Cursor;
 use crate::checkpoint::pytorch::object::{Id, Pickle, Value};
 use crate::data::IMAGE;
@@ -14,28 +14,28 @@ pub(super) fn is_pickle(bytes: &[u8]) -> bool {
 }
 
 /// The role that a file's `batch_label` names: `training batch 3 of 5`, `testing batch 1 of 1`.
-pub(super) fn role(bytes: &[u8]) -> Option<Role> {
-    let batch = Batch::read(bytes).ok()?;
+pub(super) fn role(bytes: &[u8]) -> Option<CifarSplit> {
+    let batch = PickledBatch::read(bytes).ok()?;
     let label = text(&batch.pickle, batch.get("batch_label")?)?.to_ascii_lowercase();
     let number = label.split_whitespace().find_map(|word| word.parse().ok());
-    if label.starts_with("test") { Some(Role::Test) } else { number.map(Role::Training) }
+    if label.starts_with("test") { Some(CifarSplit::Test) } else { number.map(CifarSplit::Training) }
 }
 
 /// The images and labels of a file.
 ///
 /// # Errors
 /// If it is damaged, or lacks either.
-pub(super) fn read(bytes: &[u8]) -> Result<(Kind, Vec<u8>, Vec<u8>), String> {
-    let batch = Batch::read(bytes)?;
+pub(super) fn read(bytes: &[u8]) -> Result<(CifarVariant, Vec<u8>, Vec<u8>), String> {
+    let batch = PickledBatch::read(bytes)?;
     let data = batch.get("data").ok_or("its pickle has no data")?;
     let (kind, labels) = match (batch.get("fine_labels"), batch.get("labels")) {
-        (Some(labels), _) => (Kind::Hundred, labels),
-        (None, Some(labels)) => (Kind::Ten, labels),
+        (Some(labels), _) => (CifarVariant::Hundred, labels),
+        (None, Some(labels)) => (CifarVariant::Ten, labels),
         (None, None) => return Err("its pickle has neither labels nor fine_labels".to_owned()),
     };
     let labels = integers(&batch.pickle, labels).ok_or("its labels are not a list of whole numbers")?;
     let images = pixels(&batch.pickle, data, labels.len())?;
-    let classes = if kind == Kind::Ten { 10 } else { 100 };
+    let classes = if kind == CifarVariant::Ten { 10 } else { 100 };
     let check = |(index, label): (usize, i64)| match u8::try_from(label) {
         Ok(label) if label < classes => Ok(label),
         _ => Err(format!("image {index} has the label {label}; there are {classes} classes")),
@@ -48,11 +48,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Kind, Vec<u8>, Vec<u8>), String> {
 }
 
 /// The dictionary of a file.
-struct Batch<'a> {
+struct PickledBatch<'a> {
     pickle: Pickle<'a>,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> PickledBatch<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, String> {
         Ok(Self { pickle: Pickle::read(&mut Cursor::new(bytes))? })
     }
@@ -243,7 +243,7 @@ pub(super) mod tests {
         for data in [array(2, 3072, "u1", &raw), encoded(&raw), long_string(b'B', &raw), frombuffer] {
             let file = dict(&[("labels", list(&[7, 0])), ("data", data)]);
             let (kind, images, labels) = read(&file).expect("valid");
-            assert_eq!((kind, labels), (Kind::Ten, vec![7, 0]));
+            assert_eq!((kind, labels), (CifarVariant::Ten, vec![7, 0]));
             assert!(images == raw);
         }
     }
@@ -254,15 +254,15 @@ pub(super) mod tests {
         let fine = array(1, 1, "i8", &99_i64.to_le_bytes());
         let file = dict(&[("coarse_labels", list(&[3])), ("fine_labels", fine), ("data", data)]);
         let (kind, _, labels) = read(&file).expect("valid");
-        assert_eq!((kind, labels), (Kind::Hundred, vec![99]));
+        assert_eq!((kind, labels), (CifarVariant::Hundred, vec![99]));
     }
 
     #[test]
     fn the_role_stands_in_the_file() {
         let label =
             |text: &str| dict(&[("batch_label", [&[b'U', text.len() as u8], text.as_bytes()].concat())]);
-        assert_eq!(role(&label("training batch 3 of 5")), Some(Role::Training(3)));
-        assert_eq!(role(&label("testing batch 1 of 1")), Some(Role::Test));
+        assert_eq!(role(&label("training batch 3 of 5")), Some(CifarSplit::Training(3)));
+        assert_eq!(role(&label("testing batch 1 of 1")), Some(CifarSplit::Test));
         assert_eq!(role(&dict(&[])), None);
     }
 

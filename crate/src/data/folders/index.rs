@@ -26,7 +26,7 @@ pub struct ImageRef<'a> {
 
 /// An entry of 24 bytes; names lie in one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
+struct IndexEntry {
     offset: u64,
     length: u32,
     name_at: u32,
@@ -44,7 +44,7 @@ pub struct Listing {
     containers: Vec<String>,
     known: HashMap<String, u32>,
     names: String,
-    entries: Vec<Entry>,
+    entries: Vec<IndexEntry>,
 }
 
 impl Listing {
@@ -59,7 +59,7 @@ impl Listing {
     }
 
     /// Where image `index` lies.
-    pub fn place(&self, index: usize) -> ImageRef<'_> {
+    pub fn image(&self, index: usize) -> ImageRef<'_> {
         let entry = &self.entries[index];
         ImageRef {
             container: &self.containers[entry.container as usize],
@@ -78,22 +78,22 @@ impl Listing {
     ///
     /// # Errors
     /// If there are too many: 4 GiB of names, 65,536 classes.
-    pub fn push(&mut self, place: ImageRef<'_>) -> Result<()> {
-        let invalid = |why: &str| Error::file("listing images", place.name, why);
+    pub fn push(&mut self, image: ImageRef<'_>) -> Result<()> {
+        let invalid = |why: &str| Error::file("listing images", image.name, why);
         let name_at = u32::try_from(self.names.len()).map_err(|_| invalid("too many names"))?;
-        let name_length = u16::try_from(place.name.len()).map_err(|_| invalid("the name is too long"))?;
-        let label = u16::try_from(place.label).map_err(|_| invalid("too many classes"))?;
-        let (offset, length) = place.span.unwrap_or((0, WHOLE));
-        let container = if let Some(&known) = self.known.get(place.container) {
+        let name_length = u16::try_from(image.name.len()).map_err(|_| invalid("the name is too long"))?;
+        let label = u16::try_from(image.label).map_err(|_| invalid("too many classes"))?;
+        let (offset, length) = image.span.unwrap_or((0, WHOLE));
+        let container = if let Some(&known) = self.known.get(image.container) {
             known
         } else {
             let new = u32::try_from(self.containers.len()).map_err(|_| invalid("too many folders"))?;
-            self.containers.push(place.container.to_owned());
-            self.known.insert(place.container.to_owned(), new);
+            self.containers.push(image.container.to_owned());
+            self.known.insert(image.container.to_owned(), new);
             new
         };
-        self.names.push_str(place.name);
-        self.entries.push(Entry { offset, length, name_at, container, label, name_length });
+        self.names.push_str(image.name);
+        self.entries.push(IndexEntry { offset, length, name_at, container, label, name_length });
         Ok(())
     }
 
@@ -121,14 +121,14 @@ impl Listing {
     /// Bytes of memory that it uses.
     pub fn memory(&self) -> usize {
         let containers: usize = self.containers.iter().map(|name| 2 * name.len() + 64).sum();
-        self.entries.capacity() * size_of::<Entry>() + self.names.capacity() + containers
+        self.entries.capacity() * size_of::<IndexEntry>() + self.names.capacity() + containers
     }
 
     /// Orders the images so that the classes take turns, each in its own order: the first N of a listing are then a
     /// sample of all classes, not the first class.
     fn interleave(&mut self, classes: usize) {
         let mut turns = vec![0_u32; classes];
-        let turn = |entry: &Entry| {
+        let turn = |entry: &IndexEntry| {
             let turn = turns.get_mut(usize::from(entry.label))?;
             *turn += 1;
             Some((*turn, entry.label))
@@ -190,7 +190,7 @@ impl Index {
         }
         for (part, listing) in [("train", &self.train), ("val", &self.val)] {
             for at in 0..listing.len() {
-                let ImageRef { container, name, span, label } = listing.place(at);
+                let ImageRef { container, name, span, label } = listing.image(at);
                 let span = span.map_or_else(|| "-\t-".to_owned(), |(at, length)| format!("{at}\t{length}"));
                 writeln!(out, "{part}\t{label}\t{span}\t{container}\t{name}")?;
             }
@@ -288,9 +288,9 @@ mod tests {
         let lines = Lines { at: 0, line: Vec::new(), used: 0 };
         let index = Index::read(std::io::BufReader::new(lines)).expect("valid");
         assert_eq!((index.train.len(), index.classes.len()), (1_281_167, 1000));
-        assert_eq!(size_of::<Entry>(), 24);
+        assert_eq!(size_of::<IndexEntry>(), 24);
         assert!(index.train.memory() < 60 << 20, "{} bytes", index.train.memory());
-        let last = index.train.place(1_281_166);
+        let last = index.train.image(1_281_166);
         assert_eq!((last.label, last.name), (998, "n00000998_1280717.JPEG"));
         assert_eq!(last.span, Some((1_280_717 * 110_592, 110_000)), "beyond 4 GiB");
         assert!((0..1000).all(|at| index.train.label(at) == at), "classes take turns");
@@ -306,7 +306,7 @@ mod tests {
         let mut text = Vec::new();
         index.write(&mut text).expect("writes");
         let back = Index::read(text.as_slice()).expect("valid");
-        assert_eq!((back.train.place(0), back.val.place(0)), (whole, within));
+        assert_eq!((back.train.image(0), back.val.image(0)), (whole, within));
         assert_eq!(back.classes, index.classes);
         assert_eq!(back.val.per_class(2), [0, 1]);
     }

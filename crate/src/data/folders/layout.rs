@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use super::index::{ImageRef, Index, Listing};
 use super::is_image;
 use super::labels;
-use super::notes::{LeftOut, about};
-use super::tree::{Entry, FileTree, join};
+use super::notes::{SkippedFiles, about};
+use super::tree::{DirEntry, FileTree, join};
 use crate::error::{Error, Result};
 
 /// Names of the folder with pictures to train on.
@@ -52,7 +52,7 @@ pub fn split_layout(tree: &dyn FileTree) -> Result<Option<Index>> {
     let training = train.map_or_else(|| Ok(Vec::new()), |train| reader.class_folders(&train))?;
     let evaluation = match &val {
         Some(val) => reader.evaluation(&root, val, &training)?,
-        None => Evaluation::Classes(Vec::new()),
+        None => EvaluationSplit::Classes(Vec::new()),
     };
     let mut classes: Vec<String> = training.iter().map(|class| class.name.clone()).collect();
     if classes.is_empty() {
@@ -66,14 +66,14 @@ pub fn split_layout(tree: &dyn FileTree) -> Result<Option<Index>> {
     reader.note_listed_ids(&root, &index.classes)?;
     push(training, &index.classes, &mut index.train)?;
     match evaluation {
-        Evaluation::Classes(folders) => {
+        EvaluationSplit::Classes(folders) => {
             if let Some(unknown) = folders.iter().find(|class| !index.classes.contains(&class.name)) {
                 let why = format!("{}/{} is not a class in train/", val.unwrap_or_default(), unknown.name);
                 return Err(Error::file("looking for images", "", why));
             }
             push(folders, &index.classes, &mut index.val)?;
         }
-        Evaluation::Labels { path, text, pictures } => {
+        EvaluationSplit::Labels { path, text, pictures } => {
             let labels = labels::read(&text, &index.classes).map_err(|error| error.with_path(&path))?;
             reader.notes.extend(labels.note().map(|note| format!("{path}: {note}")));
             for (container, names) in &pictures {
@@ -111,14 +111,14 @@ pub fn class_layout(tree: &dyn FileTree) -> Result<Option<Index>> {
 }
 
 /// Pictures to evaluate on.
-enum Evaluation {
+enum EvaluationSplit {
     /// In class folders.
     Classes(Vec<ClassFolder>),
     /// In one folder, with a file of labels.
     Labels { path: String, text: String, pictures: Vec<Pictures> },
 }
 
-impl Evaluation {
+impl EvaluationSplit {
     fn classes(&self) -> Vec<String> {
         match self {
             Self::Classes(folders) => folders.iter().map(|class| class.name.clone()).collect(),
@@ -134,13 +134,13 @@ impl Evaluation {
 /// Reads folders and notes anything unusual.
 struct Reader<'a> {
     tree: &'a dyn FileTree,
-    left_out: LeftOut,
+    left_out: SkippedFiles,
     notes: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     fn new(tree: &'a dyn FileTree) -> Self {
-        Self { tree, left_out: LeftOut::default(), notes: Vec::new() }
+        Self { tree, left_out: SkippedFiles::default(), notes: Vec::new() }
     }
 
     fn into_notes(self) -> Vec<String> {
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The visible folders in a folder, sorted. A folder whose name starts with a dot is still being unpacked.
-    fn folders(&self, folder: &str) -> Result<Vec<Entry>> {
+    fn folders(&self, folder: &str) -> Result<Vec<DirEntry>> {
         let mut entries = self.tree.entries(folder)?;
         entries.retain(|entry| entry.is_folder && !entry.name.starts_with('.') && entry.name != "__MACOSX");
         Ok(entries)
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
     /// The classes of a folder: its folders that have pictures, in the order of their labels.
     fn class_folders(&mut self, folder: &str) -> Result<Vec<ClassFolder>> {
         let (mut classes, mut empty) = (Vec::new(), Vec::new());
-        for Entry { name, .. } in self.folders(folder)? {
+        for DirEntry { name, .. } in self.folders(folder)? {
             let mut pictures = Vec::new();
             self.list(&join(folder, &name), 0, &mut pictures)?;
             if pictures.is_empty() {
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
     fn list(&mut self, folder: &str, depth: usize, found: &mut Vec<Pictures>) -> Result<()> {
         let entries = self.tree.entries(folder)?;
         let (mut names, mut folders) = (Vec::new(), Vec::new());
-        for Entry { name, is_folder, is_link } in entries {
+        for DirEntry { name, is_folder, is_link } in entries {
             match (is_folder, is_image(&name)) {
                 // A link to a folder above would never end.
                 (true, _) if !is_link && !name.starts_with('.') => folders.push(name),
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The pictures of `val/`: in class folders, or all in one with a file of labels.
-    fn evaluation(&mut self, root: &str, val: &str, training: &[ClassFolder]) -> Result<Evaluation> {
+    fn evaluation(&mut self, root: &str, val: &str, training: &[ClassFolder]) -> Result<EvaluationSplit> {
         let folders = self.class_folders(val)?;
         let is_class = |name: &str| training.iter().any(|class| class.name == name);
         let is_flat = match &*folders {
@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
             _ => false,
         };
         if !is_flat {
-            return Ok(Evaluation::Classes(folders));
+            return Ok(EvaluationSplit::Classes(folders));
         }
         let mut pictures = Vec::new();
         if let Some(only) = folders.into_iter().next() {
@@ -243,14 +243,14 @@ impl<'a> Reader<'a> {
             self.list(val, MAX_DEPTH, &mut pictures)?;
         }
         if pictures.is_empty() {
-            return Ok(Evaluation::Classes(Vec::new()));
+            return Ok(EvaluationSplit::Classes(Vec::new()));
         }
         for name in labels::FILE_NAMES {
             for folder in [val, root] {
                 let path = join(folder, name);
                 if let Some(text) = self.tree.read(&path, MAX_TEXT)? {
                     let text = String::from_utf8_lossy(&text).into_owned();
-                    return Ok(Evaluation::Labels { path, text, pictures });
+                    return Ok(EvaluationSplit::Labels { path, text, pictures });
                 }
             }
         }

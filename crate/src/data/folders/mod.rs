@@ -8,7 +8,7 @@ pub mod notes;
 pub mod tree;
 
 pub use layout::{class_layout, split_layout};
-pub use tree::{Entry, FileTree, MemoryTree};
+pub use tree::{DirEntry, FileTree, MemoryTree};
 
 /// Endings of picture files that are read.
 const ENDINGS: [&str; 3] = ["jpeg", "jpg", "png"];

@@ -9,7 +9,7 @@ const OTHER_PICTURES: [&str; 10] = ["webp", "gif", "bmp", "tif", "tiff", "heic",
 
 /// Files that were left out, counted by the reason.
 #[derive(Debug, Clone, Default)]
-pub struct LeftOut {
+pub struct SkippedFiles {
     dot_files: Names,
     other_pictures: Names,
 }
@@ -35,7 +35,7 @@ impl Names {
     }
 }
 
-impl LeftOut {
+impl SkippedFiles {
     /// Counts a file that is not a picture.
     pub fn add(&mut self, path: &str) {
         let name = path.rsplit('/').next().unwrap_or_default();

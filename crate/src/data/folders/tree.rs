@@ -6,7 +6,7 @@ use crate::error::Result;
 
 /// What lies in a folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub struct DirEntry {
     /// Its name.
     pub name: String,
     /// Whether it is a folder.
@@ -21,7 +21,7 @@ pub trait FileTree {
     ///
     /// # Errors
     /// If the folder can't be read.
-    fn entries(&self, folder: &str) -> Result<Vec<Entry>>;
+    fn entries(&self, folder: &str) -> Result<Vec<DirEntry>>;
 
     /// A file's bytes; `None` if there is no such file.
     ///
@@ -54,9 +54,9 @@ impl MemoryTree {
 }
 
 impl FileTree for MemoryTree {
-    fn entries(&self, folder: &str) -> Result<Vec<Entry>> {
+    fn entries(&self, folder: &str) -> Result<Vec<DirEntry>> {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<DirEntry> = Vec::new();
         let below = self.files.range(prefix.clone()..).map(|(path, _)| path);
         for path in below.take_while(|path| path.starts_with(&prefix)) {
             let rest = &path[prefix.len()..];
@@ -64,7 +64,7 @@ impl FileTree for MemoryTree {
             // Paths are nearly in this order already, but `a!b` sorts before `a/b`.
             let at = entries.partition_point(|entry| (&*entry.name, entry.is_folder) < (name, is_folder));
             if entries.get(at).is_none_or(|entry| (&*entry.name, entry.is_folder) != (name, is_folder)) {
-                entries.insert(at, Entry { name: name.to_owned(), is_folder, is_link: false });
+                entries.insert(at, DirEntry { name: name.to_owned(), is_folder, is_link: false });
             }
         }
         Ok(entries)

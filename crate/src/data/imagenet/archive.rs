@@ -213,11 +213,11 @@ mod tests {
         let mut listing = Listing::default();
         let classes = list_training(&mut Cursor::new(&archive), "train.tar", &mut listing).expect("valid");
         assert_eq!(classes, ["n1", "n2"]);
-        let found: Vec<_> = (0..listing.len()).map(|at| listing.place(at)).collect();
-        let named: Vec<_> = found.iter().map(|place| (place.name, place.label)).collect();
+        let found: Vec<_> = (0..listing.len()).map(|at| listing.image(at)).collect();
+        let named: Vec<_> = found.iter().map(|image| (image.name, image.label)).collect();
         assert_eq!(named, [("n1_7.JPEG", 0), ("n2_1.JPEG", 1), ("n2_2.JPEG", 1)]);
-        for (place, expected) in found.iter().zip([&b"aaa"[..], b"dddd", b"ee"]) {
-            let (offset, length) = place.span.expect("in a tar file");
+        for (image, expected) in found.iter().zip([&b"aaa"[..], b"dddd", b"ee"]) {
+            let (offset, length) = image.span.expect("in a tar file");
             assert_eq!(&archive[offset as usize..][..length as usize], expected);
         }
     }
@@ -230,7 +230,7 @@ mod tests {
             list_validation(Cursor::new(&archive), "val.tar", labels, &mut listing).map(|()| listing)
         };
         let listing = list(&[5, 3]).expect("fits");
-        assert_eq!((listing.place(0).name, listing.label(0), listing.label(1)), ("val_1.JPEG", 5, 3));
+        assert_eq!((listing.image(0).name, listing.label(0), listing.label(1)), ("val_1.JPEG", 5, 3));
         assert!(list(&[1]).is_err_and(|why| why.to_string().contains("2 images and 1 labels")));
     }
 

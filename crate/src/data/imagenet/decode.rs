@@ -32,7 +32,7 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb, String> {
     let decoder: fn(&[u8]) -> Result<Rgb, String> = match bytes {
         [0xff, 0xd8, ..] => jpeg,
         [0x89, b'P', b'N', b'G', ..] => png,
-        _ => return Err(complaint(bytes).unwrap_or_default()),
+        _ => return Err(unreadable_reason(bytes).unwrap_or_default()),
     };
     // A file that makes a decoder panic is as unreadable as one that it rejects.
     let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes)));
@@ -60,7 +60,7 @@ fn kind(bytes: &[u8]) -> &'static str {
 }
 
 /// What is wrong with a picture file that starts with these bytes; `None` if it may be a JPEG or PNG.
-pub fn complaint(head: &[u8]) -> Option<String> {
+pub fn unreadable_reason(head: &[u8]) -> Option<String> {
     match head {
         [] => Some("the file is empty".to_owned()),
         [0xff, 0xd8, ..] | [0x89, b'P', b'N', b'G', ..] => None,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::mat_file::{Content, ParseResult, Record, first_structure};
+use super::mat_file::{Content, ParseResult, StructElement, first_structure};
 use crate::error::{Error, Result};
 
 /// A class of the development kit.
@@ -36,7 +36,7 @@ fn leaves(mut found: Vec<(Synset, bool)>) -> ParseResult<Vec<Synset>> {
 }
 
 /// The synset of a record, and whether it has no children.
-fn synset(record: Record<'_>) -> Option<(Synset, bool)> {
+fn synset(record: StructElement<'_>) -> Option<(Synset, bool)> {
     let number = |name: &str| match record.get(name) {
         Some(Content::Number(value)) => Some(*value as usize),
         _ => None,

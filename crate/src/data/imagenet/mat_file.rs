@@ -37,19 +37,19 @@ pub(super) struct Structure {
 
 impl Structure {
     /// The elements of the array.
-    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.fields.chunks(self.names.len().max(1)).map(|fields| Record { names: &self.names, fields })
+    pub fn records(&self) -> impl Iterator<Item = StructElement<'_>> {
+        self.fields.chunks(self.names.len().max(1)).map(|fields| StructElement { names: &self.names, fields })
     }
 }
 
 /// One element of a structure array.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Record<'a> {
+pub(super) struct StructElement<'a> {
     names: &'a [String],
     fields: &'a [Content],
 }
 
-impl<'a> Record<'a> {
+impl<'a> StructElement<'a> {
     /// The value of a field.
     pub fn get(self, name: &str) -> Option<&'a Content> {
         self.fields.get(self.names.iter().position(|own| own == name)?)
@@ -89,7 +89,7 @@ pub(super) fn first_structure(file: &[u8]) -> ParseResult<Structure> {
 
 /// The next data element: its type and bytes.
 fn element<'a>(bytes: &mut &'a [u8]) -> ParseResult<Option<(u32, &'a [u8])>> {
-    const CUT: &str = "it is truncated";
+    const TRUNCATED: &str = "it is truncated";
     if bytes.len() < 8 {
         return Ok(None);
     }
@@ -97,12 +97,12 @@ fn element<'a>(bytes: &mut &'a [u8]) -> ParseResult<Option<(u32, &'a [u8])>> {
     let (first, second) = (word(0), word(4));
     // A small element has its length beside its type, and its bytes where the length would be.
     if first >> 16 != 0 {
-        let data = bytes[4..8].get(..(first >> 16) as usize).ok_or(CUT)?;
+        let data = bytes[4..8].get(..(first >> 16) as usize).ok_or(TRUNCATED)?;
         *bytes = &bytes[8..];
         return Ok(Some((first & 0xffff, data)));
     }
     let length = second as usize;
-    let data = bytes[8..].get(..length).ok_or(CUT)?;
+    let data = bytes[8..].get(..length).ok_or(TRUNCATED)?;
     // Elements begin at multiples of 8, except for compressed ones.
     let padded = if first == COMPRESSED { length } else { length.next_multiple_of(8) };
     *bytes = bytes[8..].get(padded..).unwrap_or_default();

@@ -40,20 +40,20 @@ pub trait ReadImage: Send + Sync {
     ///
     /// # Errors
     /// If it is missing or unreadable.
-    fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String>;
+    fn read_image(&self, image: ImageRef<'_>) -> std::result::Result<Vec<u8>, String>;
 
     /// Reads the first bytes of a file, 16 or more if it has them.
     ///
     /// # Errors
     /// If it is missing or unreadable.
-    fn read_head(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
-        self.read_image(place)
+    fn read_head(&self, image: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
+        self.read_image(image)
     }
 }
 
 impl ReadImage for MemoryTree {
-    fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
-        let bytes = self.get(&tree::join(place.container, place.name));
+    fn read_image(&self, image: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
+        let bytes = self.get(&tree::join(image.container, image.name));
         bytes.map(<[u8]>::to_vec).ok_or_else(|| "it is not in the archive".to_owned())
     }
 }
@@ -85,10 +85,10 @@ pub struct ImageNet {
 /// State that all workers share.
 struct Files {
     index: Index,
-    fetch: Box<dyn ReadImage>,
+    reader: Box<dyn ReadImage>,
     side: usize,
     standardization: Standardization,
-    reading: LoaderConfig,
+    loader_config: LoaderConfig,
     skipped: Skipped,
 }
 
@@ -97,13 +97,18 @@ impl ImageNet {
     ///
     /// # Errors
     /// If a setting is out of range.
-    pub fn new(index: Index, fetch: Box<dyn ReadImage>, side: usize, reading: LoaderConfig) -> Result<Self> {
-        if !(reading.max_bad.is_finite() && (0.0..=100.0).contains(&reading.max_bad)) {
-            return Err(Error::field("max_bad", reading.max_bad, "must be 0 to 100 %"));
+    pub fn new(
+        index: Index,
+        reader: Box<dyn ReadImage>,
+        side: usize,
+        loader_config: LoaderConfig,
+    ) -> Result<Self> {
+        if !(loader_config.max_bad.is_finite() && (0.0..=100.0).contains(&loader_config.max_bad)) {
+            return Err(Error::field("max_bad", loader_config.max_bad, "must be 0 to 100 %"));
         }
-        let skipped = Skipped::new(index.train.len() + index.val.len(), reading.max_bad);
+        let skipped = Skipped::new(index.train.len() + index.val.len(), loader_config.max_bad);
         Ok(Self {
-            files: Arc::new(Files { index, fetch, side, standardization: IMAGENET, reading, skipped }),
+            files: Arc::new(Files { index, reader, side, standardization: IMAGENET, loader_config, skipped }),
             training: None,
         })
     }
@@ -144,9 +149,9 @@ impl ImageNet {
     }
 
     /// What is wrong with a file, by its first bytes; `None` if it may be a picture.
-    pub fn complaint(&self, place: ImageRef<'_>) -> Option<String> {
-        match self.files.fetch.read_head(place) {
-            Ok(bytes) => decode::complaint(&bytes),
+    pub fn unreadable_reason(&self, image: ImageRef<'_>) -> Option<String> {
+        match self.files.reader.read_head(image) {
+            Ok(bytes) => decode::unreadable_reason(&bytes),
             Err(why) => Some(why),
         }
     }
@@ -162,7 +167,7 @@ impl ImageNet {
         if !self.training.as_ref().is_some_and(fits) {
             // Stops the workers at the old position before new ones start.
             self.training = None;
-            let LoaderConfig { threads, ahead, .. } = self.files.reading;
+            let LoaderConfig { threads, ahead, .. } = self.files.loader_config;
             let files = Arc::clone(&self.files);
             let pipeline = Training { files, config, orders: Mutex::default() };
             self.training = Some((config, Prefetch::start(pipeline, number, threads, ahead)));
@@ -195,7 +200,7 @@ impl LabeledDataset for ImageNet {
     }
 
     fn batches(&self, range: Range<usize>, size: usize) -> Box<dyn Iterator<Item = Result<Batch>> + '_> {
-        let LoaderConfig { threads, ahead, .. } = self.files.reading;
+        let LoaderConfig { threads, ahead, .. } = self.files.loader_config;
         let pipeline = Evaluating { files: Arc::clone(&self.files), range, size };
         let mut made = Prefetch::start(pipeline, 0, threads, ahead);
         Box::new(std::iter::from_fn(move || Some(self.files.checked(made.take()?))))
@@ -213,15 +218,15 @@ impl Files {
         index: usize,
         transform: impl FnOnce(&Rgb) -> std::result::Result<Vec<u8>, String>,
     ) -> Item {
-        let place = listing.place(index);
+        let image = listing.image(index);
         let made = catch_unwind(AssertUnwindSafe(|| {
-            let bytes = self.fetch.read_image(place)?;
+            let bytes = self.reader.read_image(image)?;
             transform(&decode::decode(&bytes)?)
         }));
         match made.unwrap_or_else(|_| Err("reading it failed".to_owned())) {
-            Ok(pixels) => Some((pixels, place.label as i32)),
+            Ok(pixels) => Some((pixels, image.label as i32)),
             Err(why) => {
-                self.skipped.note(&format!("{}/{}", place.container, place.name), &why);
+                self.skipped.note(&format!("{}/{}", image.container, image.name), &why);
                 None
             }
         }

@@ -31,7 +31,7 @@ pub struct Prefetch<R: BatchPipeline> {
 
 struct Shared<R: BatchPipeline> {
     pipeline: R,
-    state: Mutex<State<R>>,
+    state: Mutex<PrefetchState<R>>,
     /// Signals that there is room to work ahead, or nothing left to do.
     room: Condvar,
     /// Signals that a batch is ready.
@@ -39,7 +39,7 @@ struct Shared<R: BatchPipeline> {
     ahead: u64,
 }
 
-struct State<R: BatchPipeline> {
+struct PrefetchState<R: BatchPipeline> {
     /// The next item that no worker has taken.
     batch: u64,
     place: usize,
@@ -54,7 +54,7 @@ struct State<R: BatchPipeline> {
 impl<R: BatchPipeline> Prefetch<R> {
     /// Starts `threads` workers at batch `first`, which stay at most `ahead` batches ahead.
     pub fn start(pipeline: R, first: u64, threads: usize, ahead: usize) -> Self {
-        let state = State {
+        let state = PrefetchState {
             batch: first,
             place: 0,
             taken: first,
@@ -115,7 +115,7 @@ impl<R: BatchPipeline> Drop for Prefetch<R> {
 }
 
 impl<R: BatchPipeline> Shared<R> {
-    fn state(&self) -> MutexGuard<'_, State<R>> {
+    fn state(&self) -> MutexGuard<'_, PrefetchState<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,9 +11,9 @@ struct Pictures {
 }
 
 impl ReadImage for Pictures {
-    fn read_image(&self, place: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
+    fn read_image(&self, image: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
         self.read.fetch_add(1, Ordering::Relaxed);
-        let number: usize = place.name.parse().map_err(|_| "no such picture".to_owned())?;
+        let number: usize = image.name.parse().map_err(|_| "no such picture".to_owned())?;
         if self.damaged && number % 50 == 49 {
             return Ok(vec![0xff, 0xd8, 0xff]);
         }
@@ -30,16 +30,16 @@ fn data(threads: usize, damaged: bool, max_bad: f64) -> (ImageNet, Arc<AtomicUsi
     let mut index = Index { classes: ["a", "b", "c"].map(str::to_owned).to_vec(), ..Index::default() };
     for number in 0..100 {
         let name = number.to_string();
-        let place = ImageRef { container: "pictures", name: &name, span: None, label: number % 3 };
-        index.train.push(place).expect("fits");
+        let image = ImageRef { container: "pictures", name: &name, span: None, label: number % 3 };
+        index.train.push(image).expect("fits");
         if number < 55 {
-            index.val.push(place).expect("fits");
+            index.val.push(image).expect("fits");
         }
     }
     let read = Arc::new(AtomicUsize::new(0));
-    let fetch = Box::new(Pictures { damaged, read: Arc::clone(&read) });
-    let reading = LoaderConfig { threads, ahead: 2, max_bad };
-    (ImageNet::new(index, fetch, 32, reading).expect("valid"), read)
+    let reader = Box::new(Pictures { damaged, read: Arc::clone(&read) });
+    let loader_config = LoaderConfig { threads, ahead: 2, max_bad };
+    (ImageNet::new(index, reader, 32, loader_config).expect("valid"), read)
 }
 
 const CONFIG: BatchConfig = BatchConfig { seed: 5, batch: 30, augment: true };

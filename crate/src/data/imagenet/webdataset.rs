@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::archive::{Member, is_image, members};
 use super::index::{ImageRef, Index, Listing};
-use crate::data::folders::notes::LeftOut;
+use crate::data::folders::notes::SkippedFiles;
 use crate::error::{Error, Result};
 
 /// The most bytes of a file with a label.
@@ -23,7 +23,7 @@ const MAX_NUMBER: usize = u16::MAX as usize;
 
 /// Which part of the data a shard belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Split {
     /// Images to train on.
     Train,
     /// Images to evaluate on.
@@ -40,7 +40,7 @@ pub struct Shards {
     numbers: HashMap<String, usize>,
     /// Names that samples give to their labels.
     names: BTreeMap<String, String>,
-    left_out: LeftOut,
+    left_out: SkippedFiles,
     /// Pictures beside the one taken of a sample, and samples whose picture is not read.
     further: usize,
     first_further: String,
@@ -61,7 +61,7 @@ impl Shards {
     ///
     /// # Errors
     /// If the shard is damaged or compressed, or an image has no label.
-    pub fn add(&mut self, mut shard: impl Read + Seek, container: &str, part: Part) -> Result<()> {
+    pub fn add(&mut self, mut shard: impl Read + Seek, container: &str, part: Split) -> Result<()> {
         let fail = |key: &str, why: &str| Error::file("reading a shard", container, format!("{key}: {why}"));
         if is_gzip(&mut shard).map_err(|why| Error::file("reading a shard", container, why))? {
             let why = "it is compressed with gzip, but images are read in place: unpack it with gunzip";
@@ -103,7 +103,7 @@ impl Shards {
     }
 
     /// Lists a sample's picture.
-    fn add_sample(&mut self, key: &str, sample: Sample, container: &str, part: Part) -> Result<()> {
+    fn add_sample(&mut self, key: &str, sample: Sample, container: &str, part: Split) -> Result<()> {
         let fail = |why: &str| Error::file("reading a shard", container, format!("{key}: {why}"));
         // The plain ending is the picture, `key.seg.png` belongs to it.
         let plain = |member: &&Member| !key_and_ending(&member.path).1.contains('.');
@@ -130,8 +130,8 @@ impl Shards {
             self.labels.push(label);
         }
         let listing = match part {
-            Part::Train => &mut self.train,
-            Part::Val => &mut self.val,
+            Split::Train => &mut self.train,
+            Split::Val => &mut self.val,
         };
         let span = Some((picture.offset, length));
         listing.push(ImageRef { container, name: picture.name(), span, label: number })
@@ -224,7 +224,7 @@ mod tests {
 
     fn read(files: &[(&str, &[u8])]) -> Result<Index> {
         let mut shards = Shards::default();
-        shards.add(Cursor::new(tar_of(files)), "s.tar", Part::Train)?;
+        shards.add(Cursor::new(tar_of(files)), "s.tar", Split::Train)?;
         shards.finish(&[])
     }
 
@@ -244,7 +244,7 @@ mod tests {
         let index = read(&files).expect("valid");
         assert_eq!((labels(&index), index.classes.len()), (vec![7, 3], 8));
         let shard = tar_of(&files);
-        let (offset, length) = index.train.place(1).span.expect("in a tar file");
+        let (offset, length) = index.train.image(1).span.expect("in a tar file");
         assert_eq!(&shard[offset as usize..][..length as usize], b"four");
     }
 
@@ -281,7 +281,7 @@ mod tests {
             ("._1.cls", b"mac"),
         ])
         .expect("valid");
-        assert_eq!((index.train.len(), index.train.place(0).name), (1, "1.jpg"));
+        assert_eq!((index.train.len(), index.train.image(0).name), (1, "1.jpg"));
         let notes = index.notes.join("; ");
         assert!(notes.contains("one is taken of each sample: 1 (1.seg.png)"), "{notes}");
         assert!(notes.contains("start with a dot"), "{notes}");
@@ -306,7 +306,7 @@ mod tests {
             assert!(why.contains("0001") || why.contains("70000"), "{why}");
         }
         let packed = Cursor::new(b"\x1f\x8b\x08rest".to_vec());
-        let why = Shards::default().add(packed, "s.tar", Part::Val).expect_err("compressed").to_string();
+        let why = Shards::default().add(packed, "s.tar", Split::Val).expect_err("compressed").to_string();
         assert!(why.contains("s.tar") && why.contains("gunzip"), "{why}");
     }
 }

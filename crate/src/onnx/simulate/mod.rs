@@ -18,12 +18,9 @@ use crate::config::HardwareConfig;
 use crate::error::{Error, Result};
 use crate::metrics::correct_predictions;
 use crate::parallel;
-use crate::simulate::config::{AdcRange, SimulationConfig};
+use crate::simulate::config::{ADC_CALIBRATION_IMAGES, AdcRange, SimulationConfig};
 use crate::simulate::crossbar_reading::ErrorCounts;
 use crate::simulate::report::{ImageCounts, SimulationReport};
-
-/// Number of images that calibrate the ranges of converters; a few give millions of sums.
-const ADC_CALIBRATION_IMAGES: usize = 2;
 
 /// A network on simulated crossbars.
 #[derive(Debug)]

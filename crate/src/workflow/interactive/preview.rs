@@ -19,7 +19,7 @@ pub struct PruneSettings {
     pub rule: PruneRule,
     /// Weights of each layer that count as near zeros, in percent; used by all rules but `budget`.
     pub strength: f64,
-    /// The improvement in ADC energy that a budget reaches, by the paper's bit rule; used by `budget` alone.
+    /// The improvement in ADC energy that a budget reaches, at the paper's resolution; used by `budget` alone.
     pub target: f64,
 }
 

@@ -27,9 +27,9 @@ pub(super) fn measure(folders: &[PathBuf]) -> Result<Vec<BenchTime>> {
 }
 
 fn measure_folder(folder: &Path) -> Result<BenchTime> {
-    let reading = LoaderConfig { ahead: 2, ..LoaderConfig::default() };
+    let loader_config = LoaderConfig { ahead: 2, ..LoaderConfig::default() };
     let index = repeated(image_files::load_index(folder)?)?;
-    let mut images = ImageNet::new(index, image_files::disk_reader(folder), 224, reading)?;
+    let mut images = ImageNet::new(index, image_files::disk_reader(folder), 224, loader_config)?;
     let drawing = BatchConfig { seed: 0, batch: BATCH, augment: true };
     for step in 0..WARM_UP {
         images.training_batch(drawing, 0, step)?;
@@ -44,7 +44,7 @@ fn measure_folder(folder: &Path) -> Result<BenchTime> {
     let milliseconds = 1000.0 * started.elapsed().as_secs_f64() / count as f64;
     let name =
         folder.file_name().map_or_else(|| files::display_path(folder), |n| n.to_string_lossy().into_owned());
-    let what = format!("a training image, {name}, {} workers", reading.threads);
+    let what = format!("a training image, {name}, {} workers", loader_config.threads);
     let note = format!("{:.0} images a second", 1000.0 / milliseconds);
     Ok(BenchTime::new("images", what, milliseconds, count).with_note(note))
 }
@@ -54,7 +54,7 @@ fn repeated(index: Index) -> Result<Index> {
     let mut train = index.train.clone();
     while train.len() < 64 * BATCH {
         for at in 0..index.train.len() {
-            train.push(index.train.place(at))?;
+            train.push(index.train.image(at))?;
         }
     }
     Ok(Index { train, ..index })

@@ -110,8 +110,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         output::status(&format!("measuring: {group:?}").to_lowercase());
         rows.extend(group.measure(args)?);
     }
-    let answer = BenchOutput { schema_version: SCHEMA_VERSION, measurements: rows };
-    output::print_result(args.json, &answer, || describe(&answer.measurements))
+    let output = BenchOutput { schema_version: SCHEMA_VERSION, measurements: rows };
+    output::print_result(args.json, &output, || describe(&output.measurements))
 }
 
 fn describe(rows: &[BenchTime]) -> String {

@@ -56,10 +56,10 @@ fn network(hardware: &HardwareConfig) -> Result<BenchTime> {
     let data = synthetic::generate(0, NETWORK_IMAGES, NETWORK_IMAGES);
     let mut images = Batch::default();
     evaluation_batch(&data.test, 0..NETWORK_IMAGES, &mut images.images, &mut images.labels);
-    let plan = NetworkSpec::from_config(&config, data.test.classes.len())?;
+    let spec = NetworkSpec::from_config(&config, data.test.classes.len())?;
     let hardware = HardwareConfig { resolution: Resolution::LosslessSliced, ..hardware.clone() };
     let options = SimulationConfig::default();
-    let mut simulator = Simulator::new(&plan, &initialize(&plan, 0), &hardware, &options, &images)?;
+    let mut simulator = Simulator::new(&spec, &initialize(&spec, 0), &hardware, &options, &images)?;
     let (time, n) = median_time(|| {
         let (result, time) = timed(|| simulator.simulate(&images, 0));
         result.map(|()| time)

@@ -100,9 +100,9 @@ fn with_absolute_paths(index: Index, from: &Path) -> Result<Index> {
     let listing = |old: &Listing| -> Result<Listing> {
         let mut new = Listing::default();
         for at in 0..old.len() {
-            let place = old.place(at);
-            let container = files::display_path(&from.join(place.container));
-            new.push(ImageRef { container: &container, ..place })?;
+            let image = old.image(at);
+            let container = files::display_path(&from.join(image.container));
+            new.push(ImageRef { container: &container, ..image })?;
         }
         Ok(new)
     };

@@ -86,10 +86,10 @@ pub fn run(args: &DataArgs) -> Result<()> {
         Command::Imagenet(args) => return imagenet::run(args),
         Command::Info { path, holdout, seed, json } => (path, *holdout, *seed, *json),
     };
-    let mut spec = TrainConfig { holdout, seed, ..TrainConfig::default() };
-    spec.validate()?;
+    let mut config = TrainConfig { holdout, seed, ..TrainConfig::default() };
+    config.validate()?;
     let mut notes = Vec::new();
-    let (classes, train, test) = match files::open_dataset(path, &mut spec, LoaderConfig::default())? {
+    let (classes, train, test) = match files::open_dataset(path, &mut config, LoaderConfig::default())? {
         DataLoader::Memory(split, _) => {
             let (train, test) =
                 (SplitCounts::from_dataset(&split.train), SplitCounts::from_dataset(&split.test));
@@ -98,24 +98,25 @@ pub fn run(args: &DataArgs) -> Result<()> {
         DataLoader::Files(files) => {
             let index = files.index();
             notes.clone_from(&index.notes);
-            notes.extend(complaints(&files));
+            notes.extend(unreadable_reasons(&files));
             let part = |listing| SplitCounts::from_listing(listing, index.classes.len());
             (index.classes.clone(), part(&index.train), part(&index.val))
         }
     };
-    let result = DataOutput { schema_version: SCHEMA_VERSION, data: spec.data, classes, train, test, notes };
+    let result =
+        DataOutput { schema_version: SCHEMA_VERSION, data: config.data, classes, train, test, notes };
     output::print_result(json, &result, || describe(&result))
 }
 
 /// What is wrong with the first bytes of image files, of at most [`MAX_CHECKED`].
-fn complaints(files: &ImageNet) -> Option<String> {
+fn unreadable_reasons(files: &ImageNet) -> Option<String> {
     let index = files.index();
-    let places =
-        [&index.train, &index.val].into_iter().flat_map(|part| (0..part.len()).map(|at| part.place(at)));
+    let images =
+        [&index.train, &index.val].into_iter().flat_map(|part| (0..part.len()).map(|at| part.image(at)));
     let mut found = Vec::new();
-    for place in places.take(MAX_CHECKED) {
-        if let Some(why) = files.complaint(place) {
-            let name = format!("{}/{}: {why}", place.container, place.name);
+    for image in images.take(MAX_CHECKED) {
+        if let Some(why) = files.unreadable_reason(image) {
+            let name = format!("{}/{}: {why}", image.container, image.name);
             // Training and evaluation may use the same files.
             if !found.contains(&name) {
                 found.push(name);

@@ -15,11 +15,9 @@ use crate::data::imagenet::LoaderConfig;
 use crate::data::loader::{DataLoader, LabeledDataset};
 use crate::data::standardization::Standardization;
 use crate::error::{Error, Result};
+use crate::network::spec::CHANNELS;
 use crate::onnx::{OnnxNetwork, Tensor};
 use crate::parallel;
-
-/// Red, green and blue.
-const CHANNELS: usize = 3;
 
 /// The images that a model takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,7 +64,7 @@ impl ImageInput {
     /// # Errors
     /// If they can't be read.
     pub fn open(self, data: &DataOptions) -> Result<DataLoader> {
-        self.open_path(&data.data, data.holdout, data.seed, data.reading.into())
+        self.open_path(&data.data, data.holdout, data.seed, data.loader.into())
     }
 
     /// As [`ImageInput::open`], by a path.
@@ -78,22 +76,22 @@ impl ImageInput {
         path: &Path,
         holdout: usize,
         seed: u64,
-        reading: LoaderConfig,
+        loader_config: LoaderConfig,
     ) -> Result<DataLoader> {
         let (side, standardize) = (self.side(), self.standardize);
         let mut config = TrainConfig { side, standardize, holdout, seed, ..TrainConfig::default() };
-        let mut source = match files::open_dataset(path, &mut config, reading) {
+        let mut loader = match files::open_dataset(path, &mut config, loader_config) {
             // Images that come in one size are scaled here.
             Err(error) if error.field_name() == Some("side") => {
                 config.side = 0;
-                files::open_dataset(path, &mut config, reading)?
+                files::open_dataset(path, &mut config, loader_config)?
             }
             opened => opened?,
         };
-        if let Some(note) = source.match_outputs(self.outputs, &[])? {
+        if let Some(note) = loader.match_outputs(self.outputs, &[])? {
             output::status_once(&note);
         }
-        Ok(source)
+        Ok(loader)
     }
 
     /// Opens image files without labels.

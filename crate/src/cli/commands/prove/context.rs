@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::ProveArgs;
-use super::plan::{Step, Target};
-use super::record::Record;
+use super::plan::{ProveStep, Target};
+use super::record::StepRecord;
 use super::runner::own_binary;
 use crate::cli::files;
 use crate::cli::system;
@@ -43,7 +43,13 @@ pub struct Context {
 
 impl Context {
     /// What the arguments give to a step.
-    pub fn new(args: &ProveArgs, step: &Step, bundle: &Path, target: Option<Target>, seconds: f64) -> Self {
+    pub fn new(
+        args: &ProveArgs,
+        step: &ProveStep,
+        bundle: &Path,
+        target: Option<Target>,
+        seconds: f64,
+    ) -> Self {
         let target =
             target.unwrap_or(Target { label: "cpu".to_owned(), device: DeviceChoice::Cpu, binary: None });
         Self {
@@ -99,7 +105,7 @@ impl Context {
     /// The images to train on: those given, unless the first step found them unusable.
     pub fn images(&self) -> PathBuf {
         let found =
-            Record::read(&self.out, "machine").and_then(|record| Some(record.fact("images")?.to_owned()));
+            StepRecord::read(&self.out, "machine").and_then(|record| Some(record.fact("images")?.to_owned()));
         match &self.data {
             Some(data) if !found.is_some_and(|found| found.starts_with(BUILTIN)) => data.clone(),
             _ => PathBuf::from("builtin"),

@@ -20,8 +20,8 @@ use std::time::Instant;
 use clap::Args;
 
 use self::context::Context;
-use self::plan::{Step, Target, Work};
-use self::record::{Record, Recorder, Status};
+use self::plan::{ProveStep, StepKind, Target};
+use self::record::{Recorder, Status, StepRecord};
 use self::report::Report;
 use self::runner::Runner;
 use self::vulkan::VulkanSetup;
@@ -100,7 +100,7 @@ fn run_step(args: &ProveArgs, name: &str, seconds: f64, bundle: &Path, targets: 
     if let Some(helper) = &args.helper {
         return steps::help(helper, &step, &context);
     }
-    let mut record = Recorder::new(&args.out, Record::new(&step.name, &step.title, step.part))?;
+    let mut record = Recorder::new(&args.out, StepRecord::new(&step.name, &step.title, step.part))?;
     let (status, why) = steps::run(&step, &context, &mut record)?;
     record.end(status, why)
 }
@@ -134,22 +134,24 @@ fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
     }
     let runner = Runner { out: &out, bundle: &bundle, vulkan: &vulkan, options, stop: &stop };
     let chosen =
-        |step: &Step| args.only.is_empty() || args.only.iter().any(|text| step.name.starts_with(text));
-    let steps: Vec<Step> = plan::steps(targets, args.browser.is_some()).into_iter().filter(chosen).collect();
+        |step: &ProveStep| args.only.is_empty() || args.only.iter().any(|text| step.name.starts_with(text));
+    let steps: Vec<ProveStep> =
+        plan::steps(targets, args.browser.is_some()).into_iter().filter(chosen).collect();
     if steps.is_empty() {
         return Err(Error::field("only", args.only.join(","), "no step's name begins like this"));
     }
     let mut report = Report::new(&out, &steps, args.minutes, vulkan.problem.as_deref());
-    let open = |step: &&Step| Record::read(&out, &step.name).is_none_or(|record| !is_final(record.status));
+    let open =
+        |step: &&ProveStep| StepRecord::read(&out, &step.name).is_none_or(|record| !is_final(record.status));
     for (at, step) in steps.iter().enumerate() {
         if !open(&step) {
             continue;
         }
         let left = 60.0 * args.minutes - began.elapsed().as_secs_f64();
-        let rest: Vec<Step> = steps[at..].iter().filter(open).cloned().collect();
+        let rest: Vec<ProveStep> = steps[at..].iter().filter(open).cloned().collect();
         let target = match step.work {
-            Work::Recipe => begun_target(&out, targets).or_else(|| best_target(&out, targets)),
-            Work::Pipeline => best_target(&out, targets),
+            StepKind::Recipe => begun_target(&out, targets).or_else(|| best_target(&out, targets)),
+            StepKind::Pipeline => best_target(&out, targets),
             _ => step.target.clone(),
         };
         let obstacle = target.as_ref().and_then(|target| obstacle(&out, step, target, &vulkan));
@@ -191,13 +193,13 @@ fn is_final(status: Status) -> bool {
 }
 
 /// Why a step can't run: its device can't be opened.
-fn obstacle(out: &Path, step: &Step, target: &Target, vulkan: &VulkanSetup) -> Option<String> {
-    if matches!(step.work, Work::Device) {
+fn obstacle(out: &Path, step: &ProveStep, target: &Target, vulkan: &VulkanSetup) -> Option<String> {
+    if matches!(step.work, StepKind::Device) {
         return None;
     }
-    let opened = Record::read(out, &format!("device-{}", plan::file_name_label(&target.label)))?;
+    let opened = StepRecord::read(out, &format!("device-{}", plan::file_name_label(&target.label)))?;
     if opened.status == Status::Done {
-        let repeats_it = matches!(step.work, Work::Gradient);
+        let repeats_it = matches!(step.work, StepKind::Gradient);
         let crash = if repeats_it { None } else { crash(out, target) };
         return crash.map(|why| format!("{} can't compute a gradient: {why}", target.label));
     }
@@ -209,7 +211,7 @@ fn obstacle(out: &Path, step: &Step, target: &Target, vulkan: &VulkanSetup) -> O
 
 /// How the small network's gradient has crashed this device's driver, if it has. Whatever else runs there would crash, too.
 fn crash(out: &Path, target: &Target) -> Option<String> {
-    let gradient = Record::read(out, &format!("gradient-{}", plan::file_name_label(&target.label)))?;
+    let gradient = StepRecord::read(out, &format!("gradient-{}", plan::file_name_label(&target.label)))?;
     let crashed = gradient.status == Status::Failed;
     gradient.why.filter(|why| crashed && why.starts_with(runner::CRASHED))
 }
@@ -218,15 +220,15 @@ fn crash(out: &Path, target: &Target) -> Option<String> {
 /// without such a measurement, the first that opens.
 fn best_target(out: &Path, targets: &[Target]) -> Option<Target> {
     let record = |name: &str, target: &Target| {
-        Record::read(out, &format!("{name}-{}", plan::file_name_label(&target.label)))
+        StepRecord::read(out, &format!("{name}-{}", plan::file_name_label(&target.label)))
     };
     let done = |name: &str, target: &&Target| record(name, target).is_some_and(|r| r.status == Status::Done);
-    let right: Vec<&Target> = targets.iter().filter(|target| done("gradient", target)).collect();
+    let agreeing: Vec<&Target> = targets.iter().filter(|target| done("gradient", target)).collect();
     let time = |target: &&&Target| {
         let first = record("training-vgg11-b128-f32", target).and_then(|record| record.value("step"));
         first.unwrap_or(f64::INFINITY)
     };
-    let best = right.iter().min_by(|a, b| time(a).total_cmp(&time(b))).copied();
+    let best = agreeing.iter().min_by(|a, b| time(a).total_cmp(&time(b))).copied();
     let opened = || targets.iter().find(|target| done("device", target) && crash(out, target).is_none());
     best.or_else(opened).or(targets.first()).cloned()
 }
@@ -237,13 +239,13 @@ fn begun_target(out: &Path, targets: &[Target]) -> Option<Target> {
     targets.iter().find(|target| target.label == label).cloned()
 }
 
-fn not_run(step: &Step, status: Status, why: String) -> Record {
-    let mut record = Record::new(&step.name, &step.title, step.part);
+fn not_run(step: &ProveStep, status: Status, why: String) -> StepRecord {
+    let mut record = StepRecord::new(&step.name, &step.title, step.part);
     (record.status, record.why) = (status, Some(why));
     record
 }
 
-fn describe(record: &Record) -> String {
+fn describe(record: &StepRecord) -> String {
     let why = record.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
     format!("{} in {:.1} s{why}", record.status.word(), record.seconds)
 }
@@ -258,7 +260,7 @@ mod tests {
         let out = folder.path();
         std::fs::create_dir(out.join("steps")).expect("made");
         let write = |name: &str, status, why: Option<&str>| {
-            let mut record = Record::new(name, name, 1);
+            let mut record = StepRecord::new(name, name, 1);
             (record.status, record.why) = (status, why.map(str::to_owned));
             record.write(out).expect("writes");
         };

@@ -83,7 +83,7 @@ impl Target {
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Work {
+pub enum StepKind {
     /// Processor, memory, drivers, PyTorch, data.
     Machine,
     /// Opens a device.
@@ -112,7 +112,7 @@ pub enum Work {
 
 /// A step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct ProveStep {
     /// Its name, which is also that of its files.
     pub name: String,
     /// Its name for people.
@@ -120,7 +120,7 @@ pub struct Step {
     /// The part of the report, from 1.
     pub part: usize,
     /// What it does.
-    pub work: Work,
+    pub work: StepKind,
     /// The device it is for; none for the machine, and for the best device, which is chosen when it begins.
     pub target: Option<Target>,
     /// Seconds it may take, and below which it is not worth starting.
@@ -143,8 +143,8 @@ pub fn file_name_label(label: &str) -> String {
 }
 
 /// All steps for these devices; the recipe, which takes all time that is left, comes last.
-pub fn steps(targets: &[Target], browser: bool) -> Vec<Step> {
-    let mut all = vec![step("machine", "the machine", 1, Work::Machine, None, (30.0, 1.0))];
+pub fn steps(targets: &[Target], browser: bool) -> Vec<ProveStep> {
+    let mut all = vec![step("machine", "the machine", 1, StepKind::Machine, None, (30.0, 1.0))];
     let mut each = |name: &str, title: &str, part, work, seconds, variants: bool| {
         for target in targets.iter().filter(|target| variants || !target.is_variant()) {
             let label = file_name_label(&target.label);
@@ -152,26 +152,33 @@ pub fn steps(targets: &[Target], browser: bool) -> Vec<Step> {
             all.push(step(&name, &title, part, work, Some(target.clone()), seconds));
         }
     };
-    each("device", "device", 1, Work::Device, (60.0, 2.0), true);
-    each("gradient", "gradient", 1, Work::Gradient, (120.0, 4.0), true);
+    each("device", "device", 1, StepKind::Device, (60.0, 2.0), true);
+    each("gradient", "gradient", 1, StepKind::Gradient, (120.0, 4.0), true);
     for precision in [Precision::F32, Precision::Bf16] {
         for (model, batch) in TRAINING {
             let number = if precision == Precision::F32 { "f32" } else { "bf16" };
             let name = format!("training-{model}-b{batch}-{number}");
             let title = format!("{model}, batch {batch}, {number}");
-            each(&name, &title, 2, Work::Training { model, batch, precision }, (90.0, 4.0), true);
+            each(&name, &title, 2, StepKind::Training { model, batch, precision }, (90.0, 4.0), true);
         }
     }
-    each("losses", "losses", 3, Work::Losses, (120.0, 5.0), false);
-    each("resume", "kill and resume", 3, Work::Resume, (90.0, 6.0), false);
-    each("lost-device", "lost device", 3, Work::LostDevice, (90.0, 6.0), false);
-    each("evaluate", "evaluation, vgg11", 4, Work::Evaluate, (45.0, 4.0), true);
-    all.push(step("simulate", "simulation, CPU", 4, Work::Simulate, None, (60.0, 10.0)));
-    all.push(step("pipeline", "image files into resnet18", 4, Work::Pipeline, None, (120.0, 10.0)));
+    each("losses", "losses", 3, StepKind::Losses, (120.0, 5.0), false);
+    each("resume", "kill and resume", 3, StepKind::Resume, (90.0, 6.0), false);
+    each("lost-device", "lost device", 3, StepKind::LostDevice, (90.0, 6.0), false);
+    each("evaluate", "evaluation, vgg11", 4, StepKind::Evaluate, (45.0, 4.0), true);
+    all.push(step("simulate", "simulation, CPU", 4, StepKind::Simulate, None, (60.0, 10.0)));
+    all.push(step("pipeline", "image files into resnet18", 4, StepKind::Pipeline, None, (120.0, 10.0)));
     if browser {
-        all.push(step("browser", "the page's modules in Chromium", 6, Work::Browser, None, (240.0, 20.0)));
+        all.push(step(
+            "browser",
+            "the page's modules in Chromium",
+            6,
+            StepKind::Browser,
+            None,
+            (240.0, 20.0),
+        ));
     }
-    all.push(step("recipe", "the recipe", 5, Work::Recipe, None, (f64::INFINITY, 15.0)));
+    all.push(step("recipe", "the recipe", 5, StepKind::Recipe, None, (f64::INFINITY, 15.0)));
     all
 }
 
@@ -179,12 +186,12 @@ fn step(
     name: &str,
     title: &str,
     part: usize,
-    work: Work,
+    work: StepKind,
     target: Option<Target>,
     seconds: (f64, f64),
-) -> Step {
+) -> ProveStep {
     let (bound, least) = seconds;
-    Step { name: name.to_owned(), title: title.to_owned(), part, work, target, bound, least }
+    ProveStep { name: name.to_owned(), title: title.to_owned(), part, work, target, bound, least }
 }
 
 /// What the recipe counts for when time is divided, as a share of all time.
@@ -192,10 +199,10 @@ const RECIPE_SHARE: f64 = 0.4;
 
 /// The seconds that the first of these steps may take, with `left` seconds for all of them: its share if time is short,
 /// so that a slow device does not keep the later steps from their turn. None if it is not worth starting.
-pub fn seconds_for(steps: &[Step], left: f64) -> Option<f64> {
+pub fn seconds_for(steps: &[ProveStep], left: f64) -> Option<f64> {
     let (first, rest) = steps.split_first()?;
     let weight =
-        |step: &Step| if step.bound.is_finite() { step.bound } else { (left * RECIPE_SHARE).max(120.0) };
+        |step: &ProveStep| if step.bound.is_finite() { step.bound } else { (left * RECIPE_SHARE).max(120.0) };
     let share = left * weight(first) / (weight(first) + rest.iter().map(weight).sum::<f64>());
     let seconds = share.max(first.least).min(first.bound).min(left);
     (seconds >= first.least).then_some(seconds)
@@ -205,7 +212,7 @@ pub fn seconds_for(steps: &[Step], left: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn cpu_steps() -> Vec<Step> {
+    fn cpu_steps() -> Vec<ProveStep> {
         steps(&[Target::new("cpu", Path::new("/nowhere")).expect("known")], true)
     }
 
@@ -215,7 +222,7 @@ mod tests {
         let names: std::collections::BTreeSet<_> = steps.iter().map(|step| &step.name).collect();
         assert_eq!(names.len(), steps.len());
         assert!(steps.iter().all(|step| (1..=PARTS.len()).contains(&step.part)));
-        assert_eq!(steps.last().map(|step| step.work), Some(Work::Recipe), "it takes what is left");
+        assert_eq!(steps.last().map(|step| step.work), Some(StepKind::Recipe), "it takes what is left");
     }
 
     #[test]
@@ -223,7 +230,8 @@ mod tests {
         let steps = cpu_steps();
         assert_eq!(seconds_for(&steps, 1e6), Some(30.0), "no step gets more than its bound");
         assert_eq!(seconds_for(&steps[steps.len() - 1..], 700.0), Some(700.0), "the recipe gets the rest");
-        let slow = steps.iter().position(|step| matches!(step.work, Work::Training { .. })).expect("there");
+        let slow =
+            steps.iter().position(|step| matches!(step.work, StepKind::Training { .. })).expect("there");
         let seconds = seconds_for(&steps[slow..], 200.0).expect("enough");
         assert!((4.0..20.0).contains(&seconds), "{seconds}: the others need some, too");
         assert_eq!(seconds_for(&steps, 0.5), None);

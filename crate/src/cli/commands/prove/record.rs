@@ -59,7 +59,7 @@ pub struct Measurement {
 
 /// A step's file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct StepRecord {
     /// The version of this file's fields.
     pub schema_version: u32,
     /// The step's name.
@@ -82,7 +82,7 @@ pub struct Record {
     pub figures: Vec<Measurement>,
 }
 
-impl Record {
+impl StepRecord {
     /// A record of a step that begins now.
     pub fn new(step: &str, title: &str, part: usize) -> Self {
         let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -147,7 +147,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// Writes a step's record anew with everything that is added to it.
 pub struct Recorder {
     out: PathBuf,
-    record: Record,
+    record: StepRecord,
 }
 
 impl Recorder {
@@ -155,7 +155,7 @@ impl Recorder {
     ///
     /// # Errors
     /// If it can't be written.
-    pub fn new(out: &Path, record: Record) -> Result<Self> {
+    pub fn new(out: &Path, record: StepRecord) -> Result<Self> {
         let recorder = Self { out: out.to_owned(), record };
         recorder.save()?;
         Ok(recorder)
@@ -250,19 +250,19 @@ mod tests {
     fn a_record_is_complete_after_each_number() {
         let out = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(out.path().join("steps")).expect("made");
-        let mut recorder = Recorder::new(out.path(), Record::new("x", "X", 1)).expect("writes");
+        let mut recorder = Recorder::new(out.path(), StepRecord::new("x", "X", 1)).expect("writes");
         recorder.figure("a", "A", 1.0, "ms", 3).and_then(|added| added.note("noted")).expect("writes");
         recorder.figure("b", "B", f64::NAN, "ms", 3).expect("writes");
         recorder.figure("a", "A", 2.0, "ms", 4).expect("writes");
-        let read = Record::read(out.path(), "x").expect("reads");
+        let read = StepRecord::read(out.path(), "x").expect("reads");
         assert_eq!((read.status, read.figures.len(), read.value("a")), (Status::Running, 2, Some(2.0)));
         assert!(
             read.figures[0].value.is_none() && read.figures[0].not_measured.is_some(),
             "NaN is not a number"
         );
         recorder.end(Status::Failed, Some("why".to_owned())).expect("writes");
-        assert_eq!(Record::read(out.path(), "x").expect("reads").why.as_deref(), Some("why"));
-        std::fs::write(Record::path(out.path(), "x"), "{").expect("written");
-        assert!(Record::read(out.path(), "x").is_none(), "a damaged record counts as none");
+        assert_eq!(StepRecord::read(out.path(), "x").expect("reads").why.as_deref(), Some("why"));
+        std::fs::write(StepRecord::path(out.path(), "x"), "{").expect("written");
+        assert!(StepRecord::read(out.path(), "x").is_none(), "a damaged record counts as none");
     }
 }

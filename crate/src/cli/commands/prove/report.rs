@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::plan::{PARTS, Step};
-use super::record::{Measurement, Record, Status, write_json};
+use super::plan::{PARTS, ProveStep};
+use super::record::{Measurement, Status, StepRecord, write_json};
 use super::steps::machine::COMMIT;
 use super::summary::summary;
 use crate::cli::files;
@@ -19,7 +19,7 @@ pub struct Report {
     steps: Vec<(String, String, usize)>,
     minutes: f64,
     problem: Option<String>,
-    records: Vec<Record>,
+    records: Vec<StepRecord>,
 }
 
 #[derive(Serialize)]
@@ -31,12 +31,12 @@ struct ReportFile<'a> {
     minutes: f64,
     /// Whether some device under test is a program on the CPU.
     software: bool,
-    steps: &'a [Record],
+    steps: &'a [StepRecord],
 }
 
 impl Report {
     /// A report on these steps.
-    pub fn new(out: &Path, steps: &[Step], minutes: f64, problem: Option<&str>) -> Self {
+    pub fn new(out: &Path, steps: &[ProveStep], minutes: f64, problem: Option<&str>) -> Self {
         let steps = steps.iter().map(|step| (step.name.clone(), step.title.clone(), step.part)).collect();
         Self { out: out.to_owned(), steps, minutes, problem: problem.map(str::to_owned), records: Vec::new() }
     }
@@ -47,8 +47,8 @@ impl Report {
     /// If the disk is full.
     pub fn write(&mut self) -> Result<String> {
         let record = |(name, title, part): &(String, String, usize)| {
-            Record::read(&self.out, name).unwrap_or_else(|| {
-                let mut open = Record::new(name, title, *part);
+            StepRecord::read(&self.out, name).unwrap_or_else(|| {
+                let mut open = StepRecord::new(name, title, *part);
                 (open.status, open.why) = (Status::OutOfTime, Some("not reached yet".to_owned()));
                 open
             })
@@ -83,7 +83,7 @@ impl Report {
         nothing.then(|| format!("nothing was measured; {} minutes may be too few", self.minutes))
     }
 
-    fn with(&self, status: Status) -> impl Iterator<Item = &Record> {
+    fn with(&self, status: Status) -> impl Iterator<Item = &StepRecord> {
         self.records.iter().filter(move |record| record.status == status)
     }
 
@@ -139,7 +139,8 @@ impl Report {
         text += &summary(&self.records);
         text += &self.troubles();
         for (at, title) in PARTS.iter().enumerate() {
-            let records: Vec<&Record> = self.records.iter().filter(|record| record.part == at + 1).collect();
+            let records: Vec<&StepRecord> =
+                self.records.iter().filter(|record| record.part == at + 1).collect();
             if records.is_empty() {
                 continue;
             }
@@ -160,7 +161,8 @@ impl Report {
     fn troubles(&self) -> String {
         let mut text = String::new();
         let mut list = |title: &str, status: &[Status]| {
-            let found: Vec<&Record> = self.records.iter().filter(|r| status.contains(&r.status)).collect();
+            let found: Vec<&StepRecord> =
+                self.records.iter().filter(|r| status.contains(&r.status)).collect();
             if !found.is_empty() {
                 put(&mut text, format_args!("## {title}\n"));
                 for record in found {
@@ -178,7 +180,7 @@ impl Report {
 }
 
 /// Facts and figures of each step, one after the other.
-fn plain_tables(records: &[&Record]) -> String {
+fn plain_tables(records: &[&StepRecord]) -> String {
     let mut text = String::new();
     for record in records {
         put(&mut text, format_args!("### {} ({})\n", record.title, status(record)));
@@ -226,9 +228,9 @@ const PARTS_OF_STEP: [(&str, &str); 6] = [
 ];
 
 /// Steps of all networks and devices, one a line, and their parts.
-fn training_tables(records: &[&Record]) -> String {
+fn training_tables(records: &[&StepRecord]) -> String {
     let mut text = String::new();
-    let measured: Vec<&Record> =
+    let measured: Vec<&StepRecord> =
         records.iter().copied().filter(|record| !record.figures.is_empty()).collect();
     let known = |(id, _): &&(&str, &str)| {
         measured.iter().any(|record| record.figures.iter().any(|figure| figure.id == *id))
@@ -269,7 +271,7 @@ fn training_tables(records: &[&Record]) -> String {
         }
         text.push('\n');
     }
-    let absent: Vec<&&Record> = records.iter().filter(|record| record.figures.is_empty()).collect();
+    let absent: Vec<&&StepRecord> = records.iter().filter(|record| record.figures.is_empty()).collect();
     for record in absent {
         let why = record.reason();
         text += &format!("- {}: not measured: {}\n", record.title, cell(why));
@@ -302,7 +304,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-fn status(record: &Record) -> String {
+fn status(record: &StepRecord) -> String {
     format!("{}, {:.1} s", record.status.word(), record.seconds)
 }
 
@@ -363,7 +365,7 @@ mod tests {
             &[super::super::plan::Target::new("cpu", Path::new("/nowhere")).expect("known")],
             false,
         );
-        let mut record = Record::new("training-vgg11-b128-f32-cpu", "vgg11, batch 128, f32, cpu", 2);
+        let mut record = StepRecord::new("training-vgg11-b128-f32-cpu", "vgg11, batch 128, f32, cpu", 2);
         record.status = Status::Done;
         record.figures = vec![
             Measurement {
@@ -386,10 +388,10 @@ mod tests {
             },
         ];
         record.write(out.path()).expect("writes");
-        let mut broken = Record::new("gradient-cpu", "gradient, cpu", 1);
+        let mut broken = StepRecord::new("gradient-cpu", "gradient, cpu", 1);
         (broken.status, broken.why) = (Status::Failed, Some("the gradient differs".into()));
         broken.write(out.path()).expect("writes");
-        let mut device = Record::new("device-cpu", "device, cpu", 1);
+        let mut device = StepRecord::new("device-cpu", "device, cpu", 1);
         device.facts = vec![
             ("adapter".into(), "llvmpipe".into()),
             ("kind".into(), "software: it computes on the CPU".into()),

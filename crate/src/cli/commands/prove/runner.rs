@@ -6,8 +6,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::plan::{Step, Target};
-use super::record::{Record, Status};
+use super::plan::{ProveStep, Target};
+use super::record::{Status, StepRecord};
 use super::vulkan::VulkanSetup;
 use crate::cli::files;
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ pub struct Runner<'a> {
 }
 
 /// How a step's process ended.
-enum End {
+enum ProcessEnd {
     Exited(ExitStatus),
     Overran,
     Interrupted,
@@ -45,25 +45,25 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// If its record can't be written.
-    pub fn run(&self, step: &Step, target: Option<&Target>, seconds: f64) -> Result<Option<Record>> {
-        Record::new(&step.name, &step.title, step.part).write(self.out)?;
+    pub fn run(&self, step: &ProveStep, target: Option<&Target>, seconds: f64) -> Result<Option<StepRecord>> {
+        StepRecord::new(&step.name, &step.title, step.part).write(self.out)?;
         let log = log_path(self.out, &step.name);
         let began = Instant::now();
         let end = self.run_process(step, target, seconds, &log);
-        let read = Record::read(self.out, &step.name);
-        let mut record = read.unwrap_or_else(|| Record::new(&step.name, &step.title, step.part));
+        let read = StepRecord::read(self.out, &step.name);
+        let mut record = read.unwrap_or_else(|| StepRecord::new(&step.name, &step.title, step.part));
         record.seconds = began.elapsed().as_secs_f64();
         match end {
             Err(error) => {
                 record.status = Status::Failed;
                 record.why = Some(error.to_string());
             }
-            Ok(End::Interrupted) => return Ok(None),
-            Ok(End::Overran) => {
+            Ok(ProcessEnd::Interrupted) => return Ok(None),
+            Ok(ProcessEnd::Overran) => {
                 record.status = Status::OutOfTime;
                 record.why = Some(format!("stopped after its {seconds:.0} s"));
             }
-            Ok(End::Exited(status)) if !status.success() => {
+            Ok(ProcessEnd::Exited(status)) if !status.success() => {
                 record.status = Status::Failed;
                 record.why = Some(match status.code() {
                     Some(_) => last_error(&log).unwrap_or_else(|| format!("ended with {status}")),
@@ -71,17 +71,23 @@ impl Runner<'_> {
                     None => format!("{CRASHED} ({status}), most likely in the driver"),
                 });
             }
-            Ok(End::Exited(_)) if record.status == Status::Running => {
+            Ok(ProcessEnd::Exited(_)) if record.status == Status::Running => {
                 record.status = Status::Failed;
                 record.why = Some("ended without a result".to_owned());
             }
-            Ok(End::Exited(_)) => {}
+            Ok(ProcessEnd::Exited(_)) => {}
         }
         record.write(self.out)?;
         Ok(Some(record))
     }
 
-    fn run_process(&self, step: &Step, target: Option<&Target>, seconds: f64, log: &Path) -> Result<End> {
+    fn run_process(
+        &self,
+        step: &ProveStep,
+        target: Option<&Target>,
+        seconds: f64,
+        log: &Path,
+    ) -> Result<ProcessEnd> {
         let program = match target.and_then(|target| target.binary.clone()) {
             Some(binary) => binary,
             None => own_binary()?,
@@ -110,15 +116,15 @@ impl Runner<'_> {
                 Ok(Some(status)) => {
                     // What it has started and left behind goes with it.
                     kill_group(&mut child);
-                    return Ok(End::Exited(status));
+                    return Ok(ProcessEnd::Exited(status));
                 }
                 Ok(None) if self.stop.load(Ordering::Relaxed) => {
                     kill_group(&mut child);
-                    return Ok(End::Interrupted);
+                    return Ok(ProcessEnd::Interrupted);
                 }
                 Ok(None) if Instant::now() > until => {
                     kill_group(&mut child);
-                    return Ok(End::Overran);
+                    return Ok(ProcessEnd::Overran);
                 }
                 Ok(None) => std::thread::sleep(POLL),
                 Err(why) => return Err(Error::operation("waiting for", &*step.name, why)),

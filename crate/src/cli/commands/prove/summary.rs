@@ -1,11 +1,11 @@
 //! The report's first table: what each device does, one question a line.
 
 use super::plan::{AUTOTUNED, file_name_label};
-use super::record::{Measurement, Record, Status};
+use super::record::{Measurement, Status, StepRecord};
 use super::report::{cell, number};
 
 /// The table, and a line each for the image pipeline and the recipe. Empty without a device.
-pub fn summary(records: &[Record]) -> String {
+pub fn summary(records: &[StepRecord]) -> String {
     let devices: Vec<&str> =
         records.iter().filter_map(|record| record.step.strip_prefix("device-")).collect();
     if devices.is_empty() {
@@ -14,7 +14,7 @@ pub fn summary(records: &[Record]) -> String {
     let find = |name: String| records.iter().find(|record| record.step == name);
     let mut text =
         format!("## Summary\n\n| | {} |\n| --- |{}\n", devices.join(" | "), " --- |".repeat(devices.len()));
-    let mut row = |title: &str, step: &str, answer: &dyn Fn(&Record) -> String| {
+    let mut row = |title: &str, step: &str, answer: &dyn Fn(&StepRecord) -> String| {
         let answers = devices.iter().map(|device| {
             let autotuned = *device == file_name_label(AUTOTUNED);
             match find(format!("{step}-{device}")) {
@@ -49,13 +49,13 @@ pub fn summary(records: &[Record]) -> String {
     row("evaluation of VGG11", "evaluate", &|record| value(record, "speed"));
     text.push('\n');
     if let Some(pipeline) = find("pipeline".to_owned()) {
-        let answer = |record: &Record| {
+        let answer = |record: &StepRecord| {
             format!("{}; the device waits {} of the time", value(record, "training"), value(record, "wait"))
         };
         text += &format!("- ResNet18 from image files: {}\n", answered(pipeline, &answer));
     }
     if let Some(recipe) = find("recipe".to_owned()) {
-        let answer = |record: &Record| {
+        let answer = |record: &StepRecord| {
             format!(
                 "accuracy {} clean and {} in the end; ADC energy improves by {} (paper's count)",
                 value(record, "clean-accuracy"),
@@ -70,7 +70,7 @@ pub fn summary(records: &[Record]) -> String {
 }
 
 /// The answer of a step that has one, or how it ended.
-fn answered(record: &Record, answer: &dyn Fn(&Record) -> String) -> String {
+fn answered(record: &StepRecord, answer: &dyn Fn(&StepRecord) -> String) -> String {
     match record.status {
         Status::Done => answer(record),
         Status::OutOfTime if record.figures.iter().any(|figure| figure.id == "step") => answer(record),
@@ -78,7 +78,7 @@ fn answered(record: &Record, answer: &dyn Fn(&Record) -> String) -> String {
     }
 }
 
-fn times(record: &Record) -> String {
+fn times(record: &StepRecord) -> String {
     let figure = |id: &str| record.figures.iter().find(|figure| figure.id == id && figure.value.is_some());
     let ours = figure("step").map_or_else(|| "not measured".to_owned(), with_n);
     let beside = |id: &str, place: &str| {
@@ -89,7 +89,7 @@ fn times(record: &Record) -> String {
         .unwrap_or(ours.clone())
 }
 
-fn value(record: &Record, id: &str) -> String {
+fn value(record: &StepRecord, id: &str) -> String {
     let figure = record.figures.iter().find(|figure| figure.id == id && figure.value.is_some());
     figure.map_or_else(|| "not measured".to_owned(), with_n)
 }
@@ -102,8 +102,8 @@ fn with_n(figure: &Measurement) -> String {
 mod tests {
     use super::*;
 
-    fn record(name: &str, status: Status, figures: &[(&str, f64, &str, u64)]) -> Record {
-        let mut record = Record::new(name, name, 1);
+    fn record(name: &str, status: Status, figures: &[(&str, f64, &str, u64)]) -> StepRecord {
+        let mut record = StepRecord::new(name, name, 1);
         record.status = status;
         record.figures = figures
             .iter()

@@ -14,7 +14,7 @@ fn empty(paths: &[&str]) -> MemoryTree {
 /// Each picture as `folder/name=label`.
 fn listed(listing: &Listing) -> Vec<String> {
     let one = |at| {
-        let ImageRef { container, name, label, .. } = listing.place(at);
+        let ImageRef { container, name, label, .. } = listing.image(at);
         format!("{container}/{name}={label}")
     };
     (0..listing.len()).map(one).collect()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{DONE, Outcome, failed, out_of_time, skipped};
+use super::{DONE, StepOutcome, failed, out_of_time, skipped};
 use crate::cli::commands::prove::context::Context;
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::files;
@@ -33,7 +33,7 @@ const STARTS: [(&str, &[&str]); 2] = [
     ("with Chromium's own choice", &[]),
 ];
 /// A page says which adapter it has within this, in seconds, or it hangs.
-const ANSWER: f64 = 30.0;
+const ANSWER_SECONDS: f64 = 30.0;
 /// What is timed: the page's contender, its kind, and its needs.
 const CONTENDERS: [(&str, &str, &str); 5] = [
     ("crossdub-webgpu", "Crossdub, WebGPU", "pkg/webgpu/crossdub.js"),
@@ -44,7 +44,7 @@ const CONTENDERS: [(&str, &str, &str); 5] = [
 ];
 
 /// Serves the page, starts Chromium, and collects.
-pub fn measure(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn measure(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let Some(browser) = &context.browser else { return Ok(skipped("no browser was given (--browser)")) };
     let web = context.bundle.join("web");
     if !web.join("prove.html").is_file() {
@@ -93,7 +93,7 @@ fn start(
     results: &Receiver<String>,
     context: &Context,
     record: &mut Recorder,
-) -> Result<Outcome> {
+) -> Result<StepOutcome> {
     let mut troubles = Vec::new();
     for (how, flags) in STARTS {
         let profile = context.fresh_folder()?;
@@ -109,11 +109,11 @@ fn start(
         drop(child.kill());
         drop(child.wait());
         match collected? {
-            End::Page(outcome) => {
+            BrowserEnd::Page(outcome) => {
                 record.fact("browser started", how)?;
                 return Ok(outcome);
             }
-            End::NoAnswer(why) => {
+            BrowserEnd::NoAnswer(why) => {
                 record.fact("without success", format!("{how}: {why}"))?;
                 troubles.push(format!("{how}: {why}"));
             }
@@ -123,9 +123,9 @@ fn start(
 }
 
 /// How a browser ended.
-enum End {
+enum BrowserEnd {
     /// Its page answered.
-    Page(Outcome),
+    Page(StepOutcome),
     /// It never did, for this reason.
     NoAnswer(String),
 }
@@ -135,25 +135,25 @@ fn collect(
     results: &Receiver<String>,
     context: &Context,
     record: &mut Recorder,
-) -> Result<End> {
+) -> Result<BrowserEnd> {
     let (began, mut answered) = (Instant::now(), false);
     loop {
         if context.seconds_until(0.98) <= 0.0 {
-            return Ok(End::Page(out_of_time("the page did not end in time")));
+            return Ok(BrowserEnd::Page(out_of_time("the page did not end in time")));
         }
         if let Ok(text) = results.recv_timeout(Duration::from_millis(200)) {
             answered = true;
             let result: Value = serde_json::from_str(&text)
                 .map_err(|why| Error::operation("reading", "the page's result", why))?;
             if result["id"] == "end" {
-                return Ok(End::Page(DONE));
+                return Ok(BrowserEnd::Page(DONE));
             }
             report(&result, record)?;
         } else if let Ok(Some(status)) = child.try_wait() {
             let why = format!("the browser ended by itself: {status}");
-            return Ok(if answered { End::Page(failed(why)) } else { End::NoAnswer(why) });
-        } else if !answered && began.elapsed().as_secs_f64() > ANSWER {
-            return Ok(End::NoAnswer(format!("no answer within {ANSWER} s")));
+            return Ok(if answered { BrowserEnd::Page(failed(why)) } else { BrowserEnd::NoAnswer(why) });
+        } else if !answered && began.elapsed().as_secs_f64() > ANSWER_SECONDS {
+            return Ok(BrowserEnd::NoAnswer(format!("no answer within {ANSWER_SECONDS} s")));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How fast VGG11 classifies.
 
-use super::{DONE, Outcome, out_of_time};
+use super::{DONE, StepOutcome, out_of_time};
 use crate::cli::commands::prove::context::Context;
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::measure::timing::{median, timed};
@@ -20,7 +20,7 @@ const MANY: usize = 10_000;
 const TURNS: usize = 5;
 
 /// Measures it.
-pub fn measure(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn measure(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let compute = context.open_device()?;
     let mut config = TrainConfig::default();
     config.set_model(NetworkName::Vgg11);

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::{Tensor, TensorData};
 use serde_json::Value;
 
-use super::{DONE, Outcome, failed};
+use super::{DONE, StepOutcome, failed};
 use crate::checkpoint::{Checkpoint, safetensors};
 use crate::cli::commands::prove::context::Context;
 use crate::cli::commands::prove::record::Recorder;
@@ -30,7 +30,7 @@ const KINDS: [(RegularizerKind, &str); 4] = [
 ];
 
 /// Compares both.
-pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn compare(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let compute = context.open_device()?;
     let cpu = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let expected = pollster::block_on(self_test::gradient(&cpu))?;

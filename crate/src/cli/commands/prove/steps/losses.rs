@@ -1,7 +1,7 @@
 //! The losses of two hundred steps, on the device and on the CPU, from the same seed.
 
 use super::gradient::{exceeds, nan_max};
-use super::{DONE, Outcome, failed, out_of_time, skipped};
+use super::{DONE, StepOutcome, failed, out_of_time, skipped};
 use crate::cli::commands::prove::context::Context;
 use crate::cli::commands::prove::plan::file_name_label;
 use crate::cli::commands::prove::record::Recorder;
@@ -26,7 +26,7 @@ const PARTED: f64 = 1e-3;
 const LAST: usize = 20;
 
 /// Trains on both, in turn.
-pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn compare(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     if context.device == DeviceChoice::Cpu {
         return Ok(skipped("the device is the CPU itself"));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::MultiProgress;
 
 use super::resume::newest_checkpoint;
-use super::{DONE, Outcome, failed, out_of_time, skipped};
+use super::{DONE, StepOutcome, failed, out_of_time, skipped};
 use crate::cli::commands::prove::context::{Context, wait_for};
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::files;
@@ -24,7 +24,7 @@ use crate::workflow::recipe::Recipe;
 const LOST_AFTER: u64 = 3;
 const CHECKPOINT_EVERY: u64 = 3;
 /// A lost device is noticed within this, or it hangs.
-const PATIENCE: f64 = 30.0;
+const LOSS_SECONDS: f64 = 30.0;
 
 fn recipe(context: &Context) -> String {
     format!(
@@ -35,7 +35,7 @@ fn recipe(context: &Context) -> String {
 }
 
 /// Lets a second process lose its device, and resumes its run.
-pub fn provoke(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn provoke(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let compute = context.open_device()?;
     if !["webgpu", "vulkan"].contains(&compute.kind) {
         return Ok(skipped("only graphics devices can be destroyed from here"));
@@ -49,7 +49,7 @@ pub fn provoke(context: &Context, record: &mut Recorder) -> Result<Outcome> {
     let errors =
         fs::File::create(&log).map_err(|why| Error::file("writing a log", files::display_path(&log), why))?;
     let mut victim = victim.stdout(Stdio::null()).stderr(errors).spawn().map_err(fail)?;
-    let Some(status) = wait_for(&mut victim, context.seconds_until(0.6).min(PATIENCE))? else {
+    let Some(status) = wait_for(&mut victim, context.seconds_until(0.6).min(LOSS_SECONDS))? else {
         return Ok(match checkpoint(&folder) {
             0 => out_of_time("no checkpoint appeared in time"),
             _ => failed("the run hangs when its device is lost"),

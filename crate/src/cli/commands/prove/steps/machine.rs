@@ -7,7 +7,7 @@ use burn::tensor::DType;
 use serde_json::Value;
 
 use super::recipe::open_images;
-use super::{DONE, Outcome, failed};
+use super::{DONE, StepOutcome, failed};
 use crate::cli::commands::prove::context::{BUILTIN, Context, device_memory, nvidia_smi};
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::commands::prove::vulkan::VulkanSetup;
@@ -22,7 +22,7 @@ use crate::error::Result;
 pub const COMMIT: Option<&str> = option_env!("CROSSDUB_COMMIT");
 
 /// Writes down what the machine is.
-pub fn describe(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn describe(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let version = env!("CARGO_PKG_VERSION");
     record.fact(
         "crossdub",
@@ -92,7 +92,7 @@ fn images(context: &Context) -> String {
 }
 
 /// Opens the device under test and records its description.
-pub fn open(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn open(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let compute = match context.open_device() {
         Ok(compute) => compute,
         Err(error) => return Ok(failed(error.to_string())),

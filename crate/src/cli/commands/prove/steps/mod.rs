@@ -13,28 +13,28 @@ mod simulate;
 mod training;
 
 use super::context::Context;
-use super::plan::{Step, Work};
+use super::plan::{ProveStep, StepKind};
 use super::record::{Recorder, Status};
 use crate::error::{Error, Result};
 
 /// How a step ended, and why if not well.
-type Outcome = (Status, Option<String>);
+type StepOutcome = (Status, Option<String>);
 
 /// The outcome of a step that completed.
-const DONE: Outcome = (Status::Done, None);
+const DONE: StepOutcome = (Status::Done, None);
 
 /// A step that does not apply here.
-fn skipped(why: impl Into<String>) -> Outcome {
+fn skipped(why: impl Into<String>) -> StepOutcome {
     (Status::Skipped, Some(why.into()))
 }
 
 /// A step that found something wrong.
-fn failed(why: impl Into<String>) -> Outcome {
+fn failed(why: impl Into<String>) -> StepOutcome {
     (Status::Failed, Some(why.into()))
 }
 
 /// A step that had too little time.
-fn out_of_time(why: impl Into<String>) -> Outcome {
+fn out_of_time(why: impl Into<String>) -> StepOutcome {
     (Status::OutOfTime, Some(why.into()))
 }
 
@@ -42,22 +42,22 @@ fn out_of_time(why: impl Into<String>) -> Outcome {
 ///
 /// # Errors
 /// When something fails that the step does not expect.
-pub fn run(step: &Step, context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn run(step: &ProveStep, context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     match step.work {
-        Work::Machine => machine::describe(context, record),
-        Work::Device => machine::open(context, record),
-        Work::Gradient => gradient::compare(context, record),
-        Work::Training { model, batch, precision } => {
+        StepKind::Machine => machine::describe(context, record),
+        StepKind::Device => machine::open(context, record),
+        StepKind::Gradient => gradient::compare(context, record),
+        StepKind::Training { model, batch, precision } => {
             training::measure(&training::Case { model, batch, precision }, context, record)
         }
-        Work::Losses => losses::compare(context, record),
-        Work::Resume => resume::compare(context, record),
-        Work::LostDevice => lost_device::provoke(context, record),
-        Work::Evaluate => evaluate::measure(context, record),
-        Work::Simulate => simulate::measure(context, record),
-        Work::Pipeline => pipeline::measure(context, record),
-        Work::Browser => browser::measure(context, record),
-        Work::Recipe => recipe::run(context, record),
+        StepKind::Losses => losses::compare(context, record),
+        StepKind::Resume => resume::compare(context, record),
+        StepKind::LostDevice => lost_device::provoke(context, record),
+        StepKind::Evaluate => evaluate::measure(context, record),
+        StepKind::Simulate => simulate::measure(context, record),
+        StepKind::Pipeline => pipeline::measure(context, record),
+        StepKind::Browser => browser::measure(context, record),
+        StepKind::Recipe => recipe::run(context, record),
     }
 }
 
@@ -65,12 +65,12 @@ pub fn run(step: &Step, context: &Context, record: &mut Recorder) -> Result<Outc
 ///
 /// # Errors
 /// When it fails, or there is no such helper.
-pub fn help(helper: &str, step: &Step, context: &Context) -> Result<()> {
+pub fn help(helper: &str, step: &ProveStep, context: &Context) -> Result<()> {
     match (helper, step.work) {
-        ("launches", Work::Training { model, batch, precision }) => {
+        ("launches", StepKind::Training { model, batch, precision }) => {
             training::count_launches(&training::Case { model, batch, precision }, context)
         }
-        ("victim", Work::LostDevice) => lost_device::be_the_victim(context),
+        ("victim", StepKind::LostDevice) => lost_device::be_the_victim(context),
         _ => Err(Error::field("helper", helper, "there is no such helper")),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-use super::{DONE, Outcome, out_of_time, skipped};
+use super::{DONE, StepOutcome, out_of_time, skipped};
 use crate::cli::commands::prove::context::{Context, device_memory};
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::files;
@@ -29,7 +29,7 @@ const WARM_UP: usize = 2;
 const MOST: usize = 30;
 
 /// Measures the reading alone, then training with it.
-pub fn measure(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn measure(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let compute = context.open_device()?;
     let folder = context.fresh_folder()?;
     write_pictures(&folder)?;
@@ -44,10 +44,10 @@ pub fn measure(context: &Context, record: &mut Recorder) -> Result<Outcome> {
         ..TrainConfig::default()
     };
     config.set_model(NetworkName::ResNet18);
-    let reading = LoaderConfig::default();
+    let loader_config = LoaderConfig::default();
     record.fact("device", context.label.clone())?;
-    record.fact("threads that decode", reading.threads.to_string())?;
-    let data = files::open_dataset(&folder, &mut config, reading)?;
+    record.fact("threads that decode", loader_config.threads.to_string())?;
+    let data = files::open_dataset(&folder, &mut config, loader_config)?;
     let memory = device_memory(&compute);
     let made =
         Trainer::new(config, HardwareConfig { tile: 64, ..Default::default() }, data, compute, memory, None);

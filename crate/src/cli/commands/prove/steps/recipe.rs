@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
-use super::{DONE, Outcome, failed, out_of_time, skipped};
+use super::{DONE, StepOutcome, failed, out_of_time, skipped};
 use crate::checkpoint::Checkpoint;
 use crate::cli::commands::prove::context::{Context, device_memory, wait_for};
 use crate::cli::commands::prove::record::Recorder;
@@ -26,7 +26,7 @@ const BATCH: usize = 512;
 /// Where an epoch of such steps would be too long.
 const SMALL_BATCH: usize = 32;
 /// What pruning aims for: the improvement of the paper's headline run, by its count.
-const TARGET: f64 = 7.13;
+const ENERGY_TARGET: f64 = 7.13;
 /// Share of the time that training may take; pruning, evaluation and the report take the rest.
 const TRAINING_SHARE: f64 = 0.7;
 /// Shares of the epochs: clean, regularized, fine-tuned.
@@ -34,7 +34,7 @@ const SHARES: [f64; 3] = [0.45, 0.35, 0.2];
 /// The line of the recipe that names the device under test.
 const DEVICE: &str = "# device: ";
 /// The largest file of final weights.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// The device that an earlier call made the recipe for: it goes on there.
 pub fn begun_on(out: &Path) -> Option<String> {
@@ -45,7 +45,7 @@ pub fn begun_on(out: &Path) -> Option<String> {
 
 /// How long the recipe is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Schedule {
+struct RecipeLength {
     batch: usize,
     /// Training images; 0 for all.
     limit: usize,
@@ -53,7 +53,7 @@ struct Schedule {
 }
 
 /// Runs or resumes it.
-pub fn run(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn run(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let file = context.out.join("recipe.toml");
     if !file.is_file() {
         match plan(context, record)? {
@@ -109,7 +109,7 @@ pub fn open_images(path: &Path) -> Result<(DataLoader, TrainConfig)> {
 }
 
 /// The recipe's text for the time that is left, from a few measured steps.
-fn plan(context: &Context, record: &mut Recorder) -> Result<std::result::Result<String, Outcome>> {
+fn plan(context: &Context, record: &mut Recorder) -> Result<std::result::Result<String, StepOutcome>> {
     let (path, images, holdout) = images_and_holdout(context, 10_000)?;
     let images = images.saturating_sub(holdout);
     let small = match step_seconds(context, SMALL_BATCH)? {
@@ -133,23 +133,23 @@ fn plan(context: &Context, record: &mut Recorder) -> Result<std::result::Result<
 }
 
 /// The epochs that fit into `seconds`: as many as the paper at most, of a part of the images if not even three fit.
-fn schedule(images: usize, small: f64, whole: Option<f64>, seconds: f64) -> Option<Schedule> {
+fn schedule(images: usize, small: f64, whole: Option<f64>, seconds: f64) -> Option<RecipeLength> {
     let fits = |batch: usize, step: f64| seconds / (step * (images as f64 / batch as f64).ceil());
     if let Some(step) = whole {
         let epochs = fits(BATCH, step);
         if epochs >= 3.0 {
             let epochs = epochs.min(520.0);
             let of = |share: f64| ((epochs * share).floor() as usize).max(1);
-            return Some(Schedule { batch: BATCH, limit: 0, epochs: SHARES.map(of) });
+            return Some(RecipeLength { batch: BATCH, limit: 0, epochs: SHARES.map(of) });
         }
     }
     let steps = (seconds / small / SHARES.len() as f64).floor() as usize;
     let limit = (steps * SMALL_BATCH).min(images);
-    (steps >= 1).then_some(Schedule { batch: SMALL_BATCH, limit, epochs: [1; 3] })
+    (steps >= 1).then_some(RecipeLength { batch: SMALL_BATCH, limit, epochs: [1; 3] })
 }
 
-fn recipe_text(context: &Context, path: &Path, holdout: usize, schedule: Schedule) -> String {
-    let Schedule { batch, limit, epochs: [clean, dub, finetune] } = schedule;
+fn recipe_text(context: &Context, path: &Path, holdout: usize, schedule: RecipeLength) -> String {
+    let RecipeLength { batch, limit, epochs: [clean, dub, finetune] } = schedule;
     let images =
         if limit > 0 { format!("{limit} training images") } else { "all training images".to_owned() };
     let path = Value::from(files::display_path(path));
@@ -163,14 +163,14 @@ fn recipe_text(context: &Context, path: &Path, holdout: usize, schedule: Schedul
          learning_rate = 0.05\nschedule = \"one-cycle\"\nweight_decay = 5e-4\n\n\
          [[stage]]\nname = \"dub\"\nkind = \"train\"\nregularizer = \"gated\"\nlambda = 1e-3\nepochs = {dub}\n\
          learning_rate = 0.01\nschedule = \"one-cycle\"\nweight_decay = 1e-3\n\n\
-         [[stage]]\nname = \"prune\"\nkind = \"prune\"\nrule = \"budget\"\ntarget = {TARGET}\n\n\
+         [[stage]]\nname = \"prune\"\nkind = \"prune\"\nrule = \"budget\"\ntarget = {ENERGY_TARGET}\n\n\
          [[stage]]\nname = \"finetune\"\nkind = \"finetune\"\nepochs = {finetune}\n",
         context.label, context.device,
     )
 }
 
 /// The median of three steps after one to warm up, in seconds; or why there are none.
-fn step_seconds(context: &Context, batch: usize) -> Result<std::result::Result<f64, Outcome>> {
+fn step_seconds(context: &Context, batch: usize) -> Result<std::result::Result<f64, StepOutcome>> {
     let compute = context.open_device()?;
     let config = measured_config(NetworkName::Vgg11, batch, Precision::F32);
     let hardware = HardwareConfig { tile: TILE, ..HardwareConfig::default() };
@@ -227,9 +227,9 @@ fn pack_weights(context: &Context, out: &Path, record: &mut Recorder) -> Result<
     let weights = files::read_weights(&out.join("weights.safetensors"))?;
     let packed = packed(&weights)?;
     let what = "final weights, bf16, packed";
-    if packed.len() > MOST_BYTES {
+    if packed.len() > MAX_BYTES {
         let why =
-            format!("they have {} bytes, over {MOST_BYTES}; the whole ones are in recipe/", packed.len());
+            format!("they have {} bytes, over {MAX_BYTES}; the whole ones are in recipe/", packed.len());
         return record.missing("weights", what, "MB", why);
     }
     let file = context.out.join("weights-bf16.safetensors.gz");
@@ -266,7 +266,7 @@ mod tests {
     fn epochs_fill_the_time_and_no_more() {
         // 98 steps of 0.1 s: 9.8 s an epoch.
         let long = schedule(50_000, 0.01, Some(0.1), 990.0).expect("fits");
-        assert_eq!(long, Schedule { batch: BATCH, limit: 0, epochs: [45, 35, 20] });
+        assert_eq!(long, RecipeLength { batch: BATCH, limit: 0, epochs: [45, 35, 20] });
         let short = schedule(50_000, 0.01, Some(0.1), 20.0).expect("fits");
         assert_eq!((short.batch, short.limit, short.epochs), (SMALL_BATCH, 666 * SMALL_BATCH, [1; 3]));
         assert_eq!(schedule(50_000, 5.0, None, 16.0).expect("a step each").limit, SMALL_BATCH);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::gradient::{exceeds, relative_error};
-use super::{DONE, Outcome, failed, out_of_time};
+use super::{DONE, StepOutcome, failed, out_of_time};
 use crate::cli::commands::prove::context::{Context, wait_for};
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::files;
@@ -30,7 +30,7 @@ const KILLED_AFTER: u64 = 6;
 const ALLOWED: f64 = 1e-3;
 
 /// Runs both.
-pub fn compare(context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn compare(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let folder = context.fresh_folder()?;
     let (whole, killed) = (folder.join("whole"), folder.join("killed"));
     let start = |out: &Path, more: &[&str]| -> Result<_> {

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{DONE, Outcome, out_of_time, skipped};
+use super::{DONE, StepOutcome, out_of_time, skipped};
 use crate::cli::commands::prove::context::{Context, device_memory, wait_for};
 use crate::cli::commands::prove::peer::Peer;
 use crate::cli::commands::prove::record::Recorder;
@@ -62,7 +62,7 @@ impl Case {
 }
 
 /// Measures a case.
-pub fn measure(case: &Case, context: &Context, record: &mut Recorder) -> Result<Outcome> {
+pub fn measure(case: &Case, context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let compute = context.open_device()?;
     if compute.check(case.precision).is_err() {
         return Ok(skipped(format!("{} has no bf16 through {}", compute.adapter, context.label)));
