@@ -16,7 +16,7 @@ const DEVICE: DeviceChoice =
     if cfg!(feature = "webgpu") { DeviceChoice::Webgpu(None) } else { DeviceChoice::Cpu };
 const MEMORY: u64 = 1 << 30;
 
-fn spec() -> TrainConfig {
+fn config() -> TrainConfig {
     TrainConfig {
         plan: "4 M 8 M 8 M".parse().expect("a plan"),
         classifier: "16".parse().expect("widths"),
@@ -35,7 +35,7 @@ async fn compute() -> ComputeDevice {
 async fn steps_train_and_a_checkpoint_goes_on() {
     let data = synthetic::generate(1, 64, 16);
     let mut trainer =
-        Trainer::new(spec(), HardwareConfig::default(), data.clone(), compute().await, MEMORY, None)
+        Trainer::new(config(), HardwareConfig::default(), data.clone(), compute().await, MEMORY, None)
             .expect("valid");
     assert_eq!(trainer.compute().kind, if cfg!(feature = "webgpu") { "webgpu" } else { "cpu" });
     let before = trainer.matrices().await.expect("reads");
@@ -55,6 +55,36 @@ async fn steps_train_and_a_checkpoint_goes_on() {
     let (expected, got) =
         (trainer.step().await.expect("trains").loss, resumed.step().await.expect("trains").loss);
     assert!((expected - got).abs() < 1e-4 * expected, "{expected} {got}");
+}
+
+/// Our kernels in the browser's 128 bits against Burn's: batch normalization, a residual sum, strides and the
+/// regularizer among them.
+#[cfg(feature = "cpu")]
+#[wasm_bindgen_test]
+async fn both_kernels_train_the_same_network() {
+    use crossdub::config::{ClassifierWidths, Kernels};
+
+    let vgg = TrainConfig { batch_norm: true, ..config() };
+    let resnet = "basic 1x4 1x8".parse().expect("a plan");
+    let resnet = TrainConfig { plan: resnet, classifier: ClassifierWidths::default(), ..config() };
+    for network in [config(), vgg, resnet] {
+        let mut losses = Vec::new();
+        for kernels in [Kernels::Crossdub, Kernels::Burn] {
+            let config = TrainConfig { kernels, ..network.clone() };
+            let data = synthetic::generate(1, 64, 16);
+            let hardware = HardwareConfig::default();
+            let mut trainer =
+                Trainer::new(config, hardware, data, compute().await, MEMORY, None).expect("valid");
+            for _ in 0..4 {
+                losses.push(trainer.step().await.expect("trains").loss);
+            }
+            losses.push(trainer.evaluate(16).await.expect("evaluates").loss);
+        }
+        let (ours, burns) = losses.split_at(5);
+        for (ours_at, burns_at) in ours.iter().zip(burns) {
+            assert!((ours_at - burns_at).abs() < 1e-3 * burns_at, "{ours:?} {burns:?}");
+        }
+    }
 }
 
 #[wasm_bindgen_test]

@@ -124,10 +124,11 @@ fn describe(analysis: &Analysis, adc: Option<&str>) -> String {
     };
     let inference = analysis.inference.as_ref().map(inference::describe);
     format!(
-        "{} weights in {} tiles of {} rows; {} are exactly zero, {} are at most {} in magnitude\n\
+        "{} weights in {} {} of {} rows; {} are exactly zero, {} are at most {} in magnitude\n\
          ADC energy improvement ({}): {}\n\n{}\n{}\n{}{}",
-        analysis.weights,
-        analysis.tiles,
+        format::grouped(analysis.weights),
+        format::grouped(analysis.tiles),
+        if analysis.tiles == 1 { "tile" } else { "tiles" },
         analysis.tile,
         format::percentage(analysis.zeros, analysis.weights),
         format::percentage(analysis.almost_zeros, analysis.weights),
