@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 
 import { expect } from '@playwright/test';
 
 import { open, report, saved, spec, steps, test } from './page.js';
 import { png } from './png.js';
 import { zip } from './pth.js';
+import { tar } from './tar.js';
 
 /** @typedef {{ name: string, bytes: Buffer }} Named */
 
@@ -49,6 +51,20 @@ test('a zip of pictures, one folder per class, is trained on and named on the ch
   const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString());
   expect(JSON.parse(header.__metadata__.classes)).toEqual(['green', 'red', 'stripes']);
   expect(header.__metadata__.standardize).toBe('image');
+});
+
+test('a tar archive of pictures is read, compressed or not', async ({ page }) => {
+  await open(page);
+  const classes = page.locator('#picture-classes li');
+  await page.locator('#file').setInputFiles(chosen('mine.tar.gz', gzipSync(tar(pictures()))));
+  await expect(classes).toHaveText([/green 12 pictures/, /red 12 pictures/, /stripes 12 pictures/]);
+  expect((await spec(page)).data).toBe('folder');
+  const two = pictures().filter(({ name }) => !name.includes('stripes'));
+  await page.locator('#file').setInputFiles(chosen('two.tar', tar(two)));
+  await expect(classes).toHaveText([/green 12 pictures/, /red 12 pictures/]);
+  const texts = gzipSync(tar([{ name: 'a/readme.txt', bytes: Buffer.from('x') }]));
+  await page.locator('#file').setInputFiles(chosen('texts.tgz', texts));
+  await expect(page.locator('.message.error')).toContainText('texts.tgz');
 });
 
 test('a dropped folder is read with its paths', async ({ page }) => {

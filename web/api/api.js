@@ -76,7 +76,7 @@ export function createApi(client, ready) {
     adcPlan: () => ready.then(() => client.adcPlan()),
     /**
      * Opens a checkpoint (PyTorch or safetensors, one file or its shards), an ONNX model with the files of its
-     * weights, CIFAR's files, pictures in class folders (or a zip of them) or reports of runs, told by their content.
+     * weights, CIFAR's files, pictures in class folders (or an archive of them) or reports, told by their content.
      * @param {File | Iterable<File>} file
      * @param {import('../types/messages').LoadOptions} [options]
      */

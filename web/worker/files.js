@@ -17,9 +17,8 @@ const CIFAR_RECORDS = [3073, 3074];
 /** What data is called in messages. */
 const DATA_NAMES = { cifar10: 'CIFAR-10', cifar100: 'CIFAR-100', folder: 'your own pictures' };
 
-/**
- * @typedef {'data' | 'pictures' | 'labels' | 'zip' | 'checkpoint' | 'onnx' | 'report' | 'index' | 'unknown'} FileKind
- */
+/** @typedef {'data' | 'pictures' | 'labels' | 'archive' | 'checkpoint' | 'onnx' | 'report' | 'index'} KnownKind */
+/** @typedef {KnownKind | 'unknown'} FileKind */
 /** @typedef {import('../types/wasm').WasmModule} WasmModule */
 /** A file, and where it lies in an opened folder. @typedef {{ file: File, path: string }} OpenedPath */
 
@@ -47,13 +46,12 @@ async function kindOf(module, { file, path }) {
   if (isSafetensors || isPickle) return 'checkpoint';
   if (starts(0x50, 0x4b, 3, 4)) {
     const names = text(head) + text(await bytes(Math.max(0, file.size - END_BYTES), file.size));
-    return names.includes('data.pkl') ? 'checkpoint' : 'zip';
+    return names.includes('data.pkl') ? 'checkpoint' : 'archive';
   }
   if (/^\s*\{/.test(text(head.subarray(0, 64)))) {
     return text(head).includes('"weight_map"') ? 'index' : 'report';
   }
-  if (kind === 'archive') return 'data';
-  if (kind === 'onnx') return 'onnx';
+  if (kind === 'archive' || kind === 'onnx') return kind;
   const isRecords = CIFAR_RECORDS.some((record) => file.size > 0 && file.size % record === 0);
   return isRecords ? 'data' : 'unknown';
 }
@@ -72,7 +70,7 @@ export async function kindOfFiles(module, opened) {
 /**
  * What was opened: the files of its kind, and the paths of checkpoints among the others.
  * @typedef {object} OpenedFiles
- * @property {'data' | 'pictures' | 'zip' | 'checkpoint' | 'onnx' | 'report'} kind
+ * @property {'data' | 'pictures' | 'archive' | 'checkpoint' | 'onnx' | 'report'} kind
  * @property {OpenedPath[]} files
  * @property {string[]} [otherWeights]
  */
@@ -96,14 +94,15 @@ export function sortOut(files, kinds) {
     throw failure('file', `opening ${namesOf(models)}: this page shows one ONNX model at a time`);
   }
   if (of('pictures').length > 0) return { kind: 'pictures', files: of('pictures', 'labels') };
-  if (files.length === 1 && of('zip').length === 1) return { kind: 'zip', files };
+  if (files.length === 1 && of('archive').length === 1) return { kind: 'archive', files };
   if (files.length > 0 && of('report').length === files.length) return { kind: 'report', files };
-  if (of('data').length > 0 && of('report').length === 0) return { kind: 'data', files: of('data') };
+  const data = of('data', 'archive');
+  if (data.length > 0 && of('report').length === 0) return { kind: 'data', files: data };
   // The reader of checkpoints says what a single unknown file is.
   if (files.length === 1) return { kind: 'checkpoint', files };
   const known =
-    'checkpoints (PyTorch, safetensors), ONNX models, CIFAR (files or archive), pictures (JPEG or PNG in a folder ' +
-    'a class, or a zip of it) or reports of runs (JSON)';
+    'checkpoints (PyTorch, safetensors), ONNX models, CIFAR (files or archive), pictures (JPEG or PNG, one folder ' +
+    'per class, or an archive of them) or reports of runs (JSON)';
   throw failure('file', `opening ${namesOf(files)}: this page takes ${known}, one kind at a time`);
 }
 

@@ -25,8 +25,8 @@ export async function openFiles(controller, files, { paths = [], ...options }) {
     case 'data':
       await openData(controller, opened.files);
       return { kind: 'data', reports: [] };
-    case 'zip':
-      return { kind: await openZip(controller, opened.files), reports: [] };
+    case 'archive':
+      return { kind: await openArchive(controller, opened.files), reports: [] };
     case 'pictures': {
       const others = placed.filter((each) => !opened.files.includes(each)).map(({ path }) => path);
       const pictures = opened.files.map(({ file, path }) => ({ path, blob: file }));
@@ -75,18 +75,19 @@ async function openData(controller, opened) {
 }
 
 /**
- * Trains on the pictures of a zip file, or on CIFAR's images.
+ * Trains on the pictures of an archive (zip, tar or tar.gz), or on CIFAR's images.
  * @param {Controller} controller
  * @param {import('./files.js').OpenedPath[]} opened
  * @returns {Promise<'pictures' | 'data'>}
  */
-async function openZip(controller, opened) {
+async function openArchive(controller, opened) {
   const [source] = opened;
   if (!source) return 'pictures';
   controller.emit({ type: 'busy', text: `Unpacking ${source.file.name}.` });
   const { name, bytes } = await readBytes(source.file);
   const { files, others, cifar } = controller.modules.cpu.unpack_pictures(name, bytes);
-  if (files.length === 0 && cifar) {
+  // CIFAR's reader also tells files by their content, and a single compressed one.
+  if (files.length === 0 && (cifar || !isZip(bytes))) {
     await openData(controller, opened);
     return 'data';
   }
@@ -101,6 +102,9 @@ async function openZip(controller, opened) {
   await openPictures(controller, placed, others);
   return 'pictures';
 }
+
+/** @param {Uint8Array} bytes */
+const isZip = (bytes) => bytes[0] === 0x50 && bytes[1] === 0x4b;
 
 /** Pictures of each class that are shown. */
 const PREVIEWS = 4;
