@@ -113,7 +113,7 @@ tile: number,
  */
 weight_bits: number, 
 /**
- * Magnitude up to which a weight is a near zero.
+ * Magnitude up to which a weight is an almost zero.
  */
 tol: number, 
 /**
@@ -137,7 +137,7 @@ tiles: number,
  */
 histogram: Array<number>, 
 /**
- * Tiles by level, near zeros counted as zeros.
+ * Tiles by level, almost zeros counted as zeros.
  */
 almost_zero_histogram: Array<number>, 
 /**
@@ -744,7 +744,7 @@ zeros: number,
  */
 histogram: Array<number>, 
 /**
- * Tiles by level, near zeros counted as zeros.
+ * Tiles by level, almost zeros counted as zeros.
  */
 almost_zero_histogram: Array<number>, 
 /**
@@ -752,7 +752,7 @@ almost_zero_histogram: Array<number>,
  */
 tile_sparsity: Array<number>, 
 /**
- * The same, near zeros counted as zeros.
+ * The same, almost zeros counted as zeros.
  */
 tile_almost_zero_sparsity: Array<number>, };
 
@@ -995,7 +995,7 @@ export type PruneSettings = {
  */
 rule: PruneRule, 
 /**
- * Weights of each layer that count as near zeros, in percent; used by all rules but `budget`.
+ * Weights of each layer that count as almost zeros, in percent; used by all rules but `budget`.
  */
 strength: number, 
 /**

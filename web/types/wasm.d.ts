@@ -131,7 +131,7 @@ export interface WasmRun {
   /** Simulates the next `images` held-out images; reports on all simulated so far. */
   simulate_next(images: number): Promise<SimulationReport>;
   /** One column of a simulated tile, conversion by conversion, at one window of a held-out image. */
-  column_example(layer: number, tile: number, column: number, image: number, position: number): ColumnTrace;
+  trace_column(layer: number, tile: number, column: number, image: number, position: number): ColumnTrace;
   report(): Report;
   checkpoint(): Promise<Uint8Array>;
   /** The weights as safetensors with PyTorch's names. */

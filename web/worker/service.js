@@ -188,7 +188,7 @@ export class Service {
     const { runs, view } = this.#controller;
     return this.#controller.queued(() => {
       view.requireNetwork();
-      return runs.current.wasm.column_example(layer, tile, column, image, position);
+      return runs.current.wasm.trace_column(layer, tile, column, image, position);
     });
   }
 

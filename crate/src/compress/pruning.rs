@@ -28,7 +28,7 @@ use crate::prune::{Cutoff, PruneMethod, PruneStats, prune};
 /// let mut layers = [Matrix::new("w", 1, 4, vec![0.1, 0.8, -0.5, 0.2])?];
 /// let stats = config.apply(&mut layers, &hardware, PruneContext::default())?;
 /// assert_eq!(layers[0].data, [0.0, 0.8, -0.5, 0.0]);
-/// // With two near zeros the tile is at level 1 already.
+/// // With two almost zeros the tile is at level 1 already.
 /// assert_eq!((stats.promoted, stats.kept_level), (0, 1));
 ///
 /// // One ratio, but two layers.
@@ -75,7 +75,7 @@ impl<'a> PruneContext<'a> {
 }
 
 impl PruneConfig {
-    /// Checks the fields, with the hardware's tolerance for near zeros if they have no ratios. `layers` is the number
+    /// Checks the fields, with the hardware's tolerance for almost zeros if they have no ratios. `layers` is the number
     /// of crossbar layers, if it is known already.
     ///
     /// # Errors

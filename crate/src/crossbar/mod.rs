@@ -5,7 +5,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`tiling`] | which weights lie in which tile |
-//! | [`sparsity`] | zeros and near zeros of a tile, and its level |
+//! | [`sparsity`] | zeros and almost zeros of a tile, and its level |
 //! | [`levels`] | the discrete levels |
 //! | [`hoyer`] | Hoyer density and balance, which the regularizer acts on |
 //! | [`quantile`] | percentiles, as numpy computes them |

@@ -1,5 +1,5 @@
-//! Sparsity counts: exact zeros and *near zeros* (magnitudes up to a tolerance) of every tile and of
-//! its least sparse column. JSON and tables call near zeros "almost zeros".
+//! Sparsity counts: exact zeros and *almost zeros* (magnitudes up to a tolerance) of every tile and of
+//! its least sparse column.
 
 use super::levels::Levels;
 use super::tiling::{Tile, TileShape, Tiling};
@@ -17,10 +17,10 @@ pub struct TileCount {
     /// Exact zeros.
     pub zeros: usize,
     /// Weights of a magnitude up to the tolerance, exact zeros included.
-    pub near_zeros: usize,
+    pub almost_zeros: usize,
     /// Active rows of the densest column, where only exact zeros are inactive.
     pub active: usize,
-    /// Active rows of the densest column, where near zeros are inactive as well.
+    /// Active rows of the densest column, where almost zeros are inactive as well.
     pub near_active: usize,
 }
 
@@ -31,7 +31,7 @@ impl TileCount {
             rows: tile.rows(),
             columns: tile.columns(),
             zeros: 0,
-            near_zeros: 0,
+            almost_zeros: 0,
             active: 0,
             near_active: 0,
         }
@@ -42,7 +42,7 @@ impl TileCount {
     fn add(&mut self, column: &[f32], tol: f32) {
         let (zeros, near) = count_column(column, tol);
         self.zeros += zeros;
-        self.near_zeros += near;
+        self.almost_zeros += near;
         self.active = self.active.max(self.rows - zeros);
         self.near_active = self.near_active.max(self.rows - near);
     }
@@ -52,8 +52,8 @@ impl TileCount {
         1.0 - self.active as f64 / self.rows as f64
     }
 
-    /// Sparsity of the least sparse column, near zeros counted as zeros.
-    pub fn near_zero_sparsity(&self) -> f64 {
+    /// Sparsity of the least sparse column, almost zeros counted as zeros.
+    pub fn almost_zero_sparsity(&self) -> f64 {
         1.0 - self.near_active as f64 / self.rows as f64
     }
 
@@ -62,13 +62,13 @@ impl TileCount {
         levels.level_of(self.active, self.rows)
     }
 
-    /// The tile's level, near zeros counted as zeros.
-    pub fn near_zero_level(&self, levels: Levels) -> usize {
+    /// The tile's level, almost zeros counted as zeros.
+    pub fn almost_zero_level(&self, levels: Levels) -> usize {
         levels.level_of(self.near_active, self.rows)
     }
 }
 
-/// Counts one tile; magnitudes up to `tol` are near zeros.
+/// Counts one tile; magnitudes up to `tol` are almost zeros.
 #[inline(always)]
 pub fn count_tile(matrix: &Matrix, tile: &Tile, tol: f32) -> TileCount {
     let mut count = TileCount::new(tile);
@@ -78,7 +78,7 @@ pub fn count_tile(matrix: &Matrix, tile: &Tile, tol: f32) -> TileCount {
     count
 }
 
-/// Exact zeros and near zeros of a column. A tile has at most 4096 rows, and 32-bit lanes let
+/// Exact zeros and almost zeros of a column. A tile has at most 4096 rows, and 32-bit lanes let
 /// the compiler use the vector unit.
 #[inline(always)]
 fn count_column(column: &[f32], tol: f32) -> (usize, usize) {
@@ -90,7 +90,7 @@ fn count_column(column: &[f32], tol: f32) -> (usize, usize) {
     (zeros as usize, near as usize)
 }
 
-/// Counts all tiles of a matrix, in tile order; magnitudes up to `tol` are near zeros.
+/// Counts all tiles of a matrix, in tile order; magnitudes up to `tol` are almost zeros.
 ///
 /// ```
 /// use crossdub::crossbar::levels::Levels;
@@ -98,12 +98,12 @@ fn count_column(column: &[f32], tol: f32) -> (usize, usize) {
 /// use crossdub::crossbar::tiling::TileShape;
 /// use crossdub::matrix::Matrix;
 ///
-/// // One column of four rows: a zero, a near zero and two active rows.
+/// // One column of four rows: a zero, an almost zero and two active rows.
 /// let layer = Matrix::new("w", 1, 4, vec![0.0, 0.001, 0.5, -0.75])?;
 /// let count = count_tiles(&layer, TileShape { rows: 4, columns: 4 }, 0.01)[0];
-/// assert_eq!((count.zeros, count.near_zeros), (1, 2));
+/// assert_eq!((count.zeros, count.almost_zeros), (1, 2));
 /// assert_eq!((count.active, count.near_active), (3, 2));
-/// assert_eq!((count.level(Levels::new(4)), count.near_zero_level(Levels::new(4))), (0, 1));
+/// assert_eq!((count.level(Levels::new(4)), count.almost_zero_level(Levels::new(4))), (0, 1));
 /// # Ok::<(), crossdub::error::Error>(())
 /// ```
 pub fn count_tiles(matrix: &Matrix, shape: TileShape, tol: f32) -> Vec<TileCount> {

@@ -1,4 +1,4 @@
-//! Pruning to the nearest level: chooses each tile's level from its near zeros and brings the tile's
+//! Pruning to the nearest level: chooses each tile's level from its almost zeros and brings the tile's
 //! columns to it.
 
 use super::exact::keep_largest;
@@ -22,7 +22,7 @@ pub(super) enum ColumnCut {
 /// What happens to a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TileAction {
-    /// All weights are near zeros: they become zero.
+    /// All weights are almost zeros: they become zero.
     Clear,
     /// The whole tile becomes zero.
     Zero,
@@ -35,7 +35,7 @@ enum TileAction {
 struct LayerCut {
     cut: ColumnCut,
     levels: Levels,
-    /// Magnitudes up to this are near zeros.
+    /// Magnitudes up to this are almost zeros.
     limit: f64,
     /// Whether tiles at the second to last level become zero (tolerance) or are cut (ratios).
     zero_last: bool,
@@ -83,10 +83,10 @@ pub(super) fn below(limit: f64) -> f32 {
     if f64::from(near) > limit { near.next_down() } else { near }
 }
 
-/// Chooses the level nearest to the tile's near-zero sparsity.
+/// Chooses the level nearest to the tile's almost-zero sparsity.
 fn choose_level(count: &TileCount, cut: LayerCut) -> TileAction {
     let LayerCut { levels, zero_last, .. } = cut;
-    let level = count.near_zero_level(levels);
+    let level = count.almost_zero_level(levels);
     if level == levels.empty() {
         TileAction::Clear
     } else if level + 1 == levels.empty() && zero_last {

@@ -54,7 +54,7 @@ impl std::str::FromStr for PruneRule {
     }
 }
 
-/// How small a weight must be to count as a near zero.
+/// How small a weight must be to count as an almost zero.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cutoff {
     /// Magnitudes up to this one, in all layers.
@@ -91,7 +91,7 @@ impl Cutoff {
 #[non_exhaustive]
 pub enum PruneMethod {
     /// Each column keeps exactly `max(1, floor(n * 2^-k))` of its `n` weights, `k` the level chosen
-    /// for its tile from the near zeros.
+    /// for its tile from the almost zeros.
     Exact(Cutoff),
     /// The authors' percentile of each column, numpy's interpolation included. On the wire: `paper`.
     Percentile(Cutoff),

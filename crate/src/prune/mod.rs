@@ -80,7 +80,7 @@ impl PruneStats {
 ///     prune(&mut layer, shape, &method)?;
 ///     Ok::<_, crossdub::error::Error>(layer[0].data.clone())
 /// };
-/// // Half of the weights are near zeros, so the tile goes to level 1: each column keeps 2 of 4 weights.
+/// // Half of the weights are almost zeros, so the tile goes to level 1: each column keeps 2 of 4 weights.
 /// let half = || Cutoff::Ratios(vec![50.0]);
 /// assert_eq!(pruned(PruneMethod::Exact(half()))?, [0.0, 0.8, -0.5, 0.0, 0.9, 0.0, 0.6, 0.0]);
 /// assert_eq!(pruned(PruneMethod::Percentile(half()))?, [0.0, 0.8, -0.5, 0.0, 0.9, 0.0, 0.6, 0.0]);

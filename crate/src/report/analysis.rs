@@ -53,11 +53,11 @@ pub struct LayerAnalysis {
     pub zeros: usize,
     /// Tiles by level, by exact zeros.
     pub histogram: Vec<u64>,
-    /// Tiles by level, near zeros counted as zeros.
+    /// Tiles by level, almost zeros counted as zeros.
     pub almost_zero_histogram: Vec<u64>,
     /// Sparsity of each tile's least sparse column.
     pub tile_sparsity: Vec<f64>,
-    /// The same, near zeros counted as zeros.
+    /// The same, almost zeros counted as zeros.
     pub tile_almost_zero_sparsity: Vec<f64>,
 }
 
@@ -76,7 +76,7 @@ pub struct Analysis {
     pub tile: usize,
     /// Cells per weight.
     pub weight_bits: usize,
-    /// Magnitude up to which a weight is a near zero.
+    /// Magnitude up to which a weight is an almost zero.
     pub tol: f64,
     /// Weights of all crossbar layers.
     pub weights: usize,
@@ -88,7 +88,7 @@ pub struct Analysis {
     pub tiles: usize,
     /// Tiles by level, by exact zeros.
     pub histogram: Vec<u64>,
-    /// Tiles by level, near zeros counted as zeros.
+    /// Tiles by level, almost zeros counted as zeros.
     pub almost_zero_histogram: Vec<u64>,
     /// Each layer.
     pub layers: Vec<LayerAnalysis>,
@@ -102,7 +102,7 @@ pub struct Analysis {
     pub checkpoint: Option<CheckpointAccount>,
 }
 
-/// Maps the layers to crossbars and counts zeros, near zeros, levels and ADC energy.
+/// Maps the layers to crossbars and counts zeros, almost zeros, levels and ADC energy.
 ///
 /// ```
 /// use crossdub::config::HardwareConfig;
@@ -136,10 +136,10 @@ pub fn analyze(layers: &[Matrix], hardware: &HardwareConfig) -> Analysis {
         tol: hardware.tol,
         weights: layers.iter().map(|layer| layer.data.len()).sum(),
         zeros: all().map(|count| count.zeros).sum(),
-        almost_zeros: all().map(|count| count.near_zeros).sum(),
+        almost_zeros: all().map(|count| count.almost_zeros).sum(),
         tiles: all().count(),
         histogram: levels.histogram(all().map(|count| count.level(levels))),
-        almost_zero_histogram: levels.histogram(all().map(|count| count.near_zero_level(levels))),
+        almost_zero_histogram: levels.histogram(all().map(|count| count.almost_zero_level(levels))),
         energy: AdcEnergies::from_tiles(hardware.tile, all()),
         inference: None,
         checkpoint: None,
@@ -162,9 +162,10 @@ impl LayerAnalysis {
             weights: layer.data.len(),
             zeros: counts.iter().map(|count| count.zeros).sum(),
             histogram: levels.histogram(counts.iter().map(|count| count.level(levels))),
-            almost_zero_histogram: levels.histogram(counts.iter().map(|count| count.near_zero_level(levels))),
+            almost_zero_histogram: levels
+                .histogram(counts.iter().map(|count| count.almost_zero_level(levels))),
             tile_sparsity: counts.iter().map(TileCount::sparsity).collect(),
-            tile_almost_zero_sparsity: counts.iter().map(TileCount::near_zero_sparsity).collect(),
+            tile_almost_zero_sparsity: counts.iter().map(TileCount::almost_zero_sparsity).collect(),
         }
     }
 }

@@ -153,7 +153,7 @@ impl Run {
     }
 
     /// One column of a simulated tile, conversion by conversion.
-    pub fn column_example(
+    pub fn trace_column(
         &self,
         layer: usize,
         tile: usize,

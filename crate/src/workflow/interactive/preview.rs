@@ -17,7 +17,7 @@ use crate::report::{Inference, InferenceConfig, TileDetail, View, inference, til
 pub struct PruneSettings {
     /// The rule.
     pub rule: PruneRule,
-    /// Weights of each layer that count as near zeros, in percent; used by all rules but `budget`.
+    /// Weights of each layer that count as almost zeros, in percent; used by all rules but `budget`.
     pub strength: f64,
     /// The improvement in ADC energy that a budget reaches, at the paper's resolution; used by `budget` alone.
     pub target: f64,

@@ -15,7 +15,7 @@ use crate::workflow::interactive::preview::PruneSettings;
 const RULES: [PruneRule; 3] = [PruneRule::Exact, PruneRule::Paper, PruneRule::Budget];
 /// Fields of the pruning settings.
 const PRUNE_FIELDS: [&str; 3] = ["rule", "strength", "target"];
-/// Range of the strength: the percentage of weights that count as near zeros.
+/// Range of the strength: the percentage of weights that count as almost zeros.
 const STRENGTH: Range = Range { min: 0.0, max: 99.9 };
 /// Range of the target: the improvement in ADC energy that a budget reaches.
 const TARGET: Range = Range { min: 1.0, max: 100.0 };
