@@ -151,7 +151,7 @@ fn onnx_model(data: &[u8]) {
 fn shard_index(data: &[u8]) {
     if let Some(index) = checked(ShardIndex::read(data)) {
         // Names beside the index: two dots within one lead nowhere.
-        assert!(index.files().iter().all(|file| !file.contains(['/', '\\']) && file != ".."));
+        assert!(index.files().iter().all(|file| !file.contains(['/', '\\']) && *file != ".."));
     }
     let shards = [("m-00001-of-00002.safetensors", data), ("m.index.json", data)];
     checked(Checkpoint::from_files(&shards, &ReadOptions::default()));
