@@ -258,7 +258,7 @@ impl ModuleMapper for FusedStep<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use crate::config::{RegularizerKind, TrainConfig};
