@@ -62,7 +62,7 @@ impl Module {
         };
         let profile = env.root.join("crate/wasm-profile.toml").into_os_string();
         let mut args = vec!["--config".into(), profile];
-        // A tenth smaller, for half a minute more. The page starts with the CPU module, and shows something only then.
+        // 7 % smaller, for about 40 seconds more. The page starts with the CPU module, and shows something only then.
         if self != Self::WebGpu {
             args.extend(["--config".into(), "profile.release.lto=\"fat\"".into()]);
         }
