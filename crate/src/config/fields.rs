@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::{
     AdcModel, ClassifierWidths, DataSource, DeviceChoice, DeviceList, Granularity, HardwareConfig, Kernels,
-    NetworkName, NetworkPlan, Precision, RegularizerKind, Resolution, Schedule, Standardize, Subtraction,
-    TrainConfig, Trainable, WeightScale,
+    LayerCaps, LayerPrecisions, NetworkName, NetworkPlan, Precision, RegularizerKind, Resolution, Schedule,
+    Standardize, Subtraction, TrainConfig, Trainable, WeightScale,
 };
 use crate::error::{Error, Result};
 
@@ -136,6 +136,15 @@ pub struct TrainFields {
     /// What to train: all, or only the convolutions' weights
     #[cfg_attr(feature = "cli", arg(long, value_name = "all|convolutions"))]
     pub trainable: Option<Trainable>,
+    /// Train with weights of so many bits, 2 to 8: one number, or one for each crossbar layer [default: floats]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BITS,..."))]
+    pub quantize_precision: Option<LayerPrecisions>,
+    /// The most set cells of a column in each weight slice and polarity; one number, or one for each crossbar layer
+    #[cfg_attr(feature = "cli", arg(long, value_name = "CELLS,..."))]
+    pub quantize_cap: Option<LayerCaps>,
+    /// Epochs over which the caps tighten [default: 0]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS"))]
+    pub quantize_ramp: Option<usize>,
     /// Seed of everything random [default: 0]
     #[cfg_attr(feature = "cli", arg(long))]
     pub seed: Option<u64>,
@@ -162,7 +171,7 @@ pub struct TrainFields {
 
 fields!(TrainFields of TrainConfig {
     data, regularizer, lambda, lambda_mean, weight_decay, learning_rate, momentum, dropout, batch, epochs, schedule,
-    milestones, augment, holdout, limit, trainable, seed, device, devices, gather, precision, kernels,
+    milestones, augment, holdout, limit, trainable, quantize_precision, quantize_cap, quantize_ramp, seed, device, devices, gather, precision, kernels,
 });
 
 /// The fields of crossbars. On the command line one option, `--tile 128x64`, sets both `tile` and `columns`.

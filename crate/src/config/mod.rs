@@ -15,6 +15,7 @@ mod hardware;
 mod kernels;
 mod network_name;
 mod network_plan;
+mod per_layer;
 mod precision;
 mod schedule;
 mod standardize;
@@ -31,6 +32,7 @@ pub use hardware::{Granularity, HardwareConfig, Resolution, Subtraction, WeightS
 pub use kernels::Kernels;
 pub use network_name::NetworkName;
 pub use network_plan::{BlockKind, ClassifierWidths, NetworkPlan, ResNetPlan, VggLayer, VggPlan};
+pub use per_layer::{LayerCaps, LayerPrecisions};
 pub use precision::Precision;
 pub use schedule::Schedule;
 pub use standardize::Standardize;

@@ -7,6 +7,7 @@ use super::field_value::MAX_INTEGER;
 use super::kernels::Kernels;
 use super::network_name::NetworkName;
 use super::network_plan::{ClassifierWidths, NetworkPlan};
+use super::per_layer::{LayerCaps, LayerPrecisions};
 use super::precision::Precision;
 use super::schedule::Schedule;
 use super::standardize::Standardize;
@@ -154,6 +155,14 @@ pub struct TrainConfig {
     pub limit: usize,
     /// Which parameters the optimizer updates.
     pub trainable: Trainable,
+    /// Bits of the crossbar layers' quantized weights, 2 to 8, their sign among them; empty to train in floats.
+    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    pub quantize_precision: LayerPrecisions,
+    /// The most set cells of a tile's column in each weight slice and polarity of quantized weights; empty without a limit.
+    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    pub quantize_cap: LayerCaps,
+    /// Epochs over which the caps tighten from no limit to their values; 0 for at once.
+    pub quantize_ramp: usize,
     /// Seed of everything random: initial weights, image order, augmentation, dropout, built-in images.
     pub seed: u64,
 }
@@ -188,6 +197,9 @@ impl Default for TrainConfig {
             holdout: 0,
             limit: 0,
             trainable: Trainable::All,
+            quantize_precision: LayerPrecisions::default(),
+            quantize_cap: LayerCaps::default(),
+            quantize_ramp: 0,
             seed: 0,
         }
     }
@@ -275,6 +287,10 @@ impl TrainConfig {
         }
         if !(1..=100_000).contains(&self.epochs) {
             return Err(Error::field("epochs", self.epochs, "must be 1 to 100000"));
+        }
+        if self.quantize_ramp > self.epochs {
+            let why = format!("must be 0 to the {} epochs", self.epochs);
+            return Err(Error::field("quantize_ramp", self.quantize_ramp, why));
         }
         if self.side > MAX_SIDE {
             return Err(Error::field("side", self.side, format!("must be 0 to {MAX_SIDE}")));

@@ -11,7 +11,9 @@
 //! | [`quantile`] | percentiles, as numpy computes them |
 //! | [`quantize`] | weights as integers |
 //! | [`bit_slicing`] | integers as cells of several crossbars |
+//! | [`bit_planes`] | integers whose columns have few set cells |
 
+pub mod bit_planes;
 pub mod bit_slicing;
 pub mod hoyer;
 pub mod levels;

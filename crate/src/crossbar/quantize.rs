@@ -45,12 +45,11 @@ impl QuantizedMatrix {
             return kept;
         }
         let levels = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
-        let largest = |weights: &[f32]| weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
         // If all weights are 0, any scale will do.
         let scale = |most: f32| if most == 0.0 { 1.0 } else { f64::from(most) / levels };
         let scales: Vec<f64> = match hardware.weight_scale {
-            WeightScale::Layer => vec![scale(largest(&matrix.data)); matrix.rows],
-            WeightScale::Channel => (0..matrix.rows).map(|row| scale(largest(matrix.row(row)))).collect(),
+            WeightScale::Layer => vec![scale(most_of(&matrix.data)); matrix.rows],
+            WeightScale::Channel => (0..matrix.rows).map(|row| scale(most_of(matrix.row(row)))).collect(),
         };
         let mut data = Vec::with_capacity(matrix.data.len());
         for (row, &scale) in scales.iter().enumerate() {
@@ -91,6 +90,11 @@ impl QuantizedMatrix {
     pub fn row(&self, output: usize) -> &[i16] {
         &self.data[output * self.cols..(output + 1) * self.cols]
     }
+}
+
+/// The largest magnitude.
+pub(super) fn most_of(weights: &[f32]) -> f32 {
+    weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()))
 }
 
 #[cfg(test)]
