@@ -17,6 +17,7 @@ pub mod pooling;
 mod product;
 #[cfg(test)]
 mod reference;
+pub mod rounding;
 pub mod weight_gradient;
 
 /// Running sums that a loop keeps side by side, so that it can use vectors.

@@ -28,6 +28,7 @@ mod precision;
 mod prove;
 mod published;
 mod pytorch;
+mod quantized_training;
 mod recipe_files;
 mod recipes;
 #[cfg(feature = "remote")]

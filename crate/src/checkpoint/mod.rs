@@ -18,6 +18,7 @@ mod layers;
 mod matrix_view;
 mod names;
 pub mod pytorch;
+mod quantizers;
 mod roles;
 pub mod safetensors;
 mod sharded;
@@ -31,6 +32,8 @@ use self::file_facts::FileFacts;
 pub(crate) use self::formats::is_onnx;
 use self::matrix_view::MatrixView;
 pub use self::names::{natural_order, nearest};
+pub(crate) use self::quantizers::is_quantizer;
+pub use self::quantizers::{InputQuantizer, LayerQuantizers};
 use self::roles::TensorRole;
 pub use self::sharded::{ShardIndex, is_index, shard_of};
 use crate::error::{Error, Result};
@@ -248,7 +251,9 @@ impl Checkpoint {
         let layers = layers::layers(self).tensors.into_iter().enumerate();
         let taken = layers.filter(|(_, layer)| layer.is_taken(linear));
         let mapping = |(at, layer): (usize, layers::ClassifiedTensor<'_>)| {
-            Some(Mapping { at, name: layer.tensor.name.clone(), view: layer.view?, steps: layer.hint.steps })
+            let name = layer.tensor.name.clone();
+            let steps = layer.hint.steps.or_else(|| self.trained_steps(&name).map(<[f32]>::to_vec));
+            Some(Mapping { at, name, view: layer.view?, steps })
         };
         taken.filter_map(mapping).collect()
     }
@@ -265,7 +270,8 @@ impl Checkpoint {
     /// What the integers of a quantized tensor are multiplied with: one number for each output or one
     /// for all.
     pub fn steps(&self, name: &str) -> Option<&[f32]> {
-        self.facts.hints.get(name)?.steps.as_deref()
+        let read = self.facts.hints.get(name).and_then(|hint| hint.steps.as_deref());
+        read.or_else(|| self.trained_steps(name))
     }
 }
 

@@ -6,6 +6,7 @@ use super::account::FULLY_CONNECTED;
 use super::file_facts::Hint;
 use super::kernel_layout::is_kernel;
 use super::names::{sibling, split_leaf};
+use super::quantizers::is_quantizer;
 
 /// What a tensor is to crossbars.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,9 @@ pub(super) fn role(
 ) -> TensorRole {
     if count == 0 {
         return TensorRole::None("empty");
+    }
+    if is_quantizer(name) {
+        return TensorRole::None("quantizer (steps and bits of weights and inputs)");
     }
     if hint.analog {
         return TensorRole::Tile;
@@ -217,5 +221,6 @@ mod tests {
         check("experts", &[8, 64, 64], "3-D");
         check("conv.weight", &[0, 3, 3, 3], "empty");
         check("x.weight", &[1, 1, 1, 1, 1, 2], "more than 5");
+        check("features.0.weight_step", &[64], "quantizer");
     }
 }

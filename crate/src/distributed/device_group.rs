@@ -9,6 +9,7 @@ use super::self_check::{CheckResult, check_all_reduce};
 use crate::config::TrainConfig;
 use crate::device::ComputeDevice;
 use crate::error::{Error, ErrorKind, Result};
+use crate::network::Network;
 use crate::step::forward_backward::{StepInput, StepOutput};
 use crate::step::optimizer_step::OptimizerStep;
 use crate::step::state::TrainState;
@@ -28,34 +29,37 @@ pub(crate) struct DeviceGroup {
 }
 
 impl DeviceGroup {
-    /// Runs a batch forward and backward on all devices of the configuration.
+    /// Runs a batch forward and backward through `network`, whose trained state is `state`, on all devices of the
+    /// configuration.
     ///
     /// # Errors
     /// When a device can't be opened, fails, or does not answer.
     pub async fn forward_backward(
         &mut self,
         input: &StepInput<'_>,
+        network: &Network,
         state: &TrainState,
         main: &ComputeDevice,
         config: &TrainConfig,
     ) -> Result<StepOutput> {
         let choices = config.devices.as_slice();
         if choices.len() <= 1 {
-            return Ok(input.forward_backward(&state.network, &main.device));
+            return Ok(input.forward_backward(network, &main.device));
         }
         for choice in choices.iter().skip(1 + self.others.len()) {
             let device = ComputeDevice::open(choice).await?;
             device.check(config.precision)?;
             self.others.push(device);
         }
-        if !self.all_reduces(main, config)? {
-            return gather::forward_backward(input, &state.network, main, &self.others);
+        // Replicas would have to quantize their weights, too.
+        if network.is_quantized() || !self.all_reduces(main, config)? {
+            return gather::forward_backward(input, network, main, &self.others);
         }
         if self.replicas.is_empty() {
             self.replicate(state, self.others.clone());
         }
         let reduce = AllReduce::new(&self.all(main));
-        all_reduce::forward_backward(input, &state.network, main, &mut self.replicas, &reduce)
+        all_reduce::forward_backward(input, network, main, &mut self.replicas, &reduce)
     }
 
     /// Repeats the first device's step on every replica.

@@ -3,6 +3,7 @@
 use crate::config::TrainConfig;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
+use crate::network::Network;
 use crate::step::forward_backward::{StepInput, StepOutput};
 use crate::step::optimizer_step::OptimizerStep;
 use crate::step::state::TrainState;
@@ -16,14 +17,15 @@ impl DeviceGroup {
     pub async fn forward_backward(
         &mut self,
         input: &StepInput<'_>,
-        state: &TrainState,
+        network: &Network,
+        _: &TrainState,
         main: &ComputeDevice,
         config: &TrainConfig,
     ) -> Result<StepOutput> {
         if config.devices.len() > 1 {
             return Err(Error::field("devices", &config.devices, "the page takes one device"));
         }
-        Ok(input.forward_backward(&state.network, &main.device))
+        Ok(input.forward_backward(network, &main.device))
     }
 
     pub fn apply_step(&mut self, _: &OptimizerStep) {}

@@ -11,13 +11,15 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::Shape;
 
 use super::tensors::{
-    FlexTensor, convolution_shape, convolve, new_tensor, norm_shape, normalize, pool, pool_shape, values,
+    FlexTensor, convolution_shape, convolve, dims, new_tensor, norm_shape, normalize, pool, pool_shape,
+    values,
 };
 use super::{ConvolutionOptions, CpuKernels, PoolOptions};
 use crossdub_kernels::batch_norm::{self, BatchStatistics, NormInputs};
 use crossdub_kernels::convolution;
 use crossdub_kernels::mask_positive;
 use crossdub_kernels::pooling::{self, PoolShape};
+use crossdub_kernels::rounding;
 use crossdub_kernels::weight_gradient::{bias_gradient, weight_gradient};
 
 #[derive(Debug)]
@@ -134,6 +136,37 @@ impl Backward<Flex, 2> for AddReluBackward {
     }
 }
 
+#[derive(Debug)]
+struct QuantizeBackward;
+
+/// The input, its step, and the range of the integers.
+#[derive(Debug, Clone)]
+struct QuantizeState {
+    x: FlexTensor,
+    step: FlexTensor,
+    range: [f32; 2],
+}
+
+impl Backward<Flex, 2> for QuantizeBackward {
+    type State = QuantizeState;
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let QuantizeState { x, step, range } = ops.state;
+        let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let (by_input, by_step) = rounding::backward(values(&x), values(&step)[0], range, values(&gradient));
+        let [input, of_step] = ops.parents;
+        if let Some(node) = input {
+            gradients.register::<Flex>(node.id, new_tensor(by_input, x.layout().shape().clone()));
+        }
+        if let Some(node) = of_step {
+            let [batch, ..] = dims::<4>(&x);
+            let an_image = (values(&x).len() / batch.max(1)) as f64;
+            let by_step = by_step / (an_image * f64::from(range[1])).sqrt();
+            gradients.register::<Flex>(node.id, new_tensor(vec![by_step as f32], [1]));
+        }
+    }
+}
+
 /// A convolution, and what its gradients need.
 fn convolve_tracked(
     x: &FlexTensor,
@@ -213,6 +246,17 @@ impl<C: CheckpointStrategy> CpuKernels for Autodiff<Flex, C> {
         let output = Flex::fused_add_relu(a.primitive().clone(), b.primitive().clone());
         match AddReluBackward.prepare::<C>([a.node(), b.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(output.clone(), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn fused_quantize(x: Tracked<C>, step: Tracked<C>, range: [f32; 2]) -> Tracked<C> {
+        let (input, unit) = (x.primitive().to_contiguous(), step.primitive().to_contiguous());
+        let output = Flex::fused_quantize(input.clone(), unit.clone(), range);
+        match QuantizeBackward.prepare::<C>([x.node(), step.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                prepared.finish(QuantizeState { x: input, step: unit, range }, output)
+            }
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }

@@ -9,7 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
-use crossdub_kernels::batch_norm;
+use crossdub_kernels::{batch_norm, rounding};
 use tensors::{FlexTensor, convolve, new_tensor, norm_shape, normalize, pool};
 
 pub(crate) use tensors::values;
@@ -72,6 +72,9 @@ pub trait CpuKernels: Backend {
 
     /// A sum, and ReLU.
     fn fused_add_relu(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Values of integers from `-zero` to `top - zero`; `range` is `[zero, top]`.
+    fn fused_quantize(x: FloatTensor<Self>, step: FloatTensor<Self>, range: [f32; 2]) -> FloatTensor<Self>;
 }
 
 /// Operations that have no gradients, for inference.
@@ -118,6 +121,11 @@ impl CpuKernels for Flex {
     fn fused_add_relu(a: FlexTensor, b: FlexTensor) -> FlexTensor {
         let (a, b) = (a.to_contiguous(), b.to_contiguous());
         new_tensor(crossdub_kernels::add_relu(values(&a), values(&b)), a.layout().shape().clone())
+    }
+
+    fn fused_quantize(x: FlexTensor, step: FlexTensor, range: [f32; 2]) -> FlexTensor {
+        let (x, step) = (x.to_contiguous(), step.to_contiguous());
+        new_tensor(rounding::forward(values(&x), values(&step)[0], range), x.layout().shape().clone())
     }
 }
 
@@ -174,4 +182,10 @@ pub(crate) fn scale_and_shift(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, 
 /// See [`CpuKernels::fused_add_relu`].
 pub(crate) fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as CpuKernels>::fused_add_relu(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// See [`CpuKernels::fused_quantize`].
+pub(crate) fn quantize(x: Tensor<4>, step: Tensor<1>, range: [f32; 2]) -> Tensor<4> {
+    let (x, step) = (x.into_dispatch(), step.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as CpuKernels>::fused_quantize(x, step, range))
 }

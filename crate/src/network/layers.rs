@@ -12,6 +12,7 @@ use burn::tensor::activation::relu;
 #[cfg(feature = "cpu")]
 use burn::tensor::{DType, Device};
 
+use super::quantizer::{self, InputRange};
 use crate::config::Kernels;
 #[cfg(feature = "cpu")]
 use crate::kernels::{self, ConvolutionOptions, PoolOptions};
@@ -86,6 +87,19 @@ impl Kernels {
             return output;
         }
         relu_if(cut, layer.forward(x))
+    }
+
+    /// Inputs as the values of integers; see [`quantizer`].
+    ///
+    /// # Shapes
+    /// - `x` and output: `[batch, channels, height, width]`
+    /// - `step`: `[1]`
+    pub(super) fn quantize(self, x: Tensor<4>, step: Tensor<1>, range: InputRange) -> Tensor<4> {
+        #[cfg(feature = "cpu")]
+        if self.fit(&x) {
+            return kernels::quantize(x, step, [range.zero, range.top]);
+        }
+        quantizer::quantize(x, step, range)
     }
 
     /// A sum, then ReLU.

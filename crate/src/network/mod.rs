@@ -9,6 +9,7 @@
 //! | `layers` | a layer by this crate's kernels or by Burn's |
 //! | `hook` | the callback that sees each convolution with its input |
 //! | `dropout`, `precision` | random masks that do not depend on the split of a batch; bf16 |
+//! | `quantizer` | quantized inputs, and the learned steps of weights and inputs |
 //! | `parameters` | parameters as named tensors, in PyTorch's layouts |
 
 #[cfg(feature = "train")]
@@ -23,6 +24,8 @@ mod module;
 pub mod parameters;
 #[cfg(feature = "train")]
 mod precision;
+#[cfg(feature = "train")]
+pub(crate) mod quantizer;
 #[cfg(feature = "train")]
 pub mod resnet;
 pub mod spec;

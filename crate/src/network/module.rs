@@ -7,6 +7,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use super::dropout::DropoutRng;
 use super::hook::{ConvHook, no_hook};
 use super::precision::CastToBf16;
+use super::quantizer::LayerQuantizer;
 use super::resnet::ResNet;
 use super::spec::NetworkSpec;
 use super::vgg::Vgg;
@@ -139,6 +140,22 @@ impl Network {
         match self {
             Self::Vgg(network) => network.convolutions().collect(),
             Self::ResNet(network) => network.convolutions(),
+        }
+    }
+
+    /// Where each convolution's quantizer is kept.
+    pub(super) fn quantizer_slots(&mut self) -> Vec<&mut Option<LayerQuantizer>> {
+        match self {
+            Self::Vgg(network) => network.quantizer_slots(),
+            Self::ResNet(network) => network.quantizer_slots(),
+        }
+    }
+
+    /// Each convolution's quantizer, if the network is quantized.
+    pub(crate) fn quantizers(&self) -> Vec<Option<&LayerQuantizer>> {
+        match self {
+            Self::Vgg(network) => network.quantizers(),
+            Self::ResNet(network) => network.quantizers(),
         }
     }
 }

@@ -5,8 +5,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
 use super::module::Network;
-use super::spec::{NetworkSpec, ParamSpec};
-use crate::checkpoint::{Checkpoint, NamedTensor};
+use super::quantizer::LayerQuantizer;
+use super::spec::{ConvShape, NetworkSpec, ParamSpec};
+use crate::checkpoint::{Checkpoint, NamedTensor, is_quantizer};
 use crate::error::{Error, Result};
 
 /// What [`export`] reads of each parameter.
@@ -15,6 +16,8 @@ use crate::error::{Error, Result};
 pub enum ExportKind<'a> {
     /// Its value.
     Weights,
+    /// Its value, if this is true of its name.
+    Selected(&'a dyn Fn(&str) -> bool),
     /// What is kept for it under its id, such as its momentum or gradient; parameters without an entry are left out.
     ParamState(&'a GradientsParams),
 }
@@ -49,13 +52,15 @@ pub async fn export(network: &Network, spec: &NetworkSpec, kind: ExportKind<'_>)
 /// When a parameter is missing, unknown, of another shape or not finite.
 pub fn import(network: Network, spec: &NetworkSpec, weights: &Checkpoint) -> Result<Network> {
     let weights = &*spec.adapt(weights)?;
+    let network = quantized(network, spec, weights)?;
     let mut mapper = Importer { path: Vec::new(), spec, weights, imported: 0, error: None };
     let network = network.map(&mut mapper);
     if let Some(error) = mapper.error {
         return Err(error);
     }
     // PyTorch counts batches for normalizations without a momentum; ours have one.
-    let mut expected = weights.tensors.iter().filter(|tensor| !tensor.name.ends_with(".num_batches_tracked"));
+    let counts = |name: &str| !name.ends_with(".num_batches_tracked") && !is_quantizer(name);
+    let mut expected = weights.tensors.iter().filter(|tensor| counts(&tensor.name));
     if mapper.imported < expected.clone().count() {
         let known: Vec<ParamSpec> = spec.param_specs();
         let unknown = expected.find(|tensor| known.iter().all(|param| param.name != tensor.name));
@@ -63,6 +68,22 @@ pub fn import(network: Network, spec: &NetworkSpec, weights: &Checkpoint) -> Res
         return Err(mismatch(&format!("the network has no parameter {name}")));
     }
     Ok(network)
+}
+
+/// Gives the network the quantizers of these weights, if they have them for all convolutions.
+fn quantized(network: Network, spec: &NetworkSpec, weights: &Checkpoint) -> Result<Network> {
+    let device = network.convolutions().first().map(|layer| layer.weight.val().device());
+    let Some(device) = device else { return Ok(network) };
+    let of_layer = |layer: &ConvShape| {
+        let quantizers = weights.quantizers(&layer.name)?;
+        Ok(quantizers.and_then(|quantizers| LayerQuantizer::new(&quantizers, &device)))
+    };
+    let quantizers: Option<Vec<LayerQuantizer>> =
+        spec.conv_shapes().iter().map(of_layer).collect::<Result<_>>()?;
+    Ok(match quantizers {
+        Some(quantizers) => network.with_quantizers(quantizers),
+        None => network,
+    })
 }
 
 /// Puts tensors into a container under the ids of a network's parameters: the inverse of [`export`] with
@@ -143,12 +164,14 @@ impl ModuleVisitor for Exporter<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.spec.torch_name(&self.path);
         let tensor = match self.kind {
             ExportKind::Weights => Some(param.val().inner()),
+            ExportKind::Selected(wanted) => wanted(&name).then(|| param.val().inner()),
             ExportKind::ParamState(state) => state.get::<D>(param.id),
         };
         if let Some(tensor) = tensor {
-            let named = NamedShape { name: self.spec.torch_name(&self.path), shape: tensor.dims().to_vec() };
+            let named = NamedShape { name, shape: tensor.dims().to_vec() };
             let count = named.shape.iter().product::<usize>();
             self.found.push((named, tensor.reshape([count])));
         }
@@ -178,7 +201,7 @@ impl ModuleMapper for Importer<'_> {
             self.error.get_or_insert_with(|| mismatch(&format!("parameter {name} is missing")));
             return param;
         };
-        self.imported += 1;
+        self.imported += usize::from(!is_quantizer(&name));
         match from_torch(tensor, param.val().dims()) {
             Ok(data) => param.map(|old| {
                 let new = Tensor::from_data(data, &old.device());

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::hook::{ConvHook, no_hook};
 use super::precision::with_f32;
+use super::quantizer::LayerQuantizer;
 use super::spec::{ConvSpec, ResNetSpec, ResidualBlockSpec};
 use crate::config::Kernels;
 
@@ -16,6 +17,7 @@ use crate::config::Kernels;
 struct ConvNorm {
     conv: Conv2d,
     norm: BatchNorm,
+    quantizer: Option<LayerQuantizer>,
 }
 
 impl ConvNorm {
@@ -27,12 +29,16 @@ impl ConvNorm {
             .with_bias(false)
             .with_initializer(Initializer::Zeros)
             .init(device);
-        Self { conv, norm: BatchNormConfig::new(spec.outputs).init(device) }
+        Self { conv, norm: BatchNormConfig::new(spec.outputs).init(device), quantizer: None }
     }
 
     /// The normalized output, and ReLU with `cut`.
     fn forward(&self, x: Tensor<4>, cut: bool, kernels: Kernels, hook: &mut ConvHook<'_>) -> Tensor<4> {
         hook(&self.conv, &x);
+        let x = match &self.quantizer {
+            Some(quantizer) => quantizer.quantize(x, kernels),
+            None => x,
+        };
         with_f32(kernels.convolution(&self.conv, x, false), |x| kernels.batch_norm(&self.norm, x, cut))
     }
 }
@@ -152,6 +158,19 @@ impl ResNet {
     pub fn convolutions(&self) -> Vec<&Conv2d> {
         let blocks = self.blocks().flat_map(|block| block.convs.iter().chain(&block.downsample));
         [&self.stem].into_iter().chain(blocks).map(|layer| &layer.conv).collect()
+    }
+
+    /// Where each convolution's quantizer is kept, in the order of [`ResNet::convolutions`].
+    pub(super) fn quantizer_slots(&mut self) -> Vec<&mut Option<LayerQuantizer>> {
+        let blocks = self.stages.iter_mut().flat_map(|stage| &mut stage.blocks);
+        let convs = blocks.flat_map(|block| block.convs.iter_mut().chain(&mut block.downsample));
+        [&mut self.stem].into_iter().chain(convs).map(|layer| &mut layer.quantizer).collect()
+    }
+
+    /// Each convolution's quantizer.
+    pub(super) fn quantizers(&self) -> Vec<Option<&LayerQuantizer>> {
+        let convs = self.blocks().flat_map(|block| block.convs.iter().chain(&block.downsample));
+        [&self.stem].into_iter().chain(convs).map(|layer| layer.quantizer.as_ref()).collect()
     }
 
     fn blocks(&self) -> impl Iterator<Item = &ResidualBlock> {

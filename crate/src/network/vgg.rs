@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor};
 use super::dropout::DropoutRng;
 use super::hook::{ConvHook, no_hook};
 use super::precision::with_f32;
+use super::quantizer::LayerQuantizer;
 use super::spec::{VggConvSpec, VggSpec};
 use crate::config::Kernels;
 
@@ -19,6 +20,7 @@ struct Block {
     conv: Conv2d,
     norm: Option<BatchNorm>,
     pool: Option<MaxPool2d>,
+    quantizer: Option<LayerQuantizer>,
 }
 
 /// A VGG. Its weights are zero until they are initialized or loaded.
@@ -41,11 +43,16 @@ impl Block {
                 .init(device),
             norm: batch_norm.then(|| BatchNormConfig::new(conv.outputs).init(device)),
             pool: pool.then(|| MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init()),
+            quantizer: None,
         }
     }
 
     fn forward(&self, x: Tensor<4>, kernels: Kernels, hook: &mut ConvHook<'_>) -> Tensor<4> {
         hook(&self.conv, &x);
+        let x = match &self.quantizer {
+            Some(quantizer) => quantizer.quantize(x, kernels),
+            None => x,
+        };
         // ReLU and maximum pooling commute, and after pooling ReLU has a quarter of the work.
         let pooled = self.pool.is_some();
         let x = match &self.norm {
@@ -134,6 +141,16 @@ impl Vgg {
     /// The convolutions, which are the layers on crossbars, in order.
     pub fn convolutions(&self) -> impl Iterator<Item = &Conv2d> {
         self.features.iter().map(|block| &block.conv)
+    }
+
+    /// Where each convolution's quantizer is kept.
+    pub(super) fn quantizer_slots(&mut self) -> Vec<&mut Option<LayerQuantizer>> {
+        self.features.iter_mut().map(|block| &mut block.quantizer).collect()
+    }
+
+    /// Each convolution's quantizer.
+    pub(super) fn quantizers(&self) -> Vec<Option<&LayerQuantizer>> {
+        self.features.iter().map(|block| block.quantizer.as_ref()).collect()
     }
 
     /// Sets each value to zero with the probability `dropout`.

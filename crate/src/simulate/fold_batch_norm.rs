@@ -3,7 +3,7 @@
 //! A normalization after a convolution scales and shifts each output channel, so the weights can absorb it:
 //! `w' = w * g`, `b' = (b - mean) * g + beta`, `g = gamma / sqrt(variance + 1e-5)`. Zero weights stay zero.
 
-use crate::checkpoint::{Checkpoint, NamedTensor};
+use crate::checkpoint::{Checkpoint, InputQuantizer, NamedTensor, is_quantizer};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
@@ -38,6 +38,15 @@ impl<'a> ParameterReader<'a> {
             matrix = matrix.with_steps(steps.to_vec())?;
         }
         Ok((matrix, bias))
+    }
+
+    /// The quantizer of a layer's inputs that training has learned, if it has.
+    ///
+    /// # Errors
+    /// If its numbers are out of range.
+    pub fn input_quantizer(&self, name: &str) -> Result<Option<InputQuantizer>> {
+        let quantizers = self.weights.quantizers(&format!("{name}.weight"))?;
+        Ok(quantizers.and_then(|quantizers| quantizers.inputs))
     }
 
     /// Folds a normalization into the layer before it.
@@ -80,7 +89,9 @@ impl<'a> ParameterReader<'a> {
     pub fn finish(self) -> Result<()> {
         // PyTorch counts batches for normalizations without a momentum, some writers in floats.
         let is_counter = |tensor: &NamedTensor| tensor.name.ends_with(".num_batches_tracked");
-        let known = |tensor: &&NamedTensor| self.used.contains(&tensor.name) || is_counter(tensor);
+        let known = |tensor: &&NamedTensor| {
+            self.used.contains(&tensor.name) || is_counter(tensor) || is_quantizer(&tensor.name)
+        };
         match self.weights.tensors.iter().find(|tensor| !known(tensor)) {
             Some(extra) => {
                 let why = format!("the simulated network has no parameter {}", extra.name);

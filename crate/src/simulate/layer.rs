@@ -3,6 +3,7 @@
 use super::im2col::Window;
 use super::pool::Pool;
 use super::reference;
+use crate::checkpoint::InputQuantizer;
 use crate::matrix::Matrix;
 
 /// One layer. Activations are indexed: 0 is the network's input, `n + 1` the output of layer `n`.
@@ -24,6 +25,8 @@ pub struct SimulatedLayer {
     pub pools: Vec<Pool>,
     /// Whether the layer is mapped to crossbars.
     pub mapped: bool,
+    /// The quantizer of its inputs that training has learned; without one, they are calibrated.
+    pub inputs: Option<InputQuantizer>,
 }
 
 impl SimulatedLayer {

@@ -35,6 +35,7 @@ fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result
             reader.fold(&format!("features.{}", index + 1), &mut matrix, &mut bias)?;
         }
         let (channels, side) = (conv.inputs, conv.input_side);
+        let inputs = reader.input_quantizer(&format!("features.{index}"))?;
         layers.push(SimulatedLayer {
             matrix,
             bias,
@@ -44,6 +45,7 @@ fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result
             relu: true,
             pools: pool.then_some(Pool::HALF).into_iter().collect(),
             mapped: true,
+            inputs,
         });
     }
     if let (Some(last), Some(to)) = (layers.last_mut(), spec.average) {
@@ -61,6 +63,7 @@ fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result
             relu: at < last,
             pools: Vec::new(),
             mapped: linear,
+            inputs: None,
         });
     }
     Ok(layers)

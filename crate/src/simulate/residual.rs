@@ -41,6 +41,7 @@ pub fn layers(
         relu: false,
         pools: Vec::new(),
         mapped: linear,
+        inputs: None,
     });
     Ok(layers)
 }
@@ -78,6 +79,7 @@ fn convolution(
     reader: &mut ParameterReader<'_>,
 ) -> Result<SimulatedLayer> {
     let &ConvSpec { inputs, outputs, kernel, stride, input_side } = spec;
+    let quantizer = reader.input_quantizer(conv)?;
     let (mut matrix, mut bias) = reader.layer(conv, &[outputs, inputs, kernel, kernel], false)?;
     reader.fold(norm, &mut matrix, &mut bias)?;
     Ok(SimulatedLayer {
@@ -89,5 +91,6 @@ fn convolution(
         relu: true,
         pools: Vec::new(),
         mapped: true,
+        inputs: quantizer,
     })
 }

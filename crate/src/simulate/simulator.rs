@@ -11,7 +11,7 @@ use super::network::layers;
 use super::non_idealities::{AdcRanges, ProgrammedCells, calibrate_adc_ranges};
 use super::reference;
 use super::report::{ImageCounts, LayerReport, SimulationReport};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, InputQuantizer};
 use crate::config::HardwareConfig;
 use crate::data::batch::Batch;
 use crate::error::{Error, Result};
@@ -109,7 +109,7 @@ impl Simulator {
         let ranges = calibrate(&layers, &labeled_images(calibration, image_len)?)?;
         let states = layers.into_iter().zip(ranges).map(|(layer, range)| {
             let mapped = layer.mapped.then(|| CrossbarLayer {
-                activation: ActivationQuantizer::new(range, hardware.input_bits),
+                activation: activation_quantizer(&layer, range, hardware.input_bits),
                 crossbars: Crossbars::new(&layer.matrix, hardware),
                 adc_ranges: if config.adc_range == AdcRange::Max {
                     AdcRanges::Max
@@ -159,6 +159,20 @@ impl Simulator {
         }
         self.counts.images += images.labels.len();
         Ok(())
+    }
+
+    /// Class scores of images through the crossbars, for each image; the report does not count them. `first` is the first
+    /// image's index in the data set.
+    ///
+    /// # Errors
+    /// If the images are not of the network's size.
+    pub fn logits(&self, images: &Batch, first: usize) -> Result<Vec<Vec<f32>>> {
+        let mut activations = self.activations(split_images(&images.images, self.image_len)?);
+        for at in 0..self.layers.len() {
+            let outputs = self.advance(at, first, &activations);
+            activations.push(outputs.into_iter().map(|(values, _)| values).collect());
+        }
+        Ok(activations.into_output().iter().flatten().map(|values| values.simulated().to_vec()).collect())
     }
 
     /// The images, as the input of the network.
@@ -254,6 +268,35 @@ impl Simulator {
         });
         SimulationReport::new(self.counts, layers.collect(), &self.hardware, &self.config)
     }
+}
+
+/// The quantizer of a layer's inputs: the one that training has learned, at other bits one of its range; without one,
+/// that of the calibrated range.
+fn activation_quantizer(layer: &SimulatedLayer, range: (f32, f32), bits: u32) -> ActivationQuantizer {
+    let Some(InputQuantizer { step, zero, bits: learned }) = layer.inputs else {
+        return ActivationQuantizer::new(range, bits);
+    };
+    let top = f32::from(layer.inputs.map_or(0, |inputs| inputs.top()));
+    let own =
+        (learned == bits).then(|| ActivationQuantizer::with_scale(f64::from(step), zero, bits)).flatten();
+    let zero = f32::from(zero);
+    own.unwrap_or_else(|| ActivationQuantizer::new((-zero * step, (top - zero) * step), bits))
+}
+
+/// The range of the inputs of each convolution in the float network, over all images, with its weight's name.
+///
+/// # Errors
+/// If a parameter is missing or not finite, or the images are not of the network's size.
+#[cfg(feature = "train")]
+pub(crate) fn input_ranges(
+    spec: &NetworkSpec,
+    weights: &Checkpoint,
+    images: &Batch,
+) -> Result<Vec<(String, (f32, f32))>> {
+    let layers = layers(spec, weights, false)?;
+    let ranges = calibrate(&layers, &labeled_images(images, CHANNELS * spec.side().pow(2))?)?;
+    let mapped = layers.into_iter().zip(ranges).filter(|(layer, _)| layer.mapped);
+    Ok(mapped.map(|(layer, range)| (layer.matrix.name, range)).collect())
 }
 
 fn layer_report(layer: &SimulatedLayer, mapped: &CrossbarLayer, images: usize) -> LayerReport {

@@ -67,7 +67,10 @@ impl StepInput<'_> {
         let gradients = match self.trainable {
             Trainable::All => GradientsParams::from_grads(all, network),
             Trainable::Convolutions => {
-                let ids: Vec<_> = network.convolutions().iter().map(|layer| layer.weight.id).collect();
+                let weights = network.convolutions().into_iter().map(|layer| layer.weight.id);
+                let steps =
+                    network.quantizers().into_iter().flatten().map(|quantizer| quantizer.input_step.id);
+                let ids: Vec<_> = weights.chain(steps).collect();
                 GradientsParams::from_params(&mut all, network, &ids)
             }
         };

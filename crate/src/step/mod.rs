@@ -8,3 +8,4 @@ pub mod masks;
 pub(crate) mod optimizer_step;
 pub mod sgd;
 pub(crate) mod state;
+pub(crate) mod straight_through;

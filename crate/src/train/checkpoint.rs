@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::network::parameters::{ExportKind, export, import_param_state};
 use crate::train::divergence::DivergenceDetector;
 use crate::train::progress::HistoryEntry;
+use crate::train::quantization::StartWeights;
 use crate::train::trainer::Trainer;
 
 /// Key of the state in the file's metadata.
@@ -74,7 +75,7 @@ impl Trainer {
     /// # Errors
     /// When the device fails.
     pub async fn checkpoint(&self) -> Result<Vec<u8>> {
-        let weights = self.weights().await?;
+        let weights = self.float_weights().await?;
         let velocities =
             export(&self.state.network, &self.network_spec, ExportKind::ParamState(&self.state.velocities))
                 .await?;
@@ -150,8 +151,9 @@ impl TrainingCheckpoint {
     /// When data and configuration do not fit the weights.
     pub fn resume(self, data: impl Into<DataLoader>, compute: ComputeDevice, memory: u64) -> Result<Trainer> {
         let CheckpointHeader { config, hardware, .. } = &self.state;
+        let weights = Some(StartWeights::Resumed(&self.weights));
         let mut trainer =
-            Trainer::new(config.clone(), hardware.clone(), data, compute, memory, Some(&self.weights))?;
+            Trainer::with_weights(config.clone(), hardware.clone(), data.into(), compute, memory, weights)?;
         self.restore_state(&mut trainer)?;
         Ok(trainer)
     }
@@ -161,7 +163,7 @@ impl TrainingCheckpoint {
     /// # Errors
     /// When the trainer has another network or other data.
     pub fn restore(self, trainer: &mut Trainer) -> Result<()> {
-        trainer.start_stage(self.state.config.clone(), &self.weights)?;
+        trainer.restart(self.state.config.clone(), StartWeights::Resumed(&self.weights))?;
         self.restore_state(trainer)
     }
 

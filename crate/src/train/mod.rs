@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod divergence;
 pub mod evaluate;
 pub mod progress;
+mod quantization;
 pub mod self_test;
 pub mod trainer;
 mod training_step;

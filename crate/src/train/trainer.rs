@@ -16,9 +16,11 @@ use crate::network::spec::initialize;
 use crate::network::{Network, NetworkSpec};
 use crate::step::masks::Masks;
 use crate::step::state::TrainState;
+use crate::step::straight_through::with_quantized_weights;
 use crate::train::divergence::DivergenceDetector;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::progress::{HistoryEntry, Speed};
+use crate::train::quantization::{Quantization, StartWeights};
 
 /// A training run.
 ///
@@ -54,6 +56,7 @@ pub struct Trainer {
     pub(crate) hardware: HardwareConfig,
     pub(crate) network_spec: NetworkSpec,
     pub(crate) state: TrainState,
+    pub(super) quantization: Option<Quantization>,
     pub(crate) step: u64,
     pub(crate) history: Vec<HistoryEntry>,
     pub(crate) divergence: DivergenceDetector,
@@ -79,9 +82,20 @@ impl Trainer {
         memory: u64,
         weights: Option<&Checkpoint>,
     ) -> Result<Self> {
+        Self::with_weights(config, hardware, data.into(), compute, memory, weights.map(StartWeights::Given))
+    }
+
+    /// The same with weights that may be those of an interrupted run.
+    pub(super) fn with_weights(
+        config: TrainConfig,
+        hardware: HardwareConfig,
+        mut data: DataLoader,
+        compute: ComputeDevice,
+        memory: u64,
+        weights: Option<StartWeights<'_>>,
+    ) -> Result<Self> {
         config.validate()?;
         hardware.validate()?;
-        let data = data.into();
         if data.train_len() == 0 || data.test().is_empty() {
             return Err(Error::field("data", config.holdout, "leaves no images to train or to evaluate on"));
         }
@@ -98,8 +112,11 @@ impl Trainer {
             weights
         } else {
             drawn = initialize(&network_spec, config.seed);
-            &drawn
+            StartWeights::Given(&drawn)
         };
+        let (quantization, quantized) =
+            Quantization::start(&config, &hardware, &network_spec, &mut data, weights)?.unzip();
+        let weights = quantized.as_ref().unwrap_or(weights.checkpoint());
         let network = import(Network::new(&network_spec, &device), &network_spec, weights)?
             .with_kernels(config.kernels);
         Ok(Self {
@@ -107,6 +124,7 @@ impl Trainer {
             hardware,
             network_spec,
             state: TrainState::new(network),
+            quantization,
             step: 0,
             history: Vec::new(),
             divergence: DivergenceDetector::default(),
@@ -138,6 +156,9 @@ impl Trainer {
     /// When a field is out of range.
     pub fn set_hardware(&mut self, hardware: HardwareConfig) -> Result<()> {
         hardware.validate()?;
+        if let Some(quantization) = &mut self.quantization {
+            quantization.set_hardware(&hardware);
+        }
         self.hardware = hardware;
         Ok(())
     }
@@ -148,6 +169,11 @@ impl Trainer {
     /// # Errors
     /// When a field is out of range, or the stage needs another network or other data.
     pub fn start_stage(&mut self, config: TrainConfig, weights: &Checkpoint) -> Result<()> {
+        self.restart(config, StartWeights::Given(weights))
+    }
+
+    /// The same with weights that may be those of an interrupted run.
+    pub(super) fn restart(&mut self, config: TrainConfig, weights: StartWeights<'_>) -> Result<()> {
         config.validate()?;
         if NetworkSpec::from_config(&config, self.network_spec.classes())? != self.network_spec {
             return Err(Error::field("plan", config.plan, "can't change within a run"));
@@ -157,7 +183,11 @@ impl Trainer {
         if data(&config) != data(&self.config) {
             return Err(Error::field("data", format!("{:?}", config.data), "can't change within a run"));
         }
-        self.state = TrainState::new(self.import(weights)?);
+        let (quantization, quantized) =
+            Quantization::start(&config, &self.hardware, &self.network_spec, &mut self.data, weights)?
+                .unzip();
+        self.state = TrainState::new(self.import(quantized.as_ref().unwrap_or(weights.checkpoint()))?);
+        self.quantization = quantization;
         self.group.invalidate();
         (self.step, self.divergence) = (0, DivergenceDetector::default());
         self.history.clear();
@@ -262,9 +292,9 @@ impl Trainer {
     /// # Errors
     /// When accuracy has fallen back to chance, or the device fails.
     pub async fn evaluate(&mut self, images: usize) -> Result<Evaluation> {
+        let network = self.forward_network().await?;
         let test = self.data.test();
-        let evaluation =
-            evaluate(&self.state.network, test, self.first_images(images), &self.compute).await?;
+        let evaluation = evaluate(&network, test, self.first_images(images), &self.compute).await?;
         if let Some(entry) = self.history.last_mut() {
             entry.accuracy = Some(evaluation.accuracy);
         }
@@ -272,12 +302,35 @@ impl Trainer {
         Ok(evaluation)
     }
 
-    /// The current weights, under PyTorch's names.
+    /// The current weights, under PyTorch's names. Quantized ones are integers times their steps, and their quantizers
+    /// are with them.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn weights(&self) -> Result<Checkpoint> {
-        export(&self.state.network, &self.network_spec, ExportKind::Weights).await
+        let weights = export(&self.state.network, &self.network_spec, ExportKind::Weights).await?;
+        match &self.quantization {
+            Some(quantization) => quantization.quantized(&weights, self.step),
+            None => Ok(weights),
+        }
+    }
+
+    /// The weights that the optimizer moves: the same but for a quantized network, whose integers they become.
+    pub(super) async fn float_weights(&self) -> Result<Checkpoint> {
+        let weights = export(&self.state.network, &self.network_spec, ExportKind::Weights).await?;
+        Ok(match &self.quantization {
+            Some(quantization) => quantization.with_constants(weights),
+            None => weights,
+        })
+    }
+
+    /// The network of a forward pass.
+    pub(super) async fn forward_network(&self) -> Result<Network> {
+        let network = &self.state.network;
+        let Some(quantization) = &self.quantization else { return Ok(network.clone()) };
+        let needs = |name: &str| quantization.needs(name);
+        let floats = export(network, &self.network_spec, ExportKind::Selected(&needs)).await?;
+        Ok(with_quantized_weights(network, quantization.values(&floats, self.step)?))
     }
 
     /// The current crossbar layers.
@@ -289,7 +342,7 @@ impl Trainer {
     }
 
     fn import(&self, weights: &Checkpoint) -> Result<Network> {
-        import(self.state.network.clone(), &self.network_spec, weights)
+        import(self.state.network.clone().without_quantizers(), &self.network_spec, weights)
     }
 
     /// The first `images` held-out images.

@@ -11,10 +11,12 @@ use crate::data::batch::{Batch, BatchConfig};
 use crate::error::{Error, Result};
 use crate::loss::Regularizer;
 use crate::metrics::correct_predictions;
+use crate::network::Network;
 use crate::network::spec::CHANNELS;
 use crate::step::forward_backward::{StepInput, StepOutput};
 use crate::step::optimizer_step::OptimizerStep;
 use crate::step::sgd::Sgd;
+use crate::step::straight_through::pass_gradients;
 use crate::train::progress::{HistoryEntry, Progress};
 use crate::train::trainer::Trainer;
 
@@ -45,7 +47,11 @@ impl Trainer {
         let batch = self.data.training_batch(batches, epoch as u64, self.step % per_epoch)?;
         self.speed.loaded();
 
-        let StepOutput { loss, logits, gradients } = self.forward_backward(&batch).await?;
+        let network = self.forward_network().await?;
+        let StepOutput { loss, logits, mut gradients } = self.forward_backward(&network, &batch).await?;
+        if let Some(quantization) = &self.quantization {
+            pass_gradients(&self.state.network, &network, &quantization.largest(), &mut gradients);
+        }
         let labels = batch.labels;
         let learning_rate = self.learning_rate();
         let penalty = self.apply_step(gradients, learning_rate);
@@ -72,12 +78,12 @@ impl Trainer {
     }
 
     /// The batch forward and backward, on all devices of the run.
-    async fn forward_backward(&mut self, batch: &Batch) -> Result<StepOutput> {
+    async fn forward_backward(&mut self, network: &Network, batch: &Batch) -> Result<StepOutput> {
         let TrainConfig { trainable, precision, .. } = self.config;
         let side = self.network_spec.side();
         debug_assert_eq!(batch.images.len(), batch.labels.len() * CHANNELS * side * side);
         let input = StepInput { batch, side, trainable, precision, dropout_rng: self.dropout_rng() };
-        self.group.forward_backward(&input, &self.state, &self.compute, &self.config).await
+        self.group.forward_backward(&input, network, &self.state, &self.compute, &self.config).await
     }
 
     /// Updates the weights on every device that holds them. Returns the regularizer's value before the step.
@@ -88,7 +94,11 @@ impl Trainer {
             regularizer: Regularizer::from_config(&self.config, TileShape::from(&self.hardware)),
         };
         self.group.apply_step(&step);
-        step.apply(&mut self.state, gradients)
+        let penalty = step.apply(&mut self.state, gradients);
+        if self.quantization.is_some() {
+            self.state.network = self.state.network.clone().with_positive_steps();
+        }
+        penalty
     }
 
     /// Random numbers that depend on seed and step alone, so that a resumed run draws the same.

@@ -1,0 +1,142 @@
+//! The quantizers of a network that was trained with quantized weights, as small tensors beside each weight.
+//!
+//! | tensor | what it holds |
+//! | --- | --- |
+//! | `weight_step` | the value of one unit of the weight's integers: one number, or one for each output |
+//! | `weight_bits` | bits of a weight, its sign among them |
+//! | `tile_cap` | the most set cells of a column in each slice and polarity: one number, one a tile, or one a tile and slice; absent without a limit |
+//! | `input_step`, `input_zero`, `input_bits` | an input `x` becomes the integer `round(x / step) + zero` of so many bits; absent where inputs are not quantized yet |
+
+use super::names::sibling;
+use super::{Checkpoint, NamedTensor};
+use crate::crossbar::bit_planes::LayerQuantization;
+use crate::error::{Error, Result};
+
+/// The names of the tensors.
+const LEAVES: [&str; 6] =
+    ["weight_step", "weight_bits", "tile_cap", "input_step", "input_zero", "input_bits"];
+
+/// The quantizer of a layer's inputs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InputQuantizer {
+    /// The value of one unit.
+    pub step: f32,
+    /// The integer of 0.
+    pub zero: u16,
+    /// Bits of an input.
+    pub bits: u32,
+}
+
+impl InputQuantizer {
+    /// The largest integer.
+    pub fn top(&self) -> u16 {
+        ((1_u32 << self.bits) - 1) as u16
+    }
+}
+
+/// The quantizers of a layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerQuantizers {
+    /// Of its weights.
+    pub weights: LayerQuantization,
+    /// Of its inputs, once they are calibrated or trained.
+    pub inputs: Option<InputQuantizer>,
+}
+
+/// Whether a tensor of this name belongs to a quantizer.
+pub(crate) fn is_quantizer(name: &str) -> bool {
+    LEAVES.contains(&name.rsplit('.').next().unwrap_or(name))
+}
+
+impl Checkpoint {
+    /// The quantizers of the layer of this weight, if it was trained with quantized weights.
+    ///
+    /// ```
+    /// use crossdub::checkpoint::{Checkpoint, InputQuantizer, LayerQuantizers, NamedTensor};
+    /// use crossdub::crossbar::bit_planes::LayerQuantization;
+    ///
+    /// let weight = NamedTensor { name: "conv.weight".into(), shape: vec![1, 2, 1, 1], data: vec![0.5, -1.0] };
+    /// let quantizers = LayerQuantizers {
+    ///     weights: LayerQuantization { precision: 3, steps: vec![0.5], caps: vec![3] },
+    ///     inputs: Some(InputQuantizer { step: 0.01, zero: 0, bits: 8 }),
+    /// };
+    /// let checkpoint = Checkpoint::new(vec![weight]).with_quantizers("conv.weight", &quantizers);
+    /// assert_eq!(checkpoint.quantizers("conv.weight")?, Some(quantizers));
+    /// assert_eq!(checkpoint.matrices(false)?[0].steps, Some(vec![0.5]));
+    /// # Ok::<(), crossdub::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If some of their tensors are missing or out of range.
+    pub fn quantizers(&self, weight: &str) -> Result<Option<LayerQuantizers>> {
+        let tensor = |leaf: &str| self.get(&sibling(weight, leaf));
+        if ["weight_step", "weight_bits"].iter().any(|leaf| tensor(leaf).is_none()) {
+            return Ok(None);
+        }
+        let outputs = self.get(weight).and_then(|weight| weight.shape.first().copied()).unwrap_or(0);
+        let fail = |leaf: &str, why: &str| {
+            Error::file("reading a quantizer", "", format!("{} {why}", sibling(weight, leaf)))
+        };
+        let number = |leaf: &str, low: f32, high: f32| match tensor(leaf).map(|tensor| &*tensor.data) {
+            Some(&[number]) if number.fract() == 0.0 && (low..=high).contains(&number) => Ok(number),
+            _ => Err(fail(leaf, &format!("must be a whole number of {low} to {high}"))),
+        };
+        let steps = |leaf: &str, most: usize| match tensor(leaf).map(|tensor| tensor.data.clone()) {
+            Some(steps)
+                if (steps.len() == 1 || steps.len() == most)
+                    && steps.iter().all(|step| step.is_finite() && *step > 0.0) =>
+            {
+                Ok(steps)
+            }
+            _ => Err(fail(leaf, "must be a positive number, or one for each output")),
+        };
+        let caps: Option<Vec<u32>> = tensor("tile_cap").map_or(Some(Vec::new()), |caps| {
+            let whole = |cap: &f32| cap.fract() == 0.0 && (0.0..=65_536.0).contains(cap);
+            caps.data.iter().map(|cap| whole(cap).then_some(*cap as u32)).collect()
+        });
+        let weights = LayerQuantization {
+            precision: number("weight_bits", 2.0, 16.0)? as u32,
+            steps: steps("weight_step", outputs)?,
+            caps: caps.ok_or_else(|| fail("tile_cap", "must be whole numbers"))?,
+        };
+        let inputs = if tensor("input_step").is_some() {
+            let bits = number("input_bits", 1.0, 16.0)? as u32;
+            let step = steps("input_step", 1)?[0];
+            let zero = number("input_zero", 0.0, ((1_u32 << bits) - 1) as f32)? as u16;
+            Some(InputQuantizer { step, zero, bits })
+        } else {
+            None
+        };
+        Ok(Some(LayerQuantizers { weights, inputs }))
+    }
+
+    /// The same checkpoint with quantizers for the layer of this weight, instead of those that it has.
+    #[must_use]
+    pub fn with_quantizers(mut self, weight: &str, quantizers: &LayerQuantizers) -> Self {
+        let names = LEAVES.map(|leaf| sibling(weight, leaf));
+        self.tensors.retain(|tensor| !names.contains(&tensor.name));
+        let LayerQuantizers { weights, inputs } = quantizers;
+        let values = [
+            weights.steps.clone(),
+            vec![weights.precision as f32],
+            weights.caps.iter().map(|&cap| cap as f32).collect(),
+            inputs.iter().map(|inputs| inputs.step).collect(),
+            inputs.iter().map(|inputs| f32::from(inputs.zero)).collect(),
+            inputs.iter().map(|inputs| inputs.bits as f32).collect(),
+        ];
+        let tensors = names.into_iter().zip(values).filter(|(_, data)| !data.is_empty());
+        self.tensors.extend(tensors.map(|(name, data)| NamedTensor { name, shape: vec![data.len()], data }));
+        let facts = std::mem::take(&mut self.facts);
+        Self { facts, ..Self::new(self.tensors) }
+    }
+
+    /// Whether it was trained with quantized weights.
+    pub fn is_quantized(&self) -> bool {
+        self.tensors.iter().any(|tensor| tensor.name.ends_with(".weight_step"))
+    }
+
+    /// The step of a weight that was trained quantized.
+    pub(super) fn trained_steps(&self, weight: &str) -> Option<&[f32]> {
+        self.get(&sibling(weight, "weight_step")).map(|tensor| &*tensor.data)
+    }
+}

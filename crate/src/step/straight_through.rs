@@ -1,0 +1,130 @@
+//! Gradients through quantized weights.
+//!
+//! The forward pass runs on weights `s q`, and its gradient `g` by them is handed to the weights `w` that are trained.
+//! Where `q` is the nearest integer of `w / s`, it passes unchanged (straight-through), and the step's gradient is
+//! `g (q - w / s)`. Beyond the largest integer `w` has none and `s` has `g q`: LSQ (Esser et al., arXiv 1902.08153).
+//! Where a cap has moved `q` to another integer, `w` still gets `g`, so that it may win its cell back, and `s` gets
+//! `g q`. The step's gradient is divided by `sqrt(N Q)`, for `N` weights that share it and the largest integer `Q`.
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+
+use crate::network::Network;
+
+/// The weights of a forward pass: those of `network` with its convolutions' weights replaced.
+pub(crate) fn with_quantized_weights(network: &Network, values: Vec<Vec<f32>>) -> Network {
+    let weights = GradientsParams::new();
+    let mut replace = ReplaceWeights { weights };
+    for (layer, values) in network.convolutions().into_iter().zip(values) {
+        let (device, dims) = (layer.weight.val().device().without_autodiff(), layer.weight.val().dims());
+        let values = Tensor::<4>::from_data(TensorData::new(values, dims), &device);
+        replace.weights.register(layer.weight.id, values);
+    }
+    network.clone().map(&mut replace)
+}
+
+struct ReplaceWeights {
+    weights: GradientsParams,
+}
+
+impl ModuleMapper for ReplaceWeights {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.weights.remove::<D>(param.id) {
+            Some(values) => param.map(|_| Tensor::from_inner(values).require_grad()),
+            None => param,
+        }
+    }
+}
+
+/// Turns the gradients by the weights of the forward pass into those of the trained weights and of their steps.
+/// `largest` is the largest integer of each convolution's weights.
+pub(crate) fn pass_gradients(
+    network: &Network,
+    quantized: &Network,
+    largest: &[i16],
+    gradients: &mut GradientsParams,
+) {
+    let pairs = network.convolutions().into_iter().zip(quantized.convolutions());
+    for (((layer, used), quantizer), &largest) in pairs.zip(network.quantizers()).zip(largest) {
+        let (Some(quantizer), Some(gradient)) = (quantizer, gradients.remove::<4>(layer.weight.id)) else {
+            continue;
+        };
+        let step = &quantizer.weight_step;
+        let (of_weight, of_step) = pass(
+            layer.weight.val().inner(),
+            used.weight.val().inner(),
+            step.val().inner(),
+            gradient,
+            f32::from(largest),
+        );
+        gradients.register(layer.weight.id, of_weight);
+        gradients.register(step.id, of_step);
+    }
+}
+
+/// The gradients by a layer's weights and by its steps.
+///
+/// # Shapes
+/// - `weight`, `used`, `gradient`: `[out, in, kh, kw]`
+/// - `step`: `[1]` or `[out]`
+fn pass(
+    weight: Tensor<4>,
+    used: Tensor<4>,
+    step: Tensor<1>,
+    gradient: Tensor<4>,
+    largest: f32,
+) -> (Tensor<4>, Tensor<1>) {
+    let [outputs, inputs, height, width] = weight.dims();
+    let [steps] = step.dims();
+    let sharing = (outputs / steps.max(1) * inputs * height * width) as f64;
+    let step = step.reshape([steps, 1, 1, 1]);
+    let ratio = weight / step.clone();
+    let integer = used / step;
+    let nearest = ratio.clone().round().clamp(-largest, largest);
+    let moved = (integer.clone() - nearest).abs().greater_elem(0.5);
+    let beyond = ratio.clone().abs().greater_elem(largest);
+    // `q - w / s` where q is the nearest integer within the range, else `q`.
+    let inside = ratio.mask_fill(moved.clone().bool_or(beyond.clone()), 0.0);
+    let by_step =
+        (gradient.clone() * (integer - inside)).mul_scalar(1.0 / (sharing * f64::from(largest)).sqrt());
+    let by_step: Tensor<1> = if steps == 1 {
+        by_step.sum()
+    } else {
+        by_step.reshape([outputs, inputs * height * width]).sum_dim(1).reshape([outputs])
+    };
+    let stopped = beyond.bool_and(moved.bool_not());
+    (gradient.mask_fill(stopped, 0.0), by_step)
+}
+
+#[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn gradients_are_those_of_lsq() {
+        let device = Device::flex();
+        let tensor = |values: [f32; 4]| {
+            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [2, 2, 1, 1]), &device)
+        };
+        let values = |tensor: Tensor<4>| tensor.into_data().try_to_vec::<f32>().expect("floats");
+        // Steps of 0.5, integers -1 to 1: 0.4 is rounded up, 0.9 cut, -0.3 moved to 0 by a cap, 0.1 rounded down.
+        let weight = tensor([0.4, 0.9, -0.3, 0.1]);
+        let used = tensor([0.5, 0.5, 0.0, 0.0]);
+        let gradient = tensor([1.0, 2.0, 3.0, 4.0]);
+        let expected = [1.0 * (1.0 - 0.8), 2.0 * 1.0, 3.0 * 0.0, 4.0 * (0.0 - 0.2)];
+        for steps in [1, 2] {
+            let step = Tensor::<1>::from_floats(vec![0.5; steps].as_slice(), &device);
+            let (by_weight, by_step) = pass(weight.clone(), used.clone(), step, gradient.clone(), 1.0);
+            assert_eq!(values(by_weight), [1.0, 0.0, 3.0, 4.0], "no gradient beyond the largest integer");
+            let by_step = by_step.into_data().try_to_vec::<f32>().expect("floats");
+            let parts: Vec<f32> = expected.chunks(4 / steps).map(|part| part.iter().sum()).collect();
+            for (got, part) in by_step.iter().zip(&parts) {
+                let scale = ((4 / steps) as f32).sqrt();
+                assert!((got - part / scale).abs() < 1e-6, "{by_step:?} {parts:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Training with quantized weights: where a run starts, and the integers of its weights at any step.
+//!
+//! The trainer keeps weights in floats, which the optimizer moves. Every forward pass, evaluation and export takes the
+//! integers nearest to them that keep to the caps, times their steps; [`straight_through`](crate::step::straight_through)
+//! hands the gradients back.
+
+use crate::checkpoint::{Checkpoint, InputQuantizer, LayerQuantizers, NamedTensor};
+use crate::config::{HardwareConfig, TrainConfig, WeightScale};
+use crate::crossbar::bit_planes::{CellShape, LayerQuantization, largest_integer};
+use crate::crossbar::quantize::QuantizedMatrix;
+use crate::crossbar::tiling::Tiling;
+use crate::data::batch::steps_per_epoch;
+use crate::data::loader::DataLoader;
+use crate::error::{Error, Result};
+use crate::matrix::Matrix;
+use crate::network::NetworkSpec;
+use crate::simulate::activation_quantizer::ActivationQuantizer;
+use crate::simulate::simulator::input_ranges;
+
+/// Pixels of all images that calibrate the inputs' ranges: 32 images of 32 x 32, fewer of larger ones.
+const CALIBRATION_PIXELS: usize = 32 * 32 * 32;
+/// The fewest images.
+const MIN_CALIBRATION: usize = 4;
+
+/// The quantization of a run's network.
+#[derive(Debug, Clone)]
+pub(super) struct Quantization {
+    layers: Vec<QuantizedLayer>,
+    cells: CellShape,
+    /// Steps over which the caps tighten.
+    ramp: u64,
+}
+
+#[derive(Debug, Clone)]
+struct QuantizedLayer {
+    /// The weight's name.
+    name: String,
+    /// Its shape: `[out, in, kh, kw]`.
+    shape: Vec<usize>,
+    /// As the run began; the steps have moved since.
+    quantizers: LayerQuantizers,
+}
+
+/// The weights that a run starts from.
+#[derive(Clone, Copy)]
+pub(super) enum StartWeights<'a> {
+    /// Those of a network: if it is quantized, its integers.
+    Given(&'a Checkpoint),
+    /// Those of an interrupted run: if it is quantized, the floats that become its integers.
+    Resumed(&'a Checkpoint),
+}
+
+impl<'a> StartWeights<'a> {
+    pub fn checkpoint(self) -> &'a Checkpoint {
+        match self {
+            Self::Given(weights) | Self::Resumed(weights) => weights,
+        }
+    }
+
+    fn is_resumed(self) -> bool {
+        matches!(self, Self::Resumed(_))
+    }
+}
+
+impl Quantization {
+    /// The quantization that a run of this configuration starts with, and its weights with their quantizers. Weights
+    /// that are quantized already keep their steps if they fit, and stay quantized if the configuration does not say.
+    ///
+    /// # Errors
+    /// When precisions or caps don't fit the network or the hardware, or a layer can't be calibrated.
+    pub fn start(
+        config: &TrainConfig,
+        hardware: &HardwareConfig,
+        spec: &NetworkSpec,
+        data: &mut DataLoader,
+        start: StartWeights<'_>,
+    ) -> Result<Option<(Self, Checkpoint)>> {
+        let weights = start.checkpoint();
+        if config.quantize_precision.is_empty() && !weights.is_quantized() {
+            return Ok(None);
+        }
+        let convolutions = spec.conv_shapes();
+        let precisions = config.quantize_precision.resolve(convolutions.len())?;
+        let caps = config.quantize_cap.resolve(convolutions.len())?;
+        let mut weights = spec.adapt(weights)?.into_owned();
+        let matrices = weights.matrices(false)?;
+        let mut ranges: Option<Vec<(String, (f32, f32))>> = None;
+        let mut layers = Vec::with_capacity(convolutions.len());
+        for (at, conv) in convolutions.iter().enumerate() {
+            let stored = weights.quantizers(&conv.name)?;
+            let precision = match (&precisions, &stored) {
+                (Some(precisions), _) => precisions[at],
+                (None, Some(stored)) => stored.weights.precision,
+                (None, None) => {
+                    let why = "some layers of the weights are quantized, and others are not";
+                    return Err(Error::field("quantize_precision", &*conv.name, why));
+                }
+            };
+            if precision > hardware.weight_precision {
+                let why = format!("exceeds weight_precision ({})", hardware.weight_precision);
+                return Err(Error::field("quantize_precision", precision, why));
+            }
+            let missing = || Error::layer("quantizing a layer", &*conv.name, "it has no weights");
+            let matrix = matrices.iter().find(|matrix| matrix.name == conv.name).ok_or_else(missing)?;
+            let steps = match &stored {
+                Some(stored) if start.is_resumed() || keeps_steps(matrix, precision, hardware) => {
+                    stored.weights.steps.clone()
+                }
+                _ => LayerQuantization::search_steps(
+                    matrix,
+                    precision,
+                    hardware.weight_scale == WeightScale::Channel,
+                ),
+            };
+            let caps = match (&caps, &stored) {
+                (Some(caps), _) => vec![caps[at]],
+                (None, Some(stored)) => stored.weights.caps.clone(),
+                (None, None) => Vec::new(),
+            };
+            let own = LayerQuantization { precision, steps, caps };
+            let cells = CellShape::from(hardware);
+            let tiles = Tiling::new(matrix, cells.tile).len();
+            if !own.fits(tiles, cells) {
+                let why = format!("its {} caps are not for its {tiles} tiles", own.caps.len());
+                return Err(Error::layer("quantizing a layer", &*conv.name, why));
+            }
+            let inputs =
+                match stored.and_then(|stored| stored.inputs).filter(|own| own.bits == hardware.input_bits) {
+                    Some(own) => own,
+                    None => {
+                        let ranges = match &mut ranges {
+                            Some(ranges) => ranges,
+                            none => none.insert(calibrate(config, spec, data, &weights)?),
+                        };
+                        let range =
+                            ranges.iter().find(|(name, _)| *name == conv.name).map(|(_, range)| *range);
+                        input_quantizer(range.unwrap_or((0.0, 1.0)), hardware.input_bits)
+                    }
+                };
+            let quantizers = LayerQuantizers { weights: own, inputs: Some(inputs) };
+            layers.push(QuantizedLayer { name: conv.name.clone(), shape: conv.shape.clone(), quantizers });
+        }
+        for layer in &layers {
+            weights = weights.with_quantizers(&layer.name, &layer.quantizers);
+        }
+        let epoch = steps_per_epoch(data.train_len(), config.batch) as u64;
+        let ramp = config.quantize_ramp as u64 * epoch;
+        Ok(Some((Self { layers, cells: CellShape::from(hardware), ramp }, weights)))
+    }
+
+    /// Takes other cells, unless the caps belong to the tiles that they were chosen for.
+    pub fn set_hardware(&mut self, hardware: &HardwareConfig) {
+        if self.layers.iter().all(|layer| layer.quantizers.weights.caps.len() <= 1) {
+            self.cells = CellShape::from(hardware);
+        }
+    }
+
+    /// The largest integer of each layer's weights.
+    pub fn largest(&self) -> Vec<i16> {
+        self.layers.iter().map(|layer| largest_integer(layer.quantizers.weights.precision)).collect()
+    }
+
+    /// The names of the tensors that [`Quantization::values`] needs.
+    pub fn needs(&self, name: &str) -> bool {
+        let step = |layer: &QuantizedLayer| {
+            layer.name.strip_suffix("weight").map(|base| format!("{base}weight_step"))
+        };
+        self.layers.iter().any(|layer| layer.name == name || step(layer).is_some_and(|step| step == name))
+    }
+
+    /// The values of each layer's integers at a step of the run, from its float weights and steps.
+    ///
+    /// # Errors
+    /// When a weight is missing or not finite.
+    pub fn values(&self, floats: &Checkpoint, step: u64) -> Result<Vec<Vec<f32>>> {
+        self.layers.iter().map(|layer| layer.values(floats, self, step)).collect()
+    }
+
+    /// The quantized network at a step of the run, with its quantizers, from its float weights and steps.
+    ///
+    /// # Errors
+    /// When a weight is missing or not finite.
+    pub fn quantized(&self, floats: &Checkpoint, step: u64) -> Result<Checkpoint> {
+        let mut weights = self.with_constants(floats.clone());
+        for (layer, values) in self.layers.iter().zip(self.values(floats, step)?) {
+            let found = weights.tensors.iter_mut().find(|tensor| tensor.name == layer.name);
+            if let Some(tensor) = found {
+                tensor.data = values;
+            }
+        }
+        Ok(weights)
+    }
+
+    /// Weights with the quantizers' numbers that training does not change.
+    #[must_use]
+    pub fn with_constants(&self, mut weights: Checkpoint) -> Checkpoint {
+        for layer in &self.layers {
+            let mut quantizers = layer.quantizers.clone();
+            if let Some(steps) = weights.steps(&layer.name) {
+                quantizers.weights.steps = steps.to_vec();
+            }
+            if let (Some(inputs), Some(step)) = (&mut quantizers.inputs, layer.input_step(&weights)) {
+                inputs.step = step;
+            }
+            weights = weights.with_quantizers(&layer.name, &quantizers);
+        }
+        weights
+    }
+}
+
+impl QuantizedLayer {
+    fn values(&self, floats: &Checkpoint, of: &Quantization, step: u64) -> Result<Vec<f32>> {
+        let missing = || Error::layer("quantizing a layer", &*self.name, "it has no weights");
+        let NamedTensor { data, .. } = floats.get(&self.name).ok_or_else(missing)?;
+        let steps = floats.steps(&self.name).unwrap_or(&self.quantizers.weights.steps).to_vec();
+        let columns = self.shape.iter().skip(1).product();
+        let matrix = Matrix::new(&*self.name, self.shape[0], columns, data.clone())?;
+        let caps = self.quantizers.weights.caps.iter();
+        let caps = caps.map(|&cap| cap_at(cap, of.cells.tile.rows, step, of.ramp)).collect();
+        let quantization = LayerQuantization { steps, caps, ..self.quantizers.weights };
+        Ok(quantization.values(&matrix, of.cells))
+    }
+
+    fn input_step(&self, weights: &Checkpoint) -> Option<f32> {
+        let name = format!("{}input_step", self.name.strip_suffix("weight")?);
+        weights.get(&name)?.data.first().copied()
+    }
+}
+
+/// Whether weights are integers of their stored steps, and the hardware's scale is of that kind.
+fn keeps_steps(matrix: &Matrix, precision: u32, hardware: &HardwareConfig) -> bool {
+    let hardware = HardwareConfig { weight_precision: precision, ..hardware.clone() };
+    let per_channel = matrix.steps.as_ref().is_some_and(|steps| steps.len() > 1);
+    (per_channel || matrix.rows == 1) == (hardware.weight_scale == WeightScale::Channel)
+        && QuantizedMatrix::from_integers(matrix, &hardware).is_some()
+}
+
+/// The range of each layer's inputs on training images.
+fn calibrate(
+    config: &TrainConfig,
+    spec: &NetworkSpec,
+    data: &mut DataLoader,
+    weights: &Checkpoint,
+) -> Result<Vec<(String, (f32, f32))>> {
+    let images = (CALIBRATION_PIXELS / spec.side().pow(2)).max(MIN_CALIBRATION);
+    input_ranges(spec, weights, &data.calibration(images, config.seed)?)
+}
+
+fn input_quantizer(range: (f32, f32), bits: u32) -> InputQuantizer {
+    let ActivationQuantizer { scale, zero, .. } = ActivationQuantizer::new(range, bits);
+    InputQuantizer { step: scale as f32, zero, bits }
+}
+
+/// A cap at a step of a run that tightens it over `ramp` steps: from all rows down, a bit at a time.
+fn cap_at(cap: u32, rows: usize, step: u64, ramp: u64) -> u32 {
+    let bits = |cells: u32| u32::BITS - cells.leading_zeros();
+    let (from, to) = (bits(rows as u32), bits(cap));
+    if step >= ramp || from <= to {
+        return cap;
+    }
+    let fallen = (u64::from(from - to) * (step + 1) / (ramp + 1)) as u32;
+    cap.max(((1_u64 << (from - fallen)) - 1) as u32)
+}
+
+#[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
+mod tests;
