@@ -5,6 +5,7 @@
 //! conversion of 0 bits does not happen and costs 0 in every model.
 
 pub mod accelerator;
+mod cell_energy;
 pub mod conversions;
 pub mod converter;
 mod energy;
@@ -15,6 +16,7 @@ pub mod resolution;
 mod tile_energy;
 
 pub use crate::config::AdcModel;
+pub use cell_energy::{CellCounts, CellEnergy};
 pub use energy::AdcEnergy;
 pub use estimate::{EnergyUnit, ModelEstimate, OutOfRange};
 pub use params::AdcParams;

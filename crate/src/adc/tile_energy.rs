@@ -47,20 +47,16 @@ impl TileEnergy {
     /// # Ok::<(), crossdub::error::Error>(())
     /// ```
     pub fn new(hardware: &HardwareConfig) -> Result<Self> {
-        let costs = match hardware.adc {
+        match hardware.adc {
             AdcModel::Paper => return Ok(Self::paper(hardware.tile)),
             AdcModel::LosslessSliced => {
                 let why = "depends on set cells, but a budget only counts active rows; \
                            use paper, lossless or a model";
                 return Err(Error::field("adc", hardware.adc, why));
             }
-            AdcModel::Lossless => bits_as_costs(),
-            model => {
-                let converter = Converter::from(model).extrapolating();
-                let cost = |bits| converter.cost(bits).map(|cost| cost.energy);
-                (0..=MAX_BITS).map(cost).collect::<Result<_>>()?
-            }
-        };
+            _ => {}
+        }
+        let costs = conversion_costs(hardware.adc)?;
         let mut readout = Readout::new(hardware);
         if readout.subtraction == Subtraction::Offset {
             // A budget counts active rows in an offset mapping too, where pruning empties no cell.
@@ -75,6 +71,18 @@ impl TileEnergy {
         let column = ColumnOccupancy::from_active(active.min(self.at_once), rows);
         let bits = self.resolution.bits(&self.readout, column) as usize;
         self.costs.get(bits).or(self.costs.last()).copied().unwrap_or(0.0)
+    }
+}
+
+/// Energy of a conversion by its bits; values beyond a model's range are extrapolated.
+pub(super) fn conversion_costs(model: AdcModel) -> Result<Vec<f64>> {
+    match model {
+        AdcModel::Paper | AdcModel::Lossless | AdcModel::LosslessSliced => Ok(bits_as_costs()),
+        model => {
+            let converter = Converter::from(model).extrapolating();
+            let cost = |bits| converter.cost(bits).map(|cost| cost.energy);
+            (0..=MAX_BITS).map(cost).collect()
+        }
     }
 }
 

@@ -139,10 +139,89 @@ async fn compensate_layer(
     Ok(solved.iter().zip(&pruned.data).map(|(&x, &old)| if old == 0.0 { 0.0 } else { x }).collect())
 }
 
+/// Fits the steps of quantized crossbar layers: with the integers `q` fixed, the step of least mean square error of the
+/// outputs is `q^T C w / q^T C q`, over all outputs that share it.
+///
+/// # Errors
+/// When the statistics belong to another network or have no moments, or the device fails.
+pub async fn fit_steps(
+    dense: &Checkpoint,
+    mut quantized: Checkpoint,
+    stats: &ActivationStats,
+    compute: &ComputeDevice,
+) -> Result<Checkpoint> {
+    let names: Vec<String> = quantized.layer_tensors().iter().map(|tensor| tensor.name.clone()).collect();
+    for name in names {
+        let fail = |why: &str| Error::layer(ACTION, &*name, why);
+        let (Some(before), Some(stats)) = (dense.get(&name), stats.get(&name)) else {
+            return Err(fail("its inputs were not measured"));
+        };
+        let moments = stats.moments.as_ref().ok_or_else(|| fail("moments were not collected"))?;
+        let Some(mut quantizers) = quantized.quantizers(&name)? else { continue };
+        let Some(tensor) = quantized.tensors.iter_mut().find(|tensor| tensor.name == name) else { continue };
+        let (outputs, rows) = (tensor.shape[0], stats.mean_square.len());
+        if tensor.data.len() != outputs * rows || before.data.len() != tensor.data.len() {
+            return Err(fail("its weights do not fit its inputs"));
+        }
+        let matrix = |data: &[f32]| {
+            Tensor::<2>::from_data(TensorData::new(data.to_vec(), [outputs, rows]), &compute.device)
+        };
+        let values = matrix(&tensor.data);
+        let products = values.clone().matmul(moments.clone());
+        let both =
+            [products.clone() * matrix(&before.data), products * values].map(|product| product.sum_dim(1));
+        let [mut over, mut under] = both;
+        if quantizers.weights.steps.len() == 1 {
+            (over, under) = (over.sum_dim(0), under.sum_dim(0));
+        }
+        let read = (over / under).into_data_async().await;
+        let read = read.map_err(|why| Error::device(&*compute.adapter, format!("{why:?}")))?;
+        let factors = read.as_slice::<f32>().map_err(|why| fail(&format!("{why:?}")))?;
+        // An output without a set cell has no step to fit.
+        let factor = |at: usize| Some(factors[at]).filter(|factor| factor.is_finite() && *factor > 0.0);
+        for (at, step) in quantizers.weights.steps.iter_mut().enumerate() {
+            *step *= factor(at).unwrap_or(1.0);
+        }
+        let shared = quantizers.weights.steps.len() == 1;
+        for (at, row) in tensor.data.chunks_exact_mut(rows).enumerate() {
+            let factor = factor(if shared { 0 } else { at }).unwrap_or(1.0);
+            row.iter_mut().for_each(|weight| *weight *= factor);
+        }
+        quantized = quantized.with_quantizers(&name, &quantizers);
+    }
+    Ok(quantized)
+}
+
 #[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use crate::config::DeviceChoice;
+
+    /// `w = (1, 2)` on integers `(1, 1)` and inputs with a correlation of 0.5: 4.5 over 3.
+    #[test]
+    fn steps_are_fitted_to_the_outputs() {
+        use crate::checkpoint::{LayerQuantizers, NamedTensor};
+        use crate::crossbar::bit_planes::LayerQuantization;
+
+        let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu)).expect("a CPU");
+        let moments = TensorData::new(vec![1.0_f32, 0.5, 0.5, 1.0], [2, 2]);
+        let moments = Some(Tensor::from_data(moments, &compute.device));
+        let stats = LayerStats { name: "w".to_owned(), mean_square: vec![1.0, 1.0], moments };
+        let weights = |data: [f32; 2]| {
+            let data = data.to_vec();
+            Checkpoint::new(vec![NamedTensor { name: "w".to_owned(), shape: vec![1, 2, 1, 1], data }])
+        };
+        let quantization = LayerQuantization { precision: 2, steps: vec![1.0], caps: vec![] };
+        let quantizers = LayerQuantizers { weights: quantization, inputs: None };
+        let quantized = weights([1.0, 1.0]).with_quantizers("w", &quantizers);
+        let stats = ActivationStats { layers: vec![stats] };
+        let dense = weights([1.0, 2.0]);
+        let fitted = fit_steps(&dense, quantized, &stats, &compute);
+        let fitted = pollster::block_on(fitted).expect("fits");
+        let step = fitted.steps("w").expect("quantized")[0];
+        assert!((step - 1.5).abs() < 1e-5, "{step}");
+        assert_eq!(fitted.get("w").expect("the layer").data, [step, step]);
+    }
 
     /// Two inputs with a correlation of 0.5: the first makes up for half of the second.
     #[test]

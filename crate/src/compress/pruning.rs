@@ -1,15 +1,17 @@
 //! Pruning a whole checkpoint by one config: what the command line, recipes and the page share.
 
 use crate::adc::TileEnergy;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, LayerQuantizers};
 use crate::compress::calibration::{ActivationStats, CalibrationConfig};
-use crate::compress::compensation::compensate;
+use crate::compress::compensation::{compensate, fit_steps};
 use crate::compress::fields::{Importance, PruneFields, Weighting};
 use crate::config::HardwareConfig;
+use crate::crossbar::bit_planes::LayerQuantization;
 use crate::crossbar::tiling::TileShape;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
+use crate::prune::bit_planes::{self, BitPlaneBudget};
 use crate::prune::budget::{self, Budget};
 use crate::prune::{Cutoff, PruneMethod, PruneStats, prune};
 
@@ -107,7 +109,7 @@ impl PruneConfig {
 
     /// Whether the importance of weights depends on their inputs.
     fn needs_inputs(&self) -> bool {
-        matches!(self.method, PruneMethod::Budget { .. })
+        self.has_target()
             && match self.importance {
                 Importance::Auto => self.compensate,
                 Importance::Magnitude => false,
@@ -117,7 +119,12 @@ impl PruneConfig {
 
     /// Whether [`PruneContext::positions`] are needed.
     pub fn needs_positions(&self) -> bool {
-        matches!(self.method, PruneMethod::Budget { .. }) && self.weighting == Weighting::PerInference
+        self.has_target() && self.weighting == Weighting::PerInference
+    }
+
+    /// Whether a target of energy is met.
+    fn has_target(&self) -> bool {
+        matches!(self.method, PruneMethod::Budget { .. } | PruneMethod::BitPlanes { .. })
     }
 
     /// The calibration whose statistics are needed; `None` if the weights are enough.
@@ -141,6 +148,9 @@ impl PruneConfig {
         let (pruned, stats) = self.apply_to(dense, hardware, context)?;
         match (context.inputs, compute) {
             _ if !self.compensate => Ok((pruned, stats)),
+            (Some(inputs), Some(compute)) if pruned.is_quantized() => {
+                Ok((fit_steps(dense, pruned, inputs, compute).await?, stats))
+            }
             (Some(inputs), Some(compute)) => Ok((compensate(dense, pruned, inputs, compute).await?, stats)),
             _ => Err(Error::field("compensate", true, NEEDS_DATA)),
         }
@@ -169,8 +179,19 @@ impl PruneConfig {
         context: PruneContext<'_>,
     ) -> Result<(Checkpoint, PruneStats)> {
         let mut layers = dense.matrices(false)?;
-        let stats = self.apply(&mut layers, hardware, context)?;
-        Ok((dense.clone().with_layers(layers), stats))
+        let PruneMethod::BitPlanes { target } = self.method else {
+            let stats = self.apply(&mut layers, hardware, context)?;
+            return Ok((dense.clone().with_layers(layers), stats));
+        };
+        let chosen = self.choose_bit_planes(&layers, target, hardware, context)?;
+        let stats = bit_planes::apply(&mut layers, &chosen, hardware);
+        let names: Vec<String> = layers.iter().map(|layer| layer.name.clone()).collect();
+        let mut pruned = dense.clone().with_layers(layers);
+        for (name, weights) in names.into_iter().zip(chosen) {
+            let inputs = dense.quantizers(&name)?.and_then(|quantizers| quantizers.inputs);
+            pruned = pruned.with_quantizers(&name, &LayerQuantizers { weights, inputs });
+        }
+        Ok((pruned, stats))
     }
 
     /// Prunes the layers in place, without compensation.
@@ -184,7 +205,14 @@ impl PruneConfig {
         context: PruneContext<'_>,
     ) -> Result<PruneStats> {
         let shape = TileShape::from(hardware);
-        let PruneMethod::Budget { target } = self.method else { return prune(layers, shape, &self.method) };
+        let target = match self.method {
+            PruneMethod::Budget { target } => target,
+            PruneMethod::BitPlanes { target } => {
+                let chosen = self.choose_bit_planes(layers, target, hardware, context)?;
+                return Ok(bit_planes::apply(layers, &chosen, hardware));
+            }
+            _ => return prune(layers, shape, &self.method),
+        };
         let energy = TileEnergy::new(hardware)?;
         let weights = self.column_weights(layers.len(), context.positions)?;
         let budget = Budget { target, energy: &energy, weights: weights.as_deref() };
@@ -194,6 +222,26 @@ impl PruneConfig {
             None => return Err(Error::field("importance", "input", NEEDS_DATA)),
         };
         budget::prune(layers, shape, &importance, &budget)
+    }
+
+    /// Precisions and caps of the layers.
+    fn choose_bit_planes(
+        &self,
+        layers: &[Matrix],
+        target: f64,
+        hardware: &HardwareConfig,
+        context: PruneContext<'_>,
+    ) -> Result<Vec<LayerQuantization>> {
+        let weights = self.column_weights(layers.len(), context.positions)?;
+        let budget = BitPlaneBudget { target, hardware, weights: weights.as_deref() };
+        let factors = match context.inputs {
+            _ if !self.needs_inputs() => None,
+            Some(inputs) => {
+                Some(layers.iter().map(|layer| mean_squares(layer, inputs)).collect::<Result<Vec<_>>>()?)
+            }
+            None => return Err(Error::field("importance", "input", NEEDS_DATA)),
+        };
+        bit_planes::choose(layers, factors.as_deref(), &budget)
     }
 
     /// The weight of a column of each layer in the energy of a budget; `None` if every tile counts once.
@@ -215,13 +263,15 @@ const NEEDS_DATA: &str = "needs the network and training images";
 
 /// Squared weights times the mean squares of their inputs, divided by the layer's sum.
 fn input_importance(layers: &[Matrix], inputs: &ActivationStats) -> Result<Vec<Vec<f32>>> {
-    let of_layer = |layer: &Matrix| {
-        let inputs = inputs.get(&layer.name).filter(|inputs| inputs.mean_square.len() == layer.cols);
-        let missing =
-            || Error::layer("weighing a layer's weights", &*layer.name, "its inputs were not measured");
-        Ok(budget::weighted_importance(layer, &inputs.ok_or_else(missing)?.mean_square))
-    };
+    let of_layer = |layer: &Matrix| Ok(budget::weighted_importance(layer, &mean_squares(layer, inputs)?));
     layers.iter().map(of_layer).collect()
+}
+
+/// The mean square of each input of a layer.
+fn mean_squares(layer: &Matrix, inputs: &ActivationStats) -> Result<Vec<f32>> {
+    let inputs = inputs.get(&layer.name).filter(|inputs| inputs.mean_square.len() == layer.cols);
+    let missing = || Error::layer("weighing a layer's weights", &*layer.name, "its inputs were not measured");
+    Ok(inputs.ok_or_else(missing)?.mean_square.clone())
 }
 
 #[cfg(test)]

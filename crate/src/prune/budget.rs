@@ -36,10 +36,16 @@ pub struct Budget<'a> {
 
 /// One option of a tile: what it keeps in each column, and what that costs and saves.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Tradeoff {
-    keep: usize,
-    energy: f64,
-    cost: f64,
+pub(super) struct Tradeoff {
+    pub keep: usize,
+    pub energy: f64,
+    pub cost: f64,
+}
+
+impl AsRef<Self> for Tradeoff {
+    fn as_ref(&self) -> &Self {
+        self
+    }
 }
 
 /// A step along a tile's hull.
@@ -174,11 +180,11 @@ fn tradeoff_points(
 
 /// The lower convex hull of cost over energy, by falling energy: each further step loses more for
 /// what it saves.
-fn hull(points: Vec<Tradeoff>) -> Vec<Tradeoff> {
-    let mut hull: Vec<Tradeoff> = Vec::with_capacity(points.len());
+pub(super) fn hull<T: AsRef<Tradeoff>>(points: Vec<T>) -> Vec<T> {
+    let mut hull: Vec<T> = Vec::with_capacity(points.len());
     for point in points {
         while let [.., before, last] = hull.as_slice() {
-            if slope(before, last) < slope(last, &point) {
+            if slope(before.as_ref(), last.as_ref()) < slope(last.as_ref(), point.as_ref()) {
                 break;
             }
             hull.pop();
@@ -189,7 +195,7 @@ fn hull(points: Vec<Tradeoff>) -> Vec<Tradeoff> {
 }
 
 /// Importance lost for energy saved.
-fn slope(from: &Tradeoff, to: &Tradeoff) -> f64 {
+pub(super) fn slope(from: &Tradeoff, to: &Tradeoff) -> f64 {
     (to.cost - from.cost) / (from.energy - to.energy)
 }
 

@@ -19,6 +19,8 @@ pub enum PruneRule {
     Paper,
     /// Every tile gets the level that loses least for the energy it saves, until the target is met
     Budget,
+    /// Every layer gets a precision and every weight slice of a tile a cap on set cells, until the target is met
+    BitPlanes,
     /// Small weights wherever they lie: unstructured, without levels
     Magnitude,
     /// Whole tiles, starting with those of the smallest norm
@@ -27,7 +29,8 @@ pub enum PruneRule {
 
 impl PruneRule {
     /// All names, in the order of tables.
-    pub const ALL: [Self; 5] = [Self::Exact, Self::Paper, Self::Budget, Self::Magnitude, Self::Tiles];
+    pub const ALL: [Self; 6] =
+        [Self::Exact, Self::Paper, Self::Budget, Self::BitPlanes, Self::Magnitude, Self::Tiles];
 
     /// The name in options, recipes and JSON.
     pub fn id(self) -> &'static str {
@@ -35,6 +38,7 @@ impl PruneRule {
             Self::Exact => "exact",
             Self::Paper => "paper",
             Self::Budget => "budget",
+            Self::BitPlanes => "bit-planes",
             Self::Magnitude => "magnitude",
             Self::Tiles => "tiles",
         }
@@ -101,6 +105,12 @@ pub enum PruneMethod {
         /// The improvement in ADC energy to reach, 1 or more.
         target: f64,
     },
+    /// Every layer gets a precision and every weight slice of a tile a cap on the set cells of a column, until the energy
+    /// of lossless conversions is `1 / target` of that with all cells set.
+    BitPlanes {
+        /// The improvement in ADC energy to reach, 1 or more.
+        target: f64,
+    },
     /// Small weights wherever they lie: the unstructured baseline, without levels.
     Magnitude(Cutoff),
     /// Whole tiles, starting with those of the smallest norm: what group lasso per tile prepares.
@@ -109,10 +119,10 @@ pub enum PruneMethod {
 
 impl PruneMethod {
     /// The method that the fields of a recipe, of the command line or of the page name. `cutoff` is
-    /// used by all rules but `budget`, `target` by `budget` alone.
+    /// used by all rules but `budget` and `bit-planes`, `target` by these two.
     ///
     /// # Errors
-    /// If a budget has no target.
+    /// If a rule that needs a target has none.
     ///
     /// ```
     /// use crossdub::prune::{Cutoff, PruneMethod, PruneRule};
@@ -128,9 +138,10 @@ impl PruneMethod {
         Ok(match rule {
             PruneRule::Exact => Self::Exact(cutoff),
             PruneRule::Paper => Self::Percentile(cutoff),
-            PruneRule::Budget => {
-                let missing = || Error::field("target", "none", "the rule budget needs one");
-                Self::Budget { target: target.ok_or_else(missing)? }
+            PruneRule::Budget | PruneRule::BitPlanes => {
+                let missing = || Error::field("target", "none", format!("the rule {} needs one", rule.id()));
+                let target = target.ok_or_else(missing)?;
+                if rule == PruneRule::Budget { Self::Budget { target } } else { Self::BitPlanes { target } }
             }
             PruneRule::Magnitude => Self::Magnitude(cutoff),
             PruneRule::Tiles => Self::Tiles(cutoff),
@@ -143,6 +154,7 @@ impl PruneMethod {
             Self::Exact(_) => PruneRule::Exact,
             Self::Percentile(_) => PruneRule::Paper,
             Self::Budget { .. } => PruneRule::Budget,
+            Self::BitPlanes { .. } => PruneRule::BitPlanes,
             Self::Magnitude(_) => PruneRule::Magnitude,
             Self::Tiles(_) => PruneRule::Tiles,
         }
@@ -158,8 +170,10 @@ impl PruneMethod {
             | Self::Percentile(cutoff)
             | Self::Magnitude(cutoff)
             | Self::Tiles(cutoff) => cutoff.validate(layers),
-            Self::Budget { target } if target.is_finite() && *target >= 1.0 => Ok(()),
-            Self::Budget { target } => {
+            Self::Budget { target } | Self::BitPlanes { target } if target.is_finite() && *target >= 1.0 => {
+                Ok(())
+            }
+            Self::Budget { target } | Self::BitPlanes { target } => {
                 Err(Error::field("target", target, "must be an improvement of 1 or more"))
             }
         }

@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | [`PruneMethod::Exact`], [`PruneMethod::Percentile`]: tiles go to the discrete level nearest to their sparsity | `levels.rs`, with `exact.rs` and `percentile.rs` for the columns |
 //! | [`PruneMethod::Budget`]: the cheapest levels that meet a target of ADC energy | [`budget`] |
+//! | [`PruneMethod::BitPlanes`]: the precisions and caps on set cells that meet one | [`bit_planes`] |
 //! | [`PruneMethod::Magnitude`], [`PruneMethod::Tiles`]: baselines | `magnitude.rs` |
 
+pub mod bit_planes;
 pub mod budget;
 mod exact;
 mod importance;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use self::levels::ColumnCut;
 use crate::adc::TileEnergy;
+use crate::config::HardwareConfig;
 use crate::crossbar::levels::Levels;
 use crate::crossbar::sparsity::TileCount;
 use crate::crossbar::tiling::TileShape;
@@ -64,7 +67,8 @@ impl PruneStats {
 }
 
 /// Prunes the layers in place. A budget counts energy as the paper does, each tile once, with squared
-/// weights as their importance; [`budget::prune`] takes others.
+/// weights as their importance; [`budget::prune`] takes others. Bit planes count the bits of 8-bit weights on cells of
+/// one bit; [`bit_planes::choose`] takes other hardware.
 ///
 /// # Errors
 /// If a value of the method is out of range, there is not one ratio per layer, or a target can't be met.
@@ -102,6 +106,13 @@ pub fn prune(layers: &mut [Matrix], shape: TileShape, method: &PruneMethod) -> R
             let energy = TileEnergy::paper(shape.rows);
             let budget = budget::Budget { target: *target, energy: &energy, weights: None };
             budget::prune(layers, shape, &importance, &budget)
+        }
+        PruneMethod::BitPlanes { target } => {
+            let hardware =
+                HardwareConfig { tile: shape.rows, columns: shape.columns, ..HardwareConfig::default() };
+            let budget = bit_planes::BitPlaneBudget { target: *target, hardware: &hardware, weights: None };
+            let chosen = bit_planes::choose(layers, None, &budget)?;
+            Ok(bit_planes::apply(layers, &chosen, &hardware))
         }
         PruneMethod::Magnitude(cutoff) => Ok(magnitude::prune(layers, shape, cutoff)),
         PruneMethod::Tiles(cutoff) => Ok(magnitude::prune_tiles(layers, shape, cutoff)),

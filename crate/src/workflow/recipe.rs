@@ -5,9 +5,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::field_scope::{FieldScope, scope_of};
-use super::stage::{Stage, StageConfig, text};
+use super::stage::{Stage, StageConfig, flatten_quantize, text};
 use crate::config::{HardwareConfig, TrainConfig, apply};
 use crate::error::{Error, Result};
+use crate::prune::PruneRule;
 
 /// The largest number of stages.
 const MAX_STAGES: usize = 64;
@@ -76,6 +77,7 @@ impl Recipe {
     pub fn read(source: &str, changes: &[Change]) -> Result<Self> {
         let mut fields: Map<String, Value> = toml::from_str(source)
             .map_err(|error| Error::file("reading the recipe", "", &error).with_source(error))?;
+        flatten_quantize(&mut fields)?;
         let mut stages = stage_tables(&mut fields)?;
         let name = text(&mut fields, "name")?.unwrap_or_else(|| "recipe".to_owned());
         // The folder of the run gets this name.
@@ -157,9 +159,9 @@ fn resolve(
     hardware: &HardwareConfig,
 ) -> Result<Vec<Stage>> {
     let mut stages: Vec<Stage> = Vec::new();
-    let mut after_pruning = false;
+    let mut last_rule = None;
     for table in tables {
-        let stage = Stage::resolve(table, (common, hardware), after_pruning)?;
+        let stage = Stage::resolve(table, (common, hardware), last_rule)?;
         if stages.iter().any(|other| other.name == stage.name) {
             return Err(Error::field("stage.name", &stage.name, "two stages have this name"));
         }
@@ -167,9 +169,13 @@ fn resolve(
             let reason = "the first stage must train, or name the weights to start from";
             return Err(Error::field(format!("{}.weights", stage.name), "", reason));
         }
-        after_pruning = match stage.config {
-            StageConfig::Prune { .. } | StageConfig::Finetune(_) => true,
-            StageConfig::Train(_) => stage.masked,
+        last_rule = match &stage.config {
+            StageConfig::Prune { fields, .. } => Some(fields.rule),
+            // Whatever rule made the zeros that it starts with.
+            StageConfig::Finetune(_) if stage.weights.is_some() => Some(PruneRule::Exact),
+            StageConfig::Train(_) if stage.weights.is_some() => None,
+            StageConfig::Finetune(_) => last_rule.or(Some(PruneRule::Exact)),
+            StageConfig::Train(_) => last_rule,
         };
         stages.push(stage);
     }

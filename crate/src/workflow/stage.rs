@@ -85,10 +85,13 @@ pub enum StageConfig {
     Finetune(TrainConfig),
 }
 
+/// The fields of quantized training.
+const QUANTIZE_FIELDS: [&str; 3] = ["quantize_precision", "quantize_cap", "quantize_ramp"];
+
 /// What a pruned network depends on: the fields that its rule uses.
 fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &HardwareConfig) -> Value {
     let mut inputs = json!({ "rule": fields.rule, "ratios": fields.ratios, "shape": shape(hardware) });
-    if fields.rule == PruneRule::Budget {
+    if matches!(fields.rule, PruneRule::Budget | PruneRule::BitPlanes) {
         inputs["target"] = json!([fields.target, fields.weighting]);
         inputs["importance"] = json!(fields.importance);
         inputs["converter"] = json!([
@@ -98,6 +101,11 @@ fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &Hardwar
             hardware.subtraction,
             hardware.active_rows
         ]);
+        if fields.rule == PruneRule::BitPlanes {
+            // Later stages train with these integers, and inputs of so many bits.
+            inputs["integers"] =
+                json!([hardware.weight_precision, hardware.weight_scale, hardware.per, hardware.input_bits]);
+        }
     } else if fields.ratios.is_empty() {
         inputs["tol"] = json!(hardware.tol);
     }
@@ -146,15 +154,17 @@ pub fn finetune_config(
 }
 
 impl Stage {
-    /// Resolves a `[[stage]]` of a recipe over the recipe's common fields.
+    /// Resolves a `[[stage]]` of a recipe over the recipe's common fields. `last_rule` is the rule of the last pruning before
+    /// it: its zeros stay, but for those of `bit-planes`, which are integers like others.
     ///
     /// # Errors
     /// Names the field that is unknown, misplaced, of the wrong type or out of range.
     pub fn resolve(
         mut fields: Map<String, Value>,
         (common, hardware): (&TrainConfig, &HardwareConfig),
-        after_pruning: bool,
+        last_rule: Option<PruneRule>,
     ) -> Result<Self> {
+        flatten_quantize(&mut fields)?;
         let name = text(&mut fields, "name")?.unwrap_or_default();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
@@ -165,9 +175,10 @@ impl Stage {
         let weights = text(&mut fields, "weights")?;
         let config =
             StageConfig::new(&kind, &fields, common, hardware).map_err(|error| error.with_stage(&name))?;
+        let last_rule = last_rule.filter(|_| weights.is_none());
         let masked = match &config {
-            StageConfig::Finetune(_) => true,
-            StageConfig::Train(_) => after_pruning && weights.is_none(),
+            StageConfig::Finetune(_) => last_rule != Some(PruneRule::BitPlanes),
+            StageConfig::Train(_) => last_rule.is_some_and(|rule| rule != PruneRule::BitPlanes),
             StageConfig::Prune { .. } => false,
         };
         Ok(Self { name, config, weights, masked })
@@ -207,7 +218,21 @@ impl Stage {
                     // Stages from before there were other schedules keep their names.
                     train.as_object_mut().map(|fields| fields.remove("schedule"));
                 }
-                json!({ "train": train, "shape": shape, "masked": self.masked })
+                let mut inputs = json!({ "train": train, "shape": shape, "masked": self.masked });
+                if config.quantize_precision.is_empty() {
+                    // So do stages in floats. Those that start from quantized weights are named after these.
+                    for field in QUANTIZE_FIELDS {
+                        inputs["train"].as_object_mut().map(|fields| fields.remove(field));
+                    }
+                } else {
+                    inputs["integers"] = json!([
+                        self::shape(hardware),
+                        hardware.weight_scale,
+                        hardware.input_bits,
+                        hardware.cell_bits
+                    ]);
+                }
+                inputs
             }
         }
     }
@@ -237,6 +262,24 @@ fn influential(config: &TrainConfig, regularized: bool) -> TrainConfig {
     config
 }
 
+/// Turns a table `[quantize]` into the fields of the same names: `precision` into `quantize_precision`.
+pub(super) fn flatten_quantize(fields: &mut Map<String, Value>) -> Result<()> {
+    match fields.remove("quantize") {
+        None => Ok(()),
+        Some(Value::Object(table)) => {
+            for (name, value) in table {
+                let field = format!("quantize_{name}");
+                if !QUANTIZE_FIELDS.contains(&&*field) {
+                    return Err(Error::field(format!("quantize.{name}"), value, "there is no such field"));
+                }
+                fields.insert(field, value);
+            }
+            Ok(())
+        }
+        Some(other) => Err(Error::field("quantize", other, "must be a table with precision, cap and ramp")),
+    }
+}
+
 /// Removes a text field.
 pub(super) fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>> {
     match fields.remove(name) {
@@ -263,7 +306,24 @@ mod tests {
     fn inputs(fields: &str) -> Value {
         let fields: Map<String, Value> = serde_json::from_str(fields).expect("an object");
         let common = (&TrainConfig::default(), &HardwareConfig::default());
-        Stage::resolve(fields, common, false).expect("valid").inputs(common.1)
+        Stage::resolve(fields, common, None).expect("valid").inputs(common.1)
+    }
+
+    #[test]
+    fn a_table_of_quantization_is_its_fields() {
+        let table =
+            inputs(r#"{ "name": "a", "kind": "train", "quantize": { "precision": [8, 3], "cap": 3 } }"#);
+        let fields = r#"{ "name": "a", "kind": "train", "quantize_precision": "8,3", "quantize_cap": "3" }"#;
+        assert_eq!(table, inputs(fields));
+        assert!(table["integers"].is_array());
+        let floats = inputs(r#"{ "name": "a", "kind": "train" }"#);
+        assert!(
+            floats["train"].get("quantize_cap").is_none() && floats.get("integers").is_none(),
+            "{floats}"
+        );
+        let mut wrong = serde_json::json!({ "quantize": { "bits": 3 } });
+        let error = flatten_quantize(wrong.as_object_mut().expect("an object")).expect_err("rejected");
+        assert_eq!(error.field_name(), Some("quantize.bits"));
     }
 
     #[test]

@@ -1,0 +1,146 @@
+//! Energy of a tile's conversions from its set cells: what a budget of bit planes counts.
+
+use super::resolution::{ColumnOccupancy, Readout, row_groups};
+use super::tile_energy::conversion_costs;
+use crate::config::{Granularity, HardwareConfig, Resolution, Subtraction};
+use crate::crossbar::bit_slicing::BitSlicing;
+use crate::error::{Error, Result};
+
+/// Energy of the conversions of a tile by the set cells of its columns, at the bits that lose nothing
+/// (`lossless-sliced`). Every crossbar of a slice and polarity counts once, divided among its columns.
+#[derive(Debug, Clone)]
+pub struct CellEnergy {
+    hardware: HardwareConfig,
+    readout: Readout,
+    /// Energy of a conversion by its bits.
+    costs: Vec<f64>,
+}
+
+impl CellEnergy {
+    /// By the hardware's `adc`, of which `paper`, `lossless` and `lossless-sliced` count bits.
+    ///
+    /// # Errors
+    /// If the mapping sets cells for weights of 0, or the model has no value.
+    ///
+    /// ```
+    /// use crossdub::adc::CellEnergy;
+    /// use crossdub::config::HardwareConfig;
+    ///
+    /// let hardware = HardwareConfig { tile: 32, weight_precision: 3, ..HardwareConfig::default() };
+    /// let energy = CellEnergy::new(&hardware)?;
+    /// // Two slices of two polarities, 6 bits each.
+    /// assert_eq!(energy.dense(32), 24.0);
+    /// let mut counts = energy.counts(32, 2);
+    /// counts.add_column(&[3, 1, -2]);
+    /// // Two positive cells in the lower slice: 0 to 2.
+    /// assert_eq!((energy.of_slice(&counts, 0), energy.of_slice(&counts, 1)), (2.0, 2.0));
+    /// # Ok::<(), crossdub::error::Error>(())
+    /// ```
+    pub fn new(hardware: &HardwareConfig) -> Result<Self> {
+        if hardware.subtraction == Subtraction::Offset {
+            let why = "sets cells for weights of 0, so that caps save nothing; use digital or analog";
+            return Err(Error::field("subtraction", "offset", why));
+        }
+        let (readout, costs) = (Readout::new(hardware), conversion_costs(hardware.adc)?);
+        Ok(Self { hardware: hardware.clone(), readout, costs })
+    }
+
+    /// Energy of a tile of `rows` rows with all cells set, at the hardware's `weight_precision`.
+    pub fn dense(&self, rows: usize) -> f64 {
+        let slices = BitSlicing::from(&self.hardware).slices();
+        let groups = row_groups(&self.hardware, rows).map(|group| self.cost(group.len(), group.len()));
+        groups.sum::<f64>() * (slices * self.conversions()) as f64
+    }
+
+    /// Conversions of a slice: one for each polarity, or one for both.
+    fn conversions(&self) -> usize {
+        if self.readout.subtraction == Subtraction::Analog { 1 } else { 2 }
+    }
+
+    /// Empty counts for a tile of so many rows and slices.
+    pub fn counts(&self, rows: usize, slices: usize) -> CellCounts {
+        let groups: Vec<usize> = row_groups(&self.hardware, rows).map(|group| group.len()).collect();
+        let step = groups.first().copied().unwrap_or(1).max(1);
+        CellCounts { groups, step, slices, cell_bits: self.hardware.cell_bits, columns: Vec::new() }
+    }
+
+    /// Energy of a slice.
+    pub fn of_slice(&self, counts: &CellCounts, slice: usize) -> f64 {
+        let mut sum = 0.0;
+        let columns = counts.columns.chunks_exact(counts.a_column());
+        let number = columns.len().max(1) as f64;
+        for (group, &rows) in counts.groups.iter().enumerate() {
+            for conversion in 0..self.conversions() {
+                let set = |column: &[u16]| {
+                    let of = |polarity: usize| column[counts.at(group, slice, polarity)];
+                    usize::from(if self.conversions() == 1 { of(0).max(of(1)) } else { of(conversion) })
+                };
+                sum += match self.hardware.per {
+                    Granularity::Tile => self.cost(columns.clone().map(set).max().unwrap_or(0), rows),
+                    Granularity::Column => {
+                        columns.clone().map(|column| self.cost(set(column), rows)).sum::<f64>() / number
+                    }
+                };
+            }
+        }
+        sum
+    }
+
+    /// Energy of one conversion of a column with so many set cells.
+    fn cost(&self, set: usize, rows: usize) -> f64 {
+        let column = ColumnOccupancy { rows, active: set, set };
+        let bits = Resolution::LosslessSliced.bits(&self.readout, column) as usize;
+        self.costs.get(bits).or(self.costs.last()).copied().unwrap_or(0.0)
+    }
+}
+
+/// The set cells of a tile's columns, by group of rows, slice and polarity.
+#[derive(Debug, Clone)]
+pub struct CellCounts {
+    /// Rows of each group.
+    groups: Vec<usize>,
+    /// Rows of all groups but the last.
+    step: usize,
+    slices: usize,
+    cell_bits: u32,
+    /// `[column][group][slice][polarity]`.
+    columns: Vec<u16>,
+}
+
+impl CellCounts {
+    fn a_column(&self) -> usize {
+        (self.groups.len() * self.slices * 2).max(1)
+    }
+
+    fn at(&self, group: usize, slice: usize, polarity: usize) -> usize {
+        (group * self.slices + slice) * 2 + polarity
+    }
+
+    /// Counts the cells of a column's integers.
+    pub fn add_column(&mut self, integers: &[i16]) {
+        let start = self.columns.len();
+        self.columns.resize(start + self.a_column(), 0);
+        let mask = (1_u16 << self.cell_bits) - 1;
+        for (row, &integer) in integers.iter().enumerate().filter(|(_, integer)| **integer != 0) {
+            let (mut left, polarity) = (integer.unsigned_abs(), usize::from(integer < 0));
+            for slice in 0..self.slices {
+                let at = start + self.at(row / self.step, slice, polarity);
+                self.columns[at] += u16::from(left & mask != 0);
+                left >>= self.cell_bits;
+            }
+        }
+    }
+
+    /// The most set cells of a column in a slice and polarity, over all its groups of rows.
+    pub fn most(&self, slice: usize) -> usize {
+        let of_column = |column: &[u16]| {
+            let polarity = |polarity: usize| {
+                (0..self.groups.len())
+                    .map(|group| usize::from(column[self.at(group, slice, polarity)]))
+                    .sum::<usize>()
+            };
+            polarity(0).max(polarity(1))
+        };
+        self.columns.chunks_exact(self.a_column()).map(of_column).max().unwrap_or(0)
+    }
+}
