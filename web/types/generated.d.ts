@@ -57,7 +57,12 @@ paper: AdcEnergy,
 /**
  * The lossless count.
  */
-lossless: AdcEnergy, };
+lossless: AdcEnergy, 
+/**
+ * The lossless count of set cells in each weight slice and polarity, for weights that are integers: at
+ * `weight_precision` bits with all cells set, and as they are.
+ */
+lossless_sliced?: AdcEnergy | null, };
 
 /**
  * ADC energy before and after pruning, in one unit.
@@ -984,7 +989,7 @@ images: number, };
 /**
  * The name of a pruning method in options, recipes and JSON.
  */
-export type PruneRule = "exact" | "paper" | "budget" | "magnitude" | "tiles";
+export type PruneRule = "exact" | "paper" | "budget" | "bit-planes" | "magnitude" | "tiles";
 
 /**
  * How the whole network is pruned.
@@ -1392,6 +1397,23 @@ simulation: SimulationConfig,
 layers: Array<LayerReport>, };
 
 /**
+ * One weight slice of a tile after pruning.
+ */
+export type SliceDetail = { 
+/**
+ * The lowest magnitude bit that its cells hold.
+ */
+lowest_bit: number, 
+/**
+ * The most set cells of a column, of positive and of negative weights.
+ */
+set: [number, number], 
+/**
+ * Bits that lose nothing at the tile's fullest column, for positive and for negative weights.
+ */
+bits: [number, number], };
+
+/**
  * The kind of a stage.
  */
 export type StageKind = "train" | "prune" | "finetune";
@@ -1576,7 +1598,11 @@ counted: Array<number>,
 /**
  * Level after pruning.
  */
-level: number, };
+level: number, 
+/**
+ * The weight slices of the integers, the lowest bits first.
+ */
+slices: Array<SliceDetail>, };
 
 /**
  * Everything about a run that may vary between compared runs.
@@ -1699,6 +1725,18 @@ limit: number,
  * Which parameters the optimizer updates.
  */
 trainable: Trainable, 
+/**
+ * Bits of the crossbar layers' quantized weights, 2 to 8, their sign among them; empty to train in floats.
+ */
+quantize_precision: string, 
+/**
+ * The most set cells of a tile's column in each weight slice and polarity of quantized weights; empty without a limit.
+ */
+quantize_cap: string, 
+/**
+ * Epochs over which the caps tighten from no limit to their values; 0 for at once.
+ */
+quantize_ramp: number, 
 /**
  * Seed of everything random: initial weights, image order, augmentation, dropout, built-in images.
  */

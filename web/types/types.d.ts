@@ -33,7 +33,11 @@ export type Progress = Rust.InteractiveProgress;
 export type PruneSettings = Rust.PruneSettings & { rule: 'exact' | 'paper' | 'budget' };
 
 /** Weights and mask come as typed arrays; a mask holds 1 where the previewed pruning keeps the weight. */
-export type TileDetail = Omit<Rust.TileDetail, 'values' | 'kept'> & { values: Float32Array; kept: Uint8Array };
+export type TileDetail = Omit<Rust.TileDetail, 'values' | 'kept' | 'integers'> & {
+  values: Float32Array;
+  kept: Uint8Array;
+  integers: Int16Array;
+};
 
 /** A stage of a run or a recipe, with what pruning did to the tiles. */
 export type Stage = Rust.StageReport & Partial<Rust.PruneStats>;

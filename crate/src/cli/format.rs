@@ -81,11 +81,13 @@ pub fn energy_table(energies: &AdcEnergies) -> String {
         ]
     };
     let head = ["ADC energy, in bits", "dense", "pruned", "improvement"].map(str::to_owned).to_vec();
-    table(&[
+    let mut rows = vec![
         head,
         row("paper (one bit per level)", &energies.paper),
         row("lossless (every sum distinct)", &energies.lossless),
-    ])
+    ];
+    rows.extend(energies.lossless_sliced.iter().map(|energy| row("lossless-sliced (by set cells)", energy)));
+    table(&rows)
 }
 
 /// Seconds as `40 s`, `2 min 05 s` or `1 h 30 min`.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bit_planes::bit_plane_energy;
 use super::inference::Inference;
 use crate::adc::{AdcEnergy, AdcModel};
 use crate::checkpoint::CheckpointAccount;
@@ -19,6 +20,10 @@ pub struct AdcEnergies {
     pub paper: AdcEnergy,
     /// The lossless count.
     pub lossless: AdcEnergy,
+    /// The lossless count of set cells in each weight slice and polarity, for weights that are integers: at
+    /// `weight_precision` bits with all cells set, and as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lossless_sliced: Option<AdcEnergy>,
 }
 
 impl AdcEnergies {
@@ -27,7 +32,13 @@ impl AdcEnergies {
         Self {
             paper: AdcEnergy::from_tiles(AdcModel::Paper, rows, counts.clone()),
             lossless: AdcEnergy::from_tiles(AdcModel::Lossless, rows, counts),
+            lossless_sliced: None,
         }
+    }
+
+    /// The same with the count of set cells, if the weights are integers.
+    pub(super) fn with_bit_planes(self, layers: &[Matrix], hardware: &HardwareConfig) -> Self {
+        Self { lossless_sliced: bit_plane_energy(layers, hardware), ..self }
     }
 }
 
@@ -140,7 +151,7 @@ pub fn analyze(layers: &[Matrix], hardware: &HardwareConfig) -> Analysis {
         tiles: all().count(),
         histogram: levels.histogram(all().map(|count| count.level(levels))),
         almost_zero_histogram: levels.histogram(all().map(|count| count.almost_zero_level(levels))),
-        energy: AdcEnergies::from_tiles(hardware.tile, all()),
+        energy: AdcEnergies::from_tiles(hardware.tile, all()).with_bit_planes(layers, hardware),
         inference: None,
         checkpoint: None,
         layers: layers

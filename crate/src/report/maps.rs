@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::adc_plan::adc_plan;
 use super::analysis::{AdcEnergies, Analysis, analyze};
-use crate::config::{HardwareConfig, Resolution};
+use crate::adc::resolution::{ColumnOccupancy, Readout};
+use crate::config::{HardwareConfig, Resolution, Subtraction};
+use crate::crossbar::bit_slicing::BitSlicing;
 use crate::crossbar::hoyer::{hoyer_square, tile_densities};
 use crate::crossbar::levels::Levels;
+use crate::crossbar::quantize::QuantizedMatrix;
 use crate::crossbar::sparsity::{TileCount, count_tile, count_tiles};
 use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::error::{Error, Result};
@@ -97,7 +100,7 @@ pub fn view(layers: &[Matrix], pruned: &[Matrix], hardware: &HardwareConfig) -> 
         weights: layers.iter().map(|layer| layer.data.len()).sum(),
         zeros: all().map(|count| count.zeros).sum(),
         histogram: levels.histogram(all().map(|count| count.level(levels))),
-        energy: AdcEnergies::from_tiles(hardware.tile, all()),
+        energy: AdcEnergies::from_tiles(hardware.tile, all()).with_bit_planes(pruned, hardware),
     };
     let mut maps: Vec<_> =
         layers.iter().zip(&counts).map(|(layer, counts)| LayerMap::new(layer, counts, hardware)).collect();
@@ -163,6 +166,48 @@ pub struct TileDetail {
     pub counted: Vec<usize>,
     /// Level after pruning.
     pub level: usize,
+    /// `rows * columns` integers that the cells hold after pruning, column by column.
+    #[serde(skip)]
+    pub integers: Vec<i16>,
+    /// The weight slices of the integers, the lowest bits first.
+    pub slices: Vec<SliceDetail>,
+}
+
+/// One weight slice of a tile after pruning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[non_exhaustive]
+pub struct SliceDetail {
+    /// The lowest magnitude bit that its cells hold.
+    pub lowest_bit: u32,
+    /// The most set cells of a column, of positive and of negative weights.
+    pub set: [usize; 2],
+    /// Bits that lose nothing at the tile's fullest column, for positive and for negative weights.
+    pub bits: [u32; 2],
+}
+
+impl SliceDetail {
+    /// The slices of a tile's integers, which lie column by column.
+    fn of_tile(integers: &[i16], rows: usize, hardware: &HardwareConfig) -> Vec<Self> {
+        // Each polarity for itself, whatever the mapping does with them.
+        let hardware = HardwareConfig { subtraction: Subtraction::Digital, ..hardware.clone() };
+        let (slicing, readout) = (BitSlicing::from(&hardware), Readout::new(&hardware));
+        let slice = |slice: usize| {
+            let set = [0, 1].map(|polarity| {
+                let is_set = |integer: &&i16| slicing.cell(**integer, 2 * slice + polarity) != 0;
+                integers
+                    .chunks(rows.max(1))
+                    .map(|column| column.iter().filter(is_set).count())
+                    .max()
+                    .unwrap_or(0)
+            });
+            let bits = set.map(|set| {
+                Resolution::LosslessSliced.bits(&readout, ColumnOccupancy { rows, active: set, set })
+            });
+            Self { lowest_bit: slicing.shift(slice), set, bits }
+        };
+        (0..slicing.slices()).map(slice).collect()
+    }
 }
 
 /// The cells of one tile, and what is left of them in the same layers `pruned`. The last argument is
@@ -181,6 +226,9 @@ pub struct TileDetail {
 /// let tile = tile_detail(&layers, &layers, &hardware, (0, 1))?;
 /// assert_eq!((tile.first_output, tile.first_input, tile.level), (0, 2, 0));
 /// assert_eq!(tile.values, [0.1, 0.2, 0.3, 0.4]);
+/// // Of the largest weight's 127.
+/// assert_eq!(tile.integers, [25, 51, 76, 102]);
+/// assert_eq!((tile.slices.len(), tile.slices[0].set), (7, [2, 0]));
 /// assert!(tile_detail(&layers, &layers, &hardware, (0, 2)).is_err());
 /// # Ok::<(), crossdub::error::Error>(())
 /// ```
@@ -199,6 +247,9 @@ pub fn tile_detail(
     }
     let place = tiling.tile(tile);
     let tol = hardware.tol as f32;
+    let quantized = QuantizedMatrix::new(pruned, hardware);
+    let cells = |output: usize| quantized.row(output)[place.inputs.clone()].iter().copied();
+    let integers: Vec<i16> = place.outputs.clone().flat_map(cells).collect();
     Ok(TileDetail {
         layer: matrix.name.clone(),
         tile,
@@ -211,5 +262,7 @@ pub fn tile_detail(
         hoyer: place.columns_of(matrix).map(hoyer_square).collect(),
         counted: place.columns_of(matrix).map(|c| c.iter().filter(|w| w.abs() > tol).count()).collect(),
         level: count_tile(pruned, &place, 0.0).level(Levels::new(hardware.tile)),
+        slices: SliceDetail::of_tile(&integers, place.rows(), hardware),
+        integers,
     })
 }

@@ -14,6 +14,7 @@
 
 mod adc_plan;
 mod analysis;
+mod bit_planes;
 mod converters;
 mod inference;
 mod inference_row;
@@ -29,6 +30,6 @@ pub use inference::{
     CrossbarCount, DenseAndActual, Inference, InferenceConfig, InferenceRow, LayerInference, inference,
 };
 pub use integer_weights::integer_weights_note;
-pub use maps::{LayerMap, Preview, TileDetail, View, tile_detail, view};
+pub use maps::{LayerMap, Preview, SliceDetail, TileDetail, View, tile_detail, view};
 pub use published::{Published, PublishedModel, PublishedRun, RankedMethod, Ranking, RunKind, published};
 pub use published_page::published_markdown;

@@ -98,8 +98,12 @@ fn run_recipe(args: &RunArgs, recipe: &Recipe) -> Result<()> {
 fn describe(report: &RunReport, out: &Path) -> String {
     let head = ["stage", "kind", "accuracy", "loss", "zeros", "paper", "lossless", "time"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let quantized = report.stages.iter().any(|stage| stage.energy.lossless_sliced.is_some());
+    if quantized {
+        rows[0].push("lossless-sliced".to_owned());
+    }
     for stage in &report.stages {
-        rows.push(vec![
+        let mut row = vec![
             stage.name.clone().unwrap_or_default(),
             stage.kind.to_string(),
             format!("{:.2} %", stage.accuracy.unwrap_or_default()),
@@ -108,7 +112,12 @@ fn describe(report: &RunReport, out: &Path) -> String {
             format::improvement(stage.energy.paper.improvement),
             format::improvement(stage.energy.lossless.improvement),
             format::duration(stage.seconds.unwrap_or_default()),
-        ]);
+        ];
+        if quantized {
+            let energy = stage.energy.lossless_sliced;
+            row.push(energy.map_or_else(|| "-".to_owned(), |energy| format::improvement(energy.improvement)));
+        }
+        rows.push(row);
     }
     format!(
         "{}\n\nresults in {}; to draw them: crossdub report {}\n",
