@@ -30,7 +30,10 @@ export const DEFAULTS = {
     holdout: 0,
     limit: 0,
     trainable: 'all',
-    seed: 0,
+    quantize_precision: '',
+  quantize_cap: '',
+  quantize_ramp: 0,
+  seed: 0,
   },
   hardware: {
     tile: 32,

@@ -1,5 +1,6 @@
 /** The chosen tile: its cells and the densities of its columns. */
 
+import { bitPlanes } from '../charts/bit-planes.js';
 import { columnsChart } from '../charts/columns.js';
 import { tileCells } from '../charts/tile-cells.js';
 import { isPreview, isReportOpen } from '../state/selectors.js';
@@ -56,7 +57,14 @@ export class Tile {
 
   #json() {
     const detail = this.#detail;
-    return detail && { ...detail, values: [...detail.values], kept: [...detail.kept] };
+    return (
+      detail && {
+        ...detail,
+        values: [...detail.values],
+        kept: [...detail.kept],
+        integers: [...detail.integers],
+      }
+    );
   }
 
   /**
@@ -117,7 +125,14 @@ export class Tile {
       part('effective active rows; dots: above tolerance'),
       chart,
     );
-    place.replaceChildren(cells, bars);
+    const { weight_precision, cell_bits } = this.#store.getState().hardware ?? {};
+    const planes = make(
+      'div',
+      { className: 'planes' },
+      part(`bit planes of the ${weight_precision}-bit weights: what each crossbar of the tile holds`),
+      bitPlanes(detail, { cellBits: cell_bits ?? 1, theme: colours }),
+    );
+    place.replaceChildren(cells, bars, planes);
     this.#refreshTools();
   }
 }

@@ -1,6 +1,6 @@
 //! A checkpoint file that someone opened: weights without their network.
 
-use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Float32Array, Int16Array, Object, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
@@ -154,6 +154,7 @@ pub fn tile_to_js(detail: &TileDetail) -> JsResult<Object> {
     let kept: Vec<u8> = detail.kept.iter().map(|&kept| u8::from(kept)).collect();
     Reflect::set(&object, &"values".into(), &Float32Array::from(detail.values.as_slice()))?;
     Reflect::set(&object, &"kept".into(), &Uint8Array::from(kept.as_slice()))?;
+    Reflect::set(&object, &"integers".into(), &Int16Array::from(detail.integers.as_slice()))?;
     Ok(object)
 }
 
