@@ -38,6 +38,7 @@
 //! | [`simulator`] | [`Simulator`](simulator::Simulator): a whole network, a few images at a time |
 //! | [`crossbars`], [`bit_serial`] | a layer's cells as bit planes, and its conversions in integers |
 //! | [`non_idealities`] | the noise model: programming errors, stuck cells, read noise, coarse ADC ranges |
+//! | `calibration` | the ranges of the layers' inputs |
 //! | [`activation_quantizer`], [`im2col`] | inputs as integers, and as the windows of a convolution |
 //! | [`network`], [`residual`], [`fold_batch_norm`], [`layer`], [`pool`] | the network as simulated layers |
 //! | [`mod@reference`] | the digital products to compare with |
@@ -46,6 +47,7 @@
 pub mod activation_quantizer;
 pub mod activations;
 pub mod bit_serial;
+pub(crate) mod calibration;
 pub mod column_trace;
 pub mod config;
 pub(crate) mod crossbar_reading;

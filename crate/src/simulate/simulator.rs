@@ -3,6 +3,7 @@
 use super::activation_quantizer::ActivationQuantizer;
 use super::activations::Activations;
 use super::bit_serial::Output;
+use super::calibration::calibrate;
 use super::config::{ADC_CALIBRATION_IMAGES, AdcRange, SimulationConfig};
 use super::crossbar_reading::{CrossbarReading, ErrorCounts, mismatches};
 use super::crossbars::Crossbars;
@@ -283,22 +284,6 @@ fn activation_quantizer(layer: &SimulatedLayer, range: (f32, f32), bits: u32) ->
     own.unwrap_or_else(|| ActivationQuantizer::new((-zero * step, (top - zero) * step), bits))
 }
 
-/// The range of the inputs of each convolution in the float network, over all images, with its weight's name.
-///
-/// # Errors
-/// If a parameter is missing or not finite, or the images are not of the network's size.
-#[cfg(feature = "train")]
-pub(crate) fn input_ranges(
-    spec: &NetworkSpec,
-    weights: &Checkpoint,
-    images: &Batch,
-) -> Result<Vec<(String, (f32, f32))>> {
-    let layers = layers(spec, weights, false)?;
-    let ranges = calibrate(&layers, &labeled_images(images, CHANNELS * spec.side().pow(2))?)?;
-    let mapped = layers.into_iter().zip(ranges).filter(|(layer, _)| layer.mapped);
-    Ok(mapped.map(|(layer, range)| (layer.matrix.name, range)).collect())
-}
-
 fn layer_report(layer: &SimulatedLayer, mapped: &CrossbarLayer, images: usize) -> LayerReport {
     let CrossbarLayer { crossbars, errors, .. } = mapped;
     let tiling = crossbars.layout.tiling;
@@ -374,7 +359,7 @@ fn dequantize(layer: &SimulatedLayer, mapped: &CrossbarLayer, sums: &[i64]) -> V
 }
 
 /// The images of a batch, each of `len` values, which must have one label each.
-fn labeled_images(batch: &Batch, len: usize) -> Result<Vec<&[f32]>> {
+pub(super) fn labeled_images(batch: &Batch, len: usize) -> Result<Vec<&[f32]>> {
     let images = split_images(&batch.images, len)?;
     if images.len() == batch.labels.len() {
         return Ok(images);
@@ -390,32 +375,4 @@ fn split_images(images: &[f32], len: usize) -> Result<Vec<&[f32]>> {
     }
     let why = format!("the network takes images of {len} values");
     Err(Error::field("images", format!("{} values", images.len()), why))
-}
-
-/// The range of each layer's inputs in the float network, over all images.
-fn calibrate(layers: &[SimulatedLayer], images: &[&[f32]]) -> Result<Vec<(f32, f32)>> {
-    let ranges = parallel::map(images.len(), |image| {
-        let mut activations = Activations::new(layers.iter(), images[image].to_vec());
-        let mut ranges = Vec::with_capacity(layers.len());
-        for layer in layers {
-            let (values, added) = activations.inputs_of(layer);
-            let first = (f32::INFINITY, f32::NEG_INFINITY);
-            ranges.push(values.iter().fold(first, |(low, high), &v| (low.min(v), high.max(v))));
-            // `min` and `max` ignore NaN.
-            if values.iter().any(|value| !value.is_finite()) {
-                let why = "its inputs on the calibration images are not finite";
-                return Err(Error::layer("calibrating a layer", &*layer.matrix.name, why));
-            }
-            let next = layer.forward(values, added.map(Vec::as_slice));
-            activations.push(next);
-        }
-        Ok(ranges)
-    });
-    let mut widest = vec![(0.0, 0.0); layers.len()];
-    for image in ranges {
-        for (widest, own) in widest.iter_mut().zip(image?) {
-            *widest = (f32::min(widest.0, own.0), f32::max(widest.1, own.1));
-        }
-    }
-    Ok(widest)
 }

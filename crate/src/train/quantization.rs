@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
 use crate::simulate::activation_quantizer::ActivationQuantizer;
-use crate::simulate::simulator::input_ranges;
+use crate::simulate::calibration::input_ranges;
 
 /// Pixels of all images that calibrate the inputs' ranges: 32 images of 32 x 32, fewer of larger ones.
 const CALIBRATION_PIXELS: usize = 32 * 32 * 32;
