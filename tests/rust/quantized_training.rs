@@ -19,6 +19,9 @@ use crossdub::simulate::simulator::Simulator;
 use crossdub::train::checkpoint::TrainingCheckpoint;
 use crossdub::train::evaluate::scores;
 use crossdub::train::trainer::Trainer;
+use crossdub::workflow::executor::run_recipe;
+use crossdub::workflow::memory_store::MemoryStore;
+use crossdub::workflow::recipe::Recipe;
 
 use crate::training::{small_config, small_data};
 
@@ -195,4 +198,47 @@ fn what_does_not_fit_is_named() {
         let message = broken(leaf, value);
         assert!(message.contains(leaf), "{leaf}: {message}");
     }
+}
+
+/// The caps of a budget hold in training, so that its target does; and the simulation loses nothing.
+#[test]
+fn a_recipe_trains_under_the_caps_of_its_budget() {
+    let text = r#"
+        data = "builtin"
+        plan = "8 M 16 M 16 M"
+        classifier = "32"
+        device = "cpu"
+        batch = 16
+        tile = 16
+        weight_scale = "channel"
+        regularizer = "none"
+        [[stage]]
+        name = "clean"
+        kind = "train"
+        epochs = 1
+        [[stage]]
+        name = "bits"
+        kind = "prune"
+        rule = "bit-planes"
+        target = 12
+        [[stage]]
+        name = "quantized"
+        kind = "finetune"
+        epochs = 1
+        trainable = "all"
+    "#;
+    let recipe = Recipe::read(text, &[]).expect("a recipe");
+    assert!(!recipe.stages[2].masked, "zeros of integers may come back");
+    let store = MemoryStore::new(small_data(), 1 << 32);
+    let run = run_recipe(&recipe, &store.description("builtin"), &cpu(), &store);
+    let result = pollster::block_on(run).expect("runs").expect("alone");
+    let sliced_energy = |stage: usize| result.report.stages[stage].energy.lossless_sliced;
+    assert!(sliced_energy(0).is_none(), "floats");
+    for stage in [1, 2] {
+        let improvement = sliced_energy(stage).and_then(|energy| energy.improvement).expect("integers");
+        assert!(improvement >= 12.0, "stage {stage}: {improvement}");
+    }
+    let hardware = HardwareConfig { resolution: Resolution::LosslessSliced, ..recipe.hardware.clone() };
+    let (trained, simulated) = both_logits(&recipe.config, &hardware, &result.weights);
+    assert!(apart(&trained, &simulated) < 0.02);
 }

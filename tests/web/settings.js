@@ -31,9 +31,9 @@ export const DEFAULTS = {
     limit: 0,
     trainable: 'all',
     quantize_precision: '',
-  quantize_cap: '',
-  quantize_ramp: 0,
-  seed: 0,
+    quantize_cap: '',
+    quantize_ramp: 0,
+    seed: 0,
   },
   hardware: {
     tile: 32,

@@ -86,11 +86,26 @@ impl CellEnergy {
         sum
     }
 
+    /// The most set cells that a column may have at the bits of `set` of them, in a tile of `rows` rows.
+    pub fn most_at_these_bits(&self, set: usize, rows: usize) -> usize {
+        let bits = self.bits(set, rows);
+        (set..=rows).take_while(|&more| self.bits(more, rows) == bits).last().unwrap_or(set)
+    }
+
+    /// The most set cells of a column that needs fewer bits than one with `set` of them; 0 if `set` is.
+    pub fn most_at_fewer_bits(&self, set: usize, rows: usize) -> usize {
+        let bits = self.bits(set, rows);
+        (0..set).rev().find(|&fewer| self.bits(fewer, rows) < bits).unwrap_or(0)
+    }
+
     /// Energy of one conversion of a column with so many set cells.
     fn cost(&self, set: usize, rows: usize) -> f64 {
-        let column = ColumnOccupancy { rows, active: set, set };
-        let bits = Resolution::LosslessSliced.bits(&self.readout, column) as usize;
+        let bits = self.bits(set, rows) as usize;
         self.costs.get(bits).or(self.costs.last()).copied().unwrap_or(0.0)
+    }
+
+    fn bits(&self, set: usize, rows: usize) -> u32 {
+        Resolution::LosslessSliced.bits(&self.readout, ColumnOccupancy { rows, active: set, set })
     }
 }
 
@@ -142,5 +157,30 @@ impl CellCounts {
             polarity(0).max(polarity(1))
         };
         self.columns.chunks_exact(self.a_column()).map(of_column).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_is_where_a_bit_is_saved() {
+        let of = |hardware: HardwareConfig| CellEnergy::new(&hardware).expect("digital");
+        let binary = of(HardwareConfig::default());
+        let caps: Vec<usize> = [0, 1, 2, 3, 4, 31, 32].map(|set| binary.most_at_these_bits(set, 32)).to_vec();
+        assert_eq!(caps, [0, 1, 3, 3, 7, 31, 32]);
+        let fewer: Vec<usize> = [0, 1, 2, 3, 4, 32].map(|set| binary.most_at_fewer_bits(set, 32)).to_vec();
+        assert_eq!(fewer, [0, 0, 1, 1, 3, 31]);
+        // Cells of 2 bits: sums to 3, 6, 9, ...: 1 cell has 2 bits, 2 have 3, 3 to 5 have 4.
+        let two = of(HardwareConfig { cell_bits: 2, ..HardwareConfig::default() });
+        assert_eq!([1, 2, 3].map(|set| two.most_at_these_bits(set, 32)), [1, 2, 5]);
+        assert_eq!(two.most_at_fewer_bits(5, 32), 2);
+        // A pair that is subtracted in analog shares a signed conversion.
+        let analog = of(HardwareConfig { subtraction: Subtraction::Analog, ..HardwareConfig::default() });
+        assert_eq!(analog.dense(32), 7.0 * 7.0);
+        let mut counts = analog.counts(32, 7);
+        counts.add_column(&[1, -1, -1]);
+        assert_eq!(analog.of_slice(&counts, 0), 3.0);
     }
 }

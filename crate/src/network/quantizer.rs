@@ -96,6 +96,7 @@ impl Network {
     }
 
     /// Whether it has quantizers.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn is_quantized(&self) -> bool {
         self.quantizers().iter().any(Option::is_some)
     }

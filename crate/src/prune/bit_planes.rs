@@ -2,7 +2,7 @@
 //! column, so that the lossless count meets a target and least is lost. (This rule is new here.)
 //!
 //! A tile's options at one precision are a path: from the nearest integers, always the slice whose cap falls to the next
-//! `2^b - 1` with the least loss for the energy it saves, down to an empty tile. An option's *cost* is the sum over its
+//! number that needs a bit less (`2^b - 1` on binary cells) with the least loss for the energy it saves, down to an empty tile. An option's *cost* is the sum over its
 //! weights of their importance times the squared relative error, its *energy* that of converting each slice and polarity
 //! at the bits of its fullest column. Cost and energy are sums over tiles, so Lagrange's argument holds as for the rule
 //! [`budget`](super::budget): for a price of energy, each tile takes the option of least cost and price, and each layer the
@@ -101,6 +101,10 @@ pub fn choose(
     budget: &BitPlaneBudget<'_>,
 ) -> Result<Vec<LayerQuantization>> {
     let BitPlaneBudget { target, hardware, .. } = *budget;
+    if cfg!(feature = "web") {
+        // The page does not offer this rule, and without it its module stays under 1 MB.
+        return Err(Error::field("rule", "bit-planes", "is not in this build"));
+    }
     if !(target.is_finite() && target >= 1.0) {
         return Err(Error::field("target", target, "must be an improvement of 1 or more"));
     }
@@ -233,6 +237,7 @@ impl TileWeights<'_> {
         let mut projection = ColumnProjection::new(cells, self.precision);
         let slices = (self.precision - 1).div_ceil(cells.cell_bits) as usize;
         let mut state = self.evaluate(&mut projection, vec![self.tile.rows(); slices], energy);
+        let rows = self.tile.rows();
         let mut options = Vec::new();
         loop {
             options.push(TileOption {
@@ -241,14 +246,19 @@ impl TileWeights<'_> {
                     energy: weight * state.energy(),
                     cost: self.scale * state.cost,
                 },
-                caps: state.caps.iter().map(|&cap| cap as u32).collect(),
+                // As many cells as these bits allow, and no more: training may not spend what was saved.
+                caps: state
+                    .slices
+                    .iter()
+                    .map(|slice| energy.most_at_these_bits(slice.most, rows) as u32)
+                    .collect(),
                 is_empty: state.slices.iter().all(|slice| slice.most == 0),
             });
             // The best slice to lower, by loss for energy.
             let mut best: Option<(f64, TileState)> = None;
             for slice in (0..slices).filter(|&slice| state.slices[slice].most > 0) {
                 let mut caps = state.caps.clone();
-                caps[slice] = next_cap(state.slices[slice].most);
+                caps[slice] = energy.most_at_fewer_bits(state.slices[slice].most, rows);
                 let next = self.evaluate(&mut projection, caps, energy);
                 let saved = state.energy() - next.energy();
                 let price = if saved > 0.0 { (next.cost - state.cost) / saved } else { f64::INFINITY };
@@ -308,12 +318,6 @@ impl TileState {
 struct SliceState {
     most: usize,
     energy: f64,
-}
-
-/// The next smaller number of cells that needs a bit less.
-fn next_cap(most: usize) -> usize {
-    let bits = usize::BITS - most.leading_zeros();
-    (1 << (bits - 1)) - 1
 }
 
 /// The options that the price of energy chooses at which all layers take at most `limit`: one for each layer.

@@ -20,8 +20,8 @@ fn caps_tighten_a_bit_at_a_time() {
 /// Step by step against PyTorch: losses, weights and steps.
 #[test]
 fn training_is_that_of_lsq_in_pytorch() {
-    let file = format!("{}/../tests/golden/lsq.safetensors", env!("CARGO_MANIFEST_DIR"));
-    let all = safetensors::read(&std::fs::read(file).expect("the fixture")).expect("safetensors");
+    let file = include_bytes!("../../../../tests/golden/lsq.safetensors");
+    let all = safetensors::read(file).expect("the fixture");
     for kernels in [Kernels::Burn, Kernels::Crossdub] {
         for (name, weight_scale) in [("layer", WeightScale::Layer), ("channel", WeightScale::Channel)] {
             let part = |prefix: &str| {
