@@ -5,9 +5,9 @@ import { open, report, spec, steps, test } from './page.js';
 test('weights of 3 bits train under a cap, and their bit planes are drawn', async ({ page }) => {
   await open(page, '#device=cpu&plan=8+M+16+M&classifier=16&quantize_precision=3');
   await page.getByRole('button', { name: 'More…' }).click();
-  await expect(page.getByLabel('Quantized weights, bits')).toHaveValue('3');
-  await page.getByLabel('Set cells, at most').fill('3');
-  await page.getByLabel('Set cells, at most').press('Enter');
+  await expect(page.getByLabel('Quantized to bits')).toHaveValue('3');
+  await page.getByLabel('Most set cells').fill('3');
+  await page.getByLabel('Most set cells').press('Enter');
   await expect.poll(async () => (await spec(page)).quantize_cap).toBe('3');
   await expect(page).toHaveURL(/quantize_cap=3/);
   await steps(page, 12);
@@ -18,10 +18,10 @@ test('weights of 3 bits train under a cap, and their bit planes are drawn', asyn
   expect(analysis.energy.lossless_sliced.improvement).toBeGreaterThan(7);
 
   await page.locator('.layer-map').last().click();
-  const planes = page.locator('.bit-planes figure');
+  const planes = page.locator('.bit-planes .plane');
   await expect(planes).toHaveCount(2);
   await expect(page.locator('.bit-planes')).toContainText('5 of 7 slices are empty');
-  for (const caption of await planes.locator('figcaption').allInnerTexts()) {
+  for (const caption of await planes.locator('p').allInnerTexts()) {
     const [, positive, negative] = /set: (\d+) \+, (\d+) −/.exec(caption) ?? [];
     expect(Math.max(Number(positive), Number(negative))).toBeLessThanOrEqual(3);
   }
@@ -30,7 +30,7 @@ test('weights of 3 bits train under a cap, and their bit planes are drawn', asyn
 test('a precision of 1 is refused, and the field keeps it', async ({ page }) => {
   await open(page, '#device=cpu&plan=8+M&classifier=16');
   await page.getByRole('button', { name: 'More…' }).click();
-  const field = page.getByLabel('Quantized weights, bits');
+  const field = page.getByLabel('Quantized to bits');
   await field.fill('1');
   await field.press('Enter');
   await expect(page.locator('#messages')).toContainText('quantize_precision (1): must be 2 to 8 bits');

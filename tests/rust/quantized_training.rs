@@ -230,7 +230,8 @@ fn a_recipe_trains_under_the_caps_of_its_budget() {
     let recipe = Recipe::read(text, &[]).expect("a recipe");
     assert!(!recipe.stages[2].masked, "zeros of integers may come back");
     let store = MemoryStore::new(small_data(), 1 << 32);
-    let run = run_recipe(&recipe, &store.description("builtin"), &cpu(), &store);
+    let (data, compute) = (store.description("builtin"), cpu());
+    let run = run_recipe(&recipe, &data, &compute, &store);
     let result = pollster::block_on(run).expect("runs").expect("alone");
     let sliced_energy = |stage: usize| result.report.stages[stage].energy.lossless_sliced;
     assert!(sliced_energy(0).is_none(), "floats");

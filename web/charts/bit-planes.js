@@ -43,12 +43,12 @@ function figure(detail, slice, { cellBits, theme }) {
   const canvas = plane(detail, { ...slice, mask: 2 ** cellBits - 1 }, theme);
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', text);
-  const caption = make('figcaption', {}, make('b', { textContent: name }));
+  const caption = make('p', {}, make('b', { textContent: name }));
   caption.append(
     make('span', { textContent: `set: ${positive} +, ${negative} −` }),
     make('span', { textContent: `ADC: ${bits} bits` }),
   );
-  return make('figure', { title: text }, canvas, caption);
+  return make('div', { className: 'plane', title: text }, canvas, caption);
 }
 
 /**
