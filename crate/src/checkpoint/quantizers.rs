@@ -135,8 +135,42 @@ impl Checkpoint {
         self.tensors.iter().any(|tensor| tensor.name.ends_with(".weight_step"))
     }
 
-    /// The step of a weight that was trained quantized.
+    /// The steps of a weight that was trained quantized; `None` for tensors of another meaning under these names.
     pub(super) fn trained_steps(&self, weight: &str) -> Option<&[f32]> {
-        self.get(&sibling(weight, "weight_step")).map(|tensor| &*tensor.data)
+        let steps = &*self.get(&sibling(weight, "weight_step"))?.data;
+        self.get(&sibling(weight, "weight_bits"))?;
+        let outputs = *self.get(weight)?.shape.first()?;
+        let fits = steps.len() == 1 || steps.len() == outputs;
+        (fits && steps.iter().all(|step| step.is_finite() && *step > 0.0)).then_some(steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_of_another_meaning_are_no_steps() {
+        let tensor = |name: &str, shape: &[usize], value: f32| NamedTensor {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            data: vec![value; shape.iter().product()],
+        };
+        let with = |others: Vec<NamedTensor>| {
+            let weight = tensor("conv.weight", &[4, 2, 1, 1], 0.5);
+            Checkpoint::new([vec![weight], others].concat())
+        };
+        let bits = || tensor("conv.weight_bits", &[1], 3.0);
+        let steps = |steps: NamedTensor| {
+            with(vec![steps, bits()]).matrices(false).expect("readable")[0].steps.clone()
+        };
+        assert_eq!(steps(tensor("conv.weight_step", &[4], 0.5)), Some(vec![0.5; 4]));
+        assert_eq!(steps(tensor("conv.weight_step", &[3], 0.5)), None, "another number");
+        assert_eq!(steps(tensor("conv.weight_step", &[1], f32::NAN)), None);
+        let alone = with(vec![tensor("conv.weight_step", &[1], 0.5)]);
+        assert_eq!(alone.matrices(false).expect("readable")[0].steps, None);
+        assert_eq!(alone.quantizers("conv.weight"), Ok(None));
+        let broken = with(vec![tensor("conv.weight_step", &[1], -1.0), bits()]);
+        assert!(broken.quantizers("conv.weight").is_err(), "a network that would compute with them");
     }
 }
