@@ -269,10 +269,10 @@ test('the maps can be used by keyboard', async ({ page }) => {
   await page.keyboard.press('ArrowRight');
   await expect(readout).toContainText('tile 1 (row 0, column 1)');
   await expect(page.locator('#live')).toContainText('tile 1');
-  const before = await picture(page, '#tile canvas');
+  const before = await picture(page, '#tile .cells canvas');
   await page.keyboard.press('Enter');
   await expect(title).toContainText('tile 1');
-  expect(await picture(page, '#tile canvas')).not.toBe(before);
+  expect(await picture(page, '#tile .cells canvas')).not.toBe(before);
 });
 
 test('an embedded page has no controls', async ({ page }) => {

@@ -35,7 +35,7 @@ for (const width of [320, 390, 768, 1024, 1440]) {
     await page.setViewportSize({ width, height: 844 });
     await open(page);
     await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
-    await expect(page.locator('#tile canvas')).toBeVisible();
+    await expect(page.locator('#tile .cells canvas')).toBeVisible();
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     expect(wide).toBeLessThanOrEqual(0);
   });

@@ -33,7 +33,7 @@ test('a precision of 1 is refused, and the field keeps it', async ({ page }) => 
   const field = page.getByLabel('Quantized to bits');
   await field.fill('1');
   await field.press('Enter');
-  await expect(page.locator('#messages')).toContainText('quantize_precision (1): must be 2 to 8 bits');
+  await expect(page.locator('#messages')).toContainText('quantize_precision ("1"): must be 2 to 8 bits');
   await expect(field).toHaveAttribute('aria-invalid', 'true');
   expect((await spec(page)).quantize_precision).toBe('');
 });

@@ -30,9 +30,9 @@ test('the loss falls by a third within 60 steps, and the charts follow', async (
     '#regularizer svg',
     '#energy svg',
     '#map-list .layer:last-child canvas',
-    '#tile canvas',
+    '#tile .cells canvas',
   ];
-  await expect(page.locator('#tile canvas')).toBeVisible();
+  await expect(page.locator('#tile .cells canvas')).toBeVisible();
   const before = await Promise.all(pictures.map((selector) => picture(page, selector)));
   await page.getByRole('button', { name: 'Start' }).click();
   await reach(page, 60);

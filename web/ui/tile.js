@@ -111,7 +111,7 @@ export class Tile {
     const part = (/** @type {string} */ text) => make('p', { className: 'part', textContent: text });
     const cells = make(
       'div',
-      {},
+      { className: 'cells' },
       part(`inputs ${first_input}–${first_input + rows - 1} ↓, outputs →`),
       tileCells(detail, { side: SIDE, theme: colours }),
       keys(colours),
