@@ -12,7 +12,7 @@ use burn::tensor::activation::relu;
 #[cfg(feature = "cpu")]
 use burn::tensor::{DType, Device};
 
-use super::quantizer::{self, InputRange};
+use super::quantizer::InputRange;
 use crate::config::Kernels;
 #[cfg(feature = "cpu")]
 use crate::kernels::{self, ConvolutionOptions, PoolOptions};
@@ -89,17 +89,23 @@ impl Kernels {
         relu_if(cut, layer.forward(x))
     }
 
-    /// Inputs as the values of integers; see [`quantizer`].
+    /// Inputs as the values of integers; see `quantizer`.
     ///
     /// # Shapes
     /// - `x` and output: `[batch, channels, height, width]`
     /// - `step`: `[1]`
-    pub(super) fn quantize(self, x: Tensor<4>, step: Tensor<1>, range: InputRange) -> Tensor<4> {
+    pub(super) fn quantize(x: Tensor<4>, step: Tensor<1>, range: InputRange) -> Tensor<4> {
+        // With Burn's kernels too, which have none for it.
         #[cfg(feature = "cpu")]
-        if self.fit(&x) {
+        if Self::Crossdub.fit(&x) {
             return kernels::quantize(x, step, [range.zero, range.top]);
         }
-        quantizer::quantize(x, step, range)
+        // The page's module for the CPU knows no other device.
+        #[cfg(all(feature = "web", not(feature = "webgpu")))]
+        let result = x;
+        #[cfg(not(all(feature = "web", not(feature = "webgpu"))))]
+        let result = super::quantizer::quantize(x, step, range);
+        result
     }
 
     /// A sum, then ReLU.

@@ -36,7 +36,7 @@ impl ConvNorm {
     fn forward(&self, x: Tensor<4>, cut: bool, kernels: Kernels, hook: &mut ConvHook<'_>) -> Tensor<4> {
         hook(&self.conv, &x);
         let x = match &self.quantizer {
-            Some(quantizer) => quantizer.quantize(x, kernels),
+            Some(quantizer) => quantizer.quantize(x),
             None => x,
         };
         with_f32(kernels.convolution(&self.conv, x, false), |x| kernels.batch_norm(&self.norm, x, cut))

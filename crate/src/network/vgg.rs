@@ -50,7 +50,7 @@ impl Block {
     fn forward(&self, x: Tensor<4>, kernels: Kernels, hook: &mut ConvHook<'_>) -> Tensor<4> {
         hook(&self.conv, &x);
         let x = match &self.quantizer {
-            Some(quantizer) => quantizer.quantize(x, kernels),
+            Some(quantizer) => quantizer.quantize(x),
             None => x,
         };
         // ReLU and maximum pooling commute, and after pooling ReLU has a quarter of the work.
