@@ -1,6 +1,8 @@
 //! One training step on one device: forward and backward, the optimizer, masks. Several devices build on it in
 //! `distributed`.
 
+#[cfg(feature = "cpu")]
+mod cpu_straight_through;
 pub(crate) mod forward_backward;
 #[cfg(feature = "cpu")]
 mod fused_step;

@@ -51,13 +51,8 @@ pub(crate) fn pass_gradients(
             continue;
         };
         let step = &quantizer.weight_step;
-        let (of_weight, of_step) = pass(
-            layer.weight.val().inner(),
-            used.weight.val().inner(),
-            step.val().inner(),
-            gradient,
-            f32::from(largest),
-        );
+        let (weight, used) = (layer.weight.val().inner(), used.weight.val().inner());
+        let (of_weight, of_step) = pass(weight, used, step.val().inner(), gradient, f32::from(largest));
         gradients.register(layer.weight.id, of_weight);
         gradients.register(step.id, of_step);
     }
@@ -69,6 +64,31 @@ pub(crate) fn pass_gradients(
 /// - `weight`, `used`, `gradient`: `[out, in, kh, kw]`
 /// - `step`: `[1]` or `[out]`
 fn pass(
+    weight: Tensor<4>,
+    used: Tensor<4>,
+    step: Tensor<1>,
+    gradient: Tensor<4>,
+    largest: f32,
+) -> (Tensor<4>, Tensor<1>) {
+    #[cfg(feature = "cpu")]
+    if super::cpu_straight_through::applies(&weight) {
+        return super::cpu_straight_through::pass(weight, used, step, gradient, largest);
+    }
+    // The page's module for the CPU knows no other device.
+    #[cfg(all(feature = "web", not(feature = "webgpu")))]
+    let result = (gradient, step);
+    #[cfg(not(all(feature = "web", not(feature = "webgpu"))))]
+    let result = pass_on_device(weight, used, step, gradient, largest);
+    result
+}
+
+/// The same with Burn's operations, for other devices than the CPU.
+///
+/// # Shapes
+/// - `weight`, `used`, `gradient`: `[out, in, kh, kw]`
+/// - `step`: `[1]` or `[out]`
+#[cfg(not(all(feature = "web", not(feature = "webgpu"))))]
+fn pass_on_device(
     weight: Tensor<4>,
     used: Tensor<4>,
     step: Tensor<1>,
@@ -117,13 +137,16 @@ mod tests {
         let expected = [1.0 * (1.0 - 0.8), 2.0 * 1.0, 3.0 * 0.0, 4.0 * (0.0 - 0.2)];
         for steps in [1, 2] {
             let step = Tensor::<1>::from_floats(vec![0.5; steps].as_slice(), &device);
-            let (by_weight, by_step) = pass(weight.clone(), used.clone(), step, gradient.clone(), 1.0);
-            assert_eq!(values(by_weight), [1.0, 0.0, 3.0, 4.0], "no gradient beyond the largest integer");
-            let by_step = by_step.into_data().try_to_vec::<f32>().expect("floats");
-            let parts: Vec<f32> = expected.chunks(4 / steps).map(|part| part.iter().sum()).collect();
-            for (got, part) in by_step.iter().zip(&parts) {
-                let scale = ((4 / steps) as f32).sqrt();
-                assert!((got - part / scale).abs() < 1e-6, "{by_step:?} {parts:?}");
+            for pass in [pass, pass_on_device] {
+                let (by_weight, by_step) =
+                    pass(weight.clone(), used.clone(), step.clone(), gradient.clone(), 1.0);
+                assert_eq!(values(by_weight), [1.0, 0.0, 3.0, 4.0], "no gradient beyond the largest integer");
+                let by_step = by_step.into_data().try_to_vec::<f32>().expect("floats");
+                let parts: Vec<f32> = expected.chunks(4 / steps).map(|part| part.iter().sum()).collect();
+                for (got, part) in by_step.iter().zip(&parts) {
+                    let scale = ((4 / steps) as f32).sqrt();
+                    assert!((got - part / scale).abs() < 1e-6, "{by_step:?} {parts:?}");
+                }
             }
         }
     }
