@@ -146,15 +146,12 @@ impl CellCounts {
         }
     }
 
-    /// The most set cells of a column in a slice and polarity, over all its groups of rows.
+    /// The most set cells that a conversion of a slice sees.
     pub fn most(&self, slice: usize) -> usize {
         let of_column = |column: &[u16]| {
-            let polarity = |polarity: usize| {
-                (0..self.groups.len())
-                    .map(|group| usize::from(column[self.at(group, slice, polarity)]))
-                    .sum::<usize>()
-            };
-            polarity(0).max(polarity(1))
+            let groups = (0..self.groups.len())
+                .flat_map(|group| [0, 1].map(|polarity| self.at(group, slice, polarity)));
+            groups.map(|at| usize::from(column[at])).max().unwrap_or(0)
         };
         self.columns.chunks_exact(self.a_column()).map(of_column).max().unwrap_or(0)
     }

@@ -42,7 +42,7 @@ impl Readout {
     /// The hardware's readout of a full crossbar.
     pub fn new(hardware: &HardwareConfig) -> Self {
         Self {
-            rows: rows_at_once(hardware),
+            rows: hardware.rows_at_once(),
             dac_bits: hardware.dac_bits,
             cell_bits: hardware.cell_bits,
             subtraction: hardware.subtraction,
@@ -173,14 +173,9 @@ impl Granularity {
     }
 }
 
-/// Rows of a full crossbar that are active at once.
-pub fn rows_at_once(hardware: &HardwareConfig) -> usize {
-    if hardware.active_rows == 0 { hardware.tile } else { hardware.active_rows.min(hardware.tile) }
-}
-
 /// The groups of rows in which a tile of `rows` rows is converted, one conversion per column each.
 pub fn row_groups(hardware: &HardwareConfig, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-    let step = rows_at_once(hardware).max(1);
+    let step = hardware.rows_at_once().max(1);
     (0..rows).step_by(step).map(move |start| start..(start + step).min(rows))
 }
 

@@ -31,8 +31,9 @@ use self::file_facts::FileFacts;
 #[cfg(any(feature = "onnx", feature = "web"))]
 pub(crate) use self::formats::is_onnx;
 use self::matrix_view::MatrixView;
+#[cfg(feature = "train")]
+pub(crate) use self::names::sibling;
 pub use self::names::{natural_order, nearest};
-pub(crate) use self::quantizers::is_quantizer;
 pub use self::quantizers::{InputQuantizer, LayerQuantizers};
 use self::roles::TensorRole;
 pub use self::sharded::{ShardIndex, is_index, shard_of};

@@ -37,7 +37,7 @@ pub(super) fn split_leaf(name: &str) -> (&str, &str) {
 }
 
 /// The name beside another under the same parent.
-pub(super) fn sibling(name: &str, leaf: &str) -> String {
+pub(crate) fn sibling(name: &str, leaf: &str) -> String {
     let end = if name.ends_with(":0") { ":0" } else { "" };
     match name.rfind(['.', '/']) {
         Some(at) => format!("{}{leaf}{end}", &name[..=at]),

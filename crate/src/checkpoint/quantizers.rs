@@ -7,7 +7,7 @@
 //! | `tile_cap` | the most set cells of a column in each slice and polarity: one number, one a tile, or one a tile and slice; absent without a limit |
 //! | `input_step`, `input_zero`, `input_bits` | an input `x` becomes the integer `round(x / step) + zero` of so many bits; absent where inputs are not quantized yet |
 
-use super::names::sibling;
+use super::names::{sibling, split_leaf};
 use super::{Checkpoint, NamedTensor};
 use crate::crossbar::bit_planes::LayerQuantization;
 use crate::error::{Error, Result};
@@ -43,9 +43,11 @@ pub struct LayerQuantizers {
     pub inputs: Option<InputQuantizer>,
 }
 
-/// Whether a tensor of this name belongs to a quantizer.
-pub(crate) fn is_quantizer(name: &str) -> bool {
-    LEAVES.contains(&name.rsplit('.').next().unwrap_or(name))
+/// Whether a tensor of this name belongs to a quantizer, which always has steps and bits: alone, such a name is another
+/// tool's for something else.
+pub(super) fn is_quantizer(name: &str, has: impl Fn(&str) -> bool) -> bool {
+    LEAVES.contains(&split_leaf(name).1)
+        && ["weight_step", "weight_bits"].iter().all(|leaf| has(&sibling(name, leaf)))
 }
 
 impl Checkpoint {
@@ -110,7 +112,7 @@ impl Checkpoint {
         Ok(Some(LayerQuantizers { weights, inputs }))
     }
 
-    /// The same checkpoint with quantizers for the layer of this weight, instead of those that it has.
+    /// The same checkpoint with other quantizers for the layer of this weight.
     #[must_use]
     pub fn with_quantizers(mut self, weight: &str, quantizers: &LayerQuantizers) -> Self {
         let names = LEAVES.map(|leaf| sibling(weight, leaf));
@@ -132,7 +134,12 @@ impl Checkpoint {
 
     /// Whether it was trained with quantized weights.
     pub fn is_quantized(&self) -> bool {
-        self.tensors.iter().any(|tensor| tensor.name.ends_with(".weight_step"))
+        self.tensors.iter().any(|tensor| self.is_quantizer(&tensor.name))
+    }
+
+    /// Whether the tensor of this name belongs to a quantizer.
+    pub(crate) fn is_quantizer(&self, name: &str) -> bool {
+        is_quantizer(name, |name| self.get(name).is_some())
     }
 
     /// The steps of a weight that was trained quantized; `None` for tensors of another meaning under these names.
@@ -170,6 +177,7 @@ mod tests {
         let alone = with(vec![tensor("conv.weight_step", &[1], 0.5)]);
         assert_eq!(alone.matrices(false).expect("readable")[0].steps, None);
         assert_eq!(alone.quantizers("conv.weight"), Ok(None));
+        assert!(!alone.is_quantized() && !alone.is_quantizer("conv.weight_step"));
         let broken = with(vec![tensor("conv.weight_step", &[1], -1.0), bits()]);
         assert!(broken.quantizers("conv.weight").is_err(), "a network that would compute with them");
     }

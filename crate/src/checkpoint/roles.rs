@@ -73,7 +73,7 @@ pub(super) fn role(
     if count == 0 {
         return TensorRole::None("empty");
     }
-    if is_quantizer(name) {
+    if is_quantizer(name, |name| names.contains(name)) {
         return TensorRole::None("quantizer (steps and bits of weights and inputs)");
     }
     if hint.analog {
@@ -168,7 +168,8 @@ mod tests {
     use super::*;
 
     fn check(name: &str, shape: &[usize], expected: &str) {
-        let names = HashSet::from(["time_embed.0.bias", "patch_embed.bias"]);
+        let steps = ["features.0.weight_step", "features.0.weight_bits"];
+        let names = HashSet::from_iter(["time_embed.0.bias", "patch_embed.bias"].into_iter().chain(steps));
         let role = role(name, shape, shape.iter().product(), &Hint::default(), &names);
         let got = match &role {
             TensorRole::Convolution => "convolution",
@@ -222,5 +223,6 @@ mod tests {
         check("conv.weight", &[0, 3, 3, 3], "empty");
         check("x.weight", &[1, 1, 1, 1, 1, 2], "more than 5");
         check("features.0.weight_step", &[64], "quantizer");
+        check("features.3.weight_step", &[64], "vector");
     }
 }

@@ -231,6 +231,11 @@ impl HardwareConfig {
         between("dac_bits", self.dac_bits, 1, self.input_bits, " (the input's bits)")
     }
 
+    /// Rows of a full crossbar that are active at once.
+    pub fn rows_at_once(&self) -> usize {
+        if self.active_rows == 0 { self.tile } else { self.active_rows.min(self.tile) }
+    }
+
     /// Cells side by side on one crossbar.
     pub fn cells_across(&self) -> usize {
         if self.columns == 0 { self.tile } else { self.columns }

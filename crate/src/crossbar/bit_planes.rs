@@ -2,8 +2,8 @@
 //! weights nearest to given ones that keep to it.
 //!
 //! What a conversion must tell apart is the number of set cells in its column, not that of non-zero weights. With at
-//! most `2^b - 1` of them (**discrete**), in any rows (**unstructured**), in every column of a tile (**balanced**),
-//! `b` bits lose nothing.
+//! most `2^b - 1` of them (**discrete**), in any of the rows that are active at once (**unstructured**), in every column
+//! of a tile (**balanced**), `b` bits lose nothing.
 
 use super::quantize::{QuantizedMatrix, most_of};
 use super::tiling::{TileShape, Tiling};
@@ -35,11 +35,17 @@ pub struct CellShape {
     pub tile: TileShape,
     /// Bits of a cell.
     pub cell_bits: u32,
+    /// Rows that are active at once: a conversion sees the cells of so many rows of its column.
+    pub rows_at_once: usize,
 }
 
 impl From<&HardwareConfig> for CellShape {
     fn from(hardware: &HardwareConfig) -> Self {
-        Self { tile: TileShape::from(hardware), cell_bits: hardware.cell_bits }
+        Self {
+            tile: TileShape::from(hardware),
+            cell_bits: hardware.cell_bits,
+            rows_at_once: hardware.rows_at_once(),
+        }
     }
 }
 
@@ -98,7 +104,7 @@ impl LayerQuantization {
     /// use crossdub::matrix::Matrix;
     ///
     /// let layer = Matrix::new("w", 1, 4, vec![1.1, 2.9, 1.2, -1.0])?;
-    /// let cells = CellShape { tile: TileShape { rows: 4, columns: 2 }, cell_bits: 1 };
+    /// let cells = CellShape { tile: TileShape { rows: 4, columns: 2 }, cell_bits: 1, rows_at_once: 4 };
     /// let quantization = LayerQuantization { precision: 3, steps: vec![1.0], caps: vec![1] };
     /// // Three positive weights have their lowest bit set, and one may: 2.9 keeps its higher bit.
     /// assert_eq!(quantization.integers(&layer, cells).data, [0, 2, 1, -1]);
@@ -175,16 +181,18 @@ fn best_step(weights: &[f32], largest: f64) -> f32 {
 pub(crate) struct ColumnProjection {
     slices: usize,
     cell_bits: u32,
+    rows_at_once: usize,
     largest: i16,
     integers: Vec<i16>,
 }
 
 impl ColumnProjection {
     /// For weights of so many bits.
-    pub fn new(CellShape { cell_bits, .. }: CellShape, precision: u32) -> Self {
+    pub fn new(CellShape { cell_bits, rows_at_once, .. }: CellShape, precision: u32) -> Self {
         Self {
             slices: (precision - 1).div_ceil(cell_bits) as usize,
             cell_bits,
+            rows_at_once,
             largest: largest_integer(precision),
             integers: Vec::new(),
         }
@@ -193,6 +201,14 @@ impl ColumnProjection {
     /// The integers of one column of a tile, with a cap for each slice.
     pub fn project(&mut self, weights: &[f32], step: f64, caps: &[usize]) -> &[i16] {
         self.integers.clear();
+        for (group, weights) in weights.chunks(self.rows_at_once.max(1)).enumerate() {
+            self.project_rows(group * self.rows_at_once, weights, step, caps);
+        }
+        &self.integers
+    }
+
+    /// Adds the integers of the rows from `first` on, which are active at once.
+    fn project_rows(&mut self, first: usize, weights: &[f32], step: f64, caps: &[usize]) {
         let largest = f64::from(self.largest);
         let nearest = |weight: &f32| (f64::from(*weight) / step).round().clamp(-largest, largest) as i16;
         self.integers.extend(weights.iter().map(nearest));
@@ -200,16 +216,23 @@ impl ColumnProjection {
             for sign in [1_i16, -1] {
                 // From the highest slice down: what is cleared above may set cells below, never the other way round.
                 for slice in (0..self.slices).rev() {
-                    self.clear(slice, sign, caps, weights, step);
+                    self.clear(slice, sign, caps, (first, weights), step);
                 }
             }
         }
-        &self.integers
     }
 
-    /// Clears cells of one slice and polarity, those that cost least, until its cap is kept.
-    fn clear(&mut self, slice: usize, sign: i16, caps: &[usize], weights: &[f32], step: f64) {
-        let Self { slices, cell_bits, largest, ref mut integers } = *self;
+    /// Clears the cheapest cells of one slice and polarity until no more are set than its cap allows.
+    fn clear(
+        &mut self,
+        slice: usize,
+        sign: i16,
+        caps: &[usize],
+        (first, weights): (usize, &[f32]),
+        step: f64,
+    ) {
+        let Self { slices, cell_bits, largest, ref mut integers, .. } = *self;
+        let integers = &mut integers[first..];
         let largest = u32::from(largest.unsigned_abs());
         let digit_of =
             |magnitude: u32, slice: usize| (magnitude >> (slice as u32 * cell_bits)) & ((1 << cell_bits) - 1);
@@ -311,7 +334,7 @@ mod tests {
         ) {
             let cell_bits = cell_bits.min(precision - 1);
             let matrix = Matrix::new("w", 6, 20, data).expect("fits");
-            let cells = CellShape { tile: SHAPE, cell_bits };
+            let cells = CellShape { tile: SHAPE, cell_bits, rows_at_once: 8 };
             let mut layer = quantization(precision, caps.clone());
             let slices = layer.slices(cells);
             if per_slice {
@@ -345,7 +368,7 @@ mod tests {
             data in prop::collection::vec(-1.0_f32..1.0, 4), cap in 1_usize..3, precision in 2_u32..4,
         ) {
             let matrix = Matrix::new("w", 1, 4, data.clone()).expect("fits");
-            let cells = CellShape { tile: SHAPE, cell_bits: 1 };
+            let cells = CellShape { tile: SHAPE, cell_bits: 1, rows_at_once: 8 };
             let integers = quantization(precision, vec![cap as u32]).integers(&matrix, cells);
             let loss: f64 =
                 integers.data.iter().zip(&data).map(|(i, w)| (f64::from(*w) / 0.25 - f64::from(*i)).powi(2)).sum();

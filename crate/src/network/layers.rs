@@ -100,12 +100,10 @@ impl Kernels {
         if Self::Crossdub.fit(&x) {
             return kernels::quantize(x, step, [range.zero, range.top]);
         }
-        // The page's module for the CPU knows no other device.
         #[cfg(all(feature = "web", not(feature = "webgpu")))]
-        let result = x;
+        unreachable!("the page's module for the CPU computes in float32 on the CPU alone");
         #[cfg(not(all(feature = "web", not(feature = "webgpu"))))]
-        let result = super::quantizer::quantize(x, step, range);
-        result
+        super::quantizer::quantize(x, step, range)
     }
 
     /// A sum, then ReLU.

@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::module::Network;
 use super::quantizer::LayerQuantizer;
 use super::spec::{ConvShape, NetworkSpec, ParamSpec};
-use crate::checkpoint::{Checkpoint, NamedTensor, is_quantizer};
+use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};
 
 /// What [`export`] reads of each parameter.
@@ -59,7 +59,7 @@ pub fn import(network: Network, spec: &NetworkSpec, weights: &Checkpoint) -> Res
         return Err(error);
     }
     // PyTorch counts batches for normalizations without a momentum; ours have one.
-    let counts = |name: &str| !name.ends_with(".num_batches_tracked") && !is_quantizer(name);
+    let counts = |name: &str| !name.ends_with(".num_batches_tracked") && !weights.is_quantizer(name);
     let mut expected = weights.tensors.iter().filter(|tensor| counts(&tensor.name));
     if mapper.imported < expected.clone().count() {
         let known: Vec<ParamSpec> = spec.param_specs();
@@ -201,7 +201,7 @@ impl ModuleMapper for Importer<'_> {
             self.error.get_or_insert_with(|| mismatch(&format!("parameter {name} is missing")));
             return param;
         };
-        self.imported += usize::from(!is_quantizer(&name));
+        self.imported += usize::from(!self.weights.is_quantizer(&name));
         match from_torch(tensor, param.val().dims()) {
             Ok(data) => param.map(|old| {
                 let new = Tensor::from_data(data, &old.device());

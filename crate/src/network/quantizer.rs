@@ -6,7 +6,7 @@
 //! `g (u - z)` elsewhere, times `1 / sqrt(N (2^B - 1))` for `N` values an image: LSQ (Esser et al., "Learned Step Size
 //! Quantization", arXiv 1902.08153).
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::module::Network;
@@ -104,31 +104,15 @@ impl Network {
 
     /// Keeps steps positive, whatever the optimizer did.
     #[must_use]
-    pub(crate) fn with_positive_steps(self) -> Self {
-        self.map(&mut PositiveSteps { path: Vec::new() })
-    }
-}
-
-struct PositiveSteps {
-    path: Vec<String>,
-}
-
-impl ModuleMapper for PositiveSteps {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.path.last().map(String::as_str) {
-            Some("weight_step" | "input_step") => {
-                param.map(|step| Tensor::from_inner(step.inner().clamp_min(SMALLEST_STEP)).require_grad())
+    pub(crate) fn with_positive_steps(mut self) -> Self {
+        for quantizer in self.quantizer_slots().into_iter().flatten() {
+            for step in [&mut quantizer.weight_step, &mut quantizer.input_step] {
+                *step = step
+                    .clone()
+                    .map(|step| Tensor::from_inner(step.inner().clamp_min(SMALLEST_STEP)).require_grad());
             }
-            _ => param,
         }
+        self
     }
 }
 

@@ -237,7 +237,7 @@ impl TileWeights<'_> {
         let mut projection = ColumnProjection::new(cells, self.precision);
         let slices = (self.precision - 1).div_ceil(cells.cell_bits) as usize;
         let mut state = self.evaluate(&mut projection, vec![self.tile.rows(); slices], energy);
-        let rows = self.tile.rows();
+        let rows = self.tile.rows().min(cells.rows_at_once);
         let mut options = Vec::new();
         loop {
             options.push(TileOption {

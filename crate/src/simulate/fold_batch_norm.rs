@@ -3,7 +3,7 @@
 //! A normalization after a convolution scales and shifts each output channel, so the weights can absorb it:
 //! `w' = w * g`, `b' = (b - mean) * g + beta`, `g = gamma / sqrt(variance + 1e-5)`. Zero weights stay zero.
 
-use crate::checkpoint::{Checkpoint, InputQuantizer, NamedTensor, is_quantizer};
+use crate::checkpoint::{Checkpoint, InputQuantizer, NamedTensor};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
@@ -90,7 +90,7 @@ impl<'a> ParameterReader<'a> {
         // PyTorch counts batches for normalizations without a momentum, some writers in floats.
         let is_counter = |tensor: &NamedTensor| tensor.name.ends_with(".num_batches_tracked");
         let known = |tensor: &&NamedTensor| {
-            self.used.contains(&tensor.name) || is_counter(tensor) || is_quantizer(&tensor.name)
+            self.used.contains(&tensor.name) || is_counter(tensor) || self.weights.is_quantizer(&tensor.name)
         };
         match self.weights.tensors.iter().find(|tensor| !known(tensor)) {
             Some(extra) => {

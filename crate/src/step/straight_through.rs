@@ -74,12 +74,10 @@ fn pass(
     if super::cpu_straight_through::applies(&weight) {
         return super::cpu_straight_through::pass(weight, used, step, gradient, largest);
     }
-    // The page's module for the CPU knows no other device.
     #[cfg(all(feature = "web", not(feature = "webgpu")))]
-    let result = (gradient, step);
+    unreachable!("the page's module for the CPU computes in float32 on the CPU alone");
     #[cfg(not(all(feature = "web", not(feature = "webgpu"))))]
-    let result = pass_on_device(weight, used, step, gradient, largest);
-    result
+    pass_on_device(weight, used, step, gradient, largest)
 }
 
 /// The same with Burn's operations, for other devices than the CPU.

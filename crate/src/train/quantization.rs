@@ -4,7 +4,7 @@
 //! integers nearest to them that keep to the caps, times their steps; [`straight_through`](crate::step::straight_through)
 //! hands the gradients back.
 
-use crate::checkpoint::{Checkpoint, InputQuantizer, LayerQuantizers, NamedTensor};
+use crate::checkpoint::{Checkpoint, InputQuantizer, LayerQuantizers, sibling};
 use crate::config::{HardwareConfig, TrainConfig, WeightScale};
 use crate::crossbar::bit_planes::{CellShape, LayerQuantization, largest_integer};
 use crate::crossbar::quantize::QuantizedMatrix;
@@ -35,7 +35,10 @@ pub(super) struct Quantization {
 struct QuantizedLayer {
     /// The weight's name.
     name: String,
-    /// Its shape: `[out, in, kh, kw]`.
+    /// The names of its learned steps.
+    weight_step: String,
+    input_step: String,
+    /// The weight's shape: `[out, in, kh, kw]`.
     shape: Vec<usize>,
     /// As the run began; the steps have moved since.
     quantizers: LayerQuantizers,
@@ -64,7 +67,8 @@ impl<'a> StartWeights<'a> {
 
 impl Quantization {
     /// The quantization that a run of this configuration starts with, and its weights with their quantizers. Weights
-    /// that are quantized already keep their steps if they fit, and stay quantized if the configuration does not say.
+    /// that are quantized already keep their steps if they fit, whatever the hardware's `weight_scale`, and stay quantized
+    /// if the configuration does not say.
     ///
     /// # Errors
     /// When precisions or caps don't fit the network or the hardware, or a layer can't be calibrated.
@@ -138,7 +142,13 @@ impl Quantization {
                     }
                 };
             let quantizers = LayerQuantizers { weights: own, inputs: Some(inputs) };
-            layers.push(QuantizedLayer { name: conv.name.clone(), shape: conv.shape.clone(), quantizers });
+            layers.push(QuantizedLayer {
+                name: conv.name.clone(),
+                weight_step: sibling(&conv.name, "weight_step"),
+                input_step: sibling(&conv.name, "input_step"),
+                shape: conv.shape.clone(),
+                quantizers,
+            });
         }
         for layer in &layers {
             weights = weights.with_quantizers(&layer.name, &layer.quantizers);
@@ -160,12 +170,9 @@ impl Quantization {
         self.layers.iter().map(|layer| largest_integer(layer.quantizers.weights.precision)).collect()
     }
 
-    /// The names of the tensors that [`Quantization::values`] needs.
+    /// Whether [`Quantization::values`] needs the tensor of this name.
     pub fn needs(&self, name: &str) -> bool {
-        let step = |layer: &QuantizedLayer| {
-            layer.name.strip_suffix("weight").map(|base| format!("{base}weight_step"))
-        };
-        self.layers.iter().any(|layer| layer.name == name || step(layer).is_some_and(|step| step == name))
+        self.layers.iter().any(|layer| layer.name == name || layer.weight_step == name)
     }
 
     /// The values of each layer's integers at a step of the run, from its float weights and steps.
@@ -181,7 +188,7 @@ impl Quantization {
     /// # Errors
     /// When a weight is missing or not finite.
     pub fn quantized(&self, floats: &Checkpoint, step: u64) -> Result<Checkpoint> {
-        let mut weights = self.with_constants(floats.clone());
+        let mut weights = self.with_constants(floats.clone())?;
         for (layer, values) in self.layers.iter().zip(self.values(floats, step)?) {
             let found = weights.tensors.iter_mut().find(|tensor| tensor.name == layer.name);
             if let Some(tensor) = found {
@@ -192,47 +199,45 @@ impl Quantization {
     }
 
     /// Weights with the quantizers' numbers that training does not change.
-    #[must_use]
-    pub fn with_constants(&self, mut weights: Checkpoint) -> Checkpoint {
+    ///
+    /// # Errors
+    /// When a step is missing.
+    pub fn with_constants(&self, mut weights: Checkpoint) -> Result<Checkpoint> {
         for layer in &self.layers {
             let mut quantizers = layer.quantizers.clone();
-            if let Some(steps) = weights.steps(&layer.name) {
-                quantizers.weights.steps = steps.to_vec();
-            }
-            if let (Some(inputs), Some(step)) = (&mut quantizers.inputs, layer.input_step(&weights)) {
-                inputs.step = step;
+            quantizers.weights.steps = layer.tensor(&weights, &layer.weight_step)?.to_vec();
+            if let Some(inputs) = &mut quantizers.inputs {
+                inputs.step = layer.tensor(&weights, &layer.input_step)?[0];
             }
             weights = weights.with_quantizers(&layer.name, &quantizers);
         }
-        weights
+        Ok(weights)
     }
 }
 
 impl QuantizedLayer {
     fn values(&self, floats: &Checkpoint, of: &Quantization, step: u64) -> Result<Vec<f32>> {
-        let missing = || Error::layer("quantizing a layer", &*self.name, "it has no weights");
-        let NamedTensor { data, .. } = floats.get(&self.name).ok_or_else(missing)?;
-        let steps = floats.steps(&self.name).unwrap_or(&self.quantizers.weights.steps).to_vec();
+        let steps = self.tensor(floats, &self.weight_step)?.to_vec();
         let columns = self.shape.iter().skip(1).product();
-        let matrix = Matrix::new(&*self.name, self.shape[0], columns, data.clone())?;
+        let weights = self.tensor(floats, &self.name)?.to_vec();
+        let matrix = Matrix::new(&*self.name, self.shape[0], columns, weights)?;
         let caps = self.quantizers.weights.caps.iter();
         let caps = caps.map(|&cap| cap_at(cap, of.cells.tile.rows, step, of.ramp)).collect();
         let quantization = LayerQuantization { steps, caps, ..self.quantizers.weights };
         Ok(quantization.values(&matrix, of.cells))
     }
 
-    fn input_step(&self, weights: &Checkpoint) -> Option<f32> {
-        let name = format!("{}input_step", self.name.strip_suffix("weight")?);
-        weights.get(&name)?.data.first().copied()
+    /// The values of one of its tensors.
+    fn tensor<'a>(&self, weights: &'a Checkpoint, name: &str) -> Result<&'a [f32]> {
+        let missing = || Error::layer("quantizing a layer", &*self.name, format!("{name} is missing"));
+        weights.get(name).map(|tensor| &*tensor.data).ok_or_else(missing)
     }
 }
 
-/// Whether weights are integers of their stored steps, and the hardware's scale is of that kind.
+/// Whether weights are integers of their stored steps.
 fn keeps_steps(matrix: &Matrix, precision: u32, hardware: &HardwareConfig) -> bool {
     let hardware = HardwareConfig { weight_precision: precision, ..hardware.clone() };
-    let per_channel = matrix.steps.as_ref().is_some_and(|steps| steps.len() > 1);
-    (per_channel || matrix.rows == 1) == (hardware.weight_scale == WeightScale::Channel)
-        && QuantizedMatrix::from_integers(matrix, &hardware).is_some()
+    QuantizedMatrix::from_integers(matrix, &hardware).is_some()
 }
 
 /// The range of each layer's inputs on training images.

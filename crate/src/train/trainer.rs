@@ -318,10 +318,10 @@ impl Trainer {
     /// The weights that the optimizer moves: the same but for a quantized network, whose integers they become.
     pub(super) async fn float_weights(&self) -> Result<Checkpoint> {
         let weights = export(&self.state.network, &self.network_spec, ExportKind::Weights).await?;
-        Ok(match &self.quantization {
+        match &self.quantization {
             Some(quantization) => quantization.with_constants(weights),
-            None => weights,
-        })
+            None => Ok(weights),
+        }
     }
 
     /// The network of a forward pass.

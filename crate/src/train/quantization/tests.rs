@@ -1,7 +1,7 @@
 //! Tests of quantized training.
 
 use super::*;
-use crate::checkpoint::safetensors;
+use crate::checkpoint::{NamedTensor, safetensors};
 use crate::config::{DeviceChoice, Kernels, NetworkName, RegularizerKind, Standardize};
 use crate::data::standardization::Standardization;
 use crate::data::{Dataset, TrainTest};
