@@ -153,6 +153,20 @@ fn a_resumed_run_ends_at_the_same_bits() {
 }
 
 #[test]
+fn the_distance_to_the_caps_is_part_of_the_loss() {
+    let distance = |cap: &str, lambda: f64| {
+        let config = TrainConfig { quantize_lambda: lambda, ..quantized_config("3", cap) };
+        let mut trainer = trainer(&config, &sliced(), None);
+        let first = pollster::block_on(trainer.step()).expect("trains").regularizer;
+        (0..20).fold(first, |_, _| pollster::block_on(trainer.step()).expect("trains").regularizer) / first
+    };
+    assert!(distance("", 0.5).is_nan(), "0 of 0 without caps");
+    // A strong pull leaves less of it than a weak one.
+    let (weak, strong) = (distance("1", 1e-3), distance("1", 5.0));
+    assert!(strong < 0.8 * weak, "{strong} {weak}");
+}
+
+#[test]
 fn a_run_continues_from_quantized_weights() {
     let mut first = trainer(&quantized_config("3", "3"), &sliced(), None);
     advance(&mut first, 5);

@@ -33,6 +33,7 @@ export const DEFAULTS = {
     quantize_precision: '',
     quantize_cap: '',
     quantize_ramp: 0,
+    quantize_lambda: 0,
     seed: 0,
   },
   hardware: {

@@ -145,6 +145,9 @@ pub struct TrainFields {
     /// Epochs over which the caps tighten [default: 0]
     #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS"))]
     pub quantize_ramp: Option<usize>,
+    /// Weight of half the squared distance to weights that keep to the caps [default: 0]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "LAMBDA"))]
+    pub quantize_lambda: Option<f64>,
     /// Seed of everything random [default: 0]
     #[cfg_attr(feature = "cli", arg(long))]
     pub seed: Option<u64>,
@@ -171,8 +174,8 @@ pub struct TrainFields {
 
 fields!(TrainFields of TrainConfig {
     data, regularizer, lambda, lambda_mean, weight_decay, learning_rate, momentum, dropout, batch, epochs, schedule,
-    milestones, augment, holdout, limit, trainable, quantize_precision, quantize_cap, quantize_ramp, seed, device,
-    devices, gather, precision, kernels,
+    milestones, augment, holdout, limit, trainable, quantize_precision, quantize_cap, quantize_ramp, quantize_lambda,
+    seed, device, devices, gather, precision, kernels,
 });
 
 /// The fields of crossbars. On the command line one option, `--tile 128x64`, sets both `tile` and `columns`.

@@ -163,6 +163,8 @@ pub struct TrainConfig {
     pub quantize_cap: LayerCaps,
     /// Epochs over which the caps tighten from no limit to their values; 0 for at once.
     pub quantize_ramp: usize,
+    /// Weight of what caps are missed by: half the squared distance to the weights that keep to them.
+    pub quantize_lambda: f64,
     /// Seed of everything random: initial weights, image order, augmentation, dropout, built-in images.
     pub seed: u64,
 }
@@ -200,6 +202,7 @@ impl Default for TrainConfig {
             quantize_precision: LayerPrecisions::default(),
             quantize_cap: LayerCaps::default(),
             quantize_ramp: 0,
+            quantize_lambda: 0.0,
             seed: 0,
         }
     }
@@ -280,6 +283,7 @@ impl TrainConfig {
         rate("momentum", self.momentum, 1.0)?;
         rate("lambda", self.lambda, 1e6)?;
         rate("lambda_mean", self.lambda_mean, 1e6)?;
+        rate("quantize_lambda", self.quantize_lambda, 1e6)?;
         rate("weight_decay", self.weight_decay, 1e3)?;
         rate("learning_rate", self.learning_rate, 1e3)?;
         if !(1..=65_536).contains(&self.batch) {

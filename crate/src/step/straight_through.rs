@@ -5,6 +5,9 @@
 //! `g (q - w / s)`. Beyond the largest integer `w` has none and `s` has `g q`: LSQ (Esser et al., arXiv 1902.08153).
 //! Where a cap has moved `q` to another integer, `w` still gets `g`, so that it may win its cell back, and `s` gets
 //! `g q`. The step's gradient is divided by `sqrt(N Q)`, for `N` weights that share it and the largest integer `Q`.
+//!
+//! Half the squared distance `(w - s q)^2` of the weights that caps have moved, times `lambda`, may be added to the loss;
+//! its gradient pulls them to where they may be (like BinaryRelax, Yin et al., arXiv 1801.06313).
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
@@ -38,13 +41,15 @@ impl ModuleMapper for ReplaceWeights {
 }
 
 /// Turns the gradients by the weights of the forward pass into those of the trained weights and of their steps.
-/// `largest` is the largest integer of each convolution's weights.
+/// `largest` is the largest integer of each convolution's weights. Returns the sum of the weighted distances, one element.
 pub(crate) fn pass_gradients(
     network: &Network,
     quantized: &Network,
     largest: &[i16],
+    lambda: f64,
     gradients: &mut GradientsParams,
-) {
+) -> Option<Tensor<1>> {
+    let mut total: Option<Tensor<1>> = None;
     let pairs = network.convolutions().into_iter().zip(quantized.convolutions());
     for (((layer, used), quantizer), &largest) in pairs.zip(network.quantizers()).zip(largest) {
         let (Some(quantizer), Some(gradient)) = (quantizer, gradients.remove::<4>(layer.weight.id)) else {
@@ -52,10 +57,35 @@ pub(crate) fn pass_gradients(
         };
         let step = &quantizer.weight_step;
         let (weight, used) = (layer.weight.val().inner(), used.weight.val().inner());
-        let (of_weight, of_step) = pass(weight, used, step.val().inner(), gradient, f32::from(largest));
-        gradients.register(layer.weight.id, of_weight);
-        gradients.register(step.id, of_step);
+        let limits = Limits { largest: f32::from(largest), lambda: lambda as f32 };
+        let passed = pass(weight, used, step.val().inner(), gradient, limits);
+        gradients.register(layer.weight.id, passed.weight);
+        gradients.register(step.id, passed.step);
+        total = Some(match total {
+            Some(sum) => sum + passed.distance,
+            None => passed.distance,
+        });
     }
+    total
+}
+
+/// What bounds a layer's weights.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// The largest integer.
+    pub largest: f32,
+    /// Weight of the distance to the caps.
+    pub lambda: f32,
+}
+
+/// What a layer's gradient becomes.
+pub(super) struct Passed {
+    /// The gradient by the weights, `[out, in, kh, kw]`.
+    pub weight: Tensor<4>,
+    /// The gradient by the steps, `[1]` or `[out]`.
+    pub step: Tensor<1>,
+    /// The weighted distance to the caps, one element.
+    pub distance: Tensor<1>,
 }
 
 /// The gradients by a layer's weights and by its steps.
@@ -63,21 +93,15 @@ pub(crate) fn pass_gradients(
 /// # Shapes
 /// - `weight`, `used`, `gradient`: `[out, in, kh, kw]`
 /// - `step`: `[1]` or `[out]`
-fn pass(
-    weight: Tensor<4>,
-    used: Tensor<4>,
-    step: Tensor<1>,
-    gradient: Tensor<4>,
-    largest: f32,
-) -> (Tensor<4>, Tensor<1>) {
+fn pass(weight: Tensor<4>, used: Tensor<4>, step: Tensor<1>, gradient: Tensor<4>, limits: Limits) -> Passed {
     #[cfg(feature = "cpu")]
     if super::cpu_straight_through::applies(&weight) {
-        return super::cpu_straight_through::pass(weight, used, step, gradient, largest);
+        return super::cpu_straight_through::pass(weight, used, step, gradient, limits);
     }
     #[cfg(all(feature = "web", not(feature = "webgpu")))]
     unreachable!("the page's module for the CPU computes in float32 on the CPU alone");
     #[cfg(not(all(feature = "web", not(feature = "webgpu"))))]
-    pass_on_device(weight, used, step, gradient, largest)
+    pass_on_device(weight, used, step, gradient, limits)
 }
 
 /// The same with Burn's operations, for other devices than the CPU.
@@ -91,14 +115,14 @@ fn pass_on_device(
     used: Tensor<4>,
     step: Tensor<1>,
     gradient: Tensor<4>,
-    largest: f32,
-) -> (Tensor<4>, Tensor<1>) {
+    Limits { largest, lambda }: Limits,
+) -> Passed {
     let [outputs, inputs, height, width] = weight.dims();
     let [steps] = step.dims();
     let sharing = (outputs / steps.max(1) * inputs * height * width) as f64;
     let step = step.reshape([steps, 1, 1, 1]);
-    let ratio = weight / step.clone();
-    let integer = used / step;
+    let ratio = weight.clone() / step.clone();
+    let integer = used.clone() / step;
     let nearest = ratio.clone().round().clamp(-largest, largest);
     let moved = (integer.clone() - nearest).abs().greater_elem(0.5);
     let beyond = ratio.clone().abs().greater_elem(largest);
@@ -111,8 +135,10 @@ fn pass_on_device(
     } else {
         by_step.reshape([outputs, inputs * height * width]).sum_dim(1).reshape([outputs])
     };
+    let apart = (weight - used).mask_fill(moved.clone().bool_not(), 0.0);
+    let distance = apart.clone().square().sum().mul_scalar(0.5 * lambda);
     let stopped = beyond.bool_and(moved.bool_not());
-    (gradient.mask_fill(stopped, 0.0), by_step)
+    Passed { weight: gradient.mask_fill(stopped, 0.0) + apart.mul_scalar(lambda), step: by_step, distance }
 }
 
 #[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
@@ -136,10 +162,13 @@ mod tests {
         for steps in [1, 2] {
             let step = Tensor::<1>::from_floats(vec![0.5; steps].as_slice(), &device);
             for pass in [pass, pass_on_device] {
-                let (by_weight, by_step) =
-                    pass(weight.clone(), used.clone(), step.clone(), gradient.clone(), 1.0);
-                assert_eq!(values(by_weight), [1.0, 0.0, 3.0, 4.0], "no gradient beyond the largest integer");
-                let by_step = by_step.into_data().try_to_vec::<f32>().expect("floats");
+                let limits = Limits { largest: 1.0, lambda: 0.5 };
+                let passed = pass(weight.clone(), used.clone(), step.clone(), gradient.clone(), limits);
+                // None beyond the largest integer; a pull by the cap.
+                assert_eq!(values(passed.weight), [1.0, 0.0, 3.0 - 0.5 * 0.3, 4.0]);
+                let distance: f32 = passed.distance.into_scalar();
+                assert!((distance - 0.5 * 0.5 * 0.3 * 0.3).abs() < 1e-7, "{distance}");
+                let by_step = passed.step.into_data().try_to_vec::<f32>().expect("floats");
                 let parts: Vec<f32> = expected.chunks(4 / steps).map(|part| part.iter().sum()).collect();
                 for (got, part) in by_step.iter().zip(&parts) {
                     let scale = ((4 / steps) as f32).sqrt();

@@ -49,12 +49,17 @@ impl Trainer {
 
         let network = self.forward_network().await?;
         let StepOutput { loss, logits, mut gradients } = self.forward_backward(&network, &batch).await?;
-        if let Some(quantization) = &self.quantization {
-            pass_gradients(&self.state.network, &network, &quantization.largest(), &mut gradients);
-        }
+        let distance = self.quantization.as_ref().and_then(|quantization| {
+            let (largest, lambda) = (quantization.largest(), self.config.quantize_lambda);
+            pass_gradients(&self.state.network, &network, &largest, lambda, &mut gradients)
+        });
         let labels = batch.labels;
         let learning_rate = self.learning_rate();
         let penalty = self.apply_step(gradients, learning_rate);
+        let penalty = match (penalty, distance) {
+            (Some(penalty), Some(distance)) => Some(penalty + distance),
+            (penalty, distance) => penalty.or(distance),
+        };
 
         let metrics = self.read_back(loss, penalty, logits, &labels).await?;
         self.divergence.check_loss(self.step + 1, metrics.loss + metrics.penalty)?;

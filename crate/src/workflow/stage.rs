@@ -86,7 +86,7 @@ pub enum StageConfig {
 }
 
 /// The fields of quantized training.
-const QUANTIZE_FIELDS: [&str; 3] = ["quantize_precision", "quantize_cap", "quantize_ramp"];
+const QUANTIZE_FIELDS: [&str; 4] = ["quantize_precision", "quantize_cap", "quantize_ramp", "quantize_lambda"];
 
 /// What a pruned network depends on: the fields that its rule uses.
 fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &HardwareConfig) -> Value {
@@ -220,16 +220,20 @@ impl Stage {
                 }
                 let mut inputs = json!({ "train": train, "shape": shape, "masked": self.masked });
                 if config.quantize_precision.is_empty() {
-                    // So do stages in floats. Those that start from quantized weights are named after these.
+                    // So do stages in floats. Those that start from quantized weights are named after these, too.
+                    let defaults = json!(TrainConfig::default());
                     for field in QUANTIZE_FIELDS {
-                        inputs["train"].as_object_mut().map(|fields| fields.remove(field));
+                        if inputs["train"][field] == defaults[field] {
+                            inputs["train"].as_object_mut().map(|fields| fields.remove(field));
+                        }
                     }
                 } else {
                     inputs["integers"] = json!([
                         self::shape(hardware),
                         hardware.weight_scale,
                         hardware.input_bits,
-                        hardware.cell_bits
+                        hardware.cell_bits,
+                        hardware.rows_at_once()
                     ]);
                 }
                 inputs
@@ -276,7 +280,9 @@ pub(super) fn flatten_quantize(fields: &mut Map<String, Value>) -> Result<()> {
             }
             Ok(())
         }
-        Some(other) => Err(Error::field("quantize", other, "must be a table with precision, cap and ramp")),
+        Some(other) => {
+            Err(Error::field("quantize", other, "must be a table with precision, cap, ramp and lambda"))
+        }
     }
 }
 

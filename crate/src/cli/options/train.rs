@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::options::network::NetworkOptions;
-use crate::config::{ConfigFields, DeviceList, TrainFields};
+use crate::config::{ConfigFields, ConversionFields, DeviceList, TrainFields};
 
 /// Configuration fields of a run; without an option, a field keeps the command's default.
 #[derive(Debug, Args)]
@@ -13,6 +13,8 @@ pub struct TrainOptions {
     train: TrainFields,
     #[command(flatten)]
     crossbar: CrossbarOptions,
+    #[command(flatten)]
+    conversions: ConversionFields,
 }
 
 impl TrainOptions {
@@ -21,7 +23,7 @@ impl TrainOptions {
         let mut train = self.train.clone();
         train.extend(self.devices());
         let (network, crossbar) = (network.fields(), self.crossbar.fields());
-        ConfigFields { network, train, crossbar, ..ConfigFields::default() }
+        ConfigFields { network, train, crossbar, conversions: self.conversions.clone() }
     }
 
     /// The device fields among them: a run may resume on other devices. One device replaces a list of several in a
