@@ -11,6 +11,7 @@ mod arch;
 pub mod batch_norm;
 pub mod convolution;
 mod gather;
+pub mod matrix_product;
 mod microkernel;
 pub mod parallel;
 pub mod pooling;

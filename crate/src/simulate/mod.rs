@@ -36,7 +36,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`simulator`] | [`Simulator`](simulator::Simulator): a whole network, a few images at a time |
-//! | [`crossbars`], [`bit_serial`] | a layer's cells as bit planes, and its conversions in integers |
+//! | [`crossbars`], [`bit_serial`], `level_products` | a layer's cells as bit planes, and its conversions in integers; the same by products of levels |
 //! | [`non_idealities`] | the noise model: programming errors, stuck cells, read noise, coarse ADC ranges |
 //! | `calibration` | the ranges of the layers' inputs |
 //! | [`activation_quantizer`], [`im2col`] | inputs as integers, and as the windows of a convolution |
@@ -55,6 +55,7 @@ pub mod crossbars;
 pub mod fold_batch_norm;
 pub mod im2col;
 pub mod layer;
+pub(crate) mod level_products;
 pub mod network;
 pub mod non_idealities;
 pub mod pool;

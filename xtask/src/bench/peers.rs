@@ -37,10 +37,10 @@ pub const PEERS: [Peer; 8] = [
         detail: ", 8-bit weights and inputs bit by bit",
     },
     Peer {
-        id: "simulation-layer",
+        id: "simulation-multi-level",
         tool: "aihwkit CPU",
         work: "single_pass_layer",
-        detail: ", beside a single pass with multi-level cells",
+        detail: ", in a single pass",
     },
 ];
 

@@ -2,7 +2,7 @@
 
 use super::BenchTime;
 use crate::cli::measure::timing::{median_time, timed};
-use crate::config::{HardwareConfig, NetworkName, Resolution, TrainConfig};
+use crate::config::{HardwareConfig, NetworkName, Resolution, Subtraction, TrainConfig};
 use crate::data::batch::{Batch, evaluation_batch};
 use crate::data::synthetic;
 use crate::error::Result;
@@ -10,8 +10,8 @@ use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
 use crate::network::spec::initialize;
 use crate::parallel;
-use crate::simulate::bit_serial;
 use crate::simulate::config::SimulationConfig;
+use crate::simulate::crossbar_reading::ideal;
 use crate::simulate::crossbars::Crossbars;
 use crate::simulate::im2col::Window;
 use crate::simulate::simulator::Simulator;
@@ -31,8 +31,22 @@ const NETWORK_IMAGES: usize = 8;
 pub(super) fn measure() -> Result<Vec<BenchTime>> {
     let hardware = HardwareConfig { tile: 64, resolution: Resolution::Bits(7), ..HardwareConfig::default() };
     let what = format!("simulation, a layer of {OUTPUTS} x {}, {IMAGES} images, tile 64", WINDOW.inputs());
-    let (time, n) = layer(&hardware)?;
-    Ok(vec![BenchTime::new("simulation-layer", what, time, n), network(&hardware)?])
+    // A weight is one pair of cells, and an input is applied at once.
+    let multi_level = HardwareConfig {
+        cell_bits: hardware.weight_precision - 1,
+        dac_bits: hardware.input_bits,
+        subtraction: Subtraction::Analog,
+        ..hardware.clone()
+    };
+    let mut times = Vec::new();
+    for (id, detail, hardware) in
+        [("simulation-layer", "", &hardware), ("simulation-multi-level", ", multi-level cells", &multi_level)]
+    {
+        let (time, n) = layer(hardware)?;
+        times.push(BenchTime::new(id, format!("{what}{detail}"), time, n));
+    }
+    times.push(network(&hardware)?);
+    Ok(times)
 }
 
 /// Milliseconds for the images through one layer, and the runs they are the median of.
@@ -44,9 +58,7 @@ fn layer(hardware: &HardwareConfig) -> Result<(f64, usize)> {
     let values = WINDOW.channels * WINDOW.side * WINDOW.side;
     let image = |at: usize| (0..values).map(|i| ((i + at) * 6151 % 256) as u16).collect::<Vec<_>>();
     let patches: Vec<Vec<u16>> = (0..IMAGES).map(|at| WINDOW.patches(&image(at), 0)).collect();
-    median_time(|| {
-        Ok(timed(|| parallel::map(IMAGES, |at| bit_serial::simulate(&crossbars, &patches[at], 0))).1)
-    })
+    median_time(|| Ok(timed(|| parallel::map(IMAGES, |at| ideal(&crossbars, &patches[at], 0))).1))
 }
 
 /// VGG11 before training: pruning has emptied no cell.
