@@ -25,6 +25,18 @@ test('weights of 3 bits train under a cap, and their bit planes are drawn', asyn
     const [, positive, negative] = /set: (\d+) \+, (\d+) −/.exec(caption) ?? [];
     expect(Math.max(Number(positive), Number(negative))).toBeLessThanOrEqual(3);
   }
+
+  // Two slices of at most 2 bits, the others empty.
+  await page.locator('#models').scrollIntoViewIfNeeded();
+  const rows = page.locator('#slices tbody tr');
+  await expect(rows).toHaveCount(2);
+  const bits = (await rows.first().locator('td').allInnerTexts()).map(Number);
+  expect(bits.slice(0, 5)).toEqual([0, 0, 0, 0, 0]);
+  expect(Math.max(...bits)).toBeLessThanOrEqual(2);
+  await expect(page.locator('.totals')).toContainText('lossless, by set cells');
+  await page.locator('#pareto-model input[value=cells]').check({ force: true });
+  await expect(page.locator('#pareto')).toContainText('dense ÷ pruned (lossless, by set cells)');
+  await expect(page.locator('#pareto-note')).toContainText('The published runs come without weights.');
 });
 
 test('a precision of 1 is refused, and the field keeps it', async ({ page }) => {

@@ -14,19 +14,23 @@ test('a report with stages has one row for each', () => {
     stages: [
       { kind: 'train', accuracy: 90, energy: energy(1, 1) },
       { kind: 'prune', accuracy: null, energy: energy(3, 2) },
-      { kind: 'finetune', accuracy: 89, energy: energy(3.5, 2.5) },
+      {
+        kind: 'finetune',
+        accuracy: 89,
+        energy: { ...energy(3.5, 2.5), lossless_sliced: { improvement: 20 } },
+      },
     ],
   };
   expect(stagesOf(/** @type {Report} */ (/** @type {unknown} */ (report)))).toEqual([
-    { stage: 'trained', accuracy: 90, paper: 1, lossless: 1 },
-    { stage: 'pruned', accuracy: null, paper: 3, lossless: 2 },
-    { stage: 'fine-tuned', accuracy: 89, paper: 3.5, lossless: 2.5 },
+    { stage: 'trained', accuracy: 90, paper: 1, lossless: 1, cells: null },
+    { stage: 'pruned', accuracy: null, paper: 3, lossless: 2, cells: null },
+    { stage: 'fine-tuned', accuracy: 89, paper: 3.5, lossless: 2.5, cells: 20 },
   ]);
 });
 
 test('a report without stages is a trained network', () => {
   const report = { training: { accuracy: 88 }, analysis: { energy: energy(2, 1.5) } };
   expect(stagesOf(/** @type {Report} */ (/** @type {unknown} */ (report)))).toEqual([
-    { stage: 'trained', accuracy: 88, paper: 2, lossless: 1.5 },
+    { stage: 'trained', accuracy: 88, paper: 2, lossless: 1.5, cells: null },
   ]);
 });

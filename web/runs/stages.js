@@ -1,8 +1,9 @@
 /** Accuracy and improvement after each stage of a report, for the table and the Pareto chart. */
 
 /** @typedef {import('../types/types').Report} Report */
-/** @typedef {'paper' | 'lossless'} Model */
-/** @typedef {{ stage: string, accuracy: number | null, paper: number | null, lossless: number | null }} StageFacts */
+/** @typedef {'paper' | 'lossless' | 'cells'} Model how energy is counted: `cells` by set cells, for integers alone */
+/** @typedef {{ stage: string, accuracy: number | null } & Record<Model, number | null>} StageFacts */
+/** @typedef {import('../types/generated').AdcEnergies} AdcEnergies */
 
 /** @type {Record<import('../types/types').Stage['kind'], string>} */
 const WORDS = { train: 'trained', prune: 'pruned', finetune: 'fine-tuned' };
@@ -16,17 +17,13 @@ export function stagesOf({ training, analysis, stages = [] }) {
   const facts = stages.map(({ kind, accuracy, energy }) => ({
     stage: WORDS[kind],
     accuracy,
-    paper: energy.paper.improvement,
-    lossless: energy.lossless.improvement,
+    ...improvements(energy),
   }));
   if (facts.length > 0) return facts;
-  const { paper, lossless } = analysis.energy;
-  return [
-    {
-      stage: WORDS.train,
-      accuracy: training.accuracy,
-      paper: paper.improvement,
-      lossless: lossless.improvement,
-    },
-  ];
+  return [{ stage: WORDS.train, accuracy: training.accuracy, ...improvements(analysis.energy) }];
+}
+
+/** @param {AdcEnergies} energy @returns {Record<Model, number | null>} */
+function improvements({ paper, lossless, lossless_sliced: cells }) {
+  return { paper: paper.improvement, lossless: lossless.improvement, cells: cells?.improvement ?? null };
 }

@@ -582,6 +582,10 @@ skip_zero_columns: boolean,
  */
 crossbars: CrossbarCount, 
 /**
+ * Bits of the conversions by weight slice; empty where weights of 0 set cells.
+ */
+slices: Array<LayerSlices>, 
+/**
  * One row per model, resolution and granularity.
  */
 table: Array<InferenceRow>, };
@@ -893,6 +897,19 @@ clipped_activations: number,
  * Saturated conversions of each tile, in tile order: output block, then input block.
  */
 saturated_by_tile: Array<number>, };
+
+/**
+ * What the conversions of a layer take, by weight slice.
+ */
+export type LayerSlices = { 
+/**
+ * The parameter's name.
+ */
+name: string, 
+/**
+ * The lowest bits first.
+ */
+slices: Array<SliceEnergy>, };
 
 /**
  * A tensor that was left out.
@@ -1414,6 +1431,27 @@ set: [number, number],
 bits: [number, number], };
 
 /**
+ * One weight slice of a layer at the resolution that tells apart all sums of set cells, every crossbar counted once.
+ */
+export type SliceEnergy = { 
+/**
+ * The lowest magnitude bit that its cells hold.
+ */
+lowest_bit: number, 
+/**
+ * Conversions: one for each tile, polarity and group of rows.
+ */
+conversions: number, 
+/**
+ * Bits of all of them with all cells set.
+ */
+dense: number, 
+/**
+ * Bits as the cells are.
+ */
+actual: number, };
+
+/**
  * The kind of a stage.
  */
 export type StageKind = "train" | "prune" | "finetune";
@@ -1737,6 +1775,10 @@ quantize_cap: string,
  * Epochs over which the caps tighten from no limit to their values; 0 for at once.
  */
 quantize_ramp: number, 
+/**
+ * Weight of what caps are missed by: half the squared distance to the weights that keep to them.
+ */
+quantize_lambda: number, 
 /**
  * Seed of everything random: initial weights, image order, augmentation, dropout, built-in images.
  */

@@ -31,6 +31,9 @@ function key(path, filled, text) {
   return make('span', { className: 'key' }, svg, text);
 }
 
+/** The counts in words. @type {Record<Model, string>} */
+const COUNTS = { paper: 'paper', lossless: 'lossless', cells: 'lossless, by set cells' };
+
 const CIRCLE = 'M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0';
 
 /** @param {number} tile */
@@ -46,7 +49,7 @@ function drawLegend(tile) {
 /** @returns {Model} */
 function chosenModel() {
   const chosen = /** @type {HTMLInputElement | null} */ (byId('pareto-model').querySelector('input:checked'));
-  return chosen?.value === 'lossless' ? 'lossless' : 'paper';
+  return /** @type {Model} */ (chosen?.value ?? 'paper');
 }
 
 /**
@@ -103,14 +106,14 @@ function reports(state) {
 /** @param {State} state @returns {(string | number | null)[][]} */
 function rows(state) {
   const own = reports(state).flatMap(({ name, report }) =>
-    stagesOf(report).map(({ stage, accuracy, paper, lossless }) => {
-      return [name, report.hardware.tile, stage, '', accuracy, paper, lossless];
+    stagesOf(report).map(({ stage, accuracy, paper, lossless, cells }) => {
+      return [name, report.hardware.tile, stage, '', accuracy, paper, lossless, cells];
     }),
   );
   const published = (state.published?.runs ?? []).map((run) => {
     const improvement = ['paper', 'lossless'].map((model) => improvementOf(state.published, run, model));
     const name = `${run.dataset}, ${run.method} (published)`;
-    return [name, run.tile, 'fine-tuned', KINDS[run.kind], run.accuracy, ...improvement];
+    return [name, run.tile, 'fine-tuned', KINDS[run.kind], run.accuracy, ...improvement, null];
   });
   return [...own, ...published];
 }
@@ -121,7 +124,10 @@ export function comparison({ store, renderer }) {
   const place = /** @type {HTMLElement} */ (figure.querySelector('.plot'));
   const refreshTools = addTools(figure, 'Accuracy against improvement', {
     name: 'pareto',
-    columns: ['run', 'tile', 'stage', 'mark', 'accuracy', 'improvement paper', 'improvement lossless'],
+    columns: [
+      ...['run', 'tile', 'stage', 'mark', 'accuracy'],
+      ...['improvement paper', 'improvement lossless', 'improvement set cells'],
+    ],
     rows: () => rows(store.getState()),
     json: () => ({ runs: reports(store.getState()), published: store.getState().published }),
     key: () =>
@@ -133,14 +139,24 @@ export function comparison({ store, renderer }) {
     const state = store.getState();
     const model = chosenModel();
     const tile = state.hardware?.tile ?? 0;
-    const data = { published: publishedPoints(state, model), paths: paths(state, model), tile, model };
+    const published = publishedPoints(state, model);
+    const data = { published, paths: paths(state, model), tile, model: COUNTS[model] };
     const size = { width: Math.max(240, place.clientWidth), height: 340, theme: theme() };
     place.replaceChildren(paretoChart(data, size));
     drawLegend(tile);
     const isComparable = state.spec?.data === 'cifar10';
-    byId('pareto-note').textContent = isComparable
-      ? ''
-      : 'This run learns the built-in images: its accuracy can’t be compared with that of the published runs.';
+    const notes = [];
+    if (!isComparable) {
+      notes.push(
+        'This run learns the built-in images: its accuracy can’t be compared with that of the published runs.',
+      );
+    }
+    if (model === 'cells') {
+      notes.push(
+        'Set cells are counted where weights are integers. The published runs come without weights.',
+      );
+    }
+    byId('pareto-note').textContent = notes.join(' ');
     refreshTools();
   };
   const redraw = renderer.add(
@@ -152,7 +168,8 @@ export function comparison({ store, renderer }) {
     ({ hardware }) => hardware?.resolution ?? 'paper',
     (resolution) => {
       // Follows the chosen resolution, until the reader asks for the other count.
-      const model = resolution === 'paper' ? 'paper' : 'lossless';
+      const counts = /** @type {Record<string, Model>} */ ({ paper: 'paper', 'lossless-sliced': 'cells' });
+      const model = counts[resolution] ?? 'lossless';
       /** @type {HTMLInputElement} */ (byId('pareto-model').querySelector(`[value=${model}]`)).checked = true;
     },
   );

@@ -37,11 +37,22 @@ function prunedText(state, { zeros, weights }) {
 
 /** @param {State} state @param {import('../types/types').View} view */
 function drawTotals(state, { preview: result }) {
-  const total = (/** @type {'paper' | 'lossless'} */ model) => {
-    const value = make('b', { textContent: times(result.energy[model].improvement) });
-    return make('div', { className: model }, value, make('span', { textContent: model }));
+  const { paper, lossless, lossless_sliced: cells } = result.energy;
+  const total = (
+    /** @type {string} */ className,
+    /** @type {number | null} */ improvement,
+    words = className,
+  ) => {
+    const value = make('b', { textContent: times(improvement) });
+    return make('div', { className }, value, make('span', { textContent: words }));
   };
-  byId('totals').replaceChildren(total('paper'), total('lossless'), ...accuracy(state));
+  byId('totals').replaceChildren(
+    total('paper', paper.improvement),
+    total('lossless', lossless.improvement),
+    // Counted where weights are integers.
+    ...(cells ? [total('lossless cells', cells.improvement, 'lossless, by set cells')] : []),
+    ...accuracy(state),
+  );
   byId('strength-note').textContent = prunedText(state, result);
 }
 

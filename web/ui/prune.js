@@ -165,13 +165,15 @@ function drawStages(stages) {
   const table = byId('stages');
   table.hidden = stages.length < 2;
   if (table.hidden) return;
-  const names = ['Stage', 'Accuracy', 'Paper', 'Lossless'];
+  const hasCells = stages.some(({ energy }) => energy.lossless_sliced);
+  const names = ['Stage', 'Accuracy', 'Paper', 'Lossless', ...(hasCells ? ['Set cells'] : [])];
   const head = names.map((textContent) => make('th', { scope: 'col', textContent }));
   const rows = stages.map(({ kind, accuracy, energy }) => {
     const values = [
       accuracy === null ? '–' : percent(accuracy),
       times(energy.paper.improvement),
       times(energy.lossless.improvement),
+      ...(hasCells ? [energy.lossless_sliced ? times(energy.lossless_sliced.improvement) : '–'] : []),
     ];
     const cells = values.map((textContent) => make('td', { textContent }));
     return make('tr', {}, make('th', { scope: 'row', textContent: STAGES[kind] }), ...cells);

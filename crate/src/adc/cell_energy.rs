@@ -49,11 +49,16 @@ impl CellEnergy {
     pub fn dense(&self, rows: usize) -> f64 {
         let slices = BitSlicing::from(&self.hardware).slices();
         let groups = row_groups(&self.hardware, rows).map(|group| self.cost(group.len(), group.len()));
-        groups.sum::<f64>() * (slices * self.conversions()) as f64
+        groups.sum::<f64>() * (slices * self.polarities()) as f64
     }
 
-    /// Conversions of a slice: one for each polarity, or one for both.
-    fn conversions(&self) -> usize {
+    /// Conversions of a column of a slice, in a tile of `rows` rows: of each group of rows and polarity.
+    pub fn conversions(&self, rows: usize) -> usize {
+        row_groups(&self.hardware, rows).count() * self.polarities()
+    }
+
+    /// Polarities that are converted apart: 2, or 1 if one conversion serves both.
+    fn polarities(&self) -> usize {
         if self.readout.subtraction == Subtraction::Analog { 1 } else { 2 }
     }
 
@@ -70,10 +75,10 @@ impl CellEnergy {
         let columns = counts.columns.chunks_exact(counts.a_column());
         let number = columns.len().max(1) as f64;
         for (group, &rows) in counts.groups.iter().enumerate() {
-            for conversion in 0..self.conversions() {
+            for conversion in 0..self.polarities() {
                 let set = |column: &[u16]| {
                     let of = |polarity: usize| column[counts.at(group, slice, polarity)];
-                    usize::from(if self.conversions() == 1 { of(0).max(of(1)) } else { of(conversion) })
+                    usize::from(if self.polarities() == 1 { of(0).max(of(1)) } else { of(conversion) })
                 };
                 sum += match self.hardware.per {
                     Granularity::Tile => self.cost(columns.clone().map(set).max().unwrap_or(0), rows),

@@ -25,6 +25,7 @@ mod published_page;
 
 pub use adc_plan::{AdcPlan, PlannedTile, adc_plan};
 pub use analysis::{AdcEnergies, Analysis, LayerAnalysis, analyze};
+pub use bit_planes::{LayerSlices, SliceEnergy};
 pub use converters::{AdcComparison, AdcCurve, ConverterReport, compare, converter_report};
 pub use inference::{
     CrossbarCount, DenseAndActual, Inference, InferenceConfig, InferenceRow, LayerInference, inference,
