@@ -8,7 +8,7 @@ test('the tour works by keyboard, notices finished tasks, and stores nothing', a
   await page.getByRole('button', { name: 'Tour' }).focus();
   await page.keyboard.press('Enter');
   await expect(card.getByRole('heading')).toBeFocused();
-  await expect(card).toContainText('1 of 5: The crossbar');
+  await expect(card).toContainText('1 of 6: The crossbar');
   await expect(page.locator('#maps')).toHaveClass(/toured/);
 
   // A finished task is noticed wherever the focus is.
@@ -16,22 +16,23 @@ test('the tour works by keyboard, notices finished tasks, and stores nothing', a
   await page.keyboard.press('Home');
   await page.keyboard.press('Enter');
   await expect(card.locator('.task')).toContainText('Done.');
-  await expect(card).toContainText('1 of 5');
+  await expect(card).toContainText('1 of 6');
 
   for (const [at, target] of [
     [2, '#tile'],
     [3, '.chapter.train'],
     [4, '.chapter.save'],
     [5, '#pareto'],
+    [6, '#tile'],
   ]) {
     await card.getByRole('button', { name: 'Next' }).focus();
     await page.keyboard.press('Enter');
-    await expect(card).toContainText(`${at} of 5`);
+    await expect(card).toContainText(`${at} of 6`);
     await expect(page.locator(String(target))).toHaveClass(/toured/);
     await expect(page.locator('.toured')).toHaveCount(1);
   }
   await page.keyboard.press('ArrowLeft');
-  await expect(card).toContainText('4 of 5');
+  await expect(card).toContainText('5 of 6');
   await page.keyboard.press('Escape');
   await expect(card).toBeHidden();
   await expect(page.locator('.toured')).toHaveCount(0);
@@ -64,6 +65,11 @@ test('every task of the tour can be done', async ({ page }) => {
   await done();
   await next();
   await page.locator('#pareto-model input[value=lossless]').check({ force: true });
+  await done();
+  await next();
+  await page.getByRole('button', { name: 'More…' }).click();
+  await page.getByLabel('Quantized to bits').fill('3');
+  await page.getByLabel('Quantized to bits').press('Enter');
   await done();
   await card.getByRole('button', { name: 'Finish' }).click();
   await expect(card).toBeHidden();

@@ -1,5 +1,5 @@
 /**
- * The five chapters of the guided tour. Each highlights a part of the page, explains it, and suggests something
+ * The six chapters of the guided tour. Each highlights a part of the page, explains it, and suggests something
  * to try.
  */
 
@@ -124,6 +124,24 @@ export function chapters() {
       ],
       task: 'Switch this chart between the two counts.',
       watch: onEvent(document, 'change', (event) => isFrom(event, 'pareto-model')),
+    },
+    {
+      title: 'What the ADC has to tell apart',
+      target: '#tile',
+      text: [
+        paragraph(
+          'A cell holds a bit or a few, so an 8-bit weight lies on seven crossbars for each sign. Below the tile',
+          'are its bit planes: the cells that are set on each. A converter counts set cells, not weights: at most',
+          'three in a column need two bits, in whichever rows, and an empty plane needs no conversion.',
+        ),
+        paragraph(
+          'So the same three words hold for set cells, and save more there. Weights of fewer bits leave whole',
+          'planes empty, and training can keep the others below a cap while the network learns. Nothing is lost,',
+          'as the simulation in section 5 shows integer by integer.',
+        ),
+      ],
+      task: 'Under More…, set Quantized to bits to 3 and Most set cells to 3, and press Start.',
+      watch: onEvent(document, 'change', (event) => isFrom(event, 'quantize_precision')),
     },
   ];
 }
