@@ -59,6 +59,42 @@ test('trains on WebGPU and names the adapter; continues on the CPU when the devi
     .toBeGreaterThan(0);
 });
 
+test('a run begins on the CPU and moves to WebGPU as it is', async ({ page }) => {
+  // An adapter that calls itself hardware, so that it is worth waiting for.
+  page.on('worker', (worker) => {
+    worker
+      .evaluate(() => {
+        const info = {
+          vendor: 'test',
+          architecture: 'card',
+          description: 'A test card',
+          isFallbackAdapter: false,
+        };
+        Object.defineProperty(/** @type {any} */ (globalThis).GPUAdapter.prototype, 'info', {
+          get: () => info,
+        });
+      })
+      .catch(() => undefined);
+  });
+  await page.goto('./#plan=8+M+16+M&classifier=16&batch=4&epochs=1000');
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
+  const before = await report(page);
+  expect(before.training.device).toBe('cpu');
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.start());
+  await expect(page.locator('.message')).toContainText('The run continues on WebGPU (A test card)', {
+    timeout: SLOW_ADAPTER_MS,
+  });
+  const moved = await report(page);
+  expect(moved.training.device).toBe('webgpu');
+  // The same run: its first step, and those on the CPU after it.
+  expect(moved.training.step).toBeGreaterThan(1);
+  expect(moved.training.history[0]).toEqual(before.training.history[0]);
+  await expect
+    .poll(async () => (await report(page)).training.step, { timeout: SLOW_ADAPTER_MS })
+    .toBeGreaterThan(moved.training.step);
+});
+
 test('a network trained on WebGPU can be pruned, and its simulation is exact', async ({ page }) => {
   await page.goto('./#device=webgpu&plan=8+M+16+M&classifier=16&tile=16&batch=4');
   const simulation = await page.evaluate(async () => {

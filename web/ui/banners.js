@@ -29,7 +29,7 @@ export function banners(page) {
     (run) => {
       dismiss('webgpu');
       if (run?.fallback) show('webgpu', { text: run.fallback });
-      else offerWebGpu(page);
+      else takeWebGpu(page);
     },
   );
   store.subscribe(
@@ -61,24 +61,39 @@ function showWebGpu(page) {
   const { webgpu, spec } = page.store.getState();
   if (webgpu.state === 'failed' && spec?.device !== 'cpu') {
     show('webgpu', { text: `WebGPU can't be used: ${webgpu.reason}. The CPU is used instead.` });
-  } else offerWebGpu(page);
+  } else takeWebGpu(page);
 }
 
-/** @param {Page} page */
-function offerWebGpu({ store, client }) {
+/** Whether a run is on its way to the GPU. */
+let isMoving = false;
+
+/**
+ * A run begins on the CPU at once, and moves to the GPU when its shaders are compiled and its self-test agrees.
+ * @param {Page} page
+ */
+function takeWebGpu({ store, client }) {
   const state = store.getState();
   const { webgpu, run, spec, running } = state;
-  if (webgpu.state !== 'ready' || run?.device !== 'cpu' || spec?.device === 'cpu') return;
+  if (isMoving || webgpu.state !== 'ready' || run?.device !== 'cpu' || spec?.device === 'cpu') return;
   if (spec?.device === 'auto' && webgpu.software) return;
   if (!running && totalSteps(state) === 0) {
     // Nothing is lost by restarting on the requested device.
     ignoreReported(client.reset());
     return;
   }
-  show('webgpu', {
-    text: `WebGPU is ready on ${webgpu.adapter}. The run can continue there.`,
-    actions: [{ label: 'Continue with WebGPU', onClick: () => ignoreReported(client.moveToWebGpu()) }],
-  });
+  isMoving = true;
+  const tell = () => {
+    if (store.getState().run?.device !== 'webgpu') return;
+    show('webgpu', {
+      text: `The run continues on WebGPU (${webgpu.adapter}): its self-test agrees with the CPU’s.`,
+    });
+  };
+  ignoreReported(
+    client
+      .moveToWebGpu()
+      .then(tell)
+      .finally(() => (isMoving = false)),
+  );
 }
 
 /** @param {State} state @param {Page['client']} client */
