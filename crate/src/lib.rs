@@ -81,6 +81,8 @@ pub mod metrics;
 pub mod network;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+#[cfg(any(feature = "cli", feature = "onnx"))]
+mod protobuf;
 pub mod prune;
 pub mod report;
 mod rng;

@@ -8,7 +8,7 @@ use crate::shared::repository;
 
 /// Modules by rank; a module imports only from those before it, or from its own rank's line.
 const RANKS: [&[&str]; 18] = [
-    &["error", "metrics", "rng"],
+    &["error", "metrics", "protobuf", "rng"],
     &["config", "matrix"],
     &["checkpoint", "crossbar"],
     &["adc", "data", "device"],

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use super::dtype::Dtype;
 use super::stored::{Elements, ParseResult, StoredFile, StoredTensor};
 use super::{Checkpoint, NamedTensor, natural_order, sanitize};
+use crate::crossbar::bit_planes::largest_integer;
 use crate::error::{Error, Result};
 
 /// Some 150,000 tensors; a parsed header takes many times its bytes.
@@ -209,6 +210,51 @@ pub fn write(weights: &Checkpoint) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`write()`].
 pub fn write_with_metadata(weights: &Checkpoint, notes: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    write_tensors(weights, notes, &HashMap::new())
+}
+
+/// The same with the weights that were trained quantized as int8: beside each lies its `weight_scale`.
+///
+/// # Errors
+/// As [`write()`], or if no weight was trained quantized, one has more than 8 bits, or is no integer of its steps.
+pub fn write_integers(weights: &Checkpoint, notes: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    let mut with_scales = weights.clone();
+    let mut integers = HashMap::new();
+    // Vectors beside the weight, such as its bias, stay floats.
+    for tensor in weights.tensors.iter().filter(|tensor| tensor.shape.len() > 1) {
+        let Some(quantizers) = weights.quantizers(&tensor.name)? else { continue };
+        let failed = |why: &str| Error::layer("writing integers", &*tensor.name, why);
+        let (outputs, steps) = (tensor.shape.first().copied().unwrap_or(0), &quantizers.weights.steps);
+        let inputs = (tensor.data.len() / outputs.max(1)).max(1);
+        let largest = f32::from(largest_integer(quantizers.weights.precision).min(127));
+        let mut bytes = Vec::with_capacity(tensor.data.len());
+        for (output, row) in tensor.data.chunks(inputs).enumerate() {
+            let step = steps[if steps.len() == 1 { 0 } else { output }];
+            for weight in row {
+                let integer = (weight / step).round();
+                if (integer * step - weight).abs() > 1e-3 * step || integer.abs() > largest {
+                    return Err(failed("it holds a weight that is no integer of its step"));
+                }
+                bytes.push((integer as i8).cast_unsigned());
+            }
+        }
+        let shape = (0..tensor.shape.len()).map(|axis| if axis == 0 { steps.len() } else { 1 }).collect();
+        let (name, data) = (format!("{}_scale", tensor.name), steps.clone());
+        with_scales.tensors.push(NamedTensor { name, shape, data });
+        integers.insert(tensor.name.clone(), bytes);
+    }
+    if integers.is_empty() {
+        return Err(Error::file("writing integers", "", "no weight was trained quantized"));
+    }
+    write_tensors(&with_scales, notes, &integers)
+}
+
+/// Writes the tensors, those in `integers` as int8 and the others as float32.
+fn write_tensors(
+    weights: &Checkpoint,
+    notes: &BTreeMap<String, String>,
+    integers: &HashMap<String, Vec<u8>>,
+) -> Result<Vec<u8>> {
     let failed = |why: String| Error::file("writing safetensors", "", why);
     let mut notes = notes.clone();
     notes.entry("format".into()).or_insert_with(|| "pt".into());
@@ -225,12 +271,16 @@ pub fn write_with_metadata(weights: &Checkpoint, notes: &BTreeMap<String, String
             return Err(failed(format!("the shape of {} does not fit it", sanitize(&tensor.name))));
         }
         let start = end;
-        end += 4 * tensor.data.len();
+        let (dtype, bytes) = match integers.get(&tensor.name) {
+            Some(bytes) => ("I8", bytes.len()),
+            None => ("F32", 4 * tensor.data.len()),
+        };
+        end += bytes;
         let (name, shape) = (serde_json::json!(tensor.name), serde_json::json!(tensor.shape));
         // Writing to a string can't fail.
         let _ = write!(
             header,
-            ",{name}:{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":[{start},{end}]}}"
+            ",{name}:{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{start},{end}]}}"
         );
     }
     for kept in &weights.facts.kept {
@@ -254,7 +304,10 @@ pub fn write_with_metadata(weights: &Checkpoint, notes: &BTreeMap<String, String
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header.as_bytes());
     for tensor in &weights.tensors {
-        bytes.extend(tensor.data.iter().flat_map(|value| value.to_le_bytes()));
+        match integers.get(&tensor.name) {
+            Some(integers) => bytes.extend(integers),
+            None => bytes.extend(tensor.data.iter().flat_map(|value| value.to_le_bytes())),
+        }
     }
     for kept in &weights.facts.kept {
         bytes.extend(&kept.bytes);

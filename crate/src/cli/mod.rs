@@ -26,7 +26,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 #[cfg(feature = "remote")]
 use self::commands::worker;
 use self::commands::{
-    adc, analyze, bench, data, devices, energy, evaluate, finetune, predict, prove, prune, published,
+    adc, analyze, bench, data, devices, energy, evaluate, export, finetune, predict, prove, prune, published,
     regularize, report, run, sensitivity, serve, simulate, sweep, train,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -60,6 +60,7 @@ enum Command {
     Sweep(sweep::SweepArgs),
     Report(report::ReportArgs),
     Evaluate(evaluate::EvaluateArgs),
+    Export(export::ExportArgs),
     Predict(predict::PredictArgs),
     Prune(Box<prune::PruneArgs>),
     Sensitivity(sensitivity::SensitivityArgs),
@@ -149,6 +150,7 @@ fn run(command: Command) -> Result<()> {
         Command::Sweep(args) => sweep::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Sensitivity(args) => sensitivity::run(&args),

@@ -20,10 +20,12 @@
 //! | [`positions`] | how often an image reads a layer's crossbars |
 //! | [`network`] | a model, and a network that runs |
 //! | [`simulate`] | a network on simulated crossbars |
+//! | [`export`] | a network of Crossdub's as a model |
 //! | [`prune`] | a model with other weights, all else byte for byte |
 
 pub mod crossbar_layers;
 mod element;
+pub mod export;
 mod fuse;
 mod graph;
 mod initializer;

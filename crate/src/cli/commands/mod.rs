@@ -7,6 +7,7 @@ pub mod data;
 pub mod devices;
 pub mod energy;
 pub mod evaluate;
+pub mod export;
 pub mod finetune;
 pub mod onnx;
 pub mod predict;

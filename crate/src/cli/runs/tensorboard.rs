@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::protobuf::Message;
+
 /// Name of a run's event file; TensorBoard looks for `tfevents`.
 pub const FILE_NAME: &str = "events.out.tfevents.0.crossdub";
 
@@ -29,26 +31,15 @@ pub fn records_from_metrics(lines: &str, time: f64) -> Vec<u8> {
 
 /// The first record of a file.
 pub fn file_header(time: f64) -> Vec<u8> {
-    let mut event = wall_time(time);
-    bytes_field(3, b"brain.Event:2", &mut event);
-    record(&event)
+    record(&event(time).bytes(3, "brain.Event:2").into_bytes())
 }
 
 /// A record with the scalars of a step.
 fn scalars_record(time: f64, step: u64, values: &[(&str, f64)]) -> Vec<u8> {
-    let mut summary = Vec::new();
-    for (name, value) in values {
-        let mut entry = Vec::new();
-        bytes_field(1, name.as_bytes(), &mut entry);
-        entry.push(2 << 3 | 5);
-        entry.extend((*value as f32).to_le_bytes());
-        bytes_field(1, &entry, &mut summary);
-    }
-    let mut event = wall_time(time);
-    event.push(2 << 3);
-    varint(step, &mut event);
-    bytes_field(5, &summary, &mut event);
-    record(&event)
+    let entry = |(name, value): &(&str, f64)| Message::default().bytes(1, name).float(2, *value as f32);
+    let summary = values.iter().fold(Message::default(), |summary, value| summary.message(1, &entry(value)));
+    let event = event(time).integer(2, step.cast_signed()).message(5, &summary);
+    record(&event.into_bytes())
 }
 
 /// The complete records of a file up to a step: a resumed run writes the others again.
@@ -63,25 +54,9 @@ pub fn truncate_after_step(file: &[u8], step: u64) -> &[u8] {
     &file[..end]
 }
 
-/// The event's first field, seconds since 1970.
-fn wall_time(time: f64) -> Vec<u8> {
-    let mut event = vec![1 << 3 | 1];
-    event.extend(time.to_le_bytes());
-    event
-}
-
-fn bytes_field(number: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(number << 3 | 2);
-    varint(bytes.len() as u64, out);
-    out.extend(bytes);
-}
-
-fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value > 0x7f {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+/// An event with its first field, seconds since 1970.
+fn event(time: f64) -> Message {
+    Message::default().double(1, time)
 }
 
 fn record(data: &[u8]) -> Vec<u8> {
