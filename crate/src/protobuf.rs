@@ -16,6 +16,7 @@ impl Message {
     }
 
     /// Adds a float.
+    #[cfg(feature = "cli")]
     #[must_use]
     pub fn float(mut self, field: u32, value: f32) -> Self {
         self.key(field, 5);
@@ -24,6 +25,7 @@ impl Message {
     }
 
     /// Adds a double.
+    #[cfg(feature = "cli")]
     #[must_use]
     pub fn double(mut self, field: u32, value: f64) -> Self {
         self.key(field, 1);
@@ -65,7 +67,7 @@ impl Message {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
 

@@ -233,7 +233,7 @@ test('every chart has a table and downloads', async ({ page }) => {
   await open(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   const figures = page.locator('figure');
-  await expect(figures).toHaveCount(11);
+  await expect(figures).toHaveCount(12);
   for (const figure of await figures.all()) {
     await figure.locator('summary').click();
     await expect(figure.locator('.tools table')).toBeVisible();

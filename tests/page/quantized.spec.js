@@ -33,7 +33,7 @@ test('weights of 3 bits train under a cap, and their bit planes are drawn', asyn
   const bits = (await rows.first().locator('td').allInnerTexts()).map(Number);
   expect(bits.slice(0, 5)).toEqual([0, 0, 0, 0, 0]);
   expect(Math.max(...bits)).toBeLessThanOrEqual(2);
-  await expect(page.locator('.totals')).toContainText('lossless, by set cells');
+  await expect(page.locator('#totals')).toContainText('lossless, by set cells');
   await page.locator('#pareto-model input[value=cells]').check({ force: true });
   await expect(page.locator('#pareto')).toContainText('dense ÷ pruned (lossless, by set cells)');
   await expect(page.locator('#pareto-note')).toContainText('The published runs come without weights.');

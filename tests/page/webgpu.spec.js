@@ -89,7 +89,7 @@ test('a run begins on the CPU and moves to WebGPU as it is', async ({ page }) =>
   expect(moved.training.device).toBe('webgpu');
   // The same run: its first step, and those on the CPU after it.
   expect(moved.training.step).toBeGreaterThan(1);
-  expect(moved.training.history[0]).toEqual(before.training.history[0]);
+  expect(moved.training.history[0].loss).toBe(before.training.history[0].loss);
   await expect
     .poll(async () => (await report(page)).training.step, { timeout: SLOW_ADAPTER_MS })
     .toBeGreaterThan(moved.training.step);

@@ -31,6 +31,7 @@ test('the axis spans at least twelve points, and stays within 0 and 100', () => 
   expect(high).toBe(100);
   expect(high - low).toBeGreaterThanOrEqual(12);
   expect(accuracyDomain([], [path(0)])[0]).toBe(0);
+  expect(accuracyDomain([], [])).toEqual([0, 100]);
 });
 
 test('labels move up until none covers another; the first keeps its place', () => {

@@ -30,6 +30,7 @@ export function accuracyDomain(published, paths) {
     ...known,
     ...paths.flatMap((path) => path.stages.map((stage) => Math.max(floor, stage.accuracy))),
   ];
+  if (values.length === 0) return [0, 100];
   const [low, high] = [Math.min(100, ...values), Math.max(0, ...values)];
   const top = Math.min(100, Math.ceil(high + 2));
   return [Math.max(0, Math.min(Math.floor(low - 2), top - MIN_SPAN)), top];

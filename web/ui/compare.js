@@ -143,7 +143,8 @@ export function comparison({ store, renderer }) {
     const data = { published, paths: paths(state, model), tile, model: COUNTS[model] };
     const size = { width: Math.max(240, place.clientWidth), height: 340, theme: theme() };
     place.replaceChildren(paretoChart(data, size));
-    drawLegend(tile);
+    if (published.length > 0) drawLegend(tile);
+    else byId('pareto-legend').replaceChildren();
     const isComparable = state.spec?.data === 'cifar10';
     const notes = [];
     if (!isComparable) {

@@ -1,7 +1,7 @@
 /** The figure of ADC bits by weight slice. */
 
 import { bitsBySlice, sliceTable } from '../charts/slices.js';
-import { byId } from './element.js';
+import { byId, make } from './element.js';
 import { addTools } from './figure.js';
 import { times } from './format.js';
 import { theme } from './theme.js';
@@ -24,10 +24,15 @@ export function slices({ store, renderer }) {
     hasPicture: false,
   });
   const draw = () => {
-    const { hardware } = store.getState();
+    const { hardware, inference } = store.getState();
     const bits = table();
-    figure.hidden = bits.layers.length === 0;
-    if (figure.hidden) return;
+    // Where weights of 0 set cells, nothing is counted.
+    figure.hidden = inference !== null && bits.layers.length === 0;
+    if (!inference) {
+      const text = 'Computed when it comes into view.';
+      place.replaceChildren(make('p', { className: 'empty', textContent: text }));
+      return;
+    }
     place.replaceChildren(sliceTable(bits, { cellBits: hardware?.cell_bits ?? 1, theme: theme() }));
     byId('slices-improvement').textContent =
       bits.improvement === null ? '' : `${times(bits.improvement)} against full crossbars`;

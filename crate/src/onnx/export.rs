@@ -199,14 +199,14 @@ impl Graph {
             self.tensor(&name, Element::Float, &shape, &floats(&matrix.data));
             return name;
         };
-        let [stored, scale] = ["integers", "scale"].map(|leaf| format!("{name}_{leaf}"));
+        let [scale, values] = ["scale", "values"].map(|leaf| format!("{name}_{leaf}"));
         // Of at most 8 bits, as the hardware above says.
         let bytes: Vec<u8> = integers.data.iter().map(|&integer| (integer as i8).cast_unsigned()).collect();
         let scales: Vec<f32> = integers.scales.iter().map(|&scale| scale as f32).collect();
-        self.tensor(&stored, Element::Int8, &shape, &bytes);
+        self.tensor(&name, Element::Int8, &shape, &bytes);
         self.tensor(&scale, Element::Float, &[scales.len()], &floats(&scales));
-        self.node("DequantizeLinear", &name, &[&stored, &scale], &name, &[int("axis", 0)]);
-        name
+        self.node("DequantizeLinear", &values, &[&name, &scale], &values, &[int("axis", 0)]);
+        values
     }
 
     fn tensor(&mut self, name: &str, element: Element, shape: &[usize], bytes: &[u8]) {
