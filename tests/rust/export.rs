@@ -102,7 +102,7 @@ fn integers_read_back_as_the_same_weights() {
     let name = moved.matrices(false).expect("whole")[0].name.to_string();
     moved.tensors.iter_mut().find(|tensor| tensor.name == name).expect("there").data[0] += 1e-3;
     let error = safetensors::write_integers(&moved, &BTreeMap::new()).expect_err("no integer").to_string();
-    assert!(error.contains("no integer of its step") && error.contains(&name), "{error}");
+    assert!(error.contains("no integer of 8 bits of its step") && error.contains(&name), "{error}");
 }
 
 #[test]

@@ -169,8 +169,7 @@ export function comparison({ store, renderer }) {
     ({ hardware }) => hardware?.resolution ?? 'paper',
     (resolution) => {
       // Follows the chosen resolution, until the reader asks for the other count.
-      const counts = /** @type {Record<string, Model>} */ ({ paper: 'paper', 'lossless-sliced': 'cells' });
-      const model = counts[resolution] ?? 'lossless';
+      const model = resolution === 'paper' ? 'paper' : 'lossless';
       /** @type {HTMLInputElement} */ (byId('pareto-model').querySelector(`[value=${model}]`)).checked = true;
     },
   );

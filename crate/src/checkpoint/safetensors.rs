@@ -9,8 +9,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use super::dtype::Dtype;
 use super::stored::{Elements, ParseResult, StoredFile, StoredTensor};
 use super::{Checkpoint, NamedTensor, natural_order, sanitize};
-use crate::crossbar::bit_planes::largest_integer;
+use crate::config::HardwareConfig;
+use crate::crossbar::quantize::QuantizedMatrix;
 use crate::error::{Error, Result};
+use crate::matrix::Matrix;
 
 /// Some 150,000 tensors; a parsed header takes many times its bytes.
 const MAX_HEADER: u64 = 16 << 20;
@@ -226,18 +228,11 @@ pub fn write_integers(weights: &Checkpoint, notes: &BTreeMap<String, String>) ->
         let failed = |why: &str| Error::layer("writing integers", &*tensor.name, why);
         let (outputs, steps) = (tensor.shape.first().copied().unwrap_or(0), &quantizers.weights.steps);
         let inputs = (tensor.data.len() / outputs.max(1)).max(1);
-        let largest = f32::from(largest_integer(quantizers.weights.precision).min(127));
-        let mut bytes = Vec::with_capacity(tensor.data.len());
-        for (output, row) in tensor.data.chunks(inputs).enumerate() {
-            let step = steps[if steps.len() == 1 { 0 } else { output }];
-            for weight in row {
-                let integer = (weight / step).round();
-                if (integer * step - weight).abs() > 1e-3 * step || integer.abs() > largest {
-                    return Err(failed("it holds a weight that is no integer of its step"));
-                }
-                bytes.push((integer as i8).cast_unsigned());
-            }
-        }
+        let matrix = Matrix::new(&*tensor.name, outputs, inputs, tensor.data.clone())?;
+        let own =
+            QuantizedMatrix::from_integers(&matrix.with_steps(steps.clone())?, &HardwareConfig::default());
+        let own = own.ok_or_else(|| failed("it holds a weight that is no integer of 8 bits of its step"))?;
+        let bytes = own.data.iter().map(|&integer| (integer as i8).cast_unsigned()).collect();
         let shape = (0..tensor.shape.len()).map(|axis| if axis == 0 { steps.len() } else { 1 }).collect();
         let (name, data) = (format!("{}_scale", tensor.name), steps.clone());
         with_scales.tensors.push(NamedTensor { name, shape, data });

@@ -135,10 +135,16 @@ fn pass_on_device(
     } else {
         by_step.reshape([outputs, inputs * height * width]).sum_dim(1).reshape([outputs])
     };
-    let apart = (weight - used).mask_fill(moved.clone().bool_not(), 0.0);
+    let stopped = beyond.bool_and(moved.clone().bool_not());
+    let gradient = gradient.mask_fill(stopped, 0.0);
+    if lambda == 0.0 {
+        // Each of the operations below is a launch on a GPU.
+        let distance = Tensor::zeros([1], &gradient.device());
+        return Passed { weight: gradient, step: by_step, distance };
+    }
+    let apart = (weight - used).mask_fill(moved.bool_not(), 0.0);
     let distance = apart.clone().square().sum().mul_scalar(0.5 * lambda);
-    let stopped = beyond.bool_and(moved.bool_not());
-    Passed { weight: gradient.mask_fill(stopped, 0.0) + apart.mul_scalar(lambda), step: by_step, distance }
+    Passed { weight: gradient + apart.mul_scalar(lambda), step: by_step, distance }
 }
 
 #[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
