@@ -27,6 +27,7 @@ import { status } from './ui/status.js';
 import { onThemeChange } from './ui/theme.js';
 import { Tile } from './ui/tile.js';
 import { trainingCharts } from './ui/training-charts.js';
+import { webgpuMoves } from './ui/webgpu.js';
 
 if (embedMode()) document.documentElement.dataset.embed = embedMode();
 
@@ -43,6 +44,7 @@ const renderer = new Renderer(store);
 const page = { api, client, store, renderer };
 
 banners(page);
+webgpuMoves(page);
 announceRun(page);
 transport(page);
 acceptFiles(page);

@@ -60,7 +60,7 @@ test('a run begins on the CPU, moves to WebGPU as it is, and back when the devic
     return devices.length;
   });
   expect(destroyed).toBeGreaterThan(0);
-  await expect(page.locator('.message').first()).toContainText(/WebGPU .*the CPU/, {
+  await expect(page.locator('.message').first()).toContainText(/WebGPU .* on the CPU/, {
     timeout: SLOW_ADAPTER_MS,
   });
   await expect

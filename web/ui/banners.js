@@ -1,6 +1,5 @@
-/** The page's messages: errors, a missing or lost GPU, a saved run to resume, an opened file. */
+/** The page's messages: errors, a saved run to resume, an opened file. */
 
-import { totalSteps } from '../state/selectors.js';
 import { byId, ignoreReported } from './element.js';
 import { ago, plain } from './format.js';
 import { dismiss, show } from './messages.js';
@@ -17,21 +16,8 @@ const DATA = {
 /** @typedef {import('../types/messages').State} State */
 
 /** @param {Page} page */
-export function banners(page) {
-  const { store, client } = page;
+export function banners({ store, client }) {
   store.subscribe(({ error }) => error, showError);
-  store.subscribe(
-    ({ webgpu }) => webgpu,
-    () => showWebGpu(page),
-  );
-  store.subscribe(
-    ({ run }) => run,
-    (run) => {
-      dismiss('webgpu');
-      if (run?.fallback) show('webgpu', { text: run.fallback });
-      else takeWebGpu(page);
-    },
-  );
   store.subscribe(
     ({ running }) => running,
     (running) => running && dismiss('saved-run'),
@@ -54,46 +40,6 @@ function showError(error) {
   }
   const choose = { label: 'Choose files…', onClick: () => byId('open-file').click() };
   show('error', { text: error.message, isError: true, actions: error.field === 'data' ? [choose] : [] });
-}
-
-/** @param {Page} page */
-function showWebGpu(page) {
-  const { webgpu, spec } = page.store.getState();
-  if (webgpu.state === 'failed' && spec?.device !== 'cpu') {
-    show('webgpu', { text: `WebGPU can't be used: ${webgpu.reason}. The CPU is used instead.` });
-  } else takeWebGpu(page);
-}
-
-/** Whether a run is on its way to the GPU. */
-let isMoving = false;
-
-/**
- * A run begins on the CPU at once, and moves to the GPU when its shaders are compiled and its self-test agrees.
- * @param {Page} page
- */
-function takeWebGpu({ store, client }) {
-  const state = store.getState();
-  const { webgpu, run, spec, running } = state;
-  if (isMoving || webgpu.state !== 'ready' || run?.device !== 'cpu' || spec?.device === 'cpu') return;
-  if (spec?.device === 'auto' && webgpu.software) return;
-  if (!running && totalSteps(state) === 0) {
-    // Nothing is lost by restarting on the requested device.
-    ignoreReported(client.reset());
-    return;
-  }
-  isMoving = true;
-  const tell = () => {
-    if (store.getState().run?.device !== 'webgpu') return;
-    show('webgpu', {
-      text: `The run continues on WebGPU (${webgpu.adapter}): its self-test agrees with the CPU’s.`,
-    });
-  };
-  ignoreReported(
-    client
-      .moveToWebGpu()
-      .then(tell)
-      .finally(() => (isMoving = false)),
-  );
 }
 
 /** @param {State} state @param {Page['client']} client */
