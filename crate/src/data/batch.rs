@@ -95,7 +95,9 @@ pub fn training_batch(
         out
     });
     images.clear();
-    images.extend(pixels.into_iter().flatten());
+    for image in &pixels {
+        images.extend_from_slice(image);
+    }
     labels.clear();
     labels.extend(places.map(|place| i32::from(data.labels[order.indices[place] as usize])));
 }

@@ -9,12 +9,16 @@ pub mod folders;
 pub mod imagenet;
 pub mod loader;
 pub mod pictures;
+mod pixels;
 pub mod standardization;
 pub mod synthetic;
 pub mod unpack;
 
+use std::sync::OnceLock;
+
 use crate::config::{DataSource, TrainConfig};
 use crate::error::{Error, Result};
+use pixels::Pixels;
 use standardization::Standardization;
 
 /// Pixels of one channel of an image, 32 x 32.
@@ -25,12 +29,11 @@ pub const IMAGE: usize = 3 * PIXELS;
 pub const SIDE: usize = 32;
 
 /// Labelled 32 x 32 colour images in CIFAR-10's layout (planes R, G, B).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Dataset {
     /// Names of the classes, by label.
     pub classes: Vec<String>,
-    /// `len * IMAGE` bytes.
-    pub images: Vec<u8>,
+    pixels: Pixels,
     /// A label for each image.
     pub labels: Vec<u8>,
     /// How the pixels become the numbers that a network takes.
@@ -38,9 +41,9 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Images of these classes, each standardized by itself.
+    /// Images of these classes, each standardized by itself: `IMAGE` bytes for each label.
     pub fn new(classes: Vec<String>, images: Vec<u8>, labels: Vec<u8>) -> Self {
-        Self { classes, images, labels, standardization: Standardization::Image }
+        Self { classes, pixels: Pixels::Read(images), labels, standardization: Standardization::Image }
     }
 
     /// Number of images.
@@ -55,7 +58,22 @@ impl Dataset {
 
     /// The bytes of image `index`.
     pub fn image(&self, index: usize) -> &[u8] {
-        &self.images[index * IMAGE..(index + 1) * IMAGE]
+        self.pixels.image(index, self.labels[index])
+    }
+
+    /// The bytes of every image.
+    pub fn images(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|index| self.image(index))
+    }
+
+    /// Appends an image of `IMAGE` bytes.
+    pub fn push(&mut self, image: &[u8], label: u8) {
+        debug_assert_eq!(image.len(), IMAGE);
+        match &mut self.pixels {
+            Pixels::Read(bytes) => bytes.extend_from_slice(image),
+            Pixels::Drawn(drawn) => drawn.images.push(OnceLock::from(Box::from(image))),
+        }
+        self.labels.push(label);
     }
 
     /// Removes the last `count` images and returns them.
@@ -64,10 +82,17 @@ impl Dataset {
         let keep = self.len().saturating_sub(count);
         Self {
             classes: self.classes.clone(),
-            images: self.images.split_off(keep * IMAGE),
+            pixels: self.pixels.split_off(keep),
             labels: self.labels.split_off(keep),
             standardization: self.standardization,
         }
+    }
+}
+
+impl PartialEq for Dataset {
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |set: &Self| (set.classes.clone(), set.labels.clone(), set.standardization);
+        facts(self) == facts(other) && self.images().eq(other.images())
     }
 }
 

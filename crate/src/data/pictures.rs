@@ -57,8 +57,7 @@ pub fn from_files(files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
         let planes =
             at.and_then(|at| files.get(at)).map(|(_, bytes)| bytes).filter(|bytes| bytes.len() == IMAGE);
         let planes = planes.ok_or_else(|| fail(format!("{path} is not 32 x 32")))?;
-        set.images.extend_from_slice(planes);
-        set.labels.push(u8::try_from(image.label).unwrap_or_default());
+        set.push(planes, u8::try_from(image.label).unwrap_or_default());
         Ok(())
     };
     if has_evaluation {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Dataset, IMAGE, PIXELS};
+use super::{Dataset, PIXELS};
 use crate::config::{DataSource, Standardize};
 use crate::error::Result;
 
@@ -105,7 +105,7 @@ fn image_statistics(image: &[u8]) -> (f64, f64) {
 fn measure(images: &Dataset) -> Standardization {
     let count = (images.len() * PIXELS).max(1) as f64;
     let (mut sums, mut squares) = ([0_u64; 3], [0_u64; 3]);
-    for image in images.images.chunks_exact(IMAGE) {
+    for image in images.images() {
         for (channel, plane) in image.chunks_exact(PIXELS).enumerate() {
             sums[channel] += plane.iter().map(|&value| u64::from(value)).sum::<u64>();
             squares[channel] += plane.iter().map(|&value| u64::from(value).pow(2)).sum::<u64>();
@@ -166,6 +166,7 @@ impl InputMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::IMAGE;
     use crate::data::synthetic;
 
     fn planes(standardization: Standardization, image: &[u8]) -> Vec<f32> {
@@ -219,7 +220,7 @@ mod tests {
         let train = synthetic::generate(0, 50, 1).train;
         let known = Standardization::new(Standardize::Dataset, DataSource::Builtin, Some(&train));
         let mut sums = [0.0; 3];
-        for image in train.images.chunks_exact(IMAGE) {
+        for image in train.images() {
             for (channel, plane) in planes(known, image).chunks_exact(PIXELS).enumerate() {
                 sums[channel] += plane.iter().map(|&value| f64::from(value)).sum::<f64>();
             }

@@ -9,9 +9,13 @@
 //! Only the IEEE operations `+ - * / floor sqrt` occur, which every platform rounds alike: the same seed gives the same bytes
 //! natively and in the browser.
 
+use std::sync::OnceLock;
+
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::pixels::{DrawnPixels, Pixels};
+use super::standardization::Standardization;
 use super::{Dataset, IMAGE, PIXELS, SIDE, TrainTest};
 use crate::rng::{rng_for, uniform_below};
 
@@ -55,22 +59,32 @@ const EDGE: f32 = 1.0;
 /// Side of the grid of random values that blobs are interpolated from.
 const KNOTS: usize = 17;
 
-/// Draws `train` + `test` images. Image `i` of either part depends on the seed and `i` alone, and every ten
+/// `train` + `test` images, each drawn when it is first looked at. Image `i` of either part depends on the seed and `i` alone, and every ten
 /// consecutive images hold each class once.
 pub fn generate(seed: u64, train: usize, test: usize) -> TrainTest {
     TrainTest { train: part(seed, TRAIN, train), test: part(seed, TEST, test) }
 }
 
-/// Draws one part.
+/// One part.
 fn part(seed: u64, purpose: u64, count: usize) -> Dataset {
-    let mut images = vec![0; count * IMAGE];
-    let mut labels = Vec::with_capacity(count);
-    for (index, image) in images.chunks_exact_mut(IMAGE).enumerate() {
-        let label = label(seed, purpose, index);
-        draw(&mut rng_for(seed, purpose, index as u64, 0), label, image);
-        labels.push(label);
+    Dataset {
+        classes: CLASSES.iter().map(|&name| name.to_owned()).collect(),
+        pixels: Pixels::Drawn(Box::new(DrawnPixels {
+            seed,
+            purpose,
+            first: 0,
+            images: vec![OnceLock::new(); count],
+        })),
+        labels: (0..count).map(|index| label(seed, purpose, index)).collect(),
+        standardization: Standardization::Image,
     }
-    Dataset::new(CLASSES.iter().map(|&name| name.to_owned()).collect(), images, labels)
+}
+
+/// The bytes of one image of a part.
+pub(super) fn image(seed: u64, purpose: u64, place: usize, label: u8) -> Box<[u8]> {
+    let mut image = vec![0; IMAGE];
+    draw(&mut rng_for(seed, purpose, place as u64, 0), label, &mut image);
+    image.into()
 }
 
 /// The label of an image: its place in a shuffle of the ten labels that its ten neighbours share.
@@ -299,11 +313,13 @@ mod tests {
     #[test]
     fn an_image_depends_on_the_seed_and_its_place_alone() {
         let (few, many) = (generate(5, 23, 4), generate(5, 57, 31));
-        assert_eq!(few.train.images, many.train.images[..23 * IMAGE]);
+        assert!(few.train.images().eq(many.train.images().take(23)));
         assert_eq!(few.train.labels, many.train.labels[..23]);
-        assert_eq!(few.test.images, many.test.images[..4 * IMAGE]);
+        assert!(few.test.images().eq(many.test.images().take(4)));
         assert_ne!(many.train.image(0), many.test.image(0));
-        assert_ne!(many.train.images, generate(6, 57, 0).train.images);
+        assert!(many.train != generate(6, 57, 0).train);
+        let mut part = many.train.clone();
+        assert!(part.split_off(17).images().eq(many.train.images().skip(40)));
     }
 
     #[test]
@@ -328,8 +344,8 @@ mod tests {
     #[test]
     fn the_bytes_are_the_same_everywhere() {
         let split = generate(1, 200, 50);
-        let bytes =
-            [split.train, split.test].into_iter().flat_map(|part| part.images.into_iter().chain(part.labels));
+        let part = |part: &Dataset| part.images().flatten().chain(&part.labels).copied().collect::<Vec<_>>();
+        let bytes = [&split.train, &split.test].into_iter().flat_map(part);
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });

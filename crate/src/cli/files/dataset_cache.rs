@@ -12,7 +12,7 @@ use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::index::Index;
 use crate::data::loader::DataLoader;
 use crate::data::standardization::InputMetadata;
-use crate::data::{Dataset, TrainTest};
+use crate::data::{Dataset, IMAGE, TrainTest};
 use crate::error::Result;
 use crate::workflow::recipe::Recipe;
 use crate::workflow::report::DataDescription;
@@ -117,14 +117,13 @@ fn open(path: &str, mut config: TrainConfig, loader_config: LoaderConfig) -> Res
 /// files that the data came in.
 fn content_fingerprint(sets: &[&Dataset]) -> String {
     let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
     for set in sets {
-        part(set.classes.join("\n").as_bytes());
-        part(&set.labels);
-        part(&set.images);
+        for part in [set.classes.join("\n").as_bytes(), &set.labels] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(((set.len() * IMAGE) as u64).to_le_bytes());
+        set.images().for_each(|image| hash.update(image));
     }
     hex(&hash.finalize())
 }

@@ -141,8 +141,8 @@ fn parse_part(name: &str, bytes: &[u8]) -> Result<(CifarVariant, Dataset)> {
 }
 
 fn parse_records(name: &str, bytes: &[u8], kind: CifarVariant) -> Result<Dataset> {
-    let mut data = Dataset::new(kind.classes(), Vec::new(), Vec::new());
-    data.images.reserve_exact(bytes.len() / kind.record() * IMAGE);
+    let images = Vec::with_capacity(bytes.len() / kind.record() * IMAGE);
+    let mut data = Dataset::new(kind.classes(), images, Vec::new());
     for (index, record) in bytes.chunks_exact(kind.record()).enumerate() {
         let (labels, image) = record.split_at(kind.label_bytes());
         // The fine label comes last.
@@ -150,8 +150,7 @@ fn parse_records(name: &str, bytes: &[u8], kind: CifarVariant) -> Result<Dataset
         if usize::from(label) >= classes {
             return Err(fail(name, format!("record {index} has the label {label}, over {}", classes - 1)));
         }
-        data.labels.push(label);
-        data.images.extend_from_slice(image);
+        data.push(image, label);
     }
     Ok(data)
 }
@@ -230,8 +229,7 @@ fn join(mut parts: Vec<ParsedFile>, holdout: usize) -> Result<Cifar> {
             // The first file is not copied.
             CifarSplit::Training(_) if train.is_empty() => train = images,
             CifarSplit::Training(_) => {
-                train.images.extend(images.images);
-                train.labels.extend(images.labels);
+                images.images().zip(&images.labels).for_each(|(image, label)| train.push(image, *label));
             }
         }
     }

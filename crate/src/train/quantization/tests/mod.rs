@@ -36,10 +36,8 @@ fn training_is_that_of_lsq_in_pytorch() {
             let values = |name: &str| part(name).tensors[0].data.clone();
             let bytes = |name: &str| values(name).into_iter().map(|value| value as u8).collect::<Vec<_>>();
             let classes = (0..10).map(|class| class.to_string()).collect();
-            let images = Dataset {
-                standardization: Standardization::Channels { mean: [0.5; 3], deviation: [0.5; 3] },
-                ..Dataset::new(classes, bytes("images"), bytes("labels"))
-            };
+            let mut images = Dataset::new(classes, bytes("images"), bytes("labels"));
+            images.standardization = Standardization::Channels { mean: [0.5; 3], deviation: [0.5; 3] };
             let data = TrainTest { train: images.clone(), test: images };
             let config = TrainConfig {
                 model: NetworkName::Custom,
