@@ -1,12 +1,12 @@
 /**
- * Measures training steps and the simulation in Chromium:
+ * Measures training steps, the simulation and the page in Chromium:
  *
  *     node bench/browser/measure.mjs [--tensorflow DIR] [--only TEXT]
  *
- * TEXT is part of a contender's name, such as "Crossdub, WebGPU". DIR contains TensorFlow.js:
+ * TEXT is part of a contender's name, such as "Crossdub, WebGPU", or "the page". DIR contains TensorFlow.js and jax-js:
  *
  *     npm install --prefix DIR --no-save --no-package-lock \
- *       @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-webgpu@4.22.0
+ *       @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-webgpu@4.22.0 @jax-js/jax@0.1.25
  *
  * Prints one JSON object like `cargo xtask bench --json`; progress goes to standard error. The contenders run in
  * separate pages, one after the other, because each uses all cores.
@@ -24,15 +24,18 @@ import { launchOptions } from '../../tests/page/browser.js';
 import { runContender, status } from './contender.mjs';
 import { median } from './median.mjs';
 import { serve } from './server.mjs';
+import { measureFirstStep, measureWorkers } from './site.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CACHE = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-const { tensorflow: TENSORFLOW, only: ONLY } = parseArgs({
+const DIST = join(ROOT, 'dist');
+const { tensorflow, only: ONLY } = parseArgs({
   options: {
     tensorflow: { type: 'string', default: join(CACHE, 'crossdub', 'bench') },
     only: { type: 'string', default: '' },
   },
 }).values;
+const PEERS = join(tensorflow, 'node_modules');
 
 /** What the regularizer may cost of a step on WebGPU's software adapter. */
 const ALLOWED_PERCENT = 20;
@@ -52,13 +55,19 @@ async function measureTraining(run) {
   const gpu = existsSync(join(ROOT, 'pkg/webgpu/crossdub.js'))
     ? await run('Crossdub, WebGPU', ['crossdub', 'webgpu', ['none', 'gated'], { ...SLOW, seconds: 90 }])
     : null;
-  const tensorflow = existsSync(join(TENSORFLOW, 'node_modules/@tensorflow/tfjs'));
+  const hasTensorflow = existsSync(join(PEERS, '@tensorflow/tfjs'));
   /** @type {[string, number | null][]} */
   const others = [];
   for (const name of ['WebGL', 'WebGPU', 'CPU']) {
     const call = /** @type {[string, ...unknown[]]} */ (['tensorflow', name.toLowerCase(), SLOW]);
-    const times = tensorflow ? await run(`TensorFlow.js, ${name}`, call) : null;
+    const times = hasTensorflow ? await run(`TensorFlow.js, ${name}`, call) : null;
     others.push([`TensorFlow.js ${name}`, times && median(times[0])]);
+  }
+  const hasJax = existsSync(join(PEERS, '@jax-js/jax'));
+  for (const name of ['wasm', 'WebGPU']) {
+    const call = /** @type {[string, ...unknown[]]} */ (['jax', name.toLowerCase(), SLOW]);
+    const times = hasJax ? await run(`jax-js, ${name}`, call) : null;
+    others.push([`jax-js ${name}`, times && median(times[0])]);
   }
   /** @type {Row[]} */
   const rows = [];
@@ -67,8 +76,10 @@ async function measureTraining(run) {
     for (const [other, other_ms] of others) rows.push({ what: `${TRAINING}, CPU`, ours_ms, other, other_ms });
   }
   if (gpu) {
-    const [other, other_ms] = others[1];
-    rows.push({ what: `${TRAINING}, WebGPU`, ours_ms: median(gpu[0]), other, other_ms }, gatedRow(gpu));
+    const ours_ms = median(gpu[0]);
+    for (const [other, other_ms] of others.filter(([name]) => name.includes('WebGPU')))
+      rows.push({ what: `${TRAINING}, WebGPU`, ours_ms, other, other_ms });
+    rows.push(gatedRow(gpu));
   }
   return rows;
 }
@@ -99,7 +110,9 @@ async function measureSimulation(run) {
 
 const server = await serve({
   '/pkg/': join(ROOT, 'pkg'),
-  '/tensorflow/': join(TENSORFLOW, 'node_modules/@tensorflow'),
+  '/tensorflow/': join(PEERS, '@tensorflow'),
+  '/jax/': join(PEERS, '@jax-js/jax'),
+  '/page/': DIST,
 });
 const browser = await chromium.launch(launchOptions);
 try {
@@ -119,6 +132,11 @@ try {
     }
   };
   const measurements = [...(await measureTraining(run)), ...(await measureSimulation(run))];
+  if (!existsSync(join(DIST, 'index.html'))) missing.push('the page: dist is not built (npm run build)');
+  else if ('the page'.includes(ONLY)) {
+    measurements.push(...(await measureFirstStep(browser, DIST)));
+    measurements.push(...(await measureWorkers(browser, `http://127.0.0.1:${port}/page/index.html`)));
+  }
   process.stdout.write(`${JSON.stringify({ schema_version: 1, measurements, missing })}\n`);
 } finally {
   await browser.close();

@@ -1,19 +1,46 @@
 /** Serves folders to this machine only, as a static host would. */
 
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 
-const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm' };
+const TYPES = {
+  '.css': 'text/css',
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
+};
 const PAGE = '<!doctype html><title>bench</title><link rel="icon" href="data:,">';
+
+/** Bytes that are sent at once over a slow line. */
+const CHUNK = 8192;
+
+/**
+ * A line of so many bytes a second, shared by all that send over it.
+ * @param {number} bytesPerSecond
+ */
+function slowLine(bytesPerSecond) {
+  let free = 0;
+  return async (/** @type {number} */ bytes) => {
+    const start = Math.max(free, performance.now());
+    free = start + (1000 * bytes) / bytesPerSecond;
+    await sleep(free - performance.now());
+  };
+}
 
 /**
  * Serves an empty page at `/` and each folder below its prefix.
  * @param {Record<string, string>} folders by prefix, such as `/pkg/`
+ * @param {{ bytesPerSecond?: number, latencyMs?: number }} [line] a slow one; files are then compressed, as hosts do
  * @returns {Promise<import('node:http').Server>}
  */
-export function serve(folders) {
+export function serve(folders, { bytesPerSecond, latencyMs = 0 } = {}) {
+  const send = bytesPerSecond ? slowLine(bytesPerSecond) : null;
+  /** @type {Map<string, Buffer>} */
+  const compressed = new Map();
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname));
     if (path === '/') {
@@ -22,13 +49,26 @@ export function serve(folders) {
     }
     const prefix = Object.keys(folders).find((start) => path.startsWith(start));
     const file = prefix && join(folders[prefix], path.slice(prefix.length));
-    const found = file && (await stat(file).catch(() => null));
-    if (!found?.isFile()) {
+    const bytes = file && (await readFile(file).catch(() => null));
+    if (send) await sleep(latencyMs);
+    if (!bytes) {
       response.writeHead(404).end();
       return;
     }
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
-    createReadStream(file).pipe(response);
+    const headers = { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' };
+    if (!send) {
+      response.writeHead(200, headers).end(bytes);
+      return;
+    }
+    const body = compressed.get(file) ?? gzipSync(bytes, { level: 9 });
+    compressed.set(file, body);
+    response.writeHead(200, { ...headers, 'content-encoding': 'gzip' });
+    for (let at = 0; at < body.length && !response.destroyed; at += CHUNK) {
+      const chunk = body.subarray(at, at + CHUNK);
+      await send(chunk.length);
+      response.write(chunk);
+    }
+    response.end();
   });
   return new Promise((resolve, reject) => {
     server.on('error', reject);

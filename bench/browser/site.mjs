@@ -1,0 +1,100 @@
+/** Measures the built page itself: its first step over a slow line, and how workers share a batch. */
+
+import { status } from './contender.mjs';
+import { median } from './median.mjs';
+import { serve } from './server.mjs';
+
+/** 10 Mbit/s, and a round trip of a host that is not far. */
+const LINE = { bytesPerSecond: 10e6 / 8, latencyMs: 40 };
+const TURNS = 5;
+/** How long each number of workers trains in a turn. */
+const TRAINING_MS = 4000;
+
+/** @typedef {{ what: string, ours_ms: number, other?: string, other_ms?: number | null, note?: string }} Row */
+
+/** In the page: waits until it is ready, and takes a step. */
+async function oneStep() {
+  const { crossdub } = /** @type {any} */ (globalThis);
+  await crossdub.ready;
+  await crossdub.step();
+}
+
+/**
+ * From the address to the first step's loss, with nothing cached.
+ * @param {import('@playwright/test').Browser} browser
+ * @param {string} dist the built page
+ * @returns {Promise<Row[]>}
+ */
+export async function measureFirstStep(browser, dist) {
+  status('measuring: the first step of a cold page');
+  const server = await serve({ '/page/': dist }, LINE);
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const times = [];
+  // The first turn compresses the files.
+  for (let turn = -1; turn < TURNS; turn += 1) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const before = performance.now();
+    await page.goto(`http://127.0.0.1:${port}/page/index.html`, { waitUntil: 'commit' });
+    await page.waitForFunction(() => 'crossdub' in globalThis);
+    await page.evaluate(oneStep);
+    if (turn >= 0) times.push(performance.now() - before);
+    status(`  ${(performance.now() - before).toFixed(0)} ms`);
+    await context.close();
+  }
+  server.closeAllConnections();
+  server.close();
+  const note = `10 Mbit/s, ${LINE.latencyMs} ms a request, compressed; 2500 ms are the aim`;
+  return [{ what: 'first training step of a cold page in Chromium', ours_ms: median(times), note }];
+}
+
+/**
+ * Milliseconds of a step by each number of workers, in turn.
+ * @param {import('@playwright/test').Browser} browser
+ * @param {string} url of the built page
+ * @param {{ counts: number[], batch: number }} options
+ * @returns {Promise<number[]>}
+ */
+async function stepsByWorkers(browser, url, { counts, batch }) {
+  const pages = [];
+  for (const count of counts) {
+    const page = await browser.newPage();
+    await page.goto(`${url}?workers=${count}#device=cpu&batch=${batch}&epochs=1000`);
+    await page.evaluate(oneStep);
+    pages.push(page);
+  }
+  const times = counts.map(() => /** @type {number[]} */ ([]));
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    for (const [at, page] of pages.entries()) {
+      const speed = await page.evaluate(async (ms) => {
+        const { crossdub } = /** @type {any} */ (globalThis);
+        await crossdub.start();
+        await new Promise((resolve) => setTimeout(resolve, ms));
+        await crossdub.pause();
+        return (await crossdub.report()).training.images_per_second;
+      }, TRAINING_MS);
+      times[at]?.push((1000 * batch) / speed);
+    }
+    status(`  ${times.map((own) => own.at(-1)?.toFixed(1)).join(', ')} ms`);
+  }
+  for (const page of pages) await page.close();
+  return times.map(median);
+}
+
+/**
+ * One worker and two, at a small and a large batch.
+ * @param {import('@playwright/test').Browser} browser
+ * @param {string} url of the built page
+ * @returns {Promise<Row[]>}
+ */
+export async function measureWorkers(browser, url) {
+  /** @type {Row[]} */
+  const rows = [];
+  for (const batch of [8, 64]) {
+    status(`measuring: workers, batch ${batch}`);
+    const [alone, two] = await stepsByWorkers(browser, url, { counts: [1, 2], batch });
+    const what = `training step in Chromium, the page's default network, batch ${batch}, two workers`;
+    if (alone && two) rows.push({ what, ours_ms: two, other: 'one worker', other_ms: alone });
+  }
+  return rows;
+}
