@@ -19,6 +19,7 @@ mod product;
 #[cfg(test)]
 mod reference;
 pub mod rounding;
+pub mod transpose;
 pub mod weight_gradient;
 
 /// Running sums that a loop keeps side by side, so that it can use vectors.

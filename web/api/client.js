@@ -8,7 +8,7 @@ import { proxy, wrap } from 'comlink';
 import { Runs } from '../runs/runs.js';
 import { createStore } from '../state/store.js';
 import { parseHash } from '../state/url-hash.js';
-import { writeUrl } from '../state/url.js';
+import { requestedWorkers, writeUrl } from '../state/url.js';
 import { checkCounts, checkFields, checkFiles } from './arguments.js';
 import { asError, failure } from './errors.js';
 
@@ -49,9 +49,10 @@ export class Client {
       const onEvent = proxy((/** @type {import('../types/messages').WorkerEvent} */ event) =>
         this.store.dispatch(event),
       );
-      const connected = await this.#service.connect(document.baseURI, onEvent);
+      const { workers, invalid } = requestedWorkers();
+      const connected = await this.#service.connect(document.baseURI, workers, onEvent);
       this.store.dispatch({ type: 'connected', ...connected });
-      await this.followUrl(hash);
+      await this.followUrl(hash, invalid);
       this.store.subscribe(
         ({ spec, hardware, pruning }) => [spec, hardware, pruning],
         () => writeUrl(this.store.getState()),
@@ -66,13 +67,14 @@ export class Client {
   /**
    * Applies the fields of a URL, and reports the invalid ones. Keeps the run if its fields are the same.
    * @param {string} hash
+   * @param {string[]} [invalidBefore] what of the URL before the hash is invalid
    */
-  followUrl(hash) {
+  followUrl(hash, invalidBefore = []) {
     return this.#change(async () => {
       const { fields, invalid } = parseHash(hash, this.#schema().defaults);
       const { ignored, error, ...settings } = await this.#service.followUrl(fields);
       const values = /** @type {Record<string, unknown>} */ (fields);
-      const all = [...invalid, ...ignored.map((name) => `${name}=${values[name]}`)];
+      const all = [...invalidBefore, ...invalid, ...ignored.map((name) => `${name}=${values[name]}`)];
       if (all.length > 0)
         this.#report(failure('invalid-field', `Ignored invalid URL settings: ${all.join(', ')}.`));
       if (error) this.#report(error);

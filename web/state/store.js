@@ -80,6 +80,7 @@ const changes = {
       history: [...state.history, { step: before + step, loss, regularizer, ...unmeasured }],
     };
   },
+  workers: ({ run }, { workers, reason }) => (run ? { run: { ...run, workers, workersReason: reason } } : {}),
   view: (state, event) => {
     const { view, file } = event;
     // A simulation belongs to the run, which is not displayed then.

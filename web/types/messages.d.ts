@@ -50,8 +50,11 @@ export interface GpuAdapter {
   isFallbackAdapter?: boolean;
 }
 
-/** The device of the current run; `fallback` says why it is not the requested one. */
-export interface RunDevice { device: Device; adapter: string; fallback: string; }
+/**
+ * The device of the current run; `fallback` says why it is not the requested one. `workers` train it: several share each
+ * batch on the CPU; `workersReason` says why they are fewer than before.
+ */
+export interface RunDevice { device: Device; adapter: string; fallback: string; workers: number; workersReason: string; }
 
 /** A checkpoint or report that is displayed instead of the run. */
 export interface OpenedFile {
@@ -118,6 +121,8 @@ export type WorkerEvent =
   | { type: 'inference'; inference: Inference }
   | { type: 'simulation'; simulation: SimulationReport }
   | { type: 'running'; running: boolean }
+  /** How many workers train the run from here on, and why. */
+  | { type: 'workers'; workers: number; reason: string }
   | { type: 'busy'; text: string }
   | { type: 'webgpu'; webgpu: WebGpuState }
   | { type: 'failed'; failure: Failure };

@@ -102,6 +102,11 @@ export interface WasmRun {
   progress(): StageProgress;
   /** One training step. */
   step(): Promise<Progress>;
+  /**
+   * From here on this run is number `rank` of `count` replicas that share each batch. `exchange` takes this one's values,
+   * none if it had no images, and resolves to the sum over all; a count of 1 ends that.
+   */
+  share_batches(rank: number, count: number, exchange: (values: Float32Array) => Promise<Float32Array>): void;
   /** Accuracy on at most this many held-out images; recorded in the history. */
   evaluate(images: number): Promise<Evaluation>;
   /** Accuracy on at most this many held-out images after pruning a copy. */

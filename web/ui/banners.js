@@ -23,6 +23,14 @@ export function banners({ store, client }) {
     (running) => running && dismiss('saved-run'),
   );
   store.subscribe(
+    ({ run }) => run?.workersReason,
+    (reason) => {
+      if (reason)
+        show('workers', { text: `Training goes on with one worker: the others failed (${reason}).` });
+      else dismiss('workers');
+    },
+  );
+  store.subscribe(
     ({ pruningNotice }) => pruningNotice,
     (notice) => (notice ? show('pruning', { text: notice.reason }) : dismiss('pruning')),
   );

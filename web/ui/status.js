@@ -18,7 +18,8 @@ function deviceText({ run, spec, webgpu }) {
     else if (webgpu.state === 'failed') reason = ' (WebGPU failed)';
     else if (webgpu.state === 'loading') reason = ' (WebGPU is loading)';
   }
-  return (run.adapter || 'CPU') + reason;
+  const workers = run.workers > 1 ? `, ${run.workers} workers` : '';
+  return (run.adapter || 'CPU') + workers + reason;
 }
 
 /** Pairs of a label and a value; a sentence has no label. @param {State} state @returns {[string, string][]} */

@@ -1,5 +1,6 @@
 /** The worker's parts, and how they change together: the settings, the run, the loop, and what is displayed. */
 
+import { BatchWorkers } from './batch-workers.js';
 import { asFailure } from './failure.js';
 import { DataFiles } from './files.js';
 import { Loop } from './loop.js';
@@ -23,9 +24,10 @@ export class Controller {
    * @param {import('./modules.js').Modules} modules
    * @param {import('./queue.js').Queue} queue
    * @param {string} base the page's URL
+   * @param {number | null} workers how many train on the CPU, if the URL says
    * @param {(event: WorkerEvent) => void} emit
    */
-  constructor(modules, queue, base, emit) {
+  constructor(modules, queue, base, workers, emit) {
     this.modules = modules;
     this.queue = queue;
     this.emit = emit;
@@ -38,6 +40,7 @@ export class Controller {
       modules,
       queue,
       loadFiles: (source) => this.data.load(source),
+      batchWorkers: new BatchWorkers(workers, base),
       emit,
       onReplaced: (run) => this.#onReplaced(run),
     });

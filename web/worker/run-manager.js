@@ -17,8 +17,11 @@ import { Run } from './run.js';
 /** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
 
 /**
- * How to make a run on a module, and the hardware it is mapped to.
- * @typedef {{ hardware: HardwareConfig, create: (module: WasmModule) => Promise<WasmRun> }} Recipe
+ * How to make a run on a module, the hardware it is mapped to, and its data.
+ * @typedef {object} Recipe
+ * @property {HardwareConfig} hardware
+ * @property {NamedBytes[]} files
+ * @property {(module: WasmModule) => Promise<WasmRun>} create
  */
 
 export class RunManager {
@@ -29,6 +32,7 @@ export class RunManager {
   #modules;
   #queue;
   #loadFiles;
+  #batchWorkers;
   #emit;
   #onReplaced;
 
@@ -37,13 +41,15 @@ export class RunManager {
    * @param {import('./modules.js').Modules} options.modules
    * @param {import('./queue.js').Queue} options.queue
    * @param {(data: string) => Promise<NamedBytes[]>} options.loadFiles the data files of a run
+   * @param {import('./batch-workers.js').BatchWorkers} options.batchWorkers
    * @param {(event: WorkerEvent) => void} options.emit
    * @param {(run: Run) => Promise<void>} options.onReplaced called in the queue
    */
-  constructor({ modules, queue, loadFiles, emit, onReplaced }) {
+  constructor({ modules, queue, loadFiles, batchWorkers, emit, onReplaced }) {
     this.#modules = modules;
     this.#queue = queue;
     this.#loadFiles = loadFiles;
+    this.#batchWorkers = batchWorkers;
     this.#emit = emit;
     this.#onReplaced = onReplaced;
   }
@@ -72,7 +78,7 @@ export class RunManager {
       }
       return run;
     };
-    await this.#replaceRun(spec.device, { hardware, create });
+    await this.#replaceRun(spec.device, { hardware, files: bytes, create });
   }
 
   /**
@@ -82,7 +88,7 @@ export class RunManager {
   async resume({ bytes, completed, spec, hardware }, device = spec.device) {
     const files = await this.#loadFiles(spec.data);
     const create = (/** @type {WasmModule} */ module) => module.Run.resume(bytes, hardware, files, completed);
-    await this.#replaceRun(device, { hardware, create });
+    await this.#replaceRun(device, { hardware, files, create });
   }
 
   /**
@@ -109,7 +115,7 @@ export class RunManager {
         saved
           ? module.Run.resume(saved.bytes, hardware, files, saved.completed)
           : module.Run.open(spec, hardware, files);
-      await this.#replaceRunOn('cpu', fallback, { hardware, create });
+      await this.#replaceRunOn('cpu', fallback, { hardware, files, create });
       return true;
     } catch (again) {
       this.#emit({ type: 'failed', failure: asFailure(again) });
@@ -139,11 +145,14 @@ export class RunManager {
   }
 
   /** @param {Device} device @param {string} fallback @param {Recipe} recipe */
-  async #replaceRunNow(device, fallback, { hardware, create }) {
+  async #replaceRunNow(device, fallback, { hardware, files, create }) {
     const modules = this.#modules;
     const wasm = await create(modules.get(device));
     if (this.run && (this.run.device === 'cpu' || modules.gpu.module)) this.run.close();
-    const run = new Run(wasm, device, hardware, this.#emit);
+    const workers = this.#batchWorkers;
+    if (device === 'cpu') workers.invalidate();
+    else workers.close();
+    const run = new Run(wasm, device, hardware, this.#emit, device === 'cpu' ? { workers, files } : null);
     this.run = run;
     this.usesGpu = device === 'webgpu';
     run.emitOpened(fallback);

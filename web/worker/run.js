@@ -9,6 +9,14 @@ import { save } from './autosave.js';
 /** @typedef {import('../types/messages').Device} Device */
 /** @typedef {import('../types/messages').Saved} Saved */
 /** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
+/** @typedef {import('../types/wasm').NamedBytes} NamedBytes */
+
+/** @typedef {import('./batch-workers.js').BatchWorkers} BatchWorkers */
+
+/**
+ * The workers that share the run's batches, and the files that they read.
+ * @typedef {{ workers: BatchWorkers, files: NamedBytes[] }} Sharing
+ */
 
 /** Fewest and most images to measure an accuracy with while someone waits. */
 const MIN_IMAGES = 200;
@@ -23,18 +31,23 @@ export class Run {
   /** Images a second, once measured. @type {number | null} */
   #speed = null;
   #emit;
+  #sharing;
+  /** How many workers the page was told of. */
+  #workers = 1;
 
   /**
    * @param {WasmRun} wasm
    * @param {Device} device
    * @param {HardwareConfig} hardware
    * @param {(event: WorkerEvent) => void} emit
+   * @param {Sharing | null} sharing `null` for a run that one worker trains
    */
-  constructor(wasm, device, hardware, emit) {
+  constructor(wasm, device, hardware, emit, sharing) {
     this.wasm = wasm;
     this.device = device;
     this.hardware = hardware;
     this.#emit = emit;
+    this.#sharing = sharing;
     const { spec, training } = wasm.report();
     this.spec = spec;
     /** Steps of all stages. */
@@ -52,7 +65,8 @@ export class Run {
   emitOpened(fallback) {
     const { training, stages = [] } = this.wasm.report();
     const { spec, hardware, device } = this;
-    const run = { device, adapter: this.wasm.adapter(), fallback };
+    this.#workers = this.#countWorkers();
+    const run = { device, adapter: this.wasm.adapter(), fallback, workers: this.#workers, workersReason: '' };
     const progress = this.wasm.progress();
     const { history } = training;
     const classes = this.wasm.classes();
@@ -68,14 +82,31 @@ export class Run {
   setHardware(hardware) {
     this.wasm.set_hardware(hardware);
     this.hardware = hardware;
+    this.#sharing?.workers.invalidate();
   }
 
   async step() {
-    const progress = await this.wasm.step();
+    const progress = await this.#step();
     this.totalSteps = progress.before + progress.step;
     this.#speed = progress.images_per_second ?? this.#speed;
     this.#emit({ type: 'progress', progress });
     return progress;
+  }
+
+  async #step() {
+    if (!this.#sharing) return this.wasm.step();
+    const { workers, files } = this.#sharing;
+    const progress = await workers.step(this, files);
+    const count = this.#countWorkers();
+    if (count !== this.#workers) {
+      this.#workers = count;
+      this.#emit({ type: 'workers', workers: count, reason: workers.reason });
+    }
+    return progress;
+  }
+
+  #countWorkers() {
+    return this.#sharing ? this.#sharing.workers.countFor(this.spec.batch, this.#sharing.files) : 1;
   }
 
   /** @param {PruneSettings} pruning */
@@ -123,6 +154,7 @@ export class Run {
 
   /** @param {(run: Run) => Promise<void>} change to the next stage, or back */
   async changeStage(change) {
+    this.#sharing?.workers.invalidate();
     await change(this);
     const report = this.wasm.report();
     this.totalSteps = report.training.step;

@@ -22,9 +22,10 @@ export class Service {
   /**
    * Loads the CPU module.
    * @param {string} base the page's URL
+   * @param {number | null} workers how many train on the CPU, if the URL says
    * @param {(event: WorkerEvent) => void} emit
    */
-  async connect(base, emit) {
+  async connect(base, workers, emit) {
     const modules = await Modules.load(base, {
       queueTest: (test) => this.#queue.run(test),
       wantsGpu: () => this.#wantsGpu(),
@@ -33,7 +34,7 @@ export class Service {
         if (device === 'cpu' || this.#loaded?.runs.usesGpu) this.#queue.abort(thrown);
       },
     });
-    this.#loaded = new Controller(modules, this.#queue, base, emit);
+    this.#loaded = new Controller(modules, this.#queue, base, workers, emit);
     const { cpu } = modules;
     const { schema } = this.#loaded;
     return { version: cpu.version(), schema, published: cpu.published(), converters: cpu.converters() };

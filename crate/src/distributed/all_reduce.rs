@@ -13,8 +13,9 @@ use burn::tensor::distributed::{ReduceOperation, all_reduce};
 use burn::tensor::{Device, Tensor};
 
 use super::panics::{catch_panic, panic_error};
+use super::part_output::{PartOutput, join};
+use super::parts::split_batch;
 use super::replica::Replica;
-use super::split::{PartOutput, join, split_batch};
 use crate::config::{DeviceChoice, Trainable};
 use crate::device::ComputeDevice;
 use crate::error::Result;

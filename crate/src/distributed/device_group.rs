@@ -9,7 +9,7 @@ use super::self_check::{CheckResult, check_all_reduce};
 use crate::config::TrainConfig;
 use crate::device::ComputeDevice;
 use crate::error::{Error, ErrorKind, Result};
-use crate::network::Network;
+use crate::network::{Network, NetworkSpec};
 use crate::step::forward_backward::{StepInput, StepOutput};
 use crate::step::optimizer_step::OptimizerStep;
 use crate::step::state::TrainState;
@@ -38,6 +38,7 @@ impl DeviceGroup {
         &mut self,
         input: &StepInput<'_>,
         network: &Network,
+        _: &NetworkSpec,
         state: &TrainState,
         main: &ComputeDevice,
         config: &TrainConfig,

@@ -7,7 +7,8 @@ use burn::module::Module;
 use burn::optim::GradientsAccumulator;
 
 use super::panics::{catch_panic, panic_error};
-use super::split::{PartOutput, attach, join, split_batch};
+use super::part_output::{PartOutput, attach, join};
+use super::parts::split_batch;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::network::Network;

@@ -5,7 +5,7 @@ use std::mem::take;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
-use super::split::attach;
+use super::part_output::attach;
 use crate::device::ComputeDevice;
 use crate::step::optimizer_step::OptimizerStep;
 use crate::step::state::{TrainState, param_state_on};

@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
+use crossdub_kernels::transpose::transposed;
 
 use super::module::Network;
 use super::quantizer::LayerQuantizer;
@@ -114,11 +115,6 @@ fn to_torch(name: String, shape: Vec<usize>, values: &[f32]) -> NamedTensor {
         }
         _ => NamedTensor { name, shape, data: values.to_vec() },
     }
-}
-
-/// The transpose of a row-major `rows x columns` matrix.
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
 }
 
 /// The data for a parameter of Burn's `shape`, checked.

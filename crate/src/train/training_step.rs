@@ -88,7 +88,8 @@ impl Trainer {
         let side = self.network_spec.side();
         debug_assert_eq!(batch.images.len(), batch.labels.len() * CHANNELS * side * side);
         let input = StepInput { batch, side, trainable, precision, dropout_rng: self.dropout_rng() };
-        self.group.forward_backward(&input, network, &self.state, &self.compute, &self.config).await
+        let (spec, compute) = (&self.network_spec, &self.compute);
+        self.group.forward_backward(&input, network, spec, &self.state, compute, &self.config).await
     }
 
     /// Updates the weights on every device that holds them. Returns the regularizer's value before the step.

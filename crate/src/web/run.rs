@@ -1,15 +1,20 @@
 //! A training run that the page takes from stage to stage.
 
-use js_sys::{Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Float32Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 use super::checkpoint::{named_bytes, tile_to_js};
-use super::convert::{JsResult, failure, from_js, to_js, to_safetensors, to_safetensors_with};
+use super::convert::{
+    JsResult, failure, from_js, thrown_message, to_js, to_safetensors, to_safetensors_with,
+};
 use super::module::{BACKEND, MEMORY};
 use crate::config::TrainConfig;
 use crate::data::open;
 use crate::data::pictures::class_pictures;
 use crate::device::ComputeDevice;
+use crate::distributed::shared_batch::{BatchShare, Exchange};
+use crate::error::Error;
 use crate::train::checkpoint::TrainingCheckpoint;
 use crate::workflow::interactive::{CompletedStages, InteractiveRun};
 use crate::workflow::train_stage::RunSetup;
@@ -80,6 +85,21 @@ impl Run {
     /// One training step.
     pub async fn step(&mut self) -> JsResult<JsValue> {
         to_js(&self.run.step().await.map_err(failure)?)
+    }
+
+    /// From here on this run is number `rank` of `count` replicas, each in a worker, that share each batch.
+    /// `exchange` takes this one's values and resolves to the sum over all; a count of 1 ends that.
+    pub fn share_batches(&mut self, rank: usize, count: usize, exchange: Function) {
+        let exchange: Exchange = Box::new(move |values| {
+            let sum = exchange.call1(&JsValue::NULL, &Float32Array::from(values.as_slice()));
+            Box::pin(async move {
+                let sum = async { JsFuture::from(Promise::resolve(&sum?)).await }.await;
+                let sum =
+                    sum.map_err(|thrown: JsValue| Error::device("of a worker", thrown_message(&thrown)))?;
+                Ok(Float32Array::from(sum).to_vec())
+            })
+        });
+        self.run.share_batches((count > 1).then_some(BatchShare { rank, count, exchange }));
     }
 
     /// Accuracy on at most `images` held-out images.

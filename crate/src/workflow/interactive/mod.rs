@@ -18,6 +18,8 @@ use super::stage_report::{StagePruning, StageReport};
 use super::train_stage::{RunSetup, TrainStage};
 use crate::checkpoint::Checkpoint;
 use crate::config::{HardwareConfig, TrainConfig};
+#[cfg(target_arch = "wasm32")]
+use crate::distributed::shared_batch::BatchShare;
 use crate::error::{Error, Result};
 use crate::report::{AdcPlan, TileDetail, View, adc_plan, analyze};
 use crate::train::checkpoint::TrainingCheckpoint;
@@ -169,6 +171,12 @@ impl InteractiveRun {
     /// When a field is out of range.
     pub fn set_hardware(&mut self, hardware: HardwareConfig) -> Result<()> {
         self.stage.trainer_mut().set_hardware(hardware)
+    }
+
+    /// From here on this is one of several replicas that share each batch; `None` ends that.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn share_batches(&mut self, share: Option<BatchShare>) {
+        self.stage.trainer_mut().group.share = share;
     }
 
     /// One step of the current stage.
