@@ -31,12 +31,6 @@ pub fn failure(error: Error) -> JsValue {
     to_js(&Failure { code: error.code(), message: error.to_string(), field }).unwrap_or(JsValue::NULL)
 }
 
-/// The message of what JavaScript threw.
-pub fn thrown_message(thrown: &JsValue) -> String {
-    let message = Reflect::get(thrown, &"message".into()).ok().and_then(|message| message.as_string());
-    message.unwrap_or_else(|| "it failed".into())
-}
-
 pub fn to_js(value: &impl Serialize) -> JsResult<JsValue> {
     Ok(value.serialize(&serde_wasm_bindgen::Serializer::json_compatible())?)
 }

@@ -5,9 +5,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::checkpoint::{named_bytes, tile_to_js};
-use super::convert::{
-    JsResult, failure, from_js, thrown_message, to_js, to_safetensors, to_safetensors_with,
-};
+use super::convert::{JsResult, failure, from_js, to_js, to_safetensors, to_safetensors_with};
 use super::module::{BACKEND, MEMORY};
 use crate::config::TrainConfig;
 use crate::data::open;
@@ -201,6 +199,12 @@ impl Run {
         let metadata = trainer.data().input_metadata(trainer.config().data);
         to_safetensors_with(&trainer.weights().await.map_err(failure)?, &metadata)
     }
+}
+
+/// The message of what JavaScript threw.
+fn thrown_message(thrown: &JsValue) -> String {
+    let message = Reflect::get(thrown, &"message".into()).ok().and_then(|message| message.as_string());
+    message.unwrap_or_else(|| "it failed".into())
 }
 
 /// Loads the data and opens the device.

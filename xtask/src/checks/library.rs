@@ -88,7 +88,8 @@ fn unpack(env: &BuildEnv, progress: &mut Progress, name: &str) -> Result<()> {
     let unpacked = package_dir(env, name);
     remove_dir(&unpacked)?;
     let archive = packages.join(format!("{name}-{VERSION}.crate"));
-    let tar = Cmd::new("tar").args(["-xzf".as_ref(), archive.as_os_str()]);
+    // The files in it are dated 2006: with that date Cargo would take what it compiled of an earlier package for fresh.
+    let tar = Cmd::new("tar").args(["-xzmf".as_ref(), archive.as_os_str()]);
     tar.args(["-C".as_ref(), packages.as_os_str()]).run(progress)?;
     let workspace = read(&env.root.join("Cargo.toml"))?;
     let manifest = unpacked.join("Cargo.toml");
