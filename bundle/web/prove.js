@@ -1,6 +1,6 @@
 /**
- * Runs the contenders of `bench/browser/page.js` for `crossdub prove --browser`, one after the other, and posts what
- * each took: the same work as `cargo xtask bench`, without Node.
+ * Runs the first contender of `bench/browser/page.js` for `crossdub prove --browser`, posts what it took, and goes on to the
+ * next in a new page: the same work as `cargo xtask bench`, without Node.
  */
 import '/bench/page.js';
 
@@ -44,13 +44,17 @@ function bounded(work) {
 }
 
 const found = await adapter().catch((error) => ({ missing: String(error?.message ?? error) }));
-await post({ id: 'adapter', agent: navigator.userAgent, ...found });
-for (const id of contenders) {
-  try {
-    if (found.missing && id.endsWith('webgpu')) throw new Error(found.missing);
-    await post({ id, times: await bounded(calls[id]()) });
-  } catch (error) {
-    await post({ id, error: String(error?.message ?? error).split('\n')[0] });
-  }
+if (!query.has('next')) await post({ id: 'adapter', agent: navigator.userAgent, ...found });
+const [id, ...next] = contenders;
+try {
+  if (found.missing && id.endsWith('webgpu')) throw new Error(found.missing);
+  await post({ id, times: await bounded(calls[id]()) });
+} catch (error) {
+  await post({ id, error: String(error?.message ?? error).split('\n')[0] });
 }
-await post({ id: 'end' });
+if (next.length > 0) {
+  // A page of its own for each: one that did not end must not disturb the next.
+  query.set('contenders', next.join(','));
+  query.set('next', '');
+  location.replace(`?${query}`);
+} else await post({ id: 'end' });
