@@ -103,9 +103,12 @@ fn a_killed_proof_goes_on_and_reports() {
     for expected in ["5 done, 0 failed", "vgg-small, batch 64, f32, cpu", "not measured", "golden case"] {
         assert!(report.contains(expected), "{expected}:\n{report}");
     }
+    let again =
+        prove(folder.path(), &["--device=cpu", "--minutes=1", "--only=machine"]).output().expect("runs");
+    assert!(again.status.success());
     let report = json(&folder.path().join("proof/report.json"));
     assert_eq!((report["schema_version"].as_u64(), report["software"].as_bool()), (Some(1), Some(false)));
-    assert_eq!(report["steps"].as_array().map(Vec::len), Some(5));
+    assert_eq!(report["steps"].as_array().map(Vec::len), Some(5), "what earlier calls found stays");
 }
 
 #[test]
@@ -134,6 +137,7 @@ fn wrong_usage_and_too_little_time_are_reported() {
     for (args, code, expected) in [
         (&["--minutes=0"][..], 2, "minutes"),
         (&["--minutes=nan"], 2, "minutes"),
+        (&["--data=/nowhere/at/all"], 1, "no folder that can be read"),
         (&["--device=gpu"], 2, "must be one of"),
         (&["--device=vulkan-autotune"], 2, "crossdub-autotune"),
         (&["--device=cpu", "--minutes=0.0001"], 1, "nothing was measured"),

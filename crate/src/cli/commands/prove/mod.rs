@@ -13,6 +13,7 @@ mod steps;
 mod summary;
 mod vulkan;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -109,11 +110,15 @@ fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
     if !(args.minutes.is_finite() && args.minutes > 0.0) {
         return Err(Error::field("minutes", args.minutes, "must be a number over 0"));
     }
+    if let Some(data) = args.data.as_deref().filter(|data| fs::read_dir(data).is_err()) {
+        // Minutes on a card are too few to spend them on other images.
+        return Err(Error::file("opening", files::display_path(data), "it is no folder that can be read"));
+    }
     let began = Instant::now();
     for folder in ["steps", "logs", "work"] {
         let folder = args.out.join(folder);
         let fail = |why| Error::file("creating a folder", files::display_path(&folder), why);
-        std::fs::create_dir_all(&folder).map_err(fail)?;
+        fs::create_dir_all(&folder).map_err(fail)?;
     }
     // Steps run elsewhere; their paths must not depend on where.
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -135,12 +140,16 @@ fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
     let runner = Runner { out: &out, bundle: &bundle, vulkan: &vulkan, options, stop: &stop };
     let chosen =
         |step: &ProveStep| args.only.is_empty() || args.only.iter().any(|text| step.name.starts_with(text));
-    let steps: Vec<ProveStep> =
-        plan::steps(targets, args.browser.is_some()).into_iter().filter(chosen).collect();
+    let with_browser = |step: &ProveStep| args.browser.is_some() || !matches!(step.work, StepKind::Browser);
+    let chosen = |step: &ProveStep| with_browser(step) && chosen(step);
+    let steps: Vec<ProveStep> = plan::steps(targets, true).into_iter().filter(chosen).collect();
     if steps.is_empty() {
         return Err(Error::field("only", args.only.join(","), "no step's name begins like this"));
     }
-    let mut report = Report::new(&out, &steps, args.minutes, vulkan.problem.as_deref());
+    // What earlier calls found stays in the report.
+    let known = |step: &ProveStep| chosen(step) || StepRecord::read(&out, &step.name).is_some();
+    let reported: Vec<ProveStep> = plan::steps(targets, true).into_iter().filter(known).collect();
+    let mut report = Report::new(&out, &reported, args.minutes, vulkan.problem.as_deref());
     let open =
         |step: &&ProveStep| StepRecord::read(&out, &step.name).is_none_or(|record| !is_final(record.status));
     for (at, step) in steps.iter().enumerate() {
@@ -258,7 +267,7 @@ mod tests {
     fn a_driver_that_crashes_costs_one_step() {
         let folder = tempfile::tempdir().expect("a folder");
         let out = folder.path();
-        std::fs::create_dir(out.join("steps")).expect("made");
+        fs::create_dir(out.join("steps")).expect("made");
         let write = |name: &str, status, why: Option<&str>| {
             let mut record = StepRecord::new(name, name, 1);
             (record.status, record.why) = (status, why.map(str::to_owned));

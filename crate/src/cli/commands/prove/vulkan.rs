@@ -52,12 +52,19 @@ impl VulkanSetup {
         let mut libraries: Vec<PathBuf> =
             env::var_os("LD_LIBRARY_PATH").map(|list| env::split_paths(&list).collect()).unwrap_or_default();
         libraries.extend(LIBRARIES.iter().map(PathBuf::from));
-        let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().find_map(env::var_os);
-        let drivers = match named {
-            Some(list) => env::split_paths(&list).filter(|file| file.is_file()).collect(),
+        let variable = |name: &'static str| Some((name, env::var_os(name)?));
+        let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].into_iter().find_map(variable);
+        let drivers = match &named {
+            Some((_, list)) => env::split_paths(list).filter(|file| file.is_file()).collect(),
             None => DRIVERS.iter().flat_map(|folder| manifests(Path::new(folder))).collect(),
         };
-        Self::choose(&libraries, drivers, &bundle.join("lib"), nvidia)
+        let mut setup = Self::choose(&libraries, drivers, &bundle.join("lib"), nvidia);
+        if let (Some((variable, _)), true, Some(problem)) =
+            (&named, setup.drivers.is_empty(), &mut setup.problem)
+        {
+            *problem = format!("{problem}; {variable} is set and names no file that is there");
+        }
+        setup
     }
 
     /// The same for these folders of libraries and these drivers.
@@ -94,7 +101,7 @@ impl VulkanSetup {
                        container: NVIDIA_DRIVER_CAPABILITIES=all)";
             Some(why.to_owned())
         } else if setup.drivers.is_empty() {
-            Some("no Vulkan driver is installed (nothing in /usr/share/vulkan/icd.d)".to_owned())
+            Some("no Vulkan driver is found (on most systems in /usr/share/vulkan/icd.d)".to_owned())
         } else {
             None
         };
