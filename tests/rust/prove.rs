@@ -137,7 +137,7 @@ fn wrong_usage_and_too_little_time_are_reported() {
     for (args, code, expected) in [
         (&["--minutes=0"][..], 2, "minutes"),
         (&["--minutes=nan"], 2, "minutes"),
-        (&["--data=/nowhere/at/all"], 1, "no folder that can be read"),
+        (&["--data=/nowhere/at/all"], 1, "not a folder that can be read"),
         (&["--device=gpu"], 2, "must be one of"),
         (&["--device=vulkan-autotune"], 2, "crossdub-autotune"),
         (&["--device=cpu", "--minutes=0.0001"], 1, "nothing was measured"),

@@ -10,7 +10,6 @@ import { asFailure } from './failure.js';
 
 /** @typedef {import('../types/messages').Saved} Saved */
 /** @typedef {import('../types/types').HardwareConfig} HardwareConfig */
-/** @typedef {import('../types/types').Progress} Progress */
 /** @typedef {import('../types/wasm').NamedBytes} NamedBytes */
 /** @typedef {import('../types/wasm').WasmRun} WasmRun */
 

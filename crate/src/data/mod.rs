@@ -91,8 +91,10 @@ impl Dataset {
 
 impl PartialEq for Dataset {
     fn eq(&self, other: &Self) -> bool {
-        let facts = |set: &Self| (set.classes.clone(), set.labels.clone(), set.standardization);
-        facts(self) == facts(other) && self.images().eq(other.images())
+        self.classes == other.classes
+            && self.labels == other.labels
+            && self.standardization == other.standardization
+            && self.images().eq(other.images())
     }
 }
 

@@ -84,7 +84,7 @@ impl BatchShare {
 }
 
 fn fail(reason: &str) -> Error {
-    Error::device("of a worker", reason)
+    Error::device("another worker", reason)
 }
 
 #[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]

@@ -93,7 +93,7 @@ impl Run {
             Box::pin(async move {
                 let sum = async { JsFuture::from(Promise::resolve(&sum?)).await }.await;
                 let sum =
-                    sum.map_err(|thrown: JsValue| Error::device("of a worker", thrown_message(&thrown)))?;
+                    sum.map_err(|thrown: JsValue| Error::device("another worker", thrown_message(&thrown)))?;
                 Ok(Float32Array::from(sum).to_vec())
             })
         });

@@ -112,7 +112,7 @@ fn run_all(args: &ProveArgs, bundle: &Path, targets: &[Target]) -> Result<()> {
     }
     if let Some(data) = args.data.as_deref().filter(|data| fs::read_dir(data).is_err()) {
         // Minutes on a card are too few to spend them on other images.
-        return Err(Error::file("opening", files::display_path(data), "it is no folder that can be read"));
+        return Err(Error::file("opening", files::display_path(data), "not a folder that can be read"));
     }
     let began = Instant::now();
     for folder in ["steps", "logs", "work"] {
