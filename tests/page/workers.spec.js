@@ -43,7 +43,7 @@ test('workers that share each batch train as one does, and a run repeats', async
   }
 });
 
-test('workers follow the run through stages, hardware and a reload', async ({ page }) => {
+test('workers follow the run through stages and other hardware', async ({ page }) => {
   const steps = async () => {
     await page.evaluate(async () => {
       const { crossdub } = /** @type {any} */ (window);

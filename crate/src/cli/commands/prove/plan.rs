@@ -175,7 +175,8 @@ pub fn steps(targets: &[Target], browser: bool) -> Vec<ProveStep> {
             6,
             StepKind::Browser,
             None,
-            (240.0, 20.0),
+            // A software adapter needs most of it to compile our shaders; a card ends long before.
+            (480.0, 20.0),
         ));
     }
     all.push(step("recipe", "the recipe", 5, StepKind::Recipe, None, (f64::INFINITY, 15.0)));
