@@ -52,8 +52,7 @@ impl Module {
         }
     }
 
-    /// Cargo's features and profile, the same for the page, its tests, clippy and `wasm-pack test`, so that Burn is
-    /// compiled once.
+    /// Cargo's features and profile, the same for the page, its tests and clippy, so that Burn is compiled once.
     pub fn cargo_args(self, env: &BuildEnv) -> Vec<OsString> {
         let features = match self {
             Self::Cpu => "web,cpu",
@@ -74,7 +73,7 @@ impl Module {
 /// The step that builds a module.
 pub fn build_step<'a>(module: Module) -> Step<'a> {
     Step::new(format!("{} module", module.title()), move |env, progress| build(env, progress, module))
-        .needs(&[Artifact::Rust, Artifact::WasmTarget, Artifact::WasmTools])
+        .needs(&[Artifact::Rust, Artifact::WasmTarget])
         .provides(module.artifact())
 }
 
@@ -85,7 +84,7 @@ fn build(env: &BuildEnv, progress: &mut Progress, module: Module) -> Result<Stri
     let new = pkg.join(format!(".{}-new", module.name()));
     remove_dir(&new)?;
     compile(env, module).run(progress)?;
-    bind(env, &new).run(progress)?;
+    bind(env, &new, progress)?;
     replace_dir(&new, &pkg.join(module.name()))?;
     let wasm = pkg.join(module.name()).join("crossdub_bg.wasm");
     let size = fs::metadata(&wasm).map_err(file_error("read", &wasm))?.len();
@@ -102,11 +101,13 @@ fn compile(env: &BuildEnv, module: Module) -> Cmd {
 }
 
 /// wasm-bindgen's part: the module, JavaScript around it and its types, in the folder `out`.
-fn bind(env: &BuildEnv, out: &Path) -> Cmd {
+fn bind(env: &BuildEnv, out: &Path, progress: &mut Progress) -> Result<()> {
+    let build = env.cargo().args(["build", "--release", "--locked", "--manifest-path"]);
+    let build = build.args([env.root.join("tools/bind-module/Cargo.toml")]);
+    build.env("CARGO_TARGET_DIR", env.target_dir()).run(progress)?;
     let compiled = env.target_dir().join(WASM_TARGET).join("release/crossdub.wasm");
-    let bindgen =
-        env.wasm_cmd("wasm-bindgen").args(["--target", "web", "--out-name", "crossdub", "--out-dir"]);
-    bindgen.args([out.as_os_str(), compiled.as_os_str()])
+    let bind = Cmd::new(env.target_dir().join("release/crossdub-bind-module"));
+    bind.args([compiled.as_path(), out]).run(progress).map(drop)
 }
 
 /// Moves the folder `new` to `place`, which it replaces.

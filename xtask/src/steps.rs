@@ -14,8 +14,8 @@ pub enum Artifact {
     Rust,
     /// A toolchain that compiles to wasm.
     WasmTarget,
-    /// wasm-bindgen and wasm-pack.
-    WasmTools,
+    /// wasm-bindgen's runner of tests in a browser.
+    WasmTestRunner,
     /// Node and the packages of package-lock.json.
     Node,
     /// Chromium and its driver.

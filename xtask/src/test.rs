@@ -16,6 +16,7 @@ pub fn run(env: &mut BuildEnv, quick: bool) -> Result<bool> {
     let mut steps = setup::rust_steps();
     steps.extend(setup::node_steps());
     steps.extend(setup::wasm_steps());
+    steps.push(setup::wasm_test_runner_step());
     steps.extend(setup::browser_steps());
     steps.push(setup::cargo_deny_step().skip_if(quick, QUICK));
     steps.push(checks::format());

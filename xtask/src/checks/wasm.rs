@@ -24,22 +24,23 @@ pub fn clippy<'a>(module: Module) -> Step<'a> {
 pub fn tests<'a>(module: Module) -> Step<'a> {
     let action = move |env: &mut BuildEnv, progress: &mut Progress| {
         progress.count_crates(env.module_crate_count(module));
-        Ok(test_totals(&wasm_pack_test(env, module).run(progress)?))
+        Ok(test_totals(&browser_test(env, module).run(progress)?))
     };
-    let step = Step::new(format!("wasm-pack test, {}", module.title()), action);
+    let step = Step::new(format!("Tests in Chromium, {}", module.title()), action);
     // After the module's own build, which compiles most of what the tests need.
     match module {
-        Module::Cpu => step.needs(&[Artifact::Chromium, Artifact::CpuModule]),
-        Module::WebGpu => step.needs(&[Artifact::Chromium, Artifact::WebGpuModule]),
-        Module::Onnx => step.needs(&[Artifact::Chromium, Artifact::OnnxModule]),
+        Module::Cpu => step.needs(&[Artifact::WasmTestRunner, Artifact::Chromium, Artifact::CpuModule]),
+        Module::WebGpu => step.needs(&[Artifact::WasmTestRunner, Artifact::Chromium, Artifact::WebGpuModule]),
+        Module::Onnx => step.needs(&[Artifact::WasmTestRunner, Artifact::Chromium, Artifact::OnnxModule]),
     }
 }
 
-fn wasm_pack_test(env: &BuildEnv, module: Module) -> Cmd {
-    let driver = env.chromedriver.clone().unwrap_or_default();
-    let test = env.wasm_cmd("wasm-pack").args(["test", "--headless", "--chrome", "--chromedriver"]);
-    let test = test.args([driver]).args(["--mode", "no-install", "--release", "crate"]);
+fn browser_test(env: &BuildEnv, module: Module) -> Cmd {
+    let test =
+        env.wasm_cmd("cargo").args(["test", "--release", "--package", "crossdub", "--target", WASM_TARGET]);
     let test = test.args(module.cargo_args(env)).args(["--test", "wasm"]);
+    let test = test.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner");
+    let test = test.env("CHROMEDRIVER", env.chromedriver.clone().unwrap_or_default());
     // A software WebGPU adapter takes long to compile its first shaders.
     test.env("WASM_BINDGEN_TEST_TIMEOUT", "900")
 }

@@ -23,14 +23,14 @@ pub fn node_steps<'a>() -> Vec<Step<'a>> {
 
 /// For wasm modules.
 pub fn wasm_steps<'a>() -> Vec<Step<'a>> {
-    vec![
-        Step::new("WebAssembly target", wasm_target::install)
-            .needs(&[Artifact::Rust])
-            .provides(Artifact::WasmTarget),
-        Step::new("wasm-bindgen and wasm-pack", tools::install_wasm_tools)
-            .needs(&[Artifact::Rust])
-            .provides(Artifact::WasmTools),
-    ]
+    let target = Step::new("WebAssembly target", wasm_target::install);
+    vec![target.needs(&[Artifact::Rust]).provides(Artifact::WasmTarget)]
+}
+
+/// For tests of wasm modules.
+pub fn wasm_test_runner_step<'a>() -> Step<'a> {
+    let step = Step::new("wasm-bindgen's test runner", tools::install_wasm_test_runner);
+    step.needs(&[Artifact::Rust]).provides(Artifact::WasmTestRunner)
 }
 
 /// For tests of the page.
@@ -51,7 +51,7 @@ pub fn cargo_fuzz_step<'a>() -> Step<'a> {
     Step::new("cargo-fuzz", tools::install_cargo_fuzz).needs(&[Artifact::Rust]).provides(Artifact::CargoFuzz)
 }
 
-/// The first version number in the output of `--version`, such as `20.19.1` in `v20.19.1` or `wasm-pack 0.15.1`.
+/// The first version number in the output of `--version`, such as `20.19.1` in `v20.19.1` or `wasm-bindgen 0.2.130`.
 fn find_version(output: &str) -> Option<&str> {
     let words = output.split_whitespace().map(|word| word.trim_start_matches('v'));
     words.into_iter().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn versions_are_found_in_program_output() {
-        assert_eq!(find_version("wasm-pack 0.15.1"), Some("0.15.1"));
+        assert_eq!(find_version("wasm-bindgen 0.2.130"), Some("0.2.130"));
         assert_eq!(find_version("v20.20.2"), Some("20.20.2"));
         assert_eq!(find_version("none"), None);
         assert_eq!(major_minor("20.19.1"), Some((20, 19)));

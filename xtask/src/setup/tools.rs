@@ -1,5 +1,5 @@
-//! Cargo tools: wasm-bindgen of exactly the version in Cargo.lock, wasm-pack, cargo-deny and cargo-fuzz. What is missing
-//! is installed in Crossdub's own tools folder and never replaces an installed version.
+//! Cargo tools: wasm-bindgen's test runner of exactly the version in Cargo.lock, cargo-deny and cargo-fuzz. What is
+//! missing is installed in Crossdub's own tools folder and never replaces an installed version.
 
 use std::fs;
 
@@ -18,31 +18,26 @@ struct Tool<'a> {
     opt_level: &'a str,
 }
 
-const WASM_PACK: Tool<'_> =
-    Tool { package: "wasm-pack", version: "0.15.1", options: &["--locked"], opt_level: "0" };
 const CARGO_DENY: Tool<'_> =
     Tool { package: "cargo-deny", version: "0.20.2", options: &["--locked"], opt_level: "0" };
 const CARGO_FUZZ: Tool<'_> =
     Tool { package: "cargo-fuzz", version: "0.13.2", options: &["--locked"], opt_level: "0" };
 
-/// Installs wasm-bindgen and wasm-pack if missing.
-pub fn install_wasm_tools(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
+/// Installs wasm-bindgen's test runner if missing.
+pub fn install_wasm_test_runner(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
     let path = env.root.join("Cargo.lock");
     let lock = fs::read_to_string(&path).map_err(file_error("read", &path))?;
     let version = locked_version(&lock, "wasm-bindgen")
         .ok_or_else(|| Error::new("Cargo.lock does not contain exactly one version of wasm-bindgen"))?;
     // Without --locked: the lock file of this release contains a yanked package.
     let wasm_bindgen = Tool { package: "wasm-bindgen-cli", version, options: &[], opt_level: "1" };
-    let wasm_bindgen_installed = has_version(env, "wasm-bindgen", version);
-    let wasm_pack_installed = has_version(env, "wasm-pack", WASM_PACK.version);
-    if !wasm_bindgen_installed {
+    let runner = env.wasm_cmd("wasm-bindgen-test-runner").args(["--version"]).stdout();
+    let installed = runner.as_deref().and_then(find_version) == Some(version);
+    if !installed {
         install(env, progress, &wasm_bindgen)?;
+        remove_dir(&env.tools_dir().join("target"))?;
     }
-    if !wasm_pack_installed {
-        install(env, progress, &WASM_PACK)?;
-    }
-    remove_dir(&env.tools_dir().join("target"))?;
-    Ok(describe(wasm_bindgen_installed && wasm_pack_installed))
+    Ok(describe(installed))
 }
 
 /// Installs cargo-deny if missing.
@@ -70,11 +65,6 @@ fn install_cargo_command(
     Ok(describe(installed))
 }
 
-fn has_version(env: &BuildEnv, program: &str, version: &str) -> bool {
-    let output = env.wasm_cmd(program).args(["--version"]).stdout();
-    output.as_deref().and_then(find_version) == Some(version)
-}
-
 fn describe(already_installed: bool) -> String {
     (if already_installed { "already installed" } else { "installed" }).to_owned()
 }
@@ -86,7 +76,6 @@ fn install(env: &BuildEnv, progress: &mut Progress, tool: &Tool<'_>) -> Result<(
     let tools = env.tools_dir();
     let cargo = env.cargo().args(["install", package, "--version", version, "--force"]).args(*options);
     let cargo = cargo.args(["--root".as_ref(), tools.as_os_str()]).env_remove("RUSTFLAGS");
-    // One target folder, so that tools installed together share compiled crates.
     let cargo = cargo.env("CARGO_TARGET_DIR", tools.join("target"));
     let cargo = cargo
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
