@@ -72,7 +72,7 @@ pub mod distributed;
 pub mod error;
 #[cfg(feature = "cli")]
 pub mod html;
-#[cfg(feature = "cpu")]
+#[cfg(any(feature = "cpu", feature = "cube"))]
 mod kernels;
 #[cfg(feature = "train")]
 pub mod loss;

@@ -166,7 +166,7 @@ pub struct TrainFields {
     /// Precision: f32, or bf16 (activations and products in 16 bits, weights in 32) [default: f32]
     #[cfg_attr(feature = "cli", arg(long, value_name = "f32|bf16"))]
     pub precision: Option<Precision>,
-    /// Kernels of the CPU backend: crossdub, or burn for comparison (the same results but for rounding) [default:
+    /// Kernels of the CPU and of graphics processors: crossdub, or burn for comparison (the same results but for rounding) [default:
     /// crossdub]
     #[cfg_attr(feature = "cli", arg(long, value_name = "crossdub|burn"))]
     pub kernels: Option<Kernels>,

@@ -1,9 +1,10 @@
-//! [`Kernels`]: whose kernels compute a network on the CPU.
+//! [`Kernels`]: whose kernels compute a network.
 
 use serde::{Deserialize, Serialize};
 
-/// Whose kernels compute convolutions, poolings and normalizations on the CPU backend. Both give the same results but
-/// for rounding; other backends always use Burn's.
+/// Whose kernels compute: on the CPU backend convolutions, poolings and normalizations, on graphics processors (without
+/// the feature `autotune`) convolutions and maximum pooling. Both give the same results but for rounding. All else,
+/// and every other backend, uses Burn's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]

@@ -123,7 +123,7 @@ pub struct TrainConfig {
     pub gather: bool,
     /// Precision of the forward and backward pass.
     pub precision: Precision,
-    /// Whose kernels compute on the CPU backend.
+    /// Whose kernels compute.
     pub kernels: Kernels,
     /// The regularizer.
     pub regularizer: RegularizerKind,

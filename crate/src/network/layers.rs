@@ -1,27 +1,50 @@
-//! Layers of a network: by our own kernels for float32 on the native CPU backend, by Burn's operations everywhere else.
+//! Layers of a network: by our own kernels for float32 on the CPU backend and on graphics processors, by Burn's operations
+//! everywhere else.
 
+#[cfg(feature = "cube")]
+use burn::backend::DispatchDevice;
 #[cfg(feature = "cpu")]
 use burn::module::RunningState;
 use burn::nn::BatchNorm;
-#[cfg(feature = "cpu")]
+#[cfg(any(feature = "cpu", feature = "cube"))]
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
+#[cfg(any(feature = "cpu", feature = "cube"))]
+use burn::tensor::DType;
+#[cfg(feature = "cpu")]
+use burn::tensor::Device;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-#[cfg(feature = "cpu")]
-use burn::tensor::{DType, Device};
 
 use super::quantizer::InputRange;
 use crate::config::Kernels;
 #[cfg(feature = "cpu")]
-use crate::kernels::{self, ConvolutionOptions, PoolOptions};
+use crate::kernels::cpu;
+#[cfg(feature = "cube")]
+use crate::kernels::gpu;
+#[cfg(any(feature = "cpu", feature = "cube"))]
+use crate::kernels::{ConvolutionOptions, PoolOptions};
 
 impl Kernels {
-    /// Whether our kernels take this tensor.
+    /// Whether our kernels for the CPU take this tensor.
     #[cfg(feature = "cpu")]
     fn fit<const D: usize>(self, x: &Tensor<D>) -> bool {
         self == Self::Crossdub && x.dtype() == DType::F32 && x.device().inner() == Device::flex()
+    }
+
+    /// Whether our shaders take this tensor for a layer with so many output channels. Where Burn may try out shaders, it
+    /// has better ones for the device at hand.
+    #[cfg(feature = "cube")]
+    fn fit_gpu(self, x: &Tensor<4>, outputs: usize) -> bool {
+        let [batch, channels, height, width] = x.dims();
+        // Their positions are 32-bit integers.
+        let largest = batch as u64 * channels.max(outputs) as u64 * (height * width) as u64;
+        self == Self::Crossdub
+            && !cfg!(feature = "autotune")
+            && x.dtype() == DType::F32
+            && largest < 1 << 31
+            && matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(_))
     }
 
     /// A convolution, then ReLU if `cut`.
@@ -30,17 +53,19 @@ impl Kernels {
     /// - `x`: `[batch, in, height, width]`
     /// - output: `[batch, out, output height, output width]`
     pub(crate) fn convolution(self, layer: &Conv2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
-        #[cfg(feature = "cpu")]
-        if let Some(padding) = symmetric(&layer.padding).filter(|_| self.fit(&x) && layer.dilation == [1, 1])
-        {
+        #[cfg(any(feature = "cpu", feature = "cube"))]
+        if let Some(padding) = symmetric(&layer.padding).filter(|_| layer.dilation == [1, 1]) {
             let options =
                 ConvolutionOptions { stride: layer.stride, padding, groups: layer.groups, relu: cut };
-            return kernels::convolution(
-                x,
-                layer.weight.val(),
-                layer.bias.as_ref().map(|bias| bias.val()),
-                options,
-            );
+            let (weight, bias) = (layer.weight.val(), layer.bias.as_ref().map(|bias| bias.val()));
+            #[cfg(feature = "cpu")]
+            if self.fit(&x) {
+                return cpu::convolution(x, weight, bias, options);
+            }
+            #[cfg(feature = "cube")]
+            if layer.groups == 1 && self.fit_gpu(&x, weight.dims()[0]) {
+                return gpu::convolution(x, weight, bias, options);
+            }
         }
         relu_if(cut, layer.forward(x))
     }
@@ -51,12 +76,19 @@ impl Kernels {
     /// - `x`: `[batch, channels, height, width]`
     /// - output: `[batch, channels, output height, output width]`
     pub(crate) fn max_pool(self, layer: &MaxPool2d, x: Tensor<4>, cut: bool) -> Tensor<4> {
-        #[cfg(feature = "cpu")]
+        #[cfg(any(feature = "cpu", feature = "cube"))]
         if let Some(padding) =
-            symmetric(&layer.padding).filter(|_| self.fit(&x) && layer.dilation == [1, 1] && !layer.ceil_mode)
+            symmetric(&layer.padding).filter(|_| layer.dilation == [1, 1] && !layer.ceil_mode)
         {
             let options = PoolOptions { window: layer.kernel_size, stride: layer.stride, padding, relu: cut };
-            return kernels::max_pool(x, options);
+            #[cfg(feature = "cpu")]
+            if self.fit(&x) {
+                return cpu::max_pool(x, options);
+            }
+            #[cfg(feature = "cube")]
+            if self.fit_gpu(&x, 0) {
+                return gpu::max_pool(x, options);
+            }
         }
         relu_if(cut, layer.forward(x))
     }
@@ -72,12 +104,12 @@ impl Kernels {
             let deviation = layer.running_var.value().add_scalar(layer.epsilon).sqrt();
             let scale = layer.gamma.val() / deviation;
             let shift = layer.beta.val() - layer.running_mean.value() * scale.clone();
-            return kernels::scale_and_shift(x, scale, shift, cut);
+            return cpu::scale_and_shift(x, scale, shift, cut);
         }
         #[cfg(feature = "cpu")]
         if self.fit(&x) {
             let parameters = [layer.gamma.val(), layer.beta.val()];
-            let (output, [mean, variance]) = kernels::batch_norm(x, parameters, layer.epsilon as f32, cut);
+            let (output, [mean, variance]) = cpu::batch_norm(x, parameters, layer.epsilon as f32, cut);
             let follow = |running: &RunningState<Tensor<1>>, of_batch: Tensor<1>| {
                 let kept = running.value_sync().mul_scalar(1.0 - layer.momentum);
                 running.update(kept + of_batch.inner().mul_scalar(layer.momentum));
@@ -98,7 +130,7 @@ impl Kernels {
         // With Burn's kernels too, which have none for it.
         #[cfg(feature = "cpu")]
         if Self::Crossdub.fit(&x) {
-            return kernels::quantize(x, step, [range.zero, range.top]);
+            return cpu::quantize(x, step, [range.zero, range.top]);
         }
         #[cfg(all(feature = "web", not(feature = "webgpu")))]
         unreachable!("the page's module for the CPU computes in float32 on the CPU alone");
@@ -113,14 +145,14 @@ impl Kernels {
     pub(crate) fn add_relu(self, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
         #[cfg(feature = "cpu")]
         if self.fit(&a) && self.fit(&b) && a.dims() == b.dims() {
-            return kernels::add_relu(a, b);
+            return cpu::add_relu(a, b);
         }
         relu(a + b)
     }
 }
 
 /// The zeros above and to the left, if there are as many below and to the right.
-#[cfg(feature = "cpu")]
+#[cfg(any(feature = "cpu", feature = "cube"))]
 fn symmetric(padding: &PaddingConfig2d) -> Option<[usize; 2]> {
     match *padding {
         PaddingConfig2d::Valid => Some([0, 0]),

@@ -50,7 +50,7 @@ impl Network {
         }
     }
 
-    /// Computes with other kernels on the CPU backend.
+    /// Computes with other kernels.
     #[must_use]
     pub fn with_kernels(self, kernels: Kernels) -> Self {
         match self {
@@ -59,7 +59,7 @@ impl Network {
         }
     }
 
-    /// The kernels it computes with on the CPU backend.
+    /// The kernels it computes with.
     pub fn kernels(&self) -> Kernels {
         match self {
             Self::Vgg(network) => network.kernels(),

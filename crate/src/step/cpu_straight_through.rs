@@ -6,7 +6,7 @@ use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::straight_through::{Limits, Passed};
-use crate::kernels::values;
+use crate::kernels::cpu::values;
 use crate::parallel;
 
 /// The operation that [`Flex`] gains.

@@ -17,7 +17,7 @@ use super::optimizer_step::OptimizerStep;
 use super::sgd::Sgd;
 use super::state::TrainState;
 use crate::config::Kernels;
-use crate::kernels::values;
+use crate::kernels::cpu::values;
 use crate::loss::hoyer_variance::cpu::add_band;
 use crate::loss::{HoyerVariance, Regularizer};
 use crate::network::Network;

@@ -17,6 +17,8 @@
 
 #[cfg(feature = "cpu")]
 pub(crate) mod cpu;
+#[cfg(feature = "cube")]
+mod gpu;
 
 use burn::tensor::Tensor;
 
@@ -46,6 +48,10 @@ impl HoyerVariance {
     pub fn evaluate(&self, weight: Tensor<4>) -> Penalty {
         #[cfg(feature = "cpu")]
         if let Some(penalty) = cpu::evaluate(self, &weight) {
+            return penalty;
+        }
+        #[cfg(feature = "cube")]
+        if let Some(penalty) = gpu::evaluate(self, &weight) {
             return penalty;
         }
         self.reference(weight)

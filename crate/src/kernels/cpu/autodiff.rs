@@ -10,11 +10,12 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::Shape;
 
+use super::CpuKernels;
 use super::tensors::{
     FlexTensor, convolution_shape, convolve, dims, new_tensor, norm_shape, normalize, pool, pool_shape,
     values,
 };
-use super::{ConvolutionOptions, CpuKernels, PoolOptions};
+use crate::kernels::{ConvolutionOptions, PoolOptions};
 use crossdub_kernels::batch_norm::{self, BatchStatistics, NormInputs};
 use crossdub_kernels::convolution;
 use crossdub_kernels::mask_positive;

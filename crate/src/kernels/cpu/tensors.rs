@@ -4,7 +4,7 @@ use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Shape, TensorData};
 
-use super::{ConvolutionOptions, PoolOptions};
+use crate::kernels::{ConvolutionOptions, PoolOptions};
 use crossdub_kernels::batch_norm::{self, BatchStatistics, NormShape};
 use crossdub_kernels::convolution::{self, ConvolutionShape};
 use crossdub_kernels::pooling::{self, PoolShape};
