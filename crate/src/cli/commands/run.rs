@@ -14,8 +14,8 @@ use crate::cli::runs::dry_run_recipe;
 use crate::cli::runs::folder_store::{RunOutcome, StageRunner};
 use crate::cli::runs::results::{check_weights_exist, save_results};
 use crate::cli::runs::training::stop_flag;
-use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
+use crate::train::self_test::open_checked;
 use crate::workflow::recipe::Recipe;
 use crate::workflow::report::RunReport;
 use crate::workflow::sweep;
@@ -68,7 +68,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
 fn run_recipe(args: &RunArgs, recipe: &Recipe) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
     let images = DatasetCache::new(args.shared.loader.into()).open(recipe)?;
-    let compute = pollster::block_on(ComputeDevice::from_config(&recipe.config))?;
+    let compute = pollster::block_on(open_checked(&recipe.config))?;
     if args.dry_run {
         return dry_run_recipe::run(recipe, &images, &compute, args.json);
     }

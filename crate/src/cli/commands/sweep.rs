@@ -22,8 +22,8 @@ use crate::cli::runs::folder_store::{RunOutcome, StageRunner};
 use crate::cli::runs::results::{check_weights_exist, save_results};
 use crate::cli::runs::training::stop_flag;
 use crate::config::SCHEMA_VERSION;
-use crate::device::ComputeDevice;
 use crate::error::{Error, ErrorKind, Result};
+use crate::train::self_test::open_checked;
 use crate::workflow::recipe::{Change, Recipe};
 use crate::workflow::report::RunReport;
 use crate::workflow::sweep::{self, Combination, SweptField};
@@ -289,7 +289,7 @@ impl<'a> Sweep<'a> {
 
     /// Does one run; `None` if another process works on its next stage.
     fn run_one(&self, run: &SweepRun) -> Result<Option<RunReport>> {
-        let compute = &pollster::block_on(ComputeDevice::from_config(&run.recipe.config))?;
+        let compute = &pollster::block_on(open_checked(&run.recipe.config))?;
         let images = self.datasets.open(&run.recipe)?;
         let runner = StageRunner {
             recipe: &run.recipe,

@@ -20,8 +20,8 @@ use crate::cli::runs::run_settings::RunSettings;
 use crate::cli::system;
 use crate::config::{TrainConfig, TrainFields};
 use crate::data::imagenet::LoaderConfig;
-use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
+use crate::train::self_test::open_checked;
 use crate::train::trainer::Trainer;
 use crate::workflow::report::RunReport;
 use crate::workflow::stage::StageKind;
@@ -126,7 +126,7 @@ fn resume(
     let checkpoint = checkpoint.with_devices_of(&moved);
     let mut config = checkpoint.config().clone();
     let data = files::open_dataset(&path, &mut config, loader_config(args, &settings))?;
-    let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
+    let compute = pollster::block_on(open_checked(&config))?;
     checkpoint.resume(data, compute, system::available_memory())
 }
 
@@ -144,7 +144,7 @@ fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Res
     }
     let data = files::open_dataset(&settings.data_path()?, &mut config, loader_config(args, settings))?;
     let masks = settings.read_masks(weights.as_ref())?;
-    let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
+    let compute = pollster::block_on(open_checked(&config))?;
     let memory = system::available_memory();
     let trainer = Trainer::new(config, hardware, data, compute, memory, weights.as_ref());
     let mut trainer = trainer.map_err(|error| match &settings.weights {

@@ -16,10 +16,8 @@ use crate::crossbar::tiling::TileShape;
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::loss::{Lambdas, Regularizer};
-use crate::train::self_test;
+use crate::train::self_test::{self, ALLOWED, exceeds, nan_max, relative_error};
 
-/// What rounding explains of a gradient's largest value. The page allows as much.
-const ALLOWED: f64 = 1e-3;
 /// The golden case.
 const CASE: &str = "small_t16_ratio";
 const KINDS: [(RegularizerKind, &str); 4] = [
@@ -119,37 +117,4 @@ fn evaluate(
         worst = nan_max(worst, relative_error(gradient, &golden.data));
     }
     Ok((loss, values, worst))
-}
-
-/// The largest difference, relative to the largest expected value; NaN if anything is.
-pub fn relative_error(got: &[f32], expected: &[f32]) -> f64 {
-    if got.len() != expected.len() {
-        return f64::NAN;
-    }
-    let largest = expected.iter().fold(0.0_f64, |most, value| most.max(f64::from(value.abs())));
-    let differences = got.iter().zip(expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
-    differences.fold(0.0, nan_max) / largest.max(f64::MIN_POSITIVE)
-}
-
-/// Whether a difference is too large; NaN is.
-pub fn exceeds(difference: f64, allowed: f64) -> bool {
-    difference.is_nan() || difference >= allowed
-}
-
-/// The larger of two; NaN if one is.
-pub fn nan_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{exceeds, relative_error};
-
-    #[test]
-    fn errors_are_relative_and_nan_is_not_lost() {
-        assert!((relative_error(&[1.0, 3.5], &[1.0, 4.0]) - 0.125).abs() < 1e-12);
-        assert!(relative_error(&[f32::NAN, 4.0], &[1.0, 4.0]).is_nan());
-        assert!(relative_error(&[1.0], &[1.0, 4.0]).is_nan(), "half a gradient is none");
-        assert!(exceeds(f64::NAN, 1.0) && exceeds(1.0, 1.0) && !exceeds(0.5, 1.0));
-    }
 }

@@ -1,6 +1,5 @@
 //! The losses of two hundred steps, on the device and on the CPU, from the same seed.
 
-use super::gradient::{exceeds, nan_max};
 use super::{DONE, StepOutcome, failed, out_of_time, skipped};
 use crate::cli::commands::prove::context::Context;
 use crate::cli::commands::prove::plan::file_name_label;
@@ -11,6 +10,7 @@ use crate::config::{DeviceChoice, HardwareConfig, TrainConfig};
 use crate::data::imagenet::LoaderConfig;
 use crate::device::ComputeDevice;
 use crate::error::Result;
+use crate::train::self_test::{exceeds, nan_max};
 use crate::train::trainer::Trainer;
 
 const STEPS: usize = 200;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::gradient::{exceeds, relative_error};
 use super::{DONE, StepOutcome, failed, out_of_time};
 use crate::cli::commands::prove::context::{Context, wait_for};
 use crate::cli::commands::prove::record::Recorder;
 use crate::cli::files;
 use crate::error::{Error, Result};
+use crate::train::self_test::{exceeds, relative_error};
 
 /// A run of seconds.
 const RUN: [&str; 8] = [
