@@ -43,7 +43,7 @@ const FAST = { warmUp: 3, maxTurns: 40, seconds: 15 };
 const SLOW = { warmUp: 2, maxTurns: 15, seconds: 40 };
 const TRAINING = 'training step in Chromium, vgg-small, batch 8';
 
-/** @typedef {{ what: string, ours_ms: number, other?: string, other_ms?: number | null, note?: string }} Row */
+/** @typedef {import('./site.mjs').Row} Row */
 /** @typedef {(title: string, call: [string, ...unknown[]]) => Promise<number[][] | null>} Run */
 
 /**

@@ -10,7 +10,8 @@ const TURNS = 5;
 /** How long each number of workers trains in a turn. */
 const TRAINING_MS = 4000;
 
-/** @typedef {{ what: string, ours_ms: number, other?: string, other_ms?: number | null, note?: string }} Row */
+/** @typedef {{ curve: string, at: number }} CurvePoint */
+/** @typedef {{ what: string, ours_ms: number, other?: string, other_ms?: number | null, note?: string, point?: CurvePoint }} Row */
 
 /** In the page: waits until it is ready, and takes a step. */
 async function oneStep() {
@@ -82,7 +83,7 @@ async function stepsByWorkers(browser, url, { counts, batch }) {
 }
 
 /**
- * One worker and two, at a small and a large batch.
+ * One worker and two at a small batch, and up to eight at a large one.
  * @param {import('@playwright/test').Browser} browser
  * @param {string} url of the built page
  * @returns {Promise<Row[]>}
@@ -90,11 +91,21 @@ async function stepsByWorkers(browser, url, { counts, batch }) {
 export async function measureWorkers(browser, url) {
   /** @type {Row[]} */
   const rows = [];
-  for (const batch of [8, 64]) {
+  for (const [batch, counts] of /** @type {[number, number[]][]} */ ([
+    [8, [1, 2]],
+    [64, [1, 2, 4, 8]],
+  ])) {
     status(`measuring: workers, batch ${batch}`);
-    const [alone, two] = await stepsByWorkers(browser, url, { counts: [1, 2], batch });
-    const what = `training step in Chromium, the page's default network, batch ${batch}, two workers`;
-    if (alone && two) rows.push({ what, ours_ms: two, other: 'one worker', other_ms: alone });
+    const [alone, ...shared] = await stepsByWorkers(browser, url, { counts, batch });
+    if (!alone) continue;
+    const step = `training step in Chromium, the page's default network, batch ${batch}`;
+    const inCurve = counts.length > 2;
+    if (inCurve) rows.push({ what: `${step}, one worker`, ours_ms: alone, point: { curve: 'workers', at: 1 } });
+    for (const [at, ours_ms] of shared.entries()) {
+      const workers = /** @type {number} */ (counts[at + 1]);
+      const row = { what: `${step}, ${workers} workers`, ours_ms, other: 'one worker', other_ms: alone };
+      rows.push(inCurve ? { ...row, point: { curve: 'workers', at: workers } } : row);
+    }
   }
   return rows;
 }

@@ -2,7 +2,7 @@
 
     python bench/peers THREADS WORK
 
-WORK is a name below, or images=DIR for the image files in a folder. Prints {WORK: milliseconds}; null if the
+WORK is a name below, images=DIR for the image files in a folder, or scaling=POINT for a point of a curve. Prints {WORK: milliseconds}; null if the
 package for it is not installed.
 """
 
@@ -15,7 +15,7 @@ from analysis import analysis
 from images import images
 from regularizer import loss_resnet18, loss_vgg11
 from simulation import bit_serial_layer, single_pass_layer
-from training import resnet18, training
+from training import resnet18, scaling, training
 
 WORK = [analysis, bit_serial_layer, loss_resnet18, loss_vgg11, resnet18, single_pass_layer, training]
 OPTIONAL_PACKAGES = ("aihwkit", "torchvision")
@@ -24,6 +24,8 @@ OPTIONAL_PACKAGES = ("aihwkit", "torchvision")
 def measure(name, threads):
     if name.startswith("images="):
         return images(name.removeprefix("images="), threads)
+    if name.startswith("scaling="):
+        return scaling(name.removeprefix("scaling="))
     return {work.__name__: work for work in WORK}[name]()
 
 

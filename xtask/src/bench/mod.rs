@@ -5,6 +5,7 @@
 //! `CROSSDUB_PYTHON` names a Python with PyTorch, `CROSSDUB_CHROMIUM` the browser.
 
 pub mod browser;
+mod chart;
 mod machine;
 mod native;
 mod peers;
@@ -40,7 +41,9 @@ pub enum Group {
     Resnet,
     /// Simulated crossbars and converters; aihwkit
     Simulation,
-    /// Training and simulation in Chromium; TensorFlow.js
+    /// Training steps of growing batches, networks and images; PyTorch
+    Scaling,
+    /// Training and simulation in Chromium; TensorFlow.js and jax-js
     Browser,
 }
 
@@ -102,11 +105,15 @@ fn write_page(env: &BuildEnv, report: &Report, machine: &str) -> Result<String> 
         return Err(Error::new("nothing was measured; docs/measurements.md is unchanged"));
     }
     let table = report.to_markdown();
+    let path = env.root.join("docs/measurements.svg");
+    let drawn =
+        chart::draw(&report.rows).map_err(|why| Error::new(format!("can't draw the chart: {why}")))?;
+    fs::write(&path, drawn).map_err(file_error("write", &path))?;
     let path = env.root.join("docs/measurements.md");
     let text = format!(
         "# Measurements\n\n{machine}\n\nWritten by `cargo xtask bench`. Times are medians of several runs. Compare ratios, \
          not milliseconds: above 1, Crossdub is faster.\nThe cost of the regularizer is the median over paired steps, so it \
-         can differ from the quotient of the two medians.\n\n{table}"
+         can differ from the quotient of the two medians.\n\n![Ratios to other tools, and how the time of a training step grows](measurements.svg)\n\n{table}"
     );
     fs::write(&path, &text).map_err(file_error("write", &path))?;
     Ok(format!("written\n{table}"))

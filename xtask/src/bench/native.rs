@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::Group;
-use super::peers::{self, PEERS, Peer};
+use super::peers;
 use super::report::{Report, Row, parse_output, rows_of};
 use crate::cmd::Cmd;
 use crate::env::{BuildEnv, NATIVE_ARGS};
@@ -54,11 +54,9 @@ fn measure_with(
     for row in rows_of(&measured)? {
         let id = row["id"].as_str().unwrap_or_default();
         let row = Row::from_json(row).ok_or_else(|| Error::new("a measurement lacks `what` or `ours_ms`"))?;
-        let peers: Vec<&Peer> = PEERS.iter().filter(|peer| peer.id == id).collect();
-        for peer in &peers {
-            let work = images
-                .as_ref()
-                .map_or_else(|| peer.work.to_owned(), |dir| format!("{}={}", peer.work, dir.display()));
+        let peers = peers::of_row(id);
+        for (peer, work) in &peers {
+            let work = images.map_or_else(|| work.clone(), |dir| format!("{work}={}", dir.display()));
             let (other_ms, missing) = match peers::measure(env, progress, &work)? {
                 Ok(time) => (Some(time), None),
                 Err(reason) => (None, Some(reason)),

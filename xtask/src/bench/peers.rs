@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::progress::Progress;
 
 /// What to measure beside a row of `crossdub bench`.
+#[derive(Clone, Copy)]
 pub struct Peer {
     /// The row's `id`.
     pub id: &'static str,
@@ -22,8 +23,8 @@ pub struct Peer {
     pub detail: &'static str,
 }
 
-/// All peers. Rows of `crossdub bench` without one are measured alone.
-pub const PEERS: [Peer; 8] = [
+/// All peers of single rows. Rows of `crossdub bench` without one are measured alone.
+const PEERS: [Peer; 8] = [
     Peer { id: "training", tool: "PyTorch CPU", work: "training", detail: "" },
     Peer { id: "analysis", tool: "PyTorch CPU", work: "analysis", detail: "" },
     Peer { id: "loss-vgg11", tool: "PyTorch CPU", work: "loss_vgg11", detail: "" },
@@ -44,6 +45,16 @@ pub const PEERS: [Peer; 8] = [
     },
 ];
 
+/// The peers of a row, each with the name of its work. Points of a curve have one each, at the same place.
+pub fn of_row(id: &str) -> Vec<(Peer, String)> {
+    if let Some((curve, at)) = id.strip_prefix("scaling-").and_then(|point| point.split_once('-')) {
+        let peer = Peer { id: "scaling", tool: "PyTorch CPU", work: "scaling", detail: "" };
+        return vec![(peer, format!("{}={curve}:{at}", peer.work))];
+    }
+    let peers = PEERS.into_iter().filter(|peer| peer.id == id);
+    peers.map(|peer| (peer, peer.work.to_owned())).collect()
+}
+
 /// Milliseconds that some work takes in a peer, or a sentence that explains why there are none.
 pub fn measure(
     env: &BuildEnv,
@@ -62,4 +73,17 @@ pub fn measure(
     let output = peers.env("PYTHONDONTWRITEBYTECODE", "1").run(progress)?;
     let time = parse_output(output)?.get(work).and_then(Value::as_f64);
     Ok(time.ok_or_else(|| format!("`{work}` was not measured: `{python_name}` lacks the package for it.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_of_a_curve_have_their_own_work() {
+        let works = |id| of_row(id).into_iter().map(|(_, work)| work).collect::<Vec<_>>();
+        assert_eq!(works("scaling-batch-16"), ["scaling=batch:16"]);
+        assert_eq!(works("training"), ["training"]);
+        assert!(works("pruning-exact").is_empty());
+    }
 }

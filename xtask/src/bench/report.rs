@@ -17,6 +17,8 @@ pub struct Row {
     pub other_ms: Option<f64>,
     /// A remark.
     pub note: Option<String>,
+    /// Where it lies on a curve: what grows, and how large it is.
+    pub point: Option<(String, f64)>,
 }
 
 /// Rows, and what could not be measured and why.
@@ -39,12 +41,16 @@ impl Row {
             other: string("other"),
             other_ms: row["other_ms"].as_f64(),
             note: string("note"),
+            point: row["point"]["curve"].as_str().map(str::to_owned).zip(row["point"]["at"].as_f64()),
         })
     }
 
     fn to_json(&self) -> Value {
-        let Self { what, ours_ms, other, other_ms, note } = self;
-        json!({ "what": what, "ours_ms": ours_ms, "other": other, "other_ms": other_ms, "note": note })
+        let Self { what, ours_ms, other, other_ms, note, point } = self;
+        let point = point.as_ref().map(|(curve, at)| json!({ "curve": curve, "at": at }));
+        json!({
+            "what": what, "ours_ms": ours_ms, "other": other, "other_ms": other_ms, "note": note, "point": point,
+        })
     }
 
     fn to_markdown(&self) -> String {

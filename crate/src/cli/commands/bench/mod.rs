@@ -6,6 +6,7 @@
 mod images;
 mod layers;
 mod resnet;
+mod scaling;
 mod simulation;
 mod training;
 
@@ -54,6 +55,8 @@ enum Group {
     Resnet,
     /// Crossbars and converters of one layer and of VGG11
     Simulation,
+    /// Training steps of growing batches, networks and images
+    Scaling,
 }
 
 impl Group {
@@ -66,6 +69,7 @@ impl Group {
             Self::Images => images::measure(&args.images),
             Self::Resnet => resnet::measure(),
             Self::Simulation => simulation::measure(),
+            Self::Scaling => scaling::measure(),
         }
     }
 }
@@ -87,11 +91,22 @@ struct BenchTime {
     /// The number of runs that the time is the median of, or of images, steps or batches that it is the mean of.
     n: usize,
     note: Option<String>,
+    /// Where it lies on a curve.
+    point: Option<CurvePoint>,
+}
+
+/// A place on a curve of times.
+#[derive(Debug, Serialize)]
+struct CurvePoint {
+    /// What grows: `batch`, `width` or `side`.
+    curve: &'static str,
+    /// How large it is.
+    at: usize,
 }
 
 impl BenchTime {
     fn new(id: impl Into<String>, what: impl Into<String>, ours_ms: f64, n: usize) -> Self {
-        Self { id: id.into(), what: what.into(), ours_ms, n, note: None }
+        Self { id: id.into(), what: what.into(), ours_ms, n, note: None, point: None }
     }
 
     fn with_note(self, note: String) -> Self {
