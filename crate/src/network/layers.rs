@@ -5,11 +5,11 @@
 use burn::backend::DispatchDevice;
 #[cfg(feature = "cpu")]
 use burn::module::RunningState;
-use burn::nn::BatchNorm;
 #[cfg(any(feature = "cpu", feature = "cube"))]
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
+use burn::nn::{BatchNorm, Linear};
 #[cfg(any(feature = "cpu", feature = "cube"))]
 use burn::tensor::DType;
 #[cfg(feature = "cpu")]
@@ -26,6 +26,10 @@ use crate::kernels::gpu;
 #[cfg(any(feature = "cpu", feature = "cube"))]
 use crate::kernels::{ConvolutionOptions, PoolOptions};
 
+/// Multiplications up to which our product is the quicker one: Burn's divides its work into blocks of a large matrix.
+#[cfg(feature = "cube")]
+const SMALL_PRODUCT: u64 = 1 << 26;
+
 impl Kernels {
     /// Whether our kernels for the CPU take this tensor.
     #[cfg(feature = "cpu")]
@@ -33,17 +37,12 @@ impl Kernels {
         self == Self::Crossdub && x.dtype() == DType::F32 && x.device().inner() == Device::flex()
     }
 
-    /// Whether our shaders take this tensor for a layer with so many output channels. Where Burn may try out shaders, it
-    /// has better ones for the device at hand.
+    /// Whether our shaders take this tensor. Where Burn may try out shaders, it has better ones for the device at hand.
     #[cfg(feature = "cube")]
-    fn fit_gpu(self, x: &Tensor<4>, outputs: usize) -> bool {
-        let [batch, channels, height, width] = x.dims();
-        // Their positions are 32-bit integers.
-        let largest = batch as u64 * channels.max(outputs) as u64 * (height * width) as u64;
+    fn fit_gpu<const D: usize>(self, x: &Tensor<D>) -> bool {
         self == Self::Crossdub
             && !cfg!(feature = "autotune")
             && x.dtype() == DType::F32
-            && largest < 1 << 31
             && matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(_))
     }
 
@@ -63,7 +62,7 @@ impl Kernels {
                 return cpu::convolution(x, weight, bias, options);
             }
             #[cfg(feature = "cube")]
-            if layer.groups == 1 && self.fit_gpu(&x, weight.dims()[0]) {
+            if layer.groups == 1 && self.fit_gpu(&x) && countable(&x, weight.dims()[0]) {
                 return gpu::convolution(x, weight, bias, options);
             }
         }
@@ -86,11 +85,32 @@ impl Kernels {
                 return cpu::max_pool(x, options);
             }
             #[cfg(feature = "cube")]
-            if self.fit_gpu(&x, 0) {
+            if self.fit_gpu(&x) && countable(&x, 0) {
                 return gpu::max_pool(x, options);
             }
         }
         relu_if(cut, layer.forward(x))
+    }
+
+    /// A fully connected layer.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, in]`
+    /// - output: `[batch, out]`
+    pub(crate) fn linear(self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+        #[cfg(feature = "cube")]
+        {
+            let ([batch, inputs], weight) = (x.dims(), layer.weight.val());
+            let products = batch as u64 * inputs as u64 * weight.dims()[1] as u64;
+            if self.fit_gpu(&x) && products <= SMALL_PRODUCT {
+                let output = gpu::linear(x, weight);
+                return match &layer.bias {
+                    Some(bias) => output + bias.val().unsqueeze(),
+                    None => output,
+                };
+            }
+        }
+        layer.forward(x)
     }
 
     /// Batch normalization, then ReLU if `cut`. In training the running statistics follow the batch; without autodiff
@@ -149,6 +169,13 @@ impl Kernels {
         }
         relu(a + b)
     }
+}
+
+/// Whether positions in a layer's input and output are 32-bit integers, as the shaders have them.
+#[cfg(feature = "cube")]
+fn countable(x: &Tensor<4>, outputs: usize) -> bool {
+    let [batch, channels, height, width] = x.dims();
+    batch as u64 * channels.max(outputs) as u64 * (height * width) as u64 <= 1 << 31
 }
 
 /// The zeros above and to the left, if there are as many below and to the right.

@@ -133,7 +133,7 @@ impl ResNet {
         let x = blocks.fold(x, |x, block| block.forward(x, self.kernels, &mut no_hook));
         let x: Tensor<3> = x.flatten(2, 3);
         let x: Tensor<2> = with_f32(x, |x| x.mean_dim(2).squeeze_dim(2));
-        self.fc.forward(x)
+        self.kernels.linear(&self.fc, x)
     }
 
     /// The output of a segment.

@@ -122,7 +122,7 @@ impl Vgg {
         let mut x: Tensor<2> = x.flatten(1, 3);
         let last = self.classifier.len() - 1;
         for (at, layer) in self.classifier.iter().enumerate() {
-            x = layer.forward(x);
+            x = self.kernels.linear(layer, x);
             if at < last {
                 x = relu(x);
                 if let Some(rng) = &mut dropout {

@@ -64,6 +64,27 @@ fn by_input<B: GpuGradients>(
 }
 
 #[derive(Debug)]
+struct LinearBackward;
+
+impl<B: GpuGradients> Backward<B, 2> for LinearBackward {
+    /// Input and weight.
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let [x, weight] = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [input, of_weight] = ops.parents;
+        if let Some(node) = input {
+            let by_input = B::blocked_product(gradient.clone(), weight, [false, true]);
+            gradients.register::<B>(node.id, by_input);
+        }
+        if let Some(node) = of_weight {
+            gradients.register::<B>(node.id, B::blocked_product(x, gradient, [true, false]));
+        }
+    }
+}
+
+#[derive(Debug)]
 struct PoolBackward;
 
 impl<B: GpuGradients> Backward<B, 1> for PoolBackward {
@@ -112,6 +133,15 @@ impl<B: GpuKernels + GpuGradients, C: CheckpointStrategy> GpuKernels for Autodif
                 let cut_output = options.relu.then(|| output.clone());
                 prepared.finish(ConvolutionState { x: image, weight: kernel, cut_output, options }, output)
             }
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn blocked_linear(x: Tracked<B, C>, weight: Tracked<B, C>) -> Tracked<B, C> {
+        let state = [x.primitive().clone(), weight.primitive().clone()];
+        let output = B::blocked_linear(state[0].clone(), state[1].clone());
+        match LinearBackward.prepare::<C>([x.node(), weight.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(state, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }

@@ -16,7 +16,7 @@ const CHANNELS: usize = 4;
 /// Most places of a kernel whose sums a unit keeps; of a larger one, each line has a unit of its own.
 const PLACES: usize = 9;
 /// Units of work that a graphics processor should have at least.
-const UNITS: usize = 8192;
+pub(super) const UNITS: usize = 8192;
 
 /// What the shader is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ pub(super) fn by_bias(gradient: CubeTensor) -> CubeTensor {
 }
 
 /// The sums over the first dimension.
-fn add_parts(parts: CubeTensor, shape: Shape) -> CubeTensor {
+pub(super) fn add_parts(parts: CubeTensor, shape: Shape) -> CubeTensor {
     if parts.meta.shape()[0] == 1 {
         return CubeTensor::new_contiguous(parts.client, parts.device, shape, parts.handle, parts.dtype);
     }

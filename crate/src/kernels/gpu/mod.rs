@@ -9,6 +9,7 @@ mod convolution;
 mod gradients;
 pub(crate) mod launch;
 mod pooling;
+mod product;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
@@ -36,6 +37,10 @@ pub trait GpuKernels: Backend {
         bias: FloatTensor<Self>,
         options: ConvolutionOptions,
     ) -> FloatTensor<Self>;
+
+    /// The product of inputs and a small weight, without bias: `[batch, in]` and `[in, out]`.
+    #[fusion(dtype = x, shape = Shape::from([x[0], weight[1]]))]
+    fn blocked_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// Maximum pooling, and ReLU if asked for.
     #[fusion(dtype = x, shape = pooled(x, options))]
@@ -66,6 +71,14 @@ pub trait GpuGradients: Backend {
     /// A convolution's gradient by its bias.
     #[fusion(dtype = gradient, shape = Shape::from([gradient[1]]))]
     fn convolution_bias_gradient(gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The product of two small matrices, each transposed or not.
+    #[fusion(dtype = a, shape = product_shape(a, b, transposed))]
+    fn blocked_product(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        transposed: [bool; 2],
+    ) -> FloatTensor<Self>;
 
     /// A pooling's gradient by its input `x`: where several values of a window are the largest, the first has it.
     #[fusion(dtype = gradient, shape = x)]
@@ -103,6 +116,11 @@ fn by_weight(x: &Shape, gradient: &Shape, [height, width]: &[usize; 2]) -> Shape
     Shape::from([gradient[1], x[1], *height, *width])
 }
 
+fn product_shape(a: &Shape, b: &Shape, transposed: &[bool; 2]) -> Shape {
+    let [rows, columns] = [usize::from(transposed[0]), usize::from(!transposed[1])];
+    Shape::from([a[rows], b[columns]])
+}
+
 type CubeFloat = FloatTensor<CubeBackend>;
 
 impl GpuKernels for CubeBackend {
@@ -117,6 +135,10 @@ impl GpuKernels for CubeBackend {
         options: ConvolutionOptions,
     ) -> CubeFloat {
         convolution::forward(x, weight, Some(bias), &options)
+    }
+
+    fn blocked_linear(x: CubeFloat, weight: CubeFloat) -> CubeFloat {
+        product::multiply(x, weight, [false, false])
     }
 
     fn gathered_max_pool(x: CubeFloat, options: PoolOptions) -> CubeFloat {
@@ -147,6 +169,10 @@ impl GpuGradients for CubeBackend {
         gradients::by_bias(gradient)
     }
 
+    fn blocked_product(a: CubeFloat, b: CubeFloat, transposed: [bool; 2]) -> CubeFloat {
+        product::multiply(a, b, transposed)
+    }
+
     fn max_pool_gradient(x: CubeFloat, gradient: CubeFloat, options: PoolOptions) -> CubeFloat {
         pooling::backward(x, gradient, &options)
     }
@@ -171,4 +197,10 @@ pub(crate) fn convolution(
 /// See [`GpuKernels::gathered_max_pool`].
 pub(crate) fn max_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as GpuKernels>::gathered_max_pool(x.into_dispatch(), options))
+}
+
+/// See [`GpuKernels::blocked_linear`].
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as GpuKernels>::blocked_linear(x, weight))
 }
