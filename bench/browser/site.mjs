@@ -11,7 +11,8 @@ const TURNS = 5;
 const TRAINING_MS = 4000;
 
 /** @typedef {{ curve: string, at: number }} CurvePoint */
-/** @typedef {{ what: string, ours_ms: number, other?: string, other_ms?: number | null, note?: string, point?: CurvePoint }} Row */
+/** @typedef {{ other?: string, other_ms?: number | null, note?: string, point?: CurvePoint }} RowDetails */
+/** @typedef {{ what: string, ours_ms: number } & RowDetails} Row */
 
 /** In the page: waits until it is ready, and takes a step. */
 async function oneStep() {
@@ -100,7 +101,8 @@ export async function measureWorkers(browser, url) {
     if (!alone) continue;
     const step = `training step in Chromium, the page's default network, batch ${batch}`;
     const inCurve = counts.length > 2;
-    if (inCurve) rows.push({ what: `${step}, one worker`, ours_ms: alone, point: { curve: 'workers', at: 1 } });
+    if (inCurve)
+      rows.push({ what: `${step}, one worker`, ours_ms: alone, point: { curve: 'workers', at: 1 } });
     for (const [at, ours_ms] of shared.entries()) {
       const workers = /** @type {number} */ (counts[at + 1]);
       const row = { what: `${step}, ${workers} workers`, ours_ms, other: 'one worker', other_ms: alone };
