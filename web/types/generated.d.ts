@@ -711,8 +711,9 @@ seconds_left: number | null,
 finished: boolean, };
 
 /**
- * Whose kernels compute convolutions, poolings and normalizations on the CPU backend. Both give the same results but
- * for rounding; other backends always use Burn's.
+ * Whose kernels compute: on the CPU backend convolutions, poolings and normalizations, on graphics processors (without
+ * the feature `autotune`) convolutions, maximum pooling and small fully connected layers. Both give the same results
+ * but for rounding. All else, and every other backend, uses Burn's.
  */
 export type Kernels = "crossdub" | "burn";
 
@@ -1700,7 +1701,7 @@ gather: boolean,
  */
 precision: Precision, 
 /**
- * Whose kernels compute on the CPU backend.
+ * Whose kernels compute.
  */
 kernels: Kernels, 
 /**
