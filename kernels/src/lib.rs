@@ -1,5 +1,5 @@
 //! The loops that Crossdub spends its time in: convolution, pooling and batch normalization on the CPU, forward and
-//! backward, on plain slices.
+//! backward, and the conversions of simulated crossbars, on plain slices.
 //!
 //! Burn's CPU backend computes a convolution as general matrix products over copies of the images, and a normalization
 //! as a dozen elementwise passes; two thirds of a training step move data. These kernels gather pixels block by block,
@@ -9,6 +9,7 @@
 
 mod arch;
 pub mod batch_norm;
+pub mod bit_serial;
 pub mod convolution;
 mod gather;
 pub mod matrix_product;

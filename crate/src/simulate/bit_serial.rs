@@ -6,12 +6,10 @@
 //! The output is `sum over slices and input chunks of 2^(slice * c + chunk * d) * code`, positive minus
 //! negative, minus what the offsets of weights and inputs added: `offset * sum u` and `z * sum w`.
 
+use crossdub_kernels::bit_serial::{Column, Conversion, InputBits, LANES, Pair, Widths, convert};
+
 use super::crossbars::{CrossbarLayout, Crossbars, WORD};
 use crate::config::Subtraction;
-use crate::parallel;
-
-/// Number of windows computed side by side, in one or two vector registers.
-const LANES: usize = 8;
 
 /// The output of a layer's crossbars.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,14 +50,6 @@ impl InputPlanes {
     }
 }
 
-/// The widths that determine the work of a conversion.
-#[derive(Debug, Clone, Copy)]
-struct Widths {
-    dac: usize,
-    cell: usize,
-    words: usize,
-}
-
 /// Runs all windows of an input through a layer's crossbars.
 ///
 /// # Shapes
@@ -69,188 +59,50 @@ pub fn simulate(crossbars: &Crossbars, patches: &[u16], zero: u16) -> Output {
     let layout = &crossbars.layout;
     let widths = Widths { dac: layout.dac_bits, cell: layout.cell_bits, words: layout.words };
     let planes = InputPlanes::pack(layout, patches, crossbars.weights.cols);
-    let (sums, saturated) = parallel::vectorized(
-        #[inline(always)]
-        // Constant widths let the compiler unroll the loops.
-        || match widths {
-            Widths { dac: 1, cell: 1, words: 1 } => {
-                convert(crossbars, &planes, Widths { dac: 1, cell: 1, words: 1 })
-            }
-            Widths { dac: 1, cell: 1, words: 2 } => {
-                convert(crossbars, &planes, Widths { dac: 1, cell: 1, words: 2 })
-            }
-            widths => convert(crossbars, &planes, widths),
-        },
-    );
+    let (sums, saturated) = convert_all(crossbars, &planes, widths);
     Output { sums: subtract_offsets(crossbars, patches, zero, &sums, planes.stride), saturated }
 }
 
 /// Makes all conversions: sums `[output][window]` in two's complement, and saturated conversions by tile.
-#[inline(always)]
-fn convert(crossbars: &Crossbars, planes: &InputPlanes, widths: Widths) -> (Vec<u64>, Vec<u64>) {
+fn convert_all(crossbars: &Crossbars, planes: &InputPlanes, widths: Widths) -> (Vec<u64>, Vec<u64>) {
     let layout = &crossbars.layout;
     let (stride, outputs) = (planes.stride, crossbars.weights.rows);
     let mut sums = vec![0_u64; outputs * stride];
     let mut saturated = vec![0; layout.tiling.len()];
     let cells_of_crossbar = widths.cell * widths.words;
     let inputs_of_group = layout.input_bits * widths.words * stride;
+    let mut conversions = Vec::new();
     for (group, words) in planes.words.chunks_exact(inputs_of_group).enumerate() {
-        let inputs = GroupInputs { words, stride };
         for (output, sums) in sums.chunks_exact_mut(stride).enumerate() {
             let cells = crossbars.cells(group, output);
-            let mut clipped = 0;
+            let column = |crossbar: usize| &cells[crossbar * cells_of_crossbar..][..cells_of_crossbar];
+            let shift = |slice| layout.slicing.shift(slice);
+            conversions.clear();
             for (conversion, bits) in crossbars.bits(group, output).iter().enumerate() {
                 let Some(bits) = *bits else { continue };
-                let shift = |slice| layout.slicing.shift(slice);
-                let column = |crossbar: usize| &cells[crossbar * cells_of_crossbar..][..cells_of_crossbar];
                 if layout.subtraction == Subtraction::Analog {
-                    let pair = Pair {
+                    conversions.push(Conversion::Pair(Pair {
                         positive: column(2 * conversion),
                         negative: column(2 * conversion + 1),
                         max_code: (1_i64 << bits.max(1) >> 1) - 1,
                         shift: shift(conversion),
-                    };
-                    clipped += convert_pair(inputs, pair, widths, sums);
-                } else {
-                    let polarities = layout.slicing.polarities();
-                    let (slice, negative) = (conversion / polarities, conversion % polarities == 1);
-                    let column = column(conversion);
-                    // A column without a set cell carries no current.
-                    if column.iter().any(|&word| word != 0) {
-                        let max_code = (1_u64 << bits) - 1;
-                        let column = Column { cells: column, max_code, shift: shift(slice), negative };
-                        clipped += convert_column(inputs, column, widths, sums);
-                    }
+                    }));
+                    continue;
+                }
+                let polarities = layout.slicing.polarities();
+                let (slice, negative) = (conversion / polarities, conversion % polarities == 1);
+                let (cells, max_code) = (column(conversion), (1_u64 << bits) - 1);
+                // A column without a set cell carries no current.
+                if cells.iter().any(|&word| word != 0) {
+                    let column = Column { cells, max_code, shift: shift(slice), negative };
+                    conversions.push(Conversion::Column(column));
                 }
             }
-            saturated[layout.tile(group, output)] += clipped;
+            let inputs = InputBits { words, stride };
+            saturated[layout.tile(group, output)] += convert(inputs, &conversions, widths, sums);
         }
     }
     (sums, saturated)
-}
-
-/// The input bits of one group of rows: `[bit][word][window]`.
-#[derive(Clone, Copy)]
-struct GroupInputs<'a> {
-    words: &'a [u64],
-    /// Number of windows, padding included.
-    stride: usize,
-}
-
-impl<'a> GroupInputs<'a> {
-    /// The inputs from bit `first` on.
-    #[inline(always)]
-    fn skip_bits(self, first: usize, widths: Widths) -> Self {
-        Self { words: &self.words[first * widths.words * self.stride..], ..self }
-    }
-
-    /// Number of input bits.
-    #[inline(always)]
-    fn bits(self, widths: Widths) -> usize {
-        self.words.len() / (widths.words * self.stride)
-    }
-}
-
-/// A column with its own conversion.
-#[derive(Clone, Copy)]
-struct Column<'a> {
-    /// `[plane][word]`.
-    cells: &'a [u64],
-    max_code: u64,
-    /// The code counts `2^shift` in the output.
-    shift: u32,
-    /// Whether the code is subtracted.
-    negative: bool,
-}
-
-/// Two columns that are subtracted before one conversion with a sign.
-#[derive(Clone, Copy)]
-struct Pair<'a> {
-    positive: &'a [u64],
-    negative: &'a [u64],
-    max_code: i64,
-    /// The code counts `2^shift` in the output.
-    shift: u32,
-}
-
-/// Column sums of the `LANES` windows from `window` on, under the first `bits` bits of `inputs`.
-#[inline(always)]
-fn column_sums(
-    inputs: GroupInputs<'_>,
-    window: usize,
-    cells: &[u64],
-    bits: usize,
-    widths: Widths,
-) -> [u64; LANES] {
-    let mut sums = [0; LANES];
-    for bit in 0..bits {
-        for plane in 0..widths.cell {
-            for word in 0..widths.words {
-                let start = (bit * widths.words + word) * inputs.stride + window;
-                let Some(inputs) = inputs.words[start..].first_chunk::<LANES>() else { continue };
-                let cells = cells[plane * widths.words + word];
-                for lane in 0..LANES {
-                    sums[lane] += u64::from((inputs[lane] & cells).count_ones()) << (bit + plane);
-                }
-            }
-        }
-    }
-    sums
-}
-
-/// The chunks of input bits, highest first, each with its first bit and its width.
-#[inline(always)]
-fn chunks(inputs: usize, widths: Widths) -> impl Iterator<Item = (usize, usize)> {
-    let count = inputs.div_ceil(widths.dac);
-    (0..count).rev().map(move |chunk| {
-        let first = chunk * widths.dac;
-        (first, widths.dac.min(inputs - first))
-    })
-}
-
-/// Converts one column for all windows. Returns the number of saturated conversions.
-#[inline(always)]
-fn convert_column(inputs: GroupInputs<'_>, column: Column<'_>, widths: Widths, sums: &mut [u64]) -> u64 {
-    let mut saturated = [0_u64; LANES];
-    for (at, sums) in sums.chunks_exact_mut(LANES).enumerate() {
-        let mut total = [0_u64; LANES];
-        for (first, bits) in chunks(inputs.bits(widths), widths) {
-            let inputs = inputs.skip_bits(first, widths);
-            let sum = column_sums(inputs, at * LANES, column.cells, bits, widths);
-            for lane in 0..LANES {
-                saturated[lane] += u64::from(sum[lane] > column.max_code);
-                total[lane] = (total[lane] << widths.dac) + sum[lane].min(column.max_code);
-            }
-        }
-        for (sum, total) in sums.iter_mut().zip(total) {
-            let total = total << column.shift;
-            *sum = if column.negative { sum.wrapping_sub(total) } else { sum.wrapping_add(total) };
-        }
-    }
-    saturated.iter().sum()
-}
-
-/// Converts a pair of columns for all windows. Returns the number of saturated conversions.
-#[inline(always)]
-fn convert_pair(inputs: GroupInputs<'_>, pair: Pair<'_>, widths: Widths, sums: &mut [u64]) -> u64 {
-    let mut saturated = [0_u64; LANES];
-    for (at, sums) in sums.chunks_exact_mut(LANES).enumerate() {
-        let mut total = [0_i64; LANES];
-        for (first, bits) in chunks(inputs.bits(widths), widths) {
-            let inputs = inputs.skip_bits(first, widths);
-            let plus = column_sums(inputs, at * LANES, pair.positive, bits, widths);
-            let minus = column_sums(inputs, at * LANES, pair.negative, bits, widths);
-            for lane in 0..LANES {
-                let sum = plus[lane] as i64 - minus[lane] as i64;
-                saturated[lane] += u64::from(sum.abs() > pair.max_code);
-                total[lane] = (total[lane] << widths.dac) + sum.clamp(-pair.max_code, pair.max_code);
-            }
-        }
-        for (sum, total) in sums.iter_mut().zip(total) {
-            *sum = sum.wrapping_add((total << pair.shift) as u64);
-        }
-    }
-    saturated.iter().sum()
 }
 
 /// Subtracts what the offsets of inputs and weights added to the sums, which are in two's complement,
