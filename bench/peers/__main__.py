@@ -2,8 +2,8 @@
 
     python bench/peers THREADS WORK
 
-WORK is a name below, images=DIR for the image files in a folder, or scaling=POINT for a point of a curve. Prints {WORK: milliseconds}; null if the
-package for it is not installed.
+WORK is a name below, images=DIR for the image files in a folder, or scaling=POINT for a point of a curve. Prints
+{WORK: milliseconds}; null if the package for it is not installed.
 """
 
 import json

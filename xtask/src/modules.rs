@@ -96,7 +96,7 @@ fn compile(env: &BuildEnv, module: Module) -> Cmd {
     let cargo = env.wasm_cmd("cargo").args(["rustc", "--release", "--package", "crossdub", "--lib"]);
     let cargo = cargo.args(["--crate-type", "cdylib", "--target", WASM_TARGET]).args(module.cargo_args(env));
     // Constructors (CubeCL registers its operations in some) run once, by `tools/bind-module`: unless they are exported, the
-    // linker lets every exported function call them all, half of a training step on WebGPU.
+    // linker lets every exported function call them all, a third of a training step on WebGPU.
     let cargo = cargo.args(["--", "-Clink-arg=--export=__wasm_call_ctors"]);
     // Without the functions' names, a tenth of what a visitor downloads; wasm-bindgen reads in the one section that stays
     // which instructions it may use.

@@ -175,7 +175,7 @@ pub fn steps(targets: &[Target], browser: bool) -> Vec<ProveStep> {
             6,
             StepKind::Browser,
             None,
-            // A software adapter needs most of it to compile our shaders; a card ends long before.
+            // Five contenders and a try through Vulkan: over two minutes on a software adapter.
             (480.0, 20.0),
         ));
     }
