@@ -15,9 +15,29 @@ from analysis import analysis
 from images import images
 from regularizer import loss_resnet18, loss_vgg11
 from simulation import bit_serial_layer, single_pass_layer
-from training import resnet18, scaling, training
+from training import (
+    evaluation_resnet18,
+    evaluation_vgg11,
+    evaluation_vgg_small,
+    resnet18,
+    scaling,
+    training,
+    training_vgg11,
+)
 
-WORK = [analysis, bit_serial_layer, loss_resnet18, loss_vgg11, resnet18, single_pass_layer, training]
+WORK = [
+    analysis,
+    bit_serial_layer,
+    evaluation_resnet18,
+    evaluation_vgg11,
+    evaluation_vgg_small,
+    loss_resnet18,
+    loss_vgg11,
+    resnet18,
+    single_pass_layer,
+    training,
+    training_vgg11,
+]
 OPTIONAL_PACKAGES = ("aihwkit", "torchvision")
 
 

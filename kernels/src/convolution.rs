@@ -3,7 +3,17 @@
 //! Both are a `Product`. A strided convolution's gradient splits into one for each phase of the stride; none
 //! multiplies zeros.
 
+use std::borrow::Cow;
+
+use super::gather::reads;
 use super::product::{Finish, Product};
+use super::winograd;
+use crate::parallel;
+
+/// Kernels whose weights are copied at a time.
+pub(super) const TASK_KERNELS: usize = 1 << 12;
+/// Input channels whose weights are turned at a time: what is read of an output channel is some cache lines.
+const TURNED_ROWS: usize = 16;
 
 /// A convolution's shape. Maps are `[batch, channels, height, width]`, weights `[out, in / groups, kernel, kernel]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +44,15 @@ impl ConvolutionShape {
         })
     }
 
+    /// The taps that ever meet a pixel: with small maps some meet zeros only.
+    pub(super) fn taps(&self) -> Vec<Tap> {
+        let taps = (0..self.kernel[0] * self.kernel[1]).map(|at| {
+            let along = [at / self.kernel[1], at % self.kernel[1]];
+            Tap { at, offset: [0, 1].map(|side| along[side] as isize - self.padding[side] as isize) }
+        });
+        taps.filter(|tap| reads(tap.offset, self.output_size(), self.stride, self.input_size)).collect()
+    }
+
     /// Input and output channels of a group.
     pub(super) fn group_channels(&self) -> [usize; 2] {
         [self.inputs / self.groups, self.outputs / self.groups]
@@ -51,6 +70,14 @@ impl ConvolutionShape {
     }
 }
 
+/// A place of a kernel.
+pub(super) struct Tap {
+    /// Its number, row by row.
+    pub at: usize,
+    /// Where it reads, from the output pixel times the stride.
+    pub offset: [isize; 2],
+}
+
 /// The output of a convolution, with `bias` and, if asked for, ReLU applied.
 ///
 /// # Shapes
@@ -63,31 +90,49 @@ pub fn forward(
     bias: Option<&[f32]>,
     relu: bool,
 ) -> Vec<f32> {
-    let [kernel_height, kernel_width] = shape.kernel;
-    let [height, width] = shape.output_size();
+    let finish = Finish { bias, relu };
+    if winograd::pays(shape) {
+        return winograd::forward(shape, input, weight, finish);
+    }
     let [inputs, outputs] = shape.group_channels();
-    let taps = (0..kernel_height * kernel_width).map(|tap| {
-        let along = [tap / kernel_width, tap % kernel_width];
-        [0, 1].map(|at| along[at] as isize - shape.padding[at] as isize)
-    });
+    let taps = shape.taps();
+    let kernel = shape.kernel[0] * shape.kernel[1];
+    let weight = if taps.len() == kernel {
+        Cow::Borrowed(weight)
+    } else {
+        Cow::Owned(read_weights(weight, kernel, &taps))
+    };
     let product = Product {
         groups: shape.groups,
         sources: inputs,
         outputs,
         source_size: shape.input_size,
-        taps: taps.collect(),
+        taps: taps.iter().map(|tap| tap.offset).collect(),
         read_stride: shape.stride,
-        grid: [height, width],
+        grid: shape.output_size(),
         origin: [0, 0],
         write_stride: [1, 1],
-        output_size: [height, width],
+        output_size: shape.output_size(),
     };
-    let packed = product.pack_weights(|group, output, source, tap| {
-        weight[((group * outputs + output) * inputs + source) * kernel_height * kernel_width + tap]
-    });
     let mut result = vec![0.0; shape.elements()[2]];
-    product.run(&packed, Finish { bias, relu }, input, &mut result, shape.batch);
+    product.run(&weight, finish, input, &mut result, shape.batch);
     result
+}
+
+/// The weights of some taps, in the order of all.
+fn read_weights(weight: &[f32], kernel: usize, taps: &[Tap]) -> Vec<f32> {
+    let mut read = vec![0.0; weight.len() / kernel * taps.len()];
+    if !taps.is_empty() {
+        parallel::map_chunks(&mut read, TASK_KERNELS * taps.len(), |task, read| {
+            let kernels = weight.chunks_exact(kernel).skip(task * TASK_KERNELS);
+            for (to, from) in read.chunks_exact_mut(taps.len()).zip(kernels) {
+                for (to, tap) in to.iter_mut().zip(taps) {
+                    *to = from[tap.at];
+                }
+            }
+        });
+    }
+    read
 }
 
 /// The gradient by the input, from that by the output.
@@ -96,7 +141,10 @@ pub fn forward(
 /// - `gradient`: `[batch, out, output height, output width]`; `weight`: see [`ConvolutionShape`]
 /// - result: as the input
 pub fn input_gradient(shape: &ConvolutionShape, gradient: &[f32], weight: &[f32]) -> Vec<f32> {
-    let [kernel_height, kernel_width] = shape.kernel;
+    if winograd::pays(shape) && winograd::pays(&winograd::of_gradient(shape)) {
+        return winograd::input_gradient(shape, gradient, weight);
+    }
+    let [_, kernel_width] = shape.kernel;
     let [inputs, outputs] = shape.group_channels();
     let mut result = vec![0.0; shape.elements()[0]];
     let [phases_y, phases_x] =
@@ -106,28 +154,55 @@ pub fn input_gradient(shape: &ConvolutionShape, gradient: &[f32], weight: &[f32]
             if y.taps.is_empty() || x.taps.is_empty() || y.count == 0 || x.count == 0 {
                 continue;
             }
-            let pairs = || y.taps.iter().flat_map(|y| x.taps.iter().map(move |x| (y, x)));
-            let kernel: Vec<usize> = pairs().map(|(y, x)| y.kernel * kernel_width + x.kernel).collect();
+            let (size, grid) = (shape.output_size(), [y.count, x.count]);
+            let pairs = y.taps.iter().flat_map(|y| x.taps.iter().map(move |x| (y, x)));
+            let taps = pairs
+                .map(|(y, x)| Tap { at: y.kernel * kernel_width + x.kernel, offset: [y.offset, x.offset] });
+            let taps: Vec<Tap> = taps.filter(|tap| reads(tap.offset, grid, [1, 1], size)).collect();
             let product = Product {
                 groups: shape.groups,
                 sources: outputs,
                 outputs: inputs,
-                source_size: shape.output_size(),
-                taps: pairs().map(|(y, x)| [y.offset, x.offset]).collect(),
+                source_size: size,
+                taps: taps.iter().map(|tap| tap.offset).collect(),
                 read_stride: [1, 1],
-                grid: [y.count, x.count],
+                grid,
                 origin: [y.phase, x.phase],
                 write_stride: shape.stride,
                 output_size: shape.input_size,
             };
-            let packed = product.pack_weights(|group, output, source, tap| {
-                let channels = (group * outputs + source) * inputs + output;
-                weight[channels * kernel_height * kernel_width + kernel[tap]]
-            });
-            product.run(&packed, Finish { bias: None, relu: false }, gradient, &mut result, shape.batch);
+            let turned = turned_weights(shape, weight, &taps);
+            product.run(&turned, Finish { bias: None, relu: false }, gradient, &mut result, shape.batch);
         }
     }
     result
+}
+
+/// Some taps of the weights, `[group][input][output][tap]`.
+fn turned_weights(shape: &ConvolutionShape, weight: &[f32], taps: &[Tap]) -> Vec<f32> {
+    let [inputs, outputs] = shape.group_channels();
+    let kernel = shape.kernel[0] * shape.kernel[1];
+    let mut turned = vec![0.0; shape.groups * inputs * outputs * taps.len()];
+    let row = outputs * taps.len();
+    let in_order = taps.len() == kernel && taps.iter().enumerate().all(|(at, tap)| tap.at == at);
+    parallel::map_chunks(&mut turned, TURNED_ROWS * row, |task, turned| {
+        let first = task * TURNED_ROWS;
+        for output in 0..outputs {
+            for (at, to) in turned.chunks_exact_mut(row).enumerate() {
+                let (group, input) = ((first + at) / inputs, (first + at) % inputs);
+                let from = &weight[((group * outputs + output) * inputs + input) * kernel..][..kernel];
+                let to = &mut to[output * taps.len()..(output + 1) * taps.len()];
+                if in_order {
+                    to.copy_from_slice(from);
+                    continue;
+                }
+                for (to, tap) in to.iter_mut().zip(taps) {
+                    *to = from[tap.at];
+                }
+            }
+        }
+    });
+    turned
 }
 
 /// Input pixels with the same remainder by the stride, in one direction.
@@ -224,6 +299,28 @@ mod tests {
     }
 
     #[test]
+    fn many_channels_of_small_maps_are_complete() {
+        let shape = ConvolutionShape {
+            batch: 3,
+            inputs: 45,
+            outputs: 70,
+            input_size: [2, 2],
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: [1, 1],
+            groups: 1,
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
+        pool.install(|| {
+            check(&shape, 9);
+            check(&ConvolutionShape { stride: [2, 2], ..shape }, 10);
+            check(&ConvolutionShape { input_size: [1, 1], ..shape }, 11);
+            check(&ConvolutionShape { input_size: [1, 3], kernel: [5, 1], padding: [2, 0], ..shape }, 12);
+            check(&ConvolutionShape { inputs: 90, outputs: 140, groups: 2, ..shape }, 13);
+        });
+    }
+
+    #[test]
     fn bias_is_added_and_relu_cuts() {
         let shape = ConvolutionShape {
             batch: 1,
@@ -254,13 +351,19 @@ mod tests {
             padding: [1, 1],
             groups: 1,
         };
+        same_with_any_threads(&shape);
+        let small = ConvolutionShape { batch: 2, inputs: 40, outputs: 100, input_size: [2, 2], ..shape };
+        same_with_any_threads(&small);
+    }
+
+    fn same_with_any_threads(shape: &ConvolutionShape) {
         let [inputs, weights, outputs] = shape.elements();
         let (input, weight, gradient) = (noise(inputs, 1), noise(weights, 2), noise(outputs, 3));
         let all = || {
             (
-                forward(&shape, &input, &weight, None, true),
-                input_gradient(&shape, &gradient, &weight),
-                weight_gradient(&shape, &input, &gradient),
+                forward(shape, &input, &weight, None, true),
+                input_gradient(shape, &gradient, &weight),
+                weight_gradient(shape, &input, &gradient),
             )
         };
         let with_threads = |count| {

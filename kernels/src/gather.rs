@@ -1,5 +1,7 @@
 //! Pixels in the order in which a product needs them: padded maps, and runs of neighbours from them.
 
+use crate::{TASK, parallel};
+
 /// Where source maps lie among the zeros around them, so that every tap of a kernel reads inside.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Padding {
@@ -47,7 +49,7 @@ impl Padding {
         let rows = to.chunks_exact_mut(self.width()).skip(self.before[0]);
         for (from, to) in from.chunks_exact(width).zip(rows) {
             if stride == 1 {
-                to[self.before[1]..][..width].copy_from_slice(from);
+                copy_short(from, &mut to[self.before[1]..]);
                 continue;
             }
             for first in 0..stride.min(width) {
@@ -56,6 +58,56 @@ impl Padding {
                 copy_every(stride, &from[first..], to);
             }
         }
+    }
+}
+
+/// Maps with zeros around each.
+pub(super) struct PaddedMaps {
+    pub values: Vec<f32>,
+    pub padding: Padding,
+}
+
+impl PaddedMaps {
+    /// Copies maps of this height and width.
+    pub fn new(source: &[f32], [height, width]: [usize; 2], padding: Padding) -> Self {
+        let elements = padding.elements();
+        let maps = source.len() / (height * width).max(1);
+        let mut values = vec![0.0; maps * elements];
+        let some = TASK.div_ceil(elements.max(1));
+        parallel::map_chunks(&mut values, some * elements, |task, values| {
+            let from = source[task * some * height * width..].chunks_exact((height * width).max(1));
+            for (from, to) in from.zip(values.chunks_exact_mut(elements)) {
+                padding.copy(from, width, to);
+            }
+        });
+        Self { values, padding }
+    }
+}
+
+/// Whether a tap ever reads a pixel of a map of this size, or zeros around it only.
+///
+/// `tap` is its offset from a pixel of `grid` times `stride`.
+pub(super) fn reads(tap: [isize; 2], grid: [usize; 2], stride: [usize; 2], size: [usize; 2]) -> bool {
+    [0, 1].into_iter().all(|at| {
+        let read = |pixel: usize| (pixel * stride[at]) as isize + tap[at];
+        (0..grid[at]).any(|pixel| (0..size[at] as isize).contains(&read(pixel)))
+    })
+}
+
+/// Copies a row, which is often too short for a call of the library's copy.
+#[inline(always)]
+fn copy_short(from: &[f32], to: &mut [f32]) {
+    let to = &mut to[..from.len()];
+    if from.len() > 32 {
+        to.copy_from_slice(from);
+        return;
+    }
+    let ((pairs, last), (to_pairs, to_last)) = (from.as_chunks::<2>(), to.as_chunks_mut::<2>());
+    for (to, from) in to_pairs.iter_mut().zip(pairs) {
+        *to = *from;
+    }
+    if let ([to], [from]) = (to_last, last) {
+        *to = *from;
     }
 }
 
@@ -98,7 +150,8 @@ fn common_divisor(a: usize, b: usize) -> usize {
 }
 
 /// Copies a run of values from each of `starts`, moved by `offset`; `run` is a [`run_length`].
-#[inline(always)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub(super) fn gather(run: usize, values: &[f32], starts: &[usize], offset: usize, to: &mut [f32]) {
     match run {
         32 => gather_runs::<32>(values, starts, offset, to),

@@ -11,10 +11,14 @@ mod arch;
 pub mod batch_norm;
 pub mod bit_serial;
 pub mod convolution;
+mod division;
 mod gather;
+pub mod hoyer_variance;
 pub mod matrix_product;
 mod microkernel;
 pub mod parallel;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod peak;
 pub mod pooling;
 mod product;
 #[cfg(test)]
@@ -22,6 +26,7 @@ mod reference;
 pub mod rounding;
 pub mod transpose;
 pub mod weight_gradient;
+mod winograd;
 
 /// Running sums that a loop keeps side by side, so that it can use vectors.
 const LANES: usize = 16;

@@ -19,24 +19,9 @@ pub fn zero<S: Simd>(simd: S) -> Tile<S> {
     [[simd.splat_f32s(0.0); VECTORS]; ROWS]
 }
 
-/// `tile[r][v] += a[k][r] * b[k][v]` for every k, in order: rows packed side by side.
-#[inline(always)]
-pub fn multiply_packed<S: Simd>(simd: S, a: &[f32], b: &[S::f32s], mut tile: Tile<S>) -> Tile<S> {
-    let (a, _) = a.as_chunks::<ROWS>();
-    let (b, _) = b.as_chunks::<VECTORS>();
-    for (a, b) in a.iter().zip(b) {
-        for row in 0..ROWS {
-            let value = simd.splat_f32s(a[row]);
-            for vector in 0..VECTORS {
-                tile[row][vector] = simd.mul_add_e_f32s(value, b[vector], tile[row][vector]);
-            }
-        }
-    }
-    tile
-}
-
-/// `tile[r][v] += rows[r][k] * b[k][v]` for every k, in order: rows apart.
-#[inline(always)]
+/// `tile[r][v] += rows[r][k] * b[k][v]` for every k, in order.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 pub fn multiply_rows<S: Simd>(simd: S, rows: [&[f32]; ROWS], b: &[S::f32s], mut tile: Tile<S>) -> Tile<S> {
     let (b, _) = b.as_chunks::<VECTORS>();
     let [r0, r1, r2, r3] = rows;

@@ -1,6 +1,18 @@
 //! Maps that run on all cores natively and on the one core of the browser, and loops compiled for the
 //! widest vector unit of the machine they run on.
 
+/// Threads that share the work.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// Threads that share the work.
+#[cfg(target_arch = "wasm32")]
+pub fn threads() -> usize {
+    1
+}
+
 /// `f(0), f(1), ... f(count - 1)`, in that order.
 ///
 /// ```

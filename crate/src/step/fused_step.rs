@@ -18,7 +18,6 @@ use super::sgd::Sgd;
 use super::state::TrainState;
 use crate::config::Kernels;
 use crate::kernels::cpu::values;
-use crate::loss::hoyer_variance::cpu::add_band;
 use crate::loss::{HoyerVariance, Regularizer};
 use crate::network::Network;
 use crate::parallel;
@@ -100,6 +99,7 @@ struct Changing<'a> {
 fn step(parameter: &Parameter<'_>, changing: Changing<'_>, options: &FusedOptions) -> f32 {
     let inputs = parameter.weight.len() / parameter.outputs.max(1);
     let task = options.regularizer.map_or(TASK, |variance| variance.tile.columns * inputs).max(1);
+    let variance = options.regularizer.map(|variance| variance.kernel());
     let losses = parallel::map_items(changing.tasks(task), |at, Changing { new, gradient, velocity }| {
         let range = at * task..at * task + new.len();
         let weight = &parameter.weight[range.clone()];
@@ -107,8 +107,7 @@ fn step(parameter: &Parameter<'_>, changing: Changing<'_>, options: &FusedOption
         parallel::vectorized(
             #[inline(always)]
             || {
-                let loss =
-                    options.regularizer.map_or(0.0, |variance| add_band(&variance, weight, inputs, gradient));
+                let loss = variance.map_or(0.0, |variance| variance.add_band(weight, inputs, gradient));
                 update(&options.sgd, weight, mask, new, gradient, velocity);
                 loss
             },

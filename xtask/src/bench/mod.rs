@@ -27,8 +27,12 @@ use crate::steps::{self, Artifact, Step};
 /// What is measured together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Group {
-    /// A training step of vgg-small, without and with the regularizer; PyTorch
+    /// What the machine can do at most
+    Machine,
+    /// A training step of vgg-small, without and with the regularizer, and of VGG11; PyTorch
     Training,
+    /// A forward pass without gradients; PyTorch
+    Evaluation,
     /// The crossbar analysis; PyTorch
     Analysis,
     /// Pruning to levels

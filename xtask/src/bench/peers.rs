@@ -24,8 +24,12 @@ pub struct Peer {
 }
 
 /// All peers of single rows. Rows of `crossdub bench` without one are measured alone.
-const PEERS: [Peer; 8] = [
+const PEERS: [Peer; 12] = [
     Peer { id: "training", tool: "PyTorch CPU", work: "training", detail: "" },
+    Peer { id: "training-vgg11", tool: "PyTorch CPU", work: "training_vgg11", detail: "" },
+    Peer { id: "evaluation-vgg-small", tool: "PyTorch CPU", work: "evaluation_vgg_small", detail: "" },
+    Peer { id: "evaluation-vgg11", tool: "PyTorch CPU", work: "evaluation_vgg11", detail: "" },
+    Peer { id: "evaluation-resnet18", tool: "PyTorch CPU", work: "evaluation_resnet18", detail: "" },
     Peer { id: "analysis", tool: "PyTorch CPU", work: "analysis", detail: "" },
     Peer { id: "loss-vgg11", tool: "PyTorch CPU", work: "loss_vgg11", detail: "" },
     Peer { id: "loss-resnet18", tool: "PyTorch CPU", work: "loss_resnet18", detail: "" },

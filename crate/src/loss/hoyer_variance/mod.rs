@@ -16,7 +16,7 @@
 //! "Non-negative Matrix Factorization with Sparseness Constraints", 2004.
 
 #[cfg(feature = "cpu")]
-pub(crate) mod cpu;
+mod cpu;
 #[cfg(feature = "cube")]
 mod gpu;
 

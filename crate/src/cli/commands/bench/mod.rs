@@ -3,8 +3,10 @@
 //! Every time is the median of several runs after a warm-up. `cargo xtask bench` runs this beside the same work in other
 //! tools.
 
+mod evaluation;
 mod images;
 mod layers;
+mod machine;
 mod resnet;
 mod scaling;
 mod simulation;
@@ -41,8 +43,12 @@ pub struct BenchArgs {
 /// What is measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Group {
+    /// What the machine can do at most
+    Machine,
     /// A training step, without and with the regularizer
     Training,
+    /// A forward pass without gradients
+    Evaluation,
     /// The crossbar analysis
     Analysis,
     /// Pruning to levels, by each rule
@@ -62,6 +68,8 @@ enum Group {
 impl Group {
     fn measure(self, args: &BenchArgs) -> Result<Vec<BenchTime>> {
         match self {
+            Self::Machine => Ok(machine::measure()),
+            Self::Evaluation => evaluation::measure(),
             Self::Training => training::measure(),
             Self::Analysis => layers::analysis(),
             Self::Pruning => layers::pruning(),

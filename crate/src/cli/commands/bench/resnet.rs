@@ -1,7 +1,8 @@
 //! The parts of a ResNet18 training step: forward, backward, regularizer, update.
 
 use super::BenchTime;
-use crate::cli::measure::timing::median;
+use crate::cli::measure::roofline::Roofline;
+use crate::cli::measure::timing::{median, median_time, timed};
 use crate::cli::measure::training_step::{PARTS, TrainingStep, measured_config};
 use crate::cli::system;
 use crate::config::{DeviceChoice, HardwareConfig, NetworkName, Precision};
@@ -11,7 +12,8 @@ use crate::error::Result;
 /// Images of a step; few, because a CPU takes most of a second for them.
 const BATCH: usize = 8;
 const CLASSES: usize = 1000;
-const STEPS: usize = 3;
+/// Steps whose parts are timed.
+const STEPS: usize = 5;
 
 /// Measures the whole step, then its parts.
 ///
@@ -22,21 +24,22 @@ pub(super) fn measure() -> Result<Vec<BenchTime>> {
     let hardware = HardwareConfig { tile: 64, ..HardwareConfig::default() };
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let mut step = TrainingStep::new(&config, &hardware, CLASSES, &compute, system::available_memory())?;
+    let (whole, n) = median_time(|| {
+        let (loss, time) = timed(|| step.whole(true));
+        loss.map(|_| time)
+    })?;
     let mut times: [Vec<f64>; 4] = Default::default();
-    for at in 0..=STEPS {
-        let parts = step.parts()?;
-        // The first step allocates.
-        if at > 0 {
-            for (part, time) in times.iter_mut().zip(parts) {
-                part.push(time);
-            }
+    for _ in 0..STEPS {
+        for (part, time) in times.iter_mut().zip(step.parts()?) {
+            part.push(time);
         }
     }
     let medians = times.map(median);
     let what = format!("training step, resnet18, batch {BATCH}, gated regularizer");
     let peak = system::peak_memory()
         .map_or_else(String::new, |bytes| format!("at most {} MiB of memory in this process", bytes >> 20));
-    let whole = BenchTime::new("resnet", what.clone(), medians.iter().sum(), STEPS).with_note(peak);
+    let note = [Roofline::here().training_note(step.spec(), BATCH), peak].join("; ");
+    let whole = BenchTime::new("resnet", what.clone(), whole, n).with_note(note);
     let part = |(name, time): (&str, f64)| {
         BenchTime::new(format!("resnet-{name}"), format!("{what}: {name}"), time, STEPS)
     };

@@ -1,6 +1,7 @@
 //! How the time of a training step grows with the batch, the network's width and the size of its images.
 
 use super::{BenchTime, CurvePoint};
+use crate::cli::measure::roofline::Roofline;
 use crate::cli::measure::timing::{median_time, timed};
 use crate::cli::measure::training_step::{TrainingStep, measured_config};
 use crate::cli::system;
@@ -59,6 +60,7 @@ fn point(
         loss.map(|_| time)
     })?;
     let id = format!("scaling-{}-{}", place.curve, place.at);
-    let note = format!("{:.2} ms an image", time / config.batch as f64);
+    let at_peak = Roofline::here().training_note(step.spec(), config.batch);
+    let note = format!("{:.2} ms an image; {at_peak}", time / config.batch as f64);
     Ok(BenchTime { point: Some(place), ..BenchTime::new(id, what, time, n).with_note(note) })
 }

@@ -1,17 +1,23 @@
-//! A training step of vgg-small, without and with the regularizer.
+//! A training step of vgg-small, without and with the regularizer, and one of VGG11.
 
 use std::time::Instant;
 
 use super::BenchTime;
-use crate::cli::measure::timing::{another_run, median, timed};
-use crate::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
+use crate::cli::measure::roofline::Roofline;
+use crate::cli::measure::timing::{another_run, median, median_time, timed};
+use crate::cli::measure::training_step::{TrainingStep, measured_config};
+use crate::cli::system;
+use crate::config::{DeviceChoice, HardwareConfig, NetworkName, Precision, RegularizerKind, TrainConfig};
 use crate::data::synthetic;
 use crate::device::ComputeDevice;
 use crate::error::Result;
+use crate::network::NetworkSpec;
 use crate::train::trainer::Trainer;
 
 /// Images of a step.
 const BATCH: usize = 64;
+/// Images of a step of VGG11.
+const VGG11_BATCH: usize = 128;
 /// A difference of a few percent takes more runs than a time.
 const MAX_PAIRS: usize = 50;
 /// What the regularizer may cost of a step.
@@ -47,7 +53,26 @@ pub(super) fn measure() -> Result<Vec<BenchTime>> {
     let note = format!("the regularizer costs {overhead:+.1} %; {ALLOWED_PERCENT} % are allowed");
     let n = without.len();
     let gated = BenchTime::new("training-gated", format!("{what}, gated regularizer"), median(with), n);
-    Ok(vec![BenchTime::new("training", what, median(without), n), gated.with_note(note)])
+    let roof = Roofline::here();
+    let small = measured_config(NetworkName::VggSmall, BATCH, Precision::F32);
+    let at_peak = roof.training_note(&NetworkSpec::from_config(&small, 10)?, BATCH);
+    let small = BenchTime::new("training", what, median(without), n).with_note(at_peak);
+    Ok(vec![small, gated.with_note(note), vgg11(roof)?])
+}
+
+/// A step of VGG11 on images of 32 x 32 pixels.
+fn vgg11(roof: Roofline) -> Result<BenchTime> {
+    let config = measured_config(NetworkName::Vgg11, VGG11_BATCH, Precision::F32);
+    let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
+    let memory = system::available_memory();
+    let mut step = TrainingStep::new(&config, &HardwareConfig::default(), 10, &compute, memory)?;
+    let (time, n) = median_time(|| {
+        let (loss, time) = timed(|| step.whole(false));
+        loss.map(|_| time)
+    })?;
+    let what = format!("training step, vgg11, batch {VGG11_BATCH}");
+    Ok(BenchTime::new("training-vgg11", what, time, n)
+        .with_note(roof.training_note(step.spec(), VGG11_BATCH)))
 }
 
 /// Trains on synthetic images, without dropout and augmentation.
