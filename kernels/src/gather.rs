@@ -149,25 +149,30 @@ fn common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
-/// Copies a run of values from each of `starts`, moved by `offset`; `run` is a [`run_length`].
+/// For each of `offsets`, copies a run of values from each of `starts` moved by it; `run` is a [`run_length`].
+///
+/// # Shapes
+/// - `to`: `[offsets, starts, run]`
 #[cfg_attr(target_arch = "wasm32", inline(never))]
 #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
-pub(super) fn gather(run: usize, values: &[f32], starts: &[usize], offset: usize, to: &mut [f32]) {
+pub(super) fn gather(run: usize, values: &[f32], starts: &[usize], offsets: &[usize], to: &mut [f32]) {
     match run {
-        32 => gather_runs::<32>(values, starts, offset, to),
-        16 => gather_runs::<16>(values, starts, offset, to),
-        8 => gather_runs::<8>(values, starts, offset, to),
-        4 => gather_runs::<4>(values, starts, offset, to),
-        2 => gather_runs::<2>(values, starts, offset, to),
-        _ => gather_runs::<1>(values, starts, offset, to),
+        32 => gather_runs::<32>(values, starts, offsets, to),
+        16 => gather_runs::<16>(values, starts, offsets, to),
+        8 => gather_runs::<8>(values, starts, offsets, to),
+        4 => gather_runs::<4>(values, starts, offsets, to),
+        2 => gather_runs::<2>(values, starts, offsets, to),
+        _ => gather_runs::<1>(values, starts, offsets, to),
     }
 }
 
 #[inline(always)]
-fn gather_runs<const RUN: usize>(values: &[f32], starts: &[usize], offset: usize, to: &mut [f32]) {
-    let (to, _) = to.as_chunks_mut::<RUN>();
-    for (to, start) in to.iter_mut().zip(starts) {
-        let from = start + offset;
-        to.copy_from_slice(&values[from..from + RUN]);
+fn gather_runs<const RUN: usize>(values: &[f32], starts: &[usize], offsets: &[usize], to: &mut [f32]) {
+    for (offset, to) in offsets.iter().zip(to.chunks_exact_mut(RUN * starts.len())) {
+        let (to, _) = to.as_chunks_mut::<RUN>();
+        for (to, start) in to.iter_mut().zip(starts) {
+            let from = start + offset;
+            to.copy_from_slice(&values[from..from + RUN]);
+        }
     }
 }

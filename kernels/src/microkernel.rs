@@ -20,8 +20,7 @@ pub fn zero<S: Simd>(simd: S) -> Tile<S> {
 }
 
 /// `tile[r][v] += rows[r][k] * b[k][v]` for every k, in order.
-#[cfg_attr(target_arch = "wasm32", inline(never))]
-#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[inline(always)]
 pub fn multiply_rows<S: Simd>(simd: S, rows: [&[f32]; ROWS], b: &[S::f32s], mut tile: Tile<S>) -> Tile<S> {
     let (b, _) = b.as_chunks::<VECTORS>();
     let [r0, r1, r2, r3] = rows;

@@ -105,13 +105,15 @@ impl WithSimd for Task<'_> {
         let Task { product, maps, weights, finish, outputs, mut output } = self;
         let panel_pixels = VECTORS * S::F32_LANES;
         let run = run_length(product.grid[1], panel_pixels);
-        let (depth, taps) = (product.depth(), product.taps.len());
+        let depth = product.depth();
         let grid = product.grid[0] * product.grid[1];
         let pixels = output.len() * grid;
         let output_panels = outputs.len().div_ceil(ROWS);
         let channels = product.groups * product.sources;
         let map = maps.padding.elements();
-        let offsets: Vec<usize> = product.taps.iter().map(|tap| maps.padding.offset(*tap)).collect();
+        let taps = || product.taps.iter().map(|tap| maps.padding.offset(*tap));
+        let offsets: Vec<usize> =
+            (0..product.sources).flat_map(|channel| taps().map(move |tap| channel * map + tap)).collect();
         let most_panels = BLOCK_PANELS.min(pixels.div_ceil(panel_pixels));
         let mut block = vec![simd.splat_f32s(0.0); BLOCK_DEPTH.min(depth) * most_panels * VECTORS];
         let mut sums = vec![simd.splat_f32s(0.0); output_panels * BLOCK_PANELS * ROWS * VECTORS];
@@ -135,15 +137,7 @@ impl WithSimd for Task<'_> {
                         let to: &mut [f32] = bytemuck::cast_slice_mut(to);
                         let starts =
                             &starts[panel * (panel_pixels / run)..(panel + 1) * (panel_pixels / run)];
-                        let (mut channel, mut tap) = (start / taps, start % taps);
-                        for to in to.chunks_exact_mut(panel_pixels) {
-                            let offset = channel * map + offsets[tap];
-                            gather(run, &maps.values, starts, offset, to);
-                            tap += 1;
-                            if tap == taps {
-                                (tap, channel) = (0, channel + 1);
-                            }
-                        }
+                        gather(run, &maps.values, starts, &offsets[start..start + count], to);
                     }
                     for output_panel in 0..output_panels {
                         // Rows past the last are the last again; nothing of them is written.

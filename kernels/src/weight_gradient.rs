@@ -29,7 +29,7 @@ const TASKS: usize = 8;
 /// - `input`, result: see [`ConvolutionShape`]
 /// - `gradient`: `[batch, out, output height, output width]`
 pub fn weight_gradient(shape: &ConvolutionShape, input: &[f32], gradient: &[f32]) -> Vec<f32> {
-    if winograd::pays(shape) {
+    if winograd::pays_for_weights(shape) {
         return winograd::weight_gradient(shape, input, gradient);
     }
     let [inputs, outputs] = shape.group_channels();
@@ -266,6 +266,7 @@ impl WithSimd for Task<'_> {
         let pixels = products.shape.batch * height * width;
         let weights = sums.len() / columns;
         let real = weights.min(products.depth() - first);
+        let offsets: Vec<usize> = (first..first + real).map(|weight| products.offset(weight)).collect();
         let mut starts = vec![0; BLOCK_PIXELS / run];
         let mut rows = vec![0.0; weights * BLOCK_PIXELS];
         for (block, start) in (0..pixels).step_by(BLOCK_PIXELS).enumerate() {
@@ -273,9 +274,7 @@ impl WithSimd for Task<'_> {
             for (at, from) in starts.iter_mut().enumerate() {
                 *from = products.start((start + at * run).min(pixels - run));
             }
-            for (row, weight) in rows.chunks_exact_mut(BLOCK_PIXELS).zip(first..first + real) {
-                gather(run, &products.maps.values, &starts, products.offset(weight), row);
-            }
+            gather(run, &products.maps.values, &starts, &offsets, &mut rows);
             for panel in 0..columns / lanes {
                 let from = (block * (columns / lanes) + panel) * BLOCK_PIXELS * lanes;
                 let (gradient, _) = S::as_simd_f32s(&gradient[from..from + count * lanes]);

@@ -28,6 +28,8 @@ const KERNEL: usize = 9;
 const MIN_SQUARES: usize = 128;
 /// Channels on either side that make the sums over them the larger part of the work.
 const MIN_CHANNELS: usize = 16;
+/// The same for the gradient by the weights, for which both sides have to be turned.
+const MIN_CHANNELS_FOR_WEIGHTS: usize = 64;
 
 /// Whether these convolutions are quicker by this way.
 pub(super) fn pays(shape: &ConvolutionShape) -> bool {
@@ -38,6 +40,11 @@ pub(super) fn pays(shape: &ConvolutionShape) -> bool {
         && shape.batch * squares >= MIN_SQUARES
         // Maps with an odd number of pixels fill their last squares by half.
         && 3 * SQUARE * squares <= 2 * KERNEL * height * width
+}
+
+/// Whether the gradient by the weights is quicker by this way.
+pub(super) fn pays_for_weights(shape: &ConvolutionShape) -> bool {
+    pays(shape) && shape.inputs.min(shape.outputs) >= MIN_CHANNELS_FOR_WEIGHTS
 }
 
 /// Whether it computes these convolutions.
@@ -131,11 +138,8 @@ impl<S: Simd> Pixels<S> {
         to: &mut [S::f32s],
         distance: usize,
     ) {
-        let map = channel * maps.padding.elements();
-        let values: &mut [f32] = bytemuck::cast_slice_mut(&mut self.values);
-        for (to, offset) in values.chunks_exact_mut(VECTORS * S::F32_LANES).zip(self.offsets) {
-            gather(self.run, &maps.values, starts, map + offset, to);
-        }
+        let map = &maps.values[channel * maps.padding.elements()..];
+        gather(self.run, map, starts, &self.offsets, bytemuck::cast_slice_mut(&mut self.values));
         for vector in 0..VECTORS {
             let mut square = [simd.splat_f32s(0.0); SQUARE];
             for (value, pixels) in square.iter_mut().zip(self.values.chunks_exact(VECTORS)) {
@@ -245,7 +249,7 @@ mod tests {
             padding: [1, 1],
             groups: 1,
         };
-        assert!(pays(&shape));
+        assert!(pays(&shape) && !pays_for_weights(&shape));
         let [inputs, weights, outputs] = shape.elements();
         let (input, weight, gradient) = (noise(inputs, 1), noise(weights, 2), noise(outputs, 3));
         let all = || {
