@@ -150,6 +150,8 @@ fn files(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
             }
             if from.is_dir() { copy_folder(&from, &to)? } else { copy(&from, &to)? }
         }
+        // The page's own modules are those that are timed: the archive has them once.
+        link_equal_files(&bundle.join("pkg"), &bundle.join("site/pkg"))?;
     }
     absent.dedup();
     let mut note = "ok".to_owned();
@@ -243,9 +245,50 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Replaces each file of `to` by a link to the same file of `from`, if it has the same bytes.
+fn link_equal_files(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(from).map_err(file_error("list", from))?.flatten() {
+        let (own, other) = (entry.path(), to.join(entry.file_name()));
+        if own.is_dir() {
+            link_equal_files(&own, &other)?;
+        } else if fs::read(&other).is_ok_and(|bytes| fs::read(&own).is_ok_and(|own| own == bytes)) {
+            fs::remove_file(&other).map_err(file_error("replace", &other))?;
+            fs::hard_link(&own, &other).map_err(file_error("link", &other))?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn equal_files_become_one() {
+        let folder = std::env::temp_dir().join(format!("crossdub-links-{}", std::process::id()));
+        let (from, to) = (folder.join("from"), folder.join("to"));
+        let write = |path: PathBuf, bytes: &str| {
+            make(path.parent().expect("a folder"))
+                .and_then(|()| fs::write(&path, bytes).map_err(file_error("write", &path)))
+        };
+        for (path, bytes) in [
+            ("from/a/same", "1"),
+            ("to/a/same", "1"),
+            ("from/other", "2"),
+            ("to/other", "3"),
+            ("from/own", "4"),
+        ] {
+            write(folder.join(path), bytes).expect("written");
+        }
+        link_equal_files(&from, &to).expect("linked");
+        write(from.join("a/same"), "5").expect("written");
+        let read = |path: &str| fs::read_to_string(to.join(path)).ok();
+        assert_eq!((read("a/same"), read("other"), read("own")), (Some("5".into()), Some("3".into()), None));
+        fs::remove_dir_all(&folder).expect("removed");
+    }
 
     #[test]
     fn what_is_too_large_to_send_is_an_error() {

@@ -97,6 +97,15 @@ impl CellEnergy {
         (set..=rows).take_while(|&more| self.bits(more, rows) == bits).last().unwrap_or(set)
     }
 
+    /// The most set cells that a column may have in each polarity of a slice, so that no conversion takes more bits than
+    /// with these counts. Groups of rows share them.
+    pub fn caps(&self, counts: &CellCounts, slice: usize) -> [usize; 2] {
+        let rows = counts.groups.first().copied().unwrap_or(0);
+        let [positive, negative] = counts.most_of(slice);
+        let most = if self.polarities() == 1 { [positive.max(negative); 2] } else { [positive, negative] };
+        most.map(|most| self.most_at_these_bits(most, rows))
+    }
+
     /// The most set cells of a column that needs fewer bits than one with `set` of them; 0 if `set` is.
     pub fn most_at_fewer_bits(&self, set: usize, rows: usize) -> usize {
         let bits = self.bits(set, rows);
@@ -153,12 +162,18 @@ impl CellCounts {
 
     /// The most set cells that a conversion of a slice sees.
     pub fn most(&self, slice: usize) -> usize {
-        let of_column = |column: &[u16]| {
-            let groups = (0..self.groups.len())
-                .flat_map(|group| [0, 1].map(|polarity| self.at(group, slice, polarity)));
-            groups.map(|at| usize::from(column[at])).max().unwrap_or(0)
-        };
-        self.columns.chunks_exact(self.a_column()).map(of_column).max().unwrap_or(0)
+        self.most_of(slice).into_iter().fold(0, usize::max)
+    }
+
+    /// The same for each polarity.
+    fn most_of(&self, slice: usize) -> [usize; 2] {
+        [0, 1].map(|polarity| {
+            let of_column = |column: &[u16]| {
+                let groups = 0..self.groups.len();
+                groups.map(|group| usize::from(column[self.at(group, slice, polarity)])).max().unwrap_or(0)
+            };
+            self.columns.chunks_exact(self.a_column()).map(of_column).max().unwrap_or(0)
+        })
     }
 }
 
@@ -184,5 +199,9 @@ mod tests {
         let mut counts = analog.counts(32, 7);
         counts.add_column(&[1, -1, -1]);
         assert_eq!(analog.of_slice(&counts, 0), 3.0);
+        assert_eq!(analog.caps(&counts, 0), [3, 3]);
+        let mut counts = binary.counts(32, 7);
+        counts.add_column(&[1, -1, -1]);
+        assert_eq!((binary.caps(&counts, 0), binary.caps(&counts, 1)), ([1, 3], [0, 0]));
     }
 }

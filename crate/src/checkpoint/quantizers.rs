@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `weight_step` | the value of one unit of the weight's integers: one number, or one for each output |
 //! | `weight_bits` | bits of a weight, its sign among them |
-//! | `tile_cap` | the most set cells of a column in each slice and polarity: one number, one a tile, or one a tile and slice; absent without a limit |
+//! | `tile_cap` | the most set cells of a column in each slice and polarity: one number, one a tile, one a tile and slice, or one a tile, slice and polarity; absent without a limit |
 //! | `input_step`, `input_zero`, `input_bits` | an input `x` becomes the integer `round(x / step) + zero` of so many bits; absent where inputs are not quantized yet |
 
 use super::names::{sibling, split_leaf};

@@ -23,8 +23,9 @@ pub struct LayerQuantization {
     pub precision: u32,
     /// The value of one unit: one number, or one for each output.
     pub steps: Vec<f32>,
-    /// The most set cells of a column in each slice and polarity: one number for all, one a tile, or one a tile and slice
-    /// (the slices of a tile side by side, the lowest bits first). Empty without a limit.
+    /// The most set cells of a column in each slice and polarity: one number for all, one a tile, one a tile and slice
+    /// (the slices of a tile side by side, the lowest bits first), or one a tile, slice and polarity (positive first).
+    /// Empty without a limit.
     pub caps: Vec<u32>,
 }
 
@@ -82,18 +83,21 @@ impl LayerQuantization {
 
     /// Whether there are as many caps as a layer of so many tiles can have.
     pub fn fits(&self, tiles: usize, cells: CellShape) -> bool {
-        [0, 1, tiles, tiles * self.slices(cells)].contains(&self.caps.len())
+        let slices = tiles * self.slices(cells);
+        [0, 1, tiles, slices, 2 * slices].contains(&self.caps.len())
     }
 
-    /// The cap of a slice of a tile, of so many tiles; `usize::MAX` without a limit.
-    fn cap(&self, (tile, tiles): (usize, usize), (slice, slices): (usize, usize)) -> usize {
-        let at = match self.caps.len() {
-            0 => return usize::MAX,
+    /// The caps of a tile, of so many tiles, for each slice and polarity; `usize::MAX` without a limit.
+    fn caps_of(&self, tile: usize, tiles: usize, slices: usize) -> Vec<usize> {
+        let at = |slice: usize, polarity: usize| match self.caps.len() {
             1 => 0,
             count if count == tiles => tile,
-            _ => tile * slices + slice,
+            count if count == tiles * slices => tile * slices + slice,
+            _ => (tile * slices + slice) * 2 + polarity,
         };
-        self.caps.get(at).map_or(usize::MAX, |&cap| cap as usize)
+        let cap = |slice: usize, polarity: usize| self.caps.get(at(slice, polarity));
+        let caps = (0..slices).flat_map(|slice| [cap(slice, 0), cap(slice, 1)]);
+        caps.map(|cap| cap.map_or(usize::MAX, |&cap| cap as usize)).collect()
     }
 
     /// The layer's integers: the nearest ones, brought under the caps column by column.
@@ -119,7 +123,7 @@ impl LayerQuantization {
             let mut band = Vec::with_capacity(outputs.len() * matrix.cols);
             let mut columns = ColumnProjection::new(cells, self.precision);
             let caps: Vec<Vec<usize>> = (first..first + tiling.input_blocks())
-                .map(|tile| (0..slices).map(|slice| self.cap((tile, tiles), (slice, slices))).collect())
+                .map(|tile| self.caps_of(tile, tiles, slices))
                 .collect();
             for output in outputs {
                 let step = f64::from(self.step(output));
@@ -198,7 +202,7 @@ impl ColumnProjection {
         }
     }
 
-    /// The integers of one column of a tile, with a cap for each slice.
+    /// The integers of one column of a tile, with a cap for each slice and polarity.
     pub fn project(&mut self, weights: &[f32], step: f64, caps: &[usize]) -> &[i16] {
         self.integers.clear();
         for (group, weights) in weights.chunks(self.rows_at_once.max(1)).enumerate() {
@@ -232,6 +236,7 @@ impl ColumnProjection {
         step: f64,
     ) {
         let Self { slices, cell_bits, largest, ref mut integers, .. } = *self;
+        let cap = |slice: usize| caps[2 * slice + usize::from(sign < 0)];
         let integers = &mut integers[first..];
         let largest = u32::from(largest.unsigned_abs());
         let digit_of =
@@ -240,7 +245,7 @@ impl ColumnProjection {
             let own = integers.iter().filter(|integer| integer.signum() == sign);
             own.filter(|integer| digit_of(integer.unsigned_abs().into(), slice) != 0).count()
         };
-        let over = count(integers, slice).saturating_sub(caps[slice]);
+        let over = count(integers, slice).saturating_sub(cap(slice));
         if over == 0 {
             return;
         }
@@ -254,7 +259,7 @@ impl ColumnProjection {
         };
         // Rounding up sets cells of higher slices, which must have room.
         let mut room: Vec<usize> =
-            (0..slices).map(|slice| caps[slice].saturating_sub(count(integers, slice))).collect();
+            (0..slices).map(|slice| cap(slice).saturating_sub(count(integers, slice))).collect();
         let added = |magnitude: u32, slice: usize| {
             digit_of(above(magnitude), slice) != 0 && digit_of(magnitude, slice) == 0
         };

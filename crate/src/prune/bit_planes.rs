@@ -41,7 +41,7 @@ pub struct BitPlaneBudget<'a> {
 #[derive(Debug, Clone)]
 struct TileOption {
     point: Tradeoff,
-    /// The cap of each slice.
+    /// The caps of each slice: positive and negative.
     caps: Vec<u32>,
     /// Whether no cell is set.
     is_empty: bool,
@@ -247,11 +247,7 @@ impl TileWeights<'_> {
                     cost: self.scale * state.cost,
                 },
                 // As many cells as these bits allow, and no more: training may not spend what was saved.
-                caps: state
-                    .slices
-                    .iter()
-                    .map(|slice| energy.most_at_these_bits(slice.most, rows) as u32)
-                    .collect(),
+                caps: state.slices.iter().flat_map(|slice| slice.caps.map(|cap| cap as u32)).collect(),
                 is_empty: state.slices.iter().all(|slice| slice.most == 0),
             });
             // The best slice to lower, by loss for energy.
@@ -283,16 +279,20 @@ impl TileWeights<'_> {
         let inputs = self.tile.inputs.clone();
         let factors = self.factors.map(|factors| &factors[inputs.clone()]);
         let mut counts = energy.counts(self.tile.rows(), caps.len());
+        let of_polarities: Vec<usize> = caps.iter().flat_map(|&cap| [cap; 2]).collect();
         let mut cost = 0.0;
         for output in self.tile.outputs.clone() {
             let step = f64::from(self.steps[if self.steps.len() == 1 { 0 } else { output }]);
             let column = &self.layer.row(output)[inputs.clone()];
-            let integers = projection.project(column, step, &caps);
+            let integers = projection.project(column, step, &of_polarities);
             cost += squares(column, factors, |weight, at| weight - f64::from(integers[at]) * step);
             counts.add_column(integers);
         }
-        let slice =
-            |slice: usize| SliceState { most: counts.most(slice), energy: energy.of_slice(&counts, slice) };
+        let slice = |slice: usize| SliceState {
+            most: counts.most(slice),
+            caps: energy.caps(&counts, slice),
+            energy: energy.of_slice(&counts, slice),
+        };
         let slices = (0..caps.len()).map(slice).collect();
         TileState { caps, cost, slices }
     }
@@ -313,10 +313,11 @@ impl TileState {
     }
 }
 
-/// A slice of a tile: the set cells of its fullest column, and its energy.
+/// A slice of a tile: the set cells of its fullest column, what each polarity may have at its bits, and its energy.
 #[derive(Debug, Clone, Copy)]
 struct SliceState {
     most: usize,
+    caps: [usize; 2],
     energy: f64,
 }
 

@@ -83,6 +83,22 @@ proptest! {
         }
     }
 
+    /// Weights that move in training take no more energy than was chosen.
+    #[test]
+    fn the_caps_hold_the_energy_of_any_weights(
+        data in prop::collection::vec(-1.0_f32..1.0, 32), moved in prop::collection::vec(-2.0_f32..2.0, 32),
+        target in 1.0_f64..12.0, cell_bits in 1_u32..3,
+    ) {
+        let (hardware, layers, moved) = (HardwareConfig { cell_bits, ..hardware() }, layers(&data), self::layers(&moved));
+        let budget = BitPlaneBudget { target, hardware: &hardware, weights: None };
+        if let Ok(chosen) = choose(&layers, None, &budget) {
+            let energy = CellEnergy::new(&hardware).expect("digital");
+            let dense: f64 = (0..2).map(|at| dense_energy(&layers[at], at, &budget, &energy)).sum();
+            let (pruned, trained) = (counted(&layers, &chosen, &hardware), counted(&moved, &chosen, &hardware));
+            prop_assert!(trained <= dense / target + 1e-9, "{trained} of {dense}, {pruned} before");
+        }
+    }
+
     /// The precisions of a price: no other precisions and options of as little energy as the price chooses lose less.
     #[test]
     fn a_price_chooses_the_best_precisions(
