@@ -61,7 +61,12 @@ pub fn forward(
     let (mean, variance) = parallel::map(shape.channels, |channel| {
         let sum: f64 = shape.maps(input, channel).map(|map| f64::from(vector_sum(map))).sum();
         let mean = (sum / shape.count()) as f32;
-        let squares = |map: &[f32]| parallel::vectorized(|| super::sum_by(map, |x| (x - mean) * (x - mean)));
+        let squares = |map: &[f32]| {
+            parallel::vectorized(
+                #[inline(always)]
+                || super::sum_by(map, |x| (x - mean) * (x - mean)),
+            )
+        };
         let sum: f64 = shape.maps(input, channel).map(|map| f64::from(squares(map))).sum();
         (mean, (sum / shape.count()) as f32)
     })
@@ -72,16 +77,19 @@ pub fn forward(
     parallel::map_chunks(&mut output, shape.channels * shape.pixels, |image, output| {
         let input = &input[image * shape.channels * shape.pixels..];
         let maps = output.chunks_exact_mut(shape.pixels.max(1)).zip(input.chunks_exact(shape.pixels.max(1)));
-        parallel::vectorized(|| {
-            for (channel, (output, input)) in maps.enumerate() {
-                let scale = gamma[channel] / (statistics.variance[channel] + epsilon).sqrt();
-                let (mean, beta) = (statistics.mean[channel], beta[channel]);
-                for (to, x) in output.iter_mut().zip(input) {
-                    let y = (x - mean) * scale + beta;
-                    *to = if relu && y < 0.0 { 0.0 } else { y };
+        parallel::vectorized(
+            #[inline(always)]
+            || {
+                for (channel, (output, input)) in maps.enumerate() {
+                    let scale = gamma[channel] / (statistics.variance[channel] + epsilon).sqrt();
+                    let (mean, beta) = (statistics.mean[channel], beta[channel]);
+                    for (to, x) in output.iter_mut().zip(input) {
+                        let y = (x - mean) * scale + beta;
+                        *to = if relu && y < 0.0 { 0.0 } else { y };
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     (output, statistics)
 }
@@ -117,7 +125,10 @@ pub fn scale_and_shift(
 }
 
 fn vector_sum(map: &[f32]) -> f32 {
-    parallel::vectorized(|| super::sum(map))
+    parallel::vectorized(
+        #[inline(always)]
+        || super::sum(map),
+    )
 }
 
 /// What the gradients need of the forward pass.
@@ -155,9 +166,10 @@ pub fn backward(shape: &NormShape, given: NormInputs<'_>, gradient: &[f32]) -> N
         let (mut products, mut sum) = (0.0_f64, 0.0_f64);
         for (gradient, input) in shape.maps(gradient, channel).zip(shape.maps(input, channel)) {
             sum += f64::from(vector_sum(gradient));
-            let product = parallel::vectorized(|| {
-                super::sum_pairs(gradient, input, |gradient, x| gradient * (x - mean))
-            });
+            let product = parallel::vectorized(
+                #[inline(always)]
+                || super::sum_pairs(gradient, input, |gradient, x| gradient * (x - mean)),
+            );
             products += f64::from(product);
         }
         ((products * f64::from(inverse_deviation(channel))) as f32, sum as f32)
@@ -170,17 +182,20 @@ pub fn backward(shape: &NormShape, given: NormInputs<'_>, gradient: &[f32]) -> N
         let maps = result.chunks_exact_mut(shape.pixels.max(1));
         let maps = maps.zip(input[start..].chunks_exact(shape.pixels.max(1)));
         let maps = maps.zip(gradient[start..].chunks_exact(shape.pixels.max(1)));
-        parallel::vectorized(|| {
-            for (channel, ((result, input), gradient)) in maps.enumerate() {
-                let inverse = inverse_deviation(channel);
-                let (mean, scale) = (statistics.mean[channel], gamma[channel] * inverse);
-                let slope = gamma_gradient[channel] * inverse / shape.count() as f32;
-                let offset = beta_gradient[channel] / shape.count() as f32;
-                for ((to, x), gradient) in result.iter_mut().zip(input).zip(gradient) {
-                    *to = scale * (gradient - offset - (x - mean) * slope);
+        parallel::vectorized(
+            #[inline(always)]
+            || {
+                for (channel, ((result, input), gradient)) in maps.enumerate() {
+                    let inverse = inverse_deviation(channel);
+                    let (mean, scale) = (statistics.mean[channel], gamma[channel] * inverse);
+                    let slope = gamma_gradient[channel] * inverse / shape.count() as f32;
+                    let offset = beta_gradient[channel] / shape.count() as f32;
+                    for ((to, x), gradient) in result.iter_mut().zip(input).zip(gradient) {
+                        *to = scale * (gradient - offset - (x - mean) * slope);
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     NormGradients { input: result, gamma: gamma_gradient, beta: beta_gradient }
 }

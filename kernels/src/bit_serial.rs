@@ -107,11 +107,15 @@ fn convert_all(
     widths: Widths,
     sums: &mut [u64],
 ) -> u64 {
-    let one = |conversion: &Conversion<'_>| match *conversion {
-        Conversion::Column(column) => convert_column(inputs, column, widths, sums),
-        Conversion::Pair(pair) => convert_pair(inputs, pair, widths, sums),
-    };
-    conversions.iter().map(one).sum()
+    let mut saturated = 0;
+    // A closure over the conversions would not be inlined, and then lack the vector unit.
+    for conversion in conversions {
+        saturated += match *conversion {
+            Conversion::Column(column) => convert_column(inputs, column, widths, sums),
+            Conversion::Pair(pair) => convert_pair(inputs, pair, widths, sums),
+        };
+    }
+    saturated
 }
 
 /// Column sums of the `LANES` windows from `window` on, under the first `bits` bits of `inputs`.

@@ -70,13 +70,16 @@ pub fn mask_positive(gradient: &[f32], output: &[f32]) -> Vec<f32> {
     let mut result = vec![0.0; gradient.len()];
     parallel::map_chunks(&mut result, TASK, |task, result| {
         let range = task * TASK..task * TASK + result.len();
-        parallel::vectorized(|| {
-            for ((to, gradient), output) in
-                result.iter_mut().zip(&gradient[range.clone()]).zip(&output[range])
-            {
-                *to = if *output > 0.0 { *gradient } else { 0.0 };
-            }
-        });
+        parallel::vectorized(
+            #[inline(always)]
+            || {
+                for ((to, gradient), output) in
+                    result.iter_mut().zip(&gradient[range.clone()]).zip(&output[range])
+                {
+                    *to = if *output > 0.0 { *gradient } else { 0.0 };
+                }
+            },
+        );
     });
     result
 }
@@ -86,12 +89,15 @@ pub fn add_relu(a: &[f32], b: &[f32]) -> Vec<f32> {
     let mut result = vec![0.0; a.len()];
     parallel::map_chunks(&mut result, TASK, |task, result| {
         let range = task * TASK..task * TASK + result.len();
-        parallel::vectorized(|| {
-            for ((to, a), b) in result.iter_mut().zip(&a[range.clone()]).zip(&b[range]) {
-                let sum = a + b;
-                *to = if sum < 0.0 { 0.0 } else { sum };
-            }
-        });
+        parallel::vectorized(
+            #[inline(always)]
+            || {
+                for ((to, a), b) in result.iter_mut().zip(&a[range.clone()]).zip(&b[range]) {
+                    let sum = a + b;
+                    *to = if sum < 0.0 { 0.0 } else { sum };
+                }
+            },
+        );
     });
     result
 }

@@ -65,7 +65,8 @@ pub fn map_chunks<T: Send, R: Send>(
 }
 
 /// Runs `work` with its loops compiled for the machine's vector unit: AVX-512 or AVX2 with a
-/// population count, which baseline x86-64 lacks. Functions that `work` calls must be inlined into it.
+/// population count, which baseline x86-64 lacks. `work` and the functions that it calls must be `#[inline(always)]`: what
+/// is called as a function of its own lacks the unit.
 #[cfg(target_arch = "x86_64")]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     use pulp::x86::{V3, V4};

@@ -78,7 +78,13 @@ pub fn bias_gradient(shape: &ConvolutionShape, gradient: &[f32]) -> Vec<f32> {
     let [height, width] = shape.output_size();
     parallel::map(shape.outputs, |output| {
         let maps = gradient.chunks_exact((height * width).max(1)).skip(output).step_by(shape.outputs);
-        maps.map(|map| f64::from(parallel::vectorized(|| super::sum(map)))).sum::<f64>() as f32
+        maps.map(|map| {
+            f64::from(parallel::vectorized(
+                #[inline(always)]
+                || super::sum(map),
+            ))
+        })
+        .sum::<f64>() as f32
     })
 }
 

@@ -33,6 +33,8 @@ pub struct BuildEnv {
     pub chromedriver: Option<PathBuf>,
     /// Firefox, once found.
     pub firefox: Option<PathBuf>,
+    /// The file of Mesa's Vulkan driver for the CPU, once found.
+    pub lavapipe: Option<PathBuf>,
 }
 
 impl BuildEnv {
@@ -48,7 +50,15 @@ impl BuildEnv {
 
     /// An environment in these folders, before any set-up.
     pub fn in_dirs(root: PathBuf, cache: PathBuf) -> Self {
-        Self { root, cache, wasm_toolchain: Vec::new(), chromium: None, chromedriver: None, firefox: None }
+        Self {
+            root,
+            cache,
+            wasm_toolchain: Vec::new(),
+            chromium: None,
+            chromedriver: None,
+            firefox: None,
+            lavapipe: None,
+        }
     }
 
     /// The folder of tools that xtask installs for itself.

@@ -22,6 +22,8 @@ pub enum Artifact {
     Chromium,
     /// Firefox.
     Firefox,
+    /// Mesa's Vulkan driver for the CPU.
+    Lavapipe,
     /// The `crossdub` binary.
     Binary,
     /// cargo-deny.

@@ -67,20 +67,23 @@ fn kernel_sums(
 ) -> Vec<f32> {
     let mut sums = vec![0.0; outputs * SQUARE * inputs];
     parallel::map_chunks(&mut sums, SQUARE * inputs, |output, sums| {
-        parallel::vectorized(|| {
-            for first in (0..inputs).step_by(KERNELS) {
-                let count = KERNELS.min(inputs - first);
-                let mut weights = [[0.0; KERNELS]; KERNEL];
-                for at in 0..count {
-                    for (weights, weight) in weights.iter_mut().zip(kernel(output, first + at)) {
-                        weights[at] = weight;
+        parallel::vectorized(
+            #[inline(always)]
+            || {
+                for first in (0..inputs).step_by(KERNELS) {
+                    let count = KERNELS.min(inputs - first);
+                    let mut weights = [[0.0; KERNELS]; KERNEL];
+                    for at in 0..count {
+                        for (weights, weight) in weights.iter_mut().zip(kernel(output, first + at)) {
+                            weights[at] = weight;
+                        }
+                    }
+                    for (position, of_kernels) in sums_of(&weights).iter().enumerate() {
+                        sums[position * inputs + first..][..count].copy_from_slice(&of_kernels[..count]);
                     }
                 }
-                for (position, of_kernels) in sums_of(&weights).iter().enumerate() {
-                    sums[position * inputs + first..][..count].copy_from_slice(&of_kernels[..count]);
-                }
-            }
-        });
+            },
+        );
     });
     sums
 }

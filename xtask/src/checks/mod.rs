@@ -1,10 +1,12 @@
 //! The checks as steps, for `cargo xtask test` and `cargo xtask check`.
 
+mod graphics;
 mod library;
 mod page;
 mod rust;
 mod wasm;
 
+pub use graphics::graphics;
 pub use library::{dependencies, package, without_burn, without_burn_wasm};
 pub use page::{chromium_tests, firefox_tests, npm_script};
 pub use rust::{clippy, documentation, examples, format, tests, unit_tests};

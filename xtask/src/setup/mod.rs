@@ -4,6 +4,7 @@
 mod apt;
 mod browsers;
 mod debian;
+mod lavapipe;
 mod node;
 mod rust;
 mod tools;
@@ -44,6 +45,11 @@ pub fn browser_steps<'a>() -> Vec<Step<'a>> {
 /// For the check of the dependencies' licences and sources.
 pub fn cargo_deny_step<'a>() -> Step<'a> {
     Step::new("cargo-deny", tools::install_cargo_deny).needs(&[Artifact::Rust]).provides(Artifact::CargoDeny)
+}
+
+/// For the check of native graphics devices.
+pub fn lavapipe_step<'a>() -> Step<'a> {
+    Step::new("lavapipe", lavapipe::install).provides(Artifact::Lavapipe)
 }
 
 /// For fuzzing.
