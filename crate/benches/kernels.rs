@@ -32,7 +32,14 @@ fn shape([batch, inputs, outputs, side]: [usize; 4]) -> ConvolutionShape {
 }
 
 fn convolutions(criterion: &mut Criterion) {
-    for layer in [[64, 3, 32, 32], [64, 32, 64, 16], [64, 64, 128, 8], [8, 64, 64, 56], [8, 256, 256, 14]] {
+    for layer in [
+        [64, 3, 32, 32],
+        [64, 32, 64, 16],
+        [64, 64, 128, 8],
+        [8, 64, 64, 56],
+        [8, 256, 256, 14],
+        [8, 512, 512, 2],
+    ] {
         let [batch, inputs, outputs, side] = layer;
         let shape = shape(layer);
         let input = values(batch * inputs * side * side);

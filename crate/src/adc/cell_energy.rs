@@ -99,7 +99,7 @@ impl CellEnergy {
 
     /// The most set cells that a column may have in each polarity of a slice, so that no conversion takes more bits than
     /// with these counts. Groups of rows share them.
-    pub fn caps(&self, counts: &CellCounts, slice: usize) -> [usize; 2] {
+    pub(crate) fn caps(&self, counts: &CellCounts, slice: usize) -> [usize; 2] {
         let rows = counts.groups.first().copied().unwrap_or(0);
         let [positive, negative] = counts.most_of(slice);
         let most = if self.polarities() == 1 { [positive.max(negative); 2] } else { [positive, negative] };

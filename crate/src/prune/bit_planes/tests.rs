@@ -89,7 +89,7 @@ proptest! {
         data in prop::collection::vec(-1.0_f32..1.0, 32), moved in prop::collection::vec(-2.0_f32..2.0, 32),
         target in 1.0_f64..12.0, cell_bits in 1_u32..3,
     ) {
-        let (hardware, layers, moved) = (HardwareConfig { cell_bits, ..hardware() }, layers(&data), self::layers(&moved));
+        let (hardware, layers, moved) = (HardwareConfig { cell_bits, ..hardware() }, layers(&data), layers(&moved));
         let budget = BitPlaneBudget { target, hardware: &hardware, weights: None };
         if let Ok(chosen) = choose(&layers, None, &budget) {
             let energy = CellEnergy::new(&hardware).expect("digital");
