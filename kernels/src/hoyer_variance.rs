@@ -29,28 +29,36 @@ impl HoyerVariance {
     #[inline(always)]
     pub fn add_band(&self, weights: &[f32], inputs: usize, gradient: &mut [f32]) -> f64 {
         let columns = self.columns as f64;
-        let mut loss = 0.0;
-        let mut densities: Vec<(f64, f64)> = Vec::with_capacity(self.columns);
-        for start in (0..inputs).step_by(self.rows) {
-            let rows = start..(start + self.rows).min(inputs);
-            densities.clear();
-            for column in weights.chunks_exact(inputs) {
-                let (sum, squares) = sums(&column[rows.clone()]);
+        let (tiles, outputs) = (inputs.div_ceil(self.rows), weights.len() / inputs.max(1));
+        // Column by column, as the weights lie: a tile's part of each is too short to be fetched in advance.
+        let mut densities = vec![(0.0, 0.0); tiles * outputs];
+        for (output, column) in weights.chunks_exact(inputs).enumerate() {
+            for (tile, part) in column.chunks(self.rows).enumerate() {
+                let (sum, squares) = sums(part);
                 let ratio = sum / (squares + self.epsilon);
-                densities.push((sum * ratio, ratio));
+                densities[tile * outputs + output] = (sum * ratio, ratio);
             }
+        }
+        let mut loss = 0.0;
+        let mut means = vec![0.0; tiles];
+        for (mean, densities) in means.iter_mut().zip(densities.chunks_exact(outputs.max(1))) {
             // A tile at the edge has padding columns: their density is 0, and they count.
-            let padding = columns - densities.len() as f64;
-            let mean = densities.iter().map(|(density, _)| density).sum::<f64>() / columns;
-            let squared = densities.iter().map(|(density, _)| (density - mean).powi(2)).sum::<f64>()
-                + padding * mean * mean;
+            let padding = columns - outputs as f64;
+            *mean = densities.iter().map(|(density, _)| density).sum::<f64>() / columns;
+            let squared = densities.iter().map(|(density, _)| (density - *mean).powi(2)).sum::<f64>()
+                + padding * *mean * *mean;
             loss += squared * self.lambda / (columns - 1.0);
             if self.lambda_mean != 0.0 {
-                loss += (mean - 1.0) * self.lambda_mean;
+                loss += (*mean - 1.0) * self.lambda_mean;
             }
-            let of_columns = weights.chunks_exact(inputs).zip(gradient.chunks_exact_mut(inputs));
-            for (&(density, ratio), (column, out)) in densities.iter().zip(of_columns) {
-                let gated = if self.gated { (density - mean).max(0.0) } else { density - mean };
+        }
+        let of_columns = weights.chunks_exact(inputs).zip(gradient.chunks_exact_mut(inputs));
+        for (output, (column, out)) in of_columns.enumerate() {
+            let parts = column.chunks(self.rows).zip(out.chunks_mut(self.rows));
+            for (tile, (part, out)) in parts.enumerate() {
+                let (density, ratio) = densities[tile * outputs + output];
+                let deviation = density - means[tile];
+                let gated = if self.gated { deviation.max(0.0) } else { deviation };
                 let mut d_loss_d_density = gated * 4.0 * self.lambda / (columns - 1.0);
                 if self.lambda_mean != 0.0 {
                     d_loss_d_density += 2.0 * self.lambda_mean / columns;
@@ -58,7 +66,7 @@ impl HoyerVariance {
                 if d_loss_d_density != 0.0 {
                     let sign_term = (d_loss_d_density * ratio) as f32;
                     let weight_term = (d_loss_d_density * ratio * ratio) as f32;
-                    add_gradient(&column[rows.clone()], sign_term, weight_term, &mut out[rows.clone()]);
+                    add_gradient(part, sign_term, weight_term, out);
                 }
             }
         }
