@@ -1,5 +1,6 @@
 //! The same work in PyTorch, torchvision and aihwkit: `bench/peers`.
 
+use std::path::Path;
 use std::{env, thread};
 
 use serde_json::Value;
@@ -66,7 +67,8 @@ pub fn measure(
     work: &str,
 ) -> Result<std::result::Result<f64, String>> {
     let python = env::var_os("CROSSDUB_PYTHON").unwrap_or_else(|| "python3".into());
-    let python_name = python.to_string_lossy().into_owned();
+    // Without its folder, which says nothing elsewhere.
+    let python_name = Path::new(&python).file_name().unwrap_or(&python).to_string_lossy().into_owned();
     let has_torch = Cmd::new(&python).args(["-c", "import torch"]).stdout().is_some();
     if !has_torch {
         return Ok(Err(format!("PyTorch was not measured: `{python_name}` can't import torch.")));
