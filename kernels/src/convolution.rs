@@ -237,7 +237,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::reference::{self, assert_close, noise};
+    use crate::reference::{Noise, three_by_three, with_threads};
     use crate::weight_gradient::{bias_gradient, weight_gradient};
 
     /// Shapes of every sort: kernels of 1 to 7, strides of 1 to 3, groups, maps narrower than a vector.
@@ -270,48 +270,30 @@ mod tests {
         }
     }
 
+    fn products(shape: &ConvolutionShape, Noise { input, weight, gradient }: &Noise) -> [Vec<f32>; 3] {
+        [
+            forward(shape, input, weight, None, false),
+            input_gradient(shape, gradient, weight),
+            weight_gradient(shape, input, gradient),
+        ]
+    }
+
     fn check(shape: &ConvolutionShape, seed: u64) {
-        let [inputs, weights, outputs] = shape.elements();
-        let (input, weight) = (noise(inputs, seed), noise(weights, seed.wrapping_add(1)));
-        let gradient = noise(outputs, seed.wrapping_add(2));
-        let output = forward(shape, &input, &weight, None, false);
-        assert_close(&output, &reference::convolve(shape, &input, &weight), "output");
-        let by_input = input_gradient(shape, &gradient, &weight);
-        assert_close(&by_input, &reference::input_gradient(shape, &gradient, &weight), "input gradient");
-        let by_weight = weight_gradient(shape, &input, &gradient);
-        assert_close(&by_weight, &reference::weight_gradient(shape, &input, &gradient), "weight gradient");
+        let noise = Noise::new(shape, seed);
+        noise.check(shape, &products(shape, &noise));
     }
 
     #[test]
     fn sums_longer_than_a_block_and_many_pixels_are_complete() {
-        let shape = ConvolutionShape {
-            batch: 3,
-            inputs: 50,
-            outputs: 21,
-            input_size: [16, 16],
-            kernel: [3, 3],
-            stride: [1, 1],
-            padding: [1, 1],
-            groups: 1,
-        };
+        let shape = three_by_three(3, 50, 21, [16, 16]);
         check(&shape, 7);
         check(&ConvolutionShape { stride: [2, 2], kernel: [5, 5], padding: [2, 2], ..shape }, 8);
     }
 
     #[test]
     fn many_channels_of_small_maps_are_complete() {
-        let shape = ConvolutionShape {
-            batch: 3,
-            inputs: 45,
-            outputs: 70,
-            input_size: [2, 2],
-            kernel: [3, 3],
-            stride: [1, 1],
-            padding: [1, 1],
-            groups: 1,
-        };
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
-        pool.install(|| {
+        let shape = three_by_three(3, 45, 70, [2, 2]);
+        with_threads(3, || {
             check(&shape, 9);
             check(&ConvolutionShape { stride: [2, 2], ..shape }, 10);
             check(&ConvolutionShape { input_size: [1, 1], ..shape }, 11);
@@ -341,35 +323,15 @@ mod tests {
 
     #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
-        let shape = ConvolutionShape {
-            batch: 20,
-            inputs: 8,
-            outputs: 12,
-            input_size: [8, 8],
-            kernel: [3, 3],
-            stride: [1, 1],
-            padding: [1, 1],
-            groups: 1,
-        };
+        let shape = three_by_three(20, 8, 12, [8, 8]);
         same_with_any_threads(&shape);
         let small = ConvolutionShape { batch: 2, inputs: 40, outputs: 100, input_size: [2, 2], ..shape };
         same_with_any_threads(&small);
     }
 
     fn same_with_any_threads(shape: &ConvolutionShape) {
-        let [inputs, weights, outputs] = shape.elements();
-        let (input, weight, gradient) = (noise(inputs, 1), noise(weights, 2), noise(outputs, 3));
-        let all = || {
-            (
-                forward(shape, &input, &weight, None, true),
-                input_gradient(shape, &gradient, &weight),
-                weight_gradient(shape, &input, &gradient),
-            )
-        };
-        let with_threads = |count| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("threads");
-            pool.install(all)
-        };
-        assert_eq!(with_threads(1), with_threads(5));
+        let noise = Noise::new(shape, 1);
+        let all = || products(shape, &noise);
+        assert_eq!(with_threads(1, all), with_threads(5, all));
     }
 }

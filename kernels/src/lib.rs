@@ -1,5 +1,5 @@
 //! The loops that Crossdub spends its time in: convolution, pooling and batch normalization on the CPU, forward and
-//! backward, and the conversions of simulated crossbars, on plain slices.
+//! backward, the regularizer, and the conversions of simulated crossbars, on plain slices.
 //!
 //! Burn's CPU backend computes a convolution as general matrix products over copies of the images, and a normalization
 //! as a dozen elementwise passes; two thirds of a training step move data. These kernels gather pixels block by block,

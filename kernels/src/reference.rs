@@ -25,6 +25,48 @@ pub fn assert_close(values: &[f32], exact: &[f64], what: &str) {
     }
 }
 
+/// What a convolution and its gradients are computed from.
+pub struct Noise {
+    pub input: Vec<f32>,
+    pub weight: Vec<f32>,
+    pub gradient: Vec<f32>,
+}
+
+impl Noise {
+    pub fn new(shape: &ConvolutionShape, seed: u64) -> Self {
+        let [inputs, weights, outputs] = shape.elements();
+        Self {
+            input: noise(inputs, seed),
+            weight: noise(weights, seed.wrapping_add(1)),
+            gradient: noise(outputs, seed.wrapping_add(2)),
+        }
+    }
+
+    /// Checks the output and the gradients by input and weight.
+    pub fn check(&self, shape: &ConvolutionShape, [output, by_input, by_weight]: &[Vec<f32>; 3]) {
+        let Self { input, weight, gradient } = self;
+        assert_close(output, &convolve(shape, input, weight), "output");
+        assert_close(by_input, &input_gradient(shape, gradient, weight), "input gradient");
+        assert_close(by_weight, &weight_gradient(shape, input, gradient), "weight gradient");
+    }
+}
+
+/// A convolution of 3 x 3 taps that keeps the size of its maps.
+pub fn three_by_three(
+    batch: usize,
+    inputs: usize,
+    outputs: usize,
+    input_size: [usize; 2],
+) -> ConvolutionShape {
+    let (kernel, stride, padding) = ([3, 3], [1, 1], [1, 1]);
+    ConvolutionShape { batch, inputs, outputs, input_size, kernel, stride, padding, groups: 1 }
+}
+
+/// Runs `work` with this number of threads.
+pub fn with_threads<T: Send>(count: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("threads").install(work)
+}
+
 /// Calls `f` with the positions in input, weight and output of each product of a convolution.
 fn products(shape: &ConvolutionShape, mut f: impl FnMut(usize, usize, usize)) {
     let [inputs, outputs] = shape.group_channels();

@@ -150,7 +150,7 @@ fn files(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
             }
             if from.is_dir() { copy_folder(&from, &to)? } else { copy(&from, &to)? }
         }
-        // The page's own modules are those that are timed: the archive has them once.
+        // The page loads the same modules that are timed, so that the archive needs each only once.
         link_equal_files(&bundle.join("pkg"), &bundle.join("site/pkg"))?;
     }
     absent.dedup();

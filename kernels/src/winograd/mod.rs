@@ -181,21 +181,13 @@ mod tests {
 
     use super::*;
     use crate::product::Finish;
-    use crate::reference::{self, assert_close, noise};
+    use crate::reference::{Noise, three_by_three, with_threads};
 
     fn shapes() -> impl Strategy<Value = ConvolutionShape> {
         (1..4_usize, 1..40_usize, 1..40_usize, 1..20_usize, 1..20_usize, 0..3_usize, 0..3_usize)
             .prop_filter_map("the kernel fits", |(batch, inputs, outputs, height, width, above, left)| {
-                let shape = ConvolutionShape {
-                    batch,
-                    inputs,
-                    outputs,
-                    input_size: [height, width],
-                    kernel: [3, 3],
-                    stride: [1, 1],
-                    padding: [above, left],
-                    groups: 1,
-                };
+                let same = three_by_three(batch, inputs, outputs, [height, width]);
+                let shape = ConvolutionShape { padding: [above, left], ..same };
                 (height + 2 * above >= 3 && width + 2 * left >= 3).then_some(shape)
             })
     }
@@ -205,30 +197,22 @@ mod tests {
 
         #[test]
         fn all_products_agree_with_plain_loops(shape in shapes(), seed: u64) {
-            let [inputs, weights, outputs] = shape.elements();
-            let (input, weight) = (noise(inputs, seed), noise(weights, seed.wrapping_add(1)));
-            let gradient = noise(outputs, seed.wrapping_add(2));
-            let output = forward(&shape, &input, &weight, Finish { bias: None, relu: false });
-            assert_close(&output, &reference::convolve(&shape, &input, &weight), "output");
-            let by_input = input_gradient(&shape, &gradient, &weight);
-            assert_close(&by_input, &reference::input_gradient(&shape, &gradient, &weight), "input gradient");
-            let by_weight = weight_gradient(&shape, &input, &gradient);
-            assert_close(&by_weight, &reference::weight_gradient(&shape, &input, &gradient), "weight gradient");
+            let noise = Noise::new(&shape, seed);
+            noise.check(&shape, &products(&shape, &noise));
         }
+    }
+
+    fn products(shape: &ConvolutionShape, Noise { input, weight, gradient }: &Noise) -> [Vec<f32>; 3] {
+        [
+            forward(shape, input, weight, Finish { bias: None, relu: false }),
+            input_gradient(shape, gradient, weight),
+            weight_gradient(shape, input, gradient),
+        ]
     }
 
     #[test]
     fn bias_is_added_and_relu_cuts() {
-        let shape = ConvolutionShape {
-            batch: 1,
-            inputs: 1,
-            outputs: 2,
-            input_size: [3, 3],
-            kernel: [3, 3],
-            stride: [1, 1],
-            padding: [1, 1],
-            groups: 1,
-        };
+        let shape = three_by_three(1, 1, 2, [3, 3]);
         let mut weight = [0.0; 18];
         (weight[4], weight[13]) = (1.0, -1.0);
         let input = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
@@ -239,34 +223,12 @@ mod tests {
 
     #[test]
     fn many_squares_are_complete_for_any_number_of_threads() {
-        let shape = ConvolutionShape {
-            batch: 5,
-            inputs: 70,
-            outputs: 37,
-            input_size: [13, 12],
-            kernel: [3, 3],
-            stride: [1, 1],
-            padding: [1, 1],
-            groups: 1,
-        };
+        let shape = three_by_three(5, 70, 37, [13, 12]);
         assert!(pays(&shape) && !pays_for_weights(&shape));
-        let [inputs, weights, outputs] = shape.elements();
-        let (input, weight, gradient) = (noise(inputs, 1), noise(weights, 2), noise(outputs, 3));
-        let all = || {
-            (
-                forward(&shape, &input, &weight, Finish { bias: None, relu: false }),
-                input_gradient(&shape, &gradient, &weight),
-                weight_gradient(&shape, &input, &gradient),
-            )
-        };
-        let with_threads = |count| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("threads");
-            pool.install(all)
-        };
-        let results = with_threads(3);
-        assert_eq!(with_threads(1), results);
-        assert_close(&results.0, &reference::convolve(&shape, &input, &weight), "output");
-        assert_close(&results.1, &reference::input_gradient(&shape, &gradient, &weight), "input gradient");
-        assert_close(&results.2, &reference::weight_gradient(&shape, &input, &gradient), "weight gradient");
+        let noise = Noise::new(&shape, 1);
+        let all = || products(&shape, &noise);
+        let results = with_threads(3, all);
+        assert_eq!(with_threads(1, all), results);
+        noise.check(&shape, &results);
     }
 }

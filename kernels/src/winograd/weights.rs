@@ -49,7 +49,7 @@ pub(crate) fn weight_gradient(shape: &ConvolutionShape, input: &[f32], gradient:
         })
     });
     parallel::map_chunks(&mut result, lanes * shape.inputs * KERNEL, |panel, rows| {
-        arch::dispatch(Finish {
+        arch::dispatch(PanelWeights {
             parts: &parts,
             panel,
             panels: shape.outputs.div_ceil(lanes),
@@ -173,7 +173,7 @@ impl WithSimd for Task<'_> {
 }
 
 /// All weights of a panel of output channels.
-struct Finish<'a> {
+struct PanelWeights<'a> {
     /// The results of all tasks.
     parts: &'a [Vec<f32>],
     panel: usize,
@@ -183,12 +183,12 @@ struct Finish<'a> {
     rows: &'a mut [f32],
 }
 
-impl WithSimd for Finish<'_> {
+impl WithSimd for PanelWeights<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Finish { parts, panel, panels, inputs, rows } = self;
+        let PanelWeights { parts, panel, panels, inputs, rows } = self;
         let lanes = VECTORS * S::F32_LANES;
         let mut first = 0;
         for part in parts {

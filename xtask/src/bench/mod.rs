@@ -117,7 +117,8 @@ fn write_page(env: &BuildEnv, report: &Report, machine: &str) -> Result<String> 
     let text = format!(
         "# Measurements\n\n{machine}\n\nWritten by `cargo xtask bench`. Times are medians of several runs. Compare ratios, \
          not milliseconds: above 1, Crossdub is faster.\nThe cost of the regularizer is the median over paired steps, so it \
-         can differ from the quotient of the two medians.\n\n![Ratios to other tools, and how the time of a training step grows](measurements.svg)\n\n{table}"
+         can differ from the quotient of the two medians.\nA time at the machine's peak is that of plain \
+         sums; Winograd's filtering takes fewer products, and can be under it.\n\n![Ratios to other tools, and how the time of a training step grows](measurements.svg)\n\n{table}"
     );
     fs::write(&path, &text).map_err(file_error("write", &path))?;
     Ok(format!("written\n{table}"))
