@@ -160,6 +160,19 @@ impl CellCounts {
         }
     }
 
+    /// Copies a column's counts from others of the same tile and slices.
+    pub(crate) fn copy_column(&mut self, others: &Self, column: usize) {
+        let own = column * self.a_column()..(column + 1) * self.a_column();
+        self.columns.extend_from_slice(&others.columns[own]);
+    }
+
+    /// The most set cells that a conversion of a slice of this column sees.
+    pub(crate) fn most_of_column(&self, column: usize, slice: usize) -> usize {
+        let conversions = (0..self.groups.len()).flat_map(|group| [(group, 0), (group, 1)]);
+        let counts = &self.columns[column * self.a_column()..];
+        conversions.map(|(group, polarity)| counts[self.at(group, slice, polarity)]).max().unwrap_or(0).into()
+    }
+
     /// The most set cells that a conversion of a slice sees.
     pub fn most(&self, slice: usize) -> usize {
         self.most_of(slice).into_iter().fold(0, usize::max)

@@ -5,6 +5,7 @@
 //! most `2^b - 1` of them (**discrete**), in any of the rows that are active at once (**unstructured**), in every column
 //! of a tile (**balanced**), `b` bits lose nothing.
 
+use super::column_projection::{ColumnProjection, nearest};
 use super::quantize::{QuantizedMatrix, most_of};
 use super::tiling::{TileShape, Tiling};
 use crate::config::HardwareConfig;
@@ -127,10 +128,11 @@ impl LayerQuantization {
                 .collect();
             for output in outputs {
                 let step = f64::from(self.step(output));
-                let row = matrix.row(output);
+                let units: Vec<f64> =
+                    matrix.row(output).iter().map(|&weight| f64::from(weight) / step).collect();
                 for (block, caps) in caps.iter().enumerate() {
                     let inputs = tiling.tile(first + block).inputs;
-                    band.extend_from_slice(columns.project(&row[inputs], step, caps));
+                    band.extend_from_slice(columns.project(&units[inputs], caps));
                 }
             }
             band
@@ -166,10 +168,8 @@ fn best_step(weights: &[f32], largest: f64) -> f32 {
         let step = f64::from(step);
         weights
             .iter()
-            .map(|&weight| {
-                let weight = f64::from(weight);
-                (weight - (weight / step).round().clamp(-largest, largest) * step).powi(2)
-            })
+            .map(|&weight| f64::from(weight))
+            .map(|weight| (weight - nearest(weight / step, largest) * step).powi(2))
             .sum()
     };
     let candidates = (0..STEP_CANDIDATES).map(|at| {
@@ -179,122 +179,6 @@ fn best_step(weights: &[f32], largest: f64) -> f32 {
     });
     let losses: Vec<(f32, f64)> = candidates.map(|step| (step, loss(step))).collect();
     losses.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1.0, |(step, _)| step)
-}
-
-/// Projects columns onto the integers that keep to their caps; keeps its buffers.
-pub(crate) struct ColumnProjection {
-    slices: usize,
-    cell_bits: u32,
-    rows_at_once: usize,
-    largest: i16,
-    integers: Vec<i16>,
-}
-
-impl ColumnProjection {
-    /// For weights of so many bits.
-    pub fn new(CellShape { cell_bits, rows_at_once, .. }: CellShape, precision: u32) -> Self {
-        Self {
-            slices: (precision - 1).div_ceil(cell_bits) as usize,
-            cell_bits,
-            rows_at_once,
-            largest: largest_integer(precision),
-            integers: Vec::new(),
-        }
-    }
-
-    /// The integers of one column of a tile, with a cap for each slice and polarity.
-    pub fn project(&mut self, weights: &[f32], step: f64, caps: &[usize]) -> &[i16] {
-        self.integers.clear();
-        for (group, weights) in weights.chunks(self.rows_at_once.max(1)).enumerate() {
-            self.project_rows(group * self.rows_at_once, weights, step, caps);
-        }
-        &self.integers
-    }
-
-    /// Adds the integers of the rows from `first` on, which are active at once.
-    fn project_rows(&mut self, first: usize, weights: &[f32], step: f64, caps: &[usize]) {
-        let largest = f64::from(self.largest);
-        let nearest = |weight: &f32| (f64::from(*weight) / step).round().clamp(-largest, largest) as i16;
-        self.integers.extend(weights.iter().map(nearest));
-        if caps.iter().any(|&cap| cap < weights.len()) {
-            for sign in [1_i16, -1] {
-                // From the highest slice down: what is cleared above may set cells below, never the other way round.
-                for slice in (0..self.slices).rev() {
-                    self.clear(slice, sign, caps, (first, weights), step);
-                }
-            }
-        }
-    }
-
-    /// Clears the cheapest cells of one slice and polarity until no more are set than its cap allows.
-    fn clear(
-        &mut self,
-        slice: usize,
-        sign: i16,
-        caps: &[usize],
-        (first, weights): (usize, &[f32]),
-        step: f64,
-    ) {
-        let Self { slices, cell_bits, largest, ref mut integers, .. } = *self;
-        let cap = |slice: usize| caps[2 * slice + usize::from(sign < 0)];
-        let integers = &mut integers[first..];
-        let largest = u32::from(largest.unsigned_abs());
-        let digit_of =
-            |magnitude: u32, slice: usize| (magnitude >> (slice as u32 * cell_bits)) & ((1 << cell_bits) - 1);
-        let count = |integers: &[i16], slice: usize| {
-            let own = integers.iter().filter(|integer| integer.signum() == sign);
-            own.filter(|integer| digit_of(integer.unsigned_abs().into(), slice) != 0).count()
-        };
-        let over = count(integers, slice).saturating_sub(cap(slice));
-        if over == 0 {
-            return;
-        }
-        let low = slice as u32 * cell_bits;
-        let high = low + cell_bits;
-        // The nearest magnitudes without the cell: all cells below it set, or the next one above.
-        let below = |magnitude: u32| ((magnitude >> high) << high) | ((1 << low) - 1);
-        let above = |magnitude: u32| ((magnitude >> high) + 1) << high;
-        let loss = |row: usize, magnitude: u32| {
-            ((f64::from(weights[row]) / step).abs() - f64::from(magnitude)).powi(2)
-        };
-        // Rounding up sets cells of higher slices, which must have room.
-        let mut room: Vec<usize> =
-            (0..slices).map(|slice| cap(slice).saturating_sub(count(integers, slice))).collect();
-        let added = |magnitude: u32, slice: usize| {
-            digit_of(above(magnitude), slice) != 0 && digit_of(magnitude, slice) == 0
-        };
-        for _ in 0..over {
-            // What clearing each cell costs, up or down.
-            let mut best: Option<(f64, usize, u32)> = None;
-            for (row, integer) in integers.iter().enumerate() {
-                let magnitude = u32::from(integer.unsigned_abs());
-                if integer.signum() != sign || digit_of(magnitude, slice) == 0 {
-                    continue;
-                }
-                let rises = above(magnitude) <= largest
-                    && (slice + 1..slices).all(|slice| !added(magnitude, slice) || room[slice] > 0);
-                for to in [Some(below(magnitude)), rises.then(|| above(magnitude))].into_iter().flatten() {
-                    let cost = loss(row, to) - loss(row, magnitude);
-                    if best.is_none_or(|(least, ..)| cost < least) {
-                        best = Some((cost, row, to));
-                    }
-                }
-            }
-            let Some((_, row, to)) = best else { return };
-            let magnitude = u32::from(integers[row].unsigned_abs());
-            if to > magnitude {
-                // A carry also clears higher cells.
-                for (higher, room) in room.iter_mut().enumerate().skip(slice + 1) {
-                    if added(magnitude, higher) {
-                        *room -= 1;
-                    } else if digit_of(to, higher) == 0 && digit_of(magnitude, higher) != 0 {
-                        *room += 1;
-                    }
-                }
-            }
-            integers[row] = sign * to as i16;
-        }
-    }
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

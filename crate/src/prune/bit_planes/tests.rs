@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::super::budget::Tradeoff;
+use super::tile_path::TileOption;
 use super::*;
 use crate::adc::conversions::{TallyConfig, tally};
 use crate::config::{AdcModel, Granularity, Resolution};
@@ -58,8 +60,8 @@ proptest! {
         let budget = BitPlaneBudget { target, hardware: &hardware, weights: None };
         let energy = CellEnergy::new(&hardware).expect("digital");
         let options: Vec<Vec<LayerOption>> =
-            (0..2).map(|at| layer_options(&layers[at], None, at, &budget, &energy)).collect();
-        let dense: f64 = (0..2).map(|at| dense_energy(&layers[at], at, &budget, &energy)).sum();
+            searches(&layers, None, &budget, &energy).iter().map(LayerSearch::options).collect();
+        let dense: f64 = searches(&layers, None, &budget, &energy).iter().map(LayerSearch::dense_energy).sum();
         let Ok(chosen) = choose(&layers, None, &budget) else { return Ok(()) };
         let reached = counted(&layers, &chosen, &hardware);
         prop_assert!(reached <= dense / target + 1e-9, "{reached} of {dense}");
@@ -93,7 +95,7 @@ proptest! {
         let budget = BitPlaneBudget { target, hardware: &hardware, weights: None };
         if let Ok(chosen) = choose(&layers, None, &budget) {
             let energy = CellEnergy::new(&hardware).expect("digital");
-            let dense: f64 = (0..2).map(|at| dense_energy(&layers[at], at, &budget, &energy)).sum();
+            let dense: f64 = searches(&layers, None, &budget, &energy).iter().map(LayerSearch::dense_energy).sum();
             let (pruned, trained) = (counted(&layers, &chosen, &hardware), counted(&moved, &chosen, &hardware));
             prop_assert!(trained <= dense / target + 1e-9, "{trained} of {dense}, {pruned} before");
         }
@@ -108,7 +110,7 @@ proptest! {
         let budget = BitPlaneBudget { target: 1.0, hardware: &hardware, weights: None };
         let energy = CellEnergy::new(&hardware).expect("digital");
         let options: Vec<Vec<LayerOption>> =
-            (0..2).map(|at| layer_options(&layers[at], None, at, &budget, &energy)).collect();
+            searches(&layers, None, &budget, &energy).iter().map(LayerSearch::options).collect();
         let (mut cost, mut spent) = (0.0, 0.0);
         for layer in &options {
             let best = layer.iter().map(|option| option.at_price(price)).min_by(|a, b| a.0.total_cmp(&b.0));
@@ -143,12 +145,11 @@ fn energies_are_those_of_the_reports() {
             let budget = BitPlaneBudget { target: 1.0, hardware: &hardware, weights: None };
             let chosen = choose(&layers, None, &budget).expect("met");
             let energy = CellEnergy::new(&hardware).expect("digital");
-            let options: Vec<f64> = layers
+            let options: Vec<f64> = searches(&layers, None, &budget, &energy)
                 .iter()
                 .zip(&chosen)
-                .enumerate()
-                .map(|(at, (layer, chosen))| {
-                    let options = layer_options(layer, None, at, &budget, &energy);
+                .map(|(search, chosen)| {
+                    let options = search.options();
                     let own =
                         options.iter().find(|option| option.precision == chosen.precision).expect("tried");
                     own.tiles.iter().map(|tile| tile[0].point.energy).sum()
@@ -180,4 +181,28 @@ fn a_target_out_of_reach_names_the_nearest() {
     let budget = BitPlaneBudget { target: 20.0, hardware: &physical, weights: Some(&[1.0, 0.0]) };
     let chosen = choose(&layers, None, &budget).expect("met");
     assert_eq!(chosen[1].precision, 4, "a layer that converts nothing keeps its precision");
+}
+
+/// A sample of its tiles decides about the precision; every tile gets caps, and the target is met.
+#[test]
+fn a_large_layer_is_chosen_by_a_sample() {
+    let hardware = hardware();
+    let data: Vec<f32> =
+        (0..64 * 80).map(|at| (at as f32 * 0.37).sin() * (at as f32 * 0.011).cos()).collect();
+    let layers = [Matrix::new("large", 64, 80, data).expect("fits")];
+    let energy = CellEnergy::new(&hardware).expect("digital");
+    for target in [1.5, 4.0, 12.0] {
+        let budget = BitPlaneBudget { target, hardware: &hardware, weights: None };
+        let [search] = &*searches(&layers, None, &budget, &energy) else { panic!("one layer") };
+        let sampled = search.options();
+        assert!(sampled.iter().all(|option| option.tiles.len() == 128), "every fifth of 640");
+        let sum = |option: &LayerOption| option.tiles.iter().map(|tile| tile[0].point.energy).sum::<f64>();
+        let all = search.with_all_tiles(&sampled[1]);
+        assert!((sum(&sampled[1]) / sum(&all) - 1.0).abs() < 0.1, "a sample stands for the layer");
+        let chosen = choose(&layers, None, &budget).expect("met");
+        let slices = chosen[0].slices(CellShape::from(&hardware));
+        assert_eq!(chosen[0].caps.len(), 640 * slices * 2);
+        let reached = counted(&layers, &chosen, &hardware);
+        assert!(reached <= search.dense_energy() / target + 1e-6, "{reached} at {target}");
+    }
 }
