@@ -9,6 +9,7 @@ mod cluster;
 mod command_line;
 mod compensation;
 mod devices;
+mod distillation;
 mod export;
 mod finished_runs;
 mod fuzz_corpus;

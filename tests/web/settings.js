@@ -34,6 +34,8 @@ export const DEFAULTS = {
     quantize_cap: '',
     quantize_ramp: 0,
     quantize_lambda: 0,
+    distill_weight: 0.5,
+    distill_temperature: 4,
     seed: 0,
   },
   hardware: {

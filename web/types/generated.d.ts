@@ -1018,11 +1018,12 @@ export type PruneSettings = {
  */
 rule: PruneRule, 
 /**
- * Weights of each layer that count as almost zeros, in percent; used by all rules but `budget`.
+ * Weights of each layer that count as almost zeros, in percent; used by `exact` and `paper`.
  */
 strength: number, 
 /**
- * The improvement in ADC energy that a budget reaches, at the paper's resolution; used by `budget` alone.
+ * The improvement in ADC energy: by the paper's count with `budget`, by that of set cells with `bit-planes`. The other
+ * rules don't use it.
  */
 target: number, };
 
@@ -1780,6 +1781,14 @@ quantize_ramp: number,
  * Weight of what caps are missed by: half the squared distance to the weights that keep to them.
  */
 quantize_lambda: number, 
+/**
+ * A teacher's share of the loss, 0 to 1, in a run that has one; the labels have the rest.
+ */
+distill_weight: number, 
+/**
+ * What both networks' scores are divided by before they are compared.
+ */
+distill_temperature: number, 
 /**
  * Seed of everything random: initial weights, image order, augmentation, dropout, built-in images.
  */

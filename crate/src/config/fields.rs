@@ -148,6 +148,12 @@ pub struct TrainFields {
     /// Weight of half the squared distance to weights that keep to the caps [default: 0]
     #[cfg_attr(feature = "cli", arg(long, value_name = "LAMBDA"))]
     pub quantize_lambda: Option<f64>,
+    /// Share of the loss that compares with the teacher instead of the labels, 0 to 1 [default: 0.5]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE"))]
+    pub distill_weight: Option<f64>,
+    /// What both networks' scores are divided by before they are compared [default: 4]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "TEMPERATURE"))]
+    pub distill_temperature: Option<f64>,
     /// Seed of everything random [default: 0]
     #[cfg_attr(feature = "cli", arg(long))]
     pub seed: Option<u64>,
@@ -175,7 +181,7 @@ pub struct TrainFields {
 fields!(TrainFields of TrainConfig {
     data, regularizer, lambda, lambda_mean, weight_decay, learning_rate, momentum, dropout, batch, epochs, schedule,
     milestones, augment, holdout, limit, trainable, quantize_precision, quantize_cap, quantize_ramp, quantize_lambda,
-    seed, device, devices, gather, precision, kernels,
+    distill_weight, distill_temperature, seed, device, devices, gather, precision, kernels,
 });
 
 /// The fields of crossbars. On the command line one option, `--tile 128x64`, sets both `tile` and `columns`.

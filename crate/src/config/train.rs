@@ -165,6 +165,10 @@ pub struct TrainConfig {
     pub quantize_ramp: usize,
     /// Weight of what caps are missed by: half the squared distance to the weights that keep to them.
     pub quantize_lambda: f64,
+    /// A teacher's share of the loss, 0 to 1, in a run that has one; the labels have the rest.
+    pub distill_weight: f64,
+    /// What both networks' scores are divided by before they are compared.
+    pub distill_temperature: f64,
     /// Seed of everything random: initial weights, image order, augmentation, dropout, built-in images.
     pub seed: u64,
 }
@@ -203,6 +207,8 @@ impl Default for TrainConfig {
             quantize_cap: LayerCaps::default(),
             quantize_ramp: 0,
             quantize_lambda: 0.0,
+            distill_weight: 0.5,
+            distill_temperature: 4.0,
             seed: 0,
         }
     }
@@ -286,6 +292,12 @@ impl TrainConfig {
         rate("quantize_lambda", self.quantize_lambda, 1e6)?;
         rate("weight_decay", self.weight_decay, 1e3)?;
         rate("learning_rate", self.learning_rate, 1e3)?;
+        if !(0.0..=1.0).contains(&self.distill_weight) {
+            return Err(Error::field("distill_weight", self.distill_weight, "must be 0 to 1"));
+        }
+        if !(0.1..=100.0).contains(&self.distill_temperature) {
+            return Err(Error::field("distill_temperature", self.distill_temperature, "must be 0.1 to 100"));
+        }
         if !(1..=65_536).contains(&self.batch) {
             return Err(Error::field("batch", self.batch, "must be 1 to 65536 images"));
         }

@@ -137,7 +137,7 @@ mod tests {
         let batch =
             trainer.data.training_batch(BatchConfig { seed, batch, augment }, epoch, at).expect("a batch");
         let (side, dropout_rng) = (trainer.network_spec.side(), trainer.dropout_rng());
-        let input = StepInput { batch: &batch, side, trainable, precision, dropout_rng };
+        let input = StepInput { batch: &batch, side, trainable, precision, dropout_rng, teacher: None };
         let (network, replicas) = (&trainer.state.network, &mut trainer.group.replicas);
         let output =
             all_reduce::forward_backward(&input, network, &trainer.compute, replicas, reduce).expect("runs");

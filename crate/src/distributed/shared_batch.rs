@@ -109,7 +109,7 @@ mod tests {
         let TrainConfig { seed, batch, augment, trainable, precision, .. } = *config;
         let batch = trainer.data.training_batch(BatchConfig { seed, batch, augment }, 0, 0).expect("a batch");
         let (side, dropout_rng) = (trainer.network_spec.side(), trainer.dropout_rng());
-        let input = StepInput { batch: &batch, side, trainable, precision, dropout_rng };
+        let input = StepInput { batch: &batch, side, trainable, precision, dropout_rng, teacher: None };
         let (network, spec, device) =
             (&trainer.state.network, &trainer.network_spec, &trainer.compute.device);
         let output = if count == 1 {

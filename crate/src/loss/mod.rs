@@ -1,9 +1,10 @@
-//! The loss: cross-entropy, and the regularizers added to it, one a file.
+//! The loss: cross-entropy, what a teacher knows beside the labels, and the regularizers added to it, one a file.
 //!
 //! Every regularizer is a closed-form value and gradient in a few tensor operations, so that it needs no automatic
 //! differentiation and runs on every backend.
 
 pub mod cross_entropy;
+pub mod distillation;
 pub mod group_lasso;
 pub mod hoyer_variance;
 pub mod penalty;

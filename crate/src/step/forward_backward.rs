@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::{Precision, Trainable};
 use crate::data::batch::Batch;
 use crate::loss::cross_entropy::cross_entropy;
+use crate::loss::distillation::Distillation;
 use crate::network::Network;
 use crate::network::dropout::DropoutRng;
 use crate::network::spec::CHANNELS;
@@ -27,11 +28,13 @@ pub(crate) struct StepInput<'a> {
     pub precision: Precision,
     /// The random numbers of dropout.
     pub dropout_rng: ChaCha8Rng,
+    /// A teacher's scores of the whole batch.
+    pub teacher: Option<Distillation<'a>>,
 }
 
 /// The result of a forward and backward pass, on the device of the network.
 pub(crate) struct StepOutput {
-    /// Mean cross-entropy, one element.
+    /// Mean cross-entropy, of labels and teacher, one element.
     pub loss: Tensor<1>,
     /// `[batch, classes]`.
     pub logits: Tensor<2>,
@@ -58,9 +61,9 @@ impl StepInput<'_> {
         let images = self.batch.images[rows.start * pixels..rows.end * pixels].to_vec();
         let images = Tensor::from_data(TensorData::new(images, [count, CHANNELS, side, side]), &device);
         let labels = &self.batch.labels[rows.clone()];
-        let dropout = DropoutRng { rng: self.dropout_rng.clone(), rows, batch };
+        let dropout = DropoutRng { rng: self.dropout_rng.clone(), rows: rows.clone(), batch };
         let logits = network.forward_in(images, dropout, self.precision);
-        let loss = cross_entropy(logits.clone(), labels);
+        let loss = self.loss(logits.clone(), labels, rows);
         // The mean over the batch, not over the part.
         let loss = if count == batch { loss } else { loss * (count as f64 / batch as f64) };
         let mut all = loss.backward();
@@ -75,5 +78,14 @@ impl StepInput<'_> {
             }
         };
         StepOutput { loss: loss.inner(), logits: logits.inner(), gradients }
+    }
+
+    /// The mean loss of the images at these positions of the batch.
+    fn loss(&self, logits: Tensor<2>, labels: &[i32], rows: Range<usize>) -> Tensor<1> {
+        let Some(teacher) = self.teacher else { return cross_entropy(logits, labels) };
+        let [_, classes] = logits.dims();
+        let scores = &teacher.scores[rows.start * classes..rows.end * classes];
+        let soft = Distillation { scores, ..teacher }.divergence(logits.clone());
+        cross_entropy(logits, labels) * (1.0 - teacher.weight) + soft * teacher.weight
     }
 }

@@ -1,4 +1,4 @@
-//! A training run in one file: weights, momentum, masks, step, history, configuration.
+//! A training run in one file: weights, momentum, masks, teacher, step, history, configuration.
 //!
 //! Everything random depends on seed and step alone, so that a resumed run continues with the same images, augmentation
 //! and dropout; on the CPU it ends with the same weights to the bit.
@@ -67,6 +67,7 @@ pub struct TrainingCheckpoint {
     weights: Checkpoint,
     velocities: Checkpoint,
     masks: Checkpoint,
+    teacher: Checkpoint,
 }
 
 impl Trainer {
@@ -89,7 +90,9 @@ impl Trainer {
         let masks =
             self.state.masks.as_ref().map_or_else(Checkpoint::default, |masks| masks.checkpoint().clone());
         let tensors = prefixed("weight/", weights).chain(prefixed("velocity/", velocities));
-        let tensors = tensors.chain(prefixed("mask/", masks));
+        let teacher =
+            self.teacher.as_ref().map_or_else(Checkpoint::default, |teacher| teacher.weights.clone());
+        let tensors = tensors.chain(prefixed("mask/", masks)).chain(prefixed("teacher/", teacher));
         let tensors = tensors.chain([history_to_tensor(&self.history)]);
         let state = serde_json::to_string(&state).map_err(|why| unusable(why.to_string()))?;
         let metadata = BTreeMap::from([(KEY.to_owned(), state)]);
@@ -118,8 +121,9 @@ impl TrainingCheckpoint {
             Checkpoint::new(own.collect())
         };
         let history = tensors.get(HISTORY).map_or_else(Vec::new, history_from_tensor);
-        let (weights, velocities, masks) = (part("weight/"), part("velocity/"), part("mask/"));
-        Ok(Self { weights, velocities, masks, history, state })
+        let (weights, velocities) = (part("weight/"), part("velocity/"));
+        let (masks, teacher) = (part("mask/"), part("teacher/"));
+        Ok(Self { weights, velocities, masks, teacher, history, state })
     }
 
     /// The run's configuration.
@@ -167,13 +171,16 @@ impl TrainingCheckpoint {
         self.restore_state(trainer)
     }
 
-    /// Restores momentum, masks, step and history, after the weights.
+    /// Restores momentum, masks, teacher, step and history, after the weights.
     fn restore_state(self, trainer: &mut Trainer) -> Result<()> {
         let CheckpointHeader { step, divergence, .. } = self.state;
         let network = &trainer.state.network;
         trainer.state.velocities = import_param_state(network, &trainer.network_spec, &self.velocities)?;
         if !self.masks.tensors.is_empty() {
             trainer.set_masks_from(&self.masks, &self.weights)?;
+        }
+        if !self.teacher.tensors.is_empty() {
+            trainer.set_teacher(&self.teacher)?;
         }
         if step > trainer.total_steps() {
             return Err(unusable(format!("step {step} of a run of {}", trainer.total_steps())));

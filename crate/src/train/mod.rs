@@ -6,5 +6,6 @@ pub mod evaluate;
 pub mod progress;
 mod quantization;
 pub mod self_test;
+mod teacher;
 pub mod trainer;
 mod training_step;

@@ -21,6 +21,7 @@ use crate::train::divergence::DivergenceDetector;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::progress::{HistoryEntry, Speed};
 use crate::train::quantization::{Quantization, StartWeights};
+use crate::train::teacher::Teacher;
 
 /// A training run.
 ///
@@ -57,6 +58,7 @@ pub struct Trainer {
     pub(crate) network_spec: NetworkSpec,
     pub(crate) state: TrainState,
     pub(super) quantization: Option<Quantization>,
+    pub(super) teacher: Option<Teacher>,
     pub(crate) step: u64,
     pub(crate) history: Vec<HistoryEntry>,
     pub(crate) divergence: DivergenceDetector,
@@ -125,6 +127,7 @@ impl Trainer {
             network_spec,
             state: TrainState::new(network),
             quantization,
+            teacher: None,
             step: 0,
             history: Vec::new(),
             divergence: DivergenceDetector::default(),
@@ -163,7 +166,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Starts another stage of the same network on the same data, from these weights: step, momentum, masks and
+    /// Starts another stage of the same network on the same data, from these weights: step, momentum, masks, teacher and
     /// history are reset.
     ///
     /// # Errors
@@ -187,7 +190,7 @@ impl Trainer {
             Quantization::start(&config, &self.hardware, &self.network_spec, &mut self.data, weights)?
                 .unzip();
         self.state = TrainState::new(self.import(quantized.as_ref().unwrap_or(weights.checkpoint()))?);
-        self.quantization = quantization;
+        (self.quantization, self.teacher) = (quantization, None);
         self.group.invalidate();
         (self.step, self.divergence) = (0, DivergenceDetector::default());
         self.history.clear();

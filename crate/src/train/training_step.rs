@@ -10,6 +10,7 @@ use crate::crossbar::tiling::TileShape;
 use crate::data::batch::{Batch, BatchConfig};
 use crate::error::{Error, Result};
 use crate::loss::Regularizer;
+use crate::loss::distillation::Distillation;
 use crate::metrics::correct_predictions;
 use crate::network::Network;
 use crate::network::spec::CHANNELS;
@@ -25,7 +26,7 @@ const DROPOUT_STREAM: u64 = 0xd0;
 
 /// A step's results, read back from the device.
 struct StepMetrics {
-    /// Mean cross-entropy of the batch.
+    /// Mean cross-entropy of the batch, of labels and teacher.
     loss: f64,
     /// The regularizer's value.
     penalty: f64,
@@ -87,7 +88,16 @@ impl Trainer {
         let TrainConfig { trainable, precision, .. } = self.config;
         let side = self.network_spec.side();
         debug_assert_eq!(batch.images.len(), batch.labels.len() * CHANNELS * side * side);
-        let input = StepInput { batch, side, trainable, precision, dropout_rng: self.dropout_rng() };
+        let (weight, temperature) = (self.config.distill_weight, self.config.distill_temperature);
+        let scores = match &self.teacher {
+            Some(teacher) if weight > 0.0 => {
+                Some(teacher.scores(batch, &self.network_spec, &self.compute).await?)
+            }
+            _ => None,
+        };
+        let teacher = scores.as_deref().map(|scores| Distillation { scores, weight, temperature });
+        let dropout_rng = self.dropout_rng();
+        let input = StepInput { batch, side, trainable, precision, dropout_rng, teacher };
         let (spec, compute) = (&self.network_spec, &self.compute);
         self.group.forward_backward(&input, network, spec, &self.state, compute, &self.config).await
     }

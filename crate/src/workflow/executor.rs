@@ -4,6 +4,8 @@
 //! checkpoints are stored. A stage is a [`TrainStage`] or a [`PruneStage`], the same as in the page's
 //! [interactive run](super::interactive).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use web_time::Instant;
 
@@ -38,7 +40,7 @@ pub trait StageStore {
     /// Bytes of memory that a stage may take.
     fn memory(&self) -> u64;
 
-    /// The weights of this name, which a stage starts from, and their ID.
+    /// The weights of this name, which a stage starts from or learns from, and their ID.
     ///
     /// # Errors
     /// When they can't be read.
@@ -148,6 +150,8 @@ pub async fn run_recipe<S: StageStore>(
     store: &S,
 ) -> Result<Option<RecipeResult>> {
     let mut start: Option<(Checkpoint, String)> = None;
+    // Weights and IDs of the stages that later ones learn from.
+    let mut teachers: BTreeMap<&str, (Checkpoint, String)> = BTreeMap::new();
     let mut finished = Vec::new();
     for stage in &recipe.stages {
         if let Some(name) = &stage.weights {
@@ -163,12 +167,25 @@ pub async fn run_recipe<S: StageStore>(
         if recipe.config.standardize != Standardize::Auto {
             inputs["standardize"] = json!(recipe.config.standardize);
         }
+        let teacher = match &stage.teacher {
+            Some(name) => Some(match teachers.get(&**name) {
+                Some(stage) => stage.clone(),
+                None => store.weights(name)?,
+            }),
+            None => None,
+        };
+        if let Some((_, id)) = &teacher {
+            inputs["teacher"] = json!(id);
+        }
         let (id, result, weights) = match store.find(stage, &inputs)? {
             Found::Finished(id, result, weights) => (id, *result, *weights),
             Found::Busy => return Ok(None),
             Found::Pending(mut slot) => {
                 let executor = Executor { recipe, compute, store };
-                let start = start.as_ref().map(|(weights, _)| weights);
+                let start = StageStart {
+                    weights: start.as_ref().map(|(weights, _)| weights),
+                    teacher: teacher.as_ref().map(|(weights, _)| weights),
+                };
                 let result = executor.run(stage, start, &mut slot).await;
                 let (weights, result) = result.map_err(|error| error.with_stage(&stage.name))?;
                 let weights = slot.complete(weights, &result)?;
@@ -177,11 +194,23 @@ pub async fn run_recipe<S: StageStore>(
         };
         let layers = weights.matrices(false)?;
         finished.push(FinishedStage::new(stage, id.clone(), result, &layers, &recipe.hardware));
+        if recipe.stages.iter().any(|other| other.teacher.as_ref() == Some(&stage.name)) {
+            teachers.insert(&stage.name, (weights.clone(), id.clone()));
+        }
         start = Some((weights, id));
     }
     let weights = start.map(|(weights, _)| weights).unwrap_or_default();
     let report = RunReport::from_recipe(recipe, data.clone(), &finished, &weights.matrices(false)?)?;
     Ok(Some(RecipeResult { report, weights }))
+}
+
+/// The networks that a stage needs.
+#[derive(Clone, Copy)]
+struct StageStart<'a> {
+    /// That it starts from.
+    weights: Option<&'a Checkpoint>,
+    /// That it learns from.
+    teacher: Option<&'a Checkpoint>,
 }
 
 /// Runs single stages.
@@ -195,12 +224,12 @@ impl<S: StageStore> Executor<'_, S> {
     async fn run(
         &self,
         stage: &Stage,
-        start: Option<&Checkpoint>,
+        start: StageStart<'_>,
         slot: &mut S::Slot,
     ) -> Result<(Checkpoint, StageResult)> {
         let began = Instant::now();
-        match (&stage.config, start) {
-            (StageConfig::Train(config) | StageConfig::Finetune(config), start) => {
+        match (&stage.config, start.weights) {
+            (StageConfig::Train(config) | StageConfig::Finetune(config), _) => {
                 let mut training = self.training(stage, config, start, slot).await?;
                 training.run(slot).await?;
                 let weights = training.trainer().weights().await?;
@@ -229,7 +258,7 @@ impl<S: StageStore> Executor<'_, S> {
         &self,
         stage: &Stage,
         config: &TrainConfig,
-        start: Option<&Checkpoint>,
+        start: StageStart<'_>,
         slot: &mut S::Slot,
     ) -> Result<TrainStage> {
         let checkpoint = slot.resume()?;
@@ -241,7 +270,14 @@ impl<S: StageStore> Executor<'_, S> {
         };
         match checkpoint {
             Some(checkpoint) => TrainStage::resume(stage.kind(), checkpoint.with_devices_of(config), setup),
-            None => TrainStage::start(stage.kind(), config.clone(), setup, start, stage.masked).await,
+            None => {
+                let (kind, config) = (stage.kind(), config.clone());
+                let mut started = TrainStage::start(kind, config, setup, start.weights, stage.masked).await?;
+                if let (Some(teacher), Some(name)) = (start.teacher, &stage.teacher) {
+                    started.learn_from(teacher).map_err(|error| error.with_path(name))?;
+                }
+                Ok(started)
+            }
         }
     }
 

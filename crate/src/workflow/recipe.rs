@@ -102,6 +102,13 @@ impl Recipe {
         let stages = resolve(stages, &config, &hardware)?;
         Ok(Self { name, description, data, config, hardware, stages })
     }
+
+    /// Paths of the weights that stages start from or learn from.
+    pub fn weight_files(&self) -> impl Iterator<Item = &str> {
+        let teachers = self.stages.iter().filter_map(|stage| stage.teacher.as_deref());
+        let files = teachers.filter(|teacher| self.stages.iter().all(|stage| stage.name != *teacher));
+        self.stages.iter().filter_map(|stage| stage.weights.as_deref()).chain(files)
+    }
 }
 
 /// Removes the `[[stage]]` tables.
@@ -178,6 +185,13 @@ fn resolve(
             StageConfig::Train(_) => last_rule,
         };
         stages.push(stage);
+    }
+    for (at, stage) in stages.iter().enumerate() {
+        let Some(teacher) = &stage.teacher else { continue };
+        if stages[at..].iter().any(|other| other.name == *teacher) {
+            let field = format!("{}.teacher", stage.name);
+            return Err(Error::field(field, teacher, "must be an earlier stage, or a file"));
+        }
     }
     Ok(stages)
 }

@@ -27,6 +27,8 @@ pub struct Stage {
     pub config: StageConfig,
     /// Path of the weights to start from, as the user wrote it; `None` to start from those of the previous stage.
     pub weights: Option<String>,
+    /// The network that it learns from beside the labels: the name of an earlier stage, or a path.
+    pub teacher: Option<String>,
     /// Whether the zeros of the initial weights of crossbar layers stay zero.
     pub masked: bool,
 }
@@ -88,6 +90,9 @@ pub enum StageConfig {
 /// The fields of quantized training.
 const QUANTIZE_FIELDS: [&str; 4] = ["quantize_precision", "quantize_cap", "quantize_ramp", "quantize_lambda"];
 
+/// Counts up when the rule `bit-planes` chooses otherwise, so that a stage pruned before is not taken for one pruned now.
+const BIT_PLANES_REVISION: u32 = 2;
+
 /// What a pruned network depends on: the fields that its rule uses.
 fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &HardwareConfig) -> Value {
     let mut inputs = json!({ "rule": fields.rule, "ratios": fields.ratios, "shape": shape(hardware) });
@@ -105,6 +110,7 @@ fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &Hardwar
             // Later stages train with these integers, and inputs of so many bits.
             inputs["integers"] =
                 json!([hardware.weight_precision, hardware.weight_scale, hardware.per, hardware.input_bits]);
+            inputs["revision"] = json!(BIT_PLANES_REVISION);
         }
     } else if fields.ratios.is_empty() {
         inputs["tol"] = json!(hardware.tol);
@@ -173,15 +179,20 @@ impl Stage {
         }
         let kind = text(&mut fields, "kind")?.unwrap_or_default();
         let weights = text(&mut fields, "weights")?;
+        let teacher = text(&mut fields, "teacher")?;
         let config =
             StageConfig::new(&kind, &fields, common, hardware).map_err(|error| error.with_stage(&name))?;
+        if let (Some(teacher), StageConfig::Prune { .. }) = (&teacher, &config) {
+            let why = "is a field of stages that train";
+            return Err(Error::field("teacher", teacher, why).with_stage(&name));
+        }
         let last_rule = last_rule.filter(|_| weights.is_none());
         let masked = match &config {
             StageConfig::Finetune(_) => last_rule != Some(PruneRule::BitPlanes),
             StageConfig::Train(_) => last_rule.is_some_and(|rule| rule != PruneRule::BitPlanes),
             StageConfig::Prune { .. } => false,
         };
-        Ok(Self { name, config, weights, masked })
+        Ok(Self { name, config, weights, teacher, masked })
     }
 
     /// The kind of the stage.
@@ -201,7 +212,7 @@ impl Stage {
         }
     }
 
-    /// Everything in the recipe that the stage's weights depend on, except data, device and the initial weights.
+    /// Everything in the recipe that the stage's weights depend on, except data, device, initial weights and teacher.
     /// Fields without influence are left out, so that a sweep over lambda shares the training without a regularizer.
     pub fn inputs(&self, hardware: &HardwareConfig) -> Value {
         match &self.config {
@@ -217,6 +228,12 @@ impl Stage {
                 if config.schedule == Schedule::MultiStep {
                     // Stages from before there were other schedules keep their names.
                     train.as_object_mut().map(|fields| fields.remove("schedule"));
+                }
+                if self.teacher.is_none() {
+                    // Nor does a teacher change the names of stages without one.
+                    for field in ["distill_weight", "distill_temperature"] {
+                        train.as_object_mut().map(|fields| fields.remove(field));
+                    }
                 }
                 let mut inputs = json!({ "train": train, "shape": shape, "masked": self.masked });
                 if config.quantize_precision.is_empty() {

@@ -91,6 +91,14 @@ impl TrainStage {
         Ok(())
     }
 
+    /// Lets it learn from this network beside the labels.
+    ///
+    /// # Errors
+    /// When the weights are of another network.
+    pub fn learn_from(&mut self, teacher: &Checkpoint) -> Result<()> {
+        self.trainer.set_teacher(teacher)
+    }
+
     async fn keep_zeros(&mut self, weights: &Checkpoint) -> Result<()> {
         self.trainer.set_masks(&weights.masks()).await
     }

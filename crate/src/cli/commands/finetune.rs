@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::options::train::TrainOptions;
-use crate::cli::runs::run_settings::{FROM_ZEROS, RunSettings};
+use crate::cli::runs::run_settings::{FROM_ZEROS, RunFiles, RunSettings};
 use crate::cli::runs::training::{self, RunFolderArgs};
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -39,6 +39,9 @@ pub struct FinetuneArgs {
     /// Masks, 1 where a weight is trained and 0 where it stays zero [default: the zeros of the weights]
     #[arg(long, value_name = "M.safetensors")]
     masks: Option<PathBuf>,
+    /// Learn from this trained network of the same plan, too (see --distill-weight)
+    #[arg(long, value_name = "FILE")]
+    teacher: Option<PathBuf>,
     #[command(flatten)]
     fields: TrainOptions,
     #[command(flatten)]
@@ -50,12 +53,12 @@ pub fn run(args: &FinetuneArgs) -> Result<()> {
     let base = TrainConfig::default().for_finetuning();
     let data = args.data.as_deref();
     training::run(&args.folder, &base, data, &args.fields.devices(), || {
-        let masks = args.masks.as_deref().unwrap_or_else(|| Path::new(FROM_ZEROS));
-        Ok(RunSettings::from_options(
-            args.fields.fields(&args.network),
+        let files = RunFiles {
             data,
-            args.weights.as_deref(),
-            Some(masks),
-        ))
+            weights: args.weights.as_deref(),
+            masks: Some(args.masks.as_deref().unwrap_or_else(|| Path::new(FROM_ZEROS))),
+            teacher: args.teacher.as_deref(),
+        };
+        Ok(RunSettings::from_options(args.fields.fields(&args.network), files))
     })
 }

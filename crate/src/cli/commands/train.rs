@@ -8,7 +8,7 @@ use crate::cli::files;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::options::train::TrainOptions;
 use crate::cli::runs::run_folder::read_toml;
-use crate::cli::runs::run_settings::RunSettings;
+use crate::cli::runs::run_settings::{RunFiles, RunSettings};
 use crate::cli::runs::training::{self, RunFolderArgs};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
@@ -36,6 +36,9 @@ pub struct TrainArgs {
     /// Keep weights at zero: a file of masks, or from-zeros for the zeros of --weights
     #[arg(long, value_name = "M.safetensors|from-zeros")]
     masks: Option<PathBuf>,
+    /// Learn from this trained network of the same plan, too (see --distill-weight)
+    #[arg(long, value_name = "FILE")]
+    teacher: Option<PathBuf>,
     #[command(flatten)]
     fields: TrainOptions,
     #[command(flatten)]
@@ -63,8 +66,13 @@ impl TrainArgs {
 
     /// The settings in the options.
     fn option_settings(&self) -> RunSettings {
-        let (data, weights, masks) = (self.data.as_deref(), self.weights.as_deref(), self.masks.as_deref());
-        RunSettings::from_options(self.fields.fields(&self.network), data, weights, masks)
+        let files = RunFiles {
+            data: self.data.as_deref(),
+            weights: self.weights.as_deref(),
+            masks: self.masks.as_deref(),
+            teacher: self.teacher.as_deref(),
+        };
+        RunSettings::from_options(self.fields.fields(&self.network), files)
     }
 
     /// The same error, as one of the configuration file if the invalid field stands there and no option

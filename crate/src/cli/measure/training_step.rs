@@ -84,8 +84,14 @@ impl TrainingStep {
     pub fn whole(&mut self, regularized: bool) -> Result<f32> {
         let TrainConfig { trainable, precision, seed, .. } = self.config;
         let dropout_rng = ChaCha8Rng::seed_from_u64(seed);
-        let input =
-            StepInput { batch: &self.batch, side: self.spec.side(), trainable, precision, dropout_rng };
+        let input = StepInput {
+            batch: &self.batch,
+            side: self.spec.side(),
+            trainable,
+            precision,
+            dropout_rng,
+            teacher: None,
+        };
         let output = input.forward_backward(&self.state.network, &self.compute.device);
         let step = OptimizerStep { sgd: self.sgd, regularizer: regularized.then_some(self.regularizer) };
         step.apply(&mut self.state, output.gradients);

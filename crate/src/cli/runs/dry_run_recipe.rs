@@ -86,7 +86,8 @@ fn stage_estimate(
         config.trainable,
         config.precision,
         config.augment,
-        config.epochs
+        config.epochs,
+        stage.teacher.is_some()
     ]);
     let known = measured.iter().find(|(known, _)| *known == cost).map(|(_, estimate)| estimate.clone());
     if let (Some(estimate), None) = (known, &weights) {
@@ -97,6 +98,14 @@ fn stage_estimate(
     let trainer =
         Trainer::new(config.clone(), hardware, images.open()?, compute.clone(), memory, weights.as_ref());
     let mut trainer = trainer.map_err(|error| error.with_stage(&stage.name))?;
+    if let Some(name) = &stage.teacher {
+        // Any weights take the time of an earlier stage's.
+        let teacher = match recipe.weight_files().any(|file| file == name) {
+            true => files::read_weights(name.as_ref())?,
+            false => pollster::block_on(trainer.weights())?,
+        };
+        trainer.set_teacher(&teacher).map_err(|error| error.with_path(name).with_stage(&stage.name))?;
+    }
     let estimate = pollster::block_on(measure(&mut trainer, usize::from(DEFAULT_CHECKPOINTS_KEPT)))?;
     measured.push((cost, estimate.clone()));
     Ok(estimate)

@@ -9,14 +9,13 @@ use crate::error::{Error, Result};
 use crate::workflow::recipe::Recipe;
 use crate::workflow::report::RunReport;
 
-/// Checks that the weights that stages start from can be read, before hours of training. Each file is read once, even
+/// Checks that the weights that stages start or learn from can be read, before hours of training. Each file is read once, even
 /// if many runs of a sweep name it.
 ///
 /// # Errors
 /// If one can't be read.
 pub fn check_weights_exist<'a>(recipes: impl IntoIterator<Item = &'a Recipe>) -> Result<()> {
-    let stages = recipes.into_iter().flat_map(|recipe| &recipe.stages);
-    let paths: BTreeSet<&str> = stages.filter_map(|stage| stage.weights.as_deref()).collect();
+    let paths: BTreeSet<&str> = recipes.into_iter().flat_map(Recipe::weight_files).collect();
     paths.into_iter().try_for_each(|path| files::read_weights(Path::new(path)).map(drop))
 }
 

@@ -13,9 +13,23 @@ use crate::error::{Error, Result};
 const DATA: &str = "data_path";
 const WEIGHTS: &str = "weights_path";
 const MASKS: &str = "masks_path";
+const TEACHER: &str = "teacher_path";
 const MAX_BAD: &str = "max_bad";
 /// In place of a file of masks: the zeros of the weights that the run starts from.
 pub const FROM_ZEROS: &str = "from-zeros";
+
+/// The files that options name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunFiles<'a> {
+    /// The images.
+    pub data: Option<&'a Path>,
+    /// The weights to start from.
+    pub weights: Option<&'a Path>,
+    /// The masks.
+    pub masks: Option<&'a Path>,
+    /// The network to learn from.
+    pub teacher: Option<&'a Path>,
+}
 
 /// Configuration fields and files; the rest has the command's defaults.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,20 +42,24 @@ pub struct RunSettings {
     pub weights: Option<String>,
     /// The file of masks, or [`FROM_ZEROS`].
     pub masks: Option<String>,
+    /// The network to learn from beside the labels.
+    pub teacher: Option<String>,
     /// The share of images that may be unreadable, in percent. It is kept, so that a resumed run has the same limit.
     pub max_bad: Option<f64>,
 }
 
 impl RunSettings {
     /// Settings from options.
-    pub fn from_options(
-        fields: ConfigFields,
-        data: Option<&Path>,
-        weights: Option<&Path>,
-        masks: Option<&Path>,
-    ) -> Self {
+    pub fn from_options(fields: ConfigFields, files: RunFiles<'_>) -> Self {
         let name = |path: Option<&Path>| path.map(files::display_path);
-        Self { fields, data: name(data), weights: name(weights), masks: name(masks), max_bad: None }
+        Self {
+            fields,
+            data: name(files.data),
+            weights: name(files.weights),
+            masks: name(files.masks),
+            teacher: name(files.teacher),
+            max_bad: None,
+        }
     }
 
     /// Reads the content of `config.toml`.
@@ -54,7 +72,8 @@ impl RunSettings {
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(Error::field(name, other, "must be a string in quotes")),
         };
-        let (data, weights, masks) = (text(DATA)?, text(WEIGHTS)?, text(MASKS)?);
+        let (data, weights) = (text(DATA)?, text(WEIGHTS)?);
+        let (masks, teacher) = (text(MASKS)?, text(TEACHER)?);
         let max_bad = match map.remove(MAX_BAD) {
             None => None,
             Some(percent) => {
@@ -62,13 +81,15 @@ impl RunSettings {
                 Some(number.ok_or_else(|| Error::field(MAX_BAD, &percent, "must be a number"))?)
             }
         };
-        Ok(Self { fields: ConfigFields::from_map(&map)?, data, weights, masks, max_bad })
+        Ok(Self { fields: ConfigFields::from_map(&map)?, data, weights, masks, teacher, max_bad })
     }
 
     /// The content of `config.toml` for a run with these configurations: every field, and the files.
     pub fn to_map(&self, train: &TrainConfig, hardware: &HardwareConfig) -> Map<String, Value> {
         let mut map = config_map(train, hardware);
-        for (name, text) in [(DATA, &self.data), (WEIGHTS, &self.weights), (MASKS, &self.masks)] {
+        let files =
+            [(DATA, &self.data), (WEIGHTS, &self.weights), (MASKS, &self.masks), (TEACHER, &self.teacher)];
+        for (name, text) in files {
             map.extend(text.as_ref().map(|text| (name.to_owned(), Value::from(text.as_str()))));
         }
         map.extend(self.max_bad.map(|percent| (MAX_BAD.to_owned(), Value::from(percent))));
@@ -81,6 +102,7 @@ impl RunSettings {
         self.data = others.data.or(self.data.take());
         self.weights = others.weights.or(self.weights.take());
         self.masks = others.masks.or(self.masks.take());
+        self.teacher = others.teacher.or(self.teacher.take());
         self.max_bad = others.max_bad.or(self.max_bad);
     }
 
@@ -90,6 +112,7 @@ impl RunSettings {
             DATA => self.data.is_some(),
             WEIGHTS => self.weights.is_some(),
             MASKS => self.masks.is_some(),
+            TEACHER => self.teacher.is_some(),
             MAX_BAD => self.max_bad.is_some(),
             field => self.fields.names().contains(&field),
         }
@@ -135,9 +158,11 @@ impl RunSettings {
         let reject = |name: &str, new: &Value, old: &Value| {
             Err(Error::field(name, new, format!("the run was started with {old}; --resume keeps that")))
         };
-        for (name, old, new) in
-            [(WEIGHTS, &self.weights, &others.weights), (MASKS, &self.masks, &others.masks)]
-        {
+        for (name, old, new) in [
+            (WEIGHTS, &self.weights, &others.weights),
+            (MASKS, &self.masks, &others.masks),
+            (TEACHER, &self.teacher, &others.teacher),
+        ] {
             let Some(new) = new.as_ref().filter(|new| *new != FROM_ZEROS && Some(*new) != old.as_ref())
             else {
                 continue;

@@ -151,6 +151,10 @@ fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Res
         Some(path) => error.with_path(path),
         None => error,
     })?;
+    if let Some(path) = &settings.teacher {
+        let teacher = files::read_weights(path.as_ref())?;
+        trainer.set_teacher(&teacher).map_err(|error| error.with_path(path))?;
+    }
     if let Some((masks, name)) = masks {
         pollster::block_on(trainer.set_masks(&masks)).map_err(|error| error.with_path(&name))?;
     }

@@ -1,0 +1,46 @@
+//! The network that a run learns from, beside the labels.
+
+use crate::checkpoint::Checkpoint;
+use crate::data::batch::Batch;
+use crate::device::ComputeDevice;
+use crate::error::Result;
+use crate::network::parameters::import;
+use crate::network::{Network, NetworkSpec};
+use crate::train::evaluate::{read, to_tensor};
+use crate::train::trainer::Trainer;
+
+/// A trained network of the same plan.
+pub(super) struct Teacher {
+    /// A checkpoint of the run holds them, so that it resumes without the file that they came from.
+    pub weights: Checkpoint,
+    network: Network,
+}
+
+impl Trainer {
+    /// Lets the run learn from this network, too: `distill_weight` is its share of the loss.
+    ///
+    /// # Errors
+    /// When the weights are of another network.
+    pub fn set_teacher(&mut self, weights: &Checkpoint) -> Result<()> {
+        let network = Network::new(&self.network_spec, &self.compute.device);
+        let network = import(network, &self.network_spec, weights)?.with_kernels(self.config.kernels);
+        self.teacher = Some(Teacher { weights: weights.clone(), network });
+        Ok(())
+    }
+}
+
+impl Teacher {
+    /// Its scores of a batch, `[batch, classes]` row-major: without dropout, and with the running statistics of batch
+    /// normalization.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn scores(
+        &self,
+        batch: &Batch,
+        spec: &NetworkSpec,
+        compute: &ComputeDevice,
+    ) -> Result<Vec<f32>> {
+        read(self.network.forward(to_tensor(batch, spec.side(), compute), None), compute).await
+    }
+}
