@@ -49,3 +49,40 @@ test('a precision of 1 is refused, and the field keeps it', async ({ page }) => 
   await expect(field).toHaveAttribute('aria-invalid', 'true');
   expect((await spec(page)).quantize_precision).toBe('');
 });
+
+test('bit planes reach a target by set cells, and fine-tuning stays within it', async ({ page }) => {
+  await open(page, '#device=cpu&plan=8+M+16+M&classifier=16&rule=bit-planes&target=12');
+  await steps(page, 20);
+  await expect(page.getByRole('radio', { name: 'Bit planes' })).toBeChecked();
+  await expect(page.locator('#strength-value')).toHaveText('12.00×');
+  // The preview: integers of fewer bits, counted by their set cells.
+  const cells = page.locator('#totals .cells b');
+  await expect(cells).toHaveText(/^1[2-9]\.\d×$/);
+  await expect(page.locator('#totals .kept b')).toHaveText(/^\d+\.\d %$/);
+  await page.getByRole('button', { name: 'Prune', exact: true }).click();
+  await expect(page.locator('#stages tbody tr')).toHaveCount(2);
+  await expect(page.locator('#strength-note')).toContainText('moves integers within each column’s limits');
+  const improvement = async () => (await report(page)).analysis.energy.lossless_sliced.improvement;
+  const pruned = await improvement();
+  expect(pruned).toBeGreaterThanOrEqual(12);
+  await page.getByRole('button', { name: 'Fine-tune' }).click();
+  await expect.poll(async () => (await report(page)).training.history.length).toBeGreaterThan(23);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await expect(page.getByRole('button', { name: 'Start' })).toBeVisible();
+  expect(await improvement()).toBeGreaterThanOrEqual(12);
+  await page.getByRole('button', { name: 'Undo pruning' }).click();
+  await expect(page.locator('#choose-pruning')).toBeVisible();
+  expect((await report(page)).analysis.energy.lossless_sliced).toBeUndefined();
+});
+
+test('a target of set cells out of reach names the nearest', async ({ page }) => {
+  await open(page, '#device=cpu&plan=8+M+16+M&classifier=16&rule=bit-planes&target=3');
+  const message = await page.evaluate(async () => {
+    const { crossdub } = /** @type {any} */ (window);
+    return crossdub.set({ target: 100 }).then(
+      () => 'met',
+      (/** @type {Error} */ error) => error.message,
+    );
+  });
+  expect(message).toMatch(/target \(100\): can't be met: at most \d+\.\d+ is possible/);
+});

@@ -2,7 +2,7 @@
 //! are those of a recipe.
 
 use crossdub::checkpoint::Checkpoint;
-use crossdub::config::{DeviceChoice, HardwareConfig, Resolution};
+use crossdub::config::{DeviceChoice, HardwareConfig, Resolution, TrainConfig};
 use crossdub::device::ComputeDevice;
 use crossdub::prune::PruneRule;
 use crossdub::train::checkpoint::TrainingCheckpoint;
@@ -203,6 +203,7 @@ fn a_recipe_and_an_interactive_run_give_the_same_results() {
     for (settings, prune) in [
         (SETTINGS, small("prune.ratios", json!([80, 80, 80]))),
         (PruneSettings::new(PruneRule::Budget, 0.0, 2.0), small("prune.target", json!(2))),
+        (PruneSettings::new(PruneRule::BitPlanes, 0.0, 12.0), small("prune.target", json!(12))),
     ] {
         let rule = small("prune.rule", json!(settings.rule.id()));
         let recipe = Recipe::read(RECIPE, &[&changes[..], &[rule, prune]].concat()).expect("valid");
@@ -232,5 +233,39 @@ fn a_recipe_and_an_interactive_run_give_the_same_results() {
             assert_eq!((&own.histogram_before, &own.energy), (&other.histogram_before, &other.energy));
             assert_eq!(own.config, other.config);
         }
+    }
+}
+
+/// Also after training with other integers, and after a checkpoint: the caps hold, undo returns to what was trained.
+#[test]
+fn bit_planes_stay_within_their_caps() {
+    let settings = PruneSettings::new(PruneRule::BitPlanes, 0.0, 15.0);
+    for precision in ["", "6"] {
+        let config = TrainConfig { quantize_precision: precision.parse().expect("bits"), ..small_config() };
+        let mut run = block_on(InteractiveRun::start(config, setup())).expect("starts");
+        advance(&mut run, 4);
+        let trained = weights(&run);
+        let improvement = |run: &mut InteractiveRun| {
+            block_on(run.sync_weights()).expect("reads");
+            let energy = run.view(settings).expect("in range").preview.energy;
+            energy.lossless_sliced.and_then(|energy| energy.improvement).expect("integers")
+        };
+        let previewed = improvement(&mut run);
+        assert!(previewed >= 15.0, "{previewed}");
+        block_on(run.prune(settings, 10)).expect("prunes");
+        assert_eq!(improvement(&mut run), previewed);
+        block_on(run.finetune(&fields(json!({ "epochs": 1, "learning_rate": 0.05 })))).expect("starts");
+        advance(&mut run, 3);
+        let checkpoint = block_on(run.trainer().checkpoint()).expect("saves");
+        let checkpoint = TrainingCheckpoint::read(&checkpoint).expect("reads");
+        let completed = run.completed_stages().cloned();
+        let mut resumed = block_on(InteractiveRun::resume(checkpoint, completed, setup())).expect("resumes");
+        for run in [&mut run, &mut resumed] {
+            advance(run, 3);
+            assert!(improvement(run) >= 15.0);
+        }
+        assert!(weights(&run) == weights(&resumed));
+        block_on(run.undo()).expect("returns");
+        assert!(weights(&run) == trained, "{precision}");
     }
 }

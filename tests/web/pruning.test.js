@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 
-import { pruningLabel, samePruning } from '../../web/state/pruning.js';
+import { hasTarget, pruningLabel, samePruning } from '../../web/state/pruning.js';
 
-/** @param {'exact' | 'paper' | 'budget'} rule @param {number} [strength] @param {number} [target] */
+/** @typedef {import('../../web/types/types').PruneSettings} PruneSettings */
+/** @param {PruneSettings['rule']} rule @param {number} [strength] @param {number} [target] */
 const pruning = (rule, strength = 90, target = 3) => ({ rule, strength, target });
 
 test('settings are the same if what their rule uses is the same', () => {
@@ -19,4 +20,12 @@ test('a label names the rule unless it is the default', () => {
   expect(pruningLabel(pruning('exact'))).toBe('90 %');
   expect(pruningLabel(pruning('paper', 60))).toBe('paper 60 %');
   expect(pruningLabel(pruning('budget'))).toBe('3×');
+});
+
+test('set cells are a target of their own', () => {
+  expect(hasTarget(pruning('bit-planes')) && hasTarget(pruning('budget'))).toBe(true);
+  expect(hasTarget(pruning('exact'))).toBe(false);
+  expect(samePruning(pruning('bit-planes'), pruning('budget'))).toBe(false);
+  expect(samePruning(pruning('bit-planes'), pruning('bit-planes', 10))).toBe(true);
+  expect(pruningLabel(pruning('bit-planes', 90, 20))).toBe('cells 20×');
 });

@@ -30,7 +30,7 @@ export type {
 export type Progress = Rust.InteractiveProgress;
 
 /** The rules that the page offers. */
-export type PruneSettings = Rust.PruneSettings & { rule: 'exact' | 'paper' | 'budget' };
+export type PruneSettings = Rust.PruneSettings & { rule: 'exact' | 'paper' | 'budget' | 'bit-planes' };
 
 /** Weights and mask come as typed arrays; a mask holds 1 where the previewed pruning keeps the weight. */
 export type TileDetail = Omit<Rust.TileDetail, 'values' | 'kept' | 'integers'> & {

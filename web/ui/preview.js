@@ -28,8 +28,15 @@ function accuracy({ file, stages: ownStages, previewEvaluation, evaluation }) {
 function prunedText(state, { zeros, weights }) {
   const part = `${share(zeros, weights)} of ${count(weights)} weights`;
   if (isReportOpen(state)) return `${part} are zero.`;
-  if (!isPreview(state)) return `${part} are zero, and stay zero while fine-tuning.`;
+  if (!isPreview(state)) {
+    const isInteger = state.pruning?.rule === 'bit-planes';
+    return isInteger
+      ? `${part} are zero. Fine-tuning moves integers within each column’s limits.`
+      : `${part} are zero, and stay zero while fine-tuning.`;
+  }
   const { rule = 'exact', strength = 0 } = state.pruning ?? {};
+  if (rule === 'bit-planes')
+    return `Each layer’s bits and each slice’s set cells are chosen to lose least; ${part} become zero.`;
   return rule === 'budget'
     ? `Each tile’s level is chosen to lose least; that prunes ${part}.`
     : `The smallest ${strength} % of each layer count as zero; that prunes ${part}.`;

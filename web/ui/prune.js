@@ -1,6 +1,7 @@
 /** The pruning settings, and the stages after training: prune, fine-tune, undo. They use `window.crossdub` only. */
 
 import { currentStage, isReportOpen, totalSteps } from '../state/selectors.js';
+import { hasTarget } from '../state/pruning.js';
 import { byId, ignoreReported, make } from './element.js';
 import { percent, times } from './format.js';
 
@@ -9,9 +10,9 @@ import { percent, times } from './format.js';
 /** @typedef {import('../types/types').PruneSettings} PruneSettings */
 /** @typedef {import('../types/types').Stage} Stage */
 
-/** The target slider moves in powers of this base, from 1 to about 16. */
+/** The target slider moves in powers of this base: to about 16 for whole rows, to about 50 for set cells. */
 const TARGET_BASE = 1.01;
-const TARGET_STEPS = 280;
+const TARGET_STEPS = { budget: 280, 'bit-planes': 395 };
 /** After the slider has rested this long, the accuracy of the preview is measured. */
 const REST_MS = 400;
 
@@ -21,6 +22,8 @@ const RULES = {
   paper: 'The authors’ code: an interpolated percentile for each column, which can miss its level.',
   budget:
     'Each tile gets the level that loses least for the energy it saves, until the paper’s count meets the target.',
+  'bit-planes':
+    'Layers get a precision, each slice of a tile a limit on set cells, so that the lossless count meets the target.',
 };
 
 /** @type {Record<Stage['kind'], string>} */
@@ -74,9 +77,14 @@ export class PrunePanel {
 
   /** @param {PruneSettings['rule']} rule */
   async #setRule(rule) {
+    const note = byId('strength-note');
+    const before = note.textContent;
+    // A large network takes seconds until the preview draws again.
+    if (rule === 'bit-planes') note.textContent = 'Choosing bits and set cells…';
     await this.#api.set({ rule }).catch((/** @type {import('../api/errors.js').CrossdubError} */ error) => {
       // These weights may not reach the last target; a target of 1 can always be met.
       if (error.field === 'target') ignoreReported(this.#api.set({ rule, target: 1 }));
+      else note.textContent = before;
     });
     this.#update();
   }
@@ -86,7 +94,7 @@ export class PrunePanel {
     const { pruning } = this.#store.getState();
     if (!pruning) return;
     const position = this.#slider.valueAsNumber;
-    this.#next = pruning.rule === 'budget' ? { target: targetAt(position) } : { strength: position };
+    this.#next = hasTarget(pruning) ? { target: targetAt(position) } : { strength: position };
     this.#showSettings({ ...pruning, ...this.#next });
     if (this.#isBusy) return;
     this.#isBusy = true;
@@ -111,9 +119,9 @@ export class PrunePanel {
 
   /** @param {PruneSettings} pruning */
   #showSettings({ rule, strength, target }) {
-    const isBudget = rule === 'budget';
-    const text = isBudget ? `${target.toFixed(2)}×` : `${Number(strength.toFixed(1))} %`;
-    byId('strength-words').textContent = isBudget ? 'If pruned now, to save' : 'If pruned now, at strength';
+    const isTarget = hasTarget({ rule });
+    const text = isTarget ? `${target.toFixed(2)}×` : `${Number(strength.toFixed(1))} %`;
+    byId('strength-words').textContent = isTarget ? 'If pruned now, to save' : 'If pruned now, at strength';
     byId('strength-value').textContent = text;
     this.#slider.setAttribute('aria-valuetext', text);
   }
@@ -146,8 +154,8 @@ export class PrunePanel {
     if (this.#isBusy) return;
     const { min, max } = schema.ranges.strength;
     const slider =
-      rule === 'budget'
-        ? { min: 0, max: TARGET_STEPS, step: 1, value: positionOf(target) }
+      rule === 'budget' || rule === 'bit-planes'
+        ? { min: 0, max: TARGET_STEPS[rule], step: 1, value: positionOf(target) }
         : { min, max, step: 0.1, value: strength };
     for (const [name, value] of Object.entries(slider))
       Object.assign(this.#slider, { [name]: String(value) });

@@ -179,19 +179,8 @@ impl PruneConfig {
         context: PruneContext<'_>,
     ) -> Result<(Checkpoint, PruneStats)> {
         let mut layers = dense.matrices(false)?;
-        let PruneMethod::BitPlanes { target } = self.method else {
-            let stats = self.apply(&mut layers, hardware, context)?;
-            return Ok((dense.clone().with_layers(layers), stats));
-        };
-        let chosen = self.choose_bit_planes(&layers, target, hardware, context)?;
-        let stats = bit_planes::apply(&mut layers, &chosen, hardware);
-        let names: Vec<String> = layers.iter().map(|layer| layer.name.clone()).collect();
-        let mut pruned = dense.clone().with_layers(layers);
-        for (name, weights) in names.into_iter().zip(chosen) {
-            let inputs = dense.quantizers(&name)?.and_then(|quantizers| quantizers.inputs);
-            pruned = pruned.with_quantizers(&name, &LayerQuantizers { weights, inputs });
-        }
-        Ok((pruned, stats))
+        let (stats, chosen) = self.apply_and_tell(&mut layers, hardware, context)?;
+        Ok((with_quantized_layers(dense, layers, chosen)?, stats))
     }
 
     /// Prunes the layers in place, without compensation.
@@ -204,14 +193,24 @@ impl PruneConfig {
         hardware: &HardwareConfig,
         context: PruneContext<'_>,
     ) -> Result<PruneStats> {
+        Ok(self.apply_and_tell(layers, hardware, context)?.0)
+    }
+
+    /// The same, with what bit planes have chosen for each layer; nothing by the other rules.
+    fn apply_and_tell(
+        &self,
+        layers: &mut [Matrix],
+        hardware: &HardwareConfig,
+        context: PruneContext<'_>,
+    ) -> Result<(PruneStats, Vec<LayerQuantization>)> {
         let shape = TileShape::from(hardware);
         let target = match self.method {
             PruneMethod::Budget { target } => target,
             PruneMethod::BitPlanes { target } => {
                 let chosen = self.choose_bit_planes(layers, target, hardware, context)?;
-                return Ok(bit_planes::apply(layers, &chosen, hardware));
+                return Ok((bit_planes::apply(layers, &chosen, hardware), chosen));
             }
-            _ => return prune(layers, shape, &self.method),
+            _ => return Ok((prune(layers, shape, &self.method)?, Vec::new())),
         };
         let energy = TileEnergy::new(hardware)?;
         let weights = self.column_weights(layers.len(), context.positions)?;
@@ -221,7 +220,7 @@ impl PruneConfig {
             Some(inputs) => input_importance(layers, inputs)?,
             None => return Err(Error::field("importance", "input", NEEDS_DATA)),
         };
-        budget::prune(layers, shape, &importance, &budget)
+        Ok((budget::prune(layers, shape, &importance, &budget)?, Vec::new()))
     }
 
     /// Precisions and caps of the layers.
@@ -257,6 +256,24 @@ impl PruneConfig {
             }
         }
     }
+}
+
+/// The checkpoint with these layers, and with the quantizers that bit planes have chosen for them, if any.
+///
+/// # Errors
+/// If quantizers that it has already are broken.
+pub(crate) fn with_quantized_layers(
+    dense: &Checkpoint,
+    layers: Vec<Matrix>,
+    chosen: Vec<LayerQuantization>,
+) -> Result<Checkpoint> {
+    let names: Vec<String> = layers.iter().map(|layer| layer.name.clone()).collect();
+    let mut pruned = dense.clone().with_layers(layers);
+    for (name, weights) in names.into_iter().zip(chosen) {
+        let inputs = dense.quantizers(&name)?.and_then(|quantizers| quantizers.inputs);
+        pruned = pruned.with_quantizers(&name, &LayerQuantizers { weights, inputs });
+    }
+    Ok(pruned)
 }
 
 const NEEDS_DATA: &str = "needs the network and training images";

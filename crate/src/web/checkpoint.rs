@@ -113,8 +113,8 @@ impl Checkpoint {
 
     /// The weights after the previewed pruning, and all other tensors unchanged, as safetensors.
     pub fn pruned_weights(&mut self, pruning: JsValue) -> JsResult<Uint8Array> {
-        let layers = self.pruned(pruning)?;
-        to_safetensors(&self.tensors()?.clone().with_layers(layers))
+        let (dense, pruning) = (self.tensors()?.clone(), from_js(pruning)?);
+        to_safetensors(&self.layers.pruned_checkpoint(&dense, &self.hardware, pruning).map_err(failure)?)
     }
 
     /// Masks of the previewed pruning, as safetensors.

@@ -71,14 +71,19 @@ impl TrainStage {
         Ok(Self::new(kind, trainer))
     }
 
-    /// Starts fine-tuning these weights of the same network on the same data: their zeros stay zero.
+    /// Starts fine-tuning these weights of the same network on the same data. If `masked`, their zeros stay zero.
     ///
     /// # Errors
     /// When a field is out of range, the configuration is of another network or other data, or the device fails.
-    pub async fn start_finetuning(&mut self, config: TrainConfig, weights: &Checkpoint) -> Result<()> {
+    pub async fn start_finetuning(
+        &mut self,
+        config: TrainConfig,
+        weights: &Checkpoint,
+        masked: bool,
+    ) -> Result<()> {
         self.trainer.start_stage(config, weights)?;
         self.kind = StageKind::Finetune;
-        self.keep_zeros(weights).await
+        if masked { self.keep_zeros(weights).await } else { Ok(()) }
     }
 
     /// Returns to an earlier stage of the same network.

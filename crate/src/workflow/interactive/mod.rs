@@ -1,14 +1,16 @@
 //! The page's run: train, preview, prune, fine-tune and undo, one call at a time. Its stages are those of a recipe, a
 //! [`TrainStage`] and a [`PruneStage`].
 
+mod completed_stages;
 pub mod incremental_simulation;
 pub mod preview;
 pub mod settings;
 mod simulation;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::completed_stages::CompletedStages;
 use self::incremental_simulation::IncrementalSimulation;
 use self::preview::{LayerCache, PruneSettings};
 use super::prune_stage::PruneStage;
@@ -68,33 +70,6 @@ pub struct InteractiveRun {
     completed: Option<CompletedStages>,
     /// The network on simulated crossbars, as it was when the simulation started.
     simulation: Option<IncrementalSimulation>,
-}
-
-/// The stages before the current one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-#[non_exhaustive]
-pub struct CompletedStages {
-    /// The completed stages: training, pruning, perhaps fine-tuning.
-    pub stages: Vec<StageReport>,
-    /// The configuration that the run was started with.
-    #[serde(rename = "spec")]
-    pub config: TrainConfig,
-    /// One entry per step of these stages.
-    pub history: Vec<HistoryEntry>,
-    /// Number of epochs of these stages.
-    pub epochs: usize,
-    /// The checkpoint of the trained network, which `undo` returns to. It is stored separately, as bytes.
-    #[serde(skip)]
-    pub trained: Vec<u8>,
-}
-
-impl CompletedStages {
-    /// The same with this checkpoint of the trained network.
-    #[must_use]
-    pub fn with_trained(self, trained: Vec<u8>) -> Self {
-        Self { trained, ..self }
-    }
 }
 
 /// The progress of a step, and the number of steps of the stages before.
@@ -284,14 +259,13 @@ impl InteractiveRun {
     pub async fn evaluate_pruned(&mut self, settings: PruneSettings, images: usize) -> Result<Evaluation> {
         self.sync_weights().await?;
         let hardware = self.trainer().hardware().clone();
-        let (pruned, _) = self.layers.pruned(&hardware, settings)?;
-        let pruned = pruned.to_vec();
-        let weights = self.trainer().weights().await?.with_layers(pruned);
+        let dense = self.trainer().weights().await?;
+        let weights = self.layers.pruned_checkpoint(&dense, &hardware, settings)?;
         self.prune_stage(&hardware).evaluate(&weights, images).await
     }
 
-    /// Prunes, and evaluates before and after on at most `images` held-out images. From here on zeros stay zero, and
-    /// training continues as fine-tuning.
+    /// Prunes, and evaluates before and after on at most `images` held-out images. From here on zeros stay zero, or with
+    /// the rule `bit-planes` integers keep to their caps, and training continues as fine-tuning.
     ///
     /// # Errors
     /// When the network is pruned already, the settings are out of range, or the device fails. The run is then
@@ -324,7 +298,8 @@ impl InteractiveRun {
             epochs: trainer.epochs_done(),
             trained: trainer.checkpoint().await?,
         };
-        self.stage.start_finetuning(completed.config.for_finetuning(), &pruned.weights).await?;
+        let (config, masked) = completed.finetuning();
+        self.stage.start_finetuning(config.for_finetuning(), &pruned.weights, masked).await?;
         self.completed = Some(completed);
         self.sync_weights().await
     }
@@ -338,11 +313,12 @@ impl InteractiveRun {
         let Some(completed) = &self.completed else {
             return Err(Error::invalid_state("fine-tuning", "the network is not pruned yet"));
         };
-        let config = finetune_config(fields, &completed.config, self.trainer().hardware())?;
+        let (config, masked) = completed.finetuning();
+        let config = finetune_config(fields, &config, self.trainer().hardware())?;
         let weights = self.trainer().weights().await?;
         let finished = (self.trainer().step_number() > 0).then(|| self.current_stage());
         let (history, epochs) = (self.history(), self.trainer().epochs_done());
-        self.stage.start_finetuning(config, &weights).await?;
+        self.stage.start_finetuning(config, &weights, masked).await?;
         if let (Some(completed), Some(stage)) = (&mut self.completed, finished) {
             completed.stages.push(stage);
             completed.history = history;

@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Checkpoint;
 use crate::compress::fields::PruneFields;
-use crate::compress::pruning::{PruneConfig, PruneContext};
+use crate::compress::pruning::{PruneConfig, PruneContext, with_quantized_layers};
 use crate::config::{AdcModel, HardwareConfig};
+use crate::crossbar::bit_planes::LayerQuantization;
 use crate::error::Result;
 use crate::matrix::Matrix;
-use crate::prune::{PruneRule, PruneStats};
+use crate::prune::bit_planes::{self, BitPlaneBudget, BitPlaneOptions};
+use crate::prune::{PruneMethod, PruneRule, PruneStats};
 use crate::report::{Inference, InferenceConfig, TileDetail, View, inference, tile_detail, view};
 
 /// How the whole network is pruned.
@@ -17,9 +20,10 @@ use crate::report::{Inference, InferenceConfig, TileDetail, View, inference, til
 pub struct PruneSettings {
     /// The rule.
     pub rule: PruneRule,
-    /// Weights of each layer that count as almost zeros, in percent; used by all rules but `budget`.
+    /// Weights of each layer that count as almost zeros, in percent; used by `exact` and `paper`.
     pub strength: f64,
-    /// The improvement in ADC energy that a budget reaches, at the paper's resolution; used by `budget` alone.
+    /// The improvement in ADC energy: by the paper's count with `budget`, by that of set cells with `bit-planes`. The other
+    /// rules don't use it.
     pub target: f64,
 }
 
@@ -58,6 +62,8 @@ impl PruneSettings {
 pub struct LayerCache {
     current: Vec<Matrix>,
     preview: Option<PrunePreview>,
+    /// What bit planes choose from, on some hardware, so that another target takes no search.
+    options: Option<(HardwareConfig, BitPlaneOptions)>,
 }
 
 /// The pruned layers, and everything that they depend on besides the current ones.
@@ -66,12 +72,14 @@ struct PrunePreview {
     hardware: HardwareConfig,
     pruned: Vec<Matrix>,
     stats: PruneStats,
+    /// What bit planes have chosen.
+    chosen: Vec<LayerQuantization>,
 }
 
 impl LayerCache {
     /// A cache of these current layers.
     pub fn new(current: Vec<Matrix>) -> Self {
-        Self { current, preview: None }
+        Self { current, preview: None, options: None }
     }
 
     /// The current layers.
@@ -92,12 +100,50 @@ impl LayerCache {
             Some(preview) if preview.settings == settings && preview.hardware == *hardware => preview,
             _ => {
                 let mut pruned = self.current.clone();
-                let stats = settings.apply(&mut pruned, hardware)?;
-                PrunePreview { settings, hardware: hardware.clone(), pruned, stats }
+                let chosen = self.choose_bit_planes(hardware, settings)?;
+                let stats = match &chosen {
+                    Some(chosen) => bit_planes::apply(&mut pruned, chosen, hardware),
+                    None => settings.apply(&mut pruned, hardware)?,
+                };
+                let chosen = chosen.unwrap_or_default();
+                PrunePreview { settings, hardware: hardware.clone(), pruned, stats, chosen }
             }
         };
         let preview = self.preview.insert(preview);
         Ok((&preview.pruned, preview.stats))
+    }
+
+    /// What bit planes choose, if that is the rule.
+    fn choose_bit_planes(
+        &mut self,
+        hardware: &HardwareConfig,
+        settings: PruneSettings,
+    ) -> Result<Option<Vec<LayerQuantization>>> {
+        let (config, hardware) = settings.resolve(hardware, self.current.len())?;
+        let PruneMethod::BitPlanes { target } = config.method else { return Ok(None) };
+        let budget = BitPlaneBudget { target, hardware: &hardware, weights: None };
+        let options = match self.options.take() {
+            Some((searched, options)) if searched == hardware => options,
+            _ => BitPlaneOptions::new(&self.current, None, &budget)?,
+        };
+        let chosen = options.choose(&self.current, None, &budget);
+        self.options = Some((hardware, options));
+        chosen.map(Some)
+    }
+
+    /// The checkpoint that these layers are of, with the pruned ones.
+    ///
+    /// # Errors
+    /// When the settings are out of range.
+    pub fn pruned_checkpoint(
+        &mut self,
+        dense: &Checkpoint,
+        hardware: &HardwareConfig,
+        settings: PruneSettings,
+    ) -> Result<Checkpoint> {
+        let pruned = self.pruned(hardware, settings)?.0.to_vec();
+        let chosen = self.preview.as_ref().map(|preview| preview.chosen.clone()).unwrap_or_default();
+        with_quantized_layers(dense, pruned, chosen)
     }
 
     /// The pruned layers, or the current ones if there are no settings because the network is pruned already.

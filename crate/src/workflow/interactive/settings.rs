@@ -12,12 +12,12 @@ use crate::prune::PruneRule;
 use crate::workflow::interactive::preview::PruneSettings;
 
 /// The pruning rules that the page offers.
-const RULES: [PruneRule; 3] = [PruneRule::Exact, PruneRule::Paper, PruneRule::Budget];
+const RULES: [PruneRule; 4] = [PruneRule::Exact, PruneRule::Paper, PruneRule::Budget, PruneRule::BitPlanes];
 /// Fields of the pruning settings.
 const PRUNE_FIELDS: [&str; 3] = ["rule", "strength", "target"];
 /// Range of the strength: the percentage of weights that count as almost zeros.
 const STRENGTH: Range = Range { min: 0.0, max: 99.9 };
-/// Range of the target: the improvement in ADC energy that a budget reaches.
+/// Range of the target: the improvement in ADC energy that a budget or bit planes reach.
 const TARGET: Range = Range { min: 1.0, max: 100.0 };
 /// Number of classes of both data sources of the page.
 const CLASSES: usize = 10;
@@ -170,7 +170,7 @@ pub struct Schema {
 struct FieldNames {
     model: Vec<NetworkName>,
     regularizer: [RegularizerKind; 8],
-    rule: [PruneRule; 3],
+    rule: [PruneRule; 4],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
