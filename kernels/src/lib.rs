@@ -1,5 +1,5 @@
 //! The loops that Crossdub spends its time in: convolution, pooling and batch normalization on the CPU, forward and
-//! backward, the regularizer, and the conversions of simulated crossbars, on plain slices.
+//! backward, the regularizer, the conversions of simulated crossbars, and integers with few set cells, on plain slices.
 //!
 //! Burn's CPU backend computes a convolution as general matrix products over copies of the images, and a normalization
 //! as a dozen elementwise passes; two thirds of a training step move data. These kernels gather pixels block by block,
@@ -10,6 +10,7 @@
 mod arch;
 pub mod batch_norm;
 pub mod bit_serial;
+pub mod column_projection;
 pub mod convolution;
 mod division;
 mod gather;

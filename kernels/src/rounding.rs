@@ -1,4 +1,4 @@
-//! Rounding of activations to integers of a learned step, forward and backward.
+//! Rounding to integers times a step: activations with a learned one, forward and backward, and weights.
 //!
 //! `s clamp(floor(x / s + 1/2), -zero, top - zero)`. The quotient is computed in double precision, so that an integer is
 //! the same wherever it is computed.
@@ -58,6 +58,29 @@ fn bounds([zero, top]: [f32; 2]) -> [f64; 2] {
 fn integer(x: f32, step: f32, range: [f32; 2]) -> f64 {
     let [low, high] = bounds(range);
     (f64::from(x) / f64::from(step) + 0.5).floor().clamp(low, high)
+}
+
+/// The integer nearest to a quotient of two 32-bit floats; of two the one farther from 0, as `f64::round` gives, which is a
+/// call on many processors. Such a quotient plus a half is exact enough.
+#[inline(always)]
+pub(crate) fn nearest_within(quotient: f64, largest: f64) -> f64 {
+    let magnitude = f64::from((quotient.abs() + 0.5).min(largest) as i32);
+    magnitude.copysign(quotient)
+}
+
+/// The squared errors of weights as integers from `-largest` to `largest`, times a step.
+///
+/// ```
+/// use crossdub_kernels::rounding::squared_error;
+///
+/// assert_eq!(squared_error(&[1.5, -1.0, 0.75], 0.5, 3.0), 0.25_f64.powi(2));
+/// ```
+pub fn squared_error(weights: &[f32], step: f64, largest: f64) -> f64 {
+    let error = |&weight: &f32| {
+        let weight = f64::from(weight);
+        (weight - nearest_within(weight / step, largest) * step).powi(2)
+    };
+    weights.iter().map(error).sum()
 }
 
 #[cfg(test)]

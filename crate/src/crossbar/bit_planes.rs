@@ -5,7 +5,9 @@
 //! most `2^b - 1` of them (**discrete**), in any of the rows that are active at once (**unstructured**), in every column
 //! of a tile (**balanced**), `b` bits lose nothing.
 
-use super::column_projection::{ColumnProjection, nearest};
+use crossdub_kernels::column_projection::ColumnProjection;
+use crossdub_kernels::rounding::squared_error;
+
 use super::quantize::{QuantizedMatrix, most_of};
 use super::tiling::{TileShape, Tiling};
 use crate::config::HardwareConfig;
@@ -48,6 +50,13 @@ impl From<&HardwareConfig> for CellShape {
             cell_bits: hardware.cell_bits,
             rows_at_once: hardware.rows_at_once(),
         }
+    }
+}
+
+impl CellShape {
+    /// What brings columns of weights of so many bits under their caps.
+    pub(crate) fn projection(self, precision: u32) -> ColumnProjection {
+        ColumnProjection::new(precision, self.cell_bits, self.rows_at_once)
     }
 }
 
@@ -122,7 +131,7 @@ impl LayerQuantization {
             let first = block * tiling.input_blocks();
             let outputs = tiling.tile(first).outputs;
             let mut band = Vec::with_capacity(outputs.len() * matrix.cols);
-            let mut columns = ColumnProjection::new(cells, self.precision);
+            let mut columns = cells.projection(self.precision);
             let caps: Vec<Vec<usize>> = (first..first + tiling.input_blocks())
                 .map(|tile| self.caps_of(tile, tiles, slices))
                 .collect();
@@ -164,20 +173,13 @@ fn best_step(weights: &[f32], largest: f64) -> f32 {
     if most == 0.0 {
         return 1.0;
     }
-    let loss = |step: f32| -> f64 {
-        let step = f64::from(step);
-        weights
-            .iter()
-            .map(|&weight| f64::from(weight))
-            .map(|weight| (weight - nearest(weight / step, largest) * step).powi(2))
-            .sum()
-    };
     let candidates = (0..STEP_CANDIDATES).map(|at| {
         let share = SMALLEST_STEP + (1.0 - SMALLEST_STEP) * at as f64 / (STEP_CANDIDATES - 1) as f64;
         // Subnormal weights have no smaller step.
         ((most / largest * share) as f32).max(f32::MIN_POSITIVE)
     });
-    let losses: Vec<(f32, f64)> = candidates.map(|step| (step, loss(step))).collect();
+    let losses: Vec<(f32, f64)> =
+        candidates.map(|step| (step, squared_error(weights, f64::from(step), largest))).collect();
     losses.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1.0, |(step, _)| step)
 }
 

@@ -11,11 +11,10 @@
 //! | [`quantile`] | percentiles, as numpy computes them |
 //! | [`quantize`] | weights as integers |
 //! | [`bit_slicing`] | integers as cells of several crossbars |
-//! | [`bit_planes`] | integers whose columns have few set cells; `column_projection` finds them |
+//! | [`bit_planes`] | integers whose columns have few set cells |
 
 pub mod bit_planes;
 pub mod bit_slicing;
-pub(crate) mod column_projection;
 pub mod hoyer;
 pub mod levels;
 pub mod quantile;

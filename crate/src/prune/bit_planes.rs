@@ -7,7 +7,8 @@
 //! at the bits of its fullest column. Cost and energy are sums over tiles, so Lagrange's argument holds as for the rule
 //! [`budget`](super::budget): for a price of energy, each tile takes the option of least cost and price, and each layer the
 //! precision of least sum; the price at which the target is met loses least of all choices of as little energy (a large
-//! layer's precision is chosen by a sample of its tiles). Then,
+//! layer's precision is chosen by a sample of its tiles, and precisions are tried upward until the next one is not
+//! taken). Then,
 //! with these precisions, tiles take the steps of their hulls until the target is met. Under the caps, other units lose less
 //! than those that rounding alone would take: they are fitted last, by least squares in turn with the integers.
 
@@ -65,18 +66,20 @@ pub fn choose(
     importance: Option<&[Vec<f32>]>,
     budget: &BitPlaneBudget<'_>,
 ) -> Result<Vec<LayerQuantization>> {
-    BitPlaneOptions::new(layers, importance, budget)?.choose(layers, importance, budget)
+    let mut options = BitPlaneOptions::new(layers, importance, budget)?;
+    options.choose(layers, importance, budget)
 }
 
-/// The options of some layers, which serve every target.
+/// The options of some layers, as far as targets have asked for them so far.
 pub struct BitPlaneOptions {
+    /// By precision, upward: the first ones that each layer may have.
     layers: Vec<Vec<LayerOption>>,
     /// Energy with all cells set.
     dense: f64,
 }
 
 impl BitPlaneOptions {
-    /// Searches them; see [`choose`]. This takes most of the time.
+    /// Options of the lowest precisions; see [`choose`].
     ///
     /// # Errors
     /// If the mapping sets cells for weights of 0.
@@ -88,17 +91,18 @@ impl BitPlaneOptions {
         let energy = CellEnergy::new(budget.hardware)?;
         let searches = searches(layers, importance, budget, &energy);
         Ok(Self {
-            layers: searches.iter().map(LayerSearch::options).collect(),
+            layers: searches.iter().map(lowest_precisions).collect(),
             dense: searches.iter().map(LayerSearch::dense_energy).sum(),
         })
     }
 
-    /// Chooses for a target, with the same layers, importance and budget but for that.
+    /// Chooses for a target, with the same layers, importance and budget but for that. Searches higher precisions, which
+    /// takes most of the time, as long as a layer takes the highest one that it has.
     ///
     /// # Errors
     /// If the target is below 1, or can't be met with a cell left in every layer.
     pub fn choose(
-        &self,
+        &mut self,
         layers: &[Matrix],
         importance: Option<&[Vec<f32>]>,
         budget: &BitPlaneBudget<'_>,
@@ -109,9 +113,23 @@ impl BitPlaneOptions {
         }
         let energy = CellEnergy::new(hardware)?;
         let searches = searches(layers, importance, budget, &energy);
-        let chosen = choose_precisions(&self.layers, self.dense / target);
+        let chosen = loop {
+            let chosen = choose_precisions(&self.layers, self.dense / target);
+            let mut grown = false;
+            for ((search, options), &at) in searches.iter().zip(&mut self.layers).zip(&chosen) {
+                let next = search.precisions().get(options.len()).copied();
+                if let Some(precision) = next.filter(|_| at + 1 == options.len()) {
+                    options.push(search.sampled(precision));
+                    grown = true;
+                }
+            }
+            if !grown {
+                break chosen;
+            }
+        };
+        let options = self.layers.iter().zip(chosen).filter_map(|(options, at)| options.get(at));
         let chosen: Vec<Cow<'_, LayerOption>> =
-            searches.iter().zip(chosen).map(|(search, option)| search.with_all_tiles(option)).collect();
+            searches.iter().zip(options).map(|(search, option)| search.with_all_tiles(option)).collect();
         let caps = choose_tiles(&chosen, self.dense, target)?;
         let quantization =
             |((search, option), caps): ((&LayerSearch<'_>, &Cow<'_, LayerOption>), Vec<u32>)| {
@@ -120,6 +138,11 @@ impl BitPlaneOptions {
             };
         Ok(searches.iter().zip(&chosen).zip(caps).map(quantization).collect())
     }
+}
+
+/// The options that every target needs.
+fn lowest_precisions(search: &LayerSearch<'_>) -> Vec<LayerOption> {
+    search.precisions().into_iter().take(2).map(|precision| search.sampled(precision)).collect()
 }
 
 /// Each layer's search.
@@ -153,8 +176,8 @@ pub fn apply(layers: &mut [Matrix], chosen: &[LayerQuantization], hardware: &Har
     stats
 }
 
-/// The options that the price of energy chooses at which all layers take at most `limit`: one for each layer.
-fn choose_precisions(options: &[Vec<LayerOption>], limit: f64) -> Vec<&LayerOption> {
+/// The options that the price of energy chooses at which all layers take at most `limit`: the place of one for each layer.
+fn choose_precisions(options: &[Vec<LayerOption>], limit: f64) -> Vec<usize> {
     let at_price = |price: f64| {
         let best = |layer: &Vec<LayerOption>| {
             let sums = layer.iter().enumerate().map(|(at, option)| (at, option.at_price(price)));
@@ -179,7 +202,7 @@ fn choose_precisions(options: &[Vec<LayerOption>], limit: f64) -> Vec<&LayerOpti
             }
         }
     }
-    options.iter().zip(chosen).filter_map(|(layer, (at, _))| layer.get(at)).collect()
+    chosen.into_iter().map(|(at, _)| at).collect()
 }
 
 /// The caps of each layer's tiles, slice by slice, so that the energy is at most `dense / target`.

@@ -70,14 +70,17 @@ impl LayerSearch<'_> {
         tiles.map(|tile| self.weight_of(&tile) * self.energy.dense(tile.rows())).sum()
     }
 
-    /// One option for each precision; of a large layer from a sample of its tiles, evenly spaced.
-    pub fn options(&self) -> Vec<LayerOption> {
+    /// The precisions that the layer may have, upward.
+    pub fn precisions(&self) -> Vec<u32> {
         let (own, cell_bits) = (self.hardware.weight_precision, self.hardware.cell_bits);
         let precisions = PRECISIONS.into_iter().filter(|&bits| bits < own).chain([own]);
-        let every = self.tiling().len().div_ceil(SAMPLED_TILES);
         // Cells of more bits than a weight has could not be filled.
-        let fitting = precisions.filter(|&bits| bits > cell_bits && bits <= MAX_BITS);
-        fitting.map(|precision| self.option(precision, every)).collect()
+        precisions.filter(|&bits| bits > cell_bits && bits <= MAX_BITS).collect()
+    }
+
+    /// The option of this precision; of a large layer from a sample of its tiles, evenly spaced.
+    pub fn sampled(&self, precision: u32) -> LayerOption {
+        self.option(precision, self.tiling().len().div_ceil(SAMPLED_TILES))
     }
 
     /// The option of this precision for all tiles.

@@ -48,6 +48,11 @@ fn lost(layers: &[Matrix], chosen: &[LayerQuantization], hardware: &HardwareConf
     layers.iter().zip(chosen).map(of_layer).sum()
 }
 
+/// Of every precision.
+fn all_options(search: &LayerSearch<'_>) -> Vec<LayerOption> {
+    search.precisions().into_iter().map(|precision| search.sampled(precision)).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -60,7 +65,7 @@ proptest! {
         let budget = BitPlaneBudget { target, hardware: &hardware, weights: None };
         let energy = CellEnergy::new(&hardware).expect("digital");
         let options: Vec<Vec<LayerOption>> =
-            searches(&layers, None, &budget, &energy).iter().map(LayerSearch::options).collect();
+            searches(&layers, None, &budget, &energy).iter().map(all_options).collect();
         let dense: f64 = searches(&layers, None, &budget, &energy).iter().map(LayerSearch::dense_energy).sum();
         let Ok(chosen) = choose(&layers, None, &budget) else { return Ok(()) };
         let reached = counted(&layers, &chosen, &hardware);
@@ -110,7 +115,7 @@ proptest! {
         let budget = BitPlaneBudget { target: 1.0, hardware: &hardware, weights: None };
         let energy = CellEnergy::new(&hardware).expect("digital");
         let options: Vec<Vec<LayerOption>> =
-            searches(&layers, None, &budget, &energy).iter().map(LayerSearch::options).collect();
+            searches(&layers, None, &budget, &energy).iter().map(all_options).collect();
         let (mut cost, mut spent) = (0.0, 0.0);
         for layer in &options {
             let best = layer.iter().map(|option| option.at_price(price)).min_by(|a, b| a.0.total_cmp(&b.0));
@@ -149,7 +154,7 @@ fn energies_are_those_of_the_reports() {
                 .iter()
                 .zip(&chosen)
                 .map(|(search, chosen)| {
-                    let options = search.options();
+                    let options = all_options(search);
                     let own =
                         options.iter().find(|option| option.precision == chosen.precision).expect("tried");
                     own.tiles.iter().map(|tile| tile[0].point.energy).sum()
@@ -194,7 +199,7 @@ fn a_large_layer_is_chosen_by_a_sample() {
     for target in [1.5, 4.0, 12.0] {
         let budget = BitPlaneBudget { target, hardware: &hardware, weights: None };
         let [search] = &*searches(&layers, None, &budget, &energy) else { panic!("one layer") };
-        let sampled = search.options();
+        let sampled = all_options(search);
         assert!(sampled.iter().all(|option| option.tiles.len() == 128), "every fifth of 640");
         let sum = |option: &LayerOption| option.tiles.iter().map(|tile| tile[0].point.energy).sum::<f64>();
         let all = search.with_all_tiles(&sampled[1]);

@@ -1,9 +1,10 @@
 //! What a tile may hold at one precision: from the nearest integers down to no cell at all.
 
+use crossdub_kernels::column_projection::ColumnProjection;
+
 use super::super::budget::Tradeoff;
 use crate::adc::{CellCounts, CellEnergy};
 use crate::crossbar::bit_planes::CellShape;
-use crate::crossbar::column_projection::ColumnProjection;
 use crate::crossbar::tiling::Tile;
 use crate::matrix::Matrix;
 
@@ -92,7 +93,7 @@ impl TileWeights<'_> {
             units: Vec::with_capacity(inputs.len() * self.tile.columns()),
             squared_steps: Vec::with_capacity(self.tile.columns()),
             factors: self.factors.map(|factors| &factors[inputs.clone()]),
-            projection: ColumnProjection::new(cells, self.precision),
+            projection: cells.projection(self.precision),
         };
         for output in self.tile.outputs.clone() {
             let step = f64::from(self.steps[if self.steps.len() == 1 { 0 } else { output }]);

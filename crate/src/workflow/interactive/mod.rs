@@ -192,7 +192,7 @@ impl InteractiveRun {
     /// # Errors
     /// When the device fails.
     pub async fn sync_weights(&mut self) -> Result<()> {
-        self.layers = LayerCache::new(self.trainer().matrices().await?);
+        self.layers.replace(self.stage.trainer().matrices().await?);
         Ok(())
     }
 

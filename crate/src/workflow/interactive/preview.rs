@@ -82,6 +82,13 @@ impl LayerCache {
         Self { current, preview: None, options: None }
     }
 
+    /// Takes other current layers; the same ones keep what is known of them.
+    pub fn replace(&mut self, current: Vec<Matrix>) {
+        if current != self.current {
+            *self = Self::new(current);
+        }
+    }
+
     /// The current layers.
     pub fn current(&self) -> &[Matrix] {
         &self.current
@@ -122,7 +129,7 @@ impl LayerCache {
         let (config, hardware) = settings.resolve(hardware, self.current.len())?;
         let PruneMethod::BitPlanes { target } = config.method else { return Ok(None) };
         let budget = BitPlaneBudget { target, hardware: &hardware, weights: None };
-        let options = match self.options.take() {
+        let mut options = match self.options.take() {
             Some((searched, options)) if searched == hardware => options,
             _ => BitPlaneOptions::new(&self.current, None, &budget)?,
         };

@@ -1,17 +1,19 @@
-//! The nearest integers of one column that keep to caps on its set cells.
+//! The nearest integers of one column of a crossbar that keep to caps on its set cells: a magnitude's digits lie in cells of
+//! several crossbars (slices), those of negative weights in others. (New here.)
 
-use super::bit_planes::{CellShape, largest_integer};
-
-/// The integer nearest to a quotient of two 32-bit floats; of two the one farther from 0, as `f64::round` gives, which is a
-/// call on many processors. Such a quotient plus a half is exact enough.
-#[inline(always)]
-pub(super) fn nearest(quotient: f64, largest: f64) -> f64 {
-    let magnitude = f64::from((quotient.abs() + 0.5).min(largest) as i32);
-    magnitude.copysign(quotient)
-}
+use crate::rounding::nearest_within;
 
 /// Projects columns onto the integers that keep to their caps; keeps its buffers.
-pub(crate) struct ColumnProjection {
+///
+/// ```
+/// use crossdub_kernels::column_projection::ColumnProjection;
+///
+/// // 3 bits with their sign on cells of one bit: two slices, the lower first, each positive and negative.
+/// let mut columns = ColumnProjection::new(3, 1, 4);
+/// // Three positive weights have their lowest bit set, and one may: 2.9 keeps its higher bit.
+/// assert_eq!(columns.project(&[1.1, 2.9, 1.2, -1.0], &[1, 1, 1, 1]), [0, 2, 1, -1]);
+/// ```
+pub struct ColumnProjection {
     slices: usize,
     cell_bits: u32,
     rows_at_once: usize,
@@ -33,13 +35,13 @@ struct SetCell {
 }
 
 impl ColumnProjection {
-    /// For weights of so many bits.
-    pub fn new(CellShape { cell_bits, rows_at_once, .. }: CellShape, precision: u32) -> Self {
+    /// For weights of 2 to 16 bits, their sign among them, on cells of so many bits, with so many rows active at once.
+    pub fn new(precision: u32, cell_bits: u32, rows_at_once: usize) -> Self {
         Self {
             slices: (precision - 1).div_ceil(cell_bits) as usize,
             cell_bits,
             rows_at_once,
-            largest: largest_integer(precision),
+            largest: ((1_i32 << (precision - 1)) - 1) as i16,
             integers: Vec::new(),
             cells: Vec::new(),
             counts: Vec::new(),
@@ -58,7 +60,7 @@ impl ColumnProjection {
     /// Adds the integers of the rows from `first` on, which are active at once.
     fn project_rows(&mut self, first: usize, weights: &[f64], caps: &[usize]) {
         let largest = f64::from(self.largest);
-        self.integers.extend(weights.iter().map(|&weight| nearest(weight, largest) as i16));
+        self.integers.extend(weights.iter().map(|&weight| nearest_within(weight, largest) as i16));
         if caps.iter().all(|&cap| cap >= weights.len()) {
             return;
         }
