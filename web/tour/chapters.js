@@ -137,7 +137,8 @@ export function chapters() {
         paragraph(
           'So the same three words hold for set cells, and save more there. Weights of fewer bits leave whole',
           'planes empty, and training can keep the others below a cap while the network learns. Nothing is lost,',
-          'as the simulation in section 5 shows integer by integer.',
+          'as the simulation in section 5 shows integer by integer. In section 3, the rule Bit planes chooses all of',
+          'this for a trained network from one number: how much less energy it may take.',
         ),
       ],
       task: 'Under More…, set Quantized to bits to 3 and Most set cells to 3, and press Start.',
