@@ -29,8 +29,8 @@ function prunedText(state, { zeros, weights }) {
   const part = `${share(zeros, weights)} of ${count(weights)} weights`;
   if (isReportOpen(state)) return `${part} are zero.`;
   if (!isPreview(state)) {
-    const isInteger = state.pruning?.rule === 'bit-planes';
-    return isInteger
+    const pruned = state.stages.find((stage) => stage.kind === 'prune')?.pruning;
+    return pruned?.rule === 'bit-planes'
       ? `${part} are zero. Fine-tuning moves integers within each column’s limits.`
       : `${part} are zero, and stay zero while fine-tuning.`;
   }

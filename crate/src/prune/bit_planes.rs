@@ -6,16 +6,17 @@
 //! weights of their importance times the squared relative error, its *energy* that of converting each slice and polarity
 //! at the bits of its fullest column. Cost and energy are sums over tiles, so Lagrange's argument holds as for the rule
 //! [`budget`](super::budget): for a price of energy, each tile takes the option of least cost and price, and each layer the
-//! precision of least sum; the price at which the target is met loses least of all choices of as little energy (a large
-//! layer's precision is chosen by a sample of its tiles, and precisions are tried upward until the next one is not
-//! taken). Then,
-//! with these precisions, tiles take the steps of their hulls until the target is met. Under the caps, other units lose less
-//! than those that rounding alone would take: they are fitted last, by least squares in turn with the integers.
+//! precision of least sum; the price at which the target is met loses least of all choices of as little energy. A large
+//! layer's precision is chosen by a sample of its tiles, and precisions are tried upward until a layer does not take the next
+//! one. With these precisions, tiles then move down their hulls until the target is met.
+//!
+//! Caps change which weight steps lose least. So these are fitted at the end: least squares gives the steps for the integers,
+//! rounding the integers for the steps, as long as that helps.
 
 mod layer_search;
 mod tile_path;
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use self::layer_search::{LayerOption, LayerSearch};
 use super::PruneStats;
@@ -74,6 +75,8 @@ pub fn choose(
 pub struct BitPlaneOptions {
     /// By precision, upward: the first ones that each layer may have.
     layers: Vec<Vec<LayerOption>>,
+    /// With all their tiles, the layers that were sampled: by layer and precision, as targets have asked for them.
+    whole: BTreeMap<(usize, u32), LayerOption>,
     /// Energy with all cells set.
     dense: f64,
 }
@@ -92,6 +95,7 @@ impl BitPlaneOptions {
         let searches = searches(layers, importance, budget, &energy);
         Ok(Self {
             layers: searches.iter().map(lowest_precisions).collect(),
+            whole: BTreeMap::new(),
             dense: searches.iter().map(LayerSearch::dense_energy).sum(),
         })
     }
@@ -128,14 +132,21 @@ impl BitPlaneOptions {
             }
         };
         let options = self.layers.iter().zip(chosen).filter_map(|(options, at)| options.get(at));
-        let chosen: Vec<Cow<'_, LayerOption>> =
-            searches.iter().zip(options).map(|(search, option)| search.with_all_tiles(option)).collect();
+        let options: Vec<&LayerOption> = options.collect();
+        for (at, (search, option)) in searches.iter().zip(&options).enumerate() {
+            if search.is_sampled(option) {
+                let whole = self.whole.entry((at, option.precision));
+                whole.or_insert_with(|| search.with_all_tiles(option));
+            }
+        }
+        let chosen = options.into_iter().enumerate();
+        let chosen: Vec<&LayerOption> =
+            chosen.map(|(at, option)| self.whole.get(&(at, option.precision)).unwrap_or(option)).collect();
         let caps = choose_tiles(&chosen, self.dense, target)?;
-        let quantization =
-            |((search, option), caps): ((&LayerSearch<'_>, &Cow<'_, LayerOption>), Vec<u32>)| {
-                let steps = option.steps.clone();
-                search.fit_steps(LayerQuantization { precision: option.precision, steps, caps })
-            };
+        let quantization = |((search, option), caps): ((&LayerSearch<'_>, &&LayerOption), Vec<u32>)| {
+            let steps = option.steps.clone();
+            search.fit_steps(LayerQuantization { precision: option.precision, steps, caps })
+        };
         Ok(searches.iter().zip(&chosen).zip(caps).map(quantization).collect())
     }
 }
@@ -206,7 +217,7 @@ fn choose_precisions(options: &[Vec<LayerOption>], limit: f64) -> Vec<usize> {
 }
 
 /// The caps of each layer's tiles, slice by slice, so that the energy is at most `dense / target`.
-fn choose_tiles(layers: &[Cow<'_, LayerOption>], dense: f64, target: f64) -> Result<Vec<Vec<u32>>> {
+fn choose_tiles(layers: &[&LayerOption], dense: f64, target: f64) -> Result<Vec<Vec<u32>>> {
     let mut steps = Vec::new();
     let mut chosen: Vec<Vec<usize>> = layers.iter().map(|layer| vec![0; layer.tiles.len()]).collect();
     let mut energy = 0.0;

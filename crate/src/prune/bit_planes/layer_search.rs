@@ -1,7 +1,5 @@
 //! A layer's options: one for each precision, with the options of its tiles.
 
-use std::borrow::Cow;
-
 use super::super::budget::{Tradeoff, hull};
 use super::tile_path::{TileOption, TileWeights};
 use crate::adc::CellEnergy;
@@ -19,7 +17,6 @@ const SAMPLED_TILES: usize = 128;
 /// The most times that steps are fitted.
 const FITTED_STEPS: usize = 10;
 /// A layer at one precision.
-#[derive(Clone)]
 pub(super) struct LayerOption {
     pub precision: u32,
     pub steps: Vec<f32>,
@@ -80,15 +77,19 @@ impl LayerSearch<'_> {
 
     /// The option of this precision; of a large layer from a sample of its tiles, evenly spaced.
     pub fn sampled(&self, precision: u32) -> LayerOption {
-        self.option(precision, self.tiling().len().div_ceil(SAMPLED_TILES))
+        let per_channel = self.hardware.weight_scale == WeightScale::Channel;
+        let steps = LayerQuantization::search_steps(self.layer, precision, per_channel);
+        self.option(precision, steps, self.tiling().len().div_ceil(SAMPLED_TILES))
     }
 
-    /// The option of this precision for all tiles.
-    pub fn with_all_tiles<'b>(&self, option: &'b LayerOption) -> Cow<'b, LayerOption> {
-        match self.tiling().len() {
-            tiles if tiles > option.tiles.len() => Cow::Owned(self.option(option.precision, 1)),
-            _ => Cow::Borrowed(option),
-        }
+    /// Whether this option is of a sample.
+    pub fn is_sampled(&self, option: &LayerOption) -> bool {
+        self.tiling().len() > option.tiles.len()
+    }
+
+    /// The same option for all tiles.
+    pub fn with_all_tiles(&self, option: &LayerOption) -> LayerOption {
+        self.option(option.precision, option.steps.clone(), 1)
     }
 
     /// The same caps with steps that lose less: those of least squares for the integers, and the integers for these steps,
@@ -152,12 +153,10 @@ impl LayerSearch<'_> {
         parallel::map(self.layer.rows, of_output).iter().sum()
     }
 
-    /// The layer at this precision, of every so many tiles, which stand for the others.
-    fn option(&self, precision: u32, every: usize) -> LayerOption {
+    /// The layer at this precision and with these steps, of every so many tiles, which stand for the others.
+    fn option(&self, precision: u32, steps: Vec<f32>, every: usize) -> LayerOption {
         let Self { layer, factors, hardware, .. } = *self;
         let (cells, tiling) = (CellShape::from(hardware), self.tiling());
-        let per_channel = hardware.weight_scale == WeightScale::Channel;
-        let steps = LayerQuantization::search_steps(layer, precision, per_channel);
         let squares_of = |row: usize| -> f64 {
             let weights = layer.row(row).iter().enumerate();
             weights.map(|(at, &weight)| f64::from(weight).powi(2) * self.factor(at)).sum()
