@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 
 import { expect } from '@playwright/test';
 
-import { open, reach, report, saved, spec, steps, test } from './page.js';
+import { loaded, open, reach, report, saved, spec, steps, test } from './page.js';
 import { pth } from './pth.js';
 
 const SMALL = '#device=cpu&plan=8+M+16+M&classifier=16&tile=16';
@@ -152,7 +152,7 @@ test('all invalid arguments are rejected in the same way', async ({ page }) => {
   expect(await spec(page)).toEqual(before);
   await page.goto('./#device=cpu&adc=zzz&seed=9007199254740993');
   await page.reload();
-  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await loaded(page);
   await expect(page.locator('.message.error')).toContainText('adc=zzz');
   await expect(page.locator('.message.error')).toContainText('seed=9007199254740993');
   expect(page.url()).not.toContain('adc');
@@ -175,7 +175,7 @@ test('the Back button keeps the run if its settings are the same', async ({ page
 
 test('the page still works after a network that is too large', async ({ page }) => {
   await page.goto('./#device=cpu&model=vgg16&batch=4096');
-  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await loaded(page);
   await expect(page.locator('.message.error')).toContainText(/needs about \d+ MiB/);
   await expect(page.getByRole('button', { name: 'Start' })).toBeEnabled();
   await expect(page.locator('#map-list canvas').first()).toBeVisible();

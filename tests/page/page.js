@@ -44,8 +44,28 @@ export const test = base.extend({
  */
 export async function open(page, address = '#device=cpu') {
   await page.goto(`./${address}`);
-  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await loaded(page);
   await expect(page.getByRole('button', { name: 'Start' })).toBeEnabled();
+}
+
+/**
+ * Waits until the page is loaded, by asking again and again: Chromium's debugger holds a pending promise only
+ * weakly, and sometimes drops it (“Resulting promise was garbage collected”).
+ * @param {Page} page
+ */
+export async function loaded(page) {
+  await expect
+    .poll(() =>
+      page.evaluate(() => {
+        try {
+          return !!(/** @type {any} */ (window).crossdub.spec());
+        } catch {
+          return false;
+        }
+      }),
+    )
+    .toBe(true);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
 }
 
 /** @param {Page} page @returns {Promise<any>} */

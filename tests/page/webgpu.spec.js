@@ -1,6 +1,6 @@
 import { expect } from '@playwright/test';
 
-import { report, test } from './page.js';
+import { loaded, report, test } from './page.js';
 
 /** A software adapter compiles shaders and trains slowly. */
 const SLOW_ADAPTER_MS = 540_000;
@@ -35,7 +35,7 @@ test('a run begins on the CPU, moves to WebGPU as it is, and back when the devic
       .catch(() => undefined);
   });
   await page.goto('./#plan=8+M+16+M&classifier=16&batch=4&learning_rate=0.001&epochs=1000');
-  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await loaded(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
   const before = await report(page);
   expect(before.training.device).toBe('cpu');
