@@ -6,7 +6,7 @@ import { defineConfig } from 'vite';
 const root = import.meta.dirname;
 /** Where wasm-bindgen wrote the modules; a test may point elsewhere. */
 const modules = path.resolve(root, process.env.CROSSDUB_PKG ?? 'pkg');
-const moduleFiles = ['cpu', 'webgpu', 'onnx'].flatMap((module) =>
+const moduleFiles = ['cpu', 'cpu-relaxed', 'webgpu', 'onnx'].flatMap((module) =>
   ['crossdub.js', 'crossdub_bg.wasm'].map((file) => `${module}/${file}`),
 );
 /** The only files of CROSSDUB_DATA that are offered: never the folder as such. */

@@ -55,6 +55,9 @@ async function measureTraining(run) {
   const gpu = existsSync(join(ROOT, 'pkg/webgpu/crossdub.js'))
     ? await run('Crossdub, WebGPU', ['crossdub', 'webgpu', ['none', 'gated'], { ...SLOW, seconds: 90 }])
     : null;
+  const relaxed = existsSync(join(ROOT, 'pkg/cpu-relaxed/crossdub.js'))
+    ? await run('Crossdub, relaxed SIMD', ['simd', FAST])
+    : null;
   const hasTensorflow = existsSync(join(PEERS, '@tensorflow/tfjs'));
   /** @type {[string, number | null][]} */
   const others = [];
@@ -74,6 +77,10 @@ async function measureTraining(run) {
   if (cpu) {
     const ours_ms = median(cpu[0]);
     for (const [other, other_ms] of others) rows.push({ what: `${TRAINING}, CPU`, ours_ms, other, other_ms });
+  }
+  if (relaxed) {
+    const [ours_ms, other_ms] = relaxed.map(median);
+    rows.push({ what: `${TRAINING}, relaxed SIMD`, ours_ms, other: 'Crossdub, plain SIMD', other_ms });
   }
   if (gpu) {
     const ours_ms = median(gpu[0]);

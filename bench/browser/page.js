@@ -42,24 +42,41 @@ async function inTurn(contenders, { warmUp, maxTurns, seconds }) {
  * @param {('none' | 'gated')[]} regularizers one run each, in turn
  */
 async function crossdub(device, regularizers, limits) {
-  const module = await import(`/pkg/${device}/crossdub.js`);
-  await module.default();
+  const folder = device === 'cpu' && (await exists('/pkg/cpu-relaxed/crossdub.js')) ? 'cpu-relaxed' : device;
   const contenders = [];
-  for (const regularizer of regularizers) {
-    const { spec, hardware } = module.apply_fields(module.schema().defaults, {
-      model: 'vgg-small',
-      device,
-      regularizer,
-      batch: BATCH,
-      learning_rate: LEARNING_RATE,
-      dropout: 0,
-      augment: false,
-      epochs: 100,
-    });
-    const run = await module.Run.open(spec, hardware, []);
-    contenders.push(() => timed(() => run.step()));
-  }
+  for (const regularizer of regularizers) contenders.push(await crossdubRun(folder, { device, regularizer }));
   return inTurn(contenders, limits);
+}
+
+/** With and without relaxed SIMD, in turn. */
+async function simd(limits) {
+  const fields = { device: 'cpu', regularizer: 'none' };
+  return inTurn([await crossdubRun('cpu-relaxed', fields), await crossdubRun('cpu', fields)], limits);
+}
+
+/**
+ * @param {string} folder of the module
+ * @param {{ device: string, regularizer: string }} fields
+ */
+async function crossdubRun(folder, fields) {
+  const module = await import(`/pkg/${folder}/crossdub.js`);
+  await module.default();
+  const { spec, hardware } = module.apply_fields(module.schema().defaults, {
+    model: 'vgg-small',
+    batch: BATCH,
+    learning_rate: LEARNING_RATE,
+    dropout: 0,
+    augment: false,
+    epochs: 100,
+    ...fields,
+  });
+  const run = await module.Run.open(spec, hardware, []);
+  return () => timed(() => run.step());
+}
+
+/** @param {string} address */
+async function exists(address) {
+  return (await fetch(address)).ok;
 }
 
 /**
@@ -182,4 +199,4 @@ async function jax(device, limits) {
   return inTurn([() => timed(step)], limits);
 }
 
-globalThis.bench = { crossdub, simulation, tensorflow, jax };
+globalThis.bench = { crossdub, simd, simulation, tensorflow, jax };

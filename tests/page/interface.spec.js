@@ -3,11 +3,13 @@ import { gzipSync } from 'node:zlib';
 
 import { expect } from '@playwright/test';
 
-import { drop, open, picture, report, spec, test } from './page.js';
+import { drop, loaded, open, picture, report, spec, test } from './page.js';
 
 test('the module loaded at start is under a megabyte compressed', () => {
-  const module = readFileSync('dist/pkg/cpu/crossdub_bg.wasm');
-  expect(gzipSync(module, { level: 9 }).length).toBeLessThan(1_000_000);
+  for (const name of ['cpu', 'cpu-relaxed']) {
+    const module = readFileSync(`dist/pkg/${name}/crossdub_bg.wasm`);
+    expect(gzipSync(module, { level: 9 }).length).toBeLessThan(1_000_000);
+  }
 });
 
 test('the module for ONNX is small: what trains is not in it', () => {
@@ -43,7 +45,7 @@ test('settings are in the URL and survive a reload', async ({ page }) => {
   expect(url).not.toContain('momentum');
   await page.goto('about:blank');
   await page.goto(url);
-  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await loaded(page);
   expect(await spec(page)).toEqual(before);
   expect(page.url()).toBe(url);
   await expect(page.locator('#strength-value')).toHaveText('42.5 %');
@@ -179,7 +181,7 @@ test('CIFAR-10 files chosen together are used for training', async ({ page }) =>
 
 test('a message asks for missing CIFAR-10 files, and the URL stays', async ({ page }) => {
   await page.goto('./#device=cpu&data=cifar10');
-  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await loaded(page);
   await expect(page.locator('.message.error')).toContainText('CIFAR-10 is not beside this page');
   await expect(page.getByRole('button', { name: 'Choose files…' })).toBeVisible();
   await expect(page.getByRole('button', { name: 'Start' })).toBeDisabled();
@@ -277,7 +279,7 @@ test('the maps can be used by keyboard', async ({ page }) => {
 
 test('an embedded page has no controls', async ({ page }) => {
   await page.goto('./?embed#device=cpu');
-  await page.evaluate(() => /** @type {any} */ (window).crossdub.ready);
+  await loaded(page);
   await expect(page.locator('#loss svg')).toBeVisible();
   await expect(page.getByLabel('Network plan')).toBeHidden();
   await expect(page.locator('#run')).toBeHidden();

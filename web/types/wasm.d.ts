@@ -1,6 +1,6 @@
 /**
- * The interface of the wasm modules: pkg/cpu/crossdub.js and pkg/webgpu/crossdub.js, which train, and
- * pkg/onnx/crossdub.js, which reads ONNX. See crate/src/web/.
+ * The interface of the wasm modules: crossdub.js in pkg/cpu, pkg/cpu-relaxed and pkg/webgpu, which
+ * train, and in pkg/onnx, which reads ONNX. See crate/src/web/.
  */
 
 import type {

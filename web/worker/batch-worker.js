@@ -2,6 +2,8 @@
 
 import { expose, transfer } from 'comlink';
 
+import { loadCpuModule } from './cpu-module.js';
+
 /** @typedef {import('../types/messages').Saved} Saved */
 /** @typedef {import('../types/types').HardwareConfig} HardwareConfig */
 /** @typedef {import('../types/wasm').NamedBytes} NamedBytes */
@@ -22,15 +24,9 @@ export class BatchWorker {
   /** Takes the sum over all. @type {(sum: Float32Array) => void} */
   #take = () => undefined;
 
-  /** Loads the CPU module. @param {string} base the page's URL */
-  async load(base) {
-    this.#module ??= (async () => {
-      const url = new URL('pkg/cpu/crossdub.js', base).href;
-      const module = /** @type {WasmModule} */ (await import(/* @vite-ignore */ url));
-      await module.default();
-      return module;
-    })();
-    await this.#module;
+  /** Loads the CPU module. @param {string} url the one that the run uses */
+  async load(url) {
+    await (this.#module ??= loadCpuModule(url));
   }
 
   /**

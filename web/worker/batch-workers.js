@@ -46,15 +46,15 @@ export class BatchWorkers {
   /** Whether they have failed so often that one worker trains alone. */
   #isOff = false;
   #requested;
-  #base;
+  #url;
 
   /**
    * @param {number | null} requested how many workers train, this one included, if the URL says
-   * @param {string} base the page's URL
+   * @param {string} url of the CPU module
    */
-  constructor(requested, base) {
+  constructor(requested, url) {
     this.#requested = requested;
-    this.#base = base;
+    this.#url = url;
   }
 
   /** @param {number} count of helpers */
@@ -65,7 +65,7 @@ export class BatchWorkers {
       /** @type {Helper['remote']} */
       const remote = wrap(worker);
       // A worker that can't load says so when it is to open the run.
-      remote.load(this.#base).catch(() => undefined);
+      remote.load(this.#url).catch(() => undefined);
       this.#helpers.push({ worker, remote });
     }
   }
@@ -136,7 +136,7 @@ export class BatchWorkers {
       run.wasm.share_batches(0, count, (own) => this.#exchange(own));
       const saved = await run.checkpoint();
       const opened = this.#helpers.map(async ({ remote }, at) => {
-        await remote.load(this.#base);
+        await remote.load(this.#url);
         await remote.open({ rank: at + 1, count }, saved, run.hardware, files);
       });
       await withPatience(Promise.all(opened), OPEN_MS);

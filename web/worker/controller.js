@@ -40,7 +40,7 @@ export class Controller {
       modules,
       queue,
       loadFiles: (source) => this.data.load(source),
-      batchWorkers: new BatchWorkers(workers, base),
+      batchWorkers: new BatchWorkers(workers, modules.cpuUrl),
       emit,
       onReplaced: (run) => this.#onReplaced(run),
     });

@@ -1,6 +1,7 @@
 /** The wasm modules: the CPU one, loaded at once, the WebGPU one if it is worth it, the ONNX one when it is needed. */
 
 import { failure } from '../api/errors.js';
+import { findCpuModule } from './cpu-module.js';
 import { chooseDevice } from './device.js';
 import { onPanic } from './failure.js';
 import { OnnxModule } from './onnx-module.js';
@@ -21,9 +22,11 @@ import { WebGpu } from './webgpu.js';
  */
 
 export class Modules {
-  /** @param {WasmModule} cpu @param {WebGpu} gpu @param {OnnxModule} onnx */
+  /** @param {{ module: WasmModule, url: string }} cpu @param {WebGpu} gpu @param {OnnxModule} onnx */
   constructor(cpu, gpu, onnx) {
-    this.cpu = cpu;
+    this.cpu = cpu.module;
+    /** Where other workers load the same module. */
+    this.cpuUrl = cpu.url;
     this.gpu = gpu;
     this.onnx = onnx;
   }
@@ -34,12 +37,10 @@ export class Modules {
    * @param {ModuleOptions} options
    */
   static async load(base, { queueTest, wantsGpu, onState, onBroken }) {
-    const url = new URL('pkg/cpu/crossdub.js', base).href;
-    const cpu = /** @type {WasmModule} */ (await import(/* @vite-ignore */ url));
-    await cpu.default();
+    const cpu = await findCpuModule(base);
     /** @type {Promise<Float32Array> | undefined} */
     let gradient;
-    const expectedGradient = () => (gradient ??= queueTest(() => cpu.self_test()));
+    const expectedGradient = () => (gradient ??= queueTest(() => cpu.module.self_test()));
     const gpu = new WebGpu(base, { expectedGradient, isWanted: wantsGpu, onState });
     gpu.lost.then((reason) => onBroken('webgpu', new Error(reason)));
     onPanic((device, reason) => {

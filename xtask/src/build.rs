@@ -62,7 +62,10 @@ fn optimize_step<'a>(module: Module) -> Step<'a> {
         let wasm = env.root.join("dist/pkg").join(module.name()).join("crossdub_bg.wasm");
         let optimized = wasm.with_extension("wasm.new");
         progress.status("wasm-opt -Oz, several minutes");
-        let wasm_opt = Cmd::new(wasm_opt).args(["-Oz"]).args(WASM_FEATURES).args([wasm.as_path()]);
+        let wasm_opt = Cmd::new(wasm_opt).args(["-Oz"]).args(WASM_FEATURES);
+        let wasm_opt =
+            if module == Module::CpuRelaxed { wasm_opt.args(["--enable-relaxed-simd"]) } else { wasm_opt };
+        let wasm_opt = wasm_opt.args([wasm.as_path()]);
         wasm_opt.args([Path::new("--output"), optimized.as_path()]).run(progress)?;
         let megabytes =
             |path: &Path| fs::metadata(path).map(|file| file.len() as f64 / 1e6).unwrap_or_default();
@@ -73,6 +76,7 @@ fn optimize_step<'a>(module: Module) -> Step<'a> {
     let step = Step::new(format!("wasm-opt, {}", module.title()), action);
     match module {
         Module::Cpu => step.needs(&[Artifact::Site, Artifact::CpuModule]),
+        Module::CpuRelaxed => step.needs(&[Artifact::Site, Artifact::CpuRelaxedModule]),
         Module::WebGpu => step.needs(&[Artifact::Site, Artifact::WebGpuModule]),
         Module::Onnx => step.needs(&[Artifact::Site, Artifact::OnnxModule]),
     }

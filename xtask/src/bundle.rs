@@ -117,7 +117,7 @@ fn files(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
         }
         None => absent.push("the Vulkan loader is not installed here, so the bundle has none"),
     }
-    for module in ["cpu", "webgpu"] {
+    for module in ["cpu", "cpu-relaxed", "webgpu"] {
         let built = env.root.join("pkg").join(module);
         if built.join("crossdub.js").is_file() {
             copy_folder(&built, &bundle.join("pkg").join(module))?;

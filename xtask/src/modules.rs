@@ -1,4 +1,4 @@
-//! The three WebAssembly modules: Cargo and wasm-bindgen build them, and each replaces its folder in `pkg/` in one go.
+//! The four WebAssembly modules: Cargo and wasm-bindgen build them, and each replaces its folder in `pkg/` in one go.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,8 +13,10 @@ use crate::steps::{Artifact, Step};
 /// One of the modules built from the crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Module {
-    /// Burn's portable CPU backend, which the page loads first.
+    /// Burn's portable CPU backend, which the page loads first, for every browser.
     Cpu,
+    /// The same for browsers with relaxed SIMD, which loads instead where it is there.
+    CpuRelaxed,
     /// Burn's WebGPU backend, which the page loads if the browser has an adapter.
     WebGpu,
     /// The reader of ONNX models, which the page loads when one is opened. Without Burn.
@@ -23,12 +25,13 @@ pub enum Module {
 
 impl Module {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Cpu, Self::WebGpu, Self::Onnx];
+    pub const ALL: [Self; 4] = [Self::Cpu, Self::CpuRelaxed, Self::WebGpu, Self::Onnx];
 
-    /// Its folder in `pkg/`, and its Cargo feature.
+    /// Its folder in `pkg/`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
+            Self::CpuRelaxed => "cpu-relaxed",
             Self::WebGpu => "webgpu",
             Self::Onnx => "onnx",
         }
@@ -38,6 +41,7 @@ impl Module {
     pub fn title(self) -> &'static str {
         match self {
             Self::Cpu => "CPU",
+            Self::CpuRelaxed => "CPU, relaxed SIMD",
             Self::WebGpu => "WebGPU",
             Self::Onnx => "ONNX",
         }
@@ -47,6 +51,7 @@ impl Module {
     pub fn artifact(self) -> Artifact {
         match self {
             Self::Cpu => Artifact::CpuModule,
+            Self::CpuRelaxed => Artifact::CpuRelaxedModule,
             Self::WebGpu => Artifact::WebGpuModule,
             Self::Onnx => Artifact::OnnxModule,
         }
@@ -56,12 +61,13 @@ impl Module {
     pub fn cargo_args(self, env: &BuildEnv) -> Vec<OsString> {
         let features = match self {
             Self::Cpu => "web,cpu",
+            Self::CpuRelaxed => "web,cpu,relaxed-simd",
             Self::WebGpu => "web,webgpu",
             Self::Onnx => "web-onnx",
         };
         let profile = env.root.join("crate/wasm-profile.toml").into_os_string();
         let mut args = vec!["--config".into(), profile];
-        // 7 % smaller, for about 40 seconds more. The page starts with the CPU module, and shows something only then.
+        // 7 % smaller, for about 40 seconds more. The page starts with a CPU module, and shows something only then.
         if self != Self::WebGpu {
             args.extend(["--config".into(), "profile.release.lto=\"fat\"".into()]);
         }

@@ -32,6 +32,8 @@ pub enum Artifact {
     CargoFuzz,
     /// `pkg/cpu`.
     CpuModule,
+    /// `pkg/cpu-relaxed`.
+    CpuRelaxedModule,
     /// `pkg/webgpu`.
     WebGpuModule,
     /// `pkg/onnx`.

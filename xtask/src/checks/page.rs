@@ -20,8 +20,13 @@ pub fn npm_script<'a>(name: &'static str, script: &'static str) -> Step<'a> {
 pub fn chromium_tests<'a>(quick: bool) -> Step<'a> {
     let step = Step::new("Page tests, Chromium", move |env, progress| run(env, progress, "test", quick));
     match quick {
-        true => step.needs(&[Artifact::Site, Artifact::Chromium]),
-        false => step.needs(&[Artifact::Site, Artifact::Chromium, Artifact::WebGpuModule]),
+        true => step.needs(&[Artifact::Site, Artifact::Chromium, Artifact::CpuRelaxedModule]),
+        false => step.needs(&[
+            Artifact::Site,
+            Artifact::Chromium,
+            Artifact::CpuRelaxedModule,
+            Artifact::WebGpuModule,
+        ]),
     }
 }
 

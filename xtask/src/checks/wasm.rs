@@ -30,6 +30,9 @@ pub fn tests<'a>(module: Module) -> Step<'a> {
     // After the module's own build, which compiles most of what the tests need.
     match module {
         Module::Cpu => step.needs(&[Artifact::WasmTestRunner, Artifact::Chromium, Artifact::CpuModule]),
+        Module::CpuRelaxed => {
+            step.needs(&[Artifact::WasmTestRunner, Artifact::Chromium, Artifact::CpuRelaxedModule])
+        }
         Module::WebGpu => step.needs(&[Artifact::WasmTestRunner, Artifact::Chromium, Artifact::WebGpuModule]),
         Module::Onnx => step.needs(&[Artifact::WasmTestRunner, Artifact::Chromium, Artifact::OnnxModule]),
     }
