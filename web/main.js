@@ -87,7 +87,9 @@ onThemeChange(drawAll);
 addEventListener('resize', drawAll);
 addEventListener('hashchange', () => void client.followUrl(location.hash).catch(() => undefined));
 
-void runs.open(recorded()).then(() => runs.showRecorded(store.getState().history.length === 0));
+void recorded()
+  .then((list) => runs.open(list))
+  .then(() => runs.showRecorded(store.getState().history.length === 0));
 ready.then(
   () => {
     explainInsecureContext(client.spec().device);

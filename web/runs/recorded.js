@@ -1,14 +1,15 @@
-/** The runs that come with the page: reports of `crossdub run`. */
+/** The runs that come with the page: reports of `crossdub run`, each loaded after the page itself. */
 
-/** @type {Record<string, import('../types/types').Report & { name: string, description: string }>} */
-const files = import.meta.glob('./recorded/*.json', { eager: true, import: 'default' });
+/** @typedef {import('../types/types').Report & { name: string }} NamedReport */
 
-/** @returns {import('../types/messages').KeptRun[]} */
-export function recorded() {
-  return Object.entries(files).map(([path, report]) => ({
-    id: `recorded ${path}`,
-    name: `recorded: ${report.name}`,
-    when: 0,
-    report,
-  }));
+const files = import.meta.glob('./recorded/*.json', { import: 'default' });
+
+/** Those that can be loaded. @returns {Promise<import('../types/messages').KeptRun[]>} */
+export async function recorded() {
+  const runs = Object.entries(files).map(async ([path, load]) => {
+    const report = /** @type {NamedReport} */ (await load());
+    return { id: `recorded ${path}`, name: `recorded: ${report.name}`, when: 0, report };
+  });
+  const results = await Promise.allSettled(runs);
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
