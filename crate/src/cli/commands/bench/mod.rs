@@ -18,6 +18,8 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::cli::format;
+use crate::cli::measure::timing::median;
+use crate::cli::measure::training_step::{PARTS, TrainingStep};
 use crate::cli::output;
 use crate::config::SCHEMA_VERSION;
 use crate::error::Result;
@@ -110,6 +112,29 @@ struct CurvePoint {
     curve: &'static str,
     /// How large it is.
     at: usize,
+}
+
+/// Steps whose parts are timed.
+const PART_STEPS: usize = 9;
+
+/// The parts of a step with the gated regularizer, a row each, and which share of the step they are.
+///
+/// # Errors
+/// When the device fails.
+fn step_parts(step: &mut TrainingStep, id: &str, what: &str) -> Result<Vec<BenchTime>> {
+    let mut times: [Vec<f64>; PARTS.len()] = Default::default();
+    for _ in 0..PART_STEPS {
+        for (part, time) in times.iter_mut().zip(step.parts()?) {
+            part.push(time);
+        }
+    }
+    let medians = times.map(median);
+    let whole: f64 = medians.iter().sum();
+    let part = |(name, time): (&str, f64)| {
+        BenchTime::new(format!("{id}-{name}"), format!("{what}: {name}"), time, PART_STEPS)
+            .with_note(format!("{:.1} % of the step", 100.0 * time / whole))
+    };
+    Ok(PARTS.into_iter().zip(medians).map(part).collect())
 }
 
 impl BenchTime {

@@ -1,9 +1,9 @@
 //! The parts of a ResNet18 training step: forward, backward, regularizer, update.
 
-use super::BenchTime;
+use super::{BenchTime, step_parts};
 use crate::cli::measure::roofline::Roofline;
-use crate::cli::measure::timing::{median, median_time, timed};
-use crate::cli::measure::training_step::{PARTS, TrainingStep, measured_config};
+use crate::cli::measure::timing::{median_time, timed};
+use crate::cli::measure::training_step::{TrainingStep, measured_config};
 use crate::cli::system;
 use crate::config::{DeviceChoice, HardwareConfig, NetworkName, Precision};
 use crate::device::ComputeDevice;
@@ -12,8 +12,6 @@ use crate::error::Result;
 /// Images of a step; few, because a CPU takes most of a second for them.
 const BATCH: usize = 8;
 const CLASSES: usize = 1000;
-/// Steps whose parts are timed.
-const STEPS: usize = 5;
 
 /// Measures the whole step, then its parts.
 ///
@@ -28,20 +26,10 @@ pub(super) fn measure() -> Result<Vec<BenchTime>> {
         let (loss, time) = timed(|| step.whole(true));
         loss.map(|_| time)
     })?;
-    let mut times: [Vec<f64>; 4] = Default::default();
-    for _ in 0..STEPS {
-        for (part, time) in times.iter_mut().zip(step.parts()?) {
-            part.push(time);
-        }
-    }
-    let medians = times.map(median);
     let what = format!("training step, resnet18, batch {BATCH}, gated regularizer");
     let peak = system::peak_memory()
         .map_or_else(String::new, |bytes| format!("at most {} MiB of memory in this process", bytes >> 20));
     let note = [Roofline::here().training_note(step.spec(), BATCH), peak].join("; ");
     let whole = BenchTime::new("resnet", what.clone(), whole, n).with_note(note);
-    let part = |(name, time): (&str, f64)| {
-        BenchTime::new(format!("resnet-{name}"), format!("{what}: {name}"), time, STEPS)
-    };
-    Ok([whole].into_iter().chain(PARTS.into_iter().zip(medians).map(part)).collect())
+    Ok([whole].into_iter().chain(step_parts(&mut step, "resnet", &what)?).collect())
 }

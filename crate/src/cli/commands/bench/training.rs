@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::BenchTime;
+use super::{BenchTime, step_parts};
 use crate::cli::measure::roofline::Roofline;
 use crate::cli::measure::timing::{another_run, median, median_time, timed};
 use crate::cli::measure::training_step::{TrainingStep, measured_config};
@@ -57,11 +57,11 @@ pub(super) fn measure() -> Result<Vec<BenchTime>> {
     let small = measured_config(NetworkName::VggSmall, BATCH, Precision::F32);
     let at_peak = roof.training_note(&NetworkSpec::from_config(&small, 10)?, BATCH);
     let small = BenchTime::new("training", what, median(without), n).with_note(at_peak);
-    Ok(vec![small, gated.with_note(note), vgg11(roof)?])
+    Ok([small, gated.with_note(note)].into_iter().chain(vgg11(roof)?).collect())
 }
 
-/// A step of VGG11 on images of 32 x 32 pixels.
-fn vgg11(roof: Roofline) -> Result<BenchTime> {
+/// A step of VGG11 on images of 32 x 32 pixels, and the part of it that the regularizer takes.
+fn vgg11(roof: Roofline) -> Result<Vec<BenchTime>> {
     let config = measured_config(NetworkName::Vgg11, VGG11_BATCH, Precision::F32);
     let compute = pollster::block_on(ComputeDevice::from_config(&config))?;
     let memory = system::available_memory();
@@ -71,8 +71,14 @@ fn vgg11(roof: Roofline) -> Result<BenchTime> {
         loss.map(|_| time)
     })?;
     let what = format!("training step, vgg11, batch {VGG11_BATCH}");
-    Ok(BenchTime::new("training-vgg11", what, time, n)
-        .with_note(roof.training_note(step.spec(), VGG11_BATCH)))
+    let note = roof.training_note(step.spec(), VGG11_BATCH);
+    let gated = format!("{what}, gated regularizer");
+    let parts = step_parts(&mut step, "training-vgg11", &gated)?;
+    let regularizer = parts.into_iter().filter(|part| part.id.ends_with("regularizer"));
+    Ok([BenchTime::new("training-vgg11", what, time, n).with_note(note)]
+        .into_iter()
+        .chain(regularizer)
+        .collect())
 }
 
 /// Trains on synthetic images, without dropout and augmentation.
