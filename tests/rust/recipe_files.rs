@@ -10,6 +10,21 @@ use serde_json::Value;
 use crate::recipes::TINY;
 use crate::shared::repository;
 
+/// A change of a stage that has its quantization in a table replaces what the table says.
+#[test]
+fn a_change_replaces_a_field_of_the_quantize_table() {
+    let quantized = format!("{TINY}quantize = {{ precision = 3, cap = 7 }}\n");
+    let precision = |changes: &[Change]| {
+        let recipe = Recipe::read(&quantized, changes).expect("valid");
+        let config = recipe.stages.last().and_then(|stage| stage.train_config()).expect("it trains").clone();
+        (config.quantize_precision.to_string(), config.quantize_cap.to_string())
+    };
+    let last = Recipe::read(&quantized, &[]).expect("valid").stages.last().expect("a stage").name.clone();
+    assert_eq!(precision(&[]), ("3".to_owned(), "7".to_owned()));
+    let change = Change::new(&format!("{last}.quantize_precision"), Value::from(8));
+    assert_eq!(precision(&[change]), ("8".to_owned(), "7".to_owned()));
+}
+
 #[test]
 fn invalid_recipes_name_the_field() {
     let read = |text: &str| Recipe::read(text, &[]).expect_err(text).to_string();

@@ -111,7 +111,7 @@ impl Recipe {
     }
 }
 
-/// Removes the `[[stage]]` tables.
+/// Removes the `[[stage]]` tables, with their fields as changes name them.
 fn stage_tables(fields: &mut Map<String, Value>) -> Result<Vec<Map<String, Value>>> {
     let invalid = |reason| Error::field("stage", "", reason);
     let Some(Value::Array(list)) = fields.remove("stage") else {
@@ -121,7 +121,7 @@ fn stage_tables(fields: &mut Map<String, Value>) -> Result<Vec<Map<String, Value
         return Err(Error::field("stage", list.len(), format!("a recipe has 1 to {MAX_STAGES} stages")));
     }
     let table = |value| match value {
-        Value::Object(table) => Ok(table),
+        Value::Object(mut table) => flatten_quantize(&mut table).map(|()| table),
         _ => Err(invalid("each stage is a table under [[stage]]")),
     };
     list.into_iter().map(table).collect()

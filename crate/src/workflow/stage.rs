@@ -170,7 +170,6 @@ impl Stage {
         (common, hardware): (&TrainConfig, &HardwareConfig),
         last_rule: Option<PruneRule>,
     ) -> Result<Self> {
-        flatten_quantize(&mut fields)?;
         let name = text(&mut fields, "name")?.unwrap_or_default();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
@@ -293,6 +292,9 @@ pub(super) fn flatten_quantize(fields: &mut Map<String, Value>) -> Result<()> {
                 if !QUANTIZE_FIELDS.contains(&&*field) {
                     return Err(Error::field(format!("quantize.{name}"), value, "there is no such field"));
                 }
+                if fields.contains_key(&field) {
+                    return Err(Error::field(format!("quantize.{name}"), value, format!("is {field}, too")));
+                }
                 fields.insert(field, value);
             }
             Ok(())
@@ -327,7 +329,8 @@ mod tests {
     use super::*;
 
     fn inputs(fields: &str) -> Value {
-        let fields: Map<String, Value> = serde_json::from_str(fields).expect("an object");
+        let mut fields: Map<String, Value> = serde_json::from_str(fields).expect("an object");
+        flatten_quantize(&mut fields).expect("fields");
         let common = (&TrainConfig::default(), &HardwareConfig::default());
         Stage::resolve(fields, common, None).expect("valid").inputs(common.1)
     }
@@ -347,6 +350,9 @@ mod tests {
         let mut wrong = serde_json::json!({ "quantize": { "bits": 3 } });
         let error = flatten_quantize(wrong.as_object_mut().expect("an object")).expect_err("rejected");
         assert_eq!(error.field_name(), Some("quantize.bits"));
+        let mut twice = serde_json::json!({ "quantize": { "cap": 3 }, "quantize_cap": 7 });
+        let error = flatten_quantize(twice.as_object_mut().expect("an object")).expect_err("rejected");
+        assert_eq!(error.field_name(), Some("quantize.cap"));
     }
 
     #[test]
