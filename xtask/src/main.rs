@@ -6,8 +6,8 @@
 //! | [`env`] | the checkout, the caches, and how programs are called in them |
 //! | [`steps`] | numbered steps, their dependencies and the summary |
 //! | [`setup`] | installs what a step needs |
-//! | [`modules`] | the three WebAssembly modules |
-//! | [`demo`], [`test`], [`build`], [`bundle`], [`bench`], [`fuzz`] | the tasks |
+//! | [`modules`] | the four WebAssembly modules |
+//! | [`demo`], [`test`], [`build`], [`bundle`], [`bench`], [`figures`], [`fuzz`] | the tasks |
 //! | [`api`] | the recorded public API |
 //! | [`checks`] | the checks of `test` and `check` |
 //! | [`notices`] | licences of what the site ships |
@@ -22,6 +22,7 @@ mod cmd;
 mod demo;
 mod env;
 mod error;
+mod figures;
 mod fuzz;
 mod modules;
 mod notices;
@@ -93,6 +94,8 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Draw the chart of docs/bit-planes.md from its measured figures
+    Figures,
     /// Compare the crate's public API with the recorded one
     Api {
         /// Record the current API instead
@@ -119,6 +122,7 @@ fn main() -> ExitCode {
         Task::Build { optimize } => build::run(&mut env, optimize),
         Task::Bundle { gpu, quick, cifar } => bundle::run(&mut env, gpu, quick, cifar),
         Task::Bench { only, json } => bench::run(&mut env, only, json),
+        Task::Figures => figures::run(&env),
         Task::Api { accept } => api::run(&mut env, accept),
         Task::Fuzz { target, seconds } => fuzz::run(&mut env, target, seconds),
     });
