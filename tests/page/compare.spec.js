@@ -120,8 +120,11 @@ test('every saved file can be read back', async ({ page }) => {
 
 test('a recorded run is shown until the first step of the current one', async ({ page }) => {
   await open(page);
-  const recorded = (await runs(page)).filter((/** @type {any} */ run) => run.source === 'recorded');
+  const all = (await runs(page)).filter((/** @type {any} */ run) => run.source === 'recorded');
+  // Not those on other data.
+  const recorded = all.filter((/** @type {any} */ run) => run.report.spec.data === 'builtin');
   expect(recorded.length).toBeGreaterThan(0);
+  expect(all.length).toBeGreaterThan(recorded.length);
   expect(recorded.every((/** @type {any} */ run) => run.shown && run.report.stages.length > 1)).toBe(true);
   await expect(page.locator('#run-legend')).toContainText(recorded[0].name);
   // The line of random guessing is dashed, too.

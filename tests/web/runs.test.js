@@ -16,7 +16,7 @@ const { MAX_SHOWN, Runs, nameOf } = await import('../../web/runs/runs.js');
 const report = (spec = {}) =>
   /** @type {import('../../web/types/types').Report} */ (
     /** @type {unknown} */ ({
-      spec: { model: 'custom', plan: '8 M', regularizer: 'gated', lambda: 0.02, ...spec },
+      spec: { data: 'builtin', model: 'custom', plan: '8 M', regularizer: 'gated', lambda: 0.02, ...spec },
       training: { step: 40 },
     })
   );
@@ -99,9 +99,10 @@ describe('shown runs', () => {
 
   test('recorded runs show until training starts, unless the user chose', async () => {
     const runs = new Runs();
-    await runs.open([recorded]);
+    const other = { ...recorded, id: 'other', report: report({ data: 'cifar10' }) };
+    await runs.open([other, recorded]);
     runs.showRecorded(true);
-    expect(runs.shown).toHaveLength(1);
+    expect(runs.shown.map((run) => run.id)).toEqual(['r']);
     runs.showRecorded(false);
     expect(runs.shown).toHaveLength(0);
     runs.show('r', true);

@@ -36,8 +36,8 @@ export function accuracyDomain(published, paths) {
   return [Math.max(0, Math.min(Math.floor(low - 2), top - MIN_SPAN)), top];
 }
 
-/** Approximate size of a label. */
-const LABEL = { width: 130, height: 14 };
+/** Approximate size of a label, of one of its letters, and of the space before it. */
+const LABEL = { width: 130, height: 14, letter: 7.5, space: 9 };
 
 /**
  * How far each label moves up, in pixels, so that none covers another.
@@ -77,6 +77,9 @@ export function paretoChart({ published, paths, tile, model }, size) {
     `${run.label}\n${run.accuracy.toFixed(2)} % at ${run.improvement.toFixed(2)}×`;
   const margins = { left: 52, right: Math.min(110, width / 5), top: 16, bottom: 40 };
   const end = most * 1.12;
+  /** Pixels from the axis. @param {number} improvement */
+  const across = (improvement) =>
+    (Math.log(improvement / 0.97) / Math.log(end / 0.97)) * (width - margins.left - margins.right);
   const named = paths
     .flatMap((path) => {
       const last = path.stages.at(-1);
@@ -84,14 +87,15 @@ export function paretoChart({ published, paths, tile, model }, size) {
       const name = path.name.length > 20 ? `${path.name.slice(0, 19)}…` : path.name;
       // At the edge, the axis doesn't show the accuracy.
       const text = last.accuracy < domain[0] ? `${name}, ${last.accuracy.toFixed(1)} %` : name;
-      return [
-        { ...last, colour: path.colour, text, current: path.current, below: last.accuracy < domain[0] },
-      ];
+      const x = across(last.improvement);
+      const isLeft = margins.left + x + LABEL.space + LABEL.letter * text.length > width;
+      const below = last.accuracy < domain[0];
+      return [{ ...last, colour: path.colour, text, current: path.current, below, x, isLeft }];
     })
     .sort((a, b) => Number(b.current) - Number(a.current));
   const moved = avoidOverlap(
-    named.map(({ improvement, accuracy, below }) => ({
-      x: (Math.log(improvement / 0.97) / Math.log(end / 0.97)) * (width - margins.left - margins.right),
+    named.map(({ accuracy, below, x, isLeft }) => ({
+      x: isLeft ? x - LABEL.width : x,
       y:
         ((domain[1] - at(accuracy)) / (domain[1] - domain[0])) *
           (size.height - margins.top - margins.bottom) -
@@ -158,9 +162,9 @@ export function paretoChart({ published, paths, tile, model }, size) {
             x: 'improvement',
             y: at(label.accuracy),
             text: 'text',
-            dx: 9,
+            dx: label.isLeft ? -LABEL.space : LABEL.space,
+            textAnchor: label.isLeft ? 'end' : 'start',
             dy: (moved[which] ?? 0) - (label.below ? LABEL.height : 0),
-            textAnchor: 'start',
             fill: label.colour,
             fontWeight: 600,
             stroke: theme.ground,

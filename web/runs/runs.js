@@ -10,6 +10,9 @@ import { deleteAllRuns, deleteRun, loadRuns, saveRun } from './kept-runs.js';
 /** @typedef {import('../types/messages').KeptRun} KeptRun */
 /** @typedef {import('../types/messages').ComparedRun} ComparedRun */
 
+/** The data that the page starts with. Runs on others are longer by far, and would press its charts together. */
+const FIRST_DATA = 'builtin';
+
 /** The most lines that a reader can tell apart. */
 export const MAX_SHOWN = 5;
 
@@ -101,7 +104,9 @@ export class Runs extends EventTarget {
   showRecorded(shown) {
     if (this.userChose) return;
     for (const run of this.list) {
-      if (run.source === 'recorded') run.slot = shown ? (run.slot ?? this.#freeSlot()) : null;
+      if (run.source !== 'recorded') continue;
+      const isSimilar = run.report.spec.data === FIRST_DATA;
+      run.slot = shown && isSimilar ? (run.slot ?? this.#freeSlot()) : null;
     }
     this.#changed();
   }

@@ -11,7 +11,7 @@ import { lineStyles } from './theme.js';
 
 const COLUMNS = [
   ...['run', 'data', 'network', 'regularizer', 'lambda', 'tile', 'seed', 'steps', 'stage'],
-  ...['accuracy', 'improvement paper', 'improvement lossless'],
+  ...['accuracy', 'improvement paper', 'improvement lossless', 'improvement set cells'],
 ];
 const SOURCES = { kept: '', recorded: '', file: 'opened' };
 
@@ -22,9 +22,9 @@ const format = (value, digits, unit) => (value === null ? '–' : `${value.toFix
 function rowsOf(name, report) {
   const { spec, hardware, training } = report;
   const { data, plan, regularizer, lambda, seed } = spec;
-  return stagesOf(report).map(({ stage, accuracy, paper, lossless }) => {
+  return stagesOf(report).map(({ stage, accuracy, paper, lossless, cells }) => {
     const run = [name, data, plan, regularizer, lambda, hardware.tile, seed, training.step];
-    return [...run, stage, accuracy, paper, lossless];
+    return [...run, stage, accuracy, paper, lossless, cells];
   });
 }
 
@@ -41,7 +41,7 @@ export class RunList {
   /** @param {import('../types/page').Page} page */
   constructor({ api, store, renderer }) {
     this.#api = api;
-    const head = ['Drawn', 'Run', 'Accuracy', 'Paper', 'Lossless', ''];
+    const head = ['Drawn', 'Run', 'Accuracy', 'Paper', 'Lossless', 'Set cells', ''];
     const cells = head.map((text) =>
       make('th', { scope: 'col' }, text || make('span', { className: 'unseen', textContent: 'Actions' })),
     );
@@ -135,10 +135,12 @@ export class RunList {
 /** @param {Report} report */
 function numbers(report) {
   const last = stagesOf(report).at(-1);
-  const cells = last
-    ? [format(last.accuracy, 1, ' %'), format(last.paper, 2, '×'), format(last.lossless, 2, '×')]
-    : ['–', '–', '–'];
-  return cells.map((textContent) => make('td', { textContent }));
+  const times = (/** @type {number | null | undefined} */ value) => format(value ?? null, 2, '×');
+  const texts = [
+    format(last?.accuracy ?? null, 1, ' %'),
+    ...[last?.paper, last?.lossless, last?.cells].map(times),
+  ];
+  return texts.map((textContent) => make('td', { textContent }));
 }
 
 /** A sample of a line in the charts. @param {string} colour @param {string} dash @param {number} width */
