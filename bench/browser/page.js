@@ -42,7 +42,7 @@ async function inTurn(contenders, { warmUp, maxTurns, seconds }) {
  * @param {('none' | 'gated')[]} regularizers one run each, in turn
  */
 async function crossdub(device, regularizers, limits) {
-  const folder = device === 'cpu' && (await exists('/pkg/cpu-relaxed/crossdub.js')) ? 'cpu-relaxed' : device;
+  const folder = device === 'cpu' ? await cpuFolder() : device;
   const contenders = [];
   for (const regularizer of regularizers) contenders.push(await crossdubRun(folder, { device, regularizer }));
   return inTurn(contenders, limits);
@@ -74,9 +74,14 @@ async function crossdubRun(folder, fields) {
   return () => timed(() => run.step());
 }
 
-/** @param {string} address */
-async function exists(address) {
-  return (await fetch(address)).ok;
+/** The CPU module that the page takes: with relaxed SIMD, if it is there and this browser can load it. */
+async function cpuFolder() {
+  try {
+    await (await import('/pkg/cpu-relaxed/crossdub.js')).default();
+    return 'cpu-relaxed';
+  } catch {
+    return 'cpu';
+  }
 }
 
 /**
