@@ -58,7 +58,8 @@ pub const BACKENDS: [Backend; 6] = [
 ];
 
 impl ComputeDevice {
-    /// Opens a device. [`DeviceChoice::Auto`] takes WebGPU if this build has it and there is an adapter, else the CPU.
+    /// Opens a device. [`DeviceChoice::Auto`] takes WebGPU if this build has it and there is a graphics processor, else
+    /// the CPU: a software adapter computes there too, but far slower.
     ///
     /// # Errors
     /// When this build lacks the backend, or there is no such device.
@@ -71,8 +72,8 @@ impl ComputeDevice {
             DeviceChoice::Tch => tch(),
             DeviceChoice::Remote(address) => remote(address),
             DeviceChoice::Auto => match graphics::open("webgpu", None).await {
-                Ok(compute) => Ok(compute),
-                Err(missing) => cpu().map_err(|_| missing),
+                Ok(compute) if !compute.software => Ok(compute),
+                software_or_missing => cpu().or(software_or_missing),
             },
         }
     }

@@ -12,8 +12,11 @@ use crate::steps::{Artifact, Step};
 /// One gradient against the CPU's and the authors', losses beside the CPU's, and a device that is lost.
 const STEPS: &str = "gradient,losses,lost";
 
-/// Runs the steps of `crossdub prove` that compare results. By WGSL, as the page has it: SPIR-V takes a newer Mesa than
-/// most distributions have (docs/gpu.md).
+/// A short run that names no device.
+const SHORT_RUN: &str = "train --data builtin --limit 32 --classifier 8 --batch 16 --epochs 1";
+
+/// Runs the steps of `crossdub prove` that compare results, and trains where no device is named. By WGSL, as the
+/// page has it: SPIR-V takes a newer Mesa than most distributions have (docs/gpu.md).
 pub fn graphics<'a>() -> Step<'a> {
     let action = |env: &mut BuildEnv, progress: &mut Progress| {
         progress.count_crates(env.native_crate_count());
@@ -25,13 +28,25 @@ pub fn graphics<'a>() -> Step<'a> {
             fs::remove_dir_all(&out).map_err(file_error("empty", &out))?;
         }
         let program = env.target_dir().join("release").join(format!("crossdub{}", env::consts::EXE_SUFFIX));
-        let prove = Cmd::new(program).current_dir(&env.root).args(["prove", "--device", "webgpu"]);
-        let prove = prove.args(["--minutes", "4", "--only", STEPS, "--out"]).args([&out]);
-        let prove = match &env.lavapipe {
-            Some(driver) => prove.env("VK_DRIVER_FILES", driver),
-            None => prove,
+        let crossdub = || {
+            let command = Cmd::new(&program).current_dir(&env.root);
+            match &env.lavapipe {
+                Some(driver) => command.env("VK_DRIVER_FILES", driver),
+                None => command,
+            }
         };
-        all_done(&prove.run(progress)?)
+        let prove =
+            crossdub().args(["prove", "--device", "webgpu", "--minutes", "4", "--only", STEPS, "--out"]);
+        let line = all_done(&prove.args([&out]).run(progress)?)?;
+        let trained = crossdub()
+            .args(SHORT_RUN.split(' '))
+            .args(["--plan", "4 M", "--out"])
+            .args([out.join("short")])
+            .run(progress)?;
+        if !trained.contains(" on CPU;") {
+            return Err(Error::new(format!("a run prefers a software adapter to the CPU: {trained}")));
+        }
+        Ok(line)
     };
     Step::new("Graphics devices", action).needs(&[Artifact::Rust, Artifact::Lavapipe])
 }
