@@ -5,7 +5,21 @@ import { open, report, spec, steps, test } from './page.js';
 test('weights of 3 bits train under a cap, and their bit planes are drawn', async ({ page }) => {
   await open(page, '#device=cpu&plan=8+M+16+M&classifier=16&quantize_precision=3');
   await page.getByRole('button', { name: 'More…' }).click();
-  await expect(page.getByLabel('Quantized to bits')).toHaveValue('3');
+  const bits = page.getByLabel('Quantized to bits');
+  const classifier = page.getByLabel('Quantized classifier');
+  await expect(bits).toHaveValue('3');
+  await classifier.check();
+  await expect.poll(async () => (await spec(page)).quantize_linear).toBe(true);
+  await expect(page).toHaveURL(/quantize_linear=true/);
+  await steps(page, 2);
+  // What has no effect on floats goes with the bits.
+  await bits.fill('');
+  await bits.press('Enter');
+  await expect(classifier).toBeDisabled();
+  await expect(classifier).not.toBeChecked();
+  await expect(page.getByLabel('Most set cells')).toBeDisabled();
+  await bits.fill('3');
+  await bits.press('Enter');
   await page.getByLabel('Most set cells').fill('3');
   await page.getByLabel('Most set cells').press('Enter');
   await expect.poll(async () => (await spec(page)).quantize_cap).toBe('3');
@@ -30,9 +44,9 @@ test('weights of 3 bits train under a cap, and their bit planes are drawn', asyn
   await page.locator('#models').scrollIntoViewIfNeeded();
   const rows = page.locator('#slices tbody tr');
   await expect(rows).toHaveCount(2);
-  const bits = (await rows.first().locator('td').allInnerTexts()).map(Number);
-  expect(bits.slice(0, 5)).toEqual([0, 0, 0, 0, 0]);
-  expect(Math.max(...bits)).toBeLessThanOrEqual(2);
+  const sliceBits = (await rows.first().locator('td').allInnerTexts()).map(Number);
+  expect(sliceBits.slice(0, 5)).toEqual([0, 0, 0, 0, 0]);
+  expect(Math.max(...sliceBits)).toBeLessThanOrEqual(2);
   await expect(page.locator('#totals')).toContainText('lossless, by set cells');
   await page.locator('#pareto-model input[value=cells]').check({ force: true });
   await expect(page.locator('#pareto')).toContainText('dense ÷ pruned (lossless, by set cells)');

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-PRECISION, INPUT_BITS, STEPS = [4, 3], 8, 12
+# Of two convolutions and, where it is quantized, of the classifier.
+PRECISION, INPUT_BITS, STEPS = [4, 3, 5], 8, 12
 
 
 class Round(torch.autograd.Function):
@@ -39,12 +40,12 @@ def quantize(x, step, low, high, sharing):
     return Round.apply((x / step).clamp(low, high)) * step
 
 
-class Conv(nn.Module):
-    def __init__(self, inputs, outputs, precision, zero, per_channel):
+class Quantized(nn.Module):
+    def __init__(self, layer, precision, zero, per_channel):
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.layer = layer
         self.largest, self.zero, self.per_channel = 2 ** (precision - 1) - 1, zero, per_channel
-        weight = self.conv.weight.detach()
+        weight = layer.weight.detach()
         largest = weight.flatten(1).abs().amax(1) if per_channel else weight.abs().max().reshape(1)
         # Some weights lie beyond the largest integer.
         self.weight_step = nn.Parameter(0.6 * largest / self.largest)
@@ -55,30 +56,37 @@ class Conv(nn.Module):
         # Symmetric in the paper; with an integer of 0 the range is shifted, and its scale stays that of the top.
         step = ScaleGradient.apply(self.input_step, (features * top) ** -0.5)
         x = Round.apply((x / step).clamp(-self.zero, top - self.zero)) * step
-        steps = self.weight_step.reshape(-1, 1, 1, 1)
-        sharing = self.conv.weight[0].numel() if self.per_channel else self.conv.weight.numel()
-        weight = quantize(self.conv.weight, steps, -self.largest, self.largest, sharing)
-        return F.relu(F.conv2d(x, weight, self.conv.bias, padding=1))
+        layer = self.layer
+        steps = self.weight_step.reshape([-1] + [1] * (layer.weight.ndim - 1))
+        sharing = layer.weight[0].numel() if self.per_channel else layer.weight.numel()
+        weight = quantize(layer.weight, steps, -self.largest, self.largest, sharing)
+        if layer.weight.ndim == 2:
+            return F.linear(x, weight, layer.bias)
+        return F.relu(F.conv2d(x, weight, layer.bias, padding=1))
 
 
-def run(per_channel):
-    torch.manual_seed(5)
-    layers = [Conv(3, 4, PRECISION[0], 128, per_channel), Conv(4, 6, PRECISION[1], 0, per_channel)]
+def run(per_channel, quantize_linear, seed):
+    torch.manual_seed(seed)
+    sizes = [(3, 4, 128), (4, 6, 0)]
+    layers = [Quantized(nn.Conv2d(inputs, outputs, 3, padding=1), precision, zero, per_channel)
+              for (inputs, outputs, zero), precision in zip(sizes, PRECISION)]
     linear = nn.Linear(6 * 4 * 4, 10)
+    head = Quantized(linear, PRECISION[2], 0, per_channel) if quantize_linear else linear
+    quantized = dict(zip(["features.0", "features.2", "classifier.0"], layers + [head] * quantize_linear))
     # An average: sums of integers are often equal, and which of them is the maximum would be a matter of taste.
-    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), linear)
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), head)
     images = torch.randint(0, 256, (8, 3, 32, 32))
     labels = torch.arange(8) % 10
     tensors = {"images": images.float(), "labels": labels.float()}
 
     def keep(prefix):
-        for index, (layer, precision) in enumerate(zip(layers, PRECISION)):
+        for (base, layer), precision in zip(quantized.items(), PRECISION):
             values = {
-                "weight": layer.conv.weight, "bias": layer.conv.bias, "weight_step": layer.weight_step,
+                "weight": layer.layer.weight, "bias": layer.layer.bias, "weight_step": layer.weight_step,
                 "input_step": layer.input_step, "weight_bits": torch.tensor([float(precision)]),
                 "input_zero": torch.tensor([float(layer.zero)]), "input_bits": torch.tensor([float(INPUT_BITS)]),
             }
-            tensors.update({f"{prefix}/features.{2 * index}.{name}": value.detach().clone() for name, value in values.items()})
+            tensors.update({f"{prefix}/{base}.{name}": value.detach().clone() for name, value in values.items()})
         tensors[f"{prefix}/classifier.0.weight"] = linear.weight.detach().clone()
         tensors[f"{prefix}/classifier.0.bias"] = linear.bias.detach().clone()
 
@@ -99,6 +107,7 @@ def run(per_channel):
 
 
 if __name__ == "__main__":
-    both = {f"{name}/{key}": value for name, per_channel in [("layer", False), ("channel", True)]
-            for key, value in run(per_channel).items()}
-    save_file({name: value.contiguous() for name, value in both.items()}, sys.argv[1])
+    # Seeds with which no value comes so close to half an integer that the order of a sum decides.
+    cases = {"layer": (False, False, 5), "channel": (True, False, 5), "linear": (True, True, 8)}
+    tensors = {f"{name}/{key}": value for name, case in cases.items() for key, value in run(*case).items()}
+    save_file({name: value.contiguous() for name, value in tensors.items()}, sys.argv[1])

@@ -68,9 +68,10 @@ fn a_model_computes_what_the_network_does() {
         let (floats, plain) = apart(&config, &trained(&config, "", 8));
         assert!(floats < 1e-5, "{name}: {floats}");
         assert!(!contains(&plain, b"QuantizeLinear"));
-        for input_bits in [8, 5] {
+        for (input_bits, quantize_linear) in [(8, false), (5, false), (8, true), (5, true)] {
+            let config = TrainConfig { quantize_linear, ..config.clone() };
             let (integers, bytes) = apart(&config, &trained(&config, "3", input_bits));
-            assert!(integers < 1e-4, "{name}, {input_bits} bits: {integers}");
+            assert!(integers < 1e-4, "{name}, {input_bits} bits, {quantize_linear}: {integers}");
             assert!(contains(&bytes, b"QuantizeLinear"));
             assert_eq!(contains(&bytes, b"Clip"), input_bits < 8, "more bits than 5 would saturate later");
         }

@@ -55,6 +55,7 @@ fn both_logits(
     config: &TrainConfig,
     hardware: &HardwareConfig,
     weights: &Checkpoint,
+    linear: bool,
 ) -> (Vec<f32>, Vec<f32>) {
     let spec = NetworkSpec::from_config(config, 10).expect("a network");
     let compute = cpu();
@@ -62,7 +63,7 @@ fn both_logits(
     let images = synthetic::generate(1, 1, 6).test;
     let trained = pollster::block_on(scores(&network, &images, 0..6, &compute)).expect("runs");
     let batch: Batch = images.batches(0..6, 6).next().expect("one batch").expect("reads");
-    let options = SimulationConfig::default();
+    let options = SimulationConfig { linear, ..SimulationConfig::default() };
     let mut simulator = Simulator::new(&spec, weights, hardware, &options, &batch).expect("maps");
     let simulated = simulator.logits(&batch, 0).expect("runs").concat();
     simulator.simulate(&batch, 0).expect("runs");
@@ -83,18 +84,18 @@ fn sliced() -> HardwareConfig {
 /// With steps that are powers of two, floats hold all products exactly: nothing may differ but the last rounding.
 #[test]
 fn the_network_in_training_is_the_simulated_one() {
-    for (name, tolerance) in
-        [(NetworkName::VggSmall, 1e-6), (NetworkName::Vgg11, 1e-6), (NetworkName::ResNet18, 1e-3)]
-    {
+    let networks = [(NetworkName::VggSmall, 1e-6), (NetworkName::Vgg11, 1e-6), (NetworkName::ResNet18, 1e-3)];
+    for ((name, tolerance), linear) in networks.into_iter().flat_map(|at| [(at, false), (at, true)]) {
         let mut config = TrainConfig { side: 32, ..TrainConfig::default() };
         config.set_model(name);
         config.quantize_precision = "3".parse().expect("bits");
         config.quantize_cap = "3".parse().expect("a cap");
+        config.quantize_linear = linear;
         config.device = DeviceChoice::Cpu;
         let mut weights = weights(&trainer(&config, &sliced(), None));
         let cells = CellShape::from(&sliced());
         let power = |step: f32| step.log2().round().exp2();
-        for matrix in weights.matrices(false).expect("layers") {
+        for matrix in weights.matrices(linear).expect("layers") {
             let mut quantizers = weights.quantizers(&matrix.name).expect("whole").expect("quantized");
             quantizers.weights.steps.iter_mut().for_each(|step| *step = power(*step));
             quantizers.inputs.iter_mut().for_each(|inputs| inputs.step = power(inputs.step));
@@ -103,9 +104,12 @@ fn the_network_in_training_is_the_simulated_one() {
             tensor.expect("the layer").data = values;
             weights = weights.with_quantizers(&matrix.name, &quantizers);
         }
-        let (trained, simulated) = both_logits(&config, &sliced(), &weights);
-        let apart = apart(&trained, &simulated);
-        assert!(apart < tolerance, "{name}: {apart:e}");
+        // Fully connected layers on crossbars, or computed digitally.
+        for linear in [false, linear] {
+            let (trained, simulated) = both_logits(&config, &sliced(), &weights, linear);
+            let apart = apart(&trained, &simulated);
+            assert!(apart < tolerance, "{name}, {linear}: {apart:e}");
+        }
     }
 }
 
@@ -134,7 +138,7 @@ fn trained_weights_keep_to_their_caps_and_are_simulated() {
             }
             assert!(integers.data.iter().any(|integer| *integer != 0), "{}", matrix.name);
         }
-        let (trained, simulated) = both_logits(&config, &hardware, &weights);
+        let (trained, simulated) = both_logits(&config, &hardware, &weights, false);
         assert!(apart(&trained, &simulated) < 0.02, "{}", apart(&trained, &simulated));
     }
 }
@@ -181,6 +185,38 @@ fn a_run_continues_from_quantized_weights() {
     );
 }
 
+/// The fully connected layers are trained quantized if that is asked for, and stay so.
+#[test]
+fn fully_connected_layers_have_a_precision_of_their_own() {
+    let config = TrainConfig { quantize_linear: true, ..quantized_config("4,4,3,2,8", "15,7,3,1,31") };
+    let mut first = trainer(&config, &sliced(), None);
+    let losses = advance(&mut first, 60);
+    assert!(losses[50..].iter().sum::<f64>() < losses[..10].iter().sum::<f64>(), "{losses:?}");
+    let start = weights(&first);
+    let precisions = |weights: &Checkpoint| -> Vec<u32> {
+        let layers = weights.matrices(true).expect("layers");
+        let of = |name: &str| weights.quantizers(name).expect("whole").map(|own| own.weights.precision);
+        layers.iter().filter_map(|layer| of(&layer.name)).collect()
+    };
+    let mut sorted = precisions(&start);
+    sorted.sort_unstable();
+    assert_eq!(sorted, [2, 3, 4, 4, 8]);
+    // Resumed and continued, with the convolutions' precisions alone too.
+    let saved = pollster::block_on(first.checkpoint()).expect("saves");
+    let checkpoint = TrainingCheckpoint::read(&saved).expect("reads");
+    let mut resumed = checkpoint.resume(small_data(), cpu(), 1 << 32).expect("the same run");
+    assert_eq!(advance(&mut resumed, 5), advance(&mut first, 5));
+    assert_eq!(weights(&trainer(&small_config(), &sliced(), Some(&start))), start);
+    let other = weights(&trainer(&quantized_config("3", "3"), &sliced(), Some(&start)));
+    let mut sorted = precisions(&other);
+    sorted.sort_unstable();
+    assert_eq!(sorted, [2, 3, 3, 3, 8]);
+    for linear in [false, true] {
+        let (trained, simulated) = both_logits(&config, &sliced(), &start, linear);
+        assert!(apart(&trained, &simulated) < 0.02, "{}", apart(&trained, &simulated));
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_named() {
     let error = |config: &TrainConfig, hardware: &HardwareConfig, weights: Option<&Checkpoint>| {
@@ -190,6 +226,14 @@ fn what_does_not_fit_is_named() {
     let hardware = sliced();
     let message = error(&quantized_config("3,3", ""), &hardware, None);
     assert!(message.contains("quantize_precision (3,3): has 2 numbers for 3 crossbar layers"), "{message}");
+    let linear = |config: TrainConfig| TrainConfig { quantize_linear: true, ..config };
+    let message = error(&linear(quantized_config("3,3,3", "")), &hardware, None);
+    assert!(message.contains("has 3 numbers for 5 crossbar layers"), "{message}");
+    // Fields that would change nothing.
+    let message = error(&linear(small_config()), &hardware, None);
+    assert!(message.contains("quantize_linear (true): needs quantize_precision"), "{message}");
+    let message = error(&quantized_config("", "3"), &hardware, None);
+    assert!(message.contains("quantize_cap (3): needs quantize_precision"), "{message}");
     let narrow = HardwareConfig { weight_precision: 4, ..sliced() };
     let message = error(&quantized_config("8,3,3", ""), &narrow, None);
     assert!(message.contains("quantize_precision (8): exceeds weight_precision (4)"), "{message}");
@@ -254,6 +298,6 @@ fn a_recipe_trains_under_the_caps_of_its_budget() {
         assert!(improvement >= 12.0, "stage {stage}: {improvement}");
     }
     let hardware = HardwareConfig { resolution: Resolution::LosslessSliced, ..recipe.hardware.clone() };
-    let (trained, simulated) = both_logits(&recipe.config, &hardware, &result.weights);
+    let (trained, simulated) = both_logits(&recipe.config, &hardware, &result.weights, false);
     assert!(apart(&trained, &simulated) < 0.02);
 }

@@ -32,6 +32,7 @@ export const DEFAULTS = {
     trainable: 'all',
     quantize_precision: '',
     quantize_cap: '',
+    quantize_linear: false,
     quantize_ramp: 0,
     quantize_lambda: 0,
     distill_weight: 0.5,

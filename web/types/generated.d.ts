@@ -1766,13 +1766,18 @@ limit: number,
  */
 trainable: Trainable, 
 /**
- * Bits of the crossbar layers' quantized weights, 2 to 8, their sign among them; empty to train in floats.
+ * Bits of quantized weights, 2 to 8, their sign among them, for all layers that are quantized or for each; empty to
+ * train in floats.
  */
 quantize_precision: string, 
 /**
  * The most set cells of a tile's column in each weight slice and polarity of quantized weights; empty without a limit.
  */
 quantize_cap: string, 
+/**
+ * Whether fully connected layers are quantized too, with their inputs: they come after the convolutions.
+ */
+quantize_linear: boolean, 
 /**
  * Epochs over which the caps tighten from no limit to their values; 0 for at once.
  */

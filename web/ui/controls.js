@@ -75,10 +75,21 @@ export class Controls {
     }
   }
 
+  /** Every named control of the form. `data-needs` names the one without which a control has no effect. */
+  #controls() {
+    return /** @type {Control[]} */ ([...this.#form.elements].filter((element) => 'name' in element));
+  }
+
   /** @param {Control} control @param {import('../state/store.js').Store} store */
   async #set(control, store) {
+    const value = valueOf(control);
+    const emptied =
+      value === '' ? this.#controls().filter(({ dataset }) => dataset.needs === control.name) : [];
     try {
-      await this.#api.set({ [control.name]: valueOf(control) });
+      await this.#api.set({
+        [control.name]: value,
+        ...Object.fromEntries(emptied.map((other) => [other.name, other.type === 'checkbox' ? false : ''])),
+      });
       clearError(control);
     } catch {
       // The error is reported elsewhere. A text stays, to be corrected; a choice returns to its value.
@@ -91,11 +102,10 @@ export class Controls {
   #show({ spec, hardware }) {
     if (!spec || !hardware) return;
     const values = /** @type {Record<string, unknown>} */ ({ ...spec, ...hardware });
-    const controls = /** @type {Control[]} */ (
-      [...this.#form.elements].filter((element) => 'name' in element)
-    );
-    for (const control of controls) {
+    for (const control of this.#controls()) {
       const value = values[control.name];
+      const { needs } = control.dataset;
+      if (needs !== undefined) control.disabled = values[needs] === '';
       const isEdited = control === document.activeElement && control.getAttribute('aria-invalid') === 'true';
       if (value === undefined || isEdited) continue;
       show(control, value);

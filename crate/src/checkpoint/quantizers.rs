@@ -32,6 +32,13 @@ impl InputQuantizer {
     pub fn top(&self) -> u16 {
         ((1_u32 << self.bits) - 1) as u16
     }
+
+    /// The value of the integer that an input becomes.
+    pub(crate) fn round(&self, input: f32) -> f32 {
+        let zero = f32::from(self.zero);
+        let integer = (input / self.step + 0.5).floor().clamp(-zero, f32::from(self.top()) - zero);
+        integer * self.step
+    }
 }
 
 /// The quantizers of a layer.

@@ -136,12 +136,15 @@ pub struct TrainFields {
     /// What to train: all, or only the convolutions' weights
     #[cfg_attr(feature = "cli", arg(long, value_name = "all|convolutions"))]
     pub trainable: Option<Trainable>,
-    /// Train with weights of so many bits, 2 to 8: one number, or one for each crossbar layer [default: floats]
+    /// Train with weights of so many bits, 2 to 8: one number, or one for each layer on crossbars [default: floats]
     #[cfg_attr(feature = "cli", arg(long, value_name = "BITS,..."))]
     pub quantize_precision: Option<LayerPrecisions>,
-    /// The most set cells of a column in each weight slice and polarity; one number, or one for each crossbar layer
+    /// The most set cells of a column in each weight slice and polarity; one number, or one for each of these layers
     #[cfg_attr(feature = "cli", arg(long, value_name = "CELLS,..."))]
     pub quantize_cap: Option<LayerCaps>,
+    /// Quantize fully connected layers too; in lists of bits or cells they come last
+    #[cfg_attr(feature = "cli", arg(long, num_args = 0, default_missing_value = "true"))]
+    pub quantize_linear: Option<bool>,
     /// Epochs over which the caps tighten [default: 0]
     #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS"))]
     pub quantize_ramp: Option<usize>,
@@ -180,8 +183,8 @@ pub struct TrainFields {
 
 fields!(TrainFields of TrainConfig {
     data, regularizer, lambda, lambda_mean, weight_decay, learning_rate, momentum, dropout, batch, epochs, schedule,
-    milestones, augment, holdout, limit, trainable, quantize_precision, quantize_cap, quantize_ramp, quantize_lambda,
-    distill_weight, distill_temperature, seed, device, devices, gather, precision, kernels,
+    milestones, augment, holdout, limit, trainable, quantize_precision, quantize_cap, quantize_linear, quantize_ramp,
+    quantize_lambda,    distill_weight, distill_temperature, seed, device, devices, gather, precision, kernels,
 });
 
 /// The fields of crossbars. On the command line one option, `--tile 128x64`, sets both `tile` and `columns`.

@@ -155,12 +155,15 @@ pub struct TrainConfig {
     pub limit: usize,
     /// Which parameters the optimizer updates.
     pub trainable: Trainable,
-    /// Bits of the crossbar layers' quantized weights, 2 to 8, their sign among them; empty to train in floats.
+    /// Bits of quantized weights, 2 to 8, their sign among them, for all layers that are quantized or for each; empty to
+    /// train in floats.
     #[cfg_attr(feature = "ts", ts(type = "string"))]
     pub quantize_precision: LayerPrecisions,
     /// The most set cells of a tile's column in each weight slice and polarity of quantized weights; empty without a limit.
     #[cfg_attr(feature = "ts", ts(type = "string"))]
     pub quantize_cap: LayerCaps,
+    /// Whether fully connected layers are quantized too, with their inputs: they come after the convolutions.
+    pub quantize_linear: bool,
     /// Epochs over which the caps tighten from no limit to their values; 0 for at once.
     pub quantize_ramp: usize,
     /// Weight of what caps are missed by: half the squared distance to the weights that keep to them.
@@ -205,6 +208,7 @@ impl Default for TrainConfig {
             trainable: Trainable::All,
             quantize_precision: LayerPrecisions::default(),
             quantize_cap: LayerCaps::default(),
+            quantize_linear: false,
             quantize_ramp: 0,
             quantize_lambda: 0.0,
             distill_weight: 0.5,

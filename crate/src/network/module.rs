@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, FloatDType, Tensor};
 
+use super::crossbar_layer::CrossbarLayer;
 use super::dropout::DropoutRng;
 use super::hook::{ConvHook, no_hook};
 use super::precision::CastToBf16;
@@ -134,7 +135,7 @@ impl Network {
         }
     }
 
-    /// The convolutions, which are the layers on crossbars, in the order of
+    /// The convolutions, which are the layers on crossbars unless others are asked for, in the order of
     /// [`NetworkSpec::conv_shapes`].
     pub fn convolutions(&self) -> Vec<&Conv2d> {
         match self {
@@ -143,7 +144,17 @@ impl Network {
         }
     }
 
-    /// Where each convolution's quantizer is kept.
+    /// The layers that may be quantized: the convolutions, then the fully connected layers.
+    pub(crate) fn crossbar_layers(&self) -> Vec<CrossbarLayer<'_>> {
+        let linear = match self {
+            Self::Vgg(network) => network.linear_layers(),
+            Self::ResNet(network) => network.linear_layers(),
+        };
+        let convolutions = self.convolutions().into_iter().map(CrossbarLayer::Convolution);
+        convolutions.chain(linear.into_iter().map(CrossbarLayer::FullyConnected)).collect()
+    }
+
+    /// Where the quantizer of each of [`Network::crossbar_layers`] is kept.
     pub(super) fn quantizer_slots(&mut self) -> Vec<&mut Option<LayerQuantizer>> {
         match self {
             Self::Vgg(network) => network.quantizer_slots(),
@@ -151,7 +162,7 @@ impl Network {
         }
     }
 
-    /// Each convolution's quantizer, if the network is quantized.
+    /// The quantizer of each of [`Network::crossbar_layers`], if it is quantized.
     pub(crate) fn quantizers(&self) -> Vec<Option<&LayerQuantizer>> {
         match self {
             Self::Vgg(network) => network.quantizers(),

@@ -7,7 +7,7 @@ use crossdub_kernels::transpose::transposed;
 
 use super::module::Network;
 use super::quantizer::LayerQuantizer;
-use super::spec::{ConvShape, NetworkSpec, ParamSpec};
+use super::spec::{NetworkSpec, ParamSpec, WeightShape};
 use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};
 
@@ -71,20 +71,21 @@ pub fn import(network: Network, spec: &NetworkSpec, weights: &Checkpoint) -> Res
     Ok(network)
 }
 
-/// Gives the network the quantizers of these weights, if they have them for all convolutions.
+/// Gives the network the quantizers of these weights, if they have them for all convolutions, and those of fully
+/// connected layers.
 fn quantized(network: Network, spec: &NetworkSpec, weights: &Checkpoint) -> Result<Network> {
-    let device = network.convolutions().first().map(|layer| layer.weight.val().device());
-    let Some(device) = device else { return Ok(network) };
-    let of_layer = |layer: &ConvShape| {
+    let convolutions = network.convolutions();
+    let Some(device) = convolutions.first().map(|layer| layer.weight.val().device()) else {
+        return Ok(network);
+    };
+    let of_layer = |layer: WeightShape| {
         let quantizers = weights.quantizers(&layer.name)?;
         Ok(quantizers.and_then(|quantizers| LayerQuantizer::new(&quantizers, &device)))
     };
-    let quantizers: Option<Vec<LayerQuantizer>> =
-        spec.conv_shapes().iter().map(of_layer).collect::<Result<_>>()?;
-    Ok(match quantizers {
-        Some(quantizers) => network.with_quantizers(quantizers),
-        None => network,
-    })
+    let quantizers: Vec<Option<LayerQuantizer>> =
+        spec.weight_shapes().into_iter().map(of_layer).collect::<Result<_>>()?;
+    let whole = quantizers.iter().take(convolutions.len()).all(Option::is_some);
+    Ok(if whole { network.with_quantizers(quantizers) } else { network })
 }
 
 /// Puts tensors into a container under the ids of a network's parameters: the inverse of [`export`] with

@@ -80,11 +80,11 @@ pub(super) fn quantize(x: Tensor<4>, step: Tensor<1>, range: InputRange) -> Tens
 }
 
 impl Network {
-    /// With quantizers, one for each convolution.
+    /// With quantizers, in the order of [`Network::crossbar_layers`].
     #[must_use]
-    pub(super) fn with_quantizers(mut self, quantizers: Vec<LayerQuantizer>) -> Self {
+    pub(super) fn with_quantizers(mut self, quantizers: Vec<Option<LayerQuantizer>>) -> Self {
         for (slot, quantizer) in self.quantizer_slots().into_iter().zip(quantizers) {
-            *slot = Some(quantizer);
+            *slot = quantizer;
         }
         self
     }

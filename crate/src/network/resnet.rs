@@ -3,9 +3,10 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
+use super::fully_connected::FullyConnected;
 use super::hook::{ConvHook, no_hook};
 use super::precision::with_f32;
 use super::quantizer::LayerQuantizer;
@@ -82,7 +83,7 @@ pub struct ResNet {
     stem: ConvNorm,
     pool: MaxPool2d,
     stages: Vec<BlockGroup>,
-    fc: Linear,
+    fc: FullyConnected,
     #[module(skip)]
     kernels: Kernels,
 }
@@ -93,7 +94,6 @@ impl ResNet {
         let stage = |blocks: &Vec<ResidualBlockSpec>| BlockGroup {
             blocks: blocks.iter().map(|block| ResidualBlock::new(block, device)).collect(),
         };
-        let fc = LinearConfig::new(spec.features(), spec.classes).with_initializer(Initializer::Zeros);
         Self {
             stem: ConvNorm::new(&spec.stem, device),
             pool: MaxPool2dConfig::new([3, 3])
@@ -101,7 +101,7 @@ impl ResNet {
                 .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
                 .init(),
             stages: spec.stages.iter().map(stage).collect(),
-            fc: fc.init(device),
+            fc: FullyConnected::new((spec.features(), spec.classes), device),
             kernels: Kernels::default(),
         }
     }
@@ -133,7 +133,7 @@ impl ResNet {
         let x = blocks.fold(x, |x, block| block.forward(x, self.kernels, &mut no_hook));
         let x: Tensor<3> = x.flatten(2, 3);
         let x: Tensor<2> = with_f32(x, |x| x.mean_dim(2).squeeze_dim(2));
-        self.kernels.linear(&self.fc, x)
+        self.fc.forward(x, self.kernels)
     }
 
     /// The output of a segment.
@@ -160,17 +160,24 @@ impl ResNet {
         [&self.stem].into_iter().chain(blocks).map(|layer| &layer.conv).collect()
     }
 
-    /// Where each convolution's quantizer is kept, in the order of [`ResNet::convolutions`].
+    /// The fully connected layer.
+    pub(super) fn linear_layers(&self) -> Vec<&Linear> {
+        vec![&self.fc.linear]
+    }
+
+    /// Where each layer's quantizer is kept: those of [`ResNet::convolutions`], then that of the fully connected layer.
     pub(super) fn quantizer_slots(&mut self) -> Vec<&mut Option<LayerQuantizer>> {
         let blocks = self.stages.iter_mut().flat_map(|stage| &mut stage.blocks);
         let convs = blocks.flat_map(|block| block.convs.iter_mut().chain(&mut block.downsample));
-        [&mut self.stem].into_iter().chain(convs).map(|layer| &mut layer.quantizer).collect()
+        let convs = [&mut self.stem].into_iter().chain(convs).map(|layer| &mut layer.quantizer);
+        convs.chain([&mut self.fc.quantizer]).collect()
     }
 
-    /// Each convolution's quantizer.
+    /// Each layer's quantizer, in the order of [`ResNet::quantizer_slots`].
     pub(super) fn quantizers(&self) -> Vec<Option<&LayerQuantizer>> {
         let convs = self.blocks().flat_map(|block| block.convs.iter().chain(&block.downsample));
-        [&self.stem].into_iter().chain(convs).map(|layer| layer.quantizer.as_ref()).collect()
+        let convs = [&self.stem].into_iter().chain(convs).map(|layer| layer.quantizer.as_ref());
+        convs.chain([self.fc.quantizer.as_ref()]).collect()
     }
 
     fn blocks(&self) -> impl Iterator<Item = &ResidualBlock> {

@@ -3,11 +3,12 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::dropout::DropoutRng;
+use super::fully_connected::FullyConnected;
 use super::hook::{ConvHook, no_hook};
 use super::precision::with_f32;
 use super::quantizer::LayerQuantizer;
@@ -28,7 +29,7 @@ struct Block {
 pub struct Vgg {
     features: Vec<Block>,
     average: Option<AdaptiveAvgPool2d>,
-    classifier: Vec<Linear>,
+    classifier: Vec<FullyConnected>,
     dropout: f64,
     #[module(skip)]
     kernels: Kernels,
@@ -71,9 +72,7 @@ impl Block {
 impl Vgg {
     /// Builds the network with zero weights.
     pub fn new(spec: &VggSpec, device: &Device) -> Self {
-        let linear = |(inputs, outputs)| {
-            LinearConfig::new(inputs, outputs).with_initializer(Initializer::Zeros).init(device)
-        };
+        let linear = |sizes| FullyConnected::new(sizes, device);
         Self {
             features: spec.convs.iter().map(|conv| Block::new(conv, spec.batch_norm, device)).collect(),
             average: spec.average.map(|side| AdaptiveAvgPool2dConfig::new([side; 2]).init()),
@@ -122,7 +121,7 @@ impl Vgg {
         let mut x: Tensor<2> = x.flatten(1, 3);
         let last = self.classifier.len() - 1;
         for (at, layer) in self.classifier.iter().enumerate() {
-            x = self.kernels.linear(layer, x);
+            x = layer.forward(x, self.kernels);
             if at < last {
                 x = relu(x);
                 if let Some(rng) = &mut dropout {
@@ -143,14 +142,21 @@ impl Vgg {
         self.features.iter().map(|block| &block.conv)
     }
 
-    /// Where each convolution's quantizer is kept.
-    pub(super) fn quantizer_slots(&mut self) -> Vec<&mut Option<LayerQuantizer>> {
-        self.features.iter_mut().map(|block| &mut block.quantizer).collect()
+    /// The fully connected layers, in order.
+    pub(super) fn linear_layers(&self) -> Vec<&Linear> {
+        self.classifier.iter().map(|layer| &layer.linear).collect()
     }
 
-    /// Each convolution's quantizer.
+    /// Where each layer's quantizer is kept: those of the convolutions, then those of the fully connected layers.
+    pub(super) fn quantizer_slots(&mut self) -> Vec<&mut Option<LayerQuantizer>> {
+        let convolutions = self.features.iter_mut().map(|block| &mut block.quantizer);
+        convolutions.chain(self.classifier.iter_mut().map(|layer| &mut layer.quantizer)).collect()
+    }
+
+    /// Each layer's quantizer, in the order of [`Vgg::quantizer_slots`].
     pub(super) fn quantizers(&self) -> Vec<Option<&LayerQuantizer>> {
-        self.features.iter().map(|block| block.quantizer.as_ref()).collect()
+        let convolutions = self.features.iter().map(|block| block.quantizer.as_ref());
+        convolutions.chain(self.classifier.iter().map(|layer| layer.quantizer.as_ref())).collect()
     }
 
     /// Sets each value to zero with the probability `dropout`.

@@ -43,7 +43,7 @@ pub(super) fn calibrate(layers: &[SimulatedLayer], images: &[&[f32]]) -> Result<
     Ok(widest)
 }
 
-/// The range of the inputs of each convolution in the float network, over all images, with its weight's name.
+/// The range of each layer's inputs in the float network, over all images, with its weight's name.
 ///
 /// # Errors
 /// If a parameter is missing or not finite, or the images are not of the network's size.
@@ -55,6 +55,5 @@ pub(crate) fn input_ranges(
 ) -> Result<Vec<(String, (f32, f32))>> {
     let layers = layers(spec, weights, false)?;
     let ranges = calibrate(&layers, &labeled_images(images, CHANNELS * spec.side().pow(2))?)?;
-    let mapped = layers.into_iter().zip(ranges).filter(|(layer, _)| layer.mapped);
-    Ok(mapped.map(|(layer, range)| (layer.matrix.name, range)).collect())
+    Ok(layers.into_iter().zip(ranges).map(|(layer, range)| (layer.matrix.name, range)).collect())
 }

@@ -53,7 +53,8 @@ fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result
     }
     let last = spec.linear_layers().len() - 1;
     for (at, (inputs, outputs)) in spec.linear_layers().into_iter().enumerate() {
-        let (matrix, bias) = reader.layer(&format!("classifier.{}", 3 * at), &[outputs, inputs], true)?;
+        let name = format!("classifier.{}", 3 * at);
+        let (matrix, bias) = reader.layer(&name, &[outputs, inputs], true)?;
         layers.push(SimulatedLayer {
             matrix,
             bias,
@@ -63,7 +64,7 @@ fn vgg(spec: &VggSpec, reader: &mut ParameterReader<'_>, linear: bool) -> Result
             relu: at < last,
             pools: Vec::new(),
             mapped: linear,
-            inputs: None,
+            inputs: reader.input_quantizer(&name)?,
         });
     }
     Ok(layers)

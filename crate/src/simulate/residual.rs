@@ -41,7 +41,7 @@ pub fn layers(
         relu: false,
         pools: Vec::new(),
         mapped: linear,
-        inputs: None,
+        inputs: reader.input_quantizer("fc")?,
     });
     Ok(layers)
 }

@@ -304,11 +304,19 @@ fn layer_report(layer: &SimulatedLayer, mapped: &CrossbarLayer, images: usize) -
     }
 }
 
-/// Runs one image through a layer that is not on crossbars.
+/// Runs one image through a layer that is not on crossbars. If it was trained quantized, its inputs are rounded as in
+/// training.
 fn forward_digital(layer: &SimulatedLayer, values: &LayerValues, added: Option<&LayerValues>) -> LayerValues {
+    let forward = |values: &[f32], added: Option<&[f32]>| match &layer.inputs {
+        Some(inputs) => {
+            let rounded: Vec<f32> = values.iter().map(|&value| inputs.round(value)).collect();
+            layer.forward(&rounded, added)
+        }
+        None => layer.forward(values, added),
+    };
     let differs = values.simulated.is_some() || added.is_some_and(|added| added.simulated.is_some());
-    let simulated = differs.then(|| layer.forward(values.simulated(), added.map(LayerValues::simulated)));
-    LayerValues { exact: layer.forward(&values.exact, added.map(|added| &*added.exact)), simulated }
+    let simulated = differs.then(|| forward(values.simulated(), added.map(LayerValues::simulated)));
+    LayerValues { exact: forward(&values.exact, added.map(|added| &*added.exact)), simulated }
 }
 
 /// Runs one image through a layer on crossbars, and through the same layer of the quantized network.

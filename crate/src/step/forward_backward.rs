@@ -70,10 +70,11 @@ impl StepInput<'_> {
         let gradients = match self.trainable {
             Trainable::All => GradientsParams::from_grads(all, network),
             Trainable::Convolutions => {
-                let weights = network.convolutions().into_iter().map(|layer| layer.weight.id);
-                let steps =
-                    network.quantizers().into_iter().flatten().map(|quantizer| quantizer.input_step.id);
-                let ids: Vec<_> = weights.chain(steps).collect();
+                let convolutions = network.convolutions();
+                let quantizers = network.quantizers().into_iter().take(convolutions.len()).flatten();
+                let weights = convolutions.into_iter().map(|layer| layer.weight.id);
+                let ids: Vec<_> =
+                    weights.chain(quantizers.map(|quantizer| quantizer.input_step.id)).collect();
                 GradientsParams::from_params(&mut all, network, &ids)
             }
         };

@@ -11,20 +11,18 @@
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::network::Network;
 
-/// The weights of a forward pass: those of `network` with its convolutions' weights replaced.
+/// The weights of a forward pass: those of `network` with these values in its first layers, in the order of
+/// [`Network::crossbar_layers`].
 pub(crate) fn with_quantized_weights(network: &Network, values: Vec<Vec<f32>>) -> Network {
-    let weights = GradientsParams::new();
-    let mut replace = ReplaceWeights { weights };
-    for (layer, values) in network.convolutions().into_iter().zip(values) {
-        let (device, dims) = (layer.weight.val().device().without_autodiff(), layer.weight.val().dims());
-        let values = Tensor::<4>::from_data(TensorData::new(values, dims), &device);
-        replace.weights.register(layer.weight.id, values);
+    let mut weights = GradientsParams::new();
+    for (layer, values) in network.crossbar_layers().into_iter().zip(values) {
+        layer.put_values(&mut weights, values);
     }
-    network.clone().map(&mut replace)
+    network.clone().map(&mut ReplaceWeights { weights })
 }
 
 struct ReplaceWeights {
@@ -41,7 +39,7 @@ impl ModuleMapper for ReplaceWeights {
 }
 
 /// Turns the gradients by the weights of the forward pass into those of the trained weights and of their steps.
-/// `largest` is the largest integer of each convolution's weights. Returns the sum of the weighted distances, one element.
+/// `largest` is the largest integer of each quantized layer's weights. Returns the sum of the weighted distances, one element.
 pub(crate) fn pass_gradients(
     network: &Network,
     quantized: &Network,
@@ -50,16 +48,14 @@ pub(crate) fn pass_gradients(
     gradients: &mut GradientsParams,
 ) -> Option<Tensor<1>> {
     let mut total: Option<Tensor<1>> = None;
-    let pairs = network.convolutions().into_iter().zip(quantized.convolutions());
+    let pairs = network.crossbar_layers().into_iter().zip(quantized.crossbar_layers());
     for (((layer, used), quantizer), &largest) in pairs.zip(network.quantizers()).zip(largest) {
-        let (Some(quantizer), Some(gradient)) = (quantizer, gradients.remove::<4>(layer.weight.id)) else {
-            continue;
-        };
+        let Some(quantizer) = quantizer else { continue };
+        let Some(gradient) = layer.take(gradients) else { continue };
         let step = &quantizer.weight_step;
-        let (weight, used) = (layer.weight.val().inner(), used.weight.val().inner());
         let limits = Limits { largest: f32::from(largest), lambda: lambda as f32 };
-        let passed = pass(weight, used, step.val().inner(), gradient, limits);
-        gradients.register(layer.weight.id, passed.weight);
+        let passed = pass(layer.weight(), used.weight(), step.val().inner(), gradient, limits);
+        layer.put(gradients, passed.weight);
         gradients.register(step.id, passed.step);
         total = Some(match total {
             Some(sum) => sum + passed.distance,
@@ -149,7 +145,7 @@ fn pass_on_device(
 
 #[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
 mod tests {
-    use burn::tensor::Device;
+    use burn::tensor::{Device, TensorData};
 
     use super::*;
 

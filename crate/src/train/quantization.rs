@@ -14,6 +14,7 @@ use crate::data::loader::DataLoader;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
+use crate::network::spec::WeightShape;
 use crate::simulate::activation_quantizer::ActivationQuantizer;
 use crate::simulate::calibration::input_ranges;
 
@@ -38,7 +39,7 @@ struct QuantizedLayer {
     /// The names of its learned steps.
     weight_step: String,
     input_step: String,
-    /// The weight's shape: `[out, in, kh, kw]`.
+    /// The weight's shape: `[out, in, kh, kw]`, or `[out, in]`.
     shape: Vec<usize>,
     /// As the run began; the steps have moved since.
     quantizers: LayerQuantizers,
@@ -81,31 +82,32 @@ impl Quantization {
     ) -> Result<Option<(Self, Checkpoint)>> {
         let weights = start.checkpoint();
         if config.quantize_precision.is_empty() && !weights.is_quantized() {
-            return Ok(None);
+            return match unused_field(config) {
+                Some((field, value)) => Err(Error::field(field, value, "needs quantize_precision")),
+                None => Ok(None),
+            };
         }
-        let convolutions = spec.conv_shapes();
-        let precisions = config.quantize_precision.resolve(convolutions.len())?;
-        let caps = config.quantize_cap.resolve(convolutions.len())?;
         let mut weights = spec.adapt(weights)?.into_owned();
-        let matrices = weights.matrices(false)?;
+        let chosen = ChosenLayers::new(config, spec, &weights)?;
+        let matrices = weights.matrices(chosen.linear)?;
         let mut ranges: Option<Vec<(String, (f32, f32))>> = None;
-        let mut layers = Vec::with_capacity(convolutions.len());
-        for (at, conv) in convolutions.iter().enumerate() {
-            let stored = weights.quantizers(&conv.name)?;
-            let precision = match (&precisions, &stored) {
-                (Some(precisions), _) => precisions[at],
+        let mut layers = Vec::with_capacity(chosen.layers.len());
+        for (at, layer) in chosen.layers.iter().enumerate() {
+            let stored = weights.quantizers(&layer.name)?;
+            let precision = match (chosen.precisions.get(at), &stored) {
+                (Some(&precision), _) => precision,
                 (None, Some(stored)) => stored.weights.precision,
                 (None, None) => {
                     let why = "some layers of the weights are quantized, and others are not";
-                    return Err(Error::field("quantize_precision", &*conv.name, why));
+                    return Err(Error::field("quantize_precision", &*layer.name, why));
                 }
             };
             if precision > hardware.weight_precision {
                 let why = format!("exceeds weight_precision ({})", hardware.weight_precision);
                 return Err(Error::field("quantize_precision", precision, why));
             }
-            let missing = || Error::layer("quantizing a layer", &*conv.name, "it has no weights");
-            let matrix = matrices.iter().find(|matrix| matrix.name == conv.name).ok_or_else(missing)?;
+            let missing = || Error::layer("quantizing a layer", &*layer.name, "it has no weights");
+            let matrix = matrices.iter().find(|matrix| matrix.name == layer.name).ok_or_else(missing)?;
             let steps = match &stored {
                 Some(stored) if start.is_resumed() || keeps_steps(matrix, precision, hardware) => {
                     stored.weights.steps.clone()
@@ -116,8 +118,8 @@ impl Quantization {
                     hardware.weight_scale == WeightScale::Channel,
                 ),
             };
-            let caps = match (&caps, &stored) {
-                (Some(caps), _) => vec![caps[at]],
+            let caps = match (chosen.caps.get(at), &stored) {
+                (Some(&cap), _) => vec![cap],
                 (None, Some(stored)) => stored.weights.caps.clone(),
                 (None, None) => Vec::new(),
             };
@@ -126,7 +128,7 @@ impl Quantization {
             let tiles = Tiling::new(matrix, cells.tile).len();
             if !own.fits(tiles, cells) {
                 let why = format!("its {} caps are not for its {tiles} tiles", own.caps.len());
-                return Err(Error::layer("quantizing a layer", &*conv.name, why));
+                return Err(Error::layer("quantizing a layer", &*layer.name, why));
             }
             let inputs =
                 match stored.and_then(|stored| stored.inputs).filter(|own| own.bits == hardware.input_bits) {
@@ -137,16 +139,16 @@ impl Quantization {
                             none => none.insert(calibrate(config, spec, data, &weights)?),
                         };
                         let range =
-                            ranges.iter().find(|(name, _)| *name == conv.name).map(|(_, range)| *range);
+                            ranges.iter().find(|(name, _)| *name == layer.name).map(|(_, range)| *range);
                         input_quantizer(range.unwrap_or((0.0, 1.0)), hardware.input_bits)
                     }
                 };
             let quantizers = LayerQuantizers { weights: own, inputs: Some(inputs) };
             layers.push(QuantizedLayer {
-                name: conv.name.clone(),
-                weight_step: sibling(&conv.name, "weight_step"),
-                input_step: sibling(&conv.name, "input_step"),
-                shape: conv.shape.clone(),
+                name: layer.name.clone(),
+                weight_step: sibling(&layer.name, "weight_step"),
+                input_step: sibling(&layer.name, "input_step"),
+                shape: layer.shape.clone(),
                 quantizers,
             });
         }
@@ -232,6 +234,40 @@ impl QuantizedLayer {
         let missing = || Error::layer("quantizing a layer", &*self.name, format!("{name} is missing"));
         weights.get(name).map(|tensor| &*tensor.data).ok_or_else(missing)
     }
+}
+
+/// The layers that a run quantizes, in the order of [`Network::crossbar_layers`](crate::network::Network::crossbar_layers).
+struct ChosenLayers {
+    layers: Vec<WeightShape>,
+    /// Whether fully connected layers are among them: if they are asked for, or are quantized already.
+    linear: bool,
+    /// Those that the configuration gives for the first layers.
+    precisions: Vec<u32>,
+    caps: Vec<u32>,
+}
+
+impl ChosenLayers {
+    fn new(config: &TrainConfig, spec: &NetworkSpec, weights: &Checkpoint) -> Result<Self> {
+        let mut layers = spec.weight_shapes();
+        let convolutions = spec.conv_shapes().len();
+        let linear = layers.iter().skip(convolutions);
+        let quantized: Vec<bool> =
+            linear.map(|layer| Ok(weights.quantizers(&layer.name)?.is_some())).collect::<Result<_>>()?;
+        let linear = config.quantize_linear || quantized.contains(&true);
+        if !linear {
+            layers.truncate(convolutions);
+        }
+        let listed = if config.quantize_linear { layers.len() } else { convolutions };
+        let precisions = config.quantize_precision.resolve(listed)?.unwrap_or_default();
+        let caps = config.quantize_cap.resolve(listed)?.unwrap_or_default();
+        Ok(Self { layers, linear, precisions, caps })
+    }
+}
+
+/// A field that has no effect on a network in floats, and its value.
+fn unused_field(config: &TrainConfig) -> Option<(&'static str, String)> {
+    let cap = (!config.quantize_cap.is_empty()).then(|| ("quantize_cap", config.quantize_cap.to_string()));
+    cap.or_else(|| config.quantize_linear.then(|| ("quantize_linear", "true".to_owned())))
 }
 
 /// Whether weights are integers of their stored steps.

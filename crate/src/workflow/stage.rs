@@ -88,7 +88,8 @@ pub enum StageConfig {
 }
 
 /// The fields of quantized training.
-const QUANTIZE_FIELDS: [&str; 4] = ["quantize_precision", "quantize_cap", "quantize_ramp", "quantize_lambda"];
+const QUANTIZE_FIELDS: [&str; 5] =
+    ["quantize_precision", "quantize_cap", "quantize_linear", "quantize_ramp", "quantize_lambda"];
 
 /// Counts up when the rule `bit-planes` chooses otherwise, so that a stage pruned before is not taken for one pruned now.
 const BIT_PLANES_REVISION: u32 = 2;
@@ -228,6 +229,10 @@ impl Stage {
                     // Stages from before there were other schedules keep their names.
                     train.as_object_mut().map(|fields| fields.remove("schedule"));
                 }
+                if !config.quantize_linear {
+                    // Nor are stages renamed that leave the fully connected layers in floats.
+                    train.as_object_mut().map(|fields| fields.remove("quantize_linear"));
+                }
                 if self.teacher.is_none() {
                     // Nor does a teacher change the names of stages without one.
                     for field in ["distill_weight", "distill_temperature"] {
@@ -299,9 +304,11 @@ pub(super) fn flatten_quantize(fields: &mut Map<String, Value>) -> Result<()> {
             }
             Ok(())
         }
-        Some(other) => {
-            Err(Error::field("quantize", other, "must be a table with precision, cap, ramp and lambda"))
-        }
+        Some(other) => Err(Error::field(
+            "quantize",
+            other,
+            "must be a table with precision, cap, linear, ramp and lambda",
+        )),
     }
 }
 

@@ -52,6 +52,10 @@ struct ExportOutput {
     convolutions: usize,
     /// Those of them that were written as integers.
     quantized: usize,
+    /// Fully connected layers.
+    linear: usize,
+    /// Those of them that were written as integers.
+    quantized_linear: usize,
 }
 
 /// Runs the command.
@@ -71,18 +75,27 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     };
     files::write("writing a network", &args.out, &bytes)?;
     let is_quantized = |name: &str| weights.quantizers(name).is_ok_and(|quantizers| quantizers.is_some());
-    let layers = weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4);
-    let quantized = layers.clone().filter(|tensor| is_quantized(&tensor.name)).count();
+    let count = |dimensions: usize| {
+        let layers = weights.tensors.iter().filter(|tensor| tensor.shape.len() == dimensions);
+        (layers.clone().filter(|tensor| is_quantized(&tensor.name)).count(), layers.count())
+    };
+    let ((quantized, convolutions), (quantized_linear, linear)) = (count(4), count(2));
     let result = ExportOutput {
         schema_version: SCHEMA_VERSION,
         file: files::display_path(&args.out),
         bytes: bytes.len(),
-        convolutions: layers.count(),
+        convolutions,
         quantized,
+        linear,
+        quantized_linear,
     };
     output::print_result(args.json, &result, || {
         let ExportOutput { file, bytes, convolutions, .. } = &result;
-        format!("{file}: {bytes} bytes, {quantized} of {convolutions} convolutions as integers\n")
+        let mut text = format!("{file}: {bytes} bytes, {quantized} of {convolutions} convolutions");
+        if quantized_linear > 0 {
+            text += &format!(" and {quantized_linear} of {linear} fully connected layers");
+        }
+        text + " as integers\n"
     })
 }
 

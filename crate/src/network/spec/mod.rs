@@ -16,6 +16,8 @@ mod vgg;
 pub use crate::config::BlockKind;
 pub use conv::{CHANNELS, ConvSpec};
 pub use initialize::initialize;
+#[cfg(feature = "train")]
+pub(crate) use network::WeightShape;
 pub use network::{ConvShape, NetworkSpec, infer_classes};
 pub use param::{Init, ParamSpec};
 pub use resnet::{ResNetSpec, ResidualBlockSpec};

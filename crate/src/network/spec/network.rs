@@ -45,6 +45,14 @@ pub struct ConvShape {
     pub output_positions: u64,
 }
 
+/// The name of a weight, as in PyTorch, and its shape.
+#[cfg(feature = "train")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WeightShape {
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
 impl NetworkSpec {
     /// The network of a configuration.
     ///
@@ -87,6 +95,17 @@ impl NetworkSpec {
             output_positions: conv.output_positions(),
         };
         weights.zip(convs).map(shape).collect()
+    }
+
+    /// The weights of the convolutions, in the order of [`NetworkSpec::conv_shapes`], then those of the fully connected
+    /// layers.
+    #[cfg(feature = "train")]
+    pub(crate) fn weight_shapes(&self) -> Vec<WeightShape> {
+        let convolutions = self.conv_shapes().into_iter();
+        let convolutions = convolutions.map(|ConvShape { name, shape, .. }| WeightShape { name, shape });
+        let linear = self.param_specs().into_iter().filter(|param| param.shape.len() == 2);
+        let linear = linear.map(|ParamSpec { name, shape, .. }| WeightShape { name, shape });
+        convolutions.chain(linear).collect()
     }
 
     /// The parameters under PyTorch's names, in the order in which initial values are drawn.

@@ -124,6 +124,7 @@ impl ResNetSpec {
                 let part = usize::from(*part == "norm");
                 format!("layer{}.{block}.downsample.{part}.{}", number(stage) + 1, torch_leaf(name))
             }
+            ["fc", _, name] => format!("fc.{name}"),
             _ => path.join("."),
         }
     }

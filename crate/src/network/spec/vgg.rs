@@ -103,7 +103,7 @@ impl VggSpec {
                 format!("features.{index}.{}", torch_leaf(name))
             }
             // Each hidden layer is followed by a ReLU and a dropout, which have numbers too.
-            ["classifier", layer, name] => format!("classifier.{}.{name}", 3 * number(layer)),
+            ["classifier", layer, _, name] => format!("classifier.{}.{name}", 3 * number(layer)),
             _ => path.join("."),
         }
     }

@@ -45,6 +45,7 @@ impl CompletedStages {
             TrainConfig {
                 quantize_precision: LayerPrecisions::default(),
                 quantize_cap: LayerCaps::default(),
+                quantize_linear: false,
                 quantize_ramp: 0,
                 ..config
             },

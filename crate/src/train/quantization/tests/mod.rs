@@ -24,7 +24,12 @@ fn training_is_that_of_lsq_in_pytorch() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/lsq.safetensors");
     let all = safetensors::read(&std::fs::read(path).expect("the fixture")).expect("tensors");
     for kernels in [Kernels::Burn, Kernels::Crossdub] {
-        for (name, weight_scale) in [("layer", WeightScale::Layer), ("channel", WeightScale::Channel)] {
+        let cases = [
+            ("layer", WeightScale::Layer, "4,3"),
+            ("channel", WeightScale::Channel, "4,3"),
+            ("linear", WeightScale::Channel, "4,3,5"),
+        ];
+        for (name, weight_scale, precision) in cases {
             let part = |prefix: &str| {
                 let prefix = format!("{name}/{prefix}");
                 let own = all.tensors.iter().filter_map(|tensor| {
@@ -54,7 +59,8 @@ fn training_is_that_of_lsq_in_pytorch() {
                 regularizer: RegularizerKind::None,
                 device: DeviceChoice::Cpu,
                 kernels,
-                quantize_precision: "4,3".parse().expect("bits"),
+                quantize_precision: precision.parse().expect("bits"),
+                quantize_linear: name == "linear",
                 ..TrainConfig::default()
             };
             let hardware = HardwareConfig { weight_scale, ..HardwareConfig::default() };
