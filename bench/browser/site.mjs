@@ -51,36 +51,57 @@ export async function measureFirstStep(browser, dist) {
 }
 
 /**
- * Milliseconds of a step by each number of workers, in turn.
+ * A page that has taken a step with so many workers.
+ * @param {import('@playwright/test').Browser} browser
+ * @param {string} url of the built page
+ * @param {{ workers: number, batch: number }} options
+ */
+async function openTraining(browser, url, { workers, batch }) {
+  const page = await browser.newPage();
+  await page.goto(`${url}?workers=${workers}#device=cpu&batch=${batch}&epochs=1000`);
+  await page.evaluate(oneStep);
+  return page;
+}
+
+/**
+ * Milliseconds of a step, over some seconds.
+ * @param {import('@playwright/test').Page} page
+ * @param {number} batch
+ */
+async function stepMs(page, batch) {
+  const speed = await page.evaluate(async (ms) => {
+    const { crossdub } = /** @type {any} */ (globalThis);
+    await crossdub.start();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await crossdub.pause();
+    return (await crossdub.report()).training.images_per_second;
+  }, TRAINING_MS);
+  return (1000 * batch) / speed;
+}
+
+/**
+ * Milliseconds of a step by each number of workers, in turn; and of two pages at once that train half a batch each and
+ * exchange nothing, which no sharing can beat on the same cores.
  * @param {import('@playwright/test').Browser} browser
  * @param {string} url of the built page
  * @param {{ counts: number[], batch: number }} options
- * @returns {Promise<number[]>}
  */
 async function stepsByWorkers(browser, url, { counts, batch }) {
   const pages = [];
-  for (const count of counts) {
-    const page = await browser.newPage();
-    await page.goto(`${url}?workers=${count}#device=cpu&batch=${batch}&epochs=1000`);
-    await page.evaluate(oneStep);
-    pages.push(page);
-  }
+  for (const workers of counts) pages.push(await openTraining(browser, url, { workers, batch }));
+  const half = { workers: 1, batch: batch / 2 };
+  const halves = [await openTraining(browser, url, half), await openTraining(browser, url, half)];
   const times = counts.map(() => /** @type {number[]} */ ([]));
+  /** @type {number[]} */
+  const apart = [];
   for (let turn = 0; turn < TURNS; turn += 1) {
-    for (const [at, page] of pages.entries()) {
-      const speed = await page.evaluate(async (ms) => {
-        const { crossdub } = /** @type {any} */ (globalThis);
-        await crossdub.start();
-        await new Promise((resolve) => setTimeout(resolve, ms));
-        await crossdub.pause();
-        return (await crossdub.report()).training.images_per_second;
-      }, TRAINING_MS);
-      times[at]?.push((1000 * batch) / speed);
-    }
-    status(`  ${times.map((own) => own.at(-1)?.toFixed(1)).join(', ')} ms`);
+    for (const [at, page] of pages.entries()) times[at]?.push(await stepMs(page, batch));
+    const both = await Promise.all(halves.map((page) => stepMs(page, half.batch)));
+    apart.push(Math.max(...both));
+    status(`  ${[...times, apart].map((own) => own.at(-1)?.toFixed(1)).join(', ')} ms`);
   }
-  for (const page of pages) await page.close();
-  return times.map(median);
+  for (const page of [...pages, ...halves]) await page.close();
+  return { times: times.map(median), apart: median(apart) };
 }
 
 /**
@@ -97,7 +118,8 @@ export async function measureWorkers(browser, url) {
     [64, [1, 2, 4, 8]],
   ])) {
     status(`measuring: workers, batch ${batch}`);
-    const [alone, ...shared] = await stepsByWorkers(browser, url, { counts, batch });
+    const { times, apart } = await stepsByWorkers(browser, url, { counts, batch });
+    const [alone, ...shared] = times;
     if (!alone) continue;
     const step = `training step in Chromium, the page's default network, batch ${batch}`;
     const inCurve = counts.length > 2;
@@ -107,6 +129,9 @@ export async function measureWorkers(browser, url) {
       const workers = /** @type {number} */ (counts[at + 1]);
       const row = { what: `${step}, ${workers} workers`, ours_ms, other: 'one worker', other_ms: alone };
       rows.push(inCurve ? { ...row, point: { curve: 'workers', at: workers } } : row);
+      if (workers > 2) continue;
+      const other = 'two pages that train half of it each, at once, and exchange nothing';
+      rows.push({ what: `${step}, 2 workers`, ours_ms, other, other_ms: apart });
     }
   }
   return rows;
