@@ -29,6 +29,7 @@ pub fn run(env: &mut BuildEnv, quick: bool) -> Result<bool> {
     steps.push(checks::wasm_clippy(Module::WebGpu).skip_if(quick, QUICK));
     steps.extend([checks::tests(), checks::examples()]);
     steps.push(checks::graphics().skip_if(quick, QUICK));
+    steps.push(checks::vulkan().skip_if(quick, QUICK));
     steps.extend([Module::Cpu, Module::CpuRelaxed, Module::Onnx].map(modules::build_step));
     steps.push(checks::wasm_tests(Module::Cpu));
     steps.push(modules::build_step(Module::WebGpu).skip_if(quick, QUICK));
