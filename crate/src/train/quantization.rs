@@ -94,42 +94,10 @@ impl Quantization {
         let mut layers = Vec::with_capacity(chosen.layers.len());
         for (at, layer) in chosen.layers.iter().enumerate() {
             let stored = weights.quantizers(&layer.name)?;
-            let precision = match (chosen.precisions.get(at), &stored) {
-                (Some(&precision), _) => precision,
-                (None, Some(stored)) => stored.weights.precision,
-                (None, None) => {
-                    let why = "some layers of the weights are quantized, and others are not";
-                    return Err(Error::field("quantize_precision", &*layer.name, why));
-                }
-            };
-            if precision > hardware.weight_precision {
-                let why = format!("exceeds weight_precision ({})", hardware.weight_precision);
-                return Err(Error::field("quantize_precision", precision, why));
-            }
             let missing = || Error::layer("quantizing a layer", &*layer.name, "it has no weights");
             let matrix = matrices.iter().find(|matrix| matrix.name == layer.name).ok_or_else(missing)?;
-            let steps = match &stored {
-                Some(stored) if start.is_resumed() || keeps_steps(matrix, precision, hardware) => {
-                    stored.weights.steps.clone()
-                }
-                _ => LayerQuantization::search_steps(
-                    matrix,
-                    precision,
-                    hardware.weight_scale == WeightScale::Channel,
-                ),
-            };
-            let caps = match (chosen.caps.get(at), &stored) {
-                (Some(&cap), _) => vec![cap],
-                (None, Some(stored)) => stored.weights.caps.clone(),
-                (None, None) => Vec::new(),
-            };
-            let own = LayerQuantization { precision, steps, caps };
-            let cells = CellShape::from(hardware);
-            let tiles = Tiling::new(matrix, cells.tile).len();
-            if !own.fits(tiles, cells) {
-                let why = format!("its {} caps are not for its {tiles} tiles", own.caps.len());
-                return Err(Error::layer("quantizing a layer", &*layer.name, why));
-            }
+            let of_weights = stored.as_ref().map(|stored| &stored.weights);
+            let own = chosen.layer(at, matrix, of_weights, hardware, start.is_resumed())?;
             let inputs =
                 match stored.and_then(|stored| stored.inputs).filter(|own| own.bits == hardware.input_bits) {
                     Some(own) => own,
@@ -261,6 +229,47 @@ impl ChosenLayers {
         let precisions = config.quantize_precision.resolve(listed)?.unwrap_or_default();
         let caps = config.quantize_cap.resolve(listed)?.unwrap_or_default();
         Ok(Self { layers, linear, precisions, caps })
+    }
+
+    /// Precision, steps and caps of layer `at`: the configuration's, else those that are stored with its weights.
+    fn layer(
+        &self,
+        at: usize,
+        matrix: &Matrix,
+        stored: Option<&LayerQuantization>,
+        hardware: &HardwareConfig,
+        is_resumed: bool,
+    ) -> Result<LayerQuantization> {
+        let precision = self.precisions.get(at).copied().or(stored.map(|stored| stored.precision));
+        let precision = precision.ok_or_else(|| {
+            let why = "some layers of the weights are quantized, and others are not";
+            Error::field("quantize_precision", &*matrix.name, why)
+        })?;
+        if precision > hardware.weight_precision {
+            let why = format!("exceeds weight_precision ({})", hardware.weight_precision);
+            return Err(Error::field("quantize_precision", precision, why));
+        }
+        let kept = stored.filter(|_| is_resumed || keeps_steps(matrix, precision, hardware));
+        let steps = kept.map_or_else(
+            || {
+                let by_channel = hardware.weight_scale == WeightScale::Channel;
+                LayerQuantization::search_steps(matrix, precision, by_channel)
+            },
+            |stored| stored.steps.clone(),
+        );
+        let caps = match (self.caps.get(at), stored) {
+            (Some(&cap), _) => vec![cap],
+            (None, Some(stored)) => stored.caps.clone(),
+            (None, None) => Vec::new(),
+        };
+        let own = LayerQuantization { precision, steps, caps };
+        let cells = CellShape::from(hardware);
+        let tiles = Tiling::new(matrix, cells.tile).len();
+        if own.fits(tiles, cells) {
+            return Ok(own);
+        }
+        let why = format!("its {} caps are not for its {tiles} tiles", own.caps.len());
+        Err(Error::layer("quantizing a layer", &*matrix.name, why))
     }
 }
 
