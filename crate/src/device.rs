@@ -64,7 +64,7 @@ impl ComputeDevice {
     /// # Errors
     /// When this build lacks the backend, or there is no such device.
     pub async fn open(choice: &DeviceChoice) -> Result<Self> {
-        match choice {
+        let compute = match choice {
             DeviceChoice::Cpu => cpu(),
             DeviceChoice::Webgpu(index) => graphics::open("webgpu", *index).await,
             DeviceChoice::Vulkan(index) => graphics::open("vulkan", *index).await,
@@ -75,7 +75,11 @@ impl ComputeDevice {
                 Ok(compute) if !compute.software => Ok(compute),
                 software_or_missing => cpu().or(software_or_missing),
             },
+        }?;
+        if !matches!(compute.kind, "cpu" | "tch") {
+            DEVICE_MAY_DISCONNECT.store(true, Ordering::Relaxed);
         }
+        Ok(compute)
     }
 
     /// Opens the device that holds a run's network: the only one, or the first of several. The others are opened too,
@@ -119,11 +123,6 @@ static DEVICE_MAY_DISCONNECT: AtomicBool = AtomicBool::new(false);
 /// backends report by a panic; [`device_error`] turns that into an error.
 pub fn may_disconnect() -> bool {
     DEVICE_MAY_DISCONNECT.load(Ordering::Relaxed)
-}
-
-#[cfg(any(feature = "webgpu", feature = "vulkan", feature = "cuda", feature = "remote"))]
-fn note_disconnectable() {
-    DEVICE_MAY_DISCONNECT.store(true, Ordering::Relaxed);
 }
 
 /// Silences the process's panic hook while [`may_disconnect`], unless `RUST_BACKTRACE` is set; otherwise the current
@@ -173,7 +172,7 @@ mod graphics {
     use burn::tensor::wgpu::{WgpuBackend, WgpuSetup, wgpu};
     use burn::tensor::{Device, DeviceKind};
 
-    use super::{BACKENDS, ComputeDevice, missing, note_disconnectable};
+    use super::{BACKENDS, ComputeDevice, missing};
     use crate::error::{Error, Result};
 
     /// Open devices with the handles behind them, by kind and index.
@@ -205,7 +204,6 @@ mod graphics {
             let why = why.to_string();
             Error::device(kind, why.split_whitespace().collect::<Vec<_>>().join(" "))
         })?;
-        note_disconnectable();
         let compute = describe(device, kind, &setup.adapter.get_info());
         OPEN.with_borrow_mut(|open| open.insert((kind, index), (compute.clone(), setup)));
         Ok(compute)
@@ -276,7 +274,6 @@ fn cuda(index: usize) -> Result<ComputeDevice> {
         let why = format!("this machine has {count} CUDA devices");
         Error::device(DeviceChoice::Cuda(index).to_string(), why)
     })?;
-    note_disconnectable();
     let adapter = device.identity().map_or_else(|| format!("CUDA device {index}"), |identity| identity.name);
     Ok(ComputeDevice { device, kind: "cuda", adapter, driver: None, software: false })
 }
@@ -309,7 +306,6 @@ fn remote(address: &str) -> Result<ComputeDevice> {
     };
     let opened = Device::remote_options(&host).init();
     let device = opened.map_err(|why| Error::device(format!("remote:{address}"), why.to_string()))?;
-    note_disconnectable();
     let adapter = address.to_owned();
     Ok(ComputeDevice { device, kind: "remote", adapter, driver: None, software: false })
 }
