@@ -184,7 +184,7 @@ pub struct TrainFields {
 fields!(TrainFields of TrainConfig {
     data, regularizer, lambda, lambda_mean, weight_decay, learning_rate, momentum, dropout, batch, epochs, schedule,
     milestones, augment, holdout, limit, trainable, quantize_precision, quantize_cap, quantize_linear, quantize_ramp,
-    quantize_lambda,    distill_weight, distill_temperature, seed, device, devices, gather, precision, kernels,
+    quantize_lambda, distill_weight, distill_temperature, seed, device, devices, gather, precision, kernels,
 });
 
 /// The fields of crossbars. On the command line one option, `--tile 128x64`, sets both `tile` and `columns`.

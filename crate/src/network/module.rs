@@ -4,10 +4,10 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, FloatDType, Tensor};
 
-use super::crossbar_layer::CrossbarLayer;
 use super::dropout::DropoutRng;
 use super::hook::{ConvHook, no_hook};
 use super::precision::CastToBf16;
+use super::quantizable_layer::QuantizableLayer;
 use super::quantizer::LayerQuantizer;
 use super::resnet::ResNet;
 use super::spec::NetworkSpec;
@@ -145,16 +145,16 @@ impl Network {
     }
 
     /// The layers that may be quantized: the convolutions, then the fully connected layers.
-    pub(crate) fn crossbar_layers(&self) -> Vec<CrossbarLayer<'_>> {
+    pub(crate) fn quantizable_layers(&self) -> Vec<QuantizableLayer<'_>> {
         let linear = match self {
             Self::Vgg(network) => network.linear_layers(),
             Self::ResNet(network) => network.linear_layers(),
         };
-        let convolutions = self.convolutions().into_iter().map(CrossbarLayer::Convolution);
-        convolutions.chain(linear.into_iter().map(CrossbarLayer::FullyConnected)).collect()
+        let convolutions = self.convolutions().into_iter().map(QuantizableLayer::Convolution);
+        convolutions.chain(linear.into_iter().map(QuantizableLayer::FullyConnected)).collect()
     }
 
-    /// Where the quantizer of each of [`Network::crossbar_layers`] is kept.
+    /// Where the quantizer of each of [`Network::quantizable_layers`] is kept.
     pub(super) fn quantizer_slots(&mut self) -> Vec<&mut Option<LayerQuantizer>> {
         match self {
             Self::Vgg(network) => network.quantizer_slots(),
@@ -162,7 +162,7 @@ impl Network {
         }
     }
 
-    /// The quantizer of each of [`Network::crossbar_layers`], if it is quantized.
+    /// The quantizer of each of [`Network::quantizable_layers`], if it is quantized.
     pub(crate) fn quantizers(&self) -> Vec<Option<&LayerQuantizer>> {
         match self {
             Self::Vgg(network) => network.quantizers(),

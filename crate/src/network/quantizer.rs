@@ -80,7 +80,7 @@ pub(super) fn quantize(x: Tensor<4>, step: Tensor<1>, range: InputRange) -> Tens
 }
 
 impl Network {
-    /// With quantizers, in the order of [`Network::crossbar_layers`].
+    /// With quantizers, in the order of [`Network::quantizable_layers`].
     #[must_use]
     pub(super) fn with_quantizers(mut self, quantizers: Vec<Option<LayerQuantizer>>) -> Self {
         for (slot, quantizer) in self.quantizer_slots().into_iter().zip(quantizers) {

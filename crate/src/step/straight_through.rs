@@ -16,10 +16,10 @@ use burn::tensor::Tensor;
 use crate::network::Network;
 
 /// The weights of a forward pass: those of `network` with these values in its first layers, in the order of
-/// [`Network::crossbar_layers`].
+/// [`Network::quantizable_layers`].
 pub(crate) fn with_quantized_weights(network: &Network, values: Vec<Vec<f32>>) -> Network {
     let mut weights = GradientsParams::new();
-    for (layer, values) in network.crossbar_layers().into_iter().zip(values) {
+    for (layer, values) in network.quantizable_layers().into_iter().zip(values) {
         layer.put_values(&mut weights, values);
     }
     network.clone().map(&mut ReplaceWeights { weights })
@@ -48,7 +48,7 @@ pub(crate) fn pass_gradients(
     gradients: &mut GradientsParams,
 ) -> Option<Tensor<1>> {
     let mut total: Option<Tensor<1>> = None;
-    let pairs = network.crossbar_layers().into_iter().zip(quantized.crossbar_layers());
+    let pairs = network.quantizable_layers().into_iter().zip(quantized.quantizable_layers());
     for (((layer, used), quantizer), &largest) in pairs.zip(network.quantizers()).zip(largest) {
         let Some(quantizer) = quantizer else { continue };
         let Some(gradient) = layer.take(gradients) else { continue };

@@ -204,7 +204,7 @@ impl QuantizedLayer {
     }
 }
 
-/// The layers that a run quantizes, in the order of [`Network::crossbar_layers`](crate::network::Network::crossbar_layers).
+/// The layers that a run quantizes, in the order of [`Network::quantizable_layers`](crate::network::Network::quantizable_layers).
 struct ChosenLayers {
     layers: Vec<WeightShape>,
     /// Whether fully connected layers are among them: if they are asked for, or are quantized already.
@@ -231,7 +231,7 @@ impl ChosenLayers {
         Ok(Self { layers, linear, precisions, caps })
     }
 
-    /// Precision, steps and caps of layer `at`: the configuration's, else those that are stored with its weights.
+    /// How layer `at` is quantized: as the configuration says, or else as its weights are already.
     fn layer(
         &self,
         at: usize,

@@ -1,19 +1,19 @@
-//! The layers that may be on crossbars, with their weights in one layout.
+//! The layers that may be quantized, with their weights in one layout.
 
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
-/// A layer that may be on crossbars. Its weight is `[out, in, kh, kw]`, as its matrix has it; that of a fully connected
+/// A layer that may be quantized. Its weight is `[out, in, kh, kw]`, as its matrix has it; that of a fully connected
 /// layer, which Burn keeps as `[in, out]`, is `[out, in, 1, 1]`.
 #[derive(Clone, Copy)]
-pub(crate) enum CrossbarLayer<'a> {
+pub(crate) enum QuantizableLayer<'a> {
     Convolution(&'a Conv2d),
     FullyConnected(&'a Linear),
 }
 
-impl CrossbarLayer<'_> {
+impl QuantizableLayer<'_> {
     /// Its weight, without autodiff.
     pub fn weight(self) -> Tensor<4> {
         match self {
@@ -33,7 +33,7 @@ impl CrossbarLayer<'_> {
     /// Keeps something for its weight.
     ///
     /// # Shapes
-    /// - `tensor`: that of [`CrossbarLayer::weight`]
+    /// - `tensor`: that of [`QuantizableLayer::weight`]
     pub fn put(self, state: &mut GradientsParams, tensor: Tensor<4>) {
         match self {
             Self::Convolution(layer) => state.register(layer.weight.id, tensor),
@@ -46,8 +46,14 @@ impl CrossbarLayer<'_> {
 
     /// Keeps values for its weight, in the order of its matrix.
     pub fn put_values(self, state: &mut GradientsParams, values: Vec<f32>) {
-        let weight = self.weight();
-        self.put(state, Tensor::from_data(TensorData::new(values, weight.dims()), &weight.device()));
+        let (shape, device) = match self {
+            Self::Convolution(layer) => (layer.weight.val().dims(), layer.weight.val().device()),
+            Self::FullyConnected(layer) => {
+                let [inputs, outputs] = layer.weight.val().dims();
+                ([outputs, inputs, 1, 1], layer.weight.val().device())
+            }
+        };
+        self.put(state, Tensor::from_data(TensorData::new(values, shape), &device.without_autodiff()));
     }
 }
 
