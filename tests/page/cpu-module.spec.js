@@ -41,19 +41,19 @@ test('relaxed SIMD trains where the browser and the site have it, else plain SIM
   for (const [at, loss] of plain.entries()) expect(Math.abs(loss - relaxed[at])).toBeLessThan(1e-4);
 });
 
-test('both CPU modules have the same gradient, within rounding', async ({ page }) => {
+test('both CPU modules pass the self-test alike, within rounding', async ({ page }) => {
   await open(page);
-  const gradients = await page.evaluate(async () => {
+  const results = await page.evaluate(async () => {
     /** @param {string} name */
-    const gradient = async (name) => {
+    const selfTest = async (name) => {
       const address = new URL(`pkg/${name}/crossdub.js`, location.href).href;
       const module = await import(address);
       await module.default();
       return /** @type {number[]} */ ([...(await module.self_test())]);
     };
-    return { relaxed: await gradient('cpu-relaxed'), plain: await gradient('cpu') };
+    return { relaxed: await selfTest('cpu-relaxed'), plain: await selfTest('cpu') };
   });
-  const { relaxed, plain } = gradients;
+  const { relaxed, plain } = results;
   expect(relaxed).toHaveLength(plain.length);
   const largest = Math.max(...plain.map(Math.abs));
   const furthest = Math.max(...plain.map((value, at) => Math.abs(value - (relaxed[at] ?? NaN))));

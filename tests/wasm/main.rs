@@ -87,8 +87,8 @@ async fn both_kernels_train_the_same_network() {
 }
 
 #[wasm_bindgen_test]
-async fn the_self_test_gives_a_gradient() {
-    let gradient = self_test::gradient(&compute().await).await.expect("computes");
-    assert!(gradient.iter().all(|value| value.is_finite()));
-    assert!(gradient.iter().any(|value| *value != 0.0));
+async fn the_self_test_gives_finite_results() {
+    let results = self_test::run(&compute().await).await.expect("computes");
+    assert!(results.iter().all(|value| value.is_finite()));
+    assert!(results.iter().any(|value| *value != 0.0));
 }

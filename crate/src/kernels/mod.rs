@@ -1,12 +1,29 @@
 //! Our kernels as operations of Burn's backends, with their gradients.
 //!
 //! `cpu/` has those of Burn's CPU backend, whose loops are in the crate `kernels/`; `gpu/` has shaders for graphics
-//! processors. Only float32 tensors may come here; `network::layers` sees to it.
+//! processors. Only float32 tensors on these devices may come here: callers ask [`fits_cpu`] and [`fits_gpu`].
 
 #[cfg(feature = "cpu")]
 pub(crate) mod cpu;
 #[cfg(feature = "cube")]
 pub(crate) mod gpu;
+
+#[cfg(feature = "cube")]
+use burn::backend::DispatchDevice;
+#[cfg(any(feature = "cpu", feature = "cube"))]
+use burn::tensor::{DType, Tensor};
+
+/// Whether our loops for the CPU take this tensor.
+#[cfg(feature = "cpu")]
+pub(crate) fn fits_cpu<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && x.device().inner() == burn::tensor::Device::flex()
+}
+
+/// Whether our shaders take this tensor.
+#[cfg(feature = "cube")]
+pub(crate) fn fits_gpu<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(_))
+}
 
 /// Stride, padding and groups of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

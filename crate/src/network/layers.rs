@@ -1,8 +1,6 @@
 //! Layers of a network: by our own kernels for float32 on the CPU backend and on graphics processors, by Burn's operations
 //! everywhere else.
 
-#[cfg(feature = "cube")]
-use burn::backend::DispatchDevice;
 #[cfg(feature = "cpu")]
 use burn::module::RunningState;
 #[cfg(any(feature = "cpu", feature = "cube"))]
@@ -10,21 +8,17 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, Linear};
-#[cfg(any(feature = "cpu", feature = "cube"))]
-use burn::tensor::DType;
-#[cfg(feature = "cpu")]
-use burn::tensor::Device;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
 use super::quantizer::InputRange;
 use crate::config::Kernels;
-#[cfg(feature = "cpu")]
-use crate::kernels::cpu;
-#[cfg(feature = "cube")]
-use crate::kernels::gpu;
 #[cfg(any(feature = "cpu", feature = "cube"))]
 use crate::kernels::{ConvolutionOptions, PoolOptions};
+#[cfg(feature = "cpu")]
+use crate::kernels::{cpu, fits_cpu};
+#[cfg(feature = "cube")]
+use crate::kernels::{fits_gpu, gpu};
 
 /// Multiplications up to which our product is the quicker one: Burn's divides its work into blocks of a large matrix.
 #[cfg(feature = "cube")]
@@ -34,16 +28,13 @@ impl Kernels {
     /// Whether our kernels for the CPU take this tensor.
     #[cfg(feature = "cpu")]
     fn fit<const D: usize>(self, x: &Tensor<D>) -> bool {
-        self == Self::Crossdub && x.dtype() == DType::F32 && x.device().inner() == Device::flex()
+        self == Self::Crossdub && fits_cpu(x)
     }
 
     /// Whether our shaders take this tensor. Where Burn may try out shaders, it has better ones for the device at hand.
     #[cfg(feature = "cube")]
     fn fit_gpu<const D: usize>(self, x: &Tensor<D>) -> bool {
-        self == Self::Crossdub
-            && !cfg!(feature = "autotune")
-            && x.dtype() == DType::F32
-            && matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(_))
+        self == Self::Crossdub && !cfg!(feature = "autotune") && fits_gpu(x)
     }
 
     /// A convolution, then ReLU if `cut`.

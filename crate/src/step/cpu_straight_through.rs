@@ -3,7 +3,7 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::straight_through::{Limits, Passed};
 use crate::kernels::cpu::values;
@@ -76,11 +76,6 @@ fn row(weight: &[f32], used: &[f32], step: f32, gradient: &mut [f32], limits: Li
         }
     }
     (sum, 0.5 * f64::from(lambda) * distance)
-}
-
-/// Whether a weight lies where this operation works.
-pub(super) fn applies(weight: &Tensor<4>) -> bool {
-    weight.dtype() == DType::F32 && weight.device().inner() == Device::flex()
 }
 
 /// See [`CpuStraightThrough::straight_through`].

@@ -3,7 +3,7 @@
 //! Momentum and weight decay would move a pruned weight away from zero, so it is set back after every step, as the
 //! authors do when they fine-tune.
 
-#[cfg(feature = "cpu")]
+#[cfg(any(feature = "cpu", feature = "cube"))]
 use burn::module::ParamId;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
@@ -52,7 +52,7 @@ impl Masks {
     }
 
     /// A parameter's mask, if it has one.
-    #[cfg(feature = "cpu")]
+    #[cfg(any(feature = "cpu", feature = "cube"))]
     pub(super) fn get<const D: usize>(&self, id: ParamId) -> Option<Tensor<D>> {
         self.by_id.get(id)
     }

@@ -4,7 +4,7 @@
 #[cfg(feature = "cpu")]
 mod cpu_straight_through;
 pub(crate) mod forward_backward;
-#[cfg(feature = "cpu")]
+#[cfg(any(feature = "cpu", feature = "cube"))]
 mod fused_step;
 pub mod masks;
 pub(crate) mod optimizer_step;

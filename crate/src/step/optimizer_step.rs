@@ -18,7 +18,7 @@ pub(crate) struct OptimizerStep {
 impl OptimizerStep {
     /// Updates the weights. Returns the regularizer's value before the step, one element.
     pub fn apply(&self, state: &mut TrainState, mut gradients: GradientsParams) -> Option<Tensor<1>> {
-        #[cfg(feature = "cpu")]
+        #[cfg(any(feature = "cpu", feature = "cube"))]
         if super::fused_step::applies(&state.network) {
             return self.apply_fused(state, gradients);
         }

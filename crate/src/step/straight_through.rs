@@ -91,7 +91,7 @@ pub(super) struct Passed {
 /// - `step`: `[1]` or `[out]`
 fn pass(weight: Tensor<4>, used: Tensor<4>, step: Tensor<1>, gradient: Tensor<4>, limits: Limits) -> Passed {
     #[cfg(feature = "cpu")]
-    if super::cpu_straight_through::applies(&weight) {
+    if crate::kernels::fits_cpu(&weight) {
         return super::cpu_straight_through::pass(weight, used, step, gradient, limits);
     }
     #[cfg(all(feature = "web", not(feature = "webgpu")))]

@@ -1,6 +1,6 @@
-//! A gradient that every backend must agree on. The page compares that of WebGPU with that of the CPU once, and the
-//! command line that of each graphics processor before it trains there, because a faulty driver computes wrong gradients
-//! without any error.
+//! A gradient and two steps that every backend must agree on. The page compares those of WebGPU with those of the CPU once,
+//! and the command line those of each graphics processor before it trains there, because a faulty driver computes wrong
+//! gradients without any error.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -8,7 +8,8 @@ use burn::tensor::{Tensor, TensorData};
 
 #[cfg(not(target_arch = "wasm32"))]
 use crate::config::DeviceChoice;
-use crate::config::TrainConfig;
+use crate::config::{RegularizerKind, TrainConfig};
+use crate::crossbar::tiling::TileShape;
 use crate::data::batch::evaluation_batch;
 use crate::data::{SIDE, synthetic};
 use crate::device::ComputeDevice;
@@ -16,10 +17,15 @@ use crate::device::ComputeDevice;
 use crate::error::Error;
 use crate::error::Result;
 use crate::loss::cross_entropy::cross_entropy;
+use crate::loss::{Lambdas, Regularizer};
 use crate::network::parameters::{ExportKind, export, import};
 use crate::network::spec::CHANNELS;
 use crate::network::spec::initialize;
 use crate::network::{Network, NetworkSpec};
+use crate::step::masks::Masks;
+use crate::step::optimizer_step::OptimizerStep;
+use crate::step::sgd::Sgd;
+use crate::step::state::TrainState;
 
 /// Images of the batch.
 const IMAGES: usize = 4;
@@ -28,25 +34,49 @@ const IMAGES: usize = 4;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) const ALLOWED: f64 = 1e-3;
 
-/// The gradient of a fixed small network on a fixed batch, all parameters in order.
+/// What a fixed small network on a fixed batch gives, all parameters in order: the first gradient, then the velocities after
+/// two steps with regularizer, decay, momentum and masks.
 ///
 /// # Errors
 /// When the device fails.
-pub async fn gradient(compute: &ComputeDevice) -> Result<Vec<f32>> {
+pub async fn run(compute: &ComputeDevice) -> Result<Vec<f32>> {
     let (plan, classifier) = ("8 M 16 M".parse()?, "16".parse()?);
     let config = TrainConfig { plan, classifier, ..TrainConfig::default() };
     let data = synthetic::generate(1, IMAGES, 1).train;
     let spec = NetworkSpec::from_config(&config, data.classes.len())?;
     let device = compute.device.clone().autodiff();
-    let network = import(Network::new(&spec, &device), &spec, &initialize(&spec, 1))?;
+    let weights = initialize(&spec, 1);
+    let network = import(Network::new(&spec, &device), &spec, &weights)?;
+    let mut masks = weights.clone();
+    masks.tensors.retain(|tensor| tensor.shape.len() == 4);
+    for mask in &mut masks.tensors {
+        let values = mask.data.iter_mut().enumerate();
+        values.for_each(|(at, value)| *value = if at.is_multiple_of(3) { 0.0 } else { 1.0 });
+    }
+    let mut state = TrainState::new(network);
+    state.masks = Some(Masks::new(&masks, &weights, &state.network, &spec)?);
+    let lambdas = Lambdas { main: 0.01, mean: 0.0 };
+    let step = OptimizerStep {
+        sgd: Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay: 1e-3 },
+        regularizer: Regularizer::new(RegularizerKind::Gated, lambdas, TileShape { rows: 8, columns: 8 }),
+    };
 
     let (mut images, mut labels) = (Vec::new(), Vec::new());
     evaluation_batch(&data, 0..IMAGES, &mut images, &mut labels);
     let images = Tensor::<4>::from_data(TensorData::new(images, [IMAGES, CHANNELS, SIDE, SIDE]), &device);
-    let loss = cross_entropy(network.forward(images, None), &labels);
-    let gradients = GradientsParams::from_grads(loss.backward(), &network);
-    let read = export(&network.valid(), &spec, ExportKind::ParamState(&gradients)).await?;
-    Ok(read.tensors.into_iter().flat_map(|tensor| tensor.data).collect())
+    let mut results = Vec::new();
+    for at in 0..2 {
+        let loss = cross_entropy(state.network.forward(images.clone(), None), &labels);
+        let gradients = GradientsParams::from_grads(loss.backward(), &state.network);
+        if at == 0 {
+            let read = export(&state.network.valid(), &spec, ExportKind::ParamState(&gradients)).await?;
+            results.extend(read.tensors.into_iter().flat_map(|tensor| tensor.data));
+        }
+        step.apply(&mut state, gradients);
+    }
+    let read = export(&state.network.valid(), &spec, ExportKind::ParamState(&state.velocities)).await?;
+    results.extend(read.tensors.into_iter().flat_map(|tensor| tensor.data));
+    Ok(results)
 }
 
 /// Opens a run's devices, as [`ComputeDevice::from_config`] does, and checks each graphics processor's gradient against
@@ -74,8 +104,8 @@ pub async fn open_checked(config: &TrainConfig) -> Result<ComputeDevice> {
 /// Checks a device's gradient against the CPU's.
 #[cfg(not(target_arch = "wasm32"))]
 async fn check(compute: &ComputeDevice) -> Result<()> {
-    let expected = gradient(&ComputeDevice::open(&DeviceChoice::Cpu).await?).await?;
-    let difference = relative_error(&gradient(compute).await?, &expected);
+    let expected = run(&ComputeDevice::open(&DeviceChoice::Cpu).await?).await?;
+    let difference = relative_error(&run(compute).await?, &expected);
     if exceeds(difference, ALLOWED) {
         let why = format!(
             "computes wrong gradients: its self-test is {difference:.1e} off, and {ALLOWED:.0e} is allowed; `crossdub prove` \
@@ -128,6 +158,6 @@ mod tests {
     fn the_cpu_needs_no_check_and_agrees_with_itself() {
         let config = TrainConfig { device: DeviceChoice::Cpu, ..TrainConfig::default() };
         let compute = pollster::block_on(open_checked(&config)).expect("a CPU");
-        pollster::block_on(check(&compute)).expect("the same gradient");
+        pollster::block_on(check(&compute)).expect("the same steps");
     }
 }

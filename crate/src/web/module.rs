@@ -70,10 +70,10 @@ pub fn converters() -> JsResult<JsValue> {
     to_js(&report::compare(&bits, &AdcParams::default(), None).map_err(failure)?)
 }
 
-/// The gradient of a fixed small network on this module's device.
+/// A gradient and two steps of a fixed small network on this module's device.
 #[wasm_bindgen]
 pub async fn self_test() -> JsResult<Float32Array> {
     let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
-    let gradient = crate::train::self_test::gradient(&compute).await.map_err(failure)?;
-    Ok(Float32Array::from(gradient.as_slice()))
+    let results = crate::train::self_test::run(&compute).await.map_err(failure)?;
+    Ok(Float32Array::from(results.as_slice()))
 }

@@ -7,6 +7,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use super::launch::{block_columns, grid, new_like, side_by_side};
+use super::parts::{UNITS, add_parts};
 use crate::kernels::ConvolutionOptions;
 
 /// Most columns of a block.
@@ -15,8 +16,6 @@ const COLUMNS: usize = 4;
 const CHANNELS: usize = 4;
 /// Most places of a kernel whose sums a unit keeps; of a larger one, each line has a unit of its own.
 const PLACES: usize = 9;
-/// Units of work that a graphics processor should have at least.
-pub(super) const UNITS: usize = 8192;
 
 /// What the shader is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,19 +78,6 @@ pub(super) fn by_bias(gradient: CubeTensor) -> CubeTensor {
     let (gradient, sums) = (gradient.into_tensor_arg(), output.clone().into_tensor_arg());
     bias_gradient_shader::launch(&client, count, dim, gradient, sums);
     add_parts(output, Shape::from([outputs]))
-}
-
-/// The sums over the first dimension.
-pub(super) fn add_parts(parts: CubeTensor, shape: Shape) -> CubeTensor {
-    if parts.meta.shape()[0] == 1 {
-        return CubeTensor::new_contiguous(parts.client, parts.device, shape, parts.handle, parts.dtype);
-    }
-    let units = shape.num_elements();
-    let output = new_like(&parts, shape);
-    let client = output.client.clone();
-    let (count, dim) = grid(&client, units);
-    add_parts_shader::launch(&client, count, dim, parts.into_tensor_arg(), output.clone().into_tensor_arg());
-    output
 }
 
 /// Each unit sums up, for a few output channels and one input channel, over every `parts`-th line of all images.
@@ -233,17 +219,4 @@ fn bias_gradient_shader(gradient: &Tensor<f32>, parts: &mut Tensor<f32>) {
         line += stride;
     }
     parts[part * channels + channel] = sum;
-}
-
-#[cube(launch)]
-fn add_parts_shader(parts: &Tensor<f32>, total: &mut Tensor<f32>) {
-    let count = total.len();
-    if ABSOLUTE_POS >= count {
-        terminate!();
-    }
-    let mut sum = 0.0f32;
-    for part in 0..parts.shape(0) {
-        sum += parts[part * count + ABSOLUTE_POS];
-    }
-    total[ABSOLUTE_POS] = sum;
 }

@@ -8,6 +8,7 @@ mod autodiff;
 mod convolution;
 mod gradients;
 pub(crate) mod launch;
+pub(crate) mod parts;
 mod pooling;
 mod product;
 

@@ -5,8 +5,8 @@ use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use super::gradients::{UNITS, add_parts};
 use super::launch::{grid, new_like, side_by_side};
+use super::parts::{UNITS, add_parts};
 use super::product_shape;
 
 /// Rows and columns of a block.

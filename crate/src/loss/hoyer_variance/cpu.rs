@@ -3,11 +3,12 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::HoyerVariance;
 use crate::crossbar::hoyer::EPSILON;
 use crate::kernels::cpu::values;
+use crate::kernels::fits_cpu;
 use crate::loss::penalty::Penalty;
 use crate::parallel;
 use crossdub_kernels::hoyer_variance;
@@ -50,8 +51,7 @@ impl CpuVariance for Flex {
 /// # Shapes
 /// - `weight`: `[out, in, kh, kw]`
 pub(super) fn evaluate(variance: &HoyerVariance, weight: &Tensor<4>) -> Option<Penalty> {
-    if weight.device() != Device::flex() || weight.dtype() != DType::F32 || weight.shape().num_elements() == 0
-    {
+    if !fits_cpu(weight) || weight.shape().num_elements() == 0 {
         return None;
     }
     let (loss, gradient) =

@@ -18,7 +18,7 @@
 #[cfg(feature = "cpu")]
 mod cpu;
 #[cfg(feature = "cube")]
-mod gpu;
+pub(crate) mod gpu;
 
 use burn::tensor::Tensor;
 

@@ -1,4 +1,4 @@
-//! One gradient of a whole network against the CPU's, and the golden case of the regularizers against the authors'
+//! One gradient of a whole network and two steps against the CPU's, and the golden case of the regularizers against the authors'
 //! code.
 
 use std::path::Path;
@@ -31,15 +31,14 @@ const KINDS: [(RegularizerKind, &str); 4] = [
 pub fn compare(context: &Context, record: &mut Recorder) -> Result<StepOutcome> {
     let compute = context.open_device()?;
     let cpu = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
-    let expected = pollster::block_on(self_test::gradient(&cpu))?;
-    let got = pollster::block_on(self_test::gradient(&compute))?;
+    let expected = pollster::block_on(self_test::run(&cpu))?;
+    let got = pollster::block_on(self_test::run(&compute))?;
     let error = relative_error(&got, &expected);
-    let what =
-        "gradient of a small network: largest difference from the CPU's, relative to its largest value";
+    let what = "a small network's gradient and two steps: largest difference from the CPU's, relative to the largest value";
     record.figure("gradient", what, error, "relative", got.len())?;
     let mut wrong = Vec::new();
     if exceeds(error, ALLOWED) {
-        wrong.push(format!("the gradient differs by {error:.1e}, and {ALLOWED:.0e} is allowed"));
+        wrong.push(format!("gradient or steps differ by {error:.1e}, and {ALLOWED:.0e} is allowed"));
     }
     golden(context, &compute, record, &mut wrong)?;
     if wrong.is_empty() { Ok(DONE) } else { Ok(failed(wrong.join("; "))) }

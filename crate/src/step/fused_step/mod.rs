@@ -1,29 +1,32 @@
-//! Regularizer, weight decay, momentum, update and mask of a parameter in one pass over memory, on the CPU backend.
+//! Regularizer, weight decay, momentum, update and mask of a parameter in one pass over memory, on Burn's CPU backend, and
+//! in one shader on graphics processors.
 //!
 //! A step changes every weight once, and a large network's weights don't fit into a cache: what counts is how often
-//! they are read. The results are those of [`OptimizerStep`](super::optimizer_step::OptimizerStep)'s tensor operations,
-//! to the bit.
+//! they are read; on a graphics processor, how many shaders are started. The results are those of
+//! [`OptimizerStep`](super::optimizer_step::OptimizerStep)'s tensor operations, on the CPU to the bit.
+
+#[cfg(feature = "cpu")]
+mod cpu;
+#[cfg(feature = "cube")]
+mod gpu;
 
 use std::collections::HashMap;
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use super::masks::Masks;
 use super::optimizer_step::OptimizerStep;
 use super::sgd::Sgd;
 use super::state::TrainState;
 use crate::config::Kernels;
-use crate::kernels::cpu::values;
+#[cfg(feature = "cpu")]
+use crate::kernels::fits_cpu;
+#[cfg(feature = "cube")]
+use crate::kernels::fits_gpu;
 use crate::loss::{HoyerVariance, Regularizer};
 use crate::network::Network;
-use crate::parallel;
-
-/// Elements of a task without a regularizer.
-const TASK: usize = 1 << 15;
 
 /// What is done to a parameter.
 #[derive(Debug, Clone, Copy)]
@@ -33,144 +36,47 @@ pub(crate) struct FusedOptions {
     pub regularizer: Option<HoyerVariance>,
 }
 
-/// The operation that [`Flex`] gains.
-#[backend_extension(Flex)]
-pub(crate) trait CpuOptimizer: Backend {
-    /// The new weight and velocity, and the regularizer's value before the step, one element. A velocity or mask
-    /// without elements stands for none.
-    fn fused_step(
-        weight: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        velocity: FloatTensor<Self>,
-        mask: FloatTensor<Self>,
-        options: FusedOptions,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+/// A parameter before a step.
+struct Parameter<const D: usize> {
+    weight: Tensor<D>,
+    gradient: Tensor<D>,
+    /// Missing in the first step, and without momentum.
+    velocity: Option<Tensor<D>>,
+    mask: Option<Tensor<D>>,
 }
 
-type FlexTensor = FloatTensor<Flex>;
-
-impl CpuOptimizer for Flex {
-    fn fused_step(
-        weight: FlexTensor,
-        gradient: FlexTensor,
-        velocity: FlexTensor,
-        mask: FlexTensor,
-        options: FusedOptions,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let shape = weight.layout().shape().clone();
-        let [weight, mut gradient, mut velocity, mask] =
-            [weight, gradient, velocity, mask].map(|tensor| tensor.to_contiguous());
-        let mut new = vec![0.0; shape.num_elements()];
-        let parameter = Parameter {
-            outputs: shape[0],
-            weight: values(&weight),
-            mask: Some(values(&mask)).filter(|mask| !mask.is_empty()),
-        };
-        let has_velocity = !values(&velocity).is_empty();
-        let changing = Changing {
-            new: &mut new,
-            gradient: gradient.storage_mut(),
-            velocity: has_velocity.then(|| velocity.storage_mut()),
-        };
-        let penalty = step(&parameter, changing, &options);
-        let penalty = FlexTensor::from_data(TensorData::new(vec![penalty], [1]));
-        let new = FlexTensor::from_data(TensorData::new(new, shape));
-        // Without a velocity, the gradient has become one.
-        (new, if has_velocity { velocity } else { gradient }, penalty)
-    }
+/// A parameter after a step.
+struct Stepped<const D: usize> {
+    weight: Tensor<D>,
+    velocity: Tensor<D>,
+    /// The regularizer's value before the step, if there is one; one element.
+    penalty: Option<Tensor<1>>,
 }
 
-struct Parameter<'a> {
-    /// The first dimension.
-    outputs: usize,
-    weight: &'a [f32],
-    mask: Option<&'a [f32]>,
-}
-
-/// What a step writes, all of the weight's size.
-struct Changing<'a> {
-    new: &'a mut [f32],
-    /// In the first step, which has no velocity yet, this becomes the velocity.
-    gradient: &'a mut [f32],
-    velocity: Option<&'a mut [f32]>,
-}
-
-/// Takes a step. Returns the regularizer's value before it.
-fn step(parameter: &Parameter<'_>, changing: Changing<'_>, options: &FusedOptions) -> f32 {
-    let inputs = parameter.weight.len() / parameter.outputs.max(1);
-    let task = options.regularizer.map_or(TASK, |variance| variance.tile.columns * inputs).max(1);
-    let variance = options.regularizer.map(|variance| variance.kernel());
-    let losses = parallel::map_items(changing.tasks(task), |at, Changing { new, gradient, velocity }| {
-        let range = at * task..at * task + new.len();
-        let weight = &parameter.weight[range.clone()];
-        let mask = parameter.mask.map(|mask| &mask[range]);
-        parallel::vectorized(
-            #[inline(always)]
-            || {
-                let loss = variance.map_or(0.0, |variance| variance.add_band(weight, inputs, gradient));
-                update(&options.sgd, weight, mask, new, gradient, velocity);
-                loss
-            },
-        )
-    });
-    losses.iter().sum::<f64>() as f32
-}
-
-impl<'a> Changing<'a> {
-    fn tasks(self, size: usize) -> Vec<Self> {
-        let pairs = self.new.chunks_mut(size).zip(self.gradient.chunks_mut(size));
-        match self.velocity {
-            Some(velocity) => pairs
-                .zip(velocity.chunks_mut(size))
-                .map(|((new, gradient), velocity)| Self { new, gradient, velocity: Some(velocity) })
-                .collect(),
-            None => pairs.map(|(new, gradient)| Self { new, gradient, velocity: None }).collect(),
-        }
-    }
-}
-
-/// The step of [`Sgd`], in the order of its operations, and the mask.
-#[inline(always)]
-fn update(
-    sgd: &Sgd,
-    weight: &[f32],
-    mask: Option<&[f32]>,
-    new: &mut [f32],
-    gradient: &mut [f32],
-    velocity: Option<&mut [f32]>,
-) {
-    let [rate, momentum, decay] = [sgd.learning_rate, sgd.momentum, sgd.weight_decay].map(|x| x as f32);
-    if decay != 0.0 {
-        for (gradient, weight) in gradient.iter_mut().zip(weight) {
-            *gradient += weight * decay;
-        }
-    }
-    match velocity {
-        Some(velocity) => {
-            for (((new, weight), gradient), velocity) in
-                new.iter_mut().zip(weight).zip(gradient).zip(velocity)
-            {
-                *velocity = *gradient + *velocity * momentum;
-                *new = weight - *velocity * rate;
-            }
-        }
-        None => {
-            for ((new, weight), gradient) in new.iter_mut().zip(weight).zip(gradient) {
-                *new = weight - *gradient * rate;
-            }
-        }
-    }
-    if let Some(mask) = mask {
-        for (new, mask) in new.iter_mut().zip(mask) {
-            // Not a product, which would leave negative zeros and turn infinities into NaN.
-            *new = if *mask == 0.0 { 0.0 } else { *new };
-        }
+impl<const D: usize> Parameter<D> {
+    fn step(self, options: FusedOptions) -> Stepped<D> {
+        #[cfg(all(feature = "cpu", feature = "cube"))]
+        return if fits_gpu(&self.weight) { gpu::step(self, options) } else { cpu::step(self, options) };
+        #[cfg(all(feature = "cpu", not(feature = "cube")))]
+        return cpu::step(self, options);
+        #[cfg(not(feature = "cpu"))]
+        return gpu::step(self, options);
     }
 }
 
 /// Whether a network's parameters can take fused steps.
 pub(super) fn applies(network: &Network) -> bool {
-    let fits = |weight: &Tensor<4>| weight.dtype() == DType::F32 && weight.device().inner() == Device::flex();
+    let fits = |weight: &Tensor<4>| {
+        #[cfg(feature = "cpu")]
+        if fits_cpu(weight) {
+            return true;
+        }
+        #[cfg(feature = "cube")]
+        if fits_gpu(weight) {
+            return true;
+        }
+        false
+    };
     network.kernels() == Kernels::Crossdub
         && network.convolutions().first().is_some_and(|layer| fits(&layer.weight.val()))
 }
@@ -235,30 +141,24 @@ impl ModuleMapper for FusedStep<'_> {
         let has_momentum = self.sgd.momentum != 0.0;
         let velocity = if has_momentum { self.velocities.remove::<D>(id) } else { None };
         param.map(|weight| {
-            let weight = weight.inner();
-            let none = || Tensor::<D>::empty([0; D], &weight.device());
-            let velocity = velocity.unwrap_or_else(none).into_dispatch();
-            let mask = mask.unwrap_or_else(none).into_dispatch();
-            let (weight, velocity, penalty) = <Dispatch as CpuOptimizer>::fused_step(
-                weight.into_dispatch(),
-                gradient.into_dispatch(),
-                velocity,
-                mask,
-                FusedOptions { sgd: self.sgd, regularizer },
-            );
+            let parameter = Parameter { weight: weight.inner(), gradient, velocity, mask };
+            let Stepped { weight, velocity, penalty } =
+                parameter.step(FusedOptions { sgd: self.sgd, regularizer });
             if has_momentum {
-                self.velocities.register(id, Tensor::<D>::from_dispatch(velocity));
+                self.velocities.register(id, velocity);
             }
-            if regularizer.is_some() {
-                self.penalties.insert(id, Tensor::from_dispatch(penalty));
+            if let Some(penalty) = penalty {
+                self.penalties.insert(id, penalty);
             }
-            Tensor::from_inner(Tensor::from_dispatch(weight)).require_grad()
+            Tensor::from_inner(weight).require_grad()
         })
     }
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(all(test, feature = "cpu", not(target_arch = "wasm32")))]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
     use crate::config::{RegularizerKind, TrainConfig};
     use crate::crossbar::tiling::TileShape;

@@ -1,5 +1,8 @@
 //! Cross-entropy of class scores, averaged over a batch.
 
+#[cfg(feature = "cube")]
+mod gpu;
+
 use burn::tensor::loss::cross_entropy_with_logits;
 use burn::tensor::{Tensor, TensorData};
 
@@ -25,6 +28,10 @@ use burn::tensor::{Tensor, TensorData};
 /// # }
 /// ```
 pub fn cross_entropy(logits: Tensor<2>, labels: &[i32]) -> Tensor<1> {
+    #[cfg(feature = "cube")]
+    if crate::kernels::fits_gpu(&logits) {
+        return gpu::cross_entropy(logits, labels);
+    }
     let [batch, classes] = logits.dims();
     let mut targets = vec![0.0_f32; batch * classes];
     for (row, &label) in targets.chunks_exact_mut(classes).zip(labels) {
