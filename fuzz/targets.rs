@@ -238,6 +238,9 @@ fn image_file(data: &[u8]) {
     if let Ok(image) = decode::decode(data) {
         assert_eq!(image.pixels.len(), 3 * image.width * image.height);
     }
+    if let Ok(image) = decode::decode_rows(data, |_, height| height / 2) {
+        assert_eq!(image.pixels.len(), 3 * image.width * image.height);
+    }
 }
 
 fn cifar_records(data: &[u8]) {

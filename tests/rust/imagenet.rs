@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crossdub::data::imagenet::decode::decode;
+use crossdub::data::imagenet::decode::{decode, decode_rows};
 use crossdub::data::imagenet::transform::{evaluation, normalize};
 use crossdub::data::standardization::IMAGENET;
 
@@ -30,6 +30,41 @@ fn pictures_decode_as_in_pillow() {
         assert_eq!((jpeg.width, jpeg.height), (24, 16), "{name}");
         let (mean, largest) = differences(&jpeg.pixels, &png.pixels);
         assert!(mean < 1.0 && largest <= 6, "{name}: {mean} {largest}");
+    }
+}
+
+/// A crop's rows and all above them are those of the whole picture, and most photographs are not decoded to the end.
+#[test]
+fn upper_rows_are_those_of_the_whole_picture() {
+    let pictures = repository().join("tests/golden/pictures");
+    let mut folders = vec![pictures];
+    if let Some(data) = shared("data/imagenet-native") {
+        folders.extend(fs::read_dir(data).expect("readable").map(|entry| entry.expect("readable").path()));
+    }
+    let (mut files, mut shorter) = (0, 0);
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        for entry in fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("readable").path();
+            let bytes = fs::read(&path).expect("readable");
+            let Ok(whole) = decode(&bytes) else { continue };
+            for part in [1, 3, 5, 7] {
+                let rows = (whole.height * part).div_ceil(8);
+                let upper = decode_rows(&bytes, |width, height| {
+                    assert_eq!((width, height), (whole.width, whole.height));
+                    rows
+                });
+                let upper = upper.unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+                assert!(upper.width == whole.width && (rows..=whole.height).contains(&upper.height));
+                let count = 3 * whole.width * rows;
+                assert!(upper.pixels[..count] == whole.pixels[..count], "{}, {rows} rows", path.display());
+                files += 1;
+                shorter += usize::from(upper.height < whole.height);
+            }
+        }
+    }
+    assert!(files >= 12, "there are pictures");
+    if folders.len() > 1 {
+        assert!(shorter > files / 2, "only {shorter} of {files} end early");
     }
 }
 
@@ -61,8 +96,8 @@ fn evaluation_input_agrees_with_torchvision() {
     let expected = golden.get("input").expect("stored").data.chunks_exact(3 * 224 * 224);
     for (name, expected) in json(&about)["images"].as_array().expect("a list").iter().zip(expected) {
         let name = name.as_str().expect("a path").trim_start_matches("imagenet-native/");
-        let image = decode(&fs::read(data.join(name)).expect("readable")).expect("decodes");
-        let input = normalize(&[evaluation(&image, 224).expect("resizes")], 224, IMAGENET);
+        let file = fs::read(data.join(name)).expect("readable");
+        let input = normalize(&[evaluation(&file, 224).expect("decodes")], 224, IMAGENET);
         let sum: f64 = input.iter().zip(expected).map(|(a, b)| f64::from((a - b).abs())).sum();
         let mean = sum / input.len() as f64;
         assert!(mean < 0.02, "{name}: {mean}");

@@ -8,6 +8,8 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
+use super::jpeg_rows;
+
 /// The longest side that is decoded.
 const MAX_SIDE: usize = 16_384;
 /// The most pixels that are decoded; ImageNet's largest image has 60 million.
@@ -29,13 +31,25 @@ pub struct Rgb {
 /// # Errors
 /// If it is empty, truncated, damaged, too large, or neither JPEG nor PNG.
 pub fn decode(bytes: &[u8]) -> Result<Rgb, String> {
-    let decoder: fn(&[u8]) -> Result<Rgb, String> = match bytes {
-        [0xff, 0xd8, ..] => jpeg,
-        [0x89, b'P', b'N', b'G', ..] => png,
-        _ => return Err(unreadable_reason(bytes).unwrap_or_default()),
-    };
+    decode_rows(bytes, |_, height| height)
+}
+
+/// Decodes at least the upper rows, as many as `needed` says when it is given width and height. What lies below is not
+/// read where the file's layout allows it, and damage there is not noticed.
+///
+/// # Errors
+/// If it is empty, truncated, damaged, too large, or neither JPEG nor PNG.
+pub fn decode_rows(bytes: &[u8], needed: impl FnOnce(usize, usize) -> usize) -> Result<Rgb, String> {
     // A file that makes a decoder panic is as unreadable as one that it rejects.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decoder(bytes)));
+    let decoded = catch_unwind(AssertUnwindSafe(|| match bytes {
+        [0xff, 0xd8, ..] => jpeg(bytes, needed),
+        [0x89, b'P', b'N', b'G', ..] => {
+            let image = png(bytes)?;
+            needed(image.width, image.height);
+            Ok(image)
+        }
+        _ => Err(unreadable_reason(bytes).unwrap_or_default()),
+    }));
     let image = decoded.unwrap_or_else(|_| Err("the decoder failed on it".to_owned()))?;
     if image.width == 0 || image.height == 0 || image.pixels.len() != image.width * image.height * 3 {
         return Err("it has no pixels".to_owned());
@@ -68,10 +82,21 @@ pub fn unreadable_reason(head: &[u8]) -> Option<String> {
     }
 }
 
-fn jpeg(bytes: &[u8]) -> Result<Rgb, String> {
+fn jpeg(bytes: &[u8], needed: impl FnOnce(usize, usize) -> usize) -> Result<Rgb, String> {
     if !has_an_end(bytes) {
         return Err("it is truncated".to_owned());
     }
+    let (mut decoder, mut width, mut height) = jpeg_headers(bytes)?;
+    let shortened = jpeg_rows::shortened(bytes, needed(width, height));
+    if let Some(shortened) = &shortened {
+        (decoder, width, height) = jpeg_headers(shortened)?;
+    }
+    let pixels = decoder.decode().map_err(|why| why.to_string())?;
+    Ok(Rgb { width, height, pixels })
+}
+
+/// A decoder that has read the headers, and the image's width and height.
+fn jpeg_headers(bytes: &[u8]) -> Result<(JpegDecoder<ZCursor<&[u8]>>, usize, usize), String> {
     let options = DecoderOptions::default()
         .set_max_width(MAX_SIDE)
         .set_max_height(MAX_SIDE)
@@ -80,8 +105,7 @@ fn jpeg(bytes: &[u8]) -> Result<Rgb, String> {
     decoder.decode_headers().map_err(|why| why.to_string())?;
     let (width, height) = decoder.info().map_or((0, 0), |i| (usize::from(i.width), usize::from(i.height)));
     check_size(width, height)?;
-    let pixels = decoder.decode().map_err(|why| why.to_string())?;
-    Ok(Rgb { width, height, pixels })
+    Ok((decoder, width, height))
 }
 
 /// Whether the last scan is followed by an end marker: decoders fill what is missing with grey and

@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod decode;
 pub mod devkit;
+mod jpeg_rows;
 mod mat_file;
 #[cfg(test)]
 pub(crate) mod mat_fixture;
@@ -26,7 +27,6 @@ use super::loader::LabeledDataset;
 use super::standardization::{IMAGENET, Standardization};
 use crate::error::{Error, Result};
 use crate::rng::rng_for;
-use decode::Rgb;
 use index::{ImageRef, Index, Listing};
 use prefetch::{BatchPipeline, Prefetch};
 use skipped::Skipped;
@@ -211,17 +211,17 @@ impl LabeledDataset for ImageNet {
 type Item = Option<(Vec<u8>, i32)>;
 
 impl Files {
-    /// An image's pixels after `transform`.
+    /// An image's pixels after `transform`, which takes the file.
     fn item(
         &self,
         listing: &Listing,
         index: usize,
-        transform: impl FnOnce(&Rgb) -> std::result::Result<Vec<u8>, String>,
+        transform: impl FnOnce(&[u8]) -> std::result::Result<Vec<u8>, String>,
     ) -> Item {
         let image = listing.image(index);
         let made = catch_unwind(AssertUnwindSafe(|| {
             let bytes = self.reader.read_image(image)?;
-            transform(&decode::decode(&bytes)?)
+            transform(&bytes)
         }));
         match made.unwrap_or_else(|_| Err("reading it failed".to_owned())) {
             Ok(pixels) => Some((pixels, image.label as i32)),
@@ -290,12 +290,12 @@ impl BatchPipeline for Training {
         let place = step * self.config.batch + at;
         let index = self.order(epoch).image(place);
         let side = self.files.side;
-        self.files.item(&self.files.index.train, index, |image| {
+        self.files.item(&self.files.index.train, index, |file| {
             if !self.config.augment {
-                return transform::evaluation(image, side);
+                return transform::evaluation(file, side);
             }
             let mut random = rng_for(self.config.seed, AUGMENT, epoch, place as u64);
-            transform::training(image, side, &mut random)
+            transform::training(file, side, &mut random)
         })
     }
 
@@ -324,7 +324,7 @@ impl BatchPipeline for Evaluating {
     fn item(&self, batch: u64, at: usize) -> Item {
         let index = self.range.start + batch as usize * self.size + at;
         let side = self.files.side;
-        self.files.item(&self.files.index.val, index, |image| transform::evaluation(image, side))
+        self.files.item(&self.files.index.val, index, |file| transform::evaluation(file, side))
     }
 
     fn batch(&self, items: Vec<Item>) -> Batch {

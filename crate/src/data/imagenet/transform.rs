@@ -8,7 +8,7 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use rand::Rng;
 
-use super::decode::Rgb;
+use super::decode::{Rgb, decode, decode_rows};
 use crate::data::standardization::Standardization;
 use crate::rng::uniform_below;
 
@@ -76,12 +76,17 @@ fn whole(random: &mut impl Rng, limit: usize) -> usize {
     uniform_below(random, limit as u32) as usize
 }
 
-/// A training image: `side * side * 3` bytes.
+/// A training image of a file: `side * side * 3` bytes.
 ///
 /// # Errors
-/// If the image can't be resized.
-pub fn training(image: &Rgb, side: usize, random: &mut impl Rng) -> Result<Vec<u8>, String> {
-    let crop = Crop::draw(image.width, image.height, random);
+/// If the file can't be decoded, or the image not be resized.
+pub fn training(file: &[u8], side: usize, random: &mut impl Rng) -> Result<Vec<u8>, String> {
+    let mut drawn = None;
+    let image = &decode_rows(file, |width, height| {
+        let crop = drawn.insert(Crop::draw(width, height, random));
+        crop.top + crop.height
+    })?;
+    let crop = drawn.ok_or("it has no pixels")?;
     let mirrored = whole(random, 2) == 1;
     let mut pixels = resized(image, crop, (side, side))?;
     if mirrored {
@@ -90,12 +95,16 @@ pub fn training(image: &Rgb, side: usize, random: &mut impl Rng) -> Result<Vec<u
     Ok(pixels)
 }
 
-/// An image to evaluate on: resized so that its shorter edge is 8/7 of `side` (256 for 224), and the
+/// A file's image to evaluate on: resized so that its shorter edge is 8/7 of `side` (256 for 224), and the
 /// middle cut out; `side * side * 3` bytes.
 ///
 /// # Errors
-/// If the image can't be resized.
-pub fn evaluation(image: &Rgb, side: usize) -> Result<Vec<u8>, String> {
+/// If the file can't be decoded, or the image not be resized.
+pub fn evaluation(file: &[u8], side: usize) -> Result<Vec<u8>, String> {
+    middle(&decode(file)?, side)
+}
+
+fn middle(image: &Rgb, side: usize) -> Result<Vec<u8>, String> {
     let short = (side * 8).div_ceil(7);
     let long = |long: usize, edge: usize| short * long / edge;
     let (width, height) = match (image.width, image.height) {
@@ -208,7 +217,7 @@ mod tests {
     #[test]
     fn the_middle_of_an_image_of_the_right_size_is_cut_out() {
         let image = image(256, 300);
-        let middle = evaluation(&image, 224).expect("resizes");
+        let middle = middle(&image, 224).expect("resizes");
         for (x, y) in [(0, 0), (223, 0), (100, 223)] {
             let expected = &image.pixels[3 * ((y + 38) * 256 + x + 16)..][..3];
             assert_eq!(&middle[3 * (y * 224 + x)..][..3], expected, "{x} {y}");
