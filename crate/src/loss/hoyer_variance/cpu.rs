@@ -37,7 +37,7 @@ impl CpuVariance for Flex {
             let weights = &weights[index * band..][..gradient.len()];
             parallel::vectorized(
                 #[inline(always)]
-                || variance.add_band(weights, inputs, gradient),
+                || variance.add_band(weights, inputs, gradient, |_, _| ()),
             )
         });
         let loss = losses.iter().sum::<f64>() as f32;

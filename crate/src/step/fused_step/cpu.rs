@@ -96,16 +96,29 @@ fn advance(fixed: &Fixed<'_>, changing: Changing<'_>, options: &FusedOptions) ->
     let inputs = fixed.weight.len() / fixed.outputs.max(1);
     let task = options.regularizer.map_or(TASK, |variance| variance.tile.columns * inputs).max(1);
     let variance = options.regularizer.map(|variance| variance.kernel());
-    let losses = parallel::map_items(changing.tasks(task), |at, Changing { new, gradient, velocity }| {
+    let losses = parallel::map_items(changing.tasks(task), |at, Changing { new, gradient, mut velocity }| {
         let range = at * task..at * task + new.len();
         let weight = &fixed.weight[range.clone()];
         let mask = fixed.mask.map(|mask| &mask[range]);
         parallel::vectorized(
             #[inline(always)]
             || {
-                let loss = variance.map_or(0.0, |variance| variance.add_band(weight, inputs, gradient));
-                update(&options.sgd, weight, mask, new, gradient, velocity);
-                loss
+                let Some(variance) = variance else {
+                    update(&options.sgd, weight, mask, new, gradient, velocity);
+                    return 0.0;
+                };
+                variance.add_band(
+                    weight,
+                    inputs,
+                    gradient,
+                    #[inline(always)]
+                    |range, gradient| {
+                        let mask = mask.map(|mask| &mask[range.clone()]);
+                        let velocity = velocity.as_deref_mut().map(|velocity| &mut velocity[range.clone()]);
+                        let (weight, new) = (&weight[range.clone()], &mut new[range]);
+                        update(&options.sgd, weight, mask, new, gradient, velocity);
+                    },
+                )
             },
         )
     });
