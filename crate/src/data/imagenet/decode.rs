@@ -86,26 +86,33 @@ fn jpeg(bytes: &[u8], needed: impl FnOnce(usize, usize) -> usize) -> Result<Rgb,
     if !has_an_end(bytes) {
         return Err("it is truncated".to_owned());
     }
-    let (mut decoder, mut width, mut height) = jpeg_headers(bytes)?;
+    let mut decoder = jpeg_headers(bytes)?;
+    let (width, height) = size(&decoder);
     let shortened = jpeg_rows::shortened(bytes, needed(width, height));
     if let Some(shortened) = &shortened {
-        (decoder, width, height) = jpeg_headers(shortened)?;
+        decoder = jpeg_headers(shortened)?;
     }
+    let (width, height) = size(&decoder);
     let pixels = decoder.decode().map_err(|why| why.to_string())?;
     Ok(Rgb { width, height, pixels })
 }
 
-/// A decoder that has read the headers, and the image's width and height.
-fn jpeg_headers(bytes: &[u8]) -> Result<(JpegDecoder<ZCursor<&[u8]>>, usize, usize), String> {
+/// A decoder that has read the headers of an image that is not too large.
+fn jpeg_headers(bytes: &[u8]) -> Result<JpegDecoder<ZCursor<&[u8]>>, String> {
     let options = DecoderOptions::default()
         .set_max_width(MAX_SIDE)
         .set_max_height(MAX_SIDE)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(|why| why.to_string())?;
-    let (width, height) = decoder.info().map_or((0, 0), |i| (usize::from(i.width), usize::from(i.height)));
+    let (width, height) = size(&decoder);
     check_size(width, height)?;
-    Ok((decoder, width, height))
+    Ok(decoder)
+}
+
+/// Width and height.
+fn size(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> (usize, usize) {
+    decoder.info().map_or((0, 0), |image| (usize::from(image.width), usize::from(image.height)))
 }
 
 /// Whether the last scan is followed by an end marker: decoders fill what is missing with grey and
