@@ -249,7 +249,7 @@ fn cifar_records(data: &[u8]) {
         assert!(images.images().all(|image| image.len() == 3072));
         assert!(images.labels.iter().all(|&label| usize::from(label) < images.classes.len()));
         let files = [("data_batch_1".to_owned(), whole)];
-        if let Some(read) = checked(cifar::from_files(&files, 1)) {
+        if let Some(read) = checked(cifar::from_files(files, 1)) {
             assert_eq!(read.split.train.len() + read.split.test.len(), images.len());
         }
     }
@@ -257,10 +257,10 @@ fn cifar_records(data: &[u8]) {
 
 /// The bytes as an archive, and as the tar file in one: the fuzzer need not compute checksums.
 fn cifar_archive(data: &[u8]) {
-    checked(cifar::from_files(&[("a.tar.gz".to_owned(), data.to_vec())], 0));
+    checked(cifar::from_files([("a.tar.gz".to_owned(), data.to_vec())], 0));
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
     packed.write_all(data).expect("memory");
-    checked(cifar::from_files(&[("a (1).gz".to_owned(), packed.finish().expect("memory"))], 1));
+    checked(cifar::from_files([("a (1).gz".to_owned(), packed.finish().expect("memory"))], 1));
 }
 
 /// Fields of a URL, an option or a file, as JSON.

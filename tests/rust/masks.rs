@@ -102,7 +102,7 @@ fn only_convolutions_change_if_only_they_are_trained() {
 fn a_limit_shortens_the_training_set_only() {
     let open = |limit| {
         let config = TrainConfig { limit, holdout: 500, ..small_config() };
-        crossdub::data::open(&config, &[]).expect("built in")
+        crossdub::data::open(&config, Vec::new()).expect("built in")
     };
     let (whole, part) = (open(0), open(160));
     assert_eq!(part.train.len(), 160);

@@ -76,6 +76,14 @@ impl Dataset {
         self.labels.push(label);
     }
 
+    /// Makes room for `count` more images.
+    fn reserve(&mut self, count: usize) {
+        if let Pixels::Read(bytes) = &mut self.pixels {
+            bytes.reserve_exact(count * IMAGE);
+        }
+        self.labels.reserve_exact(count);
+    }
+
     /// Removes the last `count` images and returns them.
     #[must_use]
     pub fn split_off(&mut self, count: usize) -> Self {
@@ -124,12 +132,12 @@ impl TrainTest {
 ///
 /// # Errors
 /// If files are damaged or missing, or a holdout takes all images.
-pub fn open(config: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
+pub fn open(config: &TrainConfig, files: unpack::NamedFiles) -> Result<TrainTest> {
     Ok(whole(config, files)?.prepared(config))
 }
 
 /// The data of a run, not yet standardized, and without its limit.
-fn whole(config: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest> {
+fn whole(config: &TrainConfig, files: unpack::NamedFiles) -> Result<TrainTest> {
     match config.data {
         DataSource::ImageNet => {
             let why = "image files are read by the command line, not into memory";
@@ -140,7 +148,7 @@ fn whole(config: &TrainConfig, files: &[(String, Vec<u8>)]) -> Result<TrainTest>
             config.holdout,
             "not supported for pictures: every fifth one of each class is held out",
         )),
-        DataSource::Folder => pictures::from_files(files),
+        DataSource::Folder => pictures::from_files(&files),
         DataSource::Cifar10 | DataSource::Cifar100 => {
             let cifar::Cifar { source, split } = cifar::from_files(files, config.holdout)?;
             if source == config.data {

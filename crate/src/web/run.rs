@@ -209,7 +209,7 @@ fn thrown_message(thrown: &JsValue) -> String {
 
 /// Loads the data and opens the device.
 async fn setup(config: &TrainConfig, hardware: JsValue, files: &Array) -> JsResult<RunSetup> {
-    let data = open(config, &named_bytes(files)?).map_err(failure)?.into();
+    let data = open(config, named_bytes(files)?).map_err(failure)?.into();
     let compute = ComputeDevice::open(&BACKEND).await.map_err(failure)?;
     Ok(RunSetup { hardware: from_js(hardware)?, data, compute, memory: MEMORY })
 }

@@ -32,11 +32,11 @@ pub fn open_dataset(
     if path.as_os_str() == "builtin" {
         config.data = DataSource::Builtin;
         check_in_memory(config)?;
-        return Ok(data::open(config, &[])?.into());
+        return Ok(data::open(config, Vec::new())?.into());
     }
     if let Some(files) = cifar_files(path, config.holdout)? {
         check_in_memory(config)?;
-        let Cifar { source, split } = cifar::from_files(&files, config.holdout)?;
+        let Cifar { source, split } = cifar::from_files(files, config.holdout)?;
         config.data = source;
         return Ok(split.prepared(config).into());
     }

@@ -174,22 +174,23 @@ pub struct Cifar {
 
 /// Puts files together: training files in the order of their numbers, and the test file, or the last `holdout`
 /// training images in its place. Archives are unpacked; files with other names, such as `batches.meta`, are ignored
-/// if there are images beside them.
+/// if there are images beside them. Each file is freed when it was read.
 ///
 /// # Errors
 /// If a file is damaged, there twice or missing, or files of both data sets are mixed.
-pub fn from_files(files: &[(String, Vec<u8>)], holdout: usize) -> Result<Cifar> {
+pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>, holdout: usize) -> Result<Cifar> {
     let (mut parts, mut unknown) = (Vec::new(), None);
     for (name, bytes) in files {
-        match unpack_archive(name, bytes)? {
-            None => add(name, bytes, &mut parts, &mut unknown)?,
+        match unpack_archive(&name, &bytes)? {
+            None => add(&name, &bytes, &mut parts, &mut unknown)?,
             Some(unpacked) => {
+                drop(bytes);
                 let before = parts.len();
-                for (inner, bytes) in &unpacked {
-                    add(inner, bytes, &mut parts, &mut unknown)?;
+                for (inner, bytes) in unpacked {
+                    add(&inner, &bytes, &mut parts, &mut unknown)?;
                 }
                 if parts.len() == before {
-                    return Err(fail(name, "the archive holds no file of CIFAR-10 or CIFAR-100"));
+                    return Err(fail(&name, "the archive holds no file of CIFAR-10 or CIFAR-100"));
                 }
             }
         }
@@ -222,13 +223,16 @@ fn join(mut parts: Vec<ParsedFile>, holdout: usize) -> Result<Cifar> {
         return Err(fail(&other.name, format!("{} is of the other data set", parts[0].name)));
     }
     let empty = || Dataset::new(kind.classes(), Vec::new(), Vec::new());
+    let is_training = |part: &&ParsedFile| part.role != CifarSplit::Test;
+    let count: usize = parts.iter().filter(is_training).map(|part| part.images.len()).sum();
     let (mut train, mut test) = (empty(), None);
     for ParsedFile { role, images, .. } in parts {
         match role {
             CifarSplit::Test => test = Some(images),
-            // The first file is not copied.
-            CifarSplit::Training(_) if train.is_empty() => train = images,
+            CifarSplit::Training(_) if images.len() == count => train = images,
             CifarSplit::Training(_) => {
+                // Once: to grow by doubling takes twice as much.
+                train.reserve(count - train.len());
                 images.images().zip(&images.labels).for_each(|(image, label)| train.push(image, *label));
             }
         }
@@ -254,6 +258,7 @@ fn join(mut parts: Vec<ParsedFile>, holdout: usize) -> Result<Cifar> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::pixels::Pixels;
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use std::io::{Read, Write};
@@ -290,23 +295,34 @@ mod tests {
             file("data_batch_2.bin", &[7, 8]),
             file("test_batch.bin", &[3]),
         ];
-        let Cifar { split, .. } = from_files(&files, 0).expect("valid");
+        let Cifar { split, .. } = from_files(files, 0).expect("valid");
         assert_eq!(split.train.labels, [7, 8, 1]);
         assert_eq!(split.test.labels, [3]);
         assert_eq!(split.train.image(1), &[24; IMAGE][..]);
     }
 
+    /// To grow by doubling would take twice the memory for a moment.
+    #[test]
+    fn memory_for_training_images_is_taken_once() {
+        let name = |number: u8| format!("data_batch_{number}.bin");
+        let mut files: Vec<_> = (1..=5).map(|number| file(&name(number), &[number; 7])).collect();
+        files.push(file("test_batch.bin", &[3]));
+        let Cifar { split, .. } = from_files(files, 0).expect("valid");
+        let Pixels::Read(bytes) = &split.train.pixels else { panic!("the pixels were read") };
+        assert_eq!((bytes.len(), bytes.capacity()), (35 * IMAGE, 35 * IMAGE));
+    }
+
     #[test]
     fn a_holdout_takes_the_last_training_images() {
-        let Cifar { split, .. } = from_files(&[file("data_batch_1.bin", &[0, 1, 2, 3])], 1).expect("valid");
+        let Cifar { split, .. } = from_files([file("data_batch_1.bin", &[0, 1, 2, 3])], 1).expect("valid");
         assert_eq!((split.train.labels, split.test.labels), (vec![0, 1, 2], vec![3]));
-        assert!(from_files(&[file("data_batch_1.bin", &[0, 1])], 2).is_err());
+        assert!(from_files([file("data_batch_1.bin", &[0, 1])], 2).is_err());
     }
 
     #[test]
     fn bad_files_say_what_is_wrong() {
         let check = |files: &[(String, Vec<u8>)], expected: &str| {
-            let error = from_files(files, 0).expect_err(expected).to_string();
+            let error = from_files(files.to_vec(), 0).expect_err(expected).to_string();
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");
         };
         let mut short = file("data_batch_1.bin", &[1]);
@@ -339,7 +355,7 @@ mod tests {
         flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut tar).expect("unpacks");
         for (name, bytes) in [("a.tar.gz", &packed), ("a (1).gz", &packed), ("a.tar.tar", &tar), ("a", &tar)]
         {
-            let Cifar { source, split } = from_files(&[(name.to_owned(), bytes.clone())], 0).expect(name);
+            let Cifar { source, split } = from_files([(name.to_owned(), bytes.clone())], 0).expect(name);
             assert_eq!((split.train.labels, split.test.labels), (vec![1, 2], vec![4]));
             assert_eq!(source, DataSource::Cifar10);
         }
@@ -348,7 +364,7 @@ mod tests {
     #[test]
     fn cifar_100_is_recognized_by_its_records() {
         let files = [("train.bin".to_owned(), fine(&[99, 3])), ("test.bin".to_owned(), fine(&[42]))];
-        let Cifar { source, split } = from_files(&files, 0).expect("valid");
+        let Cifar { source, split } = from_files(files, 0).expect("valid");
         assert_eq!((split.train.labels, split.test.labels), (vec![99, 3], vec![42]));
         assert_eq!((source, split.train.classes[99].as_str()), (DataSource::Cifar100, "worm"));
     }
@@ -367,7 +383,7 @@ mod tests {
             ("test_batch (1)".to_owned(), batch("testing batch 1 of 1", 2)),
             ("batches.meta".to_owned(), python::tests::dict(&[])),
         ];
-        let Cifar { split, .. } = from_files(&files, 0).expect("valid");
+        let Cifar { split, .. } = from_files(files, 0).expect("valid");
         assert_eq!((split.train.labels.as_slice(), split.test.labels.as_slice()), (&[8, 5][..], &[2][..]));
         assert_eq!(split.train.image(0), &[72; IMAGE][..]);
     }
