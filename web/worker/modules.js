@@ -39,9 +39,9 @@ export class Modules {
   static async load(base, { queueTest, wantsGpu, onState, onBroken }) {
     const cpu = await findCpuModule(base);
     /** @type {Promise<Float32Array> | undefined} */
-    let gradient;
-    const expectedGradient = () => (gradient ??= queueTest(() => cpu.module.self_test()));
-    const gpu = new WebGpu(base, { expectedGradient, isWanted: wantsGpu, onState });
+    let results;
+    const expectedResults = () => (results ??= queueTest(() => cpu.module.self_test()));
+    const gpu = new WebGpu(base, { expectedResults, isWanted: wantsGpu, onState });
     gpu.lost.then((reason) => onBroken('webgpu', new Error(reason)));
     onPanic((device, reason) => {
       if (device === 'webgpu') gpu.fail(reason);

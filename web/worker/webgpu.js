@@ -11,7 +11,7 @@ import { asFailure } from './failure.js';
 /** How often to ask for a module that is still being built, and how many times. */
 const POLL_MS = 10_000;
 const POLLS = 180;
-/** The largest difference of the self-test's gradients, relative to the largest entry. */
+/** The largest difference of the self-test's results, relative to the largest entry. */
 const TOLERANCE = 1e-2;
 
 /** A self-test that takes longer will not finish, even on a software adapter. */
@@ -89,7 +89,7 @@ export class WebGpu {
   looked;
   /** @type {Promise<void> | null} */
   #loading = null;
-  #expectedGradient;
+  #expectedResults;
   #base;
   #isWanted;
   #onState;
@@ -97,13 +97,13 @@ export class WebGpu {
   /**
    * @param {string} base the page's URL
    * @param {object} options
-   * @param {() => Promise<Float32Array>} options.expectedGradient the CPU module's self-test
+   * @param {() => Promise<Float32Array>} options.expectedResults the CPU module's self-test
    * @param {() => boolean} options.isWanted whether a module that appears later is worth loading
    * @param {(state: WebGpuState) => void} options.onState
    */
-  constructor(base, { expectedGradient, isWanted, onState }) {
+  constructor(base, { expectedResults, isWanted, onState }) {
     this.#base = base;
-    this.#expectedGradient = expectedGradient;
+    this.#expectedResults = expectedResults;
     this.#isWanted = isWanted;
     this.#onState = onState;
     watchForLoss(this.fail);
@@ -189,12 +189,12 @@ export class WebGpu {
         );
       });
       const [expected, actual] = await Promise.all([
-        this.#expectedGradient(),
+        this.#expectedResults(),
         Promise.race([module.self_test(), lost, timeout]),
       ]);
       const error = relativeError(expected, actual);
       if (!(error <= TOLERANCE)) {
-        this.disable(`its self-test is wrong: a gradient is off by ${(100 * error).toPrecision(2)} %`);
+        this.disable(`its self-test is wrong: it is off by ${(100 * error).toPrecision(2)} %`);
         return;
       }
       this.module = module;

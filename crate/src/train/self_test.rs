@@ -108,7 +108,7 @@ async fn check(compute: &ComputeDevice) -> Result<()> {
     let difference = relative_error(&run(compute).await?, &expected);
     if exceeds(difference, ALLOWED) {
         let why = format!(
-            "computes wrong gradients: its self-test is {difference:.1e} off, and {ALLOWED:.0e} is allowed; `crossdub prove` \
+            "computes wrong results: its self-test is {difference:.1e} off, and {ALLOWED:.0e} is allowed; `crossdub prove` \
              finds where"
         );
         return Err(Error::device(&*compute.adapter, why));

@@ -47,12 +47,12 @@ impl Frame {
     fn read(segment: &[u8]) -> Option<Self> {
         let [_, high, low, _, _, colours] = *segment.first_chunk()?;
         let factors = segment.get(6..6 + 3 * usize::from(colours))?.chunks_exact(3);
-        let most = factors.map(|colour| usize::from(colour[1] & 15)).max()?;
+        let most = factors.map(|colour| usize::from(colour[1] & 15)).max().filter(|most| *most > 0)?;
         Some(Self { height: u16::from_be_bytes([high, low]), colours, block_rows: 8 * most })
     }
 
     fn shortened(&self, rows: usize) -> Option<u16> {
-        let blocks = rows.div_ceil(self.block_rows.max(8)) + SPARE_BLOCKS;
+        let blocks = rows.div_ceil(self.block_rows) + SPARE_BLOCKS;
         let height = u16::try_from(blocks * self.block_rows).ok()?;
         (height < self.height).then_some(height)
     }
@@ -94,6 +94,9 @@ mod tests {
         assert_eq!(height(&file(0xc2, 500, 1, 3), 100), None, "progressive");
         assert_eq!(height(&file(0xc0, 500, 1, 1), 100), None, "a scan for each colour");
         assert_eq!(height(&file(0xc0, 0, 1, 3), 100), None, "the height comes at the end");
+        let mut flat = file(0xc0, 500, 0, 3);
+        (flat[22], flat[25]) = (0x10, 0x10);
+        assert_eq!(height(&flat, 100), None, "blocks without rows");
     }
 
     #[test]

@@ -28,26 +28,23 @@ pub(super) fn step<const D: usize>(parameter: Parameter<D>, options: FusedOption
     let (weight, gradient) = (weight.into_dispatch(), gradient.into_dispatch());
     let (velocity, mask) = (velocity.into_dispatch(), mask.into_dispatch());
     let sgd = options.sgd;
-    match options.regularizer {
+    let (weight, velocity, losses) = match options.regularizer {
         None => {
             let (weight, velocity) =
                 <Dispatch as GpuOptimizer>::fused_step(weight, gradient, velocity, mask, is_masked, sgd);
-            Stepped {
-                weight: BurnTensor::from_dispatch(weight),
-                velocity: BurnTensor::from_dispatch(velocity),
-                penalty: None,
-            }
+            (weight, velocity, None)
         }
         Some(variance) => {
             let (weight, velocity, losses) = <Dispatch as GpuOptimizer>::fused_regularized_step(
                 weight, gradient, velocity, mask, is_masked, sgd, variance,
             );
-            Stepped {
-                weight: BurnTensor::from_dispatch(weight),
-                velocity: BurnTensor::from_dispatch(velocity),
-                penalty: Some(BurnTensor::<1>::from_dispatch(losses).sum()),
-            }
+            (weight, velocity, Some(losses))
         }
+    };
+    Stepped {
+        weight: BurnTensor::from_dispatch(weight),
+        velocity: BurnTensor::from_dispatch(velocity),
+        penalty: losses.map(|losses| BurnTensor::<1>::from_dispatch(losses).sum()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! One gradient of a whole network and two steps against the CPU's, and the golden case of the regularizers against the authors'
-//! code.
+//! One gradient of a whole network and two steps against the CPU's, and the golden case of the regularizers against the
+//! authors' code.
 
 use std::path::Path;
 
