@@ -4,7 +4,6 @@
  */
 
 const WIDTHS = [32, 64, 128];
-const BATCH = 8;
 const LEARNING_RATE = 0.01;
 
 /** @param {() => Promise<unknown>} step */
@@ -39,31 +38,32 @@ async function inTurn(contenders, { warmUp, maxTurns, seconds }) {
 
 /**
  * @param {'cpu' | 'webgpu'} device
+ * @param {number} batch
  * @param {('none' | 'gated')[]} regularizers one run each, in turn
  */
-async function crossdub(device, regularizers, limits) {
+async function crossdub(device, batch, regularizers, limits) {
   const folder = device === 'cpu' ? await cpuFolder() : device;
   const contenders = [];
-  for (const regularizer of regularizers) contenders.push(await crossdubRun(folder, { device, regularizer }));
+  for (const regularizer of regularizers)
+    contenders.push(await crossdubRun(folder, { device, batch, regularizer }));
   return inTurn(contenders, limits);
 }
 
-/** With and without relaxed SIMD, in turn. */
-async function simd(limits) {
-  const fields = { device: 'cpu', regularizer: 'none' };
+/** With and without relaxed SIMD, in turn. @param {number} batch */
+async function simd(batch, limits) {
+  const fields = { device: 'cpu', batch, regularizer: 'none' };
   return inTurn([await crossdubRun('cpu-relaxed', fields), await crossdubRun('cpu', fields)], limits);
 }
 
 /**
  * @param {string} folder of the module
- * @param {{ device: string, regularizer: string }} fields
+ * @param {{ device: string, batch: number, regularizer: string }} fields
  */
 async function crossdubRun(folder, fields) {
   const module = await import(`/pkg/${folder}/crossdub.js`);
   await module.default();
   const { spec, hardware } = module.apply_fields(module.schema().defaults, {
     model: 'vgg-small',
-    batch: BATCH,
     learning_rate: LEARNING_RATE,
     dropout: 0,
     augment: false,
@@ -113,8 +113,8 @@ function script(address) {
   });
 }
 
-/** @param {'cpu' | 'webgl' | 'webgpu'} backend */
-async function tensorflow(backend, limits) {
+/** @param {'cpu' | 'webgl' | 'webgpu'} backend @param {number} batch */
+async function tensorflow(backend, batch, limits) {
   await script('/tensorflow/tfjs/dist/tf.min.js');
   if (backend === 'webgpu') await script('/tensorflow/tfjs-backend-webgpu/dist/tf-backend-webgpu.min.js');
   const tf = globalThis.tf;
@@ -131,8 +131,8 @@ async function tensorflow(backend, limits) {
   model.add(tf.layers.dense({ units: 128, activation: 'relu' }));
   model.add(tf.layers.dense({ units: 10 }));
   const optimizer = tf.train.momentum(LEARNING_RATE, 0.9);
-  const images = tf.randomNormal([BATCH, 32, 32, 3]);
-  const labels = tf.oneHot(tf.range(0, BATCH, 1, 'int32'), 10).toFloat();
+  const images = tf.randomNormal([batch, 32, 32, 3]);
+  const labels = tf.oneHot(tf.range(0, batch, 1, 'int32'), 10).toFloat();
 
   const step = async () => {
     const logits = () => model.apply(images, { training: true });
@@ -143,8 +143,8 @@ async function tensorflow(backend, limits) {
   return inTurn([() => timed(step)], limits);
 }
 
-/** @param {'wasm' | 'webgpu'} device */
-async function jax(device, limits) {
+/** @param {'wasm' | 'webgpu'} device @param {number} batch */
+async function jax(device, batch, limits) {
   const { init, defaultDevice, jit, lax, nn, numpy, random, tree, valueAndGrad } =
     await import('/jax/dist/index.js');
   if (!(await init(device)).includes(device)) throw new Error(`jax-js has no ${device} backend here`);
@@ -161,11 +161,11 @@ async function jax(device, limits) {
   const forward = (parameters, images) => {
     let x = images;
     for (const [index, { weight, bias }] of parameters.slice(0, WIDTHS.length).entries()) {
-      const [batch, side, width] = [BATCH, 32 >> index, WIDTHS[index]];
+      const [side, width] = [32 >> index, WIDTHS[index]];
       x = nn.relu(lax.conv(x, weight, [1, 1], 'SAME').add(bias.reshape([1, width, 1, 1])));
       x = x.reshape([batch, width, side / 2, 2, side / 2, 2]).max([3, 5]);
     }
-    x = x.reshape([BATCH, -1]);
+    x = x.reshape([batch, -1]);
     const [hidden, last] = parameters.slice(WIDTHS.length);
     x = nn.relu(numpy.matmul(x, hidden.weight).add(hidden.bias));
     return numpy.matmul(x, last.weight).add(last.bias);
@@ -175,7 +175,7 @@ async function jax(device, limits) {
       .logSoftmax(forward(parameters, images), -1)
       .mul(labels)
       .sum()
-      .mul(-1 / BATCH);
+      .mul(-1 / batch);
   const update = jit((parameters, velocities, images, labels) => {
     const [value, gradients] = valueAndGrad(loss)(tree.ref(parameters), images, labels);
     const velocity = tree.map((v, gradient) => v.mul(0.9).add(gradient), velocities, gradients);
@@ -192,8 +192,8 @@ async function jax(device, limits) {
     weight: numpy.zeros(shape),
     bias: numpy.zeros([outputs(shape)]),
   }));
-  const images = random.normal(random.key(99), [BATCH, 3, 32, 32]);
-  const classes = numpy.array(new Int32Array(BATCH).map((_, index) => index % 10));
+  const images = random.normal(random.key(99), [batch, 3, 32, 32]);
+  const classes = numpy.array(new Int32Array(batch).map((_, index) => index % 10));
   const labels = nn.oneHot(classes, 10);
   const step = async () => {
     let value;
