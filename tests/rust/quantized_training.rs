@@ -237,6 +237,8 @@ fn what_does_not_fit_is_named() {
     let narrow = HardwareConfig { weight_precision: 4, ..sliced() };
     let message = error(&quantized_config("8,3,3", ""), &narrow, None);
     assert!(message.contains("quantize_precision (8): exceeds weight_precision (4)"), "{message}");
+    let message = error(&quantized_config("3", "7,33,7"), &hardware, None);
+    assert!(message.contains("quantize_cap (33): exceeds the 32 rows of a crossbar (tile)"), "{message}");
     let ramp = TrainConfig { quantize_ramp: 9, ..quantized_config("3", "3") };
     assert!(error(&ramp, &hardware, None).contains("quantize_ramp (9): must be 0 to the 4 epochs"));
     let start = weights(&trainer(&quantized_config("3", ""), &hardware, None));

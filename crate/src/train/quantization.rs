@@ -257,6 +257,10 @@ impl ChosenLayers {
             },
             |stored| stored.steps.clone(),
         );
+        if let Some(cap) = self.caps.get(at).filter(|&&cap| cap as usize > hardware.tile) {
+            let why = format!("exceeds the {} rows of a crossbar (tile)", hardware.tile);
+            return Err(Error::field("quantize_cap", cap, why));
+        }
         let caps = match (self.caps.get(at), stored) {
             (Some(&cap), _) => vec![cap],
             (None, Some(stored)) => stored.caps.clone(),
