@@ -86,3 +86,8 @@ impl Matrix {
         &mut self.data[output * self.cols..(output + 1) * self.cols]
     }
 }
+
+/// The step of an output, of one step for each or one for all.
+pub(crate) fn step_of(steps: &[f32], output: usize) -> f32 {
+    steps[if steps.len() == 1 { 0 } else { output }]
+}

@@ -236,6 +236,52 @@ fn a_recipe_and_an_interactive_run_give_the_same_results() {
     }
 }
 
+#[test]
+fn previewed_bit_planes_are_simulated_as_pruned_ones() {
+    let settings = PruneSettings::new(PruneRule::BitPlanes, 0.0, 15.0);
+    for precision in ["", "6"] {
+        let config = TrainConfig { quantize_precision: precision.parse().expect("bits"), ..small_config() };
+        let mut run = block_on(InteractiveRun::start(config, setup())).expect("starts");
+        let sliced =
+            HardwareConfig { resolution: Resolution::LosslessSliced, ..run.trainer().hardware().clone() };
+        run.set_hardware(sliced).expect("in range");
+        advance(&mut run, 4);
+        let simulate = |run: &mut InteractiveRun| {
+            block_on(run.start_simulation(settings)).expect("maps");
+            let report = block_on(run.simulate_next(2)).expect("simulates");
+            assert!(report.exact, "{precision}");
+            (report.conversions, report.accuracy)
+        };
+        let previewed = simulate(&mut run);
+        block_on(run.prune(settings, 10)).expect("prunes");
+        assert_eq!(simulate(&mut run), previewed, "{precision}");
+    }
+}
+
+/// The integers stay those that the run started with: other bits of inputs or other tiles can't change them.
+#[test]
+fn a_quantized_run_resumes_on_other_hardware() {
+    let settings = PruneSettings::new(PruneRule::BitPlanes, 0.0, 15.0);
+    for tile in [16, 64] {
+        let mut run = trained(4);
+        block_on(run.prune(settings, 10)).expect("prunes");
+        block_on(run.finetune(&fields(json!({ "epochs": 1 })))).expect("starts");
+        advance(&mut run, 2);
+        let other = HardwareConfig { tile, input_bits: 4, ..run.trainer().hardware().clone() };
+        run.set_hardware(other.clone()).expect("in range");
+        advance(&mut run, 1);
+        let bytes = block_on(run.trainer().checkpoint()).expect("saves");
+        let checkpoint = TrainingCheckpoint::read(&bytes).expect("reads");
+        let completed = run.completed_stages().cloned();
+        let setup = RunSetup { hardware: other.clone(), ..setup() };
+        let mut resumed = block_on(InteractiveRun::resume(checkpoint, completed, setup)).expect("resumes");
+        advance(&mut run, 2);
+        advance(&mut resumed, 2);
+        assert!(weights(&run) == weights(&resumed), "{tile}");
+        assert_eq!(resumed.trainer().hardware(), &other);
+    }
+}
+
 /// Also after training with other integers, and after a checkpoint: the caps hold, undo returns to what was trained.
 #[test]
 fn bit_planes_stay_within_their_caps() {

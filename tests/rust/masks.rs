@@ -220,3 +220,57 @@ fn train_accepts_masks_and_rejects_those_of_another_network() {
         assert!(!folder.path().join("rejected/config.toml").exists());
     }
 }
+
+/// Bit planes are integers under caps: fine-tuning may set other cells, whether `finetune` or a recipe starts it. What a
+/// stage of a store makes of them depends on the hardware.
+#[test]
+fn quantized_weights_keep_their_caps_instead_of_their_zeros() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let succeed = |arguments: &[&str]| {
+        let output = crossdub(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let (planes, store) = (path("planes.safetensors"), path("store"));
+    let pruning = ["--rule", "bit-planes", "--target", "4", "--weight-scale", "channel", "--out", &planes];
+    succeed(&[&["train", "--out", &path("trained")][..], &NETWORK, &SHORT].concat());
+    succeed(&[&["prune", &path("trained/weights.safetensors")][..], &pruning].concat());
+    let rate = ["--learning-rate", "0.5"];
+    succeed(&[&["finetune", &planes, "--out", &path("tuned")][..], &NETWORK, &SHORT, &rate].concat());
+    let recipe = format!(
+        "data = \"builtin\"\nplan = \"4 M 8 M 8 M\"\nclassifier = \"32\"\ndevice = \"cpu\"\nlimit = 640\n\
+         weight_scale = \"channel\"\n[[stage]]\nname = \"tuned\"\nkind = \"finetune\"\nepochs = 1\n\
+         learning_rate = 0.5\nweights = {planes:?}\n"
+    );
+    std::fs::write(path("recipe.toml"), recipe).expect("writes");
+    let run = ["run", &path("recipe.toml"), "--store", &store, "--out"];
+    succeed(&[&run[..], &[&path("recipe")]].concat());
+    succeed(&[&run[..], &[&path("coarse"), "--set", "input_bits=3"]].concat());
+
+    let before = crate::shared::weights(Path::new(&planes));
+    let tuned = |run: &str| crate::shared::weights(&folder.path().join(run).join("weights.safetensors"));
+    for run in ["tuned", "recipe"] {
+        let (tuned, masks) = (tuned(run), before.masks());
+        let mut returned = masks.tensors.iter().map(|mask| {
+            let pairs = mask.data.iter().zip(&tuned.get(&mask.name).expect("a layer").data);
+            pairs.filter(|(mask, weight)| **mask == 0.0 && **weight != 0.0).count()
+        });
+        assert!(returned.any(|count| count > 0), "{run}");
+        let analyzed = crate::command_line::json_output(&[
+            "analyze",
+            &path(&format!("{run}/weights.safetensors")),
+            "--json",
+        ]);
+        let improvement = analyzed["energy"]["lossless_sliced"]["improvement"].as_f64();
+        assert!(improvement >= Some(4.0), "{run}: {improvement:?}");
+    }
+    assert!(tuned("recipe") != tuned("coarse"), "inputs of 3 bits");
+    let masked = ["train", "--weights", &planes, "--masks", "from-zeros", "--out", &path("kept")];
+    succeed(&[&masked[..], &NETWORK, &SHORT, &rate].concat());
+    // Other integers may become zero.
+    let kept = tuned("kept");
+    for mask in before.masks().tensors {
+        let weights = &kept.get(&mask.name).expect("a layer").data;
+        assert!(mask.data.iter().zip(weights).all(|(mask, weight)| *mask == 1.0 || *weight == 0.0));
+    }
+}

@@ -59,6 +59,9 @@ fn prune_writes_the_same_model_with_pruned_weights() {
     assert_eq!((&pruned["zeros"], &pruned["histogram"]), (&analysis["zeros"], &analysis["histogram"]));
     assert_eq!(fs::metadata(&out).expect("there").len(), fs::metadata(&model).expect("there").len());
     assert!(fs::metadata(&masks).is_ok());
+    let planes = ["--rule", "bit-planes", "--target", "2"];
+    let told = usage_error(&[&["prune", &model, "--out", &out][..], &planes].concat());
+    assert!(told.contains("rule (bit-planes): an ONNX model has no place for the steps"), "{told}");
     let told = usage_error(&["prune", &model, "--out", &out, "--compensate", "--model", "vgg-small"]);
     assert!(told.contains("ONNX models are pruned by their weights alone"), "{told}");
 }

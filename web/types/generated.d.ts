@@ -712,7 +712,7 @@ finished: boolean, };
 
 /**
  * Whose kernels compute: on the CPU backend convolutions, poolings and normalizations, on graphics processors (without
- * the feature `autotune`) convolutions, maximum pooling and small fully connected layers. Both give the same results
+ * the feature `autotune`) convolutions, max pooling and small fully connected layers. Both give the same results
  * but for rounding. All else, and every other backend, uses Burn's.
  */
 export type Kernels = "crossdub" | "burn";
@@ -983,16 +983,17 @@ rule: PruneRule,
  */
 ratios: Array<number>, 
 /**
- * With the rule budget: the improvement in ADC energy to reach
+ * With the rules budget and bit-planes: the improvement in ADC energy to reach
  */
 target: number | null, 
 /**
- * With the rule budget: what to count, per-tile (each tile once) or per-inference (needs the network)
+ * With the rules budget and bit-planes: what to count, per-tile (each tile once) or per-inference (needs the
+ * network)
  */
 weighting: Weighting, 
 /**
- * With the rule budget: what makes a weight important, magnitude or input (the weight times its input; needs
- * the network and --data)
+ * With the rules budget and bit-planes: what makes a weight important, magnitude or input (the weight times its
+ * input; needs the network and --data)
  */
 importance: Importance, 
 /**

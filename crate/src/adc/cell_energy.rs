@@ -20,7 +20,8 @@ impl CellEnergy {
     /// By the hardware's `adc`, of which `paper`, `lossless` and `lossless-sliced` count bits.
     ///
     /// # Errors
-    /// If the mapping sets cells for weights of 0, or the model has no value.
+    /// If the mapping sets cells for weights of 0, the model has no value, or a conversion takes more bits than converters
+    /// have.
     ///
     /// ```
     /// use crossdub::adc::CellEnergy;
@@ -41,7 +42,8 @@ impl CellEnergy {
             let why = "sets cells for weights of 0, so that caps save nothing; use digital or analog";
             return Err(Error::field("subtraction", "offset", why));
         }
-        let (readout, costs) = (Readout::new(hardware), conversion_costs(hardware.adc)?);
+        let readout = Readout::new(hardware);
+        let costs = conversion_costs(hardware.adc, Resolution::LosslessSliced.dense_bits(&readout))?;
         Ok(Self { hardware: hardware.clone(), readout, costs })
     }
 
@@ -114,8 +116,7 @@ impl CellEnergy {
 
     /// Energy of one conversion of a column with so many set cells.
     fn cost(&self, set: usize, rows: usize) -> f64 {
-        let bits = self.bits(set, rows) as usize;
-        self.costs.get(bits).or(self.costs.last()).copied().unwrap_or(0.0)
+        self.costs[self.bits(set, rows) as usize]
     }
 
     fn bits(&self, set: usize, rows: usize) -> u32 {
@@ -193,6 +194,7 @@ impl CellCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AdcModel;
 
     #[test]
     fn a_cap_is_where_a_bit_is_saved() {
@@ -206,6 +208,11 @@ mod tests {
         let two = of(HardwareConfig { cell_bits: 2, ..HardwareConfig::default() });
         assert_eq!([1, 2, 3].map(|set| two.most_at_these_bits(set, 32)), [1, 2, 5]);
         assert_eq!(two.most_at_fewer_bits(5, 32), 2);
+        // Sums of 128 cells of 4 bits times inputs of 8 bits; published converters end at 16 bits.
+        let wide = HardwareConfig { tile: 128, dac_bits: 8, cell_bits: 4, ..HardwareConfig::default() };
+        assert_eq!(of(wide.clone()).dense(128), 19.0 * 4.0);
+        let error = CellEnergy::new(&HardwareConfig { adc: AdcModel::Puma, ..wide }).expect_err("too many");
+        assert!(error.to_string().contains("takes 19"), "{error}");
         // A pair that is subtracted in analog shares a signed conversion.
         let analog = of(HardwareConfig { subtraction: Subtraction::Analog, ..HardwareConfig::default() });
         assert_eq!(analog.dense(32), 7.0 * 7.0);

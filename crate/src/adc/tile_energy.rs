@@ -24,7 +24,7 @@ impl TileEnergy {
             resolution: Resolution::Paper,
             readout: Readout::binary(rows),
             at_once: usize::MAX,
-            costs: bits_as_costs(),
+            costs: bits_as_costs(MAX_BITS),
         }
     }
 
@@ -33,7 +33,7 @@ impl TileEnergy {
     /// all levels can be compared.
     ///
     /// # Errors
-    /// For `lossless-sliced`, which counts set cells, not active rows.
+    /// For `lossless-sliced`, which counts set cells, not active rows, and for conversions of more bits than converters have.
     ///
     /// ```
     /// use crossdub::adc::TileEnergy;
@@ -56,28 +56,33 @@ impl TileEnergy {
             }
             _ => {}
         }
-        let costs = conversion_costs(hardware.adc)?;
         let mut readout = Readout::new(hardware);
         if readout.subtraction == Subtraction::Offset {
             // A budget counts active rows in an offset mapping too, where pruning empties no cell.
             readout.subtraction = Subtraction::Digital;
         }
-        let at_once = if hardware.active_rows == 0 { usize::MAX } else { hardware.active_rows };
-        Ok(Self { resolution: Resolution::Lossless, readout, at_once, costs })
+        let costs = conversion_costs(hardware.adc, Resolution::Lossless.dense_bits(&readout))?;
+        Ok(Self { resolution: Resolution::Lossless, readout, at_once: hardware.rows_at_once(), costs })
     }
 
     /// Energy of a conversion of a tile with `active` of its `rows` rows active, in the model's unit.
     pub fn at(&self, active: usize, rows: usize) -> f64 {
         let column = ColumnOccupancy::from_active(active.min(self.at_once), rows);
-        let bits = self.resolution.bits(&self.readout, column) as usize;
-        self.costs.get(bits).or(self.costs.last()).copied().unwrap_or(0.0)
+        self.costs[self.resolution.bits(&self.readout, column) as usize]
     }
 }
 
-/// Energy of a conversion by its bits; values beyond a model's range are extrapolated.
-pub(super) fn conversion_costs(model: AdcModel) -> Result<Vec<f64>> {
+/// Energy of a conversion by its bits, up to `most`; values beyond a model's range are extrapolated.
+///
+/// # Errors
+/// If converters don't have as many bits.
+pub(super) fn conversion_costs(model: AdcModel, most: u32) -> Result<Vec<f64>> {
     match model {
-        AdcModel::Paper | AdcModel::Lossless | AdcModel::LosslessSliced => Ok(bits_as_costs()),
+        AdcModel::Paper | AdcModel::Lossless | AdcModel::LosslessSliced => Ok(bits_as_costs(most)),
+        model if most > MAX_BITS => {
+            let why = format!("counts up to {MAX_BITS} bits, and a conversion of a full column takes {most}");
+            Err(Error::field("adc", model, why))
+        }
         model => {
             let converter = Converter::from(model).extrapolating();
             let cost = |bits| converter.cost(bits).map(|cost| cost.energy);
@@ -87,6 +92,6 @@ pub(super) fn conversion_costs(model: AdcModel) -> Result<Vec<f64>> {
 }
 
 /// Costs of the unitless models: a conversion costs its bits.
-fn bits_as_costs() -> Vec<f64> {
-    (0..=MAX_BITS).map(f64::from).collect()
+fn bits_as_costs(most: u32) -> Vec<f64> {
+    (0..=most).map(f64::from).collect()
 }

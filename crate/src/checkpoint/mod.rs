@@ -259,6 +259,12 @@ impl Checkpoint {
         taken.filter_map(mapping).collect()
     }
 
+    /// The layers in whose tensors outputs are not the first dimension, so that they can't have a step for each.
+    pub(crate) fn layers_in_other_layouts(&self) -> BTreeSet<String> {
+        let others = self.mappings(true).into_iter().filter(|mapping| !mapping.view.is_plain());
+        others.map(|mapping| mapping.name).collect()
+    }
+
     /// The names of the fully connected layers.
     pub fn linear_names(&self) -> BTreeSet<String> {
         let layers = layers::layers(self).tensors.into_iter();

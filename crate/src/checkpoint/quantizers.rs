@@ -4,17 +4,19 @@
 //! | --- | --- |
 //! | `weight_step` | the value of one unit of the weight's integers: one number, or one for each output |
 //! | `weight_bits` | bits of a weight, its sign among them |
-//! | `tile_cap` | the most set cells of a column in each slice and polarity: one number, one a tile, one a tile and slice, or one a tile, slice and polarity; absent without a limit |
+//! | `tile_cap` | the most set cells of a column in each slice and polarity: one number, or one a tile, slice and polarity; absent without a limit |
+//! | `cap_cells` | with caps by tile, the cells that they are for: rows and columns of a tile, bits of a cell, rows that are active at once |
 //! | `input_step`, `input_zero`, `input_bits` | an input `x` becomes the integer `round(x / step) + zero` of so many bits; absent where inputs are not quantized yet |
 
 use super::names::{sibling, split_leaf};
 use super::{Checkpoint, NamedTensor};
-use crate::crossbar::bit_planes::LayerQuantization;
+use crate::crossbar::bit_planes::{CellShape, LayerQuantization};
+use crate::crossbar::tiling::TileShape;
 use crate::error::{Error, Result};
 
 /// The names of the tensors.
-const LEAVES: [&str; 6] =
-    ["weight_step", "weight_bits", "tile_cap", "input_step", "input_zero", "input_bits"];
+const LEAVES: [&str; 7] =
+    ["weight_step", "weight_bits", "tile_cap", "cap_cells", "input_step", "input_zero", "input_bits"];
 
 /// The quantizer of a layer's inputs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +59,25 @@ pub(super) fn is_quantizer(name: &str, has: impl Fn(&str) -> bool) -> bool {
         && ["weight_step", "weight_bits"].iter().all(|leaf| has(&sibling(name, leaf)))
 }
 
+/// The numbers of `cap_cells`.
+fn cells_to(cells: CellShape) -> [f32; 4] {
+    let CellShape { tile: TileShape { rows, columns }, cell_bits, rows_at_once } = cells;
+    [rows as f32, columns as f32, cell_bits as f32, rows_at_once as f32]
+}
+
+/// The cells of these numbers, if they are some.
+fn cells_from(numbers: &[f32]) -> Option<CellShape> {
+    let whole = |number: &f32| number.fract() == 0.0 && (1.0..=65_536.0).contains(number);
+    match numbers {
+        &[rows, columns, cell_bits, rows_at_once] if numbers.iter().all(whole) => Some(CellShape {
+            tile: TileShape { rows: rows as usize, columns: columns as usize },
+            cell_bits: cell_bits as u32,
+            rows_at_once: rows_at_once as usize,
+        }),
+        _ => None,
+    }
+}
+
 impl Checkpoint {
     /// The quantizers of the layer of this weight, if it was trained with quantized weights.
     ///
@@ -66,7 +87,7 @@ impl Checkpoint {
     ///
     /// let weight = NamedTensor { name: "conv.weight".into(), shape: vec![1, 2, 1, 1], data: vec![0.5, -1.0] };
     /// let quantizers = LayerQuantizers {
-    ///     weights: LayerQuantization { precision: 3, steps: vec![0.5], caps: vec![3] },
+    ///     weights: LayerQuantization { precision: 3, steps: vec![0.5], caps: vec![3], cells: None },
     ///     inputs: Some(InputQuantizer { step: 0.01, zero: 0, bits: 8 }),
     /// };
     /// let checkpoint = Checkpoint::new(vec![weight]).with_quantizers("conv.weight", &quantizers);
@@ -107,6 +128,12 @@ impl Checkpoint {
             precision: number("weight_bits", 2.0, 16.0)? as u32,
             steps: steps("weight_step", outputs)?,
             caps: caps.ok_or_else(|| fail("tile_cap", "must be whole numbers"))?,
+            cells: match tensor("cap_cells") {
+                Some(cells) => Some(
+                    cells_from(&cells.data).ok_or_else(|| fail("cap_cells", "must be four whole numbers"))?,
+                ),
+                None => None,
+            },
         };
         let inputs = if tensor("input_step").is_some() {
             let bits = number("input_bits", 1.0, 16.0)? as u32;
@@ -129,6 +156,7 @@ impl Checkpoint {
             weights.steps.clone(),
             vec![weights.precision as f32],
             weights.caps.iter().map(|&cap| cap as f32).collect(),
+            weights.cells.map(cells_to).into_iter().flatten().collect(),
             inputs.iter().map(|inputs| inputs.step).collect(),
             inputs.iter().map(|inputs| f32::from(inputs.zero)).collect(),
             inputs.iter().map(|inputs| inputs.bits as f32).collect(),

@@ -2,6 +2,9 @@
 
 use super::{format, output};
 use crate::checkpoint::{Checkpoint, CheckpointAccount, FULLY_CONNECTED};
+use crate::config::HardwareConfig;
+use crate::matrix::Matrix;
+use crate::report::integer_weights_note;
 
 /// Prints what was taken and what was left out.
 pub fn print(account: &CheckpointAccount, weights: usize) {
@@ -14,6 +17,13 @@ pub fn print(account: &CheckpointAccount, weights: usize) {
 pub fn print_choice(weights: &Checkpoint) {
     for note in weights.account(true).notes.iter().filter(|note| note.starts_with("several networks")) {
         output::status(&format!("note: {note}{}", advice(note)).replace(char::is_control, " "));
+    }
+}
+
+/// Prints whether layers hold integers, and what becomes of them on this hardware.
+pub fn print_integers(layers: &[Matrix], hardware: &HardwareConfig) {
+    if let Some(note) = integer_weights_note(layers, hardware) {
+        output::status(&format!("note: {note}"));
     }
 }
 

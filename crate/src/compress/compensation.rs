@@ -211,7 +211,7 @@ mod tests {
             let data = data.to_vec();
             Checkpoint::new(vec![NamedTensor { name: "w".to_owned(), shape: vec![1, 2, 1, 1], data }])
         };
-        let quantization = LayerQuantization { precision: 2, steps: vec![1.0], caps: vec![] };
+        let quantization = LayerQuantization { precision: 2, steps: vec![1.0], caps: vec![], cells: None };
         let quantizers = LayerQuantizers { weights: quantization, inputs: None };
         let quantized = weights([1.0, 1.0]).with_quantizers("w", &quantizers);
         let stats = ActivationStats { layers: vec![stats] };

@@ -59,14 +59,15 @@ pub struct PruneFields {
     /// the rule tiles, the share of tiles to remove
     #[cfg_attr(feature = "cli", arg(long, value_delimiter = ',', value_name = "PERCENT,..."))]
     pub ratios: Vec<f64>,
-    /// With the rule budget: the improvement in ADC energy to reach
+    /// With the rules budget and bit-planes: the improvement in ADC energy to reach
     #[cfg_attr(feature = "cli", arg(long, value_name = "X"))]
     pub target: Option<f64>,
-    /// With the rule budget: what to count, per-tile (each tile once) or per-inference (needs the network)
+    /// With the rules budget and bit-planes: what to count, per-tile (each tile once) or per-inference (needs the
+    /// network)
     #[cfg_attr(feature = "cli", arg(long, value_name = "WHAT", default_value = "per-tile"))]
     pub weighting: Weighting,
-    /// With the rule budget: what makes a weight important, magnitude or input (the weight times its input; needs
-    /// the network and --data)
+    /// With the rules budget and bit-planes: what makes a weight important, magnitude or input (the weight times its
+    /// input; needs the network and --data)
     #[cfg_attr(feature = "cli", arg(long, value_name = "WHAT", default_value = "auto"))]
     pub importance: Importance,
     /// Adjust the remaining weights to compensate for the pruned ones (needs the network and --data)

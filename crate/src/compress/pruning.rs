@@ -268,8 +268,12 @@ pub(crate) fn with_quantized_layers(
     chosen: Vec<LayerQuantization>,
 ) -> Result<Checkpoint> {
     let names: Vec<String> = layers.iter().map(|layer| layer.name.clone()).collect();
-    let mut pruned = dense.clone().with_layers(layers);
+    let (mut pruned, others) = (dense.clone().with_layers(layers), dense.layers_in_other_layouts());
     for (name, weights) in names.into_iter().zip(chosen) {
+        if weights.steps.len() > 1 && others.contains(&name) {
+            let why = "its outputs are not the first dimension, so it can't have a step for each; use --weight-scale layer";
+            return Err(Error::layer("quantizing a layer", name, why));
+        }
         let inputs = dense.quantizers(&name)?.and_then(|quantizers| quantizers.inputs);
         pruned = pruned.with_quantizers(&name, &LayerQuantizers { weights, inputs });
     }

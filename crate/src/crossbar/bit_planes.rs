@@ -5,13 +5,15 @@
 //! most `2^b - 1` of them (**discrete**), in any of the rows that are active at once (**unstructured**), in every column
 //! of a tile (**balanced**), `b` bits lose nothing.
 
+use std::fmt;
+
 use crossdub_kernels::column_projection::ColumnProjection;
 use crossdub_kernels::rounding::squared_error;
 
-use super::quantize::{QuantizedMatrix, most_of};
+use super::quantize::{QuantizedMatrix, largest_integer, most_of};
 use super::tiling::{TileShape, Tiling};
 use crate::config::HardwareConfig;
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, step_of};
 use crate::parallel;
 
 /// Candidates for a step: so many fractions of the step at which the largest weight is the largest integer.
@@ -26,10 +28,11 @@ pub struct LayerQuantization {
     pub precision: u32,
     /// The value of one unit: one number, or one for each output.
     pub steps: Vec<f32>,
-    /// The most set cells of a column in each slice and polarity: one number for all, one a tile, one a tile and slice
-    /// (the slices of a tile side by side, the lowest bits first), or one a tile, slice and polarity (positive first).
-    /// Empty without a limit.
+    /// The most set cells of a column: one number for all, or one a tile, slice and polarity (the slices of a tile side
+    /// by side, the lowest bits first, in each the positive polarity first). Empty without a limit.
     pub caps: Vec<u32>,
+    /// The cells that caps by tile were chosen for; `None` if one cap serves all, or if a file doesn't say.
+    pub cells: Option<CellShape>,
 }
 
 /// The cells of a crossbar, as far as the integers depend on them.
@@ -50,6 +53,16 @@ impl From<&HardwareConfig> for CellShape {
             cell_bits: hardware.cell_bits,
             rows_at_once: hardware.rows_at_once(),
         }
+    }
+}
+
+impl fmt::Display for CellShape {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tile: TileShape { rows, columns }, cell_bits, rows_at_once } = self;
+        write!(
+            formatter,
+            "{rows} rows ({rows_at_once} active at once), {columns} columns and {cell_bits}-bit cells"
+        )
     }
 }
 
@@ -83,7 +96,7 @@ impl LayerQuantization {
 
     /// The step of an output.
     pub fn step(&self, output: usize) -> f32 {
-        self.steps[if self.steps.len() == 1 { 0 } else { output }]
+        step_of(&self.steps, output)
     }
 
     /// Slices of a weight on these cells.
@@ -91,23 +104,23 @@ impl LayerQuantization {
         (self.precision - 1).div_ceil(cells.cell_bits) as usize
     }
 
-    /// Whether there are as many caps as a layer of so many tiles can have.
+    /// Whether the caps are for a layer of so many tiles of these cells.
     pub fn fits(&self, tiles: usize, cells: CellShape) -> bool {
-        let slices = tiles * self.slices(cells);
-        [0, 1, tiles, slices, 2 * slices].contains(&self.caps.len())
+        let by_tile = 2 * tiles * self.slices(cells);
+        match self.caps.len() {
+            0 | 1 => true,
+            count => count == by_tile && self.cells.is_none_or(|own| own == cells),
+        }
     }
 
-    /// The caps of a tile, of so many tiles, for each slice and polarity; `usize::MAX` without a limit.
-    fn caps_of(&self, tile: usize, tiles: usize, slices: usize) -> Vec<usize> {
-        let at = |slice: usize, polarity: usize| match self.caps.len() {
-            1 => 0,
-            count if count == tiles => tile,
-            count if count == tiles * slices => tile * slices + slice,
-            _ => (tile * slices + slice) * 2 + polarity,
-        };
-        let cap = |slice: usize, polarity: usize| self.caps.get(at(slice, polarity));
-        let caps = (0..slices).flat_map(|slice| [cap(slice, 0), cap(slice, 1)]);
-        caps.map(|cap| cap.map_or(usize::MAX, |&cap| cap as usize)).collect()
+    /// The caps of a tile for each slice and polarity; `usize::MAX` without a limit.
+    fn caps_of(&self, tile: usize, slices: usize) -> Vec<usize> {
+        let own = 2 * slices * tile..2 * slices * (tile + 1);
+        match &*self.caps {
+            [] => vec![usize::MAX; own.len()],
+            &[cap] => vec![cap as usize; own.len()],
+            caps => caps[own].iter().map(|&cap| cap as usize).collect(),
+        }
     }
 
     /// The layer's integers: the nearest ones, brought under the caps column by column.
@@ -119,22 +132,21 @@ impl LayerQuantization {
     ///
     /// let layer = Matrix::new("w", 1, 4, vec![1.1, 2.9, 1.2, -1.0])?;
     /// let cells = CellShape { tile: TileShape { rows: 4, columns: 2 }, cell_bits: 1, rows_at_once: 4 };
-    /// let quantization = LayerQuantization { precision: 3, steps: vec![1.0], caps: vec![1] };
+    /// let quantization = LayerQuantization { precision: 3, steps: vec![1.0], caps: vec![1], cells: None };
     /// // Three positive weights have their lowest bit set, and one may: 2.9 keeps its higher bit.
     /// assert_eq!(quantization.integers(&layer, cells).data, [0, 2, 1, -1]);
     /// # Ok::<(), crossdub::error::Error>(())
     /// ```
     pub fn integers(&self, matrix: &Matrix, cells: CellShape) -> QuantizedMatrix {
         let tiling = Tiling::new(matrix, cells.tile);
-        let (tiles, slices) = (tiling.len(), self.slices(cells));
+        let slices = self.slices(cells);
         let bands = parallel::map(tiling.output_blocks(), |block| {
             let first = block * tiling.input_blocks();
             let outputs = tiling.tile(first).outputs;
             let mut band = Vec::with_capacity(outputs.len() * matrix.cols);
             let mut columns = cells.projection(self.precision);
-            let caps: Vec<Vec<usize>> = (first..first + tiling.input_blocks())
-                .map(|tile| self.caps_of(tile, tiles, slices))
-                .collect();
+            let caps: Vec<Vec<usize>> =
+                (first..first + tiling.input_blocks()).map(|tile| self.caps_of(tile, slices)).collect();
             for output in outputs {
                 let step = f64::from(self.step(output));
                 let units: Vec<f64> =
@@ -162,11 +174,6 @@ impl LayerQuantization {
     }
 }
 
-/// The largest integer of so many bits and a sign.
-pub fn largest_integer(precision: u32) -> i16 {
-    ((1_i32 << (precision - 1)) - 1) as i16
-}
-
 /// The step of least squares; 1 if all weights are 0.
 fn best_step(weights: &[f32], largest: f64) -> f32 {
     let most = f64::from(most_of(weights));
@@ -192,7 +199,7 @@ mod tests {
     const SHAPE: TileShape = TileShape { rows: 8, columns: 4 };
 
     fn quantization(precision: u32, caps: Vec<u32>) -> LayerQuantization {
-        LayerQuantization { precision, steps: vec![0.25], caps }
+        LayerQuantization { precision, steps: vec![0.25], caps, cells: None }
     }
 
     /// All integers of a column that keep to the cap.
@@ -221,27 +228,26 @@ mod tests {
         #[test]
         fn no_column_exceeds_its_cap(
             data in prop::collection::vec(-2.0_f32..2.0, 6 * 20), precision in 2_u32..6, caps in
-            prop::collection::vec(0_u32..5, 6), cell_bits in 1_u32..3, per_slice in any::<bool>(),
+            prop::collection::vec(0_u32..5, 6), cell_bits in 1_u32..3,
         ) {
             let cell_bits = cell_bits.min(precision - 1);
             let matrix = Matrix::new("w", 6, 20, data).expect("fits");
             let cells = CellShape { tile: SHAPE, cell_bits, rows_at_once: 8 };
-            let mut layer = quantization(precision, caps.clone());
+            let mut layer = quantization(precision, vec![]);
             let slices = layer.slices(cells);
-            if per_slice {
-                layer.caps = caps.iter().flat_map(|&cap| (0..slices as u32).map(move |slice| cap.saturating_sub(slice))).collect();
-            }
-            prop_assert!(layer.fits(6, cells));
+            let of_crossbar = |cap: u32, crossbar: usize| cap.saturating_sub(crossbar as u32 / 2) + crossbar as u32 % 2;
+            layer.caps =
+                caps.iter().flat_map(|&cap| (0..2 * slices).map(move |crossbar| of_crossbar(cap, crossbar))).collect();
+            prop_assert!(layer.fits(6, cells) && !layer.fits(12, cells) && !layer.fits(3, cells));
             let integers = layer.integers(&matrix, cells);
             let hardware = HardwareConfig { weight_precision: precision, cell_bits, ..HardwareConfig::default() };
             let tiling = Tiling::new(&matrix, SHAPE);
             for (index, &cap) in caps.iter().enumerate() {
                 let tile = tiling.tile(index);
                 let counts = count_cells(&integers, tile.outputs, &tile.inputs, BitSlicing::from(&hardware));
-                for (crossbar, count) in counts.iter().enumerate() {
-                    let slice = crossbar / 2 % slices;
-                    let cap = if per_slice { cap.saturating_sub(slice as u32) } else { cap };
-                    prop_assert!(count.set <= cap as usize, "tile {index}, slice {slice}");
+                for (at, count) in counts.iter().enumerate() {
+                    let crossbar = at % (2 * slices);
+                    prop_assert!(count.set <= of_crossbar(cap, crossbar) as usize, "tile {index}, crossbar {crossbar}");
                 }
             }
             // Values read back as the same integers.
@@ -267,6 +273,19 @@ mod tests {
             let allowed = if precision == 2 { 1e-9 } else { 1.0 + 0.5 * best };
             prop_assert!(loss <= best + allowed, "{loss} and {best}");
         }
+    }
+
+    /// A layer of 32 x 32 weights has eight tiles of 16 x 8 as well as of 8 x 16.
+    #[test]
+    fn caps_of_other_cells_do_not_fit() {
+        let cells = |rows: usize, columns: usize| CellShape {
+            tile: TileShape { rows, columns },
+            cell_bits: 1,
+            rows_at_once: rows,
+        };
+        let layer = LayerQuantization { cells: Some(cells(16, 8)), ..quantization(3, vec![7; 8 * 2 * 2]) };
+        assert!(layer.fits(8, cells(16, 8)) && !layer.fits(8, cells(8, 16)));
+        assert!(!LayerQuantization { precision: 2, ..layer }.fits(8, cells(16, 8)), "other slices");
     }
 
     #[test]

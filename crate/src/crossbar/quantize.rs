@@ -8,7 +8,7 @@
 //! `P` bits hold them all.
 
 use crate::config::{HardwareConfig, WeightScale};
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, step_of};
 
 /// A layer's weights as integers, in the layout of [`Matrix`].
 ///
@@ -44,7 +44,7 @@ impl QuantizedMatrix {
         if let Some(kept) = Self::from_integers(matrix, hardware) {
             return kept;
         }
-        let levels = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
+        let levels = f64::from(largest_integer(hardware.weight_precision));
         // If all weights are 0, any scale will do.
         let scale = |most: f32| if most == 0.0 { 1.0 } else { f64::from(most) / levels };
         let scales: Vec<f64> = match hardware.weight_scale {
@@ -63,8 +63,8 @@ impl QuantizedMatrix {
     /// 8, has no counterpart here and becomes the next one, -127.
     pub fn from_integers(matrix: &Matrix, hardware: &HardwareConfig) -> Option<Self> {
         let steps = matrix.steps.as_ref()?;
-        let largest = f64::from((1_u32 << (hardware.weight_precision - 1)) - 1);
-        let of_row = |row: usize| f64::from(steps[if steps.len() == 1 { 0 } else { row }]);
+        let largest = f64::from(largest_integer(hardware.weight_precision));
+        let of_row = |row: usize| f64::from(step_of(steps, row));
         // A step of 0 leaves no integer to tell.
         let scales: Vec<f64> =
             (0..matrix.rows).map(of_row).map(|step| if step == 0.0 { 1.0 } else { step }).collect();
@@ -90,6 +90,11 @@ impl QuantizedMatrix {
     pub fn row(&self, output: usize) -> &[i16] {
         &self.data[output * self.cols..(output + 1) * self.cols]
     }
+}
+
+/// The largest integer of so many bits, its sign among them.
+pub fn largest_integer(precision: u32) -> i16 {
+    ((1_i32 << (precision - 1)) - 1) as i16
 }
 
 /// The largest magnitude.

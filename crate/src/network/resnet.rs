@@ -140,7 +140,7 @@ impl ResNet {
     pub(super) fn forward_segment(&self, segment: usize, x: Tensor<4>, hook: &mut ConvHook<'_>) -> Tensor<4> {
         match segment.checked_sub(1).and_then(|block| self.blocks().nth(block)) {
             Some(block) => block.forward(x, self.kernels, hook),
-            // ReLU and maximum pooling commute.
+            // ReLU and max pooling commute.
             None => self.kernels.max_pool(&self.pool, self.stem.forward(x, false, self.kernels, hook), true),
         }
     }

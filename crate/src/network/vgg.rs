@@ -54,7 +54,7 @@ impl Block {
             Some(quantizer) => quantizer.quantize(x),
             None => x,
         };
-        // ReLU and maximum pooling commute, and after pooling ReLU has a quarter of the work.
+        // ReLU and max pooling commute, and after pooling ReLU has a quarter of the work.
         let pooled = self.pool.is_some();
         let x = match &self.norm {
             Some(norm) => {

@@ -144,8 +144,8 @@ impl BitPlaneOptions {
             chosen.map(|(at, option)| self.whole.get(&(at, option.precision)).unwrap_or(option)).collect();
         let caps = choose_tiles(&chosen, self.dense, target)?;
         let quantization = |((search, option), caps): ((&LayerSearch<'_>, &&LayerOption), Vec<u32>)| {
-            let steps = option.steps.clone();
-            search.fit_steps(LayerQuantization { precision: option.precision, steps, caps })
+            let (steps, cells) = (option.steps.clone(), Some(search.cells()));
+            search.fit_steps(LayerQuantization { precision: option.precision, steps, caps, cells })
         };
         Ok(searches.iter().zip(&chosen).zip(caps).map(quantization).collect())
     }

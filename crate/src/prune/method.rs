@@ -43,6 +43,20 @@ impl PruneRule {
             Self::Tiles => "tiles",
         }
     }
+
+    /// Checks that a file of plain weights, such as an ONNX model, can hold what this rule leaves.
+    ///
+    /// # Errors
+    /// For bit planes, whose integers need their steps beside them.
+    pub(crate) fn check_without_steps(self) -> Result<()> {
+        match self {
+            Self::BitPlanes => {
+                let why = "an ONNX model has no place for the steps of its integers; prune the network as safetensors";
+                Err(Error::field("rule", self.id(), why))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl std::str::FromStr for PruneRule {

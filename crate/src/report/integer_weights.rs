@@ -1,8 +1,8 @@
 //! The remark on layers whose weights are integers already.
 
 use crate::config::HardwareConfig;
-use crate::crossbar::quantize::QuantizedMatrix;
-use crate::matrix::Matrix;
+use crate::crossbar::quantize::{QuantizedMatrix, largest_integer};
+use crate::matrix::{Matrix, step_of};
 
 /// Whether layers of a quantized checkpoint keep their integers, or are quantized again.
 ///
@@ -17,20 +17,8 @@ use crate::matrix::Matrix;
 /// # Ok::<(), crossdub::error::Error>(())
 /// ```
 pub fn integer_weights_note(layers: &[Matrix], hardware: &HardwareConfig) -> Option<String> {
-    let largest = (1_i32 << (hardware.weight_precision - 1)) - 1;
-    let (mut kept, mut wide, mut least) = (0, 0, 0);
-    for layer in layers {
-        let Some(steps) = &layer.steps else { continue };
-        if QuantizedMatrix::from_integers(layer, hardware).is_none() {
-            wide += 1;
-            continue;
-        }
-        kept += 1;
-        for row in 0..layer.rows {
-            let bound = -steps[if steps.len() == 1 { 0 } else { row }].abs() * (largest as f32 + 0.5);
-            least += layer.row(row).iter().filter(|&&weight| weight < bound).count();
-        }
-    }
+    let IntegerWeights { kept, wide, least } = IntegerWeights::new(layers, hardware);
+    let largest = largest_integer(hardware.weight_precision);
     let layers =
         |count: usize| if count == 1 { "1 layer holds".to_owned() } else { format!("{count} layers hold") };
     let mut parts = Vec::new();
@@ -48,4 +36,35 @@ pub fn integer_weights_note(layers: &[Matrix], hardware: &HardwareConfig) -> Opt
         ));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// The layers of a quantized checkpoint, by what their integers become.
+pub(crate) struct IntegerWeights {
+    /// Layers that keep their integers.
+    pub kept: usize,
+    /// Layers whose integers have too many bits.
+    pub wide: usize,
+    /// Weights that are the least number in two's complement, which becomes the next one.
+    pub least: usize,
+}
+
+impl IntegerWeights {
+    /// Counts the layers that have integers.
+    pub fn new(layers: &[Matrix], hardware: &HardwareConfig) -> Self {
+        let bound = f32::from(largest_integer(hardware.weight_precision)) + 0.5;
+        let mut counted = Self { kept: 0, wide: 0, least: 0 };
+        for layer in layers {
+            let Some(steps) = &layer.steps else { continue };
+            if QuantizedMatrix::from_integers(layer, hardware).is_none() {
+                counted.wide += 1;
+                continue;
+            }
+            counted.kept += 1;
+            for row in 0..layer.rows {
+                let bound = -step_of(steps, row).abs() * bound;
+                counted.least += layer.row(row).iter().filter(|&&weight| weight < bound).count();
+            }
+        }
+        counted
+    }
 }

@@ -5,7 +5,7 @@
 
 use crate::checkpoint::{Checkpoint, InputQuantizer, NamedTensor};
 use crate::error::{Error, Result};
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, step_of};
 
 /// The default of PyTorch and Burn.
 const EPSILON: f64 = 1e-5;
@@ -67,8 +67,7 @@ impl<'a> ParameterReader<'a> {
             let factor = f64::from(gamma[channel]) / (f64::from(variance[channel]) + EPSILON).sqrt();
             row.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * factor) as f32);
             if let Some(steps) = &steps {
-                let step = steps[if steps.len() == 1 { 0 } else { channel }];
-                folded.push((f64::from(step) * factor.abs()) as f32);
+                folded.push((f64::from(step_of(steps, channel)) * factor.abs()) as f32);
             }
             let centred = f64::from(*bias) - f64::from(mean[channel]);
             *bias = (centred * factor + f64::from(beta[channel])) as f32;

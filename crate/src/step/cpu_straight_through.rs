@@ -7,6 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::straight_through::{Limits, Passed};
 use crate::kernels::cpu::values;
+use crate::matrix::step_of;
 use crate::parallel;
 
 /// The operation that [`Flex`] gains.
@@ -42,7 +43,7 @@ impl CpuStraightThrough for Flex {
         let rows: Vec<&mut [f32]> = gradient.storage_mut().chunks_mut(inputs).collect();
         let sums = parallel::map_items(rows, |output, gradient| {
             let own = output * inputs..output * inputs + gradient.len();
-            let step = steps[if steps.len() == 1 { 0 } else { output }];
+            let step = step_of(steps, output);
             row(&all[own.clone()], &values(&used)[own], step, gradient, Limits { largest, lambda })
         });
         let distance: f64 = sums.iter().map(|(_, distance)| distance).sum();

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::network::parameters::{ExportKind, export, import_param_state};
 use crate::train::divergence::DivergenceDetector;
 use crate::train::progress::HistoryEntry;
-use crate::train::quantization::StartWeights;
+use crate::train::quantization::{Quantization, StartWeights};
 use crate::train::trainer::Trainer;
 
 /// Key of the state in the file's metadata.
@@ -83,7 +83,7 @@ impl Trainer {
         let state = CheckpointHeader {
             version: VERSION,
             config: self.config.clone(),
-            hardware: self.hardware.clone(),
+            hardware: self.quantization.as_ref().map_or(&self.hardware, Quantization::hardware).clone(),
             step: self.step,
             divergence: self.divergence,
         };
@@ -131,7 +131,7 @@ impl TrainingCheckpoint {
         &self.state.config
     }
 
-    /// The hardware it was trained for.
+    /// The hardware it was trained for; of a quantized network, that it started on.
     pub fn hardware(&self) -> &HardwareConfig {
         &self.state.hardware
     }
@@ -167,7 +167,8 @@ impl TrainingCheckpoint {
     /// # Errors
     /// When the trainer has another network or other data.
     pub fn restore(self, trainer: &mut Trainer) -> Result<()> {
-        trainer.restart(self.state.config.clone(), StartWeights::Resumed(&self.weights))?;
+        let CheckpointHeader { config, hardware, .. } = &self.state;
+        trainer.restart(config.clone(), hardware, StartWeights::Resumed(&self.weights))?;
         self.restore_state(trainer)
     }
 

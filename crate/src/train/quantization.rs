@@ -6,8 +6,8 @@
 
 use crate::checkpoint::{Checkpoint, InputQuantizer, LayerQuantizers, sibling};
 use crate::config::{HardwareConfig, TrainConfig, WeightScale};
-use crate::crossbar::bit_planes::{CellShape, LayerQuantization, largest_integer};
-use crate::crossbar::quantize::QuantizedMatrix;
+use crate::crossbar::bit_planes::{CellShape, LayerQuantization};
+use crate::crossbar::quantize::{QuantizedMatrix, largest_integer};
 use crate::crossbar::tiling::Tiling;
 use crate::data::batch::steps_per_epoch;
 use crate::data::loader::DataLoader;
@@ -27,6 +27,9 @@ const MIN_CALIBRATION: usize = 4;
 #[derive(Debug, Clone)]
 pub(super) struct Quantization {
     layers: Vec<QuantizedLayer>,
+    /// The hardware that the run started on, whose bits of inputs and caps by tile it keeps.
+    hardware: HardwareConfig,
+    /// The cells of now.
     cells: CellShape,
     /// Steps over which the caps tighten.
     ramp: u64,
@@ -125,7 +128,10 @@ impl Quantization {
         }
         let epoch = steps_per_epoch(data.train_len(), config.batch) as u64;
         let ramp = config.quantize_ramp as u64 * epoch;
-        Ok(Some((Self { layers, cells: CellShape::from(hardware), ramp }, weights)))
+        Ok(Some((
+            Self { layers, hardware: hardware.clone(), cells: CellShape::from(hardware), ramp },
+            weights,
+        )))
     }
 
     /// Takes other cells, unless the caps belong to the tiles that they were chosen for.
@@ -133,6 +139,11 @@ impl Quantization {
         if self.layers.iter().all(|layer| layer.quantizers.weights.caps.len() <= 1) {
             self.cells = CellShape::from(hardware);
         }
+    }
+
+    /// The hardware that the run started on, with which alone it resumes.
+    pub fn hardware(&self) -> &HardwareConfig {
+        &self.hardware
     }
 
     /// The largest integer of each layer's weights.
@@ -193,7 +204,8 @@ impl QuantizedLayer {
         let matrix = Matrix::new(&*self.name, self.shape[0], columns, weights)?;
         let caps = self.quantizers.weights.caps.iter();
         let caps = caps.map(|&cap| cap_at(cap, of.cells.tile.rows, step, of.ramp)).collect();
-        let quantization = LayerQuantization { steps, caps, ..self.quantizers.weights };
+        let LayerQuantization { precision, cells, .. } = self.quantizers.weights;
+        let quantization = LayerQuantization { precision, steps, caps, cells };
         Ok(quantization.values(&matrix, of.cells))
     }
 
@@ -261,18 +273,20 @@ impl ChosenLayers {
             let why = format!("exceeds the {} rows of a crossbar (tile)", hardware.tile);
             return Err(Error::field("quantize_cap", cap, why));
         }
-        let caps = match (self.caps.get(at), stored) {
-            (Some(&cap), _) => vec![cap],
-            (None, Some(stored)) => stored.caps.clone(),
-            (None, None) => Vec::new(),
+        let own = match (self.caps.get(at), stored) {
+            (Some(&cap), _) => LayerQuantization { precision, steps, caps: vec![cap], cells: None },
+            (None, Some(stored)) => LayerQuantization { precision, steps, ..stored.clone() },
+            (None, None) => LayerQuantization { precision, steps, caps: Vec::new(), cells: None },
         };
-        let own = LayerQuantization { precision, steps, caps };
         let cells = CellShape::from(hardware);
         let tiles = Tiling::new(matrix, cells.tile).len();
         if own.fits(tiles, cells) {
             return Ok(own);
         }
-        let why = format!("its {} caps are not for its {tiles} tiles", own.caps.len());
+        let why = match own.cells.filter(|own| *own != cells) {
+            Some(own) => format!("its caps are for crossbars with {own}, not with {cells}"),
+            None => format!("its {} caps are not for its {tiles} tiles of {precision} bits", own.caps.len()),
+        };
         Err(Error::layer("quantizing a layer", &*matrix.name, why))
     }
 }

@@ -172,11 +172,17 @@ impl Trainer {
     /// # Errors
     /// When a field is out of range, or the stage needs another network or other data.
     pub fn start_stage(&mut self, config: TrainConfig, weights: &Checkpoint) -> Result<()> {
-        self.restart(config, StartWeights::Given(weights))
+        let hardware = self.hardware.clone();
+        self.restart(config, &hardware, StartWeights::Given(weights))
     }
 
-    /// The same with weights that may be those of an interrupted run.
-    pub(super) fn restart(&mut self, config: TrainConfig, weights: StartWeights<'_>) -> Result<()> {
+    /// The same with weights that may be those of an interrupted run, quantized for this hardware.
+    pub(super) fn restart(
+        &mut self,
+        config: TrainConfig,
+        hardware: &HardwareConfig,
+        weights: StartWeights<'_>,
+    ) -> Result<()> {
         config.validate()?;
         if NetworkSpec::from_config(&config, self.network_spec.classes())? != self.network_spec {
             return Err(Error::field("plan", config.plan, "can't change within a run"));
@@ -186,9 +192,11 @@ impl Trainer {
         if data(&config) != data(&self.config) {
             return Err(Error::field("data", format!("{:?}", config.data), "can't change within a run"));
         }
-        let (quantization, quantized) =
-            Quantization::start(&config, &self.hardware, &self.network_spec, &mut self.data, weights)?
-                .unzip();
+        let (mut quantization, quantized) =
+            Quantization::start(&config, hardware, &self.network_spec, &mut self.data, weights)?.unzip();
+        if let Some(quantization) = &mut quantization {
+            quantization.set_hardware(&self.hardware);
+        }
         self.state = TrainState::new(self.import(quantized.as_ref().unwrap_or(weights.checkpoint()))?);
         (self.quantization, self.teacher) = (quantization, None);
         self.group.invalidate();

@@ -10,7 +10,7 @@ use crate::config::HardwareConfig;
 use crate::error::Error;
 use crate::matrix::Matrix;
 use crate::report::{TileDetail, adc_plan, integer_weights_note};
-use crate::workflow::interactive::preview::LayerCache;
+use crate::workflow::interactive::preview::{LayerCache, PruneSettings};
 
 /// A checkpoint file's layers, and the hardware that they are mapped to.
 #[wasm_bindgen]
@@ -106,8 +106,9 @@ impl Checkpoint {
 
     /// The layers after the previewed pruning, for the module that has read them.
     pub fn pruned_layers(&mut self, pruning: JsValue) -> JsResult<Array> {
-        let layers =
-            self.layers.pruned_or_current(&self.hardware, Some(from_js(pruning)?)).map_err(failure)?;
+        let settings: PruneSettings = from_js(pruning)?;
+        settings.rule.check_without_steps().map_err(failure)?;
+        let layers = self.layers.pruned_or_current(&self.hardware, Some(settings)).map_err(failure)?;
         layers.iter().map(matrix_to_js).collect()
     }
 

@@ -13,7 +13,7 @@ use super::observer::TrainObserver;
 use super::prune_stage::{PruneStage, PrunedNetwork};
 use super::recipe::Recipe;
 use super::report::{DataDescription, RunReport};
-use super::stage::{Stage, StageConfig};
+use super::stage::{Stage, StageConfig, integer_inputs};
 use super::stage_report::{Epoch, FinishedStage, StageResult};
 use super::train_stage::{RunSetup, TrainStage};
 use crate::checkpoint::Checkpoint;
@@ -167,6 +167,12 @@ pub async fn run_recipe<S: StageStore>(
         if recipe.config.standardize != Standardize::Auto {
             inputs["standardize"] = json!(recipe.config.standardize);
         }
+        if let (Some(_), Some((weights, _))) = (&stage.weights, &start)
+            && weights.is_quantized()
+            && stage.train_config().is_some()
+        {
+            inputs["integers"] = integer_inputs(&recipe.hardware);
+        }
         let teacher = match &stage.teacher {
             Some(name) => Some(match teachers.get(&**name) {
                 Some(stage) => stage.clone(),
@@ -272,7 +278,8 @@ impl<S: StageStore> Executor<'_, S> {
             Some(checkpoint) => TrainStage::resume(stage.kind(), checkpoint.with_devices_of(config), setup),
             None => {
                 let (kind, config) = (stage.kind(), config.clone());
-                let mut started = TrainStage::start(kind, config, setup, start.weights, stage.masked).await?;
+                let masked = start.weights.is_some_and(|weights| stage.keeps_zeros_of(weights));
+                let mut started = TrainStage::start(kind, config, setup, start.weights, masked).await?;
                 if let (Some(teacher), Some(name)) = (start.teacher, &stage.teacher) {
                     started.learn_from(teacher).map_err(|error| error.with_path(name))?;
                 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::field_scope::check_fields;
+use crate::checkpoint::Checkpoint;
 use crate::compress::fields::PruneFields;
 use crate::compress::pruning::PruneConfig;
 use crate::config::{
@@ -122,6 +123,17 @@ fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &Hardwar
     inputs
 }
 
+/// What the integers of a network in training depend on.
+pub(super) fn integer_inputs(hardware: &HardwareConfig) -> Value {
+    json!([
+        shape(hardware),
+        hardware.weight_scale,
+        hardware.input_bits,
+        hardware.cell_bits,
+        hardware.rows_at_once()
+    ])
+}
+
 impl StageConfig {
     /// A stage of this kind: its own fields over the recipe's common config.
     ///
@@ -212,6 +224,12 @@ impl Stage {
         }
     }
 
+    /// Whether the zeros of the weights that the stage starts from stay zero. Quantized weights of a file keep their
+    /// precisions and caps instead.
+    pub fn keeps_zeros_of(&self, start: &Checkpoint) -> bool {
+        self.masked && !(self.weights.is_some() && start.is_quantized())
+    }
+
     /// Everything in the recipe that the stage's weights depend on, except data, device, initial weights and teacher.
     /// Fields without influence are left out, so that a sweep over lambda shares the training without a regularizer.
     pub fn inputs(&self, hardware: &HardwareConfig) -> Value {
@@ -241,7 +259,8 @@ impl Stage {
                 }
                 let mut inputs = json!({ "train": train, "shape": shape, "masked": self.masked });
                 if config.quantize_precision.is_empty() {
-                    // So do stages in floats. Those that start from quantized weights are named after these, too.
+                    // So do stages in floats. Those that start from quantized weights are named after
+                    // these, too; from a file's, after what the executor adds.
                     let defaults = json!(TrainConfig::default());
                     for field in QUANTIZE_FIELDS {
                         if inputs["train"][field] == defaults[field] {
@@ -249,13 +268,7 @@ impl Stage {
                         }
                     }
                 } else {
-                    inputs["integers"] = json!([
-                        self::shape(hardware),
-                        hardware.weight_scale,
-                        hardware.input_bits,
-                        hardware.cell_bits,
-                        hardware.rows_at_once()
-                    ]);
+                    inputs["integers"] = integer_inputs(hardware);
                 }
                 inputs
             }

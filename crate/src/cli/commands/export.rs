@@ -11,11 +11,14 @@ use crate::cli::files;
 use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
-use crate::config::SCHEMA_VERSION;
+use crate::config::{HardwareConfig, SCHEMA_VERSION};
+use crate::crossbar::quantize::QuantizedMatrix;
 use crate::error::{Error, Result};
+use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
 use crate::network::spec::infer_classes;
 use crate::onnx::export;
+use crate::report::IntegerWeights;
 
 /// Write a network as an ONNX model, or its integers as safetensors
 ///
@@ -58,28 +61,49 @@ struct ExportOutput {
     quantized_linear: usize,
 }
 
+/// What is written.
+#[derive(Clone, Copy)]
+enum Format {
+    /// A model, in which layers without integers of 8 bits are floats.
+    Onnx,
+    /// The integers of weights that were trained quantized.
+    Integers,
+}
+
 /// Runs the command.
 pub fn run(args: &ExportArgs) -> Result<()> {
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
     account::print_choice(&weights);
     let with_path = |error: Error| error.with_path(&files::display_path(&args.weights));
-    let bytes = match args.out.extension().and_then(|ending| ending.to_str()) {
-        Some("onnx") => export::model(&spec(args, &weights)?, &weights).map_err(with_path)?,
-        Some("safetensors") => {
-            safetensors::write_integers(&weights, weights.metadata()).map_err(with_path)?
-        }
+    let format = match args.out.extension().and_then(|ending| ending.to_str()) {
+        Some("onnx") => Format::Onnx,
+        Some("safetensors") => Format::Integers,
         _ => {
             let why = "must end in .onnx or .safetensors";
             return Err(Error::field("out", files::display_path(&args.out), why));
         }
     };
+    let bytes = match format {
+        Format::Onnx => export::model(&spec(args, &weights)?, &weights),
+        Format::Integers => safetensors::write_integers(&weights, weights.metadata()),
+    };
+    let bytes = bytes.map_err(with_path)?;
     files::write("writing a network", &args.out, &bytes)?;
-    let is_quantized = |name: &str| weights.quantizers(name).is_ok_and(|quantizers| quantizers.is_some());
+    // A file of integers holds those that were trained, a model also those that another tool made.
+    let layers = weights.matrices(true)?;
+    let is_integer = |matrix: &&Matrix| match format {
+        Format::Onnx => QuantizedMatrix::from_integers(matrix, &HardwareConfig::default()).is_some(),
+        Format::Integers => weights.quantizers(&matrix.name).is_ok_and(|quantizers| quantizers.is_some()),
+    };
     let count = |dimensions: usize| {
-        let layers = weights.tensors.iter().filter(|tensor| tensor.shape.len() == dimensions);
-        (layers.clone().filter(|tensor| is_quantized(&tensor.name)).count(), layers.count())
+        let is_one = |matrix: &&Matrix| {
+            weights.get(&matrix.name).is_some_and(|tensor| tensor.shape.len() == dimensions)
+        };
+        let layers = layers.iter().filter(is_one);
+        (layers.clone().filter(is_integer).count(), layers.count())
     };
     let ((quantized, convolutions), (quantized_linear, linear)) = (count(4), count(2));
+    print_notes(&layers, format);
     let result = ExportOutput {
         schema_version: SCHEMA_VERSION,
         file: files::display_path(&args.out),
@@ -97,6 +121,20 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         }
         text + " as integers\n"
     })
+}
+
+/// Says what became of integers that int8 can't hold.
+fn print_notes(layers: &[Matrix], format: Format) {
+    let IntegerWeights { wide, least, .. } = IntegerWeights::new(layers, &HardwareConfig::default());
+    if least > 0 {
+        output::status(&format!("note: {least} weights are -128, written as -127"));
+    }
+    if let (1.., Format::Onnx) = (wide, format) {
+        let layers = if wide == 1 { "layer" } else { "layers" };
+        output::status(&format!(
+            "note: the integers of {wide} {layers} take more than 8 bits: written as floats"
+        ));
+    }
 }
 
 /// The network that the options name, with as many classes as the weights have outputs.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::options::train::TrainOptions;
-use crate::cli::runs::run_settings::{FROM_ZEROS, RunFiles, RunSettings};
+use crate::cli::runs::run_settings::{FROM_ZEROS_OF_FLOATS, RunFiles, RunSettings};
 use crate::cli::runs::training::{self, RunFolderArgs};
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -36,7 +36,8 @@ pub struct FinetuneArgs {
     /// builtin, CIFAR's files, or images in class folders: a folder or an archive
     #[arg(long, value_name = "PATH", required_unless_present = "resume")]
     data: Option<PathBuf>,
-    /// Masks, 1 where a weight is trained and 0 where it stays zero [default: the zeros of the weights]
+    /// Masks, 1 where a weight is trained and 0 where it stays zero [default: the zeros of the weights,
+    /// unless these are quantized: they keep their precisions and caps]
     #[arg(long, value_name = "M.safetensors")]
     masks: Option<PathBuf>,
     /// Learn from this trained network of the same plan, too (see --distill-weight)
@@ -56,7 +57,7 @@ pub fn run(args: &FinetuneArgs) -> Result<()> {
         let files = RunFiles {
             data,
             weights: args.weights.as_deref(),
-            masks: Some(args.masks.as_deref().unwrap_or_else(|| Path::new(FROM_ZEROS))),
+            masks: Some(args.masks.as_deref().unwrap_or_else(|| Path::new(FROM_ZEROS_OF_FLOATS))),
             teacher: args.teacher.as_deref(),
         };
         Ok(RunSettings::from_options(args.fields.fields(&args.network), files))

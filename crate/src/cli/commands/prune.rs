@@ -19,7 +19,7 @@ use crate::cli::{account, format};
 use crate::compress::calibration::ActivationStats;
 use crate::compress::fields::PruneFields;
 use crate::compress::pruning::{PruneConfig, PruneContext};
-use crate::config::{AdcModel, ConversionFields, DeviceChoice, HardwareConfig, SCHEMA_VERSION};
+use crate::config::{AdcModel, ConversionFields, DeviceChoice, Granularity, HardwareConfig, SCHEMA_VERSION};
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
@@ -45,9 +45,13 @@ pub struct PruneArgs {
     crossbar: CrossbarOptions,
     #[command(flatten)]
     pruning: PruneFields,
-    /// With the rule budget: the ADC model that counts the energy
+    /// With the rules budget and bit-planes: the ADC model that counts the energy
     #[arg(long, value_name = "MODEL", default_value = "paper")]
     adc: AdcModel,
+    /// With the rule bit-planes: what shares one resolution, tile or column (later training may spend a part of
+    /// what columns save)
+    #[arg(long, value_name = "WHAT", default_value = "tile")]
+    per: Granularity,
     #[command(flatten)]
     network: NetworkOptions,
     /// Training images: builtin, CIFAR's files, or images in class folders
@@ -98,7 +102,8 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         ("adc_plan", args.adc_plan.as_deref()),
     ])?;
     let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
-    let conversions = ConversionFields { adc: Some(args.adc), ..args.conversions.clone() };
+    let conversions =
+        ConversionFields { adc: Some(args.adc), per: Some(args.per), ..args.conversions.clone() };
     let hardware = args.crossbar.hardware(conversions)?;
     let config = PruneConfig::from_fields(&args.pruning, &hardware, None)?;
     if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
@@ -146,6 +151,7 @@ impl PruneArgs {
             let why = "ONNX models are pruned by their weights alone: leave out --compensate and --importance input";
             return Err(Error::field("weights", files::display_path(&self.weights), why));
         }
+        self.pruning.rule.check_without_steps()?;
         let mapped = MappedLayers::new(network, &self.weights, false)?;
         let positions = if config.needs_positions() { mapped.positions(&self.weights)? } else { Vec::new() };
         let before = analyze(&mapped.matrices, hardware);

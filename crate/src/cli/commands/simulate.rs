@@ -110,6 +110,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let calibration = loader.calibration(simulation.calibration, config.seed)?;
     let mut simulator =
         Simulator::new(&spec, &weights, &hardware, &simulation, &calibration).map_err(with_path)?;
+    account::print_integers(&weights.matrices(simulation.linear)?, &hardware);
     let test = loader.test();
     let bar = progress_bar((range.len() * args.seeds) as u64);
     let mut report = simulate(&mut simulator, test, &range, &bar)?;

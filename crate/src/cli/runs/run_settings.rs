@@ -16,7 +16,9 @@ const MASKS: &str = "masks_path";
 const TEACHER: &str = "teacher_path";
 const MAX_BAD: &str = "max_bad";
 /// In place of a file of masks: the zeros of the weights that the run starts from.
-pub const FROM_ZEROS: &str = "from-zeros";
+const FROM_ZEROS: &str = "from-zeros";
+/// The same, unless these weights are quantized: they keep precisions and caps instead.
+pub const FROM_ZEROS_OF_FLOATS: &str = "from-zeros-of-floats";
 
 /// The files that options name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,7 +42,7 @@ pub struct RunSettings {
     pub data: Option<String>,
     /// The weights to start from.
     pub weights: Option<String>,
-    /// The file of masks, or [`FROM_ZEROS`].
+    /// The file of masks, `from-zeros` or [`FROM_ZEROS_OF_FLOATS`].
     pub masks: Option<String>,
     /// The network to learn from beside the labels.
     pub teacher: Option<String>,
@@ -141,13 +143,13 @@ impl RunSettings {
     /// If they can't be read, or are the zeros of weights that are not named.
     pub fn read_masks(&self, weights: Option<&Checkpoint>) -> Result<Option<(Checkpoint, String)>> {
         let Some(name) = &self.masks else { return Ok(None) };
-        let masks = if name == FROM_ZEROS {
-            let why = "needs the weights that the run starts from; name them with --weights";
-            weights.ok_or_else(|| Error::field("masks", FROM_ZEROS, why))?.masks()
-        } else {
-            files::read_weights(Path::new(name))?
-        };
-        Ok(Some((masks, name.clone())))
+        if ![FROM_ZEROS, FROM_ZEROS_OF_FLOATS].contains(&&**name) {
+            return Ok(Some((files::read_weights(Path::new(name))?, name.clone())));
+        }
+        let why = "needs the weights that the run starts from; name them with --weights";
+        let weights = weights.ok_or_else(|| Error::field("masks", name, why))?;
+        let of_floats = name == FROM_ZEROS_OF_FLOATS;
+        Ok((!of_floats || !weights.is_quantized()).then(|| (weights.masks(), FROM_ZEROS.to_owned())))
     }
 
     /// Checks that a run that was started with these settings can resume with others: only `devices` may differ.
@@ -163,8 +165,8 @@ impl RunSettings {
             (MASKS, &self.masks, &others.masks),
             (TEACHER, &self.teacher, &others.teacher),
         ] {
-            let Some(new) = new.as_ref().filter(|new| *new != FROM_ZEROS && Some(*new) != old.as_ref())
-            else {
+            let named = |new: &&String| ![FROM_ZEROS, FROM_ZEROS_OF_FLOATS].contains(&&***new);
+            let Some(new) = new.as_ref().filter(|new| named(new) && Some(*new) != old.as_ref()) else {
                 continue;
             };
             let old = Value::from(old.as_deref().unwrap_or("none"));

@@ -52,7 +52,7 @@ pub(super) struct LayerSearch<'a> {
 
 impl LayerSearch<'_> {
     fn tiling(&self) -> Tiling {
-        Tiling::new(self.layer, CellShape::from(self.hardware).tile)
+        Tiling::new(self.layer, self.cells().tile)
     }
 
     /// How much a crossbar of a tile counts.
@@ -92,10 +92,15 @@ impl LayerSearch<'_> {
         self.option(option.precision, option.steps.clone(), 1)
     }
 
+    /// The cells that hold the layer.
+    pub fn cells(&self) -> CellShape {
+        CellShape::from(self.hardware)
+    }
+
     /// The same caps with steps that lose less: those of least squares for the integers, and the integers for these steps,
     /// as long as that helps.
     pub fn fit_steps(&self, start: LayerQuantization) -> LayerQuantization {
-        let cells = CellShape::from(self.hardware);
+        let cells = self.cells();
         let mut best = start;
         let mut integers = best.integers(self.layer, cells);
         let mut least = self.lost(&integers);

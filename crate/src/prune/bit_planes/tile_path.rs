@@ -6,7 +6,7 @@ use super::super::budget::Tradeoff;
 use crate::adc::{CellCounts, CellEnergy};
 use crate::crossbar::bit_planes::CellShape;
 use crate::crossbar::tiling::Tile;
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, step_of};
 
 /// An option of a tile.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl TileWeights<'_> {
             projection: cells.projection(self.precision),
         };
         for output in self.tile.outputs.clone() {
-            let step = f64::from(self.steps[if self.steps.len() == 1 { 0 } else { output }]);
+            let step = f64::from(step_of(self.steps, output));
             let column = &self.layer.row(output)[inputs.clone()];
             columns.units.extend(column.iter().map(|&weight| f64::from(weight) / step));
             columns.squared_steps.push(step * step);

@@ -31,8 +31,7 @@ impl InteractiveRun {
         let trainer = self.stage.trainer();
         let mut weights = trainer.weights().await?;
         if let Some(settings) = self.preview_settings(settings) {
-            let (pruned, _) = self.layers.pruned(trainer.hardware(), settings)?;
-            weights = weights.with_layers(pruned.to_vec());
+            weights = self.layers.pruned_checkpoint(&weights, trainer.hardware(), settings)?;
         }
         self.simulation = Some(IncrementalSimulation::new(trainer, &weights, &SimulationConfig::default())?);
         Ok(())
