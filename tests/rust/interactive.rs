@@ -147,6 +147,24 @@ fn a_stored_run_resumes_and_can_still_be_undone() {
     assert_eq!(resumed.stages()[0].kind, StageKind::Train);
 }
 
+/// Energies of a completed stage stay those of its crossbars, and say so.
+#[test]
+fn completed_stages_name_their_hardware_once_it_changes() {
+    let mut run = trained(4);
+    let before = run.trainer().hardware().clone();
+    block_on(run.prune(SETTINGS, 10)).expect("prunes");
+    let named =
+        |run: &InteractiveRun| -> Vec<_> { run.stages().into_iter().map(|stage| stage.hardware).collect() };
+    assert_eq!(named(&run), [None, None]);
+    let counted = HardwareConfig { resolution: Resolution::LosslessSliced, ..before.clone() };
+    run.set_hardware(counted).expect("in range");
+    assert_eq!(named(&run), [None, None], "the same crossbars");
+    run.set_hardware(HardwareConfig { tile: 8, ..before.clone() }).expect("in range");
+    assert_eq!(named(&run), [Some(before.clone()), Some(before)]);
+    block_on(run.undo()).expect("restores");
+    assert_eq!(named(&run), [None]);
+}
+
 #[test]
 fn the_previewed_network_is_simulated_and_costed() {
     let mut run = trained(4);

@@ -100,7 +100,7 @@ describe('reduce', () => {
     const { pruning } = DEFAULTS;
     const state = after(
       stepEvent(1),
-      { type: 'preview-evaluation', pruning, evaluation, step: 1 },
+      { type: 'preview-evaluation', pruning, hardware: DEFAULTS.hardware, evaluation, step: 1 },
       { type: 'simulation', simulation },
     );
     expect(state).toMatchObject({ previewEvaluation: evaluation, simulation });
@@ -110,15 +110,25 @@ describe('reduce', () => {
     expect(other).toMatchObject({ previewEvaluation: null, simulation: null });
   });
 
-  test('discards the simulation when the hardware changes', () => {
-    const state = after({ type: 'simulation', simulation });
+  test('discards measurements when the hardware changes', () => {
+    const { pruning } = DEFAULTS;
+    const measured = /** @type {const} */ ({ type: 'preview-evaluation', pruning, evaluation, step: 1 });
+    const own = { ...measured, hardware: DEFAULTS.hardware };
+    const state = after(stepEvent(1), own, { type: 'simulation', simulation });
+    expect(state.previewEvaluation).toBe(evaluation);
     const hardware = { ...DEFAULTS.hardware, tile: 64 };
-    expect(reduce(state, { type: 'configured', ...DEFAULTS, hardware }).simulation).toBeNull();
+    const changed = reduce(state, { type: 'configured', ...DEFAULTS, hardware });
+    expect(changed).toMatchObject({ simulation: null, previewEvaluation: null });
+    // One that was under way meanwhile.
+    expect(reduce(changed, own).previewEvaluation).toBeNull();
+    expect(reduce(changed, { ...measured, hardware }).previewEvaluation).toBe(evaluation);
   });
 
   test('ignores the accuracy of another preview', () => {
     const pruning = { ...DEFAULTS.pruning, strength: 50 };
-    expect(after({ type: 'preview-evaluation', pruning, evaluation, step: 0 }).previewEvaluation).toBeNull();
+    const { hardware } = DEFAULTS;
+    const other = after({ type: 'preview-evaluation', pruning, hardware, evaluation, step: 0 });
+    expect(other.previewEvaluation).toBeNull();
   });
 
   test('keeps the notice of replaced pruning until other settings are chosen', () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { initialState } from '../../web/state/store.js';
-import { fallbackReason } from '../../web/ui/webgpu.js';
+import { fallbackReason, isWaitingForWebGpu } from '../../web/ui/webgpu.js';
 
 const lost = {
   ...initialState.webgpu,
@@ -29,4 +29,12 @@ test('a run that never asked for a GPU has no message about one', () => {
   expect(fallbackReason(state('cpu', ''))).toBe('');
   expect(fallbackReason({ ...state('auto', ''), webgpu: initialState.webgpu })).toBe('');
   expect(fallbackReason({ ...state('auto', null), spec: null })).toBe('');
+});
+
+test('a run moves when WebGPU is ready, but not while a file is displayed', () => {
+  const webgpu = { ...initialState.webgpu, state: /** @type {const} */ ('ready') };
+  const ready = { ...state('auto', ''), webgpu };
+  expect(isWaitingForWebGpu(ready)).toBe(true);
+  expect(isWaitingForWebGpu({ ...ready, file: /** @type {any} */ ({ id: 1 }) })).toBe(false);
+  expect(isWaitingForWebGpu({ ...ready, webgpu: { ...webgpu, software: true } })).toBe(false);
 });

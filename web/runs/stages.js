@@ -2,7 +2,10 @@
 
 /** @typedef {import('../types/types').Report} Report */
 /** @typedef {'paper' | 'lossless' | 'cells'} Model how energy is counted: `cells` by set cells, for integers alone */
-/** @typedef {{ stage: string, accuracy: number | null } & Record<Model, number | null>} StageFacts */
+/**
+ * What a stage ended with; its energy is that of crossbars with `tile` rows.
+ * @typedef {{ stage: string, accuracy: number | null, tile: number } & Record<Model, number | null>} StageFacts
+ */
 /** @typedef {import('../types/generated').AdcEnergies} AdcEnergies */
 
 /** @type {Record<import('../types/types').Stage['kind'], string>} */
@@ -13,14 +16,15 @@ const WORDS = { train: 'trained', prune: 'pruned', finetune: 'fine-tuned' };
  * @param {Report} report
  * @returns {StageFacts[]}
  */
-export function stagesOf({ training, analysis, stages = [] }) {
-  const facts = stages.map(({ kind, accuracy, energy }) => ({
+export function stagesOf({ training, analysis, hardware: { tile }, stages = [] }) {
+  const facts = stages.map(({ kind, accuracy, energy, hardware }) => ({
     stage: WORDS[kind],
     accuracy,
+    tile: hardware?.tile ?? tile,
     ...improvements(energy),
   }));
   if (facts.length > 0) return facts;
-  return [{ stage: WORDS.train, accuracy: training.accuracy, ...improvements(analysis.energy) }];
+  return [{ stage: WORDS.train, accuracy: training.accuracy, tile, ...improvements(analysis.energy) }];
 }
 
 /** @param {AdcEnergies} energy @returns {Record<Model, number | null>} */

@@ -48,7 +48,7 @@ const changes = {
   },
   configured: (state, { spec, hardware, pruning }) => ({
     ...withPruning(state, pruning),
-    ...(isEqual(hardware, state.hardware) ? {} : { hardware, simulation: null }),
+    ...(isEqual(hardware, state.hardware) ? {} : { hardware, simulation: null, previewEvaluation: null }),
     ...(isEqual(spec, state.spec) ? {} : { spec }),
   }),
   'run-opened': (_, { spec, hardware, run, progress, history, stages, classes }) => ({
@@ -92,8 +92,11 @@ const changes = {
     history: withLastPoint(state.history, step, { accuracy: evaluation.accuracy }),
   }),
   report: (_, { report }) => ({ report, stages: report.stages ?? [] }),
-  'preview-evaluation': (state, { pruning, evaluation, step }) => {
-    const isCurrent = samePruning(pruning, state.pruning) && step === (state.history.at(-1)?.step ?? 0);
+  'preview-evaluation': (state, { pruning, hardware, evaluation, step }) => {
+    const isCurrent =
+      samePruning(pruning, state.pruning) &&
+      isEqual(hardware, state.hardware) &&
+      step === (state.history.at(-1)?.step ?? 0);
     return isCurrent ? { previewEvaluation: evaluation } : {};
   },
   'stage-changed': (state, { report, progress }) => {

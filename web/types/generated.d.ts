@@ -1546,6 +1546,10 @@ histogram_before: Array<number> | null,
  */
 energy: AdcEnergies, 
 /**
+ * The hardware that energy and histogram are of, if the page has mapped the run to another since.
+ */
+hardware?: HardwareConfig | null, 
+/**
  * Seconds of work.
  */
 seconds?: number | null, 

@@ -114,7 +114,13 @@ export type WorkerEvent =
   | { type: 'view'; view: View; pruning: PruneSettings; step: number; file: OpenedFile | null }
   | { type: 'evaluation'; evaluation: Evaluation; step: number }
   | { type: 'report'; report: Report }
-  | { type: 'preview-evaluation'; pruning: PruneSettings; evaluation: Evaluation; step: number }
+  | {
+      type: 'preview-evaluation';
+      pruning: PruneSettings;
+      hardware: HardwareConfig;
+      evaluation: Evaluation;
+      step: number;
+    }
   | { type: 'stage-changed'; report: Report; progress: StageProgress }
   /** The current weights can't be pruned as set; these settings are previewed instead. */
   | { type: 'pruning-replaced'; pruning: PruneSettings; reason: string }

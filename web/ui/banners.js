@@ -71,7 +71,7 @@ function showFile({ file, run }, client) {
     text: `Showing ${plain(name)}${included}.${run ? ' The training run is paused and unchanged.' : ''}`,
     isPermanent: true,
     details: account ? { summary: 'What was read', lines: accountLines(account) } : null,
-    actions: [...(linearIsOptional ? [layers] : []), ...others, back],
+    actions: [...(linearIsOptional ? [layers] : []), ...others, ...(run ? [back] : [])],
   });
 }
 
@@ -107,7 +107,8 @@ export async function offerSavedRun(client) {
   show('saved-run', {
     text: `Your last run (${saved.plan}, ${data}) stopped at step ${saved.step}, ${ago(Date.now() - saved.when)}.`,
     actions: [
-      { label: 'Resume it', onClick: () => ignoreReported(client.resume()) },
+      // It may fail, for example for want of its data, and can be tried again.
+      { label: 'Resume it', onClick: () => void client.resume().catch(() => offerSavedRun(client)) },
       { label: 'Forget it', onClick: () => void client.forgetSavedRun() },
     ],
   });

@@ -106,8 +106,8 @@ function reports(state) {
 /** @param {State} state @returns {(string | number | null)[][]} */
 function rows(state) {
   const own = reports(state).flatMap(({ name, report }) =>
-    stagesOf(report).map(({ stage, accuracy, paper, lossless, cells }) => {
-      return [name, report.hardware.tile, stage, '', accuracy, paper, lossless, cells];
+    stagesOf(report).map(({ stage, accuracy, tile, paper, lossless, cells }) => {
+      return [name, tile, stage, '', accuracy, paper, lossless, cells];
     }),
   );
   const published = (state.published?.runs ?? []).map((run) => {

@@ -25,6 +25,12 @@ function valueOf(control) {
   return isNumber && isExact(text) ? Number(text) : text;
 }
 
+/** What a control displays. @param {Control} control */
+const textOf = (control) =>
+  control instanceof HTMLInputElement && control.type === 'checkbox'
+    ? String(control.checked)
+    : control.value;
+
 /** @param {Control} control @param {unknown} value */
 function show(control, value) {
   if (control instanceof HTMLInputElement && control.type === 'checkbox') {
@@ -41,6 +47,8 @@ function show(control, value) {
 export class Controls {
   #api;
   #form = /** @type {HTMLFormElement} */ (byId('controls'));
+  /** What each control displayed when the page last wrote or read it. @type {Map<Control, string>} */
+  #seen = new Map();
 
   /** @param {Page} page */
   constructor({ api, store }) {
@@ -83,6 +91,7 @@ export class Controls {
   /** @param {Control} control @param {import('../state/store.js').Store} store */
   async #set(control, store) {
     const value = valueOf(control);
+    this.#seen.set(control, textOf(control));
     const emptied =
       value === '' ? this.#controls().filter(({ dataset }) => dataset.needs === control.name) : [];
     try {
@@ -98,6 +107,13 @@ export class Controls {
     }
   }
 
+  /** Whether someone is typing into it, or has to correct it. @param {Control} control */
+  #isEdited(control) {
+    if (control !== document.activeElement) return false;
+    const isTyped = this.#seen.has(control) && this.#seen.get(control) !== textOf(control);
+    return isTyped || control.getAttribute('aria-invalid') === 'true';
+  }
+
   /** @param {State} state */
   #show({ spec, hardware }) {
     if (!spec || !hardware) return;
@@ -106,9 +122,9 @@ export class Controls {
       const value = values[control.name];
       const { needs } = control.dataset;
       if (needs !== undefined) control.disabled = values[needs] === '';
-      const isEdited = control === document.activeElement && control.getAttribute('aria-invalid') === 'true';
-      if (value === undefined || isEdited) continue;
+      if (value === undefined || this.#isEdited(control)) continue;
       show(control, value);
+      this.#seen.set(control, textOf(control));
       clearError(control);
     }
   }

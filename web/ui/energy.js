@@ -52,7 +52,7 @@ export function isChosen(row, { adc, resolution, per }) {
 export function bitsOf(map, { resolution }) {
   if (resolution === 'paper') return map.bits_paper;
   if (resolution === 'lossless') return map.bits_lossless;
-  if (resolution === 'lossless-sliced') return map.bits_lossless_sliced;
+  if (resolution === 'lossless-sliced') return map.bits_lossless_sliced ?? [];
   return map.bits_paper.map(() => Number(resolution));
 }
 
@@ -61,21 +61,26 @@ function computeInView({ api, store }) {
   let isInView = false;
   let isComputing = false;
   let computedAt = -Infinity;
+  /** @type {unknown} */
+  let computed = null;
   const compute = async () => {
     const { view, running } = store.getState();
-    if (!isInView || isComputing || !view) return;
+    if (!isInView || isComputing || !view || view === computed) return;
     if (running && performance.now() - computedAt < INTERVAL_MS) return;
     isComputing = true;
     await api.inference().catch(() => undefined);
     isComputing = false;
+    computed = view;
     computedAt = performance.now();
+    // What was displayed meanwhile is due too.
+    await compute();
   };
   new IntersectionObserver(([entry]) => {
     isInView = entry?.isIntersecting ?? false;
     ignoreReported(compute());
   }).observe(byId('models'));
   store.subscribe(
-    ({ view }) => view,
+    ({ view, running }) => [view, running],
     () => ignoreReported(compute()),
   );
 }

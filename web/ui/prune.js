@@ -70,7 +70,14 @@ export class PrunePanel {
       () => this.#update(),
     );
     store.subscribe(
-      ({ view, running, stages, file, pruning }) => [view, running, stages, file, pruning],
+      ({ view, running, stages, file, pruning, hardware }) => [
+        view,
+        running,
+        stages,
+        file,
+        pruning,
+        hardware,
+      ],
       () => this.#evaluateLater(),
     );
   }
@@ -176,14 +183,18 @@ function drawStages(stages) {
   const hasCells = stages.some(({ energy }) => energy.lossless_sliced);
   const names = ['Stage', 'Accuracy', 'Paper', 'Lossless', ...(hasCells ? ['Set cells'] : [])];
   const head = names.map((textContent) => make('th', { scope: 'col', textContent }));
-  const rows = stages.map(({ kind, accuracy, energy }) => {
+  const rows = stages.map(({ kind, accuracy, energy, hardware }) => {
     const values = [
-      accuracy === null ? '–' : percent(accuracy),
       times(energy.paper.improvement),
       times(energy.lossless.improvement),
       ...(hasCells ? [energy.lossless_sliced ? times(energy.lossless_sliced.improvement) : '–'] : []),
     ];
-    const cells = values.map((textContent) => make('td', { textContent }));
+    // On other hardware since: what the stage had saved there is no figure of this one.
+    const title = hardware ? 'Measured on other crossbars, before they were changed' : '';
+    const cells = [
+      make('td', { textContent: accuracy === null ? '–' : percent(accuracy) }),
+      ...values.map((value) => make('td', { textContent: hardware ? '–' : value, title })),
+    ];
     return make('tr', {}, make('th', { scope: 'row', textContent: STAGES[kind] }), ...cells);
   });
   const caption = make('caption', { className: 'unseen', textContent: 'Stages of this run' });

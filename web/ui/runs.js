@@ -20,10 +20,10 @@ const format = (value, digits, unit) => (value === null ? '–' : `${value.toFix
 
 /** A row for each stage. @param {string} name @param {Report} report */
 function rowsOf(name, report) {
-  const { spec, hardware, training } = report;
+  const { spec, training } = report;
   const { data, plan, regularizer, lambda, seed } = spec;
-  return stagesOf(report).map(({ stage, accuracy, paper, lossless, cells }) => {
-    const run = [name, data, plan, regularizer, lambda, hardware.tile, seed, training.step];
+  return stagesOf(report).map(({ stage, accuracy, tile, paper, lossless, cells }) => {
+    const run = [name, data, plan, regularizer, lambda, tile, seed, training.step];
     return [...run, stage, accuracy, paper, lossless, cells];
   });
 }

@@ -1,6 +1,6 @@
 /** The run's way to WebGPU and back: when it moves, and the one message that says which device trains, and why. */
 
-import { totalSteps } from '../state/selectors.js';
+import { currentStage, totalSteps } from '../state/selectors.js';
 import { ignoreReported } from './element.js';
 import { dismiss, show } from './messages.js';
 
@@ -11,7 +11,7 @@ import { dismiss, show } from './messages.js';
 export function webgpuMoves({ store, client }) {
   const takeWebGpu = async () => {
     const state = store.getState();
-    if (!state.running && totalSteps(state) === 0) {
+    if (!state.running && totalSteps(state) === 0 && currentStage(state) === 'train') {
       // Nothing is lost by restarting on the requested device.
       await client.reset();
       return;
@@ -35,7 +35,9 @@ export function webgpuMoves({ store, client }) {
  * A run begins on the CPU at once, and moves to the GPU when its shaders are compiled and its self-test agrees.
  * @param {State} state
  */
-function isWaitingForWebGpu({ webgpu, run, spec }) {
+export function isWaitingForWebGpu({ webgpu, run, spec, file }) {
+  // A move returns to the run, and an opened file would be closed: it waits for that.
+  if (file) return false;
   if (webgpu.state !== 'ready' || run?.device !== 'cpu' || run.fallback) return false;
   return spec?.device === 'webgpu' || (spec?.device === 'auto' && !webgpu.software);
 }

@@ -51,6 +51,7 @@ export class Controller {
       save: () => queue.run(() => this.runs.current.save()),
       report: () => queue.run(() => this.runs.current.emitReport()),
       recover: (thrown) => this.runs.recover(thrown),
+      recoverOrThrow: (thrown) => this.runs.recoverOrThrow(thrown),
       onRunning: (running) => emit({ type: 'running', running }),
     });
   }
@@ -82,9 +83,13 @@ export class Controller {
    */
   async apply(next, isStrict) {
     const { spec, hardware, pruning } = next;
-    if (!this.runs.run || !isEqual(spec, this.#config.spec)) await this.open(next, { isStrict });
+    // An opened file can be adjusted while the run waits for its data.
+    const isWaiting = !this.runs.run && !this.view.file;
+    if (isWaiting || !isEqual(spec, this.#config.spec)) await this.open(next, { isStrict });
     else if (!isEqual(hardware, this.#config.hardware)) {
       await this.queue.run(() => this.view.setHardware(hardware, pruning, isStrict));
+      // Completed stages were mapped to the hardware of their time.
+      if ((this.runs.run?.totalSteps ?? 0) > 0) await this.queue.run(() => this.runs.run?.emitReport());
     } else if (!isEqual(pruning, this.view.pruning)) {
       await this.queue.run(() => this.view.showWith(pruning));
     }
@@ -141,9 +146,9 @@ export class Controller {
     });
   }
 
-  /** Returns from an opened file to the run. */
+  /** Returns from an opened file to the run, if there is one. */
   async closeFile() {
-    if (!this.view.file) return;
+    if (!this.view.file || !this.runs.run) return;
     await this.queue.run(async () => {
       this.view.closeFile();
       await this.view.show();

@@ -11,6 +11,8 @@ export async function chooseDevice(requested, gpu, onBusy) {
   if (requested === 'cpu' || !gpu) return { device: 'cpu', fallback: '' };
   // `auto` does not wait for a GPU, and a software adapter is slower than the CPU module.
   if (requested === 'auto') {
+    // A run that wants one may be the first to.
+    if (gpu.mayLoad && !gpu.module && !gpu.state.software) void gpu.load();
     return { device: gpu.module && !gpu.state.software ? 'webgpu' : 'cpu', fallback: '' };
   }
   onBusy('Loading and checking the WebGPU module: its first use compiles shaders, which may take a while.');

@@ -12,7 +12,9 @@
  * @property {(images: number) => Promise<void>} evaluate
  * @property {() => Promise<void>} save
  * @property {() => Promise<void>} report
- * @property {(thrown: unknown) => Promise<boolean>} recover resolves to whether training continues
+ * @property {(thrown: unknown) => Promise<boolean>} recover resolves to whether training continues, and emits the
+ * failure if not
+ * @property {(thrown: unknown) => Promise<void>} recoverOrThrow rejects if training does not continue
  * @property {(running: boolean) => void} onRunning
  */
 
@@ -87,14 +89,14 @@ export class Loop {
     await this.#ended;
   }
 
-  /** One step, displayed. */
+  /** One step, displayed. Rejects if it fails. */
   async once() {
     try {
       await this.#tasks.step();
       await this.#tasks.show();
       await this.#tasks.report();
     } catch (thrown) {
-      await this.#tasks.recover(thrown);
+      await this.#tasks.recoverOrThrow(thrown);
     }
   }
 

@@ -22,6 +22,7 @@ import { Run } from './run.js';
  * @property {HardwareConfig} hardware
  * @property {NamedBytes[]} files
  * @property {(module: WasmModule) => Promise<WasmRun>} create
+ * @property {Saved} [saved] the checkpoint that it continues from
  */
 
 export class RunManager {
@@ -88,39 +89,44 @@ export class RunManager {
   async resume({ bytes, completed, spec, hardware }, device = spec.device) {
     const files = await this.#loadFiles(spec.data);
     const create = (/** @type {WasmModule} */ module) => module.Run.resume(bytes, hardware, files, completed);
-    await this.#replaceRun(device, { hardware, files, create });
+    await this.#replaceRun(device, { hardware, files, create, saved: { bytes, completed } });
   }
 
   /**
-   * After training failed: continues on the CPU from the last checkpoint if the GPU was lost, else emits the failure.
+   * After training failed: continues as `recoverOrThrow`, or emits the failure.
    * @param {unknown} thrown
    * @returns {Promise<boolean>} whether training continues
    */
   async recover(thrown) {
-    const { run } = this;
-    const cause = asFailure(thrown);
-    if (run?.device !== 'webgpu' || !isDeviceFailure(thrown)) {
-      this.#emit({ type: 'failed', failure: cause });
-      return false;
-    }
-    this.#modules.gpu.disable(cause.message);
-    // The dead module's objects are not freed: any call into it may throw.
-    this.run = null;
     try {
-      const { spec, hardware, saved } = run;
-      const from = saved ? 'from the last checkpoint' : 'from the beginning';
-      const fallback = `WebGPU failed (${cause.message}). Training continues on the CPU, ${from}.`;
-      const files = await this.#loadFiles(spec.data);
-      const create = (/** @type {WasmModule} */ module) =>
-        saved
-          ? module.Run.resume(saved.bytes, hardware, files, saved.completed)
-          : module.Run.open(spec, hardware, files);
-      await this.#replaceRunOn('cpu', fallback, { hardware, files, create });
+      await this.recoverOrThrow(thrown);
       return true;
     } catch (again) {
       this.#emit({ type: 'failed', failure: asFailure(again) });
       return false;
     }
+  }
+
+  /**
+   * After training failed: continues on the CPU from the last checkpoint if the GPU was lost, else throws the failure.
+   * @param {unknown} thrown
+   */
+  async recoverOrThrow(thrown) {
+    const { run } = this;
+    const cause = asFailure(thrown);
+    if (run?.device !== 'webgpu' || !isDeviceFailure(thrown)) throw cause;
+    this.#modules.gpu.disable(cause.message);
+    // The dead module's objects are not freed: any call into it may throw.
+    this.run = null;
+    const { spec, hardware, saved } = run;
+    const from = saved ? 'from the last checkpoint' : 'from the beginning';
+    const fallback = `WebGPU failed (${cause.message}). Training continues on the CPU, ${from}.`;
+    const files = await this.#loadFiles(spec.data);
+    const create = (/** @type {WasmModule} */ module) =>
+      saved
+        ? module.Run.resume(saved.bytes, hardware, files, saved.completed)
+        : module.Run.open(spec, hardware, files);
+    await this.#replaceRunOn('cpu', fallback, { hardware, files, create, saved: saved ?? undefined });
   }
 
   /** @param {TrainConfig['device']} requested @param {Recipe} recipe */
@@ -145,7 +151,7 @@ export class RunManager {
   }
 
   /** @param {Device} device @param {string} fallback @param {Recipe} recipe */
-  async #replaceRunNow(device, fallback, { hardware, files, create }) {
+  async #replaceRunNow(device, fallback, { hardware, files, create, saved = undefined }) {
     const modules = this.#modules;
     const wasm = await create(modules.get(device));
     if (this.run && (this.run.device === 'cpu' || modules.gpu.module)) this.run.close();
@@ -153,6 +159,7 @@ export class RunManager {
     if (device === 'cpu') workers.invalidate();
     else workers.close();
     const run = new Run(wasm, device, hardware, this.#emit, device === 'cpu' ? { workers, files } : null);
+    run.saved = saved ?? null;
     this.run = run;
     this.usesGpu = device === 'webgpu';
     run.emitOpened(fallback);

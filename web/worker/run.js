@@ -28,6 +28,8 @@ export class Run {
   noNetworkReason = '';
   /** The last checkpoint, to continue from if the device is lost. @type {Saved | null} */
   saved = null;
+  /** How often its network or hardware has changed. */
+  changes = 0;
   /** Images a second, once measured. @type {number | null} */
   #speed = null;
   #emit;
@@ -82,10 +84,12 @@ export class Run {
   setHardware(hardware) {
     this.wasm.set_hardware(hardware);
     this.hardware = hardware;
+    this.changes += 1;
     this.#sharing?.workers.invalidate();
   }
 
   async step() {
+    this.changes += 1;
     const progress = await this.#step();
     this.totalSteps = progress.before + progress.step;
     this.#speed = progress.images_per_second ?? this.#speed;
@@ -128,8 +132,9 @@ export class Run {
 
   /** Measures the accuracy after pruning a copy. @param {PruneSettings} pruning */
   async evaluatePruned(pruning) {
+    const { hardware, totalSteps: step } = this;
     const evaluation = await this.wasm.evaluate_pruned(pruning, this.#imagesInASecond());
-    this.#emit({ type: 'preview-evaluation', pruning, evaluation, step: this.totalSteps });
+    this.#emit({ type: 'preview-evaluation', pruning, hardware, evaluation, step });
   }
 
   /** @param {PruneSettings} pruning */
@@ -155,6 +160,7 @@ export class Run {
   /** @param {(run: Run) => Promise<void>} change to the next stage, or back */
   async changeStage(change) {
     this.#sharing?.workers.invalidate();
+    this.changes += 1;
     await change(this);
     const report = this.wasm.report();
     this.totalSteps = report.training.step;

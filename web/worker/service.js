@@ -6,6 +6,7 @@
 import { failure } from '../api/errors.js';
 import * as autosave from './autosave.js';
 import { Controller } from './controller.js';
+import { samePruning } from '../state/pruning.js';
 import { asFailure } from './failure.js';
 import { Modules } from './modules.js';
 import { openAgain, openFiles } from './opener.js';
@@ -44,6 +45,7 @@ export class Service {
   async prepareWebGpu() {
     const { gpu } = this.#controller.modules;
     await gpu.looked;
+    gpu.mayLoad = true;
     if (this.#wantsGpu()) await gpu.load();
   }
 
@@ -132,7 +134,7 @@ export class Service {
     await this.#controller.attempt(() => this.#controller.runs.current);
     await this.closeFile();
     await this.#controller.loop.stop();
-    await this.#controller.loop.once();
+    await this.#controller.attempt(() => this.#controller.loop.once());
   }
 
   /** Prunes the trained network with the current settings, changed by these fields. @param {object} fields */
@@ -164,7 +166,8 @@ export class Service {
   }
 
   /**
-   * Simulates held-out images, a few at a time so that other calls get their turn. Replacing the run ends it.
+   * Simulates held-out images, a few at a time so that other calls get their turn. Whatever changes the network that is
+   * displayed ends it.
    * @param {number} images
    */
   async simulate(images) {
@@ -173,8 +176,11 @@ export class Service {
       view.requireNetwork();
       const run = runs.current;
       await loop.stop();
-      const isCurrent = () => run === runs.run;
-      return simulate(run, { queue, isCurrent, pruning: view.pruning, images, emit });
+      const { pruning } = view;
+      const { changes } = run;
+      const isCurrent = () =>
+        run === runs.run && run.changes === changes && !view.file && samePruning(view.pruning, pruning);
+      return simulate(run, { queue, isCurrent, pruning, images, emit });
     });
   }
 

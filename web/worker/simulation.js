@@ -13,7 +13,7 @@ const TURN_MS = 300;
  * @param {import('./run.js').Run} run
  * @param {object} options
  * @param {import('./queue.js').Queue} options.queue
- * @param {() => boolean} options.isCurrent whether it is still the worker's run
+ * @param {() => boolean} options.isCurrent whether its network is still the one that is displayed
  * @param {import('../types/types').PruneSettings} options.pruning
  * @param {number} options.images
  * @param {(event: WorkerEvent) => void} options.emit
@@ -28,11 +28,14 @@ export async function simulate(run, { queue, isCurrent, pruning, images, emit })
   for (;;) {
     const start = performance.now();
     const next = count;
-    const simulation = await queue.run(() => {
-      if (!isCurrent()) throw failure('invalid-state', 'the simulation ended because its run was replaced');
-      return run.wasm.simulate_next(next);
+    const simulation = await queue.run(async () => {
+      if (!isCurrent())
+        throw failure('invalid-state', 'the simulation ended because its network was changed');
+      const report = await run.wasm.simulate_next(next);
+      // In its turn: an event that came later would show an old network's result beside a new one.
+      emit({ type: 'simulation', simulation: report });
+      return report;
     });
-    emit({ type: 'simulation', simulation });
     const left = images - simulation.images;
     // If none were added, there are no more held-out images.
     if (left <= 0 || simulation.images === previous) return simulation;

@@ -85,6 +85,8 @@ export class WebGpu {
   fail = () => undefined;
   /** Resolves with the reason then. @type {Promise<string>} */
   lost = new Promise((resolve) => (this.fail = resolve));
+  /** Whether the page has started and leaves time to load: before that, a run's first step comes first. */
+  mayLoad = false;
   /** Resolves once adapter and module were looked for. */
   looked;
   /** @type {Promise<void> | null} */

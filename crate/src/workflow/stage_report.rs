@@ -121,6 +121,9 @@ pub struct StageReport {
     pub histogram_before: Option<Vec<u64>>,
     /// ADC energy after the stage.
     pub energy: AdcEnergies,
+    /// The hardware that energy and histogram are of, if the page has mapped the run to another since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<HardwareConfig>,
     /// Seconds of work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
@@ -176,6 +179,7 @@ impl StageReport {
             zeros: analysis.zeros,
             histogram: analysis.histogram.clone(),
             histogram_before: before.map(<[u64]>::to_vec),
+            hardware: None,
             energy: analysis.energy.clone(),
             seconds: None,
             config: None,

@@ -292,7 +292,7 @@ impl InteractiveRun {
         };
         let trainer = self.trainer();
         let completed = CompletedStages {
-            stages: vec![trained, stage],
+            stages: [trained, stage].map(|stage| self.on_hardware_of_now(stage)).into(),
             config: trainer.config().clone(),
             history: trainer.history().to_vec(),
             epochs: trainer.epochs_done(),
@@ -316,7 +316,8 @@ impl InteractiveRun {
         let (config, masked) = completed.finetuning();
         let config = finetune_config(fields, &config, self.trainer().hardware())?;
         let weights = self.trainer().weights().await?;
-        let finished = (self.trainer().step_number() > 0).then(|| self.current_stage());
+        let finished =
+            (self.trainer().step_number() > 0).then(|| self.on_hardware_of_now(self.current_stage()));
         let (history, epochs) = (self.history(), self.trainer().epochs_done());
         self.stage.start_finetuning(config, &weights, masked).await?;
         if let (Some(completed), Some(stage)) = (&mut self.completed, finished) {
@@ -357,9 +358,19 @@ impl InteractiveRun {
         self.stage.report(&analysis, before.map(|stage| stage.histogram.as_slice()))
     }
 
-    /// The completed stages, and the current one unless it is a fine-tuning without steps.
+    /// A stage that ends now.
+    fn on_hardware_of_now(&self, stage: StageReport) -> StageReport {
+        StageReport { hardware: Some(self.trainer().hardware().clone()), ..stage }
+    }
+
+    /// The completed stages, and the current one unless it is a fine-tuning without steps. Those that ended on other
+    /// crossbars than those of now say on which.
     pub fn stages(&self) -> Vec<StageReport> {
         let mut stages = self.completed.as_ref().map_or_else(Vec::new, |completed| completed.stages.clone());
+        let now = self.trainer().hardware();
+        for stage in &mut stages {
+            stage.hardware.take_if(|own| own.has_crossbars_of(now));
+        }
         if self.completed.is_none() || self.trainer().step_number() > 0 {
             stages.push(self.current_stage());
         }
