@@ -32,7 +32,9 @@ mod published;
 mod pytorch;
 mod quantized_training;
 mod recipe_files;
+mod recipe_inputs;
 mod recipes;
+mod recorded_networks;
 #[cfg(feature = "remote")]
 mod remote;
 mod resume;

@@ -1554,6 +1554,14 @@ hardware?: HardwareConfig | null,
  */
 seconds?: number | null, 
 /**
+ * The file that a recipe's stage started from, if it named one.
+ */
+weights_file?: string | null, 
+/**
+ * The stage or file that it learned from.
+ */
+teacher?: string | null, 
+/**
  * The training configuration; `None` for pruning.
  */
 spec: TrainConfig | null, 

@@ -111,6 +111,10 @@ impl FinishedRun {
         let fields = self.fields();
         let mut all = fields.clone();
         all.insert("recipe".to_owned(), self.name().to_owned());
+        // The hash of built-in images depends on the seed.
+        if let Some(data) = self.report.data.as_ref().filter(|data| data.name != "builtin") {
+            all.insert("images".to_owned(), data.sha256.chars().take(8).collect());
+        }
         for stage in &self.stages {
             for (name, value) in stage_fields(stage) {
                 if fields.get(&name) != Some(&value) {
@@ -137,6 +141,9 @@ pub fn stage_name(stage: &StageReport) -> &str {
 pub fn stage_fields(stage: &StageReport) -> BTreeMap<String, String> {
     let mut fields = stage.config.as_ref().map(texts).unwrap_or_default();
     fields.extend(stage.pruning.as_ref().map(texts).unwrap_or_default());
+    for (name, file) in [("weights", &stage.weights_file), ("teacher", &stage.teacher)] {
+        fields.extend(file.clone().map(|file| (name.to_owned(), file)));
+    }
     fields
 }
 
@@ -144,8 +151,6 @@ pub fn stage_fields(stage: &StageReport) -> BTreeMap<String, String> {
 fn single_stage(report: &RunReport) -> StageReport {
     StageReport {
         accuracy: report.training.accuracy,
-        loss: report.training.loss,
-        seconds: Some(0.0),
         ..StageReport::from_training(StageKind::Train, &report.config, &report.analysis, None)
     }
 }

@@ -167,11 +167,15 @@ pub async fn run_recipe<S: StageStore>(
         if recipe.config.standardize != Standardize::Auto {
             inputs["standardize"] = json!(recipe.config.standardize);
         }
-        if let (Some(_), Some((weights, _))) = (&stage.weights, &start)
-            && weights.is_quantized()
-            && stage.train_config().is_some()
-        {
-            inputs["integers"] = integer_inputs(&recipe.hardware);
+        if let (Some(_), Some((weights, _))) = (&stage.weights, &start) {
+            // What else the stage, and those after it, make of a file: training names its network itself.
+            if weights.is_quantized() {
+                inputs["integers"] = integer_inputs(&recipe.hardware);
+            }
+            if stage.train_config().is_none() {
+                let TrainConfig { plan, classifier, batch_norm, side, .. } = &recipe.config;
+                inputs["network"] = json!([plan, classifier, batch_norm, side]);
+            }
         }
         let teacher = match &stage.teacher {
             Some(name) => Some(match teachers.get(&**name) {

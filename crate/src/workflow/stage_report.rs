@@ -127,6 +127,12 @@ pub struct StageReport {
     /// Seconds of work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// The file that a recipe's stage started from, if it named one.
+    #[serde(default, rename = "weights_file", skip_serializing_if = "Option::is_none")]
+    pub weights_file: Option<String>,
+    /// The stage or file that it learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
     /// The training configuration; `None` for pruning.
     #[serde(default, rename = "spec")]
     pub config: Option<TrainConfig>,
@@ -182,6 +188,8 @@ impl StageReport {
             hardware: None,
             energy: analysis.energy.clone(),
             seconds: None,
+            weights_file: None,
+            teacher: None,
             config: None,
             pruning: None,
             stats: None,
@@ -225,6 +233,8 @@ impl<'a> FinishedStage<'a> {
     pub(super) fn report(&self, before: Option<&Self>) -> StageReport {
         let Self { stage, id, analysis, .. } = self;
         let StageResult { evaluation, epochs, stats, seconds, .. } = &self.result;
+        // Weights of a file have nothing to do with the stage before.
+        let before = before.filter(|_| stage.weights.is_none());
         let before = before.map(|stage| stage.analysis.histogram.as_slice());
         let report = match &stage.config {
             StageConfig::Train(config) | StageConfig::Finetune(config) => {
@@ -237,6 +247,8 @@ impl<'a> FinishedStage<'a> {
         StageReport {
             name: Some(stage.name.clone()),
             id: Some(id.clone()),
+            weights_file: stage.weights.clone(),
+            teacher: stage.teacher.clone(),
             seconds: Some(*seconds),
             epochs: epochs.clone(),
             ..report.with_evaluation(evaluation)

@@ -103,6 +103,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     account::print_choice(&weights);
     let metadata = input_metadata(&weights, &args.weights)?;
     let (config, inputs) = open(args, &weights, &metadata)?;
+    inputs.check()?;
     let range = parse_range(args.range.as_deref(), inputs.images().len())?;
     let compute = pollster::block_on(ComputeDevice::open(&args.device))?;
     let classes = infer_classes(&weights).unwrap_or_else(|| inputs.images().classes().len());
@@ -126,6 +127,7 @@ fn run_onnx(args: &PredictArgs, network: &OnnxNetwork) -> Result<()> {
     let train = args.data.is_some() && args.split == "train";
     let paths = args.images.iter().map(|path| files::display_path(path)).collect();
     let inputs = PredictImages { loader, train, paths };
+    inputs.check()?;
     let range = parse_range(args.range.as_deref(), inputs.images().len())?;
     let scores = input.scores(network, inputs.images(), range.clone(), |_| {});
     let scores = scores.map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
@@ -149,6 +151,17 @@ struct PredictImages {
 }
 
 impl PredictImages {
+    /// Image files are listed for training, but read here for evaluation only.
+    fn check(&self) -> Result<()> {
+        match self.loader {
+            DataLoader::Files(_) if self.train => {
+                let why = "of images in class folders only the validation images can be classified";
+                Err(Error::field("split", "train", why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn images(&self) -> &dyn LabeledDataset {
         match &self.loader {
             DataLoader::Memory(split, _) if self.train => &split.train,

@@ -12,6 +12,7 @@ use crate::cli::options::recipe::{RecipeOptions, attribute};
 use crate::cli::output;
 use crate::cli::runs::dry_run_recipe;
 use crate::cli::runs::folder_store::{RunOutcome, StageRunner};
+use crate::cli::runs::lease::LeaseMonitors;
 use crate::cli::runs::results::{check_weights_exist, save_results};
 use crate::cli::runs::training::stop_flag;
 use crate::error::{Error, Result};
@@ -83,6 +84,7 @@ fn run_recipe(args: &RunArgs, recipe: &Recipe) -> Result<()> {
         label: "",
         checkpoint_every: args.shared.checkpoint_every,
         wait_for_others: true,
+        leases: &LeaseMonitors::default(),
     };
     let RunOutcome::Finished(report, weights) = runner.run()? else {
         return Err(Error::operation(

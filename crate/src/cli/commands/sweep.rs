@@ -19,6 +19,7 @@ use crate::cli::format;
 use crate::cli::options::recipe::{RecipeOptions, attribute, sets};
 use crate::cli::output;
 use crate::cli::runs::folder_store::{RunOutcome, StageRunner};
+use crate::cli::runs::lease::LeaseMonitors;
 use crate::cli::runs::results::{check_weights_exist, save_results};
 use crate::cli::runs::training::stop_flag;
 use crate::config::SCHEMA_VERSION;
@@ -209,6 +210,9 @@ struct Sweep<'a> {
     datasets: DatasetCache,
     bars: MultiProgress,
     stop: std::sync::Arc<AtomicBool>,
+    leases: LeaseMonitors,
+    /// Whether it was said that all runs wait for other processes.
+    told: AtomicBool,
     /// An error that ends the whole sweep.
     ended: Mutex<Option<Error>>,
 }
@@ -222,6 +226,8 @@ impl<'a> Sweep<'a> {
             datasets: DatasetCache::new(args.shared.loader.into()),
             bars: MultiProgress::new(),
             stop: stop_flag()?,
+            leases: LeaseMonitors::default(),
+            told: AtomicBool::new(false),
             ended: Mutex::new(None),
         })
     }
@@ -260,7 +266,13 @@ impl<'a> Sweep<'a> {
                     queue.push_back(run);
                     busy += 1;
                     if busy >= queue.len() {
+                        let left = queue.len();
                         drop(queue);
+                        if !self.told.swap(true, Ordering::Relaxed) {
+                            let text =
+                                format!("other processes work on the {left} runs that are left; waiting");
+                            self.bars.suspend(|| output::status(&text));
+                        }
                         busy = 0;
                         thread::sleep(BUSY_RETRY_INTERVAL);
                     }
@@ -301,6 +313,7 @@ impl<'a> Sweep<'a> {
             label: &format!("[{}] ", run.name),
             checkpoint_every: self.args.shared.checkpoint_every,
             wait_for_others: self.args.task.is_some(),
+            leases: &self.leases,
         };
         let RunOutcome::Finished(report, weights) = runner.run()? else { return Ok(None) };
         save_results(&self.out.join(&run.name), &report, &weights)?;

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::files::dataset::open_dataset;
 use crate::config::TrainConfig;
+use crate::data::imagenet::ImageNet;
 use crate::data::imagenet::LoaderConfig;
-use crate::data::imagenet::index::Index;
 use crate::data::loader::DataLoader;
 use crate::data::standardization::InputMetadata;
 use crate::data::{Dataset, IMAGE, TrainTest};
@@ -106,7 +106,7 @@ fn open(path: &str, mut config: TrainConfig, loader_config: LoaderConfig) -> Res
             CachedImages::Memory(split)
         }
         DataLoader::Files(files) => {
-            description.sha256 = index_fingerprint(files.index());
+            description.sha256 = files_fingerprint(&files);
             CachedImages::Files { path: path.to_owned(), config: Box::new(config), loader_config }
         }
     };
@@ -128,18 +128,28 @@ fn content_fingerprint(sets: &[&Dataset]) -> String {
     hex(&hash.finalize())
 }
 
-/// SHA-256 over class names and the name, label and size of each image file: hashing the content of all of
-/// ImageNet would take longer than the first epoch.
-fn index_fingerprint(index: &Index) -> String {
+/// Of images of at most so many bytes in all the content is hashed.
+const HASHED_WHOLE: u64 = 1 << 30;
+
+/// SHA-256 over class names and the name, label and content of each image file. Of more than a gigabyte the sizes alone
+/// count: to hash the content of all of ImageNet would take longer than the first epoch.
+fn files_fingerprint(files: &ImageNet) -> String {
+    let (index, reader) = (files.index(), files.reader());
+    let listings = [&index.train, &index.val];
+    let images = || listings.into_iter().flat_map(|listing| (0..listing.len()).map(|at| listing.image(at)));
+    let sizes: Vec<u64> = images().map(|image| reader.size(image).unwrap_or(0)).collect();
+    let is_small = sizes.iter().sum::<u64>() <= HASHED_WHOLE;
     let mut hash = Sha256::new();
     hash.update(index.classes.join("\n"));
-    for listing in [&index.train, &index.val] {
+    for listing in listings {
         hash.update((listing.len() as u64).to_le_bytes());
-        for at in 0..listing.len() {
-            let image = listing.image(at);
-            let name = image.name.rsplit('/').next().unwrap_or_default();
-            let size = image.span.map_or(0, |(_, size)| size);
-            hash.update(format!("\n{name} {} {size}", image.label));
+    }
+    for (image, size) in images().zip(sizes) {
+        let name = image.name.rsplit('/').next().unwrap_or_default();
+        hash.update(format!("\n{name} {} {size}", image.label));
+        if is_small {
+            // An unreadable one is told from any other by its size.
+            hash.update(reader.read_image(image).unwrap_or_default());
         }
     }
     hex(&hash.finalize())
@@ -164,5 +174,26 @@ mod tests {
         let mut moved = split.clone();
         moved.train.labels[0] ^= 1;
         assert_ne!(of(&split), of(&moved));
+    }
+
+    /// Two folders that differ in a pixel, and in nothing that a listing shows.
+    #[test]
+    fn the_fingerprint_of_files_depends_on_their_content() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let of = |name: &str, shade: u8| {
+            let root = folder.path().join(name);
+            for (part, class) in [("train", "cat"), ("train", "dog"), ("val", "cat"), ("val", "dog")] {
+                let class = root.join(part).join(class);
+                std::fs::create_dir_all(&class).expect("a folder");
+                let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([shade, 7, 7]));
+                picture.save(class.join("1.png")).expect("writes");
+            }
+            let config = TrainConfig { side: 32, ..TrainConfig::default() };
+            let opened = open(&root.display().to_string(), config, LoaderConfig::default()).expect("opens");
+            opened.description.sha256
+        };
+        let first = of("a", 10);
+        assert_eq!(of("b", 10), first, "wherever it lies");
+        assert_ne!(of("c", 11), first);
     }
 }

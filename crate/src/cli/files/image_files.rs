@@ -181,6 +181,13 @@ impl ReadImage for DiskReader {
         Ok(bytes)
     }
 
+    fn size(&self, image: ImageRef<'_>) -> Option<u64> {
+        match image.span {
+            Some((_, size)) => Some(u64::from(size)),
+            None => Some(fs::metadata(self.root.join(image.container).join(image.name)).ok()?.len()),
+        }
+    }
+
     fn read_head(&self, image: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
         let Some((offset, length)) = image.span else {
             let mut head = Vec::new();

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::checkpoint::Checkpoint;
 use crate::cli::files;
 use crate::cli::files::dataset_cache::CachedDataset;
 use crate::cli::format;
@@ -49,10 +50,14 @@ struct StageEstimate {
 /// If a stage can't start; the run would fail in the same way.
 pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, json: bool) -> Result<()> {
     let mut measured: Vec<(Value, Estimate)> = Vec::new();
+    let mut before = None;
     let mut stages = Vec::new();
     for stage in &recipe.stages {
         let training = match stage.train_config() {
-            Some(config) => Some(stage_estimate(recipe, stage, config, (images, compute), &mut measured)?),
+            Some(config) => {
+                let known = (&mut measured, &mut before);
+                Some(stage_estimate(recipe, stage, config, (images, compute), known)?)
+            }
             None => None,
         };
         stages.push(StageEstimate {
@@ -71,15 +76,17 @@ pub fn run(recipe: &Recipe, images: &CachedDataset, compute: &ComputeDevice, jso
     output::print_result(json, &result, || describe(&result))
 }
 
-/// The estimate of a stage; measured once for all stages whose steps cost the same.
+/// The estimate of a stage; measured once for all stages whose steps cost the same. It starts from weights like those
+/// `before` it, which it then becomes.
 fn stage_estimate(
     recipe: &Recipe,
     stage: &Stage,
     config: &TrainConfig,
     (images, compute): (&CachedDataset, &ComputeDevice),
-    measured: &mut Vec<(Value, Estimate)>,
+    (measured, before): (&mut Vec<(Value, Estimate)>, &mut Option<Checkpoint>),
 ) -> Result<Estimate> {
-    let weights = stage.weights.as_ref().map(|file| files::read_weights(file.as_ref())).transpose()?;
+    let named = stage.weights.as_ref().map(|file| files::read_weights(file.as_ref())).transpose()?;
+    let weights = named.as_ref().or(before.as_ref());
     let cost = json!([
         config.batch,
         config.regularizer,
@@ -87,16 +94,18 @@ fn stage_estimate(
         config.precision,
         config.augment,
         config.epochs,
-        stage.teacher.is_some()
+        stage.teacher.is_some(),
+        config.quantize_precision,
+        config.quantize_linear,
+        config.quantize_precision.is_empty() && weights.is_some_and(Checkpoint::is_quantized)
     ]);
     let known = measured.iter().find(|(known, _)| *known == cost).map(|(_, estimate)| estimate.clone());
-    if let (Some(estimate), None) = (known, &weights) {
+    if let (Some(estimate), None) = (known, &named) {
         return Ok(estimate);
     }
     let memory = system::available_memory();
     let hardware = recipe.hardware.clone();
-    let trainer =
-        Trainer::new(config.clone(), hardware, images.open()?, compute.clone(), memory, weights.as_ref());
+    let trainer = Trainer::new(config.clone(), hardware, images.open()?, compute.clone(), memory, weights);
     let mut trainer = trainer.map_err(|error| error.with_stage(&stage.name))?;
     if let Some(name) = &stage.teacher {
         // Any weights take the time of an earlier stage's.
@@ -107,6 +116,7 @@ fn stage_estimate(
         trainer.set_teacher(&teacher).map_err(|error| error.with_path(name).with_stage(&stage.name))?;
     }
     let estimate = pollster::block_on(measure(&mut trainer, usize::from(DEFAULT_CHECKPOINTS_KEPT)))?;
+    *before = Some(pollster::block_on(trainer.weights())?);
     measured.push((cost, estimate.clone()));
     Ok(estimate)
 }

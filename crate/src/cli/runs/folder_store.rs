@@ -8,15 +8,17 @@ use std::time::Duration;
 use indicatif::MultiProgress;
 use serde_json::Value;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, safetensors};
 use crate::cli::files;
 use crate::cli::files::dataset_cache::CachedDataset;
 use crate::cli::output;
-use crate::cli::runs::lease::{Lease, LeaseMonitor};
+use crate::cli::runs::inputs::input_metadata;
+use crate::cli::runs::lease::{Lease, LeaseMonitors};
 use crate::cli::runs::observer::FolderObserver;
 use crate::cli::runs::run_folder::RunFolder;
 use crate::cli::runs::stage_folder::{StageFolder, content_hash, stage_id};
 use crate::cli::system;
+use crate::config::Standardize;
 use crate::data::loader::DataLoader;
 use crate::data::standardization::InputMetadata;
 use crate::device::ComputeDevice;
@@ -54,6 +56,8 @@ pub struct StageRunner<'a> {
     pub checkpoint_every: u64,
     /// Whether to wait for stages that another process runs, or to return.
     pub wait_for_others: bool,
+    /// What is known of other processes; runs of a sweep share it.
+    pub leases: &'a LeaseMonitors,
 }
 
 /// How a recipe's run ended.
@@ -95,22 +99,33 @@ impl<'a> StageStore for StageRunner<'a> {
     }
 
     fn weights(&self, name: &str) -> Result<(Checkpoint, String)> {
-        let bytes = files::read("reading weights", Path::new(name))?;
-        let weights = Checkpoint::from_bytes(&bytes).map_err(|error| error.with_path(name))?;
-        Ok((weights, content_hash(&bytes)))
+        let path = Path::new(name);
+        // A single file is known by its bytes, a folder or an index of shards by what was read.
+        let single = path.is_file().then(|| files::read("reading weights", path)).transpose()?;
+        let single =
+            single.and_then(|bytes| Some((Checkpoint::from_bytes(&bytes).ok()?, content_hash(&bytes))));
+        let (weights, id) = match single {
+            Some(read) => read,
+            None => {
+                let weights = files::read_weights(path)?;
+                let bytes = safetensors::write(&weights).map_err(|error| error.with_path(name))?;
+                (weights, content_hash(&bytes))
+            }
+        };
+        self.check_images_of(&weights, path)?;
+        Ok((weights, id))
     }
 
     fn find(&self, stage: &Stage, inputs: &Value) -> Result<Found<Slot<'a>>> {
         let id = stage_id(inputs);
         let folder = StageFolder::open(self.store, &id, inputs)?;
-        let mut monitor = LeaseMonitor::default();
         let mut waiting = false;
         loop {
             if let Some(result) = folder.result()? {
                 let weights = folder.weights()?;
                 return Ok(Found::Finished(id, Box::new(result), Box::new(weights)));
             }
-            if let Some(lease) = monitor.try_acquire(folder.path())? {
+            if let Some(lease) = self.leases.try_acquire(folder.path())? {
                 // The previous holder may have completed it just now.
                 if folder.result()?.is_some() {
                     continue;
@@ -133,6 +148,25 @@ impl<'a> StageStore for StageRunner<'a> {
 }
 
 impl<'a> StageRunner<'a> {
+    /// Checks that weights of a file were trained on images like the recipe's: single commands follow such a file, but
+    /// a recipe has one kind of images for all its stages.
+    fn check_images_of(&self, weights: &Checkpoint, path: &Path) -> Result<()> {
+        let (trained, own) = (input_metadata(weights, path)?, &self.images.metadata);
+        let name = files::display_path(path);
+        let differs = trained.standardize != Standardize::Auto && trained.standardize != own.standardize;
+        if differs && self.recipe.config.standardize == Standardize::Auto {
+            let why = format!("{name} was trained with {}: say which in the recipe", trained.standardize);
+            return Err(Error::field("standardize", own.standardize, why));
+        }
+        match (trained.side, own.side) {
+            (Some(trained), Some(side)) if trained != side && self.recipe.config.side == 0 => {
+                let why = format!("{name} was trained on images of {trained}: say which in the recipe");
+                Err(Error::field("side", side, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn slot(&self, stage: &Stage, id: String, folder: StageFolder, lease: Lease) -> Slot<'a> {
         let stages = &self.recipe.stages;
         let at = stages.iter().position(|other| other.name == stage.name).map_or(0, |at| at + 1);
@@ -190,6 +224,10 @@ impl TrainObserver for Slot<'_> {
     fn should_stop(&mut self) -> Result<bool> {
         if self.lease.is_held() {
             return Ok(self.stop.load(Ordering::Relaxed));
+        }
+        if let Some(observer) = &mut self.observer {
+            // The folder is another's now.
+            observer.folder.discard_metrics();
         }
         let why = "another process took it over, because this one was silent for too long";
         Err(Error::file("training", files::display_path(self.folder.path()), why))

@@ -5,11 +5,12 @@
 //! creating `lease-N+1`; an owner that was merely suspended sees the higher number and stops. An owner that
 //! died on the same host is recognized at once. No clocks are compared, only how long a file stays the same.
 
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -44,9 +45,25 @@ pub struct Lease {
     heartbeat_thread: Option<JoinHandle<()>>,
 }
 
+/// Polls the leases of many folders, whoever asks.
+#[derive(Default)]
+pub struct LeaseMonitors(Mutex<HashMap<PathBuf, LeaseMonitor>>);
+
+impl LeaseMonitors {
+    /// As [`LeaseMonitor::try_acquire`], by what all calls have seen.
+    ///
+    /// # Errors
+    /// If the folder can't be listed or written.
+    pub fn try_acquire(&self, folder: &Path) -> Result<Option<Lease>> {
+        // Ignores poisoning: each value is replaced whole.
+        let mut monitors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        monitors.entry(folder.to_owned()).or_default().try_acquire(folder)
+    }
+}
+
 /// Polls the leases of one folder and notices expired ones.
 #[derive(Default)]
-pub struct LeaseMonitor {
+struct LeaseMonitor {
     seen: Option<(u64, String, Instant)>,
 }
 
@@ -55,7 +72,7 @@ impl LeaseMonitor {
     ///
     /// # Errors
     /// If the folder can't be listed or written.
-    pub fn try_acquire(&mut self, folder: &Path) -> Result<Option<Lease>> {
+    fn try_acquire(&mut self, folder: &Path) -> Result<Option<Lease>> {
         let Some(newest) = newest(folder)? else { return Lease::create(folder, 1) };
         let content = fs::read_to_string(path(folder, newest)).unwrap_or_default();
         let unchanged = match &self.seen {
@@ -185,6 +202,26 @@ mod tests {
         drop(lease);
         assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 0);
         assert!(monitor.try_acquire(folder.path()).expect("writes").is_some());
+    }
+
+    /// As a sweep does, which goes on to another run in between.
+    #[test]
+    fn a_folder_that_is_asked_for_now_and_then_expires_too() {
+        let (folder, other) =
+            (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let elsewhere =
+            LeaseInfo { host: "elsewhere".to_owned(), pid: 1, started: "1".to_owned(), heartbeat: 3 };
+        fs::write(path(folder.path(), 1), to_json(&elsewhere)).expect("writes");
+        let monitors = LeaseMonitors::default();
+        assert!(monitors.try_acquire(folder.path()).expect("reads").is_none());
+        assert!(monitors.try_acquire(other.path()).expect("writes").is_some());
+        let long_ago =
+            Instant::now().checked_sub(EXPIRES_AFTER + HEARTBEAT_INTERVAL).expect("a monotonic clock");
+        let mut seen = monitors.0.lock().expect("not poisoned");
+        seen.get_mut(folder.path()).and_then(|monitor| monitor.seen.as_mut()).expect("remembered").2 =
+            long_ago;
+        drop(seen);
+        assert!(monitors.try_acquire(folder.path()).expect("writes").is_some());
     }
 
     #[test]

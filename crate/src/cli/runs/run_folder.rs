@@ -143,6 +143,11 @@ impl RunFolder {
         }
     }
 
+    /// Forgets the metrics since the last checkpoint.
+    pub fn discard_metrics(&mut self) {
+        self.pending.clear();
+    }
+
     fn flush_metrics(&mut self) -> Result<()> {
         let path = self.path.join("metrics.jsonl");
         let fail = |why| Error::file("writing metrics", files::display_path(&path), why);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use indicatif::MultiProgress;
+use serde_json::json;
 
 use crate::checkpoint::safetensors;
 use crate::cli::files;
@@ -116,6 +117,9 @@ fn resume(
     settings.fields.train.extend(devices.clone());
     let Some(checkpoint) = folder.newest_checkpoint()? else {
         folder.truncate_metrics(0)?;
+        if let Some(data) = data {
+            settings.data = Some(files::display_path(data));
+        }
         return open(&TrainConfig::default(), &settings, args);
     };
     folder.truncate_metrics(checkpoint.step())?;
@@ -126,6 +130,11 @@ fn resume(
     let checkpoint = checkpoint.with_devices_of(&moved);
     let mut config = checkpoint.config().clone();
     let data = files::open_dataset(&path, &mut config, loader_config(args, &settings))?;
+    let started = checkpoint.config().data;
+    if config.data != started {
+        let why = format!("the run was started on {}; --resume needs the same images", json!(started));
+        return Err(Error::field("data", path.display(), why));
+    }
     let compute = pollster::block_on(open_checked(&config))?;
     checkpoint.resume(data, compute, system::available_memory())
 }

@@ -42,6 +42,11 @@ pub trait ReadImage: Send + Sync {
     /// If it is missing or unreadable.
     fn read_image(&self, image: ImageRef<'_>) -> std::result::Result<Vec<u8>, String>;
 
+    /// The size of a file in bytes; `None` if it can't be told.
+    fn size(&self, image: ImageRef<'_>) -> Option<u64> {
+        image.span.map(|(_, size)| u64::from(size))
+    }
+
     /// Reads the first bytes of a file, 16 or more if it has them.
     ///
     /// # Errors
@@ -55,6 +60,10 @@ impl ReadImage for MemoryTree {
     fn read_image(&self, image: ImageRef<'_>) -> std::result::Result<Vec<u8>, String> {
         let bytes = self.get(&tree::join(image.container, image.name));
         bytes.map(<[u8]>::to_vec).ok_or_else(|| "it is not in the archive".to_owned())
+    }
+
+    fn size(&self, image: ImageRef<'_>) -> Option<u64> {
+        Some(self.get(&tree::join(image.container, image.name))?.len() as u64)
     }
 }
 
@@ -134,6 +143,11 @@ impl ImageNet {
     }
 
     /// Where the images lie.
+    pub fn reader(&self) -> &dyn ReadImage {
+        &*self.files.reader
+    }
+
+    /// Where each image is.
     pub fn index(&self) -> &Index {
         &self.files.index
     }

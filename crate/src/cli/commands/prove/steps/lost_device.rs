@@ -14,6 +14,7 @@ use crate::cli::commands::prove::record::Recorder;
 use crate::cli::files;
 use crate::cli::files::dataset_cache::DatasetCache;
 use crate::cli::runs::folder_store::StageRunner;
+use crate::cli::runs::lease::LeaseMonitors;
 use crate::cli::runs::training::stop_flag;
 use crate::data::imagenet::LoaderConfig;
 use crate::device::{ComputeDevice, graphics_destroyers};
@@ -117,6 +118,7 @@ fn train(recipe: &Recipe, compute: &ComputeDevice, out: &Path) -> Result<()> {
         label: "",
         checkpoint_every: CHECKPOINT_EVERY,
         wait_for_others: true,
+        leases: &LeaseMonitors::default(),
     };
     runner.run().map(|_| ())
 }
