@@ -25,7 +25,7 @@ fn networks() -> Vec<(PathBuf, Value)> {
 #[test]
 fn networks_of_the_recipes_save_what_their_runs_say() {
     let networks = networks();
-    assert!(!networks.is_empty());
+    assert_eq!(networks.len(), 2);
     for (file, stage) in networks {
         let analysis = json_output(&["analyze", &file.display().to_string(), "--json"]);
         let count = "lossless_sliced";
@@ -51,4 +51,24 @@ fn networks_of_the_recipes_are_as_good_as_their_runs_say() {
         let simulated = json_output(&[&command("simulate", "40")[..], &resolution].concat());
         assert_eq!(simulated["exact"], true, "{simulated}");
     }
+}
+
+/// The exported network sees a picture as its own does: scaled as a whole.
+#[test]
+fn an_exported_network_gives_the_same_answer_for_a_picture() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (file, _) = networks().into_iter().next().expect("a network");
+    let (file, model, picture) = (file.display().to_string(), path("model.onnx"), path("picture.png"));
+    let shades = |x: u32, y: u32| image::Rgb([(5 * x) as u8, (4 * y) as u8, (x * y / 9) as u8]);
+    image::RgbImage::from_fn(50, 40, shades).save(&picture).expect("writes");
+    json_output(&["export", &file, "--model", "vgg-small", "--out", &model, "--json"]);
+    let logits = |arguments: &[&str]| {
+        let predicted = json_output(&[&["predict"], arguments, &[&*picture, "--json"][..]].concat());
+        crate::shared::numbers(&predicted["predictions"][0]["logits"])
+    };
+    let (own, exported) = (logits(&[&*file, "--model", "vgg-small"]), logits(&[&*model]));
+    let largest = own.iter().fold(0.0_f64, |most, logit| most.max(logit.abs()));
+    let apart = own.iter().zip(&exported).map(|(a, b)| (a - b).abs()).fold(0.0_f64, f64::max);
+    assert!(apart < 0.02 * largest, "{own:?} and {exported:?}");
 }

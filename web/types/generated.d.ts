@@ -1425,7 +1425,7 @@ export type SliceDetail = {
  */
 lowest_bit: number, 
 /**
- * The most set cells of a column, of positive and of negative weights.
+ * The most set cells of a column, of positive and of negative weights, among rows that are active at once.
  */
 set: [number, number], 
 /**

@@ -14,6 +14,9 @@ use super::plan::InferredGraph;
 use super::proto::Attribute;
 use super::tensor::elements;
 
+/// Tools compute the scale of a bias in single precision, or in double.
+const SCALE_TOLERANCE: f32 = 1e-3;
+
 /// A quantized value: its integers, their scale and zero point.
 type Quantized = [Option<usize>; 3];
 
@@ -79,7 +82,11 @@ impl InferredGraph {
                 let weight = self.weight(quantized(1)?, &self.nodes[*links.givers.get(&input(1)?)?], axis)?;
                 let bias = match input(2) {
                     None => None,
-                    Some(_) => Some(quantized(2)?[0].filter(|&bias| self.is_bias(bias))?),
+                    Some(_) => {
+                        let own = quantized(2)?;
+                        let fits = self.is_bias(own[0]?) && self.adds_to_products(own, quantized(0)?, weight);
+                        Some(own[0].filter(|_| fits)?)
+                    }
                 };
                 let ([x, x_scale, x_zero], [w, w_scale, w_zero]) = (activation(0).filter(|_| plain)?, weight);
                 let first = [x, x_scale, x_zero, w, w_scale, w_zero];
@@ -138,6 +145,25 @@ impl InferredGraph {
         let matches = single || along == if axis < 0 { axis + rank } else { axis };
         let bytes = matches!(known.element(), Some(ElementType::I8 | ElementType::U8));
         (known.is_constant() && bytes && matches && giver.int("block_size", 0) == 0).then_some(own)
+    }
+
+    /// Whether the integers of a bias can be added to those of products: its scale is that of the products.
+    fn adds_to_products(&self, [_, scale, zero]: Quantized, input: Quantized, weight: Quantized) -> bool {
+        let floats = |value: Option<usize>| Some(self.tensor(value?).ok()?.floats().ok()?.to_vec());
+        let (Some(bias), Some(input), Some(weight)) = (floats(scale), floats(input[1]), floats(weight[1]))
+        else {
+            return false;
+        };
+        let is_zero = |zero: usize| {
+            self.tensor(zero)
+                .is_ok_and(|zero| zero.integers().is_ok_and(|all| all.iter().all(|&zero| zero == 0)))
+        };
+        let of = |scales: &[f32], at: usize| scales.get(at).or(scales.first()).copied().unwrap_or(f32::NAN);
+        let is_product = |at: usize| {
+            let product = of(&input, 0) * of(&weight, at);
+            (of(&bias, at) - product).abs() <= SCALE_TOLERANCE * product.abs()
+        };
+        zero.is_none_or(is_zero) && (0..bias.len().max(weight.len())).all(is_product)
     }
 
     fn is_bias(&self, value: usize) -> bool {

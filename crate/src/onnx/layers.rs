@@ -8,8 +8,9 @@ use super::left_out::LeftOutLayer;
 use super::ops::quantize::zeros_of;
 use super::ops::{Convolution, Linear, Product};
 use super::parameters::is_made_up;
-use super::plan::{Derivation, Follow, InferredGraph, StaticValue};
+use super::plan::{Follow, InferredGraph};
 use super::positions;
+use super::static_value::{Derivation, StaticValue};
 use super::tensor::{Reason, Tensor, elements};
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
@@ -118,6 +119,10 @@ impl InferredGraph {
                 [Some(value), None] if !is_convolution(node) && operands.weight_zero.is_none() => {
                     (operands.factors[0], value)
                 }
+                [None, None] => {
+                    left_out.extend(self.computed_weight(node, operands.factors));
+                    continue;
+                }
                 _ => continue,
             };
             let name = self.layer_name(node, value);
@@ -160,7 +165,10 @@ impl InferredGraph {
     /// Whether two products multiply with the same matrix: a value, or elements of one initializer in one order and
     /// with the same scales.
     fn is_same(&self, a: &OnnxLayer, b: &OnnxLayer) -> bool {
-        if a.matrix.outputs() != b.matrix.outputs() {
+        // Groups of a weight have inputs of their own.
+        let sizes =
+            |layer: &OnnxLayer| (layer.matrix.outputs(), layer.matrix.inputs(), layer.matrix.groups());
+        if sizes(a) != sizes(b) {
             return false;
         }
         let places = |layer| self.initializer_places(layer).ok();

@@ -40,6 +40,7 @@ pub mod positions;
 mod proto;
 pub mod prune;
 pub mod simulate;
+mod static_value;
 mod tensor;
 mod wire;
 

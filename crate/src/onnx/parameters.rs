@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::graph::Node;
 use super::layers::{LayerKind, OnnxLayer, operands};
 use super::network::OnnxNetwork;
-use super::plan::StaticValue;
+use super::static_value::StaticValue;
 use super::tensor::{Reason, Tensor, elements};
 use crate::checkpoint::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};

@@ -6,14 +6,14 @@
 //! casting or dequantizing its elements keeps that derivation instead of its elements, so that pruning
 //! finds its way back into the file, and a weight is decoded once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::element::ElementType;
 use super::graph::{Graph, Node, failed};
 use super::initializer::ModelBytes;
 use super::ops::{self, Argument, Call};
 use super::proto::Dimension;
+use super::static_value::{Derivation, StaticValue};
 use super::tensor::{Reason, Tensor, elements};
 use crate::error::{Error, Result};
 
@@ -23,30 +23,10 @@ const FOLDED: usize = 1 << 20;
 const ALL_FOLDED: usize = 1 << 24;
 /// Constants of at most this many elements can decide a shape.
 const DECIDING: usize = 1 << 16;
+/// A constant that has passed so many nodes is computed instead of led through them once more.
+const MAX_STEPS: usize = 64;
 /// Nodes that run, those of branches included.
 const MAX_NODES: usize = 1 << 21;
-
-/// What is known about a value before the network runs.
-#[derive(Debug, Clone)]
-pub(super) enum StaticValue {
-    /// Its elements, by the initializer and the nodes that they come from.
-    Derived { element: ElementType, shape: Vec<usize>, source: Derivation },
-    /// Its elements.
-    Computed(Tensor),
-    /// Its type and shape.
-    Shaped(ElementType, Vec<usize>),
-    /// Nothing, and why.
-    Unknown(Reason),
-}
-
-/// An initializer, and the nodes of the plan that its elements go through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Derivation {
-    /// Its place among the initializers.
-    pub(super) initializer: usize,
-    /// Nodes by their place in the plan.
-    pub(super) steps: Vec<usize>,
-}
 
 /// What to follow through the nodes of a [`Derivation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,32 +61,12 @@ pub(super) struct InferredGraph {
     symbols: HashMap<String, usize>,
     /// Elements that constants may still be computed for.
     foldable: usize,
+    /// Values that depend on constants alone, but are not computed.
+    pub(super) of_constants: HashSet<usize>,
 }
 
 /// The shapes of inputs that are not fixed, by the input's name; an empty name means the only input.
 pub type InputShapes = [(String, Vec<usize>)];
-
-impl StaticValue {
-    pub(super) fn shape(&self) -> std::result::Result<&[usize], Reason> {
-        match self {
-            Self::Derived { shape, .. } | Self::Shaped(_, shape) => Ok(shape),
-            Self::Computed(tensor) => Ok(&tensor.shape),
-            Self::Unknown(why) => Err(why.clone()),
-        }
-    }
-
-    pub(super) fn element(&self) -> Option<ElementType> {
-        match self {
-            Self::Derived { element, .. } | Self::Shaped(element, _) => Some(*element),
-            Self::Computed(tensor) => Some(tensor.element),
-            Self::Unknown(_) => None,
-        }
-    }
-
-    pub(super) fn is_constant(&self) -> bool {
-        matches!(self, Self::Derived { .. } | Self::Computed(_))
-    }
-}
 
 impl InferredGraph {
     /// Walks through a graph.
@@ -124,7 +84,9 @@ impl InferredGraph {
         let bytes = storage.bytes.len() + storage.external.values().map(|file| file.len()).sum::<usize>();
         let foldable = bytes.saturating_mul(2).saturating_add(ALL_FOLDED);
         let (graph, live, batch) = (Arc::clone(graph), Vec::new(), 1);
-        let mut plan = Self { graph, storage, opset, nodes, known, live, batch, symbols, foldable };
+        let of_constants = HashSet::new();
+        let mut plan =
+            Self { graph, storage, opset, nodes, known, live, batch, symbols, foldable, of_constants };
         let graph = Arc::clone(&plan.graph);
         for (at, (value, tensor)) in graph.initializers.iter().enumerate() {
             let source = Derivation { initializer: at, steps: Vec::new() };
@@ -236,6 +198,11 @@ impl InferredGraph {
             };
             node.outputs.iter().map(unknown).collect()
         });
+        let is_of_constants =
+            |value: &usize| self.known[*value].is_constant() || self.of_constants.contains(value);
+        if !node.inputs.is_empty() && node.inputs.iter().flatten().all(is_of_constants) {
+            self.of_constants.extend(node.outputs.iter().flatten());
+        }
         for (value, known) in node.outputs.iter().zip(outputs) {
             if let StaticValue::Computed(tensor) = &known {
                 self.foldable = self.foldable.saturating_sub(tensor.len());
@@ -260,9 +227,13 @@ impl InferredGraph {
         let first = node.inputs.first().copied().flatten().map(|value| &self.known[value]);
         if let (true, Some(StaticValue::Derived { source, .. }), [(element, shape), ..]) =
             (constant && follows(node), first, &shapes[..])
+            && source.steps.len() < MAX_STEPS
         {
             let mut source = source.clone();
-            source.steps.push(at);
+            // One that changes nothing needs no step.
+            if node.op != "Identity" {
+                source.steps.push(at);
+            }
             return Ok(vec![StaticValue::Derived { element: *element, shape: shape.clone(), source }]);
         }
         if constant || of_shape {

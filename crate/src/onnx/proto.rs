@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::element::ElementType;
+use super::tensor::{elements, extent};
 use super::wire::{Field, Fields, Wire, damaged, packed};
 use crate::error::Result;
 
@@ -17,6 +18,8 @@ const MAX_DEPTH: usize = 16;
 const MAX_ITEMS: usize = 1 << 20;
 /// Dimensions of a tensor.
 const MAX_RANK: usize = 32;
+/// The product of the other dimensions of a tensor that is empty.
+const MAX_EMPTY: usize = 1 << 24;
 
 /// Where a tensor's elements are.
 #[derive(Debug, Clone, PartialEq)]
@@ -309,7 +312,10 @@ fn read_tensor(bytes: &[u8], span: Range<usize>) -> Result<TensorProto> {
         }
     }
     let shape = dims.iter().map(|&size| usize::try_from(size).ok()).collect::<Option<Vec<usize>>>();
-    let shape = shape.filter(|shape| shape.len() <= MAX_RANK && super::tensor::elements(shape).is_some());
+    // An empty tensor holds nothing, but operators step through its other dimensions.
+    let most = |shape: &[usize]| if elements(shape) == Some(0) { MAX_EMPTY } else { usize::MAX };
+    let is_possible = |shape: &Vec<usize>| extent(shape).is_some_and(|extent| extent <= most(shape));
+    let shape = shape.filter(|shape| shape.len() <= MAX_RANK && is_possible(shape));
     let shape = shape.ok_or_else(|| damaged(format!("tensor {name} has impossible dimensions")))?;
     let payload = if beside {
         let number = |key: &str| external.get(key).map(|text: &String| text.trim().parse::<usize>().ok());

@@ -30,6 +30,11 @@ pub(super) fn elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))
 }
 
+/// The number of elements of the dimensions that are not 0, if it fits: what a loop over some of them may take.
+pub(super) fn extent(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)))
+}
+
 impl Tensor {
     /// A float tensor; `values` fill `shape`.
     #[must_use]

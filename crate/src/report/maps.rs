@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adc_plan::adc_plan;
 use super::analysis::{AdcEnergies, Analysis, analyze};
-use crate::adc::resolution::{ColumnOccupancy, Readout};
+use crate::adc::resolution::{ColumnOccupancy, Readout, row_groups};
 use crate::config::{HardwareConfig, Resolution, Subtraction};
 use crate::crossbar::bit_slicing::BitSlicing;
 use crate::crossbar::hoyer::{hoyer_square, tile_densities};
@@ -180,7 +180,7 @@ pub struct TileDetail {
 pub struct SliceDetail {
     /// The lowest magnitude bit that its cells hold.
     pub lowest_bit: u32,
-    /// The most set cells of a column, of positive and of negative weights.
+    /// The most set cells of a column, of positive and of negative weights, among rows that are active at once.
     pub set: [usize; 2],
     /// Bits that lose nothing at the tile's fullest column, for positive and for negative weights.
     pub bits: [u32; 2],
@@ -195,11 +195,12 @@ impl SliceDetail {
         let slice = |slice: usize| {
             let set = [0, 1].map(|polarity| {
                 let is_set = |integer: &&i16| slicing.cell(**integer, 2 * slice + polarity) != 0;
-                integers
-                    .chunks(rows.max(1))
-                    .map(|column| column.iter().filter(is_set).count())
-                    .max()
-                    .unwrap_or(0)
+                // A conversion sees the rows that are active at once.
+                let groups = |column: &[i16]| {
+                    let groups = row_groups(&hardware, rows);
+                    groups.map(|group| column[group].iter().filter(is_set).count()).max().unwrap_or(0)
+                };
+                integers.chunks_exact(rows.max(1)).map(groups).max().unwrap_or(0)
             });
             let bits = set.map(|set| {
                 Resolution::LosslessSliced.bits(&readout, ColumnOccupancy { rows, active: set, set })

@@ -1,16 +1,15 @@
 //! `crossdub predict`: class scores of images.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use image::RgbImage;
-use image::imageops::FilterType;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
 use crate::cli::commands::onnx::images::ImageInput;
 use crate::cli::files;
 use crate::cli::files::image_files;
+use crate::cli::files::pictures::decode_files;
 use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::image_range::parse_range;
 use crate::cli::options::network::NetworkOptions;
@@ -20,11 +19,10 @@ use crate::cli::runs::inputs::{follow_metadata, input_metadata, load_network, ma
 use crate::cli::{account, format};
 use crate::config::{DataSource, DeviceChoice, NetworkPlan, SCHEMA_VERSION, Standardize, TrainConfig};
 use crate::data::imagenet::LoaderConfig;
-use crate::data::imagenet::decode::{Rgb, decode};
 use crate::data::imagenet::outputs::wnids;
 use crate::data::loader::{DataLoader, LabeledDataset};
 use crate::data::standardization::{InputMetadata, Standardization};
-use crate::data::{Dataset, IMAGE, PIXELS, SIDE, TrainTest, cifar};
+use crate::data::{TrainTest, cifar};
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::metrics::ranked_probabilities;
@@ -299,42 +297,6 @@ fn describe(result: &PredictOutput) -> String {
     format::table(&rows)
 }
 
-/// Decodes image files into a data set without labels.
-fn decode_files(paths: &[PathBuf], classes: Vec<String>) -> Result<Dataset> {
-    let mut images = Vec::with_capacity(paths.len() * IMAGE);
-    for path in paths {
-        images.extend(decode_file(path)?);
-    }
-    Ok(Dataset::new(classes, images, vec![0; paths.len()]))
-}
-
-/// Decodes an image with ImageNet's decoder, which also rejects truncated files.
-fn decode_rgb(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
-    let Rgb { width, height, pixels } = decode(bytes)?;
-    let size = |side: usize| u32::try_from(side).map_err(|why| why.to_string());
-    RgbImage::from_raw(size(width)?, size(height)?, pixels).ok_or_else(|| "no pixels".to_owned())
-}
-
-/// Decodes an image file, scaled to 32 x 32, into planes of red, green and blue.
-fn decode_file(path: &Path) -> Result<Vec<u8>> {
-    let bytes = files::read("reading an image", path)?;
-    let decoded =
-        decode_rgb(&bytes).map_err(|why| Error::file("reading an image", files::display_path(path), why))?;
-    let side = SIDE as u32;
-    let scaled = if decoded.dimensions() == (side, side) {
-        decoded
-    } else {
-        image::imageops::resize(&decoded, side, side, FilterType::Triangle)
-    };
-    let mut planes = vec![0; IMAGE];
-    for (at, pixel) in scaled.pixels().enumerate() {
-        for (plane, value) in pixel.0.into_iter().enumerate() {
-            planes[plane * PIXELS + at] = value;
-        }
-    }
-    Ok(planes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,18 +318,6 @@ mod tests {
             let why = source(data, classes, Standardize::Dataset).expect_err("unknown").to_string();
             assert!(why.ends_with("give them as MEAN/STD"), "{why}");
             assert!(source(data, classes, Standardize::Image).is_ok());
-        }
-    }
-
-    #[test]
-    fn truncated_images_are_rejected() {
-        let picture = RgbImage::from_fn(40, 40, |x, y| image::Rgb([(x * 6) as u8, (y * 6) as u8, 90]));
-        for format in [image::ImageFormat::Jpeg, image::ImageFormat::Png] {
-            let mut bytes = std::io::Cursor::new(Vec::new());
-            picture.write_to(&mut bytes, format).expect("writes");
-            let bytes = bytes.into_inner();
-            assert_eq!(decode_rgb(&bytes).expect("whole").dimensions(), (40, 40), "{format:?}");
-            assert!(decode_rgb(&bytes[..bytes.len() / 2]).is_err(), "{format:?}");
         }
     }
 }

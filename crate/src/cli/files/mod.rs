@@ -8,6 +8,7 @@ mod disk_tree;
 pub mod image_files;
 mod io;
 mod onnx;
+pub mod pictures;
 mod weights;
 
 pub use self::adc_plan_file::AdcPlanFile;

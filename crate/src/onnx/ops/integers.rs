@@ -38,10 +38,10 @@ pub(in crate::onnx) fn zero_points(tensor: &Tensor, channels: usize) -> Result<V
     }
 }
 
-/// The quantized outputs of integer sums: the scales are the input's, the weight's and the output's.
+/// The quantized outputs of integer sums, times `alpha`: the scales are the input's, the weight's and the output's.
 pub(super) fn requantize(
     sums: &[i64],
-    [input, weight, output]: [&Tensor; 3],
+    ([input, weight, output], alpha): ([&Tensor; 3], f32),
     zero: &Tensor,
     channels: usize,
     channel: impl Fn(usize) -> usize,
@@ -52,7 +52,7 @@ pub(super) fn requantize(
     if scales.len() != 1 && scales.len() != channels {
         return Err(format!("{} scales do not fit {channels} channels", scales.len()));
     }
-    let factors: Vec<f32> = scales.iter().map(|scale| input * scale / output).collect();
+    let factors: Vec<f32> = scales.iter().map(|scale| alpha * input * scale / output).collect();
     let factors = if factors.len() == 1 { vec![factors[0]; channels] } else { factors };
     let (zero, (low, high)) = (zero_points(zero, 1)?[0], zero.element.range());
     let number = |(at, &sum): (usize, &i64)| {
@@ -91,17 +91,17 @@ pub(in crate::onnx) fn finish_integers(
         sums.iter_mut().enumerate().for_each(|(at, sum)| *sum += bias[channel(at)]);
     }
     let (input_scale, weight_scale) = (call.tensor(1)?, call.tensor(4)?);
+    let alpha = if op == "QGemm" { call.node.float("alpha", 1.0) } else { 1.0 };
     if call.has(output_scale) {
         let (scales, zero) =
             ([input_scale, weight_scale, call.tensor(output_scale)?], call.tensor(output_zero)?);
-        let values = requantize(&sums, scales, zero, count, channel)?;
+        let values = requantize(&sums, (scales, alpha), zero, count, channel)?;
         return Ok(Tensor::from_integers(zero.element, shape, values));
     }
     let (own, scales) = (input_scale.floats()?.first().copied().unwrap_or(1.0), weight_scale.floats()?);
     if scales.len() != 1 && scales.len() != count {
         return Err(format!("{} scales do not fit {count} channels", scales.len()));
     }
-    let alpha = call.node.float("alpha", 1.0);
     let scale = |at: usize| alpha * own * scales[if scales.len() == 1 { 0 } else { channel(at) }];
     Ok(Tensor::from_floats(shape, sums.iter().enumerate().map(|(at, &sum)| sum as f32 * scale(at)).collect()))
 }

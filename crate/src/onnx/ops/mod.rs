@@ -24,7 +24,7 @@ pub(super) mod window;
 
 use super::element::ElementType;
 use super::graph::Node;
-use super::tensor::{Reason, Tensor, elements};
+use super::tensor::{Reason, Tensor, extent};
 
 pub(super) use self::conv::{Convolution, finish_floats};
 pub(super) use self::matmul::{Linear, Product, finish_gemm};
@@ -97,7 +97,7 @@ impl Call<'_> {
 
 /// Rejects shapes that no memory holds.
 pub(super) fn bounded(shape: Vec<usize>) -> Result<Vec<usize>, Reason> {
-    match elements(&shape) {
+    match extent(&shape) {
         Some(count) if count <= MAX_ELEMENTS => Ok(shape),
         _ => Err(format!("would give {shape:?}, more than {MAX_ELEMENTS} values")),
     }

@@ -143,7 +143,18 @@ pub(super) fn infer_other_domain(call: &Call<'_>) -> Result<Vec<Shaped>, Reason>
         "Gelu" | "FastGelu" | "QuickGelu" => call.shape(0)?.to_vec(),
         _ => return Err(unknown(call.node)),
     };
-    Ok(vec![(call.input(0)?.element, bounded(shape)?)])
+    Ok(vec![(output_element(call)?, bounded(shape)?)])
+}
+
+/// The type of a quantized output: that of its zero point, if it has one, else the first input's.
+fn output_element(call: &Call<'_>) -> Result<ElementType, Reason> {
+    let zero = match &*call.node.op {
+        "QLinearAdd" | "QLinearMul" => Some(7),
+        "QLinearSigmoid" | "QLinearLeakyRelu" | "QLinearGlobalAveragePool" => Some(4),
+        _ => None,
+    };
+    let at = zero.filter(|&at| call.has(at)).unwrap_or(0);
+    Ok(call.input(at)?.element)
 }
 
 /// Computes onnxruntime's own operators.
@@ -208,7 +219,8 @@ fn quantized_sum(call: &Call<'_>) -> Result<Tensor, Reason> {
     let fixed = zero(7)? - (factor_a * zero(2)? + factor_b * zero(5)?);
     let fused =
         |factor: f32, value: i64, more: f32| (f64::from(factor) * value as f64 + f64::from(more)) as f32;
-    let (low, high) = a.element.range();
+    let element = output_element(call)?;
+    let (low, high) = element.range();
     let shape = bounded(broadcast(&a.shape, &b.shape)?)?;
     let at = |own: &[usize]| places(&shape, &broadcast_strides(own, &shape), 0);
     let (own_a, own_b) = (a.integers()?, b.integers()?);
@@ -217,7 +229,7 @@ fn quantized_sum(call: &Call<'_>) -> Result<Tensor, Reason> {
         (sum.round_ties_even() as i64).clamp(low, high)
     });
     let values = sums.collect();
-    Ok(Tensor::from_integers(a.element, shape, values))
+    Ok(Tensor::from_integers(element, shape, values))
 }
 
 /// The output's shape of a pooling over everything, the values it takes, and whether channels come last.
@@ -244,7 +256,7 @@ fn number_of(call: &Call<'_>, at: usize) -> Result<Vec<f32>, Reason> {
 /// Numbers quantized by the scale at `at` and the zero point behind it.
 fn quantized(call: &Call<'_>, at: usize, shape: Vec<usize>, values: &[f32]) -> Result<Tensor, Reason> {
     let scale = *call.tensor(at)?.floats()?.first().ok_or("a scale is missing")?;
-    let element = call.input(0)?.element;
+    let element = output_element(call)?;
     let (zero, (low, high)) = (zeros_of(call.optional(at + 1)?, 1)?[0], element.range());
     let integer =
         |value: &f32| ((value / scale).round_ties_even() as i64).saturating_add(zero).clamp(low, high);

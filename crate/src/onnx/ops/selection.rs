@@ -89,6 +89,9 @@ pub(super) fn gather_nd_shape(call: &Call<'_>) -> Result<Vec<usize>, Reason> {
     if call.node.int("batch_dims", 0) != 0 || depth > own.len() {
         return Err("batches of indices are not supported".to_owned());
     }
+    if depth == 0 {
+        return Err("the indices are empty".to_owned());
+    }
     Ok([outer, &own[depth..]].concat())
 }
 

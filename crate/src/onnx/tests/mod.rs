@@ -1,6 +1,7 @@
 //! Small networks and single operators against onnxruntime and PyTorch, on and off crossbars; damaged files.
 //! The files come from the scripts in `tests/onnx`.
 
+mod built;
 mod hostile;
 mod networks;
 mod operators;

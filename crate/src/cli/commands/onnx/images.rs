@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::files;
 use crate::cli::files::image_files;
+use crate::cli::files::pictures::decode_files;
 use crate::cli::options::data::DataOptions;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
 use crate::config::{DataSource, Standardize, TrainConfig};
-use crate::data::SIDE;
 use crate::data::batch::Batch;
 use crate::data::imagenet::LoaderConfig;
 use crate::data::loader::{DataLoader, LabeledDataset};
 use crate::data::standardization::Standardization;
+use crate::data::{SIDE, TrainTest};
 use crate::error::{Error, Result};
 use crate::network::spec::CHANNELS;
 use crate::onnx::{OnnxNetwork, Tensor};
@@ -101,8 +102,14 @@ impl ImageInput {
     pub fn open_files(self, paths: &[PathBuf]) -> Result<DataLoader> {
         let names = (0..self.outputs).map(|class| class.to_string()).collect();
         let standardization = Standardization::new(self.standardize, self.data_of_files(), None);
-        let images = image_files::open_single_images(paths, self.side(), names)?;
-        Ok(images.standardized(standardization).into())
+        if self.data_of_files() == DataSource::ImageNet {
+            let images = image_files::open_single_images(paths, self.side(), names)?;
+            return Ok(images.standardized(standardization).into());
+        }
+        // The whole picture, as networks of such images are trained.
+        let mut test = decode_files(paths, names)?;
+        test.standardization = standardization;
+        Ok(TrainTest { train: test.clone(), test }.into())
     }
 
     /// The inputs of each image of a batch.
