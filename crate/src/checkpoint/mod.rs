@@ -260,7 +260,7 @@ impl Checkpoint {
     }
 
     /// The layers in whose tensors outputs are not the first dimension, so that they can't have a step for each.
-    pub(crate) fn layers_in_other_layouts(&self) -> BTreeSet<String> {
+    pub fn layers_in_other_layouts(&self) -> BTreeSet<String> {
         let others = self.mappings(true).into_iter().filter(|mapping| !mapping.view.is_plain());
         others.map(|mapping| mapping.name).collect()
     }

@@ -194,7 +194,7 @@ pub(crate) const MAX_BITS: u32 = 16;
 
 impl HardwareConfig {
     /// Whether weights lie on the same crossbars, however their conversions are counted.
-    pub(crate) fn has_crossbars_of(&self, other: &Self) -> bool {
+    pub fn has_crossbars_of(&self, other: &Self) -> bool {
         let Self { adc, resolution, per, .. } = other.clone();
         Self { adc, resolution, per, ..self.clone() } == *other
     }

@@ -48,7 +48,7 @@ impl PruneRule {
     ///
     /// # Errors
     /// For bit planes, whose integers need their steps beside them.
-    pub(crate) fn check_without_steps(self) -> Result<()> {
+    pub fn check_without_steps(self) -> Result<()> {
         match self {
             Self::BitPlanes => {
                 let why = "an ONNX model has no place for the steps of its integers; prune the network as safetensors";

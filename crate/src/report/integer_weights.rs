@@ -39,7 +39,9 @@ pub fn integer_weights_note(layers: &[Matrix], hardware: &HardwareConfig) -> Opt
 }
 
 /// The layers of a quantized checkpoint, by what their integers become.
-pub(crate) struct IntegerWeights {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IntegerWeights {
     /// Layers that keep their integers.
     pub kept: usize,
     /// Layers whose integers have too many bits.

@@ -30,8 +30,7 @@ pub use converters::{AdcComparison, AdcCurve, ConverterReport, compare, converte
 pub use inference::{
     CrossbarCount, DenseAndActual, Inference, InferenceConfig, InferenceRow, LayerInference, inference,
 };
-pub(crate) use integer_weights::IntegerWeights;
-pub use integer_weights::integer_weights_note;
+pub use integer_weights::{IntegerWeights, integer_weights_note};
 pub use maps::{LayerMap, Preview, SliceDetail, TileDetail, View, tile_detail, view};
 pub use published::{Published, PublishedModel, PublishedRun, RankedMethod, Ranking, RunKind, published};
 pub use published_page::published_markdown;

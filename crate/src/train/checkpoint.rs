@@ -200,34 +200,89 @@ fn prefixed(prefix: &str, weights: Checkpoint) -> impl Iterator<Item = NamedTens
         .map(move |tensor| NamedTensor { name: format!("{prefix}{}", tensor.name), ..tensor })
 }
 
-/// Columns of the history: step, loss, regularizer, accuracy, both improvements; NaN if absent.
-const COLUMNS: usize = 6;
+/// Values of a step besides its number: loss, regularizer, accuracy, both improvements; NaN if absent.
+const VALUES: usize = 5;
+/// A value is the sum of so many 32-bit floats, which hold all bits of a 64-bit one.
+const PARTS: usize = 3;
+/// Columns of the history.
+const COLUMNS: usize = 1 + VALUES * PARTS;
 
 /// The history as a tensor, because that of a long run would exceed the limit of a header.
 fn history_to_tensor(history: &[HistoryEntry]) -> NamedTensor {
     let row = |entry: &HistoryEntry| {
         let measured = [entry.accuracy, entry.improvement_paper, entry.improvement_lossless];
         let [accuracy, paper, lossless] = measured.map(|value| value.unwrap_or(f64::NAN));
-        [entry.step as f64, entry.loss, entry.regularizer, accuracy, paper, lossless]
-            .map(|value| value as f32)
+        let values = [entry.loss, entry.regularizer, accuracy, paper, lossless];
+        std::iter::once(entry.step as f32).chain(values.into_iter().flat_map(parts_of))
     };
     let data = history.iter().flat_map(row).collect();
     NamedTensor { name: HISTORY.to_owned(), shape: vec![history.len(), COLUMNS], data }
 }
 
+/// The parts of a value, the largest first.
+fn parts_of(value: f64) -> [f32; PARTS] {
+    let mut left = value;
+    [(); PARTS].map(|()| {
+        let part = left as f32;
+        left -= f64::from(part);
+        part
+    })
+}
+
 fn history_from_tensor(tensor: &NamedTensor) -> Vec<HistoryEntry> {
-    let value = |value: f32| (!value.is_nan()).then_some(f64::from(value));
-    let entry = |row: &[f32]| HistoryEntry {
-        step: row[0] as u64,
-        loss: f64::from(row[1]),
-        regularizer: f64::from(row[2]),
-        accuracy: value(row[3]),
-        improvement_paper: value(row[4]),
-        improvement_lossless: value(row[5]),
+    // Older checkpoints have one part of each value.
+    let columns = tensor.shape.get(1).copied().filter(|&columns| columns == 1 + VALUES).unwrap_or(COLUMNS);
+    let entry = |row: &[f32]| {
+        let parts = (columns - 1) / VALUES;
+        let value = |at: usize| {
+            let own = &row[1 + at * parts..1 + (at + 1) * parts];
+            // Infinite ones leave parts that are no numbers.
+            let sum: f64 = own.iter().map(|&part| f64::from(part)).sum();
+            if own[0].is_infinite() { f64::from(own[0]) } else { sum }
+        };
+        let measured = |at: usize| Some(value(at)).filter(|value| !value.is_nan());
+        HistoryEntry {
+            step: row[0] as u64,
+            loss: value(0),
+            regularizer: value(1),
+            accuracy: measured(2),
+            improvement_paper: measured(3),
+            improvement_lossless: measured(4),
+        }
     };
-    tensor.data.chunks_exact(COLUMNS).map(entry).collect()
+    tensor.data.chunks_exact(columns).map(entry).collect()
 }
 
 fn unusable(why: impl std::fmt::Display) -> Error {
     Error::file("reading a checkpoint", "", why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_history_keeps_every_bit() {
+        let entry = |step: u64, accuracy: Option<f64>| HistoryEntry {
+            step,
+            loss: 2.0 / 3.0,
+            regularizer: 1e-7 / 3.0,
+            accuracy,
+            improvement_paper: accuracy.map(|_| 7630.0 / 634.0),
+            improvement_lossless: accuracy.map(|_| 1.0 + f64::EPSILON),
+        };
+        let history = vec![
+            entry(1, None),
+            entry(2, Some(21.7)),
+            HistoryEntry { loss: f64::INFINITY, ..entry(3, None) },
+        ];
+        assert_eq!(history_from_tensor(&history_to_tensor(&history)), history);
+        let older = NamedTensor {
+            name: HISTORY.to_owned(),
+            shape: vec![1, 6],
+            data: vec![4.0, 0.5, 0.25, f32::NAN, 2.0, f32::NAN],
+        };
+        let read = &history_from_tensor(&older)[0];
+        assert_eq!((read.step, read.loss, read.accuracy, read.improvement_paper), (4, 0.5, None, Some(2.0)));
+    }
 }
