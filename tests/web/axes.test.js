@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { labelSide, lastStep, logTicks, shortNumber, stepAxis } from '../../web/charts/axes.js';
+import { briefName, labelSide, lastStep, logTicks, shortNumber, stepAxis } from '../../web/charts/axes.js';
 
 test('the last step is that of the longest history, and 0 without any', () => {
   expect(lastStep([{ step: 1 }, { step: 7 }], [{ step: 3 }])).toBe(7);
@@ -40,4 +40,9 @@ test('numbers have three significant digits', () => {
     '1.0e+3',
     '1.2e+5',
   ]);
+});
+
+test('a long name keeps both of its ends', () => {
+  expect(briefName('this run')).toBe('this run');
+  expect(briefName('recorded: vgg-small-cifar10-bit-planes-12x')).toBe('recorded:…planes-12x');
 });

@@ -61,3 +61,16 @@ export function shortNumber(value) {
   if (value === 0) return '0';
   return Math.abs(value) >= 1000 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
 }
+
+/** Letters of a name beside its curve. */
+const LETTERS = 20;
+
+/**
+ * A name of at most 20 letters: names of runs often differ at their ends, which stay.
+ * @param {string} name
+ */
+export function briefName(name) {
+  if (name.length <= LETTERS) return name;
+  const end = Math.floor(LETTERS / 2);
+  return `${name.slice(0, LETTERS - end - 1)}…${name.slice(-end)}`;
+}

@@ -5,6 +5,7 @@
 
 import * as Plot from '@observablehq/plot';
 
+import { briefName } from './axes.js';
 import { frame, grid } from './frame.js';
 
 /** @typedef {'full' | 'structured' | 'diverged'} RunKind */
@@ -84,7 +85,7 @@ export function paretoChart({ published, paths, tile, model }, size) {
     .flatMap((path) => {
       const last = path.stages.at(-1);
       if (!last) return [];
-      const name = path.name.length > 20 ? `${path.name.slice(0, 19)}…` : path.name;
+      const name = briefName(path.name);
       // At the edge, the axis doesn't show the accuracy.
       const text = last.accuracy < domain[0] ? `${name}, ${last.accuracy.toFixed(1)} %` : name;
       const x = across(last.improvement);
