@@ -71,3 +71,15 @@ fn errors_name_the_field() {
         assert!(error.starts_with("reading a report (quick)") && error.lines().count() == 1, "{error}");
     }
 }
+
+/// Pictures in folders are read as ImageNet is, and are no rivals of the runs that were published on it.
+#[test]
+fn only_a_thousand_classes_are_imagenet() {
+    let named = |classes: usize| {
+        let mut report: Value = serde_json::from_slice(&recorded()).expect("JSON");
+        report["data"]["name"] = "imagenet".into();
+        report["data"]["classes"] = classes.into();
+        FinishedRun::read("quick", report.to_string().as_bytes()).expect("a report").data_name()
+    };
+    assert_eq!((named(1000).as_str(), named(2).as_str()), ("imagenet", "images of 2 classes"));
+}

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::report::LayerMap;
-use crate::workflow::report::RunReport;
+use crate::workflow::report::{DataDescription, RunReport};
 use crate::workflow::stage::StageKind;
 use crate::workflow::stage_report::StageReport;
 
@@ -71,10 +71,15 @@ impl FinishedRun {
         format!("{} ({})", self.report.training.device, self.report.training.adapter)
     }
 
-    /// The data source, for example `builtin` or `cifar10`.
+    /// The data source, for example `builtin` or `cifar10`; of pictures in folders the number of classes.
     pub fn data_name(&self) -> String {
         let configured = || text(&serde_json::to_value(self.report.config.data).unwrap_or_default());
-        self.report.data.as_ref().map_or_else(configured, |data| data.name.clone())
+        let named = |data: &DataDescription| match (&*data.name, data.classes) {
+            // Pictures in folders are read as ImageNet is; it has a thousand classes.
+            ("imagenet", classes) if classes != 1000 => format!("images of {classes} classes"),
+            (name, _) => name.to_owned(),
+        };
+        self.report.data.as_ref().map_or_else(configured, named)
     }
 
     /// A description of the network.
