@@ -276,7 +276,7 @@ fn previewed_bit_planes_are_simulated_as_pruned_ones() {
     }
 }
 
-/// The integers stay those that the run started with: other bits of inputs or other tiles can't change them.
+/// A quantized run keeps the integers that it started with, whatever tile or input bits are set later.
 #[test]
 fn a_quantized_run_resumes_on_other_hardware() {
     let settings = PruneSettings::new(PruneRule::BitPlanes, 0.0, 15.0);

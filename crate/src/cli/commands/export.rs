@@ -89,7 +89,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     };
     let bytes = bytes.map_err(with_path)?;
     files::write("writing a network", &args.out, &bytes)?;
-    // A file of integers holds those that were trained, a model also those that another tool made.
+    // A safetensors file holds the integers of quantized training alone; a model also those of another tool's checkpoint.
     let layers = weights.matrices(true)?;
     let is_integer = |matrix: &&Matrix| match format {
         Format::Onnx => QuantizedMatrix::from_integers(matrix, &HardwareConfig::default()).is_some(),
