@@ -33,8 +33,26 @@ pub struct BuildEnv {
     pub chromedriver: Option<PathBuf>,
     /// Firefox, once found.
     pub firefox: Option<PathBuf>,
-    /// The file of Mesa's Vulkan driver for the CPU, once found.
-    pub lavapipe: Option<PathBuf>,
+    /// Mesa's Vulkan driver for the CPU, once found.
+    pub lavapipe: Option<Lavapipe>,
+}
+
+/// Mesa's Vulkan driver for the CPU.
+#[derive(Clone, Debug)]
+pub struct Lavapipe {
+    /// Its file for the Vulkan loader.
+    pub driver: PathBuf,
+    /// Where it lies, if it was fetched; `None` for the system's.
+    pub fetched: Option<Fetched>,
+}
+
+/// Packages of a newer system in a folder of their own.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The folder that is `/` to them.
+    pub root: PathBuf,
+    /// In there, the folder of their libraries, the C library among them.
+    pub libraries: PathBuf,
 }
 
 impl BuildEnv {

@@ -61,7 +61,7 @@ enum Task {
     },
     /// Run every check, cheapest first; the last line says how many passed
     Test {
-        /// Leave out what needs the WebGPU module or cargo-deny, which take longest to build
+        /// Leave out what needs the WebGPU module, native WGSL or cargo-deny, which take longest to build
         #[arg(long)]
         quick: bool,
     },

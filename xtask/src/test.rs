@@ -11,14 +11,14 @@ use crate::steps::{self, Step};
 
 const QUICK: &str = "left out by --quick";
 
-/// Runs every check; `quick` leaves out what needs the WebGPU module, wgpu or cargo-deny, which take minutes to build.
+/// Runs every check; `quick` leaves out what needs the WebGPU module, native WGSL or cargo-deny, which take minutes to build.
 pub fn run(env: &mut BuildEnv, quick: bool) -> Result<bool> {
     let mut steps = setup::rust_steps();
     steps.extend(setup::node_steps());
     steps.extend(setup::wasm_steps());
     steps.push(setup::wasm_test_runner_step());
     steps.extend(setup::browser_steps());
-    steps.push(setup::lavapipe_step().skip_if(quick, QUICK));
+    steps.push(setup::lavapipe_step());
     steps.push(setup::cargo_deny_step().skip_if(quick, QUICK));
     steps.push(checks::format());
     steps.extend(javascript_checks());
@@ -28,8 +28,8 @@ pub fn run(env: &mut BuildEnv, quick: bool) -> Result<bool> {
     steps.extend([Module::Cpu, Module::Onnx].map(checks::wasm_clippy));
     steps.push(checks::wasm_clippy(Module::WebGpu).skip_if(quick, QUICK));
     steps.extend([checks::tests(), checks::examples()]);
-    steps.push(checks::graphics().skip_if(quick, QUICK));
-    steps.push(checks::vulkan().skip_if(quick, QUICK));
+    steps.push(checks::spirv());
+    steps.push(checks::wgsl().skip_if(quick, QUICK));
     steps.extend([Module::Cpu, Module::CpuRelaxed, Module::Onnx].map(modules::build_step));
     steps.push(checks::wasm_tests(Module::Cpu));
     steps.push(modules::build_step(Module::WebGpu).skip_if(quick, QUICK));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cmd::Cmd;
-use crate::env::BuildEnv;
+use crate::env::{BuildEnv, Fetched};
 use crate::error::{Error, Result, file_error};
 use crate::progress::Progress;
 use crate::steps::{Artifact, Step};
@@ -20,13 +20,14 @@ const SWIFTSHADER: &str = "vk_swiftshader_icd.json";
 
 /// Runs the steps of `crossdub prove` that compare results, by WGSL as the page has it, on lavapipe; then trains where
 /// no device is named.
-pub fn graphics<'a>() -> Step<'a> {
+pub fn wgsl<'a>() -> Step<'a> {
     let action = |env: &mut BuildEnv, progress: &mut Progress| {
         build(env, progress, "webgpu")?;
-        let driver = env.lavapipe.clone();
-        let line = prove(env, progress, "webgpu", "gradient,losses,lost", driver.as_deref())?;
+        let lavapipe = on_lavapipe(env, progress)?;
+        let line = prove(env, progress, &lavapipe, "webgpu", "gradient,losses,lost")?;
         let out = env.target_dir().join("graphics").join("short");
-        let trained = crossdub(env, driver.as_deref())
+        let trained = lavapipe
+            .command(env)
             .args(SHORT_RUN.split(' '))
             .args(["--plan", "4 M", "--out"])
             .args([out])
@@ -39,13 +40,17 @@ pub fn graphics<'a>() -> Step<'a> {
     Step::new("Graphics devices, WGSL", action).needs(&[Artifact::Rust, Artifact::Lavapipe])
 }
 
-/// The same comparisons by SPIR-V, on the driver that Chromium brings: lavapipe of most distributions lacks an extension
-/// (docs/gpu.md).
-pub fn vulkan<'a>() -> Step<'a> {
+/// The same comparisons by SPIR-V, as either device takes it where there is Vulkan. The lavapipe of a stable
+/// distribution may lack the extension for it (docs/gpu.md); Chromium's SwiftShader has it.
+pub fn spirv<'a>() -> Step<'a> {
     let action = |env: &mut BuildEnv, progress: &mut Progress| {
-        let driver = swiftshader(env)?;
         build(env, progress, "webgpu,vulkan")?;
-        prove(env, progress, "vulkan", "gradient,losses", driver.as_deref())
+        let fetched = env.lavapipe.as_ref().is_some_and(|lavapipe| lavapipe.fetched.is_some());
+        let driver = if fetched { on_lavapipe(env, progress)? } else { on_swiftshader(env)? };
+        let name = if fetched { "lavapipe" } else { "SwiftShader" };
+        let vulkan = prove(env, progress, &driver, "vulkan", "gradient,losses")?;
+        let webgpu = prove(env, progress, &driver, "webgpu", "gradient,losses")?;
+        Ok(format!("{name}\nvulkan: {vulkan}\nwebgpu: {webgpu}"))
     };
     Step::new("Graphics devices, SPIR-V", action).needs(&[
         Artifact::Rust,
@@ -61,43 +66,79 @@ fn build(env: &BuildEnv, progress: &mut Progress, features: &str) -> Result<()> 
     Ok(())
 }
 
-/// The binary, with this driver if one is given.
-fn crossdub(env: &BuildEnv, driver: Option<&Path>) -> Cmd {
-    let program = env.target_dir().join("release").join(format!("crossdub{}", env::consts::EXE_SUFFIX));
-    let command = Cmd::new(program).current_dir(&env.root);
-    match driver {
-        Some(driver) => command.env("VK_DRIVER_FILES", driver),
-        None => command,
+/// A binary and the driver that it shall take.
+struct OnDriver {
+    program: PathBuf,
+    variables: Vec<(&'static str, PathBuf)>,
+}
+
+impl OnDriver {
+    fn command(&self, env: &BuildEnv) -> Cmd {
+        let command = Cmd::new(&self.program).current_dir(&env.root);
+        self.variables.iter().fold(command, |command, (name, value)| command.env(name, value))
     }
+}
+
+/// The binary that was built, on the driver that the system prefers.
+fn on_default(env: &BuildEnv) -> OnDriver {
+    let program = env.target_dir().join("release").join(format!("crossdub{}", env::consts::EXE_SUFFIX));
+    OnDriver { program, variables: Vec::new() }
+}
+
+/// On lavapipe. Where that was fetched, a copy of the binary takes the C library beside it: the system's is too old for
+/// the driver.
+fn on_lavapipe(env: &BuildEnv, progress: &mut Progress) -> Result<OnDriver> {
+    let mut driver = on_default(env);
+    let Some(lavapipe) = &env.lavapipe else { return Ok(driver) };
+    driver.variables.push(("VK_DRIVER_FILES", lavapipe.driver.clone()));
+    if let Some(Fetched { root, libraries }) = &lavapipe.fetched {
+        let copy = env.target_dir().join("release").join("crossdub-on-lavapipe");
+        fs::copy(&driver.program, &copy).map_err(file_error("write", &copy))?;
+        let files = fs::read_dir(libraries).map_err(file_error("list", libraries))?.flatten();
+        let is_loader = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ld-linux"))
+        };
+        let loader = files.map(|entry| entry.path()).find(is_loader);
+        let loader = loader.ok_or_else(|| Error::new(format!("{} has no ld-linux", libraries.display())))?;
+        let patchelf = Cmd::new(&loader).args(["--library-path".as_ref(), libraries.as_os_str()]);
+        let patchelf = patchelf.args([root.join("usr/bin/patchelf")]).args(["--set-interpreter"]);
+        patchelf.args([&loader, &copy]).run(progress)?;
+        driver.program = copy;
+        driver.variables.push(("LD_LIBRARY_PATH", libraries.clone()));
+    }
+    Ok(driver)
+}
+
+/// On Chromium's software driver; the system's own where that is not Linux.
+fn on_swiftshader(env: &BuildEnv) -> Result<OnDriver> {
+    let mut driver = on_default(env);
+    if cfg!(target_os = "linux") {
+        let program = env.chromium.as_ref().and_then(|program| program.canonicalize().ok());
+        let beside = program.as_ref().and_then(|program| program.parent()).map(Path::to_path_buf);
+        let folders = beside.into_iter().chain(CHROMIUM.map(PathBuf::from));
+        let found = folders.map(|folder| folder.join(SWIFTSHADER)).find(|file| file.is_file());
+        let found = found.ok_or_else(|| Error::new(format!("Chromium has no {SWIFTSHADER}")))?;
+        driver.variables.push(("VK_DRIVER_FILES", found));
+    }
+    Ok(driver)
 }
 
 /// Takes steps of `crossdub prove` in an empty folder.
 fn prove(
     env: &BuildEnv,
     progress: &mut Progress,
+    driver: &OnDriver,
     device: &str,
     steps: &str,
-    driver: Option<&Path>,
 ) -> Result<String> {
-    progress.status("checking");
+    progress.status(format!("checking {device}"));
     let out = env.target_dir().join("graphics");
     if out.exists() {
         fs::remove_dir_all(&out).map_err(file_error("empty", &out))?;
     }
-    let prove = crossdub(env, driver).args(["prove", "--device", device, "--minutes", "4", "--only", steps]);
-    all_done(&prove.args(["--out"]).args([&out]).run(progress)?)
-}
-
-/// Chromium's software driver; `None` where the system has its own.
-fn swiftshader(env: &BuildEnv) -> Result<Option<PathBuf>> {
-    if !cfg!(target_os = "linux") {
-        return Ok(None);
-    }
-    let program = env.chromium.as_ref().and_then(|program| program.canonicalize().ok());
-    let beside = program.as_ref().and_then(|program| program.parent()).map(Path::to_path_buf);
-    let folders = beside.into_iter().chain(CHROMIUM.map(PathBuf::from));
-    let found = folders.map(|folder| folder.join(SWIFTSHADER)).find(|file| file.is_file());
-    found.map(Some).ok_or_else(|| Error::new(format!("Chromium has no {SWIFTSHADER}")))
+    let prove =
+        driver.command(env).args(["prove", "--device", device, "--minutes", "4", "--only", steps, "--out"]);
+    all_done(&prove.args([&out]).run(progress)?)
 }
 
 /// The line that counts the steps, if all were done.

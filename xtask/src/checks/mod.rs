@@ -6,7 +6,7 @@ mod page;
 mod rust;
 mod wasm;
 
-pub use graphics::{graphics, vulkan};
+pub use graphics::{spirv, wgsl};
 pub use library::{dependencies, package, without_burn, without_burn_wasm};
 pub use page::{chromium_tests, firefox_tests, npm_script};
 pub use rust::{clippy, documentation, examples, format, tests, unit_tests};
