@@ -1,6 +1,6 @@
 //! Replays the fuzzer's seeds and corpus with the fuzz targets themselves.
 
-use std::path::Path;
+use crate::shared::repository;
 
 #[path = "../../fuzz/application_targets.rs"]
 mod application_targets;
@@ -11,7 +11,7 @@ mod targets;
 
 #[test]
 fn no_fuzz_target_panics_on_its_corpus() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let corpus = repository().join("fuzz/corpus");
     let seeds = seeds::all();
     for target in targets::TARGETS.iter().chain(application_targets::TARGETS) {
         let (_, seeds) = seeds.iter().find(|(name, _)| *name == target.name).expect("every target has seeds");

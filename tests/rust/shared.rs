@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crossdub::checkpoint::{Checkpoint, NamedTensor};
 use crossdub::matrix::Matrix;
@@ -20,9 +21,14 @@ pub fn shared(relative: &str) -> Option<PathBuf> {
     None
 }
 
-/// The repository's root.
+/// The repository's root, as cargo names it when it runs the tests: the root at compile time could be another
+/// checkout's, if both share a target folder.
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the repository")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+        Path::new(&package).parent().expect("the crate is in the repository").to_path_buf()
+    });
+    &ROOT
 }
 
 /// Reads weights.

@@ -18,8 +18,9 @@ pub(super) struct Fixture {
 
 /// A file of `tests/onnx`. Those are no part of the package, so they are read when the tests run.
 pub(super) fn file(path: &str) -> Vec<u8> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/onnx/");
-    std::fs::read(format!("{folder}{path}")).expect("a file of tests/onnx")
+    // From the package's folder, where cargo runs tests: a path taken at compile time could be another checkout's, if
+    // both share a target folder.
+    std::fs::read(format!("../tests/onnx/{path}")).expect("a file of tests/onnx")
 }
 
 /// Every network, by each of PyTorch's exporters and each of onnxruntime's ways to quantize.

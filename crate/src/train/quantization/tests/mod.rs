@@ -20,8 +20,8 @@ fn caps_tighten_a_bit_at_a_time() {
 /// Step by step against PyTorch: losses, weights and steps.
 #[test]
 fn training_is_that_of_lsq_in_pytorch() {
-    // No part of the package, so it is read when the test runs.
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/lsq.safetensors");
+    // No part of the package, so it is read when the test runs, which cargo does in the package's folder.
+    let path = "../tests/golden/lsq.safetensors";
     let all = safetensors::read(&std::fs::read(path).expect("the fixture")).expect("tensors");
     for kernels in [Kernels::Burn, Kernels::Crossdub] {
         let cases = [
