@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { expect } from '@playwright/test';
 
-import { open, report, saved, steps, test } from './page.js';
+import { loaded, open, report, saved, steps, test } from './page.js';
 import { pth } from './pth.js';
 
 const file = (/** @type {string} */ name, /** @type {Buffer} */ buffer) => ({ name, mimeType: '', buffer });
@@ -150,4 +150,20 @@ test('pruned weights, masks and ADC plan of the run or a checkpoint can be saved
     .split('\n');
   // A header; 1 tile for 27 inputs and 32 outputs, 32 for 32 groups, 2 for 32 inputs and 64 outputs.
   expect(plan.length).toBe(1 + 1 + 32 + 2);
+});
+
+test('while a run waits for its data, a file can be shown and adjusted', async ({ page }) => {
+  await page.goto('./#device=cpu&data=cifar10');
+  await loaded(page);
+  await expect(page.locator('.message.error')).toContainText('CIFAR-10 is not beside this page');
+  await page.locator('#file').setInputFiles(file('mobile.pth', pth(MOBILE)));
+  const message = page.locator('.message').filter({ hasText: 'Showing mobile.pth' });
+  await expect(message).toBeVisible();
+  // There is no run to go back to.
+  await expect(message.getByRole('button', { name: 'Back to the run' })).toHaveCount(0);
+  const layers = page.locator('#map-list .layer-name');
+  await expect(layers).toHaveCount(3);
+  await expect(layers.nth(2)).not.toContainText('· 8 tiles');
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ tile: 16, strength: 50 }));
+  await expect(layers.nth(2)).toContainText('· 8 tiles');
 });

@@ -1,6 +1,6 @@
 import { expect } from '@playwright/test';
 
-import { open, picture, steps, test } from './page.js';
+import { open, picture, reach, steps, test } from './page.js';
 
 const SMALL = '#device=cpu&plan=8+M+16+M&classifier=16&tile=16';
 
@@ -66,4 +66,48 @@ test('ADC model and resolution apply to every chart, and the table compares all 
   expect(inference.table.every((/** @type {any} */ row) => row.per_tile.dense >= row.per_tile.actual)).toBe(
     true,
   );
+});
+
+test('a simulation ends when its network changes, and its result is not shown', async ({ page }) => {
+  await open(page);
+  await steps(page, 2);
+  const ended = await page.evaluate(async () => {
+    const { crossdub } = /** @type {any} */ (window);
+    const simulation = crossdub.prove({ images: 1000 }).then(
+      () => 'it went on',
+      (/** @type {any} */ error) => error.message,
+    );
+    while (document.querySelector('#proof')?.checkVisibility() !== true)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    await crossdub.step();
+    return simulation;
+  });
+  expect(ended).toContain('the simulation ended because its network was changed');
+  await expect(page.locator('#proof')).toBeHidden();
+});
+
+test('once a run pauses, the table of models is of its last step', async ({ page }) => {
+  await open(page, `${SMALL}&regularizer=gated&lambda=0.01`);
+  // Computed only while it is in view, so that no control may be scrolled to.
+  await page.locator('#models').scrollIntoViewIfNeeded();
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.start());
+  await reach(page, 30);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.pause());
+  await expect(page.locator('#status')).toContainText('Paused.');
+  const shown = () => page.locator('#model-rows tbody tr').allInnerTexts();
+  let before = await shown();
+  await expect
+    .poll(
+      async () => {
+        const now = await shown();
+        const isSteady = now.join() === before.join();
+        before = now;
+        return isSteady;
+      },
+      { intervals: [1500] },
+    )
+    .toBe(true);
+  // Asked again, nothing changes.
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.inference());
+  expect(await shown()).toEqual(before);
 });

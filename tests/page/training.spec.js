@@ -126,3 +126,47 @@ test('a run can continue after a reload', async ({ page }) => {
   expect(losses((await report(page)).training)).toEqual(losses(before));
   expect((await spec(page)).plan).toBe((await report(page)).spec.plan);
 });
+
+test('a run that can’t be resumed yet is offered again', async ({ page }) => {
+  await open(page);
+  const records = (/** @type {number} */ count) =>
+    Buffer.concat(Array.from({ length: count }, (_, at) => Buffer.alloc(3073, at % 10)));
+  const file = (/** @type {string} */ name, /** @type {number} */ count) => ({
+    name,
+    mimeType: '',
+    buffer: records(count),
+  });
+  const files = [file('data_batch_1.bin', 64), file('test_batch.bin', 20)];
+  await page.locator('#file').setInputFiles(files);
+  await expect.poll(async () => (await spec(page)).data).toBe('cifar10');
+  await page.getByRole('button', { name: 'Start' }).click();
+  await reach(page, 3);
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.pause());
+  const { step } = (await report(page)).training;
+  // A new page has no files of its user yet.
+  await page.goto('about:blank');
+  await open(page);
+  await page.getByRole('button', { name: 'Resume it' }).click();
+  await expect(page.locator('.message.error')).toContainText('CIFAR-10');
+  await expect(page.getByRole('button', { name: 'Resume it' })).toBeVisible();
+  await page.locator('#file').setInputFiles(files);
+  await expect.poll(async () => (await spec(page)).data).toBe('cifar10');
+  await page.getByRole('button', { name: 'Resume it' }).click();
+  await expect.poll(async () => (await report(page)).training.step).toBe(step);
+});
+
+test('what is being typed stays while training goes on', async ({ page }) => {
+  await open(page);
+  await page.getByRole('button', { name: 'Start' }).click();
+  await reach(page, 2);
+  const field = page.getByLabel('Regularization λ');
+  await field.press('ControlOrMeta+a');
+  await field.pressSequentially('0.005');
+  const { step } = (await report(page)).training;
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ adc: 'isaac' }));
+  await reach(page, step + 3);
+  await expect(field).toHaveValue('0.005');
+  expect((await spec(page)).lambda).not.toBe(0.005);
+  await field.press('Enter');
+  await expect.poll(async () => (await spec(page)).lambda).toBe(0.005);
+});

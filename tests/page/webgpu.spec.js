@@ -7,33 +7,38 @@ const SLOW_ADAPTER_MS = 540_000;
 
 test.describe.configure({ timeout: 600_000 });
 
+/**
+ * Makes a worker's adapter call itself hardware, so that it is worth waiting for; and keeps the worker's devices, so
+ * that one can be destroyed later.
+ * @param {import('@playwright/test').Worker} worker
+ */
+function callHardware(worker) {
+  worker
+    .evaluate(() => {
+      const scope = /** @type {any} */ (globalThis);
+      const info = {
+        vendor: 'test',
+        architecture: '',
+        description: 'A test card',
+        isFallbackAdapter: false,
+      };
+      Object.defineProperty(scope.GPUAdapter.prototype, 'info', { get: () => info });
+      const original = scope.GPUAdapter.prototype.requestDevice;
+      scope.devices = [];
+      /** @this {unknown} @param {unknown[]} options */
+      scope.GPUAdapter.prototype.requestDevice = async function requestDevice(...options) {
+        const device = await original.apply(this, options);
+        scope.devices.push(device);
+        return device;
+      };
+    })
+    .catch(() => undefined);
+}
+
 test('a run begins on the CPU, moves to WebGPU as it is, and back when the device is lost', async ({
   page,
 }) => {
-  // An adapter that calls itself hardware, so that it is worth waiting for; and the worker's devices, so that one can
-  // be destroyed later.
-  page.on('worker', (worker) => {
-    worker
-      .evaluate(() => {
-        const scope = /** @type {any} */ (globalThis);
-        const info = {
-          vendor: 'test',
-          architecture: '',
-          description: 'A test card',
-          isFallbackAdapter: false,
-        };
-        Object.defineProperty(scope.GPUAdapter.prototype, 'info', { get: () => info });
-        const original = scope.GPUAdapter.prototype.requestDevice;
-        scope.devices = [];
-        /** @this {unknown} @param {unknown[]} options */
-        scope.GPUAdapter.prototype.requestDevice = async function requestDevice(...options) {
-          const device = await original.apply(this, options);
-          scope.devices.push(device);
-          return device;
-        };
-      })
-      .catch(() => undefined);
-  });
+  page.on('worker', callHardware);
   await page.goto('./#plan=8+M+16+M&classifier=16&batch=4&learning_rate=0.001&epochs=1000');
   await loaded(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
@@ -60,15 +65,19 @@ test('a run begins on the CPU, moves to WebGPU as it is, and back when the devic
     return devices.length;
   });
   expect(destroyed).toBeGreaterThan(0);
-  await expect(page.locator('.message').first()).toContainText(/WebGPU .* on the CPU/, {
-    timeout: SLOW_ADAPTER_MS,
-  });
+  await expect(page.locator('.message').first()).toContainText(
+    /WebGPU .* on the CPU, from the last checkpoint/,
+    {
+      timeout: SLOW_ADAPTER_MS,
+    },
+  );
   await expect
     .poll(async () => (await report(page)).training.device, { timeout: SLOW_ADAPTER_MS })
     .toBe('cpu');
-  await expect
-    .poll(async () => (await report(page)).training.step, { timeout: SLOW_ADAPTER_MS })
-    .toBeGreaterThan(0);
+  // What was trained before the move is still there.
+  const { training } = await report(page);
+  expect(training.step).toBeGreaterThan(0);
+  expect(training.history[0].loss).toBe(before.training.history[0].loss);
 });
 
 test('a network trained on WebGPU can be pruned, and its simulation is exact', async ({ page }) => {
@@ -92,4 +101,16 @@ test('a network trained on WebGPU can be pruned, and its simulation is exact', a
   expect(simulation.conversions).toBeGreaterThan(0);
   await expect(page.locator('#proof-words')).toContainText('4 images at resolution lossless-sliced');
   await expect(page.locator('#proof-words')).toContainText('Exact: every output integer');
+});
+
+test('a run that asks for a GPU only later moves there, too', async ({ page }) => {
+  page.on('worker', callHardware);
+  await page.goto('./#device=cpu&plan=8+M+16+M&classifier=16&batch=4');
+  await loaded(page);
+  expect((await report(page)).training.device).toBe('cpu');
+  await page.evaluate(() => /** @type {any} */ (window).crossdub.set({ device: 'auto' }));
+  await expect
+    .poll(async () => (await report(page)).training.device, { timeout: SLOW_ADAPTER_MS })
+    .toBe('webgpu');
+  expect((await report(page)).training.step).toBe(0);
 });

@@ -3,6 +3,8 @@
  * what is displayed, an evaluation, a report and a checkpoint.
  */
 
+import { nextTask } from './task.js';
+
 /** @typedef {import('../types/types').Progress} Progress */
 
 /**
@@ -25,19 +27,6 @@ const EVALUATE_IMAGES = 500;
 const SAVE_STEPS = 100;
 /** A GPU can be lost without warning: its runs are also saved by time. */
 const SAVE_GPU_MS = 30_000;
-
-/** A new task lets waiting messages through. A timer would be slowed down in a hidden tab. */
-const { port1, port2 } = new MessageChannel();
-/** @type {(() => void)[]} */
-const waiting = [];
-port1.onmessage = () => waiting.shift()?.();
-
-function nextTask() {
-  return new Promise((/** @type {(value: void) => void} */ resolve) => {
-    waiting.push(resolve);
-    port2.postMessage(null);
-  });
-}
 
 export class Loop {
   running = false;

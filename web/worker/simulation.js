@@ -1,6 +1,7 @@
 /** The simulation, a few images at a time. */
 
 import { failure } from '../api/errors.js';
+import { nextTask } from './task.js';
 
 /** @typedef {import('../types/types').SimulationReport} SimulationReport */
 /** @typedef {import('../types/messages').WorkerEvent} WorkerEvent */
@@ -42,5 +43,7 @@ export async function simulate(run, { queue, isCurrent, pruning, images, emit })
     previous = simulation.images;
     const msPerImage = (performance.now() - start) / next;
     count = Math.min(left, Math.max(1, Math.round(TURN_MS / msPerImage)));
+    // Without it, calls that come meanwhile would not be heard.
+    await nextTask();
   }
 }
