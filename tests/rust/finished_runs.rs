@@ -72,6 +72,36 @@ fn errors_name_the_field() {
     }
 }
 
+#[test]
+fn a_map_may_not_claim_more_tiles_than_it_has() {
+    for (across, down) in [(1_u64, 1_u64 << 40), (1 << 40, 0), (u64::MAX / 2, 4)] {
+        let mut report: Value = serde_json::from_slice(&recorded()).expect("JSON");
+        report["maps"][1]["across"] = across.into();
+        report["maps"][1]["down"] = down.into();
+        let error = FinishedRun::read("quick", report.to_string().as_bytes()).expect_err("rejected");
+        assert!(error.to_string().contains("maps[1].level"), "{error}");
+    }
+}
+
+/// Two seeds so far apart that their deviation is larger than their mean: the axis still shows both.
+#[test]
+fn a_large_deviation_leaves_the_axis_readable() {
+    let seed = |seed: u64, actual: f64| {
+        let mut report: Value = serde_json::from_slice(&recorded()).expect("JSON");
+        report["spec"]["seed"] = seed.into();
+        report["seed"] = seed.into();
+        for stage in report["stages"].as_array_mut().expect("stages") {
+            let dense = stage["energy"]["paper"]["dense"].as_f64().expect("a number");
+            stage["energy"]["paper"]["actual"] = actual.into();
+            stage["energy"]["paper"]["improvement"] = (dense / actual).into();
+        }
+        FinishedRun::read("quick", report.to_string().as_bytes()).expect("a report")
+    };
+    let text = page("Two seeds", &[seed(0, 110.0), seed(1, 6.0)]);
+    assert!(text.contains("logarithmic") && text.matches("<text class=\"tick").count() < 300);
+    assert!(!text.contains("e-30"));
+}
+
 /// Pictures in folders are read as ImageNet is, and are no rivals of the runs that were published on it.
 #[test]
 fn only_a_thousand_classes_are_imagenet() {

@@ -16,6 +16,7 @@ mod fuzz_corpus;
 mod golden;
 mod gradients;
 mod hardware;
+mod hardware_options;
 mod image_cases;
 mod imagenet;
 mod interactive;

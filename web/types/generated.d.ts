@@ -51,11 +51,11 @@ extrapolated: Array<boolean>, };
  */
 export type AdcEnergies = { 
 /**
- * The paper's count.
+ * The paper's count: all rows at once, 1-bit inputs and cells, whatever the hardware's are.
  */
 paper: AdcEnergy, 
 /**
- * The lossless count.
+ * The lossless count of the active rows, with the hardware's inputs, cells, signs and rows at once.
  */
 lossless: AdcEnergy, 
 /**

@@ -178,7 +178,11 @@ impl Converter {
 
     fn estimate(&self, bits: u32) -> ModelEstimate {
         if bits == 0 {
-            return ModelEstimate::from_energy(0.0);
+            // No converter: it takes nothing of what the source has values for.
+            let nothing = |value: Option<f64>| value.map(|_| 0.0);
+            let ModelEstimate { area_um2, time_ns, .. } = self.estimate(8);
+            let none = ModelEstimate::from_energy(0.0);
+            return ModelEstimate { area_um2: nothing(area_um2), time_ns: nothing(time_ns), ..none };
         }
         let params = &self.params;
         match &self.source {

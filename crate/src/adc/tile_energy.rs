@@ -5,7 +5,7 @@ use super::resolution::{ColumnOccupancy, Readout};
 use crate::config::{AdcModel, HardwareConfig, Resolution, Subtraction};
 use crate::error::{Error, Result};
 
-/// Energy of one conversion by the active rows of its tile; 0 without an active row, and never less
+/// Energy of a column's conversions by the active rows of its tile; 0 without an active row, and never less
 /// with more of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TileEnergy {
@@ -33,7 +33,8 @@ impl TileEnergy {
     /// all levels can be compared.
     ///
     /// # Errors
-    /// For `lossless-sliced`, which counts set cells, not active rows, and for conversions of more bits than converters have.
+    /// For `lossless-sliced`, which counts set cells, not active rows; for models other than `paper` if the mapping sets
+    /// cells for weights of 0; and for conversions of more bits than converters have.
     ///
     /// ```
     /// use crossdub::adc::TileEnergy;
@@ -56,19 +57,27 @@ impl TileEnergy {
             }
             _ => {}
         }
-        let mut readout = Readout::new(hardware);
-        if readout.subtraction == Subtraction::Offset {
-            // A budget counts active rows in an offset mapping too, where pruning empties no cell.
-            readout.subtraction = Subtraction::Digital;
+        if hardware.subtraction == Subtraction::Offset {
+            let why = "sets cells for weights of 0, so that pruning saves nothing; use digital or analog, or the model paper";
+            return Err(Error::field("subtraction", "offset", why));
         }
+        let readout = Readout::new(hardware);
         let costs = conversion_costs(hardware.adc, Resolution::Lossless.dense_bits(&readout))?;
         Ok(Self { resolution: Resolution::Lossless, readout, at_once: hardware.rows_at_once(), costs })
     }
 
-    /// Energy of a conversion of a tile with `active` of its `rows` rows active, in the model's unit.
+    /// Energy of the conversions of a column with `active` of a tile's `rows` rows active, in the model's unit. Rows that
+    /// are not active at once take conversions of their own, each of which may see all that are left.
     pub fn at(&self, active: usize, rows: usize) -> f64 {
-        let column = ColumnOccupancy::from_active(active.min(self.at_once), rows);
-        self.costs[self.resolution.bits(&self.readout, column) as usize]
+        let of_group = |rows: usize| {
+            let column = ColumnOccupancy::from_active(active.min(rows), rows);
+            self.costs[self.resolution.bits(&self.readout, column) as usize]
+        };
+        if self.at_once >= rows {
+            return of_group(rows);
+        }
+        let (full, rest) = (rows / self.at_once, rows % self.at_once);
+        full as f64 * of_group(self.at_once) + if rest > 0 { of_group(rest) } else { 0.0 }
     }
 }
 
@@ -94,4 +103,29 @@ pub(super) fn conversion_costs(model: AdcModel, most: u32) -> Result<Vec<f64>> {
 /// Costs of the unitless models: a conversion costs its bits.
 fn bits_as_costs(most: u32) -> Vec<f64> {
     (0..=most).map(f64::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_rows_are_converted_one_after_another() {
+        let hardware = HardwareConfig {
+            tile: 128,
+            active_rows: 32,
+            adc: AdcModel::Lossless,
+            ..HardwareConfig::default()
+        };
+        let energy = TileEnergy::new(&hardware).expect("counts rows");
+        // Four conversions of 6 bits; 3 active rows may all lie in any group.
+        assert_eq!(energy.at(128, 128), 24.0);
+        assert_eq!(energy.at(3, 128), 8.0);
+        assert_eq!((energy.at(0, 128), energy.at(9, 9)), (0.0, 4.0));
+        assert_eq!(energy.at(40, 40), 6.0 + 4.0);
+        let offset = HardwareConfig { subtraction: Subtraction::Offset, ..hardware };
+        assert!(TileEnergy::new(&offset).expect_err("saves nothing").to_string().contains("subtraction"));
+        let paper = HardwareConfig { adc: AdcModel::Paper, ..offset };
+        assert_eq!(TileEnergy::new(&paper).expect("the paper's count").at(128, 128), 7.0);
+    }
 }

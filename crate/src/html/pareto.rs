@@ -71,7 +71,8 @@ impl Plot<'_> {
     /// Axes that span our runs, and the published ones that did not diverge.
     fn scales(&self) -> (Scale, Scale) {
         let converged = || self.published.iter().filter(|run| run.kind != RunKind::Diverged);
-        let saved = self.runs.iter().flat_map(|(.., saved)| ends(*saved));
+        // A deviation may be larger than its mean, and a logarithmic axis ends above 0.
+        let saved = self.runs.iter().flat_map(|(.., saved)| ends(*saved)).filter(|end| *end > 0.0);
         let accuracies = self.runs.iter().flat_map(|(_, _, accuracy, _)| ends(*accuracy));
         let x = saved.chain(converged().filter_map(|run| run.improvement)).chain([1.0]);
         let y = accuracies.chain(converged().map(|run| run.accuracy));

@@ -36,6 +36,14 @@ impl FinishedRun {
                 if path == "." { why.inner().to_string() } else { format!("{path}: {}", why.inner()) };
             Error::file("reading a report", folder, reason)
         })?;
+        for (at, map) in report.maps.iter().enumerate() {
+            // Drawn line by line, so that a few bytes could claim any number of them.
+            let (across, down, tiles) = (map.across, map.down, map.level.len());
+            if across.checked_mul(down) != Some(tiles) || across.max(down) > tiles {
+                let reason = format!("maps[{at}].level: {tiles} levels do not fill {down} x {across} tiles");
+                return Err(Error::file("reading a report", folder, reason));
+            }
+        }
         Ok(Self::new(folder, report))
     }
 

@@ -57,8 +57,31 @@ impl GroupLasso {
         };
         let norm = squares.sqrt();
         let loss = norm.clone().sum().mul_scalar(self.lambda);
-        // The smallest normal float32: an all-zero group has the gradient 0 / tiny = 0.
-        let gradient = weight * norm.clamp_min(f64::from(f32::MIN_POSITIVE)).recip().mul_scalar(self.lambda);
+        // The smallest normal float32: an all-zero group has the gradient 0 / tiny = 0. Lambda comes last, since with it
+        // the reciprocal might be infinite.
+        let gradient =
+            (weight * norm.clamp_min(f64::from(f32::MIN_POSITIVE)).recip()).mul_scalar(self.lambda);
         Penalty { loss, gradient: tiled.untile(gradient) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+
+    #[test]
+    fn an_empty_group_has_no_gradient_at_any_lambda() {
+        let tile = TileShape { rows: 2, columns: 2 };
+        for lambda in [1.0, 10.0, 1e6] {
+            let lasso = GroupLasso { lambda, group: LassoGroup::Tile, tile };
+            let data = TensorData::new(vec![0.0_f32, 0.0, 3.0, 4.0], [1, 4, 1, 1]);
+            let penalty = lasso.evaluate(Tensor::from_data(data, &Device::flex()));
+            let gradient = penalty.gradient.into_data();
+            let gradient: &[f32] = gradient.as_slice().expect("floats");
+            assert_eq!(gradient[..2], [0.0, 0.0]);
+            assert!((f64::from(gradient[2]) / lambda - 0.6).abs() < 1e-6, "{gradient:?}");
+        }
     }
 }

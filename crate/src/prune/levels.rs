@@ -47,7 +47,7 @@ pub(super) fn prune(layers: &mut [Matrix], shape: TileShape, cut: ColumnCut, cut
     let mut stats = PruneStats::default();
     for (at, layer) in layers.iter_mut().enumerate() {
         let (limit, zero_last) = match cutoff {
-            Cutoff::Tolerance(tol) => (*tol, true),
+            Cutoff::Tolerance(tol) => (tolerance(*tol), true),
             Cutoff::Ratios(ratios) => (layer_percentile(layer, ratios[at]), false),
         };
         stats.add(prune_layer(layer, shape, LayerCut { cut, levels, limit, zero_last }));
@@ -75,6 +75,11 @@ fn prune_layer(layer: &mut Matrix, shape: TileShape, cut: LayerCut) -> PruneStat
         stats.add(band.stats);
     }
     stats
+}
+
+/// A tolerance as `analyze` and the authors' code compare it: in the weights' own precision.
+pub(super) fn tolerance(tol: f64) -> f64 {
+    f64::from(tol as f32)
 }
 
 /// The largest float32 that is not above `limit`, so that `|w| <= limit` can be decided in float32.

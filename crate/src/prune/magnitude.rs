@@ -1,7 +1,7 @@
 //! The rules `magnitude` and `tiles`, baselines for D.U.B.: small weights are removed wherever they
 //! lie, or whole tiles are.
 
-use super::levels::below;
+use super::levels::tolerance;
 use super::percentile::{layer_percentile, zero_up_to};
 use super::{Cutoff, PruneStats};
 use crate::crossbar::levels::Levels;
@@ -15,7 +15,7 @@ pub(super) fn prune(layers: &mut [Matrix], shape: TileShape, cutoff: &Cutoff) ->
     for (at, layer) in layers.iter_mut().enumerate() {
         let limit = match cutoff {
             Cutoff::Ratios(ratios) => layer_percentile(layer, ratios[at]),
-            Cutoff::Tolerance(tol) => *tol,
+            Cutoff::Tolerance(tol) => tolerance(*tol),
         };
         let before = count_tiles(layer, shape, 0.0);
         zero_up_to(&mut layer.data, limit);
@@ -33,7 +33,7 @@ pub(super) fn prune_tiles(layers: &mut [Matrix], shape: TileShape, cutoff: &Cuto
         let before = count_tiles(layer, shape, 0.0);
         let chosen: Vec<usize> = match cutoff {
             Cutoff::Tolerance(tol) => {
-                let counts = count_tiles(layer, shape, below(*tol));
+                let counts = count_tiles(layer, shape, *tol as f32);
                 (0..tiling.len()).filter(|&tile| counts[tile].near_active == 0).collect()
             }
             Cutoff::Ratios(ratios) => smallest(layer, &tiling, ratios[at]),

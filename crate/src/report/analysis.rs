@@ -4,21 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use super::bit_planes::bit_plane_energy;
 use super::inference::Inference;
+use crate::adc::resolution::{ColumnOccupancy, Readout, row_groups};
 use crate::adc::{AdcEnergy, AdcModel};
 use crate::checkpoint::CheckpointAccount;
-use crate::config::{HardwareConfig, SCHEMA_VERSION};
+use crate::config::{HardwareConfig, Resolution, SCHEMA_VERSION};
 use crate::crossbar::levels::Levels;
 use crate::crossbar::sparsity::{TileCount, count_tiles};
-use crate::crossbar::tiling::TileShape;
+use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::matrix::Matrix;
 
 /// ADC energy in bits, every tile counted once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct AdcEnergies {
-    /// The paper's count.
+    /// The paper's count: all rows at once, 1-bit inputs and cells, whatever the hardware's are.
     pub paper: AdcEnergy,
-    /// The lossless count.
+    /// The lossless count of the active rows, with the hardware's inputs, cells, signs and rows at once.
     pub lossless: AdcEnergy,
     /// The lossless count of set cells in each weight slice and polarity, for weights that are integers: at
     /// `weight_precision` bits with all cells set, and as they are.
@@ -27,19 +28,63 @@ pub struct AdcEnergies {
 }
 
 impl AdcEnergies {
-    /// From counted tiles of a crossbar with `rows` rows.
-    pub(super) fn from_tiles<'a>(rows: usize, counts: impl Iterator<Item = &'a TileCount> + Clone) -> Self {
+    /// Of layers and their counted tiles.
+    pub(super) fn new(layers: &[Matrix], counts: &[Vec<TileCount>], hardware: &HardwareConfig) -> Self {
+        let (mut dense, mut actual) = (0_u64, 0_u64);
+        for (layer, counts) in layers.iter().zip(counts) {
+            for tile in lossless_bits(layer, counts, hardware) {
+                dense += tile.dense;
+                actual += tile.actual;
+            }
+        }
         Self {
-            paper: AdcEnergy::from_tiles(AdcModel::Paper, rows, counts.clone()),
-            lossless: AdcEnergy::from_tiles(AdcModel::Lossless, rows, counts),
-            lossless_sliced: None,
+            paper: AdcEnergy::from_tiles(AdcModel::Paper, hardware.tile, counts.iter().flatten()),
+            lossless: AdcEnergy::new(dense as f64, actual as f64),
+            lossless_sliced: bit_plane_energy(layers, hardware),
         }
     }
+}
 
-    /// The same with the count of set cells, if the weights are integers.
-    pub(super) fn with_bit_planes(self, layers: &[Matrix], hardware: &HardwareConfig) -> Self {
-        Self { lossless_sliced: bit_plane_energy(layers, hardware), ..self }
-    }
+/// Bits that tell all sums of a tile's active rows apart.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LosslessBits {
+    /// Of all its conversions, one for each group of rows that are active at once, with all rows active.
+    dense: u64,
+    /// The same with the active rows of each group's densest column.
+    actual: u64,
+    /// Of the conversion that needs most.
+    pub most: u32,
+}
+
+/// Those of a layer's counted tiles.
+pub(super) fn lossless_bits(
+    layer: &Matrix,
+    counts: &[TileCount],
+    hardware: &HardwareConfig,
+) -> Vec<LosslessBits> {
+    let readout = Readout::new(hardware);
+    let tiling = Tiling::new(layer, TileShape::from(hardware));
+    let of_tile = |(index, count): (usize, &TileCount)| {
+        let mut tile = LosslessBits::default();
+        let mut add = |rows: usize, active: usize| {
+            let bits =
+                |active| Resolution::Lossless.bits(&readout, ColumnOccupancy::from_active(active, rows));
+            tile.dense += u64::from(bits(rows));
+            tile.actual += u64::from(bits(active));
+            tile.most = tile.most.max(bits(active));
+        };
+        if hardware.rows_at_once() >= count.rows {
+            add(count.rows, count.active);
+        } else {
+            let columns: Vec<&[f32]> = tiling.tile(index).columns_of(layer).collect();
+            for group in row_groups(hardware, count.rows) {
+                let active = |column: &&[f32]| column[group.clone()].iter().filter(|w| **w != 0.0).count();
+                add(group.len(), columns.iter().map(active).max().unwrap_or(0));
+            }
+        }
+        tile
+    };
+    counts.iter().enumerate().map(of_tile).collect()
 }
 
 /// One layer of an [`Analysis`].
@@ -151,7 +196,7 @@ pub fn analyze(layers: &[Matrix], hardware: &HardwareConfig) -> Analysis {
         tiles: all().count(),
         histogram: levels.histogram(all().map(|count| count.level(levels))),
         almost_zero_histogram: levels.histogram(all().map(|count| count.almost_zero_level(levels))),
-        energy: AdcEnergies::from_tiles(hardware.tile, all()).with_bit_planes(layers, hardware),
+        energy: AdcEnergies::new(layers, &counts, hardware),
         inference: None,
         checkpoint: None,
         layers: layers

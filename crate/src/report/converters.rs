@@ -132,6 +132,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_converter_takes_no_area_and_no_time() {
+        let comparison = compare(&[0, 8], &AdcParams::default(), None).expect("valid");
+        let puma = comparison.models.iter().find(|curve| curve.model == "puma").expect("there");
+        assert_eq!(puma.energy[0], 0.0);
+        let (area, time) = (puma.area_um2.as_ref().expect("known"), puma.time_ns.as_ref().expect("known"));
+        assert!(area[0] == 0.0 && area[1] > 0.0 && time[0] == 0.0 && time[1] > 0.0);
+    }
+
+    #[test]
     fn all_models_have_a_curve_over_all_bits() {
         let bits: Vec<u32> = (1..=16).collect();
         let comparison = compare(&bits, &AdcParams::default(), None).expect("valid");

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::adc_plan::adc_plan;
-use super::analysis::{AdcEnergies, Analysis, analyze};
+use super::analysis::{AdcEnergies, Analysis, analyze, lossless_bits};
 use crate::adc::resolution::{ColumnOccupancy, Readout, row_groups};
 use crate::config::{HardwareConfig, Resolution, Subtraction};
 use crate::crossbar::bit_slicing::BitSlicing;
@@ -100,10 +100,11 @@ pub fn view(layers: &[Matrix], pruned: &[Matrix], hardware: &HardwareConfig) -> 
         weights: layers.iter().map(|layer| layer.data.len()).sum(),
         zeros: all().map(|count| count.zeros).sum(),
         histogram: levels.histogram(all().map(|count| count.level(levels))),
-        energy: AdcEnergies::from_tiles(hardware.tile, all()).with_bit_planes(pruned, hardware),
+        energy: AdcEnergies::new(pruned, &counts, hardware),
     };
-    let mut maps: Vec<_> =
-        layers.iter().zip(&counts).map(|(layer, counts)| LayerMap::new(layer, counts, hardware)).collect();
+    let mut maps: Vec<_> = (layers.iter().zip(pruned).zip(&counts))
+        .map(|((layer, pruned), counts)| LayerMap::new(layer, pruned, counts, hardware))
+        .collect();
     if hardware.resolution == Resolution::LosslessSliced {
         let plan = adc_plan(pruned, hardware);
         for (map, counts) in maps.iter_mut().zip(&counts) {
@@ -115,23 +116,23 @@ pub fn view(layers: &[Matrix], pruned: &[Matrix], hardware: &HardwareConfig) -> 
 }
 
 impl LayerMap {
-    fn new(layer: &Matrix, pruned: &[TileCount], hardware: &HardwareConfig) -> Self {
+    fn new(layer: &Matrix, pruned: &Matrix, counts: &[TileCount], hardware: &HardwareConfig) -> Self {
         let shape = TileShape::from(hardware);
         let levels = Levels::new(hardware.tile);
         let tiling = Tiling::new(layer, shape);
         let densities = tile_densities(layer, shape);
-        let bits = |resolution: Resolution| {
-            pruned.iter().map(|count| resolution.bits_of_tile(hardware.tile, count)).collect()
-        };
         Self {
             name: layer.name.clone(),
             across: tiling.input_blocks(),
             down: tiling.output_blocks(),
             density: densities.iter().map(|d| d.density).collect(),
             imbalance: densities.iter().map(|d| d.imbalance).collect(),
-            level: pruned.iter().map(|count| count.level(levels)).collect(),
-            bits_paper: bits(Resolution::Paper),
-            bits_lossless: bits(Resolution::Lossless),
+            level: counts.iter().map(|count| count.level(levels)).collect(),
+            bits_paper: counts
+                .iter()
+                .map(|count| Resolution::Paper.bits_of_tile(hardware.tile, count))
+                .collect(),
+            bits_lossless: lossless_bits(pruned, counts, hardware).iter().map(|tile| tile.most).collect(),
             bits_lossless_sliced: Vec::new(),
         }
     }

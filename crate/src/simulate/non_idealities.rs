@@ -289,19 +289,23 @@ pub fn calibrate_adc_ranges(crossbars: &Crossbars, patches: &[u16], percentile: 
     parallel::map(layout.slicing.slices(), |slice| {
         let mut random = rng_for(0, READING, 0, 0);
         let mut sums = Vec::new();
-        for (output, rows) in
-            (0..crossbars.weights.rows).flat_map(|o| layout.groups.iter().map(move |g| (o, g)))
+        let paired = layout.subtraction == Subtraction::Analog;
+        let conversions =
+            if paired { slice..slice + 1 } else { slice * polarities..(slice + 1) * polarities };
+        for (output, (group, rows)) in
+            (0..crossbars.weights.rows).flat_map(|o| layout.groups.iter().enumerate().map(move |g| (o, g)))
         {
-            for (chunk, window) in (0..layout.chunks()).flat_map(|c| (0..chunks.windows).map(move |w| (c, w)))
-            {
-                let inputs = chunks.row(chunk, window, &rows.inputs);
-                let mut sum = |polarity| {
-                    layer.sum(output, slice * polarities + polarity, inputs, &rows.inputs, &mut random)
-                };
-                match layout.subtraction {
-                    Subtraction::Analog => sums.push((sum(0) - sum(1)).abs() as f32),
-                    Subtraction::Digital => sums.extend([sum(0) as f32, sum(1) as f32]),
-                    Subtraction::Offset => sums.push(sum(0) as f32),
+            let bits = crossbars.bits(group, output);
+            // Columns that are never converted would drown those that are, the more the sparser the network is.
+            for conversion in conversions.clone().filter(|&conversion| bits[conversion].is_some()) {
+                for (chunk, window) in
+                    (0..layout.chunks()).flat_map(|c| (0..chunks.windows).map(move |w| (c, w)))
+                {
+                    let inputs = chunks.row(chunk, window, &rows.inputs);
+                    let mut sum = |crossbar| layer.sum(output, crossbar, inputs, &rows.inputs, &mut random);
+                    let sum =
+                        if paired { (sum(2 * slice) - sum(2 * slice + 1)).abs() } else { sum(conversion) };
+                    sums.push(sum as f32);
                 }
             }
         }

@@ -228,6 +228,11 @@ impl LineIndex<'_> {
             Some(range) => {
                 let at = range.span().start;
                 let [low, high] = *range.get_ref();
+                if low > high {
+                    return Err(
+                        self.error(at, &format!("bits is [{low}, {high}], but must be the lower end first"))
+                    );
+                }
                 (self.bits(at, low)?, self.bits(at, high)?)
             }
         };
@@ -276,6 +281,7 @@ mod tests {
             ("[[table]]\nbits = 4\nenergy_pj = nan\n", 3, "NaN"),
             ("[[table]]\nbits = 4\nenergy_pj = 1\n[[table]]\nbits = 4\nenergy_pj = 2\n", 5, "more than"),
             ("[[table]]\nbits = 4\nenergy = 1\n", 3, "energy"),
+            ("[linear]\nbase_pj = 1\nper_bit_pj = 1\nbits = [10, 4]\n", 4, "[10, 4]"),
             ("name = 'x'\n", 1, "[linear]"),
             ("name = 'x'\nbits = = 3\n", 2, ""),
         ] {

@@ -113,7 +113,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     weights.check_complete().map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let layers =
         weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let positions = args.positions(&layers)?;
+    let positions = args.positions(&layers, &weights)?;
     let before = analyze(&layers, &hardware);
     let compute = match config.calibration() {
         Some(_) => Some(pollster::block_on(ComputeDevice::open(&DeviceChoice::Auto))?),
@@ -194,11 +194,11 @@ impl PruneArgs {
     }
 
     /// Output positions of each layer, if the options name a network.
-    fn positions(&self, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
+    fn positions(&self, layers: &[Matrix], weights: &Checkpoint) -> Result<Option<Vec<u64>>> {
         if !self.network.is_given() {
             return Ok(None);
         }
-        self.network.network()?.output_positions(layers).map(Some)
+        self.network.network(weights.metadata())?.output_positions(layers).map(Some)
     }
 }
 

@@ -1,15 +1,16 @@
 //! `crossdub regularize`: evaluates a regularizer and its gradient once.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, NamedTensor, safetensors};
+use crate::checkpoint::{Checkpoint, safetensors};
 use crate::cli::account;
 use crate::cli::files;
-use crate::cli::options::checkpoint::NetworkChoice;
+use crate::cli::options::checkpoint::CheckpointOptions;
 use crate::cli::options::crossbar::CrossbarOptions;
 use crate::cli::output;
 use crate::config::{ConversionFields, DeviceChoice, RegularizerKind, SCHEMA_VERSION};
@@ -17,6 +18,7 @@ use crate::crossbar::tiling::{TileShape, Tiling};
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::loss::{Lambdas, Regularizer};
+use crate::matrix::Matrix;
 
 /// Evaluate a regularizer and its gradient on weights, once
 #[derive(Debug, Args)]
@@ -27,7 +29,7 @@ pub struct RegularizeArgs {
     /// Weights: a PyTorch or safetensors file, its folder, or the index of its shards
     weights: PathBuf,
     #[command(flatten)]
-    choice: NetworkChoice,
+    checkpoint: CheckpointOptions,
     #[command(flatten)]
     crossbar: CrossbarOptions,
     /// Regularizer: gated, ungated, mean-and-variance, mean-and-gated-variance, group-lasso-tile, group-lasso-row or group-lasso-column
@@ -62,25 +64,30 @@ pub fn run(args: &RegularizeArgs) -> Result<()> {
     let main = non_negative("lambda", args.lambda)?;
     let lambdas = Lambdas { main, mean: non_negative("lambda_mean", args.lambda_mean)? };
     let regularizer = Regularizer::new(kind, lambdas, tile).ok_or_else(|| unknown_kind(&args.kind))?;
-    let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
+    let weights = files::read_weights_with(&args.weights, &args.checkpoint.read_options()?)?;
     account::print_choice(&weights);
-    weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
+    let matrices =
+        weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let compute = pollster::block_on(ComputeDevice::open(&DeviceChoice::Cpu))?;
     let (mut loss, mut tiles, mut gradients) = (0.0, 0, Vec::new());
-    for tensor in weights.layer_tensors().into_iter().filter(|tensor| tensor.shape.len() == 4) {
-        let (value, gradient) = evaluate(&regularizer, tensor, &compute)?;
+    for matrix in &matrices {
+        let (value, gradient) = evaluate(&regularizer, matrix, &compute)?;
         if !value.is_finite() || gradient.data.iter().any(|part| !part.is_finite()) {
-            let place = format!("{}, {}", files::display_path(&args.weights), tensor.name);
+            let place = format!("{}, {}", files::display_path(&args.weights), matrix.name);
             let why =
                 "its value or gradient is not finite: the weights or lambda are too large for 32-bit floats";
             return Err(Error::file("computing the regularizer", place, why));
         }
         loss += value;
-        tiles += Tiling::with_size(tile, tensor.shape[0], tensor.shape[1..].iter().product()).len();
+        tiles += Tiling::new(matrix, tile).len();
         gradients.push(gradient);
     }
     if let Some(path) = &args.grad {
-        let bytes = safetensors::write(&Checkpoint::new(gradients))?;
+        // In the file's own layout, and the layers alone.
+        let names: HashSet<&str> = matrices.iter().map(|matrix| &*matrix.name).collect();
+        let all = weights.with_layers(gradients).tensors;
+        let layers = all.into_iter().filter(|tensor| names.contains(&*tensor.name)).collect();
+        let bytes = safetensors::write(&Checkpoint::new(layers))?;
         files::write("writing gradients", path, &bytes)?;
     }
     let result = RegularizeOutput { schema_version: SCHEMA_VERSION, kind, loss, tiles };
@@ -105,21 +112,21 @@ fn non_negative(field: &str, value: f64) -> Result<f64> {
     }
 }
 
-/// The loss and gradient of one layer.
-fn evaluate(
-    regularizer: &Regularizer,
-    tensor: &NamedTensor,
-    compute: &ComputeDevice,
-) -> Result<(f64, NamedTensor)> {
-    let shape = [tensor.shape[0], tensor.shape[1], tensor.shape[2], tensor.shape[3]];
-    let data = TensorData::new(tensor.data.clone(), shape);
+/// The loss and gradient of one layer. Its groups are crossbars of their own.
+fn evaluate(regularizer: &Regularizer, matrix: &Matrix, compute: &ComputeDevice) -> Result<(f64, Matrix)> {
+    let rows = matrix.rows / matrix.groups.max(1);
     let fail = |why: String| Error::device(&*compute.adapter, why);
-    let penalty = regularizer.evaluate(Tensor::from_data(data, &compute.device));
-    let read =
-        pollster::block_on(penalty.gradient.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
-    let gradient = read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?.to_vec();
-    let loss = pollster::block_on(penalty.loss.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
-    let loss = loss.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?;
-    let gradient = NamedTensor { name: tensor.name.clone(), shape: tensor.shape.clone(), data: gradient };
-    Ok((f64::from(loss.first().copied().unwrap_or_default()), gradient))
+    let (mut sum, mut gradient) = (0.0, Vec::with_capacity(matrix.data.len()));
+    for group in matrix.data.chunks((rows * matrix.cols).max(1)) {
+        let data = TensorData::new(group.to_vec(), [rows, matrix.cols, 1, 1]);
+        let penalty = regularizer.evaluate(Tensor::from_data(data, &compute.device));
+        let read =
+            pollster::block_on(penalty.gradient.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
+        gradient.extend_from_slice(read.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?);
+        let loss =
+            pollster::block_on(penalty.loss.into_data_async()).map_err(|why| fail(format!("{why:?}")))?;
+        let loss = loss.as_slice::<f32>().map_err(|why| fail(format!("{why:?}")))?;
+        sum += f64::from(loss.first().copied().unwrap_or_default());
+    }
+    Ok((sum, Matrix { data: gradient, ..matrix.clone() }))
 }

@@ -1,6 +1,6 @@
 //! Options of `crossdub analyze` about the energy per inference.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
@@ -54,8 +54,9 @@ impl InferenceOptions {
         adc: Option<&str>,
         linear: &BTreeSet<String>,
         layers: &[Matrix],
+        metadata: &BTreeMap<String, String>,
     ) -> Result<Option<InferenceConfig>> {
-        self.config_with(adc, || self.positions(linear, layers))
+        self.config_with(adc, || self.positions(linear, layers, metadata))
     }
 
     /// As [`InferenceOptions::config`], for layers whose output positions are known, unless an option gives them.
@@ -103,6 +104,17 @@ impl InferenceOptions {
         }))
     }
 
+    /// The one granularity that was asked for, to count by it outside of the table too.
+    ///
+    /// # Errors
+    /// If there is no such granularity.
+    pub fn granularity(&self) -> Result<Option<Granularity>> {
+        Ok(match *self.granularities()? {
+            [one] => Some(one),
+            _ => None,
+        })
+    }
+
     fn granularities(&self) -> Result<Vec<Granularity>> {
         match self.per.as_deref() {
             None | Some("all") => Ok(vec![Granularity::Tile, Granularity::Column]),
@@ -113,11 +125,16 @@ impl InferenceOptions {
     }
 
     /// Output positions of each layer: as given, or from the network. A fully connected layer has one.
-    fn positions(&self, linear: &BTreeSet<String>, layers: &[Matrix]) -> Result<Option<Vec<u64>>> {
+    fn positions(
+        &self,
+        linear: &BTreeSet<String>,
+        layers: &[Matrix],
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Option<Vec<u64>>> {
         if self.positions.is_some() || !self.network.is_given() {
             return Ok(self.positions.clone());
         }
-        let network = self.network.network()?;
+        let network = self.network.network(metadata)?;
         let is_linear = |layer: &Matrix| linear.contains(&layer.name);
         let convs: Vec<Matrix> = layers.iter().filter(|layer| !is_linear(layer)).cloned().collect();
         let expected = network.conv_shapes().len();

@@ -1,8 +1,12 @@
 //! Options about the network.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
+use crate::cli::runs::inputs::follow_images;
 use crate::config::{DataSource, HardwareConfig, NetworkFields, TrainConfig};
+use crate::data::standardization::InputMetadata;
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
 
@@ -50,11 +54,13 @@ impl NetworkOptions {
         Ok(config)
     }
 
-    /// The network, for what does not depend on its classes.
+    /// The network of weights with this metadata, for what does not depend on its classes.
     ///
     /// # Errors
     /// As [`NetworkOptions::config`], or if the network does not fit its images.
-    pub fn network(&self) -> Result<NetworkSpec> {
-        NetworkSpec::from_config(&self.config()?, CLASSES)
+    pub fn network(&self, metadata: &BTreeMap<String, String>) -> Result<NetworkSpec> {
+        let mut config = self.config()?;
+        follow_images(&mut config, &InputMetadata::from_map(metadata)?);
+        NetworkSpec::from_config(&config, CLASSES)
     }
 }

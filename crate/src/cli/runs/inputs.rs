@@ -56,7 +56,15 @@ pub fn follow_metadata(config: &mut TrainConfig, metadata: &InputMetadata) {
             output::status_once(&format!("pixels are standardized as in training: {}", metadata.standardize));
         }
     }
-    if config.side == 0 && metadata.data == Some(DataSource::ImageNet) {
+    follow_images(config, metadata);
+}
+
+/// Takes the images of training from the metadata of weights, and their size if the options leave it open. A name such
+/// as resnet18 says neither: it may have been trained on small images.
+pub fn follow_images(config: &mut TrainConfig, metadata: &InputMetadata) {
+    let Some(data) = metadata.data else { return };
+    config.data = data;
+    if config.side == 0 && data == DataSource::ImageNet {
         config.side = metadata.side.unwrap_or(0);
     }
 }

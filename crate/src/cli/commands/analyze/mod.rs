@@ -54,16 +54,18 @@ pub struct AnalyzeArgs {
 /// Runs the command.
 pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
-    let hardware = args.crossbar.hardware(args.conversions.clone())?;
+    let conversions = ConversionFields { per: args.inference.granularity()?, ..args.conversions.clone() };
+    let hardware = args.crossbar.hardware(conversions)?;
     if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
         return run_onnx(args, &hardware, &network, adc_plan.as_ref());
     }
     let weights = files::read_weights_with(&args.weights, &args.checkpoint.read_options()?)?;
     let (mut checkpoint, linear) = (weights.account(args.linear), weights.linear_names());
+    let metadata = weights.metadata().clone();
     let layers = weights
         .into_matrices(args.linear)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let inference = args.inference.config(args.adc.as_deref(), &linear, &layers)?;
+    let inference = args.inference.config(args.adc.as_deref(), &linear, &layers, &metadata)?;
     let mut analysis = analyze(&layers, &hardware);
     checkpoint.notes.extend(report::integer_weights_note(&layers, &hardware));
     analysis.checkpoint = Some(checkpoint);
