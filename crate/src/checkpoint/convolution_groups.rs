@@ -2,9 +2,11 @@
 //!
 //! A grouped convolution's weight is `[out, in / groups, kh, kw]`: the file says neither `in` nor
 //! `groups`. Outputs of different groups have different inputs, so they can't share a crossbar's
-//! word lines, and a tile must not span them. Two cases are told safely from all layers:
+//! word lines, and a tile must not span them. These cases are told safely from all layers:
 //!
 //! - **depthwise**: one input a group, in any layer but the stem (whose one input is a grey image);
+//! - **all of one input**: equal shapes are depthwise (Mamba's), kernels of different sizes and as many outputs look at one
+//!   text or image side by side (TextCNN's);
 //! - **grouped**: the inputs a group divide the outputs of the layer before, and no layer has
 //!   that many outputs which a skip connection or a branch could bring here instead.
 //!
@@ -19,6 +21,8 @@ pub(super) struct ConvolutionShape {
     pub outputs: usize,
     /// Inputs of each group.
     pub inputs: usize,
+    /// Weights of one output for one input.
+    pub kernel: usize,
     /// Whether its name says that it is the first.
     pub is_stem: bool,
     /// Whether it is transposed.
@@ -29,6 +33,10 @@ pub(super) struct ConvolutionShape {
 
 /// Groups of the convolutions, given in the order of the file, which is the network's or nearly so.
 pub(super) fn infer_groups(layers: &[ConvolutionShape]) -> Vec<usize> {
+    if let Some(depthwise) = all_of_one_input(layers) {
+        let groups = |layer: &ConvolutionShape| if depthwise { layer.outputs } else { 1 };
+        return layers.iter().map(|layer| layer.groups.unwrap_or(groups(layer))).collect();
+    }
     let grey_stem = grey_stem(layers);
     // Outputs of layers that are not depthwise themselves.
     let dense: HashSet<usize> =
@@ -54,6 +62,24 @@ pub(super) fn infer_groups(layers: &[ConvolutionShape]) -> Vec<usize> {
         previous = Some(outputs.max(1));
     }
     groups
+}
+
+/// Whether all layers of a network whose layers have one input are depthwise; `None` for other networks, and for those
+/// that tell too little.
+fn all_of_one_input(layers: &[ConvolutionShape]) -> Option<bool> {
+    let first = layers.first().filter(|_| layers.len() > 2)?;
+    let alike = |layer: &ConvolutionShape| {
+        layer.inputs == 1 && layer.outputs == first.outputs && !layer.is_stem && !layer.is_transposed
+    };
+    if !layers.iter().all(alike) {
+        return None;
+    }
+    let kernels: HashSet<usize> = layers.iter().map(|layer| layer.kernel).collect();
+    match kernels.len() {
+        1 => Some(true),
+        different if different == layers.len() => Some(false),
+        _ => None,
+    }
 }
 
 /// The layer whose one input is a grey image, not a group's: the first of one input in a network
@@ -106,6 +132,7 @@ mod tests {
         let shape = |&(outputs, inputs): &(usize, usize)| ConvolutionShape {
             outputs,
             inputs,
+            kernel: 9,
             is_stem: false,
             is_transposed: false,
             groups: None,
@@ -124,6 +151,11 @@ mod tests {
         check(&[(32, 1), (64, 32)], &[1, 1]);
         check(&[(32, 1), (32, 1), (64, 32)], &[1, 32, 1]);
         check(&[(6, 1), (16, 6)], &[1, 1]);
+        // Nothing but layers of one input: depthwise if they are alike, side by side if their kernels differ.
+        check(&[(64, 1), (64, 1), (64, 1)], &[64, 64, 64]);
+        let mut texts = shapes(&[(100, 1), (100, 1), (100, 1)]);
+        (texts[0].kernel, texts[1].kernel, texts[2].kernel) = (900, 1200, 1500);
+        assert_eq!(infer_groups(&texts), [1, 1, 1]);
         // Known groups leave the stem to another layer.
         let mut known = shapes(&[(8, 1), (4, 8), (8, 1)]);
         known[0].groups = Some(8);

@@ -1,13 +1,13 @@
 //! The layers of a checkpoint: which tensors they are, how they lie in memory, and their groups.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::convolution_groups::{ConvolutionShape, infer_groups, looks_transposed};
 use super::file_facts::Hint;
 use super::kernel_layout::{Neighbours, is_kernel, kernel_layout};
 use super::matrix_view::{DimOrder, MatrixView};
 use super::names::sibling;
-use super::roles::{TensorRole, role};
+use super::roles::{TensorRole, layer_shape, role};
 use super::{Checkpoint, NamedTensor};
 
 /// A tensor's part in the network.
@@ -38,13 +38,14 @@ impl ClassifiedTensor<'_> {
 
 /// Finds the layers of a checkpoint.
 pub(super) fn layers(weights: &Checkpoint) -> Layers<'_> {
-    let names: HashSet<&str> = weights.tensors.iter().map(|tensor| &*tensor.name).collect();
+    let shapes: HashMap<&str, &[usize]> =
+        weights.tensors.iter().map(|tensor| (&*tensor.name, &*tensor.shape)).collect();
     let hint = |name: &str| weights.facts.hints.get(name).cloned().unwrap_or_default();
     let mut tensors: Vec<ClassifiedTensor<'_>> = Vec::with_capacity(weights.tensors.len());
     let mut roles = HashMap::<&str, bool>::new();
     for tensor in &weights.tensors {
         let mut hint = hint(&tensor.name);
-        let role = role(&tensor.name, &tensor.shape, tensor.data.len(), &hint, &names);
+        let role = role(&tensor.name, &tensor.shape, tensor.data.len(), &hint, &shapes);
         let is_layer = !matches!(role, TensorRole::None(_));
         // A layer that shares its weights with an embedding is still a layer.
         if hint.tied.as_deref().is_some_and(|other| roles.get(other) == Some(&false)) {
@@ -54,7 +55,7 @@ pub(super) fn layers(weights: &Checkpoint) -> Layers<'_> {
         tensors.push(ClassifiedTensor { tensor, hint, role, view: None });
     }
     let mut notes = Vec::new();
-    let layouts = layouts(weights, &tensors, &mut notes);
+    let layouts = layouts(weights, &shapes, &tensors, &mut notes);
     set_views(&mut tensors, &layouts, &mut notes);
     let tied = tensors
         .iter()
@@ -73,23 +74,26 @@ pub(super) fn layers(weights: &Checkpoint) -> Layers<'_> {
 }
 
 /// The layout of each tensor.
-fn layouts(weights: &Checkpoint, tensors: &[ClassifiedTensor<'_>], notes: &mut Vec<String>) -> Vec<DimOrder> {
+fn layouts(
+    weights: &Checkpoint,
+    shapes: &HashMap<&str, &[usize]>,
+    tensors: &[ClassifiedTensor<'_>],
+    notes: &mut Vec<String>,
+) -> Vec<DimOrder> {
     let convolutions: Vec<&[usize]> = tensors
         .iter()
         .filter(|layer| layer.role == TensorRole::Convolution && !is_kernel(&layer.tensor.name))
-        .map(|layer| &*layer.tensor.shape)
+        .map(|layer| layer_shape(&layer.tensor.shape))
         .collect();
     let is_mlx = weights.facts.metadata.get("format").is_some_and(|format| format == "mlx");
     let channels_last = is_mlx || is_channels_last(&convolutions);
     if channels_last && !convolutions.is_empty() {
         notes.push("convolutions are read as [out, ..., in], as MLX stores them".to_owned());
     }
-    let shapes: HashMap<&str, &[usize]> =
-        weights.tensors.iter().map(|tensor| (&*tensor.name, &*tensor.shape)).collect();
     let mut swapped = Vec::new();
     let mut vectors = vectors_behind(tensors).into_iter();
     let of_layer = |layer: &ClassifiedTensor<'_>| {
-        let NamedTensor { name, shape, .. } = layer.tensor;
+        let (name, shape) = (&layer.tensor.name, layer_shape(&layer.tensor.shape));
         let vector = if layer.role == TensorRole::Convolution { vectors.next().flatten() } else { None };
         if matches!(layer.role, TensorRole::None(_) | TensorRole::Tile) {
             return DimOrder::OutIn;
@@ -115,7 +119,9 @@ fn layouts(weights: &Checkpoint, tensors: &[ClassifiedTensor<'_>], notes: &mut V
         }
         DimOrder::OutIn
     };
-    let layouts: Vec<DimOrder> = tensors.iter().map(of_layer).collect();
+    let mut layouts: Vec<DimOrder> = tensors.iter().map(of_layer).collect();
+    let squares = square_layers(tensors, &layouts, shapes);
+    squares.iter().for_each(|&at| layouts[at] = DimOrder::InOut);
     let kernels = [
         (DimOrder::Depthwise, "as depthwise kernels, [..., in, multiplier], as Keras stores them"),
         (DimOrder::KernelOutIn, "as transposed kernels, [..., out, in], as Keras stores them"),
@@ -134,7 +140,42 @@ fn layouts(weights: &Checkpoint, tensors: &[ClassifiedTensor<'_>], notes: &mut V
             if swapped.len() == 1 { "" } else { ", ..." },
         ));
     }
+    match squares[..] {
+        [] => {}
+        [at] => {
+            notes
+                .push(format!("{}, as long as wide, is read as its neighbours are", tensors[at].tensor.name));
+        }
+        [at, ..] => notes.push(format!(
+            "{} layers as long as wide are read as their neighbours are ({}, ...)",
+            squares.len(),
+            tensors[at].tensor.name
+        )),
+    }
     layouts
+}
+
+/// Fully connected layers as long as wide, of which the length of the bias says nothing, where that of every other says
+/// that they are stored as [in, out], as GPT-2's are.
+fn square_layers(
+    tensors: &[ClassifiedTensor<'_>],
+    layouts: &[DimOrder],
+    shapes: &HashMap<&str, &[usize]>,
+) -> Vec<usize> {
+    let with_bias = |layer: &ClassifiedTensor<'_>| {
+        let bias = shapes.get(&*sibling(&layer.tensor.name, "bias"));
+        layer.role == TensorRole::Linear
+            && !is_kernel(&layer.tensor.name)
+            && layer.hint.transposed.is_none()
+            && matches!(bias, Some([outputs]) if layer.tensor.shape.contains(outputs))
+    };
+    let known: Vec<usize> = (0..tensors.len()).filter(|&at| with_bias(&tensors[at])).collect();
+    let is_square = |at: usize| tensors[at].tensor.shape[0] == tensors[at].tensor.shape[1];
+    let mut others = known.iter().filter(|&&at| !is_square(at)).peekable();
+    if others.peek().is_none() || others.any(|&at| layouts[at] != DimOrder::InOut) {
+        return Vec::new();
+    }
+    known.into_iter().filter(|&at| is_square(at)).collect()
 }
 
 /// Whether convolutions have their inputs last: at least one must, and none may have them second.
@@ -158,8 +199,8 @@ fn set_views(tensors: &mut [ClassifiedTensor<'_>], layouts: &[DimOrder], notes: 
     for (layer, &layout) in
         tensors.iter().zip(layouts).filter(|(layer, _)| layer.role == TensorRole::Convolution)
     {
-        let view = MatrixView::new(&layer.tensor.shape, layout, 1);
-        let shape = &layer.tensor.shape;
+        let shape = layer_shape(&layer.tensor.shape);
+        let view = MatrixView::new(shape, layout, 1);
         let kernel: usize = match layout {
             DimOrder::OutIn | DimOrder::InOut => shape[2..].iter().product(),
             DimOrder::ChannelsLast => shape[1..shape.len() - 1].iter().product(),
@@ -170,6 +211,7 @@ fn set_views(tensors: &mut [ClassifiedTensor<'_>], layouts: &[DimOrder], notes: 
         shapes.push(ConvolutionShape {
             outputs: view.rows,
             inputs: view.cols / kernel.max(1),
+            kernel,
             is_stem: layer.tensor.name.contains("stem"),
             // Never grouped by a guess: its second dimension holds outputs.
             is_transposed: matches!(layout, DimOrder::InOut | DimOrder::KernelOutIn),
@@ -181,7 +223,7 @@ fn set_views(tensors: &mut [ClassifiedTensor<'_>], layouts: &[DimOrder], notes: 
     let mut guessed = 0;
     for (layer, &layout) in tensors.iter_mut().zip(layouts) {
         let guess = if layer.role == TensorRole::Convolution { guesses.next().unwrap_or(1) } else { 1 };
-        let shape = &layer.tensor.shape;
+        let shape = layer_shape(&layer.tensor.shape);
         let known = layer.hint.groups.or_else(|| depthwise_groups(shape, layout));
         let groups = known.unwrap_or(guess);
         let divided = match layout {
@@ -219,7 +261,7 @@ fn suspect_transposed(
     let by_neighbours = looks_transposed(shapes);
     let mut suspects: Vec<&str> = Vec::new();
     for (at, (layer, vector)) in convolutions.iter().zip(vectors_behind(tensors)).enumerate() {
-        let shape = &layer.tensor.shape;
+        let shape = layer_shape(&layer.tensor.shape);
         // Even kernels enlarge; a normalization behind has one number for each output.
         let is_even = shape[2..].iter().all(|size| size % 2 == 0);
         let by_vector = is_even && shape[1] != shape[0] && vector == Some(shape[1]);

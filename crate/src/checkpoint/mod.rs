@@ -24,7 +24,7 @@ pub mod safetensors;
 mod sharded;
 mod stored;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use self::account::{CheckpointAccount, FULLY_CONNECTED, LeftOut, TakenTensor};
 use self::file_facts::FileFacts;
@@ -34,6 +34,7 @@ use self::matrix_view::MatrixView;
 #[cfg(feature = "train")]
 pub(crate) use self::names::sibling;
 pub use self::names::{natural_order, nearest};
+use self::quantizers::trained_steps;
 pub use self::quantizers::{InputQuantizer, LayerQuantizers};
 use self::roles::TensorRole;
 pub use self::sharded::{ShardIndex, is_index, shard_of};
@@ -251,9 +252,15 @@ impl Checkpoint {
     fn mappings(&self, linear: bool) -> Vec<Mapping> {
         let layers = layers::layers(self).tensors.into_iter().enumerate();
         let taken = layers.filter(|(_, layer)| layer.is_taken(linear));
+        // Looked up by name for every layer: a file may have a quarter of a million.
+        let by_name: HashMap<&str, &NamedTensor> =
+            self.tensors.iter().map(|tensor| (&*tensor.name, tensor)).collect();
         let mapping = |(at, layer): (usize, layers::ClassifiedTensor<'_>)| {
             let name = layer.tensor.name.clone();
-            let steps = layer.hint.steps.or_else(|| self.trained_steps(&name).map(<[f32]>::to_vec));
+            let steps = layer
+                .hint
+                .steps
+                .or_else(|| trained_steps(&name, |name| by_name.get(name).copied()).map(<[f32]>::to_vec));
             Some(Mapping { at, name, view: layer.view?, steps })
         };
         taken.filter_map(mapping).collect()
@@ -278,7 +285,7 @@ impl Checkpoint {
     /// for all.
     pub fn steps(&self, name: &str) -> Option<&[f32]> {
         let read = self.facts.hints.get(name).and_then(|hint| hint.steps.as_deref());
-        read.or_else(|| self.trained_steps(name))
+        read.or_else(|| trained_steps(name, |name| self.get(name)))
     }
 }
 

@@ -176,15 +176,19 @@ impl Checkpoint {
     pub(crate) fn is_quantizer(&self, name: &str) -> bool {
         is_quantizer(name, |name| self.get(name).is_some())
     }
+}
 
-    /// The steps of a weight that was trained quantized; `None` for tensors of another meaning under these names.
-    pub(super) fn trained_steps(&self, weight: &str) -> Option<&[f32]> {
-        let steps = &*self.get(&sibling(weight, "weight_step"))?.data;
-        self.get(&sibling(weight, "weight_bits"))?;
-        let outputs = *self.get(weight)?.shape.first()?;
-        let fits = steps.len() == 1 || steps.len() == outputs;
-        (fits && steps.iter().all(|step| step.is_finite() && *step > 0.0)).then_some(steps)
-    }
+/// The steps of a weight that was trained quantized, of tensors by name; `None` for tensors of another meaning under these
+/// names.
+pub(super) fn trained_steps<'a>(
+    weight: &str,
+    get: impl Fn(&str) -> Option<&'a NamedTensor>,
+) -> Option<&'a [f32]> {
+    let steps = &*get(&sibling(weight, "weight_step"))?.data;
+    get(&sibling(weight, "weight_bits"))?;
+    let outputs = *get(weight)?.shape.first()?;
+    let fits = steps.len() == 1 || steps.len() == outputs;
+    (fits && steps.iter().all(|step| step.is_finite() && *step > 0.0)).then_some(steps)
 }
 
 #[cfg(test)]

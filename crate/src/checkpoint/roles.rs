@@ -1,6 +1,6 @@
 //! Decides which tensors are layers, by names and shapes: a state dict has nothing else.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::account::FULLY_CONNECTED;
 use super::file_facts::Hint;
@@ -22,7 +22,7 @@ pub(super) enum TensorRole {
 }
 
 /// Names of parameters that are added, compared or looked up, but multiply no input.
-const NO_LAYER: [&str; 34] = [
+const NO_LAYER: [&str; 36] = [
     "pos_embed",
     "pos_emb",
     "pos_encoding",
@@ -57,23 +57,31 @@ const NO_LAYER: [&str; 34] = [
     "latent",
     "register",
     "prior",
+    "noise",
+    "constant",
 ];
 
 /// Parts of modules' names that normalize or scale.
 const NORMALIZATIONS: [&str; 8] = ["norm", "bn", "ln", "gn", "scale", "prelu", "act", "affine"];
 
-/// The role of a tensor. `names` are those of all tensors, `count` is its number of elements.
+/// The shape of a layer's weight: StyleGAN's modulated convolutions put a dimension of 1 before it. No kernel is as deep as
+/// their inputs are many.
+pub(super) fn layer_shape(shape: &[usize]) -> &[usize] {
+    if shape.len() == 5 && shape[0] == 1 && shape[2] > 16 { &shape[1..] } else { shape }
+}
+
+/// The role of a tensor. `shapes` are those of all tensors by name, `count` is its number of elements.
 pub(super) fn role(
     name: &str,
     shape: &[usize],
     count: usize,
     hint: &Hint,
-    names: &HashSet<&str>,
+    shapes: &HashMap<&str, &[usize]>,
 ) -> TensorRole {
     if count == 0 {
         return TensorRole::None("empty");
     }
-    if is_quantizer(name, |name| names.contains(name)) {
+    if is_quantizer(name, |name| shapes.contains_key(name)) {
         return TensorRole::None("quantizer (steps and bits of weights and inputs)");
     }
     if hint.analog {
@@ -94,6 +102,13 @@ pub(super) fn role(
     if leaf.ends_with("bias") || leaf == "b" {
         return TensorRole::None("bias");
     }
+    // A layer's bias is a vector; that of a normalization over several dimensions is as large as its weight.
+    if shapes.get(&*sibling(name, "bias")).is_some_and(|bias| *bias == shape) {
+        return TensorRole::None("normalization over several dimensions");
+    }
+    if !is_weight && shape[0] == 1 && ["input", "const"].contains(&&*leaf) {
+        return TensorRole::None("constant input");
+    }
     if leaf == "mask" || leaf.ends_with("_mask") {
         return TensorRole::None("mask, not applied because its format is unknown");
     }
@@ -110,7 +125,7 @@ pub(super) fn role(
         return TensorRole::None("one number per channel");
     }
     match shape.len() {
-        2 if is_embedding(module, is_weight) && !names.contains(&*sibling(name, "bias")) => {
+        2 if is_embedding(module, is_weight) && !shapes.contains_key(&*sibling(name, "bias")) => {
             TensorRole::None(EMBEDDING)
         }
         2 if !is_weight && is_embedding(&leaf, true) => TensorRole::None(EMBEDDING),
@@ -169,8 +184,10 @@ mod tests {
 
     fn check(name: &str, shape: &[usize], expected: &str) {
         let steps = ["features.0.weight_step", "features.0.weight_bits"];
-        let names = HashSet::from_iter(["time_embed.0.bias", "patch_embed.bias"].into_iter().chain(steps));
-        let role = role(name, shape, shape.iter().product(), &Hint::default(), &names);
+        let vectors = ["time_embed.0.bias", "patch_embed.bias"].into_iter().chain(steps);
+        let mut shapes: HashMap<&str, &[usize]> = vectors.map(|name| (name, &[8][..])).collect();
+        shapes.insert("cell.1.bias", &[32, 8, 8]);
+        let role = role(name, shape, shape.iter().product(), &Hint::default(), &shapes);
         let got = match &role {
             TensorRole::Convolution => "convolution",
             TensorRole::Linear => "linear",
@@ -207,6 +224,9 @@ mod tests {
         check("attn_mask", &[64, 49, 49], "mask");
         check("h.0.attn.bias", &[1, 1, 32, 32], "bias");
         check("layer_scale_1", &[1, 64, 1, 1], "not a layer");
+        check("cell.1.weight", &[32, 8, 8], "several dimensions");
+        check("noises.noise_3", &[1, 1, 16, 16], "not a layer");
+        check("input.input", &[1, 512, 4, 4], "constant");
         check("norm1.weight", &[1, 64, 1, 1], "per channel");
         check("alpha", &[1, 64, 1, 1], "per channel");
         check("wte.weight", &[50, 8], "embedding");

@@ -3,6 +3,8 @@
 use super::{Checkpoint, CheckpointAccount, NamedTensor, ReadOptions, safetensors};
 use crate::error::Error;
 
+mod layouts;
+
 /// A tensor as it is stored.
 struct Stored<'a> {
     name: &'a str,
@@ -333,52 +335,6 @@ fn the_order_of_the_file_is_the_order_of_layers() {
     // A writer that sorts by name says nothing: then numbers count.
     let sorted = [ramp("f.10.weight", &[4, 4, 1, 1]), ramp("f.2.weight", &[4, 3, 1, 1])];
     assert_eq!(layers(&read(&sorted), false), ["f.2.weight 4x3/1", "f.10.weight 4x4/1"]);
-}
-
-#[test]
-fn other_layouts_become_outputs_and_inputs() {
-    let transposed =
-        [ramp("down.weight", &[4, 3, 3, 3]), ramp("up.weight", &[4, 2, 2, 2]), ramp("up.bias", &[2])];
-    let weights = read(&transposed);
-    assert_eq!(layers(&weights, false)[1], "up.weight 2x16/1", "its bias tells");
-    let wanted = ReadOptions { transposed: vec!["up".to_owned()], ..ReadOptions::default() };
-    let weights = Checkpoint::from_files(&[("", &file(&transposed[..2]))], &wanted).expect("readable");
-    assert_eq!(layers(&weights, false)[1], "up.weight 2x16/1");
-    let matrix = weights.matrices(false).expect("layers").remove(1);
-    assert_eq!(matrix.data[..8], [1.0, 2.0, 3.0, 4.0, 9.0, 10.0, 11.0, 12.0]);
-    // The way back: what is pruned there is written where it was.
-    let mut changed = matrix;
-    changed.data[4] = 0.0;
-    assert_eq!(weights.clone().with_layers(vec![changed]).get("up.weight").expect("there").data[8], 0.0);
-
-    let mlx =
-        noted(r#"{"format":"mlx"}"#, &[ramp("a.weight", &[8, 3, 3, 3]), ramp("b.weight", &[4, 1, 1, 8])]);
-    let weights = Checkpoint::from_bytes(&mlx).expect("readable");
-    assert_eq!(layers(&weights, false), ["a.weight 8x27/1", "b.weight 4x8/1"]);
-    let unnoted = read(&[ramp("a.weight", &[8, 3, 3, 3]), ramp("b.weight", &[4, 3, 3, 8])]);
-    assert_eq!(layers(&unnoted, false), ["a.weight 8x27/1", "b.weight 4x72/1"]);
-    assert!(unnoted.account(false).notes.iter().any(|note| note.contains("MLX")));
-    // Kernels of one row: 1 x 64, then 1 x 5 over 16 inputs.
-    let rows = read(&[ramp("a.weight", &[16, 1, 1, 64]), ramp("b.weight", &[32, 16, 1, 5])]);
-    assert_eq!(layers(&rows, false), ["a.weight 16x64/1", "b.weight 32x80/1"]);
-    assert!(rows.account(false).notes.is_empty());
-    let flax = read(&[ramp("conv.kernel", &[3, 3, 2, 5]), ramp("dense.kernel", &[5, 4])]);
-    assert_eq!(layers(&flax, true), ["conv.kernel 5x18/1", "dense.kernel 4x5/1"]);
-    let keyword = read(&[ramp("conv1.weight", &[4, 3, 5]), ramp("conv3.weight", &[4, 4, 1, 2, 2])]);
-    assert_eq!(layers(&keyword, false), ["conv1.weight 4x15/1", "conv3.weight 4x16/1"]);
-}
-
-#[test]
-fn groups_can_be_given() {
-    let tensors = file(&[ramp("a.weight", &[4, 3, 1, 1]), ramp("b.weight", &[4, 2, 1, 1])]);
-    let read = |name: &str, groups| {
-        let options = ReadOptions { groups: vec![(name.to_owned(), groups)], ..ReadOptions::default() };
-        Checkpoint::from_files(&[("", &tensors)], &options)
-    };
-    assert_eq!(layers(&read("b.weight", 2).expect("readable"), false)[1], "b.weight 4x2/2");
-    assert_eq!(layers(&read("b", 1).expect("readable"), false)[1], "b.weight 4x2/1");
-    assert!(failure(read("b", 3)).contains("4 outputs"));
-    assert!(failure(read("c", 2)).contains("nearest is"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl NetworkSpec {
         if params.iter().all(|param| there.contains(&*param.name)) {
             return Ok(Cow::Borrowed(weights));
         }
-        let names = match by_name(&params, &biases, weights) {
+        let names = match by_name(&params, &biases, weights)? {
             Some(found) => Ok(found),
             None => by_order(&params, &biases, weights),
         };
@@ -67,13 +67,21 @@ fn optional_biases(params: &[ParamSpec]) -> BTreeSet<&str> {
 }
 
 /// Renames by a prefix and by customary names.
-fn by_name(params: &[ParamSpec], biases: &BTreeSet<&str>, weights: &Checkpoint) -> Option<(Names, String)> {
+///
+/// # Errors
+/// If several prefixes fit: each of these parts may be meant.
+fn by_name(
+    params: &[ParamSpec],
+    biases: &BTreeSet<&str>,
+    weights: &Checkpoint,
+) -> Result<Option<(Names, String)>> {
     let linear: Vec<&str> = params.iter().filter(|p| p.shape.len() == 2).map(|p| &*p.name).collect();
     let head = match linear[..] {
         [single] => single.strip_suffix(".weight"),
         _ => None,
     };
-    let first = params.first()?;
+    let Some(first) = params.first() else { return Ok(None) };
+    let mut found: Vec<(&str, Names)> = Vec::new();
     let endings = [first.name.clone(), first.name.replacen("features.", "feature.", 1)];
     let prefixes: BTreeSet<&str> = weights
         .tensors
@@ -103,14 +111,20 @@ fn by_name(params: &[ParamSpec], biases: &BTreeSet<&str>, weights: &Checkpoint) 
         let new: BTreeSet<&str> = names.values().map(String::as_str).collect();
         let covered = |param: &ParamSpec| new.contains(&*param.name) || biases.contains(&*param.name);
         if new.len() == names.len() && params.iter().all(covered) {
-            let note = match prefix {
-                "" => "parameters are renamed to the network's names".to_owned(),
-                prefix => format!("the prefix {prefix} is removed from the names"),
-            };
-            return Some((names, note));
+            found.push((prefix, names));
         }
     }
-    None
+    if let [(first, _), (second, _), ..] = &found[..] {
+        let why = format!("several of its parts are this network ({first}* and {second}*): keep one of them");
+        return Err(Error::file("loading weights", "", why));
+    }
+    Ok(found.pop().map(|(prefix, names)| {
+        let note = match prefix {
+            "" => "parameters are renamed to the network's names".to_owned(),
+            prefix => format!("the prefix {prefix} is removed from the names"),
+        };
+        (names, note)
+    }))
 }
 
 /// A module's parameters by the last parts of their names.
@@ -219,6 +233,16 @@ mod tests {
         assert!(
             spec.adapt(&without).expect("fits").get(biases[0]).expect("added").data.iter().all(|v| *v == 0.0)
         );
+    }
+
+    #[test]
+    fn several_parts_that_fit_are_refused() {
+        let spec = spec(false);
+        let part = |at: usize| renamed(&spec, |name| Some(format!("models.{at}.{name}"))).tensors;
+        let both = Checkpoint::new([part(0), part(1)].concat());
+        let error = spec.adapt(&both).expect_err("either may be meant").to_string();
+        assert!(error.contains("models.0.*") && error.contains("models.1.*"), "{error}");
+        check(&spec, &Checkpoint::new(part(1)));
     }
 
     #[test]
