@@ -23,6 +23,9 @@ describe('files that were opened together', () => {
       paths: ['a/net.onnx'],
       otherWeights: ['a/net.pth'],
     });
+    // A download of CIFAR leaves its archive beside the files.
+    const both = sorted({ 'cifar-10-batches-py/data_batch_1': 'data', 'cifar-10-python.tar.gz': 'archive' });
+    expect(both).toMatchObject({ kind: 'data', paths: ['cifar-10-batches-py/data_batch_1'] });
     // Records of CIFAR, by their size alone: a model's weights may have it.
     expect(sorted({ 'net.onnx': 'onnx', 'w.bin': 'data' }).kind).toBe('onnx');
   });

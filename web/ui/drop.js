@@ -1,6 +1,6 @@
 /** Opens files that are dropped anywhere on the page, or chosen: `crossdub.load` gets all of them together. */
 
-import { byId, ignoreReported } from './element.js';
+import { byId } from './element.js';
 import { show } from './messages.js';
 
 /** Files, and where they lie in their folder. @typedef {{ file: File, path: string }[]} PlacedFiles */
@@ -24,8 +24,14 @@ export function acceptFiles({ api }) {
       show('error', { text: message, isError: true, question: { label, answer } });
     }
   };
+  /** All of a folder or nothing: a part of it would be other data. @param {PlacedFiles} placed */
+  const loadAll = (placed) => {
+    if (placed.length <= MAX_FILES) return load(placed);
+    const text = `This folder has more than ${MAX_FILES} files, which do not fit in the browser’s memory.`;
+    return show('error', { text, isError: true });
+  };
   choose('open-file', 'file', load);
-  choose('open-folder', 'folder', load);
+  choose('open-folder', 'folder', loadAll);
   const hasFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes('Files') ?? false;
   addEventListener('dragover', (event) => {
     if (!hasFiles(event)) return;
@@ -44,9 +50,15 @@ export function acceptFiles({ api }) {
     const items = [...(event.dataTransfer?.items ?? [])];
     const entries = items.map((item) => item.webkitGetAsEntry?.() ?? null);
     const files = [...(event.dataTransfer?.files ?? [])];
-    if (entries.some((entry) => entry?.isDirectory)) ignoreReported(filesBelow(entries).then(load));
+    if (entries.some((entry) => entry?.isDirectory)) void filesBelow(entries).then(loadAll, showUnreadable);
     else if (files.length > 0) void load(files.map((file) => ({ file, path: file.name })));
   });
+}
+
+/** @param {unknown} thrown by the browser while it listed a folder */
+function showUnreadable(thrown) {
+  const why = thrown instanceof Error ? thrown.message : String(thrown);
+  show('error', { text: `The folder can’t be read: ${why}`, isError: true });
 }
 
 /**
@@ -66,7 +78,7 @@ function choose(button, field, load) {
       path: file.webkitRelativePath || file.name,
     }));
     const visible = placed.filter(({ path }) => !path.split('/').some((part) => part.startsWith('.')));
-    const chosen = isFolder ? visible.slice(0, MAX_FILES) : placed;
+    const chosen = isFolder ? visible : placed;
     if (chosen.length > 0) load(chosen);
     // Choosing the same file again is a change then.
     input.value = '';
@@ -77,7 +89,7 @@ function choose(button, field, load) {
 const MAX_FILES = 60_000;
 
 /**
- * The files of dropped folders and files, without hidden ones, and where they lie.
+ * The files of dropped folders and files, without hidden ones, and where they lie; one more than may be opened at most.
  * @param {(FileSystemEntry | null)[]} entries
  * @returns {Promise<PlacedFiles>}
  */
@@ -85,7 +97,7 @@ async function filesBelow(entries) {
   const waiting = entries.filter((entry) => entry !== null);
   /** @type {PlacedFiles} */
   const files = [];
-  for (let entry = waiting.shift(); entry && files.length < MAX_FILES; entry = waiting.shift()) {
+  for (let entry = waiting.shift(); entry && files.length <= MAX_FILES; entry = waiting.shift()) {
     if (entry.name.startsWith('.')) continue;
     if (entry.isDirectory) {
       const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();

@@ -96,7 +96,8 @@ export function sortOut(files, kinds) {
   if (of('pictures').length > 0) return { kind: 'pictures', files: of('pictures', 'labels') };
   if (files.length === 1 && of('archive').length === 1) return { kind: 'archive', files };
   if (files.length > 0 && of('report').length === files.length) return { kind: 'report', files };
-  const data = of('data', 'archive');
+  // A download leaves the archive beside what was unpacked from it.
+  const data = of('data').length > 0 ? of('data') : of('archive');
   if (data.length > 0 && of('report').length === 0) return { kind: 'data', files: data };
   // The reader of checkpoints says what a single unknown file is.
   if (files.length === 1) return { kind: 'checkpoint', files };

@@ -11,6 +11,7 @@ use crate::cli::files;
 use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
+use crate::cli::runs::inputs::{follow_images, input_metadata};
 use crate::config::{HardwareConfig, SCHEMA_VERSION};
 use crate::crossbar::quantize::QuantizedMatrix;
 use crate::error::{Error, Result};
@@ -142,5 +143,7 @@ fn spec(args: &ExportArgs, weights: &Checkpoint) -> Result<NetworkSpec> {
     let classes = infer_classes(weights).ok_or_else(|| {
         Error::file("exporting", files::display_path(&args.weights), "no layer gives class scores")
     })?;
-    NetworkSpec::from_config(&args.network.config()?, classes)
+    let mut config = args.network.config()?;
+    follow_images(&mut config, &input_metadata(weights, &args.weights)?);
+    NetworkSpec::from_config(&config, classes)
 }

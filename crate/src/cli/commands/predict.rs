@@ -22,7 +22,7 @@ use crate::data::imagenet::LoaderConfig;
 use crate::data::imagenet::outputs::wnids;
 use crate::data::loader::{DataLoader, LabeledDataset};
 use crate::data::standardization::{InputMetadata, Standardization};
-use crate::data::{TrainTest, cifar};
+use crate::data::{SIDE, TrainTest, cifar};
 use crate::device::ComputeDevice;
 use crate::error::{Error, Result};
 use crate::metrics::ranked_probabilities;
@@ -250,9 +250,12 @@ fn trained_on(config: &TrainConfig, classes: usize, metadata: &InputMetadata) ->
 
 /// Whether images are brought to the network's input as image files are: resized, and the middle cut out.
 fn is_for_image_files(config: &TrainConfig, metadata: &InputMetadata) -> bool {
-    config.model.is_for_imagenet()
-        || matches!(config.plan, NetworkPlan::ResNet(_))
-        || metadata.data == Some(DataSource::ImageNet)
+    match metadata.data {
+        // The other images are always 32 x 32.
+        _ if ![0, SIDE].contains(&config.side) => true,
+        Some(data) => data == DataSource::ImageNet,
+        None => config.model.is_for_imagenet() || matches!(config.plan, NetworkPlan::ResNet(_)),
+    }
 }
 
 /// Names of a network's outputs: as the weights say, or those of the data sets with as many classes.
@@ -300,6 +303,21 @@ fn describe(result: &PredictOutput) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn weights_say_what_images_they_were_trained_on() {
+        let residual = TrainConfig { plan: "basic 1x8".parse().expect("a plan"), ..TrainConfig::default() };
+        let of = |config: &TrainConfig, data| {
+            is_for_image_files(config, &InputMetadata { data, ..InputMetadata::default() })
+        };
+        assert!(of(&residual, None) && !of(&residual, Some(DataSource::Cifar10)));
+        let plain = TrainConfig::default();
+        assert!(!of(&plain, None) && of(&plain, Some(DataSource::ImageNet)));
+        assert!(
+            of(&TrainConfig { side: 64, ..plain.clone() }, None)
+                && !of(&TrainConfig { side: 32, ..plain }, None)
+        );
+    }
 
     #[test]
     fn constants_are_those_of_the_networks_own_data() {

@@ -37,8 +37,11 @@ impl FileTree for DiskTree {
         for entry in listed {
             let entry = entry.map_err(fail)?;
             let kind = entry.file_type().map_err(fail)?;
-            // Names that are not UTF-8 can't be written to an index.
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            // Names that are not UTF-8 can't be written to an index, and images must not vanish.
+            let name = entry.file_name().into_string().map_err(|name| {
+                let why = format!("the name of {} is not UTF-8: rename it", name.to_string_lossy());
+                Error::file("listing images", display_path(&path), why)
+            })?;
             let is_folder = if kind.is_symlink() { entry.path().is_dir() } else { kind.is_dir() };
             entries.push(DirEntry { name, is_folder, is_link: kind.is_symlink() });
         }

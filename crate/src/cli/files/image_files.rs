@@ -97,7 +97,7 @@ fn find_layout(root: &Path) -> Result<Index> {
     })
 }
 
-/// The shards of a split, relative to the root: `train/*.tar`, or `*train*.tar` in the root itself.
+/// The shards of a split, relative to the root: `train/*.tar`, or in the root itself those with the word in their name.
 fn shards(root: &Path, part: &str) -> Vec<String> {
     let tar_files = |folder: &Path| -> Vec<String> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -111,10 +111,20 @@ fn shards(root: &Path, part: &str) -> Vec<String> {
     let mut found: Vec<String> =
         tar_files(&root.join(part)).into_iter().map(|name| format!("{part}/{name}")).collect();
     if found.is_empty() {
-        found = tar_files(root).into_iter().filter(|name| name.contains(part)).collect();
+        found = tar_files(root).into_iter().filter(|name| is_of(name, part)).collect();
     }
     found.sort();
     found
+}
+
+/// Whether a shard's name has the split as a word: `retrieval-train-000.tar` is of `train` alone.
+fn is_of(name: &str, part: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let mut words = name.split(|letter: char| !letter.is_ascii_alphabetic());
+    words.any(|word| match part {
+        "val" => ["val", "valid", "validation"].contains(&word),
+        part => word == part || word == "training",
+    })
 }
 
 /// Indexes WebDataset shards; `classes.txt` names their classes if they are numbers.
@@ -216,4 +226,23 @@ fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> std::io::Resul
         (bytes, offset) = (&mut bytes[count..], offset + count as u64);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_of_the_split_that_is_a_word_of_their_name() {
+        for (name, parts) in [
+            ("imagenet-train-000123.tar", [true, false]),
+            ("val_00.tar", [false, true]),
+            ("Validation-7.tar.gz", [false, true]),
+            ("retrieval-train-000.tar", [true, false]),
+            ("retrieval-val-000.tar", [false, true]),
+            ("trainval-000.tar", [false, false]),
+        ] {
+            assert_eq!([is_of(name, "train"), is_of(name, "val")], parts, "{name}");
+        }
+    }
 }

@@ -115,11 +115,26 @@ fn size(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> (usize, usize) {
     decoder.info().map_or((0, 0), |image| (usize::from(image.width), usize::from(image.height)))
 }
 
-/// Whether the last scan is followed by an end marker: decoders fill what is missing with grey and
-/// say nothing. Neither marker can stand inside a scan.
+/// Whether the image's scans are followed by an end marker: decoders fill what is missing with grey and say nothing. From
+/// the front, since anything may follow the image: a phone appends a film.
 fn has_an_end(bytes: &[u8]) -> bool {
-    let mut markers = bytes.windows(2).rev().filter(|pair| matches!(pair, [0xff, 0xd9 | 0xda]));
-    markers.next().is_some_and(|pair| pair[1] == 0xd9)
+    // Behind the first marker, which begins the image.
+    let mut at = 2;
+    while let Some(pair) = bytes.get(at..at + 2) {
+        at += match *pair {
+            [0xff, 0xd9] => return true,
+            // Stuffed bytes and restarts within a scan, and markers without a length.
+            [0xff, 0x00 | 0x01 | 0xd0..=0xd8] => 2,
+            [0xff, 0xff] => 1,
+            // A segment, which says its length and may hold an image of its own.
+            [0xff, _] => match bytes.get(at + 2..at + 4) {
+                Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])).max(2),
+                _ => return false,
+            },
+            _ => 1,
+        };
+    }
+    false
 }
 
 fn png(bytes: &[u8]) -> Result<Rgb, String> {
@@ -140,4 +155,25 @@ fn check_size(width: usize, height: usize) -> Result<(), String> {
         return Err(format!("{width} x {height} pixels are too many"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_looked_for_within_the_image() {
+        // A segment that holds an image of its own, a scan with a stuffed byte and a restart, the end.
+        let segment = [0xff, 0xe1, 0x00, 0x06, 0xff, 0xd8, 0xff, 0xd9];
+        let scan = [0xff, 0xda, 0x00, 0x02, 0x12, 0xff, 0x00, 0xff, 0xd3, 0x34];
+        let image = [&[0xff, 0xd8][..], &segment, &scan].concat();
+        assert!(!has_an_end(&image), "cut off");
+        let whole = [&image[..], &[0xff, 0xd9]].concat();
+        assert!(has_an_end(&whole));
+        // A film behind it, with a chance pair like the beginning of a scan.
+        assert!(has_an_end(&[&whole[..], &[0x00, 0xff, 0xda, 0x55]].concat()));
+        for length in 0..image.len() {
+            assert!(!has_an_end(&image[..length]));
+        }
+    }
 }

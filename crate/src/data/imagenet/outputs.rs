@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::index::Index;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// WordNet ids of ImageNet's thousand classes (ILSVRC 2012), in the order of their labels, which is that of the ids.
 const WNIDS: &str = include_str!("../../../data/imagenet_wnids.txt");
@@ -18,10 +18,11 @@ pub fn wnids() -> Vec<String> {
 /// Returns what was done, if anything was: the network's classes are then the data set's, of which it holds a part.
 ///
 /// # Errors
-/// If there are more classes than labels allow.
+/// If there are more classes than labels allow, or only some of them are classes of the network.
 pub fn match_outputs(index: &mut Index, outputs: usize, names: Option<&[String]>) -> Result<Option<String>> {
     let (classes, known) = (index.classes.len(), wnids());
     let is_imagenet = outputs == known.len();
+    let are_named = is_imagenet || names.is_some_and(|names| names.len() == outputs);
     let names: Vec<String> = match names {
         Some(names) if names.len() == outputs => names.to_vec(),
         _ if is_imagenet => known,
@@ -33,6 +34,14 @@ pub fn match_outputs(index: &mut Index, outputs: usize, names: Option<&[String]>
     let numbers: HashMap<&str, usize> = names.iter().enumerate().map(|(at, name)| (&**name, at)).collect();
     let by_name: Option<Vec<usize>> =
         index.classes.iter().map(|class| numbers.get(&**class).copied()).collect();
+    let unknown = index.classes.iter().find(|class| !numbers.contains_key(&***class));
+    if let (true, Some(unknown), true) =
+        (are_named, unknown, index.classes.iter().any(|class| numbers.contains_key(&**class)))
+    {
+        // By their order alone, every class behind it would be another's.
+        let why = "is not among the classes of the network, but others of the images' classes are";
+        return Err(Error::field("classes", unknown, why));
+    }
     // Class folders `0`, `217` of a network with a thousand outputs: the numbers of its outputs.
     let number = |class: &String| class.parse().ok().filter(|&number: &usize| number < outputs);
     let by_number =
@@ -96,6 +105,10 @@ mod tests {
         let mut other = index(&["cat", "dog", "emu"]);
         assert_eq!(match_outputs(&mut other, 3, Some(&names)), Ok(None));
         assert_eq!((labels(&other), other.classes.len()), (vec![0, 1, 2], 3));
+        // Known in part: their order alone would give each to another output.
+        let mut partly = index(&["Star", "circle", "square"]);
+        let error = match_outputs(&mut partly, 3, Some(&names)).expect_err("shifted").to_string();
+        assert!(error.contains("Star"), "{error}");
         let mut numbers = index(&["0", "217"]);
         assert!(match_outputs(&mut numbers, 1000, None).expect("fits").is_some());
         assert_eq!(labels(&numbers), [0, 217]);
