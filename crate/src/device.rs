@@ -166,8 +166,7 @@ fn cpu() -> Result<ComputeDevice> {
 
 #[cfg(any(feature = "webgpu", feature = "vulkan"))]
 mod graphics {
-    use std::cell::RefCell;
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     use burn::tensor::wgpu::{WgpuBackend, WgpuSetup, wgpu};
     use burn::tensor::{Device, DeviceKind};
@@ -176,20 +175,55 @@ mod graphics {
     use crate::error::{Error, Result};
 
     /// Open devices with the handles behind them, by kind and index.
-    type OpenDevices = HashMap<(&'static str, Option<usize>), (ComputeDevice, WgpuSetup)>;
+    type OpenDevices = BTreeMap<(&'static str, Option<usize>), (ComputeDevice, WgpuSetup)>;
 
-    thread_local! {
-        /// A runtime can be initialized only once; later runs share it.
-        static OPEN: RefCell<OpenDevices> = RefCell::default();
+    /// A runtime can be initialized only once in a process; later runs, also those of other threads, share it.
+    #[cfg(not(target_family = "wasm"))]
+    mod shared {
+        use std::sync::{Mutex, MutexGuard, PoisonError};
+
+        static OPEN: Mutex<super::OpenDevices> = Mutex::new(super::OpenDevices::new());
+        static OPENING: Mutex<()> = Mutex::new(());
+
+        /// Others wait meanwhile, and then find the device.
+        pub(super) fn alone() -> MutexGuard<'static, ()> {
+            OPENING.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(super) fn with_open<T>(act: impl FnOnce(&mut super::OpenDevices) -> T) -> T {
+            act(&mut OPEN.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+
+    /// The same in a browser, where handles can't leave their thread.
+    #[cfg(target_family = "wasm")]
+    mod shared {
+        use std::cell::RefCell;
+
+        thread_local! {
+            static OPEN: RefCell<super::OpenDevices> = RefCell::default();
+        }
+
+        pub(super) fn alone() {}
+
+        pub(super) fn with_open<T>(act: impl FnOnce(&mut super::OpenDevices) -> T) -> T {
+            OPEN.with_borrow_mut(act)
+        }
     }
 
     /// The adapter that the system prefers, or the n-th discrete one. `webgpu` takes whatever graphics API has an
     /// adapter (natively Vulkan, Metal, DirectX 12 or OpenGL, in this order); `vulkan` takes no other.
+    #[allow(
+        clippy::await_holding_lock,
+        clippy::let_unit_value,
+        reason = "a device is opened once, by one thread"
+    )]
     pub(super) async fn open(kind: &'static str, index: Option<usize>) -> Result<ComputeDevice> {
         if BACKENDS.iter().any(|backend| backend.kind == kind && !backend.available) {
             return Err(missing(kind));
         }
-        if let Some(open) = OPEN.with_borrow(|open| open.get(&(kind, index)).map(|(open, _)| open.clone())) {
+        let _alone = shared::alone();
+        if let Some(open) = shared::with_open(|open| open.get(&(kind, index)).map(|(open, _)| open.clone())) {
             return Ok(open);
         }
         let mut options = Device::wgpu_options();
@@ -205,7 +239,7 @@ mod graphics {
             Error::device(kind, why.split_whitespace().collect::<Vec<_>>().join(" "))
         })?;
         let compute = describe(device, kind, &setup.adapter.get_info());
-        OPEN.with_borrow_mut(|open| open.insert((kind, index), (compute.clone(), setup)));
+        shared::with_open(|open| open.insert((kind, index), (compute.clone(), setup)));
         Ok(compute)
     }
 
@@ -228,10 +262,10 @@ mod graphics {
         ComputeDevice { device, kind, adapter, driver, software }
     }
 
-    /// What destroys each graphics device that this thread has open.
+    /// What destroys each graphics device that is open.
     #[cfg(feature = "cli")]
     pub(super) fn destroyers() -> Vec<super::Destroyer> {
-        OPEN.with_borrow(|open| {
+        shared::with_open(|open| {
             let destroyer = |(_, setup): &(ComputeDevice, WgpuSetup)| -> super::Destroyer {
                 let device = setup.device.clone();
                 Box::new(move || device.destroy())
@@ -255,7 +289,7 @@ mod graphics {
 #[cfg(feature = "cli")]
 pub(crate) type Destroyer = Box<dyn FnOnce() + Send>;
 
-/// What destroys each graphics device that this thread has open, as a driver does that resets its card. For tests of
+/// What destroys each graphics device that is open, as a driver does that resets its card. For tests of
 /// what a lost device leaves behind.
 #[cfg(feature = "cli")]
 pub(crate) fn graphics_destroyers() -> Vec<Destroyer> {

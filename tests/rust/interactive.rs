@@ -147,6 +147,20 @@ fn a_stored_run_resumes_and_can_still_be_undone() {
     assert_eq!(resumed.stages()[0].kind, StageKind::Train);
 }
 
+/// Running statistics too, though those of the last forward pass may not have been taken over yet.
+#[test]
+fn undoing_brings_the_normalizations_back() {
+    let config = TrainConfig { batch_norm: true, ..small_config() };
+    let mut run = block_on(InteractiveRun::start(config, setup())).expect("starts");
+    advance(&mut run, 3);
+    let before = weights(&run);
+    block_on(run.prune(SETTINGS, 10)).expect("prunes");
+    block_on(run.finetune(&Map::new())).expect("starts");
+    advance(&mut run, 2);
+    block_on(run.undo()).expect("restores");
+    assert_eq!(weights(&run).tensors, before.tensors);
+}
+
 /// Energies of a completed stage stay those of its crossbars, and say so.
 #[test]
 fn completed_stages_name_their_hardware_once_it_changes() {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crossdub::checkpoint::{Checkpoint, safetensors};
 use serde_json::Value;
 
 use crate::command_line::{failure, json_output};
@@ -96,4 +97,87 @@ fn weights_may_be_a_folder_and_a_dry_run_follows_the_quantization_before() {
     let report = json_output(&["run", &recipe, "--out", &folder.path("out"), "--json"]);
     assert_eq!(report["stages"][0]["weights_file"], Value::from(alone));
     assert_eq!(report["stages"][1]["weights_file"], Value::Null);
+}
+
+/// A named network takes the place of the recipe's own plan, and a device that of its list.
+#[test]
+fn a_change_wins_over_what_a_recipe_says_in_other_words() {
+    let folder = Folder::new(&[]);
+    let stages = "[[stage]]\nname = 'first'\nkind = 'train'\nepochs = 1\n";
+    let recipe = folder.recipe(stages).replace("recipe.toml", "two.toml");
+    let text = fs::read_to_string(folder.path("recipe.toml")).expect("reads");
+    fs::write(&recipe, text.replace("device = 'cpu'", "devices = 'cpu,cpu'")).expect("writes");
+    let dry = |changes: &[&str]| json_output(&[&["run", &recipe, "--dry-run", "--json"], changes].concat());
+    let parameters = |run: &Value| run["stages"][0]["parameters"].as_u64().expect("a number");
+    let (own, named) = (dry(&[]), dry(&["--set", "model=vgg-small"]));
+    let expected = json_output(&[
+        "train",
+        "--model",
+        "vgg-small",
+        "--data",
+        "builtin",
+        "--dry-run",
+        "--json",
+        "--limit",
+        "320",
+        "--out",
+        &folder.path("dry"),
+    ]);
+    assert_eq!(parameters(&named), expected["parameters"].as_u64().expect("a number"));
+    assert_ne!(parameters(&named), parameters(&own));
+    let one = json_output(&["run", &recipe, "--out", &folder.path("one"), "--set", "device=cpu", "--json"]);
+    let spec = &one["stages"][0]["spec"];
+    assert_eq!((spec["devices"].as_str(), spec["device"].as_str()), (Some(""), Some("cpu")));
+    // The same for a file of settings under options.
+    let config = folder.path("run/config.toml");
+    let other = ["train", "--config", &config, "--model", "vgg-small", "--dry-run", "--json", "--out"];
+    assert_eq!(
+        json_output(&[&other[..], &[&folder.path("dry2")]].concat())["parameters"],
+        expected["parameters"]
+    );
+}
+
+/// Weights of another project, whose names are adapted, keep their zeros too.
+#[test]
+fn adapted_weights_keep_their_zeros() {
+    let folder = Folder::new(&[]);
+    let bytes = fs::read(folder.path("run/weights.safetensors")).expect("reads");
+    let weights = Checkpoint::from_bytes(&bytes).expect("weights");
+    let mut other = weights.renamed(|name| Some(name.replace("features.", "feature.")));
+    for tensor in other.tensors.iter_mut().filter(|tensor| tensor.shape.len() == 4) {
+        tensor.data.iter_mut().step_by(2).for_each(|weight| *weight = 0.0);
+    }
+    let path = folder.path("other.safetensors");
+    fs::write(&path, safetensors::write(&other).expect("valid")).expect("writes");
+    let out = folder.path("fine");
+    json_output(&[&["finetune", &path, "--out", &out, "--json"], &NETWORK[..], &SHORT].concat());
+    let fine = fs::read(folder.path("fine/weights.safetensors")).expect("reads");
+    let fine = Checkpoint::from_bytes(&fine).expect("weights");
+    let zeros = |weights: &Checkpoint| -> usize {
+        let layers = weights.tensors.iter().filter(|tensor| tensor.shape.len() == 4);
+        layers.map(|tensor| tensor.data.iter().filter(|weight| **weight == 0.0).count()).sum()
+    };
+    assert!(zeros(&other) > 100);
+    assert_eq!(zeros(&fine), zeros(&other));
+    // In a recipe, after a stage that prunes the file.
+    let finetune = "[[stage]]\nname = 'fine'\nkind = 'finetune'\nepochs = 1\n";
+    let recipe = folder.recipe(&(from_file("prune", &path) + "ratios = [50, 50, 50]\n" + finetune));
+    json_output(&["run", &recipe, "--out", &folder.path("recipe"), "--json"]);
+}
+
+/// A name such as resnet18 does not say the size of the images that a network was trained on; its weights do.
+#[test]
+fn images_are_of_the_size_that_the_weights_say() {
+    let folder = Folder::new(&[]);
+    let data = ["--data", "builtin", "--limit", "64", "--epochs", "1", "--batch", "32", "--device=cpu"];
+    let (out, network) = (folder.path("residual"), ["--plan", "basic 1x8 1x16"]);
+    json_output(&[&["train", "--out", &out, "--json"], &network[..], &data].concat());
+    let (weights, model) = (folder.path("residual/weights.safetensors"), folder.path("n.onnx"));
+    json_output(&[&["export", &weights, "--out", &model, "--json"], &network[..]].concat());
+    // The built-in images are 32 x 32.
+    let positions = |path: &str, network: &[&str]| {
+        let analysis = json_output(&[&["analyze", path, "--per-inference", "--json"], network].concat());
+        analysis["inference"]["conversions"].clone()
+    };
+    assert_eq!(positions(&model, &[]), positions(&weights, &network));
 }

@@ -84,6 +84,19 @@ pub struct NetworkFields {
 
 fields!(NetworkFields of TrainConfig { model, plan, classifier, batch_norm, side, standardize });
 
+impl NetworkFields {
+    /// The fields that a model, named later, takes the place of: a plan of one's own, with what goes with it.
+    pub const REPLACED_BY_MODEL: [&str; 3] = ["plan", "classifier", "batch_norm"];
+
+    /// Forgets the network if `later` names another.
+    fn make_way_for(&mut self, later: &Self) {
+        let names_another = later.model.is_some_and(|model| model != NetworkName::Custom);
+        if names_another && later.plan.is_none() && self.plan.is_some() {
+            (self.plan, self.classifier, self.batch_norm) = (None, None, None);
+        }
+    }
+}
+
 /// The fields of a training run, apart from its network.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
@@ -304,8 +317,9 @@ impl ConfigFields {
         [self.network.names(), self.train.names()].into_iter().chain(hardware).flatten().collect()
     }
 
-    /// Overrides fields with those set in `others`.
+    /// Overrides fields with those set in `others`. A model there replaces a plan here.
     pub fn extend(&mut self, others: Self) {
+        self.network.make_way_for(&others.network);
         self.network.extend(others.network);
         self.train.extend(others.train);
         self.crossbar.extend(others.crossbar);

@@ -88,6 +88,13 @@ mod tests {
     }
 
     #[test]
+    fn fine_tuning_keeps_caps_tight() {
+        let ramped = TrainConfig { quantize_ramp: 8, epochs: 10, ..TrainConfig::default() };
+        let fine = ramped.for_finetuning();
+        assert_eq!((fine.quantize_ramp, fine.validate()), (0, Ok(())));
+    }
+
+    #[test]
     fn weight_bits_leave_two_columns() {
         for (tile, bits, good) in
             [(64, 1, true), (64, 32, true), (64, 64, false), (48, 5, false), (64, 0, false)]

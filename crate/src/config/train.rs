@@ -263,7 +263,7 @@ impl TrainConfig {
 
     /// The same network and data with the settings that the paper's authors fine-tune with after pruning: a constant
     /// learning rate of 0.01, no momentum, weight decay or regularizer, only the convolutions' weights. The trainer
-    /// holds the masks.
+    /// holds the masks, and caps stay as tight as they have become.
     #[must_use]
     pub fn for_finetuning(&self) -> Self {
         Self {
@@ -274,6 +274,7 @@ impl TrainConfig {
             schedule: Schedule::MultiStep,
             milestones: Vec::new(),
             epochs: 5,
+            quantize_ramp: 0,
             trainable: Trainable::Convolutions,
             ..self.clone()
         }

@@ -89,13 +89,6 @@ impl Network {
         self
     }
 
-    /// Without quantizers.
-    #[must_use]
-    pub(crate) fn without_quantizers(mut self) -> Self {
-        self.quantizer_slots().into_iter().for_each(|slot| *slot = None);
-        self
-    }
-
     /// Whether it has quantizers.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn is_quantized(&self) -> bool {

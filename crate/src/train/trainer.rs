@@ -245,6 +245,16 @@ impl Trainer {
         Ok(())
     }
 
+    /// Whether pruned weights are kept at zero.
+    pub fn has_masks(&self) -> bool {
+        self.state.masks.is_some()
+    }
+
+    /// Whether it learns from another network beside the labels.
+    pub fn has_teacher(&self) -> bool {
+        self.teacher.is_some()
+    }
+
     /// The first device, which holds the network.
     pub fn compute(&self) -> &ComputeDevice {
         &self.compute
@@ -352,8 +362,10 @@ impl Trainer {
         self.weights().await?.matrices(false)
     }
 
+    /// A network of its own: that of the run may still have statistics of its last forward pass to take over.
     fn import(&self, weights: &Checkpoint) -> Result<Network> {
-        import(self.state.network.clone().without_quantizers(), &self.network_spec, weights)
+        let network = Network::new(&self.network_spec, &self.compute.device.clone().autodiff());
+        Ok(import(network, &self.network_spec, weights)?.with_kernels(self.config.kernels))
     }
 
     /// The first `images` held-out images.

@@ -50,6 +50,8 @@ impl PruneStage<'_> {
         let Some(calibration) = config.calibration() else {
             return self.run_on_weights(config, dense, images).await;
         };
+        // Under the network's own names, as what is measured in it is.
+        let dense = &*self.network.adapt(dense)?;
         let network = self.load(dense)?;
         let inputs = ActivationStats::collect(&network, self.network, self.data, calibration, self.compute);
         let inputs = inputs.await?;

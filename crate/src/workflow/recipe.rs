@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::field_scope::{FieldScope, scope_of};
 use super::stage::{Stage, StageConfig, flatten_quantize, text};
-use crate::config::{HardwareConfig, TrainConfig, apply};
+use crate::config::{HardwareConfig, NetworkFields, TrainConfig, apply};
 use crate::error::{Error, Result};
 use crate::prune::PruneRule;
 
@@ -146,6 +146,13 @@ fn apply_change(
     }
     let scope = if field == "data" { FieldScope::Recipe } else { scope_of(field)? };
     if scope == FieldScope::Recipe {
+        // What the recipe says in other words would win over the change.
+        let replaced: &[&str] = match field.as_str() {
+            "model" if value != "custom" && fields.contains_key("plan") => &NetworkFields::REPLACED_BY_MODEL,
+            "device" => &["devices", "gather"],
+            _ => &[],
+        };
+        replaced.iter().for_each(|other| drop(fields.remove(*other)));
         fields.insert(field.clone(), value.clone());
         return Ok(());
     }

@@ -105,7 +105,8 @@ impl TrainStage {
     }
 
     async fn keep_zeros(&mut self, weights: &Checkpoint) -> Result<()> {
-        self.trainer.set_masks(&weights.masks()).await
+        let masks = self.trainer.network_spec().adapt(weights)?.masks();
+        self.trainer.set_masks(&masks).await
     }
 
     /// The trainer.

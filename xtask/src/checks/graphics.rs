@@ -13,6 +13,20 @@ use crate::steps::{Artifact, Step};
 /// A short run that names no device.
 const SHORT_RUN: &str = "train --data builtin --limit 32 --classifier 8 --batch 16 --epochs 1";
 
+/// A recipe for a graphics device.
+const TWO_RUNS: &str = "name = 'two'
+data = 'builtin'
+plan = '4 M'
+classifier = '8'
+limit = 64
+batch = 16
+device = 'webgpu'
+[[stage]]
+name = 'clean'
+kind = 'train'
+epochs = 1
+";
+
 /// Where Chromium has the file that names its SwiftShader to the Vulkan loader, if not beside its own program.
 const CHROMIUM: [&str; 4] =
     ["/usr/lib/chromium", "/usr/lib64/chromium-browser", "/usr/lib/chromium-browser", "/opt/google/chrome"];
@@ -35,6 +49,7 @@ pub fn wgsl<'a>() -> Step<'a> {
         if !trained.contains(" on CPU;") {
             return Err(Error::new(format!("a run prefers a software adapter to the CPU: {trained}")));
         }
+        share_device(env, progress, &lavapipe)?;
         Ok(line)
     };
     Step::new("Graphics devices, WGSL", action).needs(&[Artifact::Rust, Artifact::Lavapipe])
@@ -57,6 +72,18 @@ pub fn spirv<'a>() -> Step<'a> {
         Artifact::Lavapipe,
         Artifact::Chromium,
     ])
+}
+
+/// Trains two runs side by side in one process, which share the device.
+fn share_device(env: &BuildEnv, progress: &mut Progress, lavapipe: &OnDriver) -> Result<()> {
+    progress.status("training two runs side by side");
+    let folder = env.target_dir().join("graphics");
+    let recipe = folder.join("two.toml");
+    fs::write(&recipe, TWO_RUNS).map_err(file_error("write", &recipe))?;
+    let sweep =
+        lavapipe.command(env).args([Path::new("sweep"), &recipe, Path::new("--out"), &folder.join("two")]);
+    sweep.args(["--jobs", "2", "--set", "seed=0,1"]).run(progress)?;
+    Ok(())
 }
 
 fn build(env: &BuildEnv, progress: &mut Progress, features: &str) -> Result<()> {

@@ -16,8 +16,8 @@ const WARM_UP_STEPS: usize = 2;
 const MEASURED_STEPS: usize = 3;
 /// Images in the measured evaluation.
 const EVALUATED_IMAGES: usize = 64;
-/// Bytes per step in a checkpoint's history, and in the two metrics files.
-const HISTORY_BYTES_PER_STEP: u64 = 24;
+/// Bytes per step in a checkpoint's history (16 floats), and in the two metrics files.
+const HISTORY_BYTES_PER_STEP: u64 = 64;
 const METRICS_BYTES_PER_STEP: u64 = 700;
 
 #[derive(Debug, Serialize)]
@@ -85,7 +85,9 @@ pub async fn measure(trainer: &mut Trainer, keep: usize) -> Result<Estimate> {
     let evaluation_seconds = began.elapsed().as_secs_f64() * whole;
     let parameters = trainer.network_spec().num_params();
     let steps = trainer.total_steps();
-    let copies = if config.momentum == 0.0 { 1 } else { 2 };
+    // Weights, momentum, masks of the convolutions, a teacher.
+    let parts = [true, config.momentum != 0.0, trainer.has_masks(), trainer.has_teacher()];
+    let copies = parts.into_iter().filter(|part| *part).count() as u64;
     let checkpoint = 4 * parameters * copies + HISTORY_BYTES_PER_STEP * steps;
     Ok(Estimate {
         parameters,

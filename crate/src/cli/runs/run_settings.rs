@@ -8,6 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::cli::files;
 use crate::config::{ConfigFields, HardwareConfig, TrainConfig, TrainFields};
 use crate::error::{Error, Result};
+use crate::network::NetworkSpec;
 
 /// Keys of `config.toml` that are not configuration fields.
 const DATA: &str = "data_path";
@@ -137,11 +138,15 @@ impl RunSettings {
         path.ok_or_else(|| Error::field("data", "", "name it with --data"))
     }
 
-    /// Reads the masks; also returns where they came from.
+    /// Reads the masks for this network; also returns where they came from.
     ///
     /// # Errors
     /// If they can't be read, or are the zeros of weights that are not named.
-    pub fn read_masks(&self, weights: Option<&Checkpoint>) -> Result<Option<(Checkpoint, String)>> {
+    pub fn read_masks(
+        &self,
+        weights: Option<&Checkpoint>,
+        network: &NetworkSpec,
+    ) -> Result<Option<(Checkpoint, String)>> {
         let Some(name) = &self.masks else { return Ok(None) };
         if ![FROM_ZEROS, FROM_ZEROS_OF_FLOATS].contains(&&**name) {
             return Ok(Some((files::read_weights(Path::new(name))?, name.clone())));
@@ -149,7 +154,10 @@ impl RunSettings {
         let why = "needs the weights that the run starts from; name them with --weights";
         let weights = weights.ok_or_else(|| Error::field("masks", name, why))?;
         let of_floats = name == FROM_ZEROS_OF_FLOATS;
-        Ok((!of_floats || !weights.is_quantized()).then(|| (weights.masks(), FROM_ZEROS.to_owned())))
+        if of_floats && weights.is_quantized() {
+            return Ok(None);
+        }
+        Ok(Some((network.adapt(weights)?.masks(), FROM_ZEROS.to_owned())))
     }
 
     /// Checks that a run that was started with these settings can resume with others: only `devices` may differ.

@@ -152,7 +152,6 @@ fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Res
         follow_metadata(&mut config, &input_metadata(weights, path.as_ref())?);
     }
     let data = files::open_dataset(&settings.data_path()?, &mut config, loader_config(args, settings))?;
-    let masks = settings.read_masks(weights.as_ref())?;
     let compute = pollster::block_on(open_checked(&config))?;
     let memory = system::available_memory();
     let trainer = Trainer::new(config, hardware, data, compute, memory, weights.as_ref());
@@ -164,7 +163,7 @@ fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Res
         let teacher = files::read_weights(path.as_ref())?;
         trainer.set_teacher(&teacher).map_err(|error| error.with_path(path))?;
     }
-    if let Some((masks, name)) = masks {
+    if let Some((masks, name)) = settings.read_masks(weights.as_ref(), trainer.network_spec())? {
         pollster::block_on(trainer.set_masks(&masks)).map_err(|error| error.with_path(&name))?;
     }
     Ok(trainer)
