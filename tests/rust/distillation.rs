@@ -1,5 +1,7 @@
 //! Training with a teacher: what the loss becomes, that a resumed run keeps its teacher, and where recipes name one.
 
+use std::collections::BTreeMap;
+
 use crossdub::checkpoint::Checkpoint;
 use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crossdub::device::ComputeDevice;
@@ -77,6 +79,36 @@ fn a_resumed_run_keeps_its_teacher() {
         let mut alone = trainer(&config, None);
         assert_ne!(losses(&mut alone, 10)[4..], rest);
     }
+}
+
+/// A teacher whose modules fit by their order alone, which its names do not keep.
+#[test]
+fn a_teacher_under_other_names_is_kept_under_the_network_s() {
+    let config = TrainConfig { batch_norm: true, ..plain() };
+    let mut taught = weights(&trainer(&TrainConfig { seed: 1, ..config.clone() }, None));
+    // In the network's order, which is not that of the new names.
+    taught.tensors.sort_by_key(|tensor| tensor.name.starts_with("classifier"));
+    let names = BTreeMap::from([
+        ("features.0", "conv1"),
+        ("features.1", "bn1"),
+        ("features.4", "conv2"),
+        ("features.5", "bn2"),
+        ("features.8", "conv3"),
+        ("features.9", "bn3"),
+        ("classifier.0", "fc1"),
+        ("classifier.3", "fc2"),
+    ]);
+    let other = taught.renamed(|name| {
+        let (module, leaf) = name.rsplit_once('.')?;
+        Some(format!("{}.{leaf}", names.get(module).unwrap_or_else(|| panic!("{module}"))))
+    });
+    let mut whole = trainer(&config, None);
+    whole.set_teacher(&other).expect("fits by order");
+    let saved = pollster::block_on(whole.checkpoint()).expect("saves");
+    let rest = losses(&mut whole, 3);
+    let checkpoint = TrainingCheckpoint::read(&saved).expect("reads");
+    let mut resumed = checkpoint.resume(small_data(), cpu(), 1 << 32).expect("the same run");
+    assert_eq!(losses(&mut resumed, 3), rest);
 }
 
 #[test]

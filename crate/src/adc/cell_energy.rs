@@ -93,6 +93,19 @@ impl CellEnergy {
         sum
     }
 
+    /// The same for a budget, whose caps all groups of rows of a tile share: where one resolution serves the tile, any group
+    /// may become as full as the fullest.
+    pub(crate) fn of_capped_slice(&self, counts: &CellCounts, slice: usize) -> f64 {
+        if self.hardware.per == Granularity::Column {
+            return self.of_slice(counts, slice);
+        }
+        let [positive, negative] = counts.most_of(slice);
+        let most =
+            if self.polarities() == 1 { vec![positive.max(negative)] } else { vec![positive, negative] };
+        let groups = counts.groups.iter();
+        groups.map(|&rows| most.iter().map(|&set| self.cost(set.min(rows), rows)).sum::<f64>()).sum()
+    }
+
     /// The most set cells that a column may have at the bits of `set` of them, in a tile of `rows` rows.
     pub fn most_at_these_bits(&self, set: usize, rows: usize) -> usize {
         let bits = self.bits(set, rows);

@@ -163,7 +163,9 @@ impl Checkpoint {
         ];
         let tensors = names.into_iter().zip(values).filter(|(_, data)| !data.is_empty());
         self.tensors.extend(tensors.map(|(name, data)| NamedTensor { name, shape: vec![data.len()], data }));
-        let facts = std::mem::take(&mut self.facts);
+        let mut facts = std::mem::take(&mut self.facts);
+        // Those of the file that it was read from are of other integers.
+        facts.hints.entry(weight.to_owned()).or_default().steps = None;
         Self { facts, ..Self::new(self.tensors) }
     }
 

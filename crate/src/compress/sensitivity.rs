@@ -5,6 +5,7 @@
 //!
 //! Source: Li et al., "Pruning Filters for Efficient ConvNets", 2017, for the analysis by single layers.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
@@ -114,12 +115,23 @@ pub struct Sensitivity {
     /// The accuracy that a layer's proposed ratio may cost, in percentage points.
     #[serde(rename = "drop")]
     pub max_accuracy_drop: f64,
-    /// The layers, in the order in which pruning takes ratios.
+    /// The layers, in the network's order; see [`in_order_of`](Self::in_order_of).
     pub layers: Vec<LayerSensitivity>,
     /// The layers' proposed ratios, in percent.
     pub proposed: Vec<f64>,
     /// Accuracy with all layers pruned by these ratios at once, in percent.
     pub proposed_accuracy: f64,
+}
+
+impl Sensitivity {
+    /// The same with the layers in the order of these names: pruning takes ratios in the order of the file.
+    #[must_use]
+    pub fn in_order_of<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let places: HashMap<&str, usize> = names.into_iter().zip(0..).collect();
+        self.layers.sort_by_key(|layer| places.get(&*layer.name).copied().unwrap_or(usize::MAX));
+        self.proposed = self.layers.iter().map(|layer| layer.proposed).collect();
+        self
+    }
 }
 
 /// Measures the curve of every layer and proposes ratios.
@@ -360,51 +372,4 @@ impl SensitivityRun<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn points(pairs: &[(f64, f64)]) -> Vec<SensitivityPoint> {
-        pairs.iter().map(|&(ratio, accuracy)| SensitivityPoint { ratio, accuracy }).collect()
-    }
-
-    #[test]
-    fn the_proposal_is_where_the_line_crosses_the_minimum() {
-        let curve = points(&[(0.0, 80.0), (50.0, 79.5), (80.0, 77.5), (90.0, 60.0)]);
-        assert_eq!(propose(&curve, 79.0), (curve[1], Some(57.5)));
-        assert_eq!(propose(&curve, 77.5), (curve[2], None), "exactly at the minimum");
-        assert_eq!(propose(&curve, 10.0), (curve[3], None), "beyond the last point nothing is known");
-        // Despite noise at smaller ratios, the largest measured one counts.
-        let dip = points(&[(0.0, 80.0), (10.0, 78.9), (20.0, 79.2), (30.0, 70.0)]);
-        assert_eq!(propose(&dip, 79.0), (dip[2], Some(20.2)));
-        assert_eq!(propose(&dip[..2], 79.5), (dip[0], Some(4.5)));
-    }
-
-    #[test]
-    fn a_float32_limit_decides_as_float64() {
-        for value in [0.1, 0.3, 1.0, 1e-3, 0.0] {
-            let limit = float_below(value);
-            assert!(f64::from(limit) <= value && f64::from(limit.next_up()) > value, "{value}");
-        }
-    }
-
-    #[test]
-    fn out_of_range_fields_are_rejected() {
-        let config = |ratios: &[f64], max_accuracy_drop| SensitivityConfig {
-            ratios: ratios.to_vec(),
-            max_accuracy_drop,
-        };
-        assert!(SensitivityConfig::default().validate().is_ok());
-        assert_eq!(SensitivityConfig::default().ascending().len(), 11);
-        assert_eq!(config(&[30.0, -0.0, 10.0, 30.0], 0.0).ascending(), [10.0, 30.0]);
-        for (ratios, drop) in [
-            (&[101.0][..], 1.0),
-            (&[-1.0], 1.0),
-            (&[f64::NAN], 1.0),
-            (&[], 1.0),
-            (&[5.0], -1.0),
-            (&[5.0], f64::NAN),
-        ] {
-            assert!(config(ratios, drop).validate().is_err(), "{ratios:?} {drop}");
-        }
-    }
-}
+mod tests;

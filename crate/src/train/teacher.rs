@@ -24,7 +24,9 @@ impl Trainer {
     pub fn set_teacher(&mut self, weights: &Checkpoint) -> Result<()> {
         let network = Network::new(&self.network_spec, &self.compute.device);
         let network = import(network, &self.network_spec, weights)?.with_kernels(self.config.kernels);
-        self.teacher = Some(Teacher { weights: weights.clone(), network });
+        // Under the network's own names: a checkpoint keeps no order by which others could be told again.
+        let weights = self.network_spec.adapt(weights)?.into_owned();
+        self.teacher = Some(Teacher { weights, network });
         Ok(())
     }
 }

@@ -12,7 +12,8 @@ use crate::checkpoint::Checkpoint;
 use crate::compress::fields::PruneFields;
 use crate::compress::pruning::PruneConfig;
 use crate::config::{
-    DataSource, DeviceChoice, DeviceList, HardwareConfig, RegularizerKind, Schedule, TrainConfig, apply,
+    DataSource, DeviceChoice, DeviceList, Granularity, HardwareConfig, RegularizerKind, Schedule,
+    TrainConfig, apply,
 };
 use crate::error::{Error, Result};
 use crate::network::NetworkSpec;
@@ -112,7 +113,8 @@ fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &Hardwar
             // Later stages train with these integers, and inputs of so many bits.
             inputs["integers"] =
                 json!([hardware.weight_precision, hardware.weight_scale, hardware.per, hardware.input_bits]);
-            inputs["revision"] = json!(BIT_PLANES_REVISION);
+            let split = hardware.rows_at_once() < hardware.tile || hardware.per == Granularity::Column;
+            inputs["revision"] = json!(BIT_PLANES_REVISION + u32::from(split));
         }
     } else if fields.ratios.is_empty() {
         inputs["tol"] = json!(hardware.tol);

@@ -78,7 +78,9 @@ pub fn run(args: &SensitivityArgs) -> Result<()> {
     let images = (test, 0..images);
     let found = pollster::block_on(sensitivity(&network, &spec, images, &what, &compute, &mut progress));
     bar.finish_and_clear();
-    let found = found?;
+    let with_path = |error: Error| error.with_path(&files::display_path(&args.weights));
+    let pruned = spec.adapt(&weights).and_then(|weights| weights.matrices(false)).map_err(with_path)?;
+    let found = found?.in_order_of(pruned.iter().map(|layer| &*layer.name));
     output::print_result(args.json, &found, || describe(&found))
 }
 

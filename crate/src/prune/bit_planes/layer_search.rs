@@ -3,7 +3,7 @@
 use super::super::budget::{Tradeoff, hull};
 use super::tile_path::{TileOption, TileWeights};
 use crate::adc::CellEnergy;
-use crate::config::{HardwareConfig, MAX_BITS, WeightScale};
+use crate::config::{Granularity, HardwareConfig, MAX_BITS, WeightScale};
 use crate::crossbar::bit_planes::{CellShape, LayerQuantization};
 use crate::crossbar::quantize::QuantizedMatrix;
 use crate::crossbar::tiling::{Tile, Tiling};
@@ -104,16 +104,36 @@ impl LayerSearch<'_> {
         let mut best = start;
         let mut integers = best.integers(self.layer, cells);
         let mut least = self.lost(&integers);
+        // Caps of a tile do not hold the energy of its single columns.
+        let bound =
+            (self.hardware.per == Granularity::Column).then(|| self.energy_of(&integers, best.precision));
         for _ in 0..FITTED_STEPS {
             let next = LayerQuantization { steps: self.steps_of(&integers, &best.steps), ..best.clone() };
             integers = next.integers(self.layer, cells);
             let lost = self.lost(&integers);
-            if lost >= least {
+            let exceeds = bound.is_some_and(|bound| self.energy_of(&integers, next.precision) > bound);
+            if lost >= least || exceeds {
                 break;
             }
             (best, least) = (next, lost);
         }
         best
+    }
+
+    /// Energy of these integers.
+    fn energy_of(&self, integers: &QuantizedMatrix, precision: u32) -> f64 {
+        let slices = (precision - 1).div_ceil(self.hardware.cell_bits) as usize;
+        let tiling = self.tiling();
+        let of_tile = |index: usize| -> f64 {
+            let tile = tiling.tile(index);
+            let mut counts = self.energy.counts(tile.rows(), slices);
+            for output in tile.outputs.clone() {
+                counts.add_column(&integers.row(output)[tile.inputs.clone()]);
+            }
+            let slices = (0..slices).map(|slice| self.energy.of_slice(&counts, slice));
+            self.weight_of(&tile) * slices.sum::<f64>()
+        };
+        parallel::map(tiling.len(), of_tile).iter().sum()
     }
 
     fn factor(&self, input: usize) -> f64 {

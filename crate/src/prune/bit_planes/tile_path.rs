@@ -159,7 +159,7 @@ impl TileColumns<'_> {
             counts.add_column(integers);
         }
         let most = (0..caps.len()).map(|slice| counts.most(slice)).collect();
-        let energy = (0..caps.len()).map(|slice| energy.of_slice(&counts, slice)).sum();
+        let energy = (0..caps.len()).map(|slice| energy.of_capped_slice(&counts, slice)).sum();
         TileState { caps, cost: costs.iter().sum(), energy, costs, counts, most }
     }
 }
