@@ -8,10 +8,16 @@ use serde_json::Value;
 
 use crate::recipes::write_recipe;
 use crate::resume::{TINY, losses};
+use crate::shared::repository;
 
 fn crossdub(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossdub"));
     command.args(arguments).stdin(Stdio::null()).output().expect("runs")
+}
+
+/// A file of the repository.
+fn in_repository(path: &str) -> String {
+    repository().join(path).display().to_string()
 }
 
 /// The error line of a command that exits with this code; a run prints its progress above it.
@@ -191,4 +197,55 @@ fn errors_end_with_the_option_that_helps() {
     let out = folder.path().join("p.safetensors").display().to_string();
     assert!(!failure(&["prune", &linear, "--out", &out]).contains("--linear"), "prune has no such option");
     assert!(usage_error(&["adc", "--model", "isaac", "--bits", "11"]).contains("--extrapolate"));
+}
+
+/// What a file says badly is the file's fault, and an option that another kind of file has no use for is named.
+#[test]
+fn files_and_options_are_blamed_for_what_is_theirs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let weights = in_repository("tests/golden/small_t16_ratio.weights.safetensors");
+    let mut named = std::fs::read(&weights).expect("reads");
+    // A note that another tool may write into the header, which is padded with spaces.
+    let length = u64::from_le_bytes(named[..8].try_into().expect("eight bytes"));
+    let header = String::from_utf8(named[8..8 + length as usize].to_vec()).expect("text");
+    let header = header.replacen('{', r#"{"__metadata__":{"standardize":"zscore"},"#, 1);
+    let rest = named.split_off(8 + length as usize);
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &rest].concat();
+    std::fs::write(path("zscore.safetensors"), bytes).expect("writes");
+    let evaluate = ["evaluate", &path("zscore.safetensors"), "--model", "vgg-small", "--data", "builtin"];
+    let line = failure(&[&evaluate[..], &["--standardize", "image"]].concat());
+    assert!(line.contains("zscore.safetensors") && line.contains("zscore"), "{line}");
+
+    let train = ["train", "--model", "custom", "--data", "builtin", "--out", &path("custom")];
+    assert!(usage_error(&train).contains("needs a plan"));
+
+    let model = in_repository("tests/onnx/fixtures/small_vgg.torchscript.onnx");
+    for (command, option) in [
+        (&["analyze"][..], ["--groups", "conv=4"]),
+        (&["analyze"], ["--network", "x"]),
+        (&["evaluate", "--data", "builtin"], ["--device", "cuda"]),
+        (&["prune", "--out", &path("p.onnx")], ["--transposed", "conv"]),
+    ] {
+        let line = usage_error(&[&[command[0], &model], &command[1..], &option].concat());
+        assert!(line.contains("ONNX"), "{command:?}: {line}");
+    }
+
+    // No output takes the place of what is read.
+    let masks = ["prune", &weights, "--tile", "16", "--out", &path("p.safetensors"), "--masks", &weights];
+    assert!(usage_error(&masks).contains("same file as weights"));
+}
+
+/// A run that was killed before it wrote its settings begins, if the options say with what.
+#[test]
+fn a_run_that_had_not_begun_resumes_from_its_options() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("run").display().to_string();
+    let options =
+        ["--data", "builtin", "--plan", "4 M", "--classifier", "8", "--limit", "64", "--batch", "16"];
+    let resume = ["train", "--out", &out, "--resume", "--epochs", "1", "--device=cpu", "--json"];
+    let output = crossdub(&[&resume[..], &options].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let again = crossdub(&[&resume[..], &options].concat());
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
 }

@@ -58,6 +58,15 @@ describe('parseHash', () => {
     expect(parseHash('#seed=9007199254740993', DEFAULTS).invalid).toEqual(['seed=9007199254740993']);
   });
 
+  test('takes an empty part of a list for no number', () => {
+    for (const bad of ['milestones=3%2C', 'milestones=3%2C%2C5', 'milestones=x'])
+      expect(parseHash(`#${bad}`, DEFAULTS)).toMatchObject({
+        fields: {},
+        invalid: [decodeURIComponent(bad)],
+      });
+    expect(parseHash('#milestones=', DEFAULTS).fields).toEqual({ milestones: [] });
+  });
+
   test('does not take inherited properties for fields', () => {
     expect(parseHash('#toString=1&__proto__=2', DEFAULTS).invalid).toEqual(['toString=1', '__proto__=2']);
   });

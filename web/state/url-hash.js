@@ -22,8 +22,9 @@ function parse(text, defaultValue) {
   }
   if (typeof defaultValue === 'boolean') return text === 'true' ? true : text === 'false' ? false : undefined;
   if (Array.isArray(defaultValue)) {
-    const numbers = text === '' ? [] : text.split(',').map(Number);
-    return numbers.every(Number.isInteger) ? numbers : undefined;
+    const parts = text === '' ? [] : text.split(',');
+    // An empty part would be the number 0.
+    return parts.every((part) => /^\d{1,15}$/.test(part)) ? parts.map(Number) : undefined;
   }
   return text;
 }

@@ -6,9 +6,9 @@ use crate::config::HardwareConfig;
 use crate::matrix::Matrix;
 use crate::report::integer_weights_note;
 
-/// Prints what was taken and what was left out.
-pub fn print(account: &CheckpointAccount, weights: usize) {
-    for line in lines(account, weights) {
+/// Prints what was taken and what was left out; `has_linear` if the command has the option `--linear`.
+pub fn print(account: &CheckpointAccount, weights: usize, has_linear: bool) {
+    for line in lines(account, weights, has_linear) {
         output::status(&line);
     }
 }
@@ -27,7 +27,7 @@ pub fn print_integers(layers: &[Matrix], hardware: &HardwareConfig) {
     }
 }
 
-fn lines(account: &CheckpointAccount, weights: usize) -> Vec<String> {
+fn lines(account: &CheckpointAccount, weights: usize, has_linear: bool) -> Vec<String> {
     let layers = account.taken.len();
     let network = account.network.as_ref().map_or_else(String::new, |name| format!(" of {name}"));
     let format = if account.format.is_empty() { String::new() } else { format!(" ({})", account.format) };
@@ -39,7 +39,7 @@ fn lines(account: &CheckpointAccount, weights: usize) -> Vec<String> {
     for (why, count, names) in account.left_out_by_reason() {
         let more = if count > names.len() { ", ..." } else { "" };
         let advice = match why {
-            FULLY_CONNECTED => "; --linear maps them",
+            FULLY_CONNECTED if has_linear => "; --linear maps them",
             why if why.contains("may be a transposed convolution") => "; --transposed NAME reads it as one",
             _ => "",
         };
@@ -78,7 +78,7 @@ mod tests {
         let tensors = linear.chain([tensor("conv.weight", &[10, 3, 20, 20])]).collect();
         let account = Checkpoint::new(tensors).account(false);
         assert_eq!(
-            lines(&account, 12_000),
+            lines(&account, 12_000, true),
             [
                 "taken: 1 layer, 12,000 weights",
                 "left out: 5 fully connected; --linear maps them (fc1.weight, fc2.weight, fc3.weight, ...)",

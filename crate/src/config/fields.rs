@@ -339,6 +339,9 @@ impl ConfigFields {
         let (mut train, mut hardware) = (train.clone(), hardware.clone());
         let mut network = self.network.clone();
         if let Some(model) = network.model.take() {
+            if model == NetworkName::Custom && network.plan.is_none() && train.model != model {
+                return Err(Error::field("model", "custom", "needs a plan, which says the network"));
+            }
             train.set_model(model);
         }
         network.fill(&mut train);

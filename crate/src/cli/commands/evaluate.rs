@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::account;
-use crate::cli::commands::onnx::classify;
+use crate::cli::commands::onnx::{check_computes_onnx, classify};
 use crate::cli::files;
 use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::data::DataOptions;
@@ -53,6 +53,8 @@ struct EvaluateOutput {
 /// Runs the command.
 pub fn run(args: &EvaluateArgs) -> Result<()> {
     if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
+        files::check_unused_choices(&args.choice.read_options())?;
+        check_computes_onnx(&args.device)?;
         return print(args.json, classify::evaluate(&network, &args.weights, &args.network, &args.data)?);
     }
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
+use crate::cli::commands::onnx::check_computes_onnx;
 use crate::cli::commands::onnx::images::ImageInput;
 use crate::cli::files;
 use crate::cli::files::image_files;
@@ -95,6 +96,8 @@ struct Ranked {
 /// Runs the command.
 pub fn run(args: &PredictArgs) -> Result<()> {
     if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
+        files::check_unused_choices(&args.choice.read_options())?;
+        check_computes_onnx(&args.device)?;
         return run_onnx(args, &network);
     }
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;

@@ -101,15 +101,23 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         ("masks", args.masks.as_deref()),
         ("adc_plan", args.adc_plan.as_deref()),
     ])?;
+    // Weights may be pruned in place, but not become masks.
+    files::check_distinct_outputs(&[
+        ("weights", Some(&args.weights)),
+        ("masks", args.masks.as_deref()),
+        ("adc_plan", args.adc_plan.as_deref()),
+    ])?;
     let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
     let conversions =
         ConversionFields { adc: Some(args.adc), per: Some(args.per), ..args.conversions.clone() };
     let hardware = args.crossbar.hardware(conversions)?;
     let config = PruneConfig::from_fields(&args.pruning, &hardware, None)?;
+    let options = args.checkpoint.read_options()?;
     if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
+        files::check_unused_choices(&options)?;
         return args.run_onnx(&hardware, &config, &network, adc_plan.as_ref());
     }
-    let weights = files::read_weights_with(&args.weights, &args.checkpoint.read_options()?)?;
+    let weights = files::read_weights_with(&args.weights, &options)?;
     weights.check_complete().map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let layers =
         weights.matrices(false).map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
@@ -133,7 +141,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let bytes = safetensors::write_with_metadata(&pruned, weights.metadata())?;
     files::write("writing pruned weights", &args.out, &bytes)?;
     let checkpoint = weights.account(false);
-    account::print(&checkpoint, after.weights);
+    account::print(&checkpoint, after.weights, false);
     let result = PruneOutput::new(args.pruning.rule, stats, (before, after), checkpoint);
     output::print_result(args.json, &result, || describe(&result))
 }
@@ -169,7 +177,7 @@ impl PruneArgs {
         }
         files::write_onnx(&self.weights, &self.out, &model)?;
         let (after, checkpoint) = (analyze(&pruned, hardware), mapped.account);
-        account::print(&checkpoint, after.weights);
+        account::print(&checkpoint, after.weights, false);
         let result = PruneOutput::new(self.pruning.rule, stats, (before, after), checkpoint);
         output::print_result(self.json, &result, || describe(&result))
     }

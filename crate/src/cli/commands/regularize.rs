@@ -59,6 +59,7 @@ struct RegularizeOutput {
 
 /// Runs the command.
 pub fn run(args: &RegularizeArgs) -> Result<()> {
+    files::check_distinct_outputs(&[("weights", Some(&args.weights)), ("grad", args.grad.as_deref())])?;
     let hardware = args.crossbar.hardware(ConversionFields::default())?;
     let (kind, tile) = (parse_kind(&args.kind)?, TileShape::from(&hardware));
     let main = non_negative("lambda", args.lambda)?;

@@ -77,6 +77,14 @@ pub fn run(args: &ReportArgs) -> Result<()> {
             args.folders.iter().map(|folder| files::display_path(folder)).collect::<Vec<_>>().join(", ");
         return Err(Error::file("looking for runs", folders, "no report.json found; finish a run first"));
     }
+    for found in &found {
+        let of = |option, path: Option<&Path>| {
+            files::check_distinct_outputs(&[("a report that is read", Some(found)), (option, path)])
+        };
+        of("out", Some(&args.out))
+            .and(of("json", args.json.as_deref()))
+            .and(of("csv", args.csv.as_deref()))?;
+    }
     let runs: Result<Vec<FinishedRun>> = found.iter().map(|path| read(path, &args.folders)).collect();
     let runs = runs?;
     let groups = html::groups(&runs);

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use crate::checkpoint::ReadOptions;
 use crate::cli::files::io::{display_path, open, read, write};
 use crate::error::{Error, Result};
 use crate::onnx::prune::RewrittenModel;
@@ -18,7 +19,8 @@ const BEGINNING: u64 = 64;
 /// If the model is damaged, its weights lie in a file that is missing or outside its folder, or an input's shape is
 /// open and not among `shapes`.
 pub fn open_onnx(path: &Path, shapes: &InputShapes) -> Result<Option<OnnxNetwork>> {
-    if path.is_dir() {
+    // A pipe can be read only once, and folders hold checkpoints.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return Ok(None);
     }
     let mut beginning = Vec::new();
@@ -29,6 +31,22 @@ pub fn open_onnx(path: &Path, shapes: &InputShapes) -> Result<Option<OnnxNetwork
     let with_path = |error: Error| error.with_path(&display_path(path));
     let model = OnnxModel::from_bytes(read("reading ONNX", path)?, |location| read_beside(path, location));
     model.and_then(|model| model.network(shapes)).map(Some).map_err(with_path)
+}
+
+/// Checks that no option says what a model says itself.
+///
+/// # Errors
+/// Names the first one.
+pub fn check_unused_choices(options: &ReadOptions) -> Result<()> {
+    let given = [
+        ("network", options.network.clone()),
+        ("transposed", options.transposed.first().cloned()),
+        ("groups", options.groups.first().map(|(name, groups)| format!("{name}={groups}"))),
+    ];
+    match given.into_iter().find_map(|(option, value)| Some((option, value?))) {
+        Some((option, value)) => Err(Error::field(option, value, "an ONNX model says that itself")),
+        None => Ok(()),
+    }
 }
 
 /// Reads a file of weights that lies in the model's folder, links included.

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::io::{MAX_FILE_BYTES, display_path, read};
-use super::onnx::open_onnx;
+use super::onnx::{check_unused_choices, open_onnx};
 use crate::checkpoint::{Checkpoint, ReadOptions, ShardIndex, is_index, pytorch, safetensors, shard_of};
 use crate::error::{Error, Result};
 
@@ -26,6 +26,7 @@ pub fn read_weights(path: &Path) -> Result<Checkpoint> {
 /// names what is not there.
 pub fn read_weights_with(path: &Path, options: &ReadOptions) -> Result<Checkpoint> {
     if let Some(network) = open_onnx(path, &[])? {
+        check_unused_choices(options)?;
         return network.checkpoint().map_err(|error| error.with_path(&display_path(path)));
     }
     let files = if path.is_dir() { files_of_folder(path)? } else { vec![path.to_owned()] };

@@ -60,7 +60,8 @@ impl NetworkOptions {
     /// As [`NetworkOptions::config`], or if the network does not fit its images.
     pub fn network(&self, metadata: &BTreeMap<String, String>) -> Result<NetworkSpec> {
         let mut config = self.config()?;
-        follow_images(&mut config, &InputMetadata::from_map(metadata)?);
+        let images = InputMetadata::from_map(metadata);
+        follow_images(&mut config, &images.map_err(|error| Error::file("reading weights", "", &error))?);
         NetworkSpec::from_config(&config, CLASSES)
     }
 }

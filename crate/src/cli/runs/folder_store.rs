@@ -9,6 +9,7 @@ use indicatif::MultiProgress;
 use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, safetensors};
+use crate::cli::account;
 use crate::cli::files;
 use crate::cli::files::dataset_cache::CachedDataset;
 use crate::cli::output;
@@ -112,6 +113,7 @@ impl<'a> StageStore for StageRunner<'a> {
                 (weights, content_hash(&bytes))
             }
         };
+        account::print_choice(&weights);
         self.check_images_of(&weights, path)?;
         Ok((weights, id))
     }

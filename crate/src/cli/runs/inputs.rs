@@ -12,7 +12,7 @@ use crate::config::{DataSource, Standardize, TrainConfig};
 use crate::data::loader::DataLoader;
 use crate::data::standardization::InputMetadata;
 use crate::device::ComputeDevice;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::parameters::import;
 use crate::network::spec::infer_classes;
 use crate::network::{Network, NetworkSpec};
@@ -44,7 +44,9 @@ pub fn open_model_and_data(
 /// # Errors
 /// If the file names an unknown standardization.
 pub fn input_metadata(weights: &Checkpoint, path: &Path) -> Result<InputMetadata> {
-    InputMetadata::from_map(weights.metadata()).map_err(|error| error.with_path(&files::display_path(path)))
+    // A bad file, not a bad option.
+    let unusable = |error: Error| Error::file("reading weights", files::display_path(path), &error);
+    InputMetadata::from_map(weights.metadata()).map_err(unusable)
 }
 
 /// Takes from the metadata of weights what the options leave open.

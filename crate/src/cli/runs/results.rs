@@ -28,9 +28,13 @@ pub fn save_results(out: &Path, report: &RunReport, weights: &Path) -> Result<()
         Error::file("making a run's folder", files::display_path(out), &why).with_source(why)
     })?;
     let link = out.join("weights.safetensors");
-    // A hard link to the stage's file; a copy if the file system has none.
-    drop(fs::remove_file(&link));
-    if fs::hard_link(weights, &link).is_err() {
+    // A hard link to the stage's file, which takes the place of an earlier one at once; a copy if the file system has none.
+    let part = out.join(".weights.safetensors.link");
+    drop(fs::remove_file(&part));
+    let linked = fs::hard_link(weights, &part).and_then(|()| fs::rename(&part, &link));
+    // Two links to the same file stay two.
+    drop(fs::remove_file(&part));
+    if linked.is_err() {
         files::write("writing weights", &link, &files::read("reading weights", weights)?)?;
     }
     let text = serde_json::to_vec(report)

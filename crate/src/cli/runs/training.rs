@@ -9,6 +9,7 @@ use indicatif::MultiProgress;
 use serde_json::json;
 
 use crate::checkpoint::safetensors;
+use crate::cli::account;
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::options::data::LoaderOptions;
@@ -19,7 +20,7 @@ use crate::cli::runs::observer::FolderObserver;
 use crate::cli::runs::run_folder::{DEFAULT_CHECKPOINTS_KEPT, RunFolder};
 use crate::cli::runs::run_settings::RunSettings;
 use crate::cli::system;
-use crate::config::{TrainConfig, TrainFields};
+use crate::config::{Standardize, TrainConfig, TrainFields};
 use crate::data::imagenet::LoaderConfig;
 use crate::error::{Error, Result};
 use crate::train::self_test::open_checked;
@@ -67,9 +68,14 @@ pub fn run(
         return dry_run::run(trainer, usize::from(args.keep), args.json);
     }
     let mut folder = RunFolder::open(&args.out)?.with_checkpoints_kept(usize::from(args.keep));
-    let trainer = settings().and_then(|settings| match args.resume {
-        true => resume(args, &mut folder, data, devices, &settings),
-        false => start(args, &folder, base, settings),
+    let trainer = settings().and_then(|settings| {
+        // One that was stopped before it wrote its settings begins again, if the options say with what.
+        let has_begun = folder.config_path().exists() || settings.data.is_none();
+        if args.resume && has_begun {
+            resume(args, &mut folder, data, devices, &settings)
+        } else {
+            start(args, &folder, base, settings)
+        }
     });
     let trainer = trainer.inspect_err(|_| folder.remove_if_empty())?;
     let stop = stop_flag()?;
@@ -148,6 +154,7 @@ fn loader_config(args: &RunFolderArgs, settings: &RunSettings) -> LoaderConfig {
 fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Result<Trainer> {
     let (mut config, hardware) = settings.configs(base)?;
     let weights = settings.weights.as_ref().map(|path| files::read_weights(path.as_ref())).transpose()?;
+    weights.iter().for_each(account::print_choice);
     if let (Some(weights), Some(path)) = (&weights, &settings.weights) {
         follow_metadata(&mut config, &input_metadata(weights, path.as_ref())?);
     }
@@ -161,6 +168,13 @@ fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Res
     })?;
     if let Some(path) = &settings.teacher {
         let teacher = files::read_weights(path.as_ref())?;
+        account::print_choice(&teacher);
+        let images = input_metadata(&teacher, path.as_ref())?;
+        let own = trainer.data().input_metadata(trainer.config().data);
+        if images.standardize != Standardize::Auto && images.standardize != own.standardize {
+            let why = format!("{path} was trained with {}", images.standardize);
+            return Err(Error::field("standardize", own.standardize, why));
+        }
         trainer.set_teacher(&teacher).map_err(|error| error.with_path(path))?;
     }
     if let Some((masks, name)) = settings.read_masks(weights.as_ref(), trainer.network_spec())? {

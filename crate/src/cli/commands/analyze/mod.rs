@@ -56,16 +56,19 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let adc_plan = args.adc_plan.as_deref().map(AdcPlanFile::new).transpose()?;
     let conversions = ConversionFields { per: args.inference.granularity()?, ..args.conversions.clone() };
     let hardware = args.crossbar.hardware(conversions)?;
+    let options = args.checkpoint.read_options()?;
     if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
+        files::check_unused_choices(&options)?;
         return run_onnx(args, &hardware, &network, adc_plan.as_ref());
     }
-    let weights = files::read_weights_with(&args.weights, &args.checkpoint.read_options()?)?;
+    let weights = files::read_weights_with(&args.weights, &options)?;
     let (mut checkpoint, linear) = (weights.account(args.linear), weights.linear_names());
     let metadata = weights.metadata().clone();
     let layers = weights
         .into_matrices(args.linear)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let inference = args.inference.config(args.adc.as_deref(), &linear, &layers, &metadata)?;
+    let inference = args.inference.config(args.adc.as_deref(), &linear, &layers, &metadata);
+    let inference = inference.map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
     let mut analysis = analyze(&layers, &hardware);
     checkpoint.notes.extend(report::integer_weights_note(&layers, &hardware));
     analysis.checkpoint = Some(checkpoint);
@@ -76,7 +79,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         file.write(&layers, &hardware)?;
     }
     if let Some(checkpoint) = &analysis.checkpoint {
-        account::print(checkpoint, analysis.weights);
+        account::print(checkpoint, analysis.weights, true);
     }
     output::print_result(args.json, &analysis, || describe(&analysis, args.adc.as_deref()))
 }
@@ -94,7 +97,7 @@ fn run_onnx(
     let layers = &mapped.matrices;
     let mut analysis = analyze(layers, hardware);
     mapped.account.notes.extend(report::integer_weights_note(layers, hardware));
-    account::print(&mapped.account, analysis.weights);
+    account::print(&mapped.account, analysis.weights, true);
     analysis.checkpoint = Some(mapped.account);
     if let Some(inference) = inference {
         analysis.inference = Some(report::inference(layers, hardware, &inference)?);
