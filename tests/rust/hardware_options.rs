@@ -148,3 +148,18 @@ fn regularize_takes_the_matrices_that_analyze_maps() {
     let loss = all["loss"].as_f64().expect("a loss");
     assert!((loss - sum).abs() < 1e-6 * sum, "{loss} for {sum}");
 }
+
+/// Weights that were read as integers get steps of their own, by which the report counts them.
+#[test]
+fn integers_of_a_file_are_pruned_to_other_integers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let network = shared::repository().join("recipes/networks/vgg-small-cifar10-bit-planes-12x.safetensors");
+    let network = network.display().to_string();
+    json_output(&["export", &network, "--out", &path("i.safetensors"), "--json"]);
+    let (integers, pruned) = (path("i.safetensors"), path("p.safetensors"));
+    let prune = ["prune", &integers, "--rule", "bit-planes", "--target", "14", "--out", &pruned, "--json"];
+    let saved = json_output(&prune)["energy"]["lossless_sliced"].clone();
+    assert!(saved["improvement"].as_f64().expect("integers") >= 14.0, "{saved}");
+    assert_eq!(json_output(&["analyze", &pruned, "--json"])["energy"]["lossless_sliced"], saved);
+}

@@ -44,3 +44,25 @@ fn out_of_range_fields_are_rejected() {
         assert!(config(ratios, drop).validate().is_err(), "{ratios:?} {drop}");
     }
 }
+
+#[test]
+fn layers_follow_the_order_of_the_file() {
+    let layer = |name: &str, proposed: f64| LayerSensitivity {
+        name: name.to_owned(),
+        points: Vec::new(),
+        proposed,
+        proposed_accuracy: 80.0,
+    };
+    let found = Sensitivity {
+        schema_version: SCHEMA_VERSION,
+        images: 1,
+        baseline_accuracy: 80.0,
+        max_accuracy_drop: 1.0,
+        layers: vec![layer("features.0", 10.0), layer("features.3", 20.0), layer("features.11", 30.0)],
+        proposed: vec![10.0, 20.0, 30.0],
+        proposed_accuracy: 79.0,
+    };
+    let ordered = found.in_order_of(["features.0", "features.11", "features.3"]);
+    assert_eq!(ordered.proposed, [10.0, 30.0, 20.0]);
+    assert_eq!(ordered.layers[1].name, "features.11");
+}
