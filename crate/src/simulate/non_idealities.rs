@@ -296,7 +296,7 @@ pub fn calibrate_adc_ranges(crossbars: &Crossbars, patches: &[u16], percentile: 
             (0..crossbars.weights.rows).flat_map(|o| layout.groups.iter().enumerate().map(move |g| (o, g)))
         {
             let bits = crossbars.bits(group, output);
-            // Columns that are never converted would drown those that are, the more the sparser the network is.
+            // A percentile of columns that are never converted would be too low.
             for conversion in conversions.clone().filter(|&conversion| bits[conversion].is_some()) {
                 for (chunk, window) in
                     (0..layout.chunks()).flat_map(|c| (0..chunks.windows).map(move |w| (c, w)))

@@ -131,7 +131,11 @@ fn has_an_end(bytes: &[u8]) -> bool {
                 Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])).max(2),
                 _ => return false,
             },
-            _ => 1,
+            // Within a scan: most of the file, so not byte by byte through these cases.
+            _ => bytes[at + 1..]
+                .iter()
+                .position(|&byte| byte == 0xff)
+                .map_or(bytes.len(), |skipped| skipped + 1),
         };
     }
     false
