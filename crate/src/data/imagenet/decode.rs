@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use memchr::memchr;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
@@ -132,10 +133,7 @@ fn has_an_end(bytes: &[u8]) -> bool {
                 _ => return false,
             },
             // Within a scan: most of the file, so not byte by byte through these cases.
-            _ => bytes[at + 1..]
-                .iter()
-                .position(|&byte| byte == 0xff)
-                .map_or(bytes.len(), |skipped| skipped + 1),
+            _ => memchr(0xff, &bytes[at + 1..]).map_or(bytes.len(), |skipped| skipped + 1),
         };
     }
     false

@@ -163,10 +163,12 @@ fn mirror(pixels: &mut [u8], side: usize) {
 /// - each of `images`: `side * side * 3`
 /// - output: `[images, 3, side, side]`
 pub fn normalize(images: &[Vec<u8>], side: usize, standardization: Standardization) -> Vec<f32> {
-    let length = 3 * side * side;
-    let mut out = vec![0.0; images.len() * length];
-    for (image, out) in images.iter().zip(out.chunks_exact_mut(length)) {
-        standardization.apply(image, 3, out);
+    let mut planes = vec![0.0; 3 * side * side];
+    // A batch does not fit into caches, so it is written once; zeros before would be another time.
+    let mut out = Vec::with_capacity(images.len() * planes.len());
+    for image in images {
+        standardization.apply(image, 3, &mut planes);
+        out.extend_from_slice(&planes);
     }
     out
 }
