@@ -51,6 +51,11 @@ impl ColumnProjection {
     /// The integers of one column of a tile, with a cap for each slice and polarity. The weights are in units of the step.
     pub fn project(&mut self, weights: &[f64], caps: &[usize]) -> &[i16] {
         self.integers.clear();
+        // An empty tile: what clearing cell by cell would leave.
+        if caps.iter().all(|&cap| cap == 0) {
+            self.integers.resize(weights.len(), 0);
+            return &self.integers;
+        }
         for (group, weights) in weights.chunks(self.rows_at_once.max(1)).enumerate() {
             self.project_rows(group * self.rows_at_once, weights, caps);
         }
