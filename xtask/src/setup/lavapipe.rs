@@ -32,16 +32,21 @@ pub fn install(env: &mut BuildEnv, progress: &mut Progress) -> Result<String> {
         return Ok("the system's own driver".to_owned());
     }
     let tools = env.tools_dir();
-    let root = match (find_fetched(&tools), debian_archive()) {
-        (Some(root), _) => Some(root),
-        (None, Some(archive)) => Some(fetch(&tools, &archive, progress)?),
+    let fetched = match (find_fetched(&tools), debian_archive()) {
+        (Some(root), _) => Some(Ok(root)),
+        (None, Some(archive)) => Some(fetch(&tools, &archive, progress)),
         (None, None) => None,
     };
-    let (lavapipe, line) = match root {
-        Some(root) => {
+    let (lavapipe, line) = match fetched {
+        Some(Ok(root)) => {
             let name = root.file_name().unwrap_or_default().to_string_lossy().replacen(PREFIX, "Mesa ", 1);
             (in_folder(&root)?, name)
         }
+        // Offline, or from a mirror without that suite: the system's driver has all but SPIR-V.
+        Some(Err(why)) => match of_the_system(progress) {
+            Ok(lavapipe) => (lavapipe, format!("the system's, since Debian's {SUITE} has failed: {why}")),
+            Err(_) => return Err(why),
+        },
         None => (of_the_system(progress)?, "the system's".to_owned()),
     };
     env.lavapipe = Some(lavapipe);
@@ -56,17 +61,43 @@ fn find_fetched(tools: &Path) -> Option<PathBuf> {
         .max()
 }
 
-/// The address of Debian's archive from which this system takes its packages.
+/// The address of the archive from which this system takes Debian's packages; `None` if it is not Debian.
 fn debian_archive() -> Option<String> {
+    let system = fs::read_to_string("/etc/os-release").ok()?;
+    if !system.lines().any(|line| line == "ID=debian") {
+        return None;
+    }
     let folder = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
-    let files = folder.map(|entry| entry.path()).chain([PathBuf::from("/etc/apt/sources.list")]);
-    files.filter_map(|file| fs::read_to_string(file).ok()).find_map(|text| archive_in(&text))
+    let is_read = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "list" || kind == "sources");
+    let mut files: Vec<_> = folder.map(|entry| entry.path()).filter(is_read).collect();
+    files.sort();
+    files.insert(0, PathBuf::from("/etc/apt/sources.list"));
+    files.into_iter().filter_map(|file| fs::read_to_string(file).ok()).find_map(|text| archive_in(&text))
 }
 
-/// That address in a list of sources of either form.
+/// That address in a list of sources of either form: one source a line, or fields between empty lines.
 fn archive_in(sources: &str) -> Option<String> {
-    let lines = sources.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let mut words = lines.flat_map(str::split_whitespace);
+    let lines = sources.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let mut entries = vec![String::new()];
+    for line in lines {
+        let last = entries.len() - 1;
+        if line.is_empty() || line.starts_with("deb") {
+            entries.push(line.to_owned());
+        } else {
+            entries[last] = format!("{} {line}", entries[last]);
+        }
+    }
+    entries.iter().find_map(|entry| archive_of(entry))
+}
+
+/// The address in one source, if it is of Debian's own packages: others have addresses of this form too, but their own
+/// components or keys.
+fn archive_of(entry: &str) -> Option<String> {
+    let mut words = entry.split([' ', '\t', '[', ']']).filter(|word| !word.is_empty());
+    let has_other_key = entry.to_lowercase().contains("signed-by") && !entry.contains("debian-archive");
+    if has_other_key || !words.clone().any(|word| word == "main") {
+        return None;
+    }
     let is_archive =
         |word: &&str| word.starts_with("http") && word.trim_end_matches('/').ends_with("/debian");
     words.find(is_archive).map(str::to_owned)
@@ -99,6 +130,12 @@ fn fetch(tools: &Path, archive: &str, progress: &mut Progress) -> Result<PathBuf
         // As root, apt would fetch as a user who may not write here.
         "APT::Sandbox::User=".to_owned(),
         "Acquire::Languages=none".to_owned(),
+        // Nothing of the system's preferences for its own suite.
+        "APT::Default-Release=".to_owned(),
+        "Dir::Etc::Preferences=/dev/null".to_owned(),
+        "Dir::Etc::PreferencesParts=/dev/null".to_owned(),
+        // Offline it would warn, and the next call fail for a reason that says nothing.
+        "APT::Update::Error-Mode=any".to_owned(),
     ];
     let apt_get = || Cmd::new("apt-get").args(options.iter().flat_map(|option| ["-o", option]));
     apt_get().args(["update"]).run(progress)?;
@@ -164,11 +201,25 @@ mod tests {
         let lines =
             "# deb http://old.example/debian woody main\ndeb [arch=amd64] http://a.example/debian sid main\n";
         assert_eq!(archive_in(lines).as_deref(), Some("http://a.example/debian"));
-        let fields = "Types: deb\nURIs: https://b.example/debian/\nSuites: trixie\n";
+        let fields = "Types: deb\nURIs: https://b.example/debian/\nSuites: trixie\nComponents: main\n\
+            Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n";
         assert_eq!(archive_in(fields).as_deref(), Some("https://b.example/debian/"));
-        assert_eq!(
-            archive_in("URIs: http://c.example/debian-security\nURIs: http://d.example/ubuntu\n"),
-            None
-        );
+        let others = "URIs: http://c.example/debian-security\nComponents: main\n\n\
+            URIs: http://d.example/ubuntu\nComponents: main\n";
+        assert_eq!(archive_in(others), None);
+    }
+
+    /// Their addresses look like Debian's.
+    #[test]
+    fn other_sources_are_not_taken_for_debian() {
+        let docker = "deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc] https://e.example/linux/debian trixie stable";
+        assert_eq!(archive_in(docker), None);
+        let box_of = "deb https://f.example/virtualbox/debian trixie contrib";
+        assert_eq!(archive_in(box_of), None);
+        let scale =
+            "deb [signed-by=/usr/share/keyrings/scale.gpg] https://g.example/stable/debian trixie main";
+        assert_eq!(archive_in(scale), None);
+        let all = format!("{docker}\n{box_of}\n{scale}\ndeb http://a.example/debian trixie main");
+        assert_eq!(archive_in(&all).as_deref(), Some("http://a.example/debian"));
     }
 }
