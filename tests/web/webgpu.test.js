@@ -31,10 +31,11 @@ test('a run that never asked for a GPU has no message about one', () => {
   expect(fallbackReason({ ...state('auto', null), spec: null })).toBe('');
 });
 
-test('a run moves when WebGPU is ready, but not while a file is displayed', () => {
+test('a run moves when WebGPU is ready, but not while a file is displayed or a simulation runs', () => {
   const webgpu = { ...initialState.webgpu, state: /** @type {const} */ ('ready') };
   const ready = { ...state('auto', ''), webgpu };
   expect(isWaitingForWebGpu(ready)).toBe(true);
   expect(isWaitingForWebGpu({ ...ready, file: /** @type {any} */ ({ id: 1 }) })).toBe(false);
+  expect(isWaitingForWebGpu({ ...ready, simulating: true })).toBe(false);
   expect(isWaitingForWebGpu({ ...ready, webgpu: { ...webgpu, software: true } })).toBe(false);
 });

@@ -337,7 +337,7 @@ test_images: number,
  */
 classes: number, 
 /**
- * SHA-256 of images, labels and class names; for image files, of their names and sizes.
+ * SHA-256 of images, labels and class names; for image files, of their names and sizes. Empty if it was not taken.
  */
 sha256: string, };
 

@@ -126,6 +126,8 @@ export type WorkerEvent =
   | { type: 'pruning-replaced'; pruning: PruneSettings; reason: string }
   | { type: 'inference'; inference: Inference }
   | { type: 'simulation'; simulation: SimulationReport }
+  /** Whether a simulation is being run. */
+  | { type: 'simulating'; simulating: boolean }
   | { type: 'running'; running: boolean }
   /** How many workers train the run from here on, and why. */
   | { type: 'workers'; workers: number; reason: string }
@@ -153,6 +155,7 @@ export interface State {
   pruningNotice: { pruning: PruneSettings; reason: string } | null;
   run: RunDevice | null;
   running: boolean;
+  simulating: boolean;
   /** What the worker is doing, if it takes a while. */
   busy: string;
   webgpu: WebGpuState;

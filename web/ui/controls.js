@@ -19,7 +19,10 @@ function isExact(text) {
 function valueOf(control) {
   if (control instanceof HTMLInputElement && control.type === 'checkbox') return control.checked;
   const text = control.value.trim();
-  if (control.dataset.type === 'list') return text === '' ? [] : text.split(/[\s,]+/).map(Number);
+  if (control.dataset.type === 'list') {
+    const parts = text === '' ? [] : text.split(/\s*,\s*|\s+/);
+    return parts.every(isExact) ? parts.map(Number) : text;
+  }
   // Anything except an exact number is passed as text, so that the error quotes it.
   const isNumber = control.type === 'number' || control.dataset.type === 'number';
   return isNumber && isExact(text) ? Number(text) : text;

@@ -1,7 +1,7 @@
 /** Opens files that are dropped anywhere on the page, or chosen: `crossdub.load` gets all of them together. */
 
 import { byId } from './element.js';
-import { show } from './messages.js';
+import { dismiss, show } from './messages.js';
 
 /** Files, and where they lie in their folder. @typedef {{ file: File, path: string }[]} PlacedFiles */
 
@@ -10,6 +10,8 @@ export function acceptFiles({ api }) {
   const overlay = byId('drop');
   /** @param {PlacedFiles} placed @param {import('../types/messages').LoadOptions} [options] */
   const load = async (placed, options = {}) => {
+    // One about a folder, which no success takes back by itself.
+    dismiss('error');
     const paths = placed.map(({ path }) => path);
     const files = placed.map(({ file }) => file);
     try {

@@ -35,9 +35,9 @@ export function webgpuMoves({ store, client }) {
  * A run begins on the CPU at once, and moves to the GPU when its shaders are compiled and its self-test agrees.
  * @param {State} state
  */
-export function isWaitingForWebGpu({ webgpu, run, spec, file }) {
-  // A move returns to the run, and an opened file would be closed: it waits for that.
-  if (file) return false;
+export function isWaitingForWebGpu({ webgpu, run, spec, file, simulating }) {
+  // A move returns to the run: it would close an opened file, and end a simulation.
+  if (file || simulating) return false;
   if (webgpu.state !== 'ready' || run?.device !== 'cpu' || run.fallback) return false;
   return spec?.device === 'webgpu' || (spec?.device === 'auto' && !webgpu.software);
 }

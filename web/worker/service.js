@@ -19,6 +19,8 @@ export class Service {
   #queue = new Queue();
   /** @type {Controller | null} */
   #loaded = null;
+  /** How many simulations have begun: a new one ends the one before. */
+  #simulations = 0;
 
   /**
    * Loads the CPU module.
@@ -167,7 +169,7 @@ export class Service {
 
   /**
    * Simulates held-out images, a few at a time so that other calls get their turn. Whatever changes the network that is
-   * displayed ends it.
+   * displayed ends it, and so does another simulation.
    * @param {number} images
    */
   async simulate(images) {
@@ -178,9 +180,19 @@ export class Service {
       await loop.stop();
       const { pruning } = view;
       const { changes } = run;
+      const number = ++this.#simulations;
       const isCurrent = () =>
-        run === runs.run && run.changes === changes && !view.file && samePruning(view.pruning, pruning);
-      return simulate(run, { queue, isCurrent, pruning, images, emit });
+        number === this.#simulations &&
+        run === runs.run &&
+        run.changes === changes &&
+        !view.file &&
+        samePruning(view.pruning, pruning);
+      emit({ type: 'simulating', simulating: true });
+      try {
+        return await simulate(run, { queue, isCurrent, pruning, images, emit });
+      } finally {
+        if (number === this.#simulations) emit({ type: 'simulating', simulating: false });
+      }
     });
   }
 

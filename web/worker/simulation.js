@@ -31,7 +31,10 @@ export async function simulate(run, { queue, isCurrent, pruning, images, emit })
     const next = count;
     const simulation = await queue.run(async () => {
       if (!isCurrent())
-        throw failure('invalid-state', 'the simulation ended because its network was changed');
+        throw failure(
+          'invalid-state',
+          'the simulation ended because its network was changed or another one began',
+        );
       const report = await run.wasm.simulate_next(next);
       // In its turn: an event that came later would show an old network's result beside a new one.
       emit({ type: 'simulation', simulation: report });

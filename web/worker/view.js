@@ -88,8 +88,8 @@ export class ActiveView {
     } catch (thrown) {
       const { message, field } = asFailure(thrown);
       const { pruning, defaultPruning } = this;
-      if (field === undefined || !Object.hasOwn(pruning, field) || pruning.rule === defaultPruning.rule)
-        throw thrown;
+      // A field of the hardware, too: a rule may have no count for it.
+      if (field === undefined || pruning.rule === defaultPruning.rule) throw thrown;
       this.pruning = defaultPruning;
       const { rule, strength } = defaultPruning;
       const reason = `${message}. What is shown is pruned by the ${rule} rule at strength ${strength} % instead.`;
