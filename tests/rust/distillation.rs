@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crossdub::checkpoint::Checkpoint;
+use crossdub::checkpoint::{Checkpoint, safetensors};
 use crossdub::config::{DeviceChoice, HardwareConfig, RegularizerKind, TrainConfig};
 use crossdub::device::ComputeDevice;
 use crossdub::train::checkpoint::TrainingCheckpoint;
@@ -47,6 +47,23 @@ fn a_network_has_nothing_to_learn_from_itself() {
     assert!(with_itself(1.0).abs() < 1e-6);
     assert!((with_itself(0.25) - 0.75 * of_labels).abs() < 1e-5);
     assert!((with_itself(0.0) - of_labels).abs() < 1e-6);
+}
+
+/// One batch feeds both, with the pixels of the run.
+#[test]
+fn a_teacher_of_other_images_is_refused() {
+    let mut student = trainer(&plain(), None);
+    let own = weights(&student);
+    let mut refused = |field: &str, value: &str| {
+        let notes = BTreeMap::from([(field.to_owned(), value.to_owned())]);
+        let bytes = safetensors::write_with_metadata(&own, &notes).expect("writes");
+        student.set_teacher(&Checkpoint::from_bytes(&bytes).expect("reads")).err().map(|why| why.to_string())
+    };
+    assert_eq!(refused("standardize", "image"), None);
+    assert_eq!(refused("side", "32"), None);
+    assert!(refused("standardize", "half").is_some_and(|why| why.contains("standardize (image)")));
+    assert!(refused("standardize", "zscore").is_some_and(|why| why.contains("zscore")));
+    assert!(refused("side", "224").is_some_and(|why| why.contains("images of 224")));
 }
 
 #[test]

@@ -217,6 +217,13 @@ fn files_and_options_are_blamed_for_what_is_theirs() {
     let line = failure(&[&evaluate[..], &["--standardize", "image"]].concat());
     assert!(line.contains("zscore.safetensors") && line.contains("zscore"), "{line}");
 
+    // Whatever a command that looks at no pixels finds wrong, it is not that.
+    let analyze = crossdub(&["analyze", evaluate[1], "--plan", "4 M", "--per-inference"]);
+    let line = String::from_utf8_lossy(&analyze.stderr);
+    assert!(!line.contains("standardize"), "{line}");
+    let line = failure(&["analyze", &weights, "--tile", "16", "--adc", &path("missing.toml")]);
+    assert!(line.contains("missing.toml") && !line.contains("small_t16"), "{line}");
+
     let train = ["train", "--model", "custom", "--data", "builtin", "--out", &path("custom")];
     assert!(usage_error(&train).contains("needs a plan"));
 
@@ -232,8 +239,18 @@ fn files_and_options_are_blamed_for_what_is_theirs() {
     }
 
     // No output takes the place of what is read.
-    let masks = ["prune", &weights, "--tile", "16", "--out", &path("p.safetensors"), "--masks", &weights];
+    let read = path("read.safetensors");
+    std::fs::copy(&weights, &read).expect("copies");
+    let masks = ["prune", &read, "--tile", "16", "--out", &path("p.safetensors"), "--masks", &read];
     assert!(usage_error(&masks).contains("same file as weights"));
+    #[cfg(unix)]
+    {
+        let (link, out) = (path("link.safetensors"), path("p.safetensors"));
+        std::os::unix::fs::symlink(&read, &link).expect("links");
+        let masks = ["prune", &read, "--tile", "16", "--out", &out, "--masks", &link];
+        assert!(usage_error(&masks).contains("same file as weights"));
+    }
+    assert!(usage_error(&["export", &read, "--out", &read]).contains("same file as weights"));
 }
 
 /// A run that was killed before it wrote its settings begins, if the options say with what.
@@ -244,6 +261,12 @@ fn a_run_that_had_not_begun_resumes_from_its_options() {
     let options =
         ["--data", "builtin", "--plan", "4 M", "--classifier", "8", "--limit", "64", "--batch", "16"];
     let resume = ["train", "--out", &out, "--resume", "--epochs", "1", "--device=cpu", "--json"];
+    assert!(
+        failure(&[&resume[..], &options].concat()).contains("config.toml"),
+        "a wrong name begins nothing"
+    );
+    assert!(!folder.path().join("run").exists());
+    std::fs::create_dir_all(folder.path().join("run/checkpoints")).expect("creates");
     let output = crossdub(&[&resume[..], &options].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let again = crossdub(&[&resume[..], &options].concat());

@@ -9,6 +9,7 @@
 //! | `input_step`, `input_zero`, `input_bits` | an input `x` becomes the integer `round(x / step) + zero` of so many bits; absent where inputs are not quantized yet |
 
 use super::names::{sibling, split_leaf};
+use super::roles::outputs_of;
 use super::{Checkpoint, NamedTensor};
 use crate::crossbar::bit_planes::{CellShape, LayerQuantization};
 use crate::crossbar::tiling::TileShape;
@@ -103,7 +104,7 @@ impl Checkpoint {
         if ["weight_step", "weight_bits"].iter().any(|leaf| tensor(leaf).is_none()) {
             return Ok(None);
         }
-        let outputs = self.get(weight).and_then(|weight| weight.shape.first().copied()).unwrap_or(0);
+        let outputs = self.get(weight).map_or(0, |weight| outputs_of(&weight.shape));
         let fail = |leaf: &str, why: &str| {
             Error::file("reading a quantizer", "", format!("{} {why}", sibling(weight, leaf)))
         };
@@ -188,7 +189,7 @@ pub(super) fn trained_steps<'a>(
 ) -> Option<&'a [f32]> {
     let steps = &*get(&sibling(weight, "weight_step"))?.data;
     get(&sibling(weight, "weight_bits"))?;
-    let outputs = *get(weight)?.shape.first()?;
+    let outputs = outputs_of(&get(weight)?.shape);
     let fits = steps.len() == 1 || steps.len() == outputs;
     (fits && steps.iter().all(|step| step.is_finite() && *step > 0.0)).then_some(steps)
 }

@@ -64,10 +64,15 @@ const NO_LAYER: [&str; 36] = [
 /// Parts of modules' names that normalize or scale.
 const NORMALIZATIONS: [&str; 8] = ["norm", "bn", "ln", "gn", "scale", "prelu", "act", "affine"];
 
-/// The shape of a layer's weight: StyleGAN's modulated convolutions put a dimension of 1 before it. No kernel is as deep as
-/// their inputs are many.
+/// The shape of a layer's weight: StyleGAN's modulated convolutions put a dimension of 1 before it. No kernel is so much
+/// deeper than it is high as their inputs are more.
 pub(super) fn layer_shape(shape: &[usize]) -> &[usize] {
-    if shape.len() == 5 && shape[0] == 1 && shape[2] > 16 { &shape[1..] } else { shape }
+    if shape.len() == 5 && shape[0] == 1 && shape[2] > shape[3].max(7) { &shape[1..] } else { shape }
+}
+
+/// How many outputs a weight of this shape has, if they are its first dimension.
+pub(super) fn outputs_of(shape: &[usize]) -> usize {
+    layer_shape(shape).first().copied().unwrap_or(0)
 }
 
 /// The role of a tensor. `shapes` are those of all tensors by name, `count` is its number of elements.
@@ -195,6 +200,17 @@ mod tests {
             TensorRole::None(why) => why,
         };
         assert!(got.contains(expected), "{name}: {got}");
+    }
+
+    #[test]
+    fn a_leading_one_is_not_an_output() {
+        for shape in [&[1, 512, 16, 3, 3][..], &[1, 16, 8, 3, 3], &[1, 3, 32, 1, 1]] {
+            assert_eq!(outputs_of(shape), shape[1], "{shape:?}");
+        }
+        // Convolutions over time or volumes with one output.
+        for shape in [&[1, 64, 3, 3, 3][..], &[1, 64, 7, 3, 3], &[1, 64, 7, 7, 7], &[1, 64, 3, 3]] {
+            assert_eq!(outputs_of(shape), 1, "{shape:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::dtype::Dtype;
+use super::roles::outputs_of;
 use super::stored::{Elements, ParseResult, StoredFile, StoredTensor};
 use super::{Checkpoint, NamedTensor, natural_order, sanitize};
 use crate::config::HardwareConfig;
@@ -226,7 +227,7 @@ pub fn write_integers(weights: &Checkpoint, notes: &BTreeMap<String, String>) ->
     for tensor in weights.tensors.iter().filter(|tensor| tensor.shape.len() > 1) {
         let Some(quantizers) = weights.quantizers(&tensor.name)? else { continue };
         let failed = |why: &str| Error::layer("writing integers", &*tensor.name, why);
-        let (outputs, steps) = (tensor.shape.first().copied().unwrap_or(0), &quantizers.weights.steps);
+        let (outputs, steps) = (outputs_of(&tensor.shape), &quantizers.weights.steps);
         let inputs = (tensor.data.len() / outputs.max(1)).max(1);
         let matrix = Matrix::new(&*tensor.name, outputs, inputs, tensor.data.clone())?;
         let own =

@@ -16,7 +16,7 @@ pub fn print(account: &CheckpointAccount, weights: usize, has_linear: bool) {
 /// Prints which of several networks was taken, if there are several.
 pub fn print_choice(weights: &Checkpoint) {
     for note in weights.account(true).notes.iter().filter(|note| note.starts_with("several networks")) {
-        output::status(&format!("note: {note}{}", advice(note)).replace(char::is_control, " "));
+        output::status_once(&format!("note: {note}{}", advice(note)).replace(char::is_control, " "));
     }
 }
 

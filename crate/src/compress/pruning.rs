@@ -1,6 +1,6 @@
 //! Pruning a whole checkpoint by one config: what the command line, recipes and the page share.
 
-use crate::adc::TileEnergy;
+use crate::adc::{CellEnergy, TileEnergy};
 use crate::checkpoint::{Checkpoint, LayerQuantizers};
 use crate::compress::calibration::{ActivationStats, CalibrationConfig};
 use crate::compress::compensation::{compensate, fit_steps};
@@ -32,7 +32,6 @@ use crate::prune::{Cutoff, PruneMethod, PruneStats, prune};
 /// assert_eq!(layers[0].data, [0.0, 0.8, -0.5, 0.0]);
 /// // With two almost zeros the tile is at level 1 already.
 /// assert_eq!((stats.promoted, stats.kept_level), (0, 1));
-///
 /// // One ratio, but two layers.
 /// assert!(PruneConfig::from_fields(&fields, &hardware, Some(2)).is_err());
 /// # Ok::<(), crossdub::Error>(())
@@ -105,6 +104,18 @@ impl PruneConfig {
             return Err(Error::field("images", 0, "must be 1 or more images for calibration"));
         }
         Ok(config)
+    }
+
+    /// Checks that the method can count on this hardware, before anything is trained for it.
+    ///
+    /// # Errors
+    /// Names the field of the hardware that the method has no count for.
+    pub fn check_hardware(&self, hardware: &HardwareConfig) -> Result<()> {
+        match self.method {
+            PruneMethod::Budget { .. } => TileEnergy::new(hardware).map(drop),
+            PruneMethod::BitPlanes { .. } => CellEnergy::new(hardware).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the importance of weights depends on their inputs.

@@ -115,7 +115,7 @@ pub struct Sensitivity {
     /// The accuracy that a layer's proposed ratio may cost, in percentage points.
     #[serde(rename = "drop")]
     pub max_accuracy_drop: f64,
-    /// The layers, in the network's order; see [`in_order_of`](Self::in_order_of).
+    /// The layers, in natural order of their names; see [`in_order_of`](Self::in_order_of).
     pub layers: Vec<LayerSensitivity>,
     /// The layers' proposed ratios, in percent.
     pub proposed: Vec<f64>,

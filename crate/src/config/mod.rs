@@ -42,7 +42,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Result;
 
-/// Version of the JSON objects this crate prints; raised when a field changes its meaning.
+/// Version of the JSON objects this crate prints; raised when a field changes its meaning, not when a fault is mended.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Both configurations with flat `fields` put in and every range checked: [`ConfigFields::from_map`], then

@@ -157,9 +157,17 @@ impl InputMetadata {
         Ok(Self {
             standardize: map.get("standardize").map_or(Ok(Standardize::Auto), |text| text.parse())?,
             classes: map.get("classes").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
+            ..Self::images_from_map(map)
+        })
+    }
+
+    /// The source and size of the images alone, for what needs no pixels.
+    pub fn images_from_map(map: &BTreeMap<String, String>) -> Self {
+        Self {
             data: map.get("data").and_then(|data| serde_json::from_value(data.as_str().into()).ok()),
             side: map.get("side").and_then(|side| side.parse().ok()),
-        })
+            ..Self::default()
+        }
     }
 }
 

@@ -101,7 +101,8 @@ fn summary(runs: &[FinishedRun]) -> String {
 fn data(run: &FinishedRun) -> String {
     match &run.report.data {
         Some(data) => {
-            format!("{} ({} images, evaluated on {} others)", data.name, data.train_images, data.test_images)
+            let (name, train, test) = (run.data_name(), data.train_images, data.test_images);
+            format!("{name} ({train} images, evaluated on {test} others)")
         }
         None => run.data_name(),
     }
@@ -214,7 +215,9 @@ fn provenance(run: &FinishedRun) -> Markup {
             dt { "seed" } dd { (run.seed()) }
             dt { "data" } dd {
                 (data(run))
-                @if let Some(data) = &run.report.data { br; span.hash { "SHA-256 " (data.sha256) } }
+                @if let Some(data) = run.report.data.as_ref().filter(|data| !data.sha256.is_empty()) {
+                    br; span.hash { "SHA-256 " (data.sha256) }
+                }
             }
             dt { "network" } dd { (run.network()) }
             dt { "device" } dd { (run.device()) }

@@ -125,7 +125,8 @@ impl FinishedRun {
         let mut all = fields.clone();
         all.insert("recipe".to_owned(), self.name().to_owned());
         // The hash of built-in images depends on the seed.
-        if let Some(data) = self.report.data.as_ref().filter(|data| data.name != "builtin") {
+        let has_hash = |data: &&DataDescription| data.name != "builtin" && !data.sha256.is_empty();
+        if let Some(data) = self.report.data.as_ref().filter(has_hash) {
             all.insert("images".to_owned(), data.sha256.chars().take(8).collect());
         }
         for stage in &self.stages {

@@ -70,7 +70,9 @@ pub struct PlannedTile {
 /// ```
 pub fn adc_plan(layers: &[Matrix], hardware: &HardwareConfig) -> AdcPlan {
     let tiles = layers.iter().flat_map(|layer| plan_layer(layer, hardware)).collect();
-    AdcPlan { schema_version: SCHEMA_VERSION, hardware: hardware.clone(), tiles }
+    // The columns of a tile share its bits here, whatever else counts by column.
+    let hardware = HardwareConfig { per: Granularity::Tile, ..hardware.clone() };
+    AdcPlan { schema_version: SCHEMA_VERSION, hardware, tiles }
 }
 
 fn plan_layer(layer: &Matrix, hardware: &HardwareConfig) -> Vec<PlannedTile> {

@@ -1,9 +1,11 @@
 //! The network that a run learns from, beside the labels.
 
 use crate::checkpoint::Checkpoint;
+use crate::config::Standardize;
 use crate::data::batch::Batch;
+use crate::data::standardization::InputMetadata;
 use crate::device::ComputeDevice;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::parameters::import;
 use crate::network::{Network, NetworkSpec};
 use crate::train::evaluate::{read, to_tensor};
@@ -20,8 +22,25 @@ impl Trainer {
     /// Lets the run learn from this network, too: `distill_weight` is its share of the loss.
     ///
     /// # Errors
-    /// When the weights are of another network.
+    /// When the weights are of another network, or say that they were trained on other images than the run's: one batch
+    /// feeds both.
     pub fn set_teacher(&mut self, weights: &Checkpoint) -> Result<()> {
+        let own = self.data.input_metadata(self.config.data);
+        let trained = InputMetadata::from_map(weights.metadata());
+        let trained = trained.map_err(|error| Error::file("reading a teacher", "", &error))?;
+        if trained.standardize != Standardize::Auto && trained.standardize != own.standardize {
+            let why = format!("the teacher was trained with {}", trained.standardize);
+            return Err(Error::field("standardize", own.standardize, why));
+        }
+        if let (Some(trained), Some(side)) = (trained.side, own.side)
+            && trained != side
+        {
+            return Err(Error::field(
+                "side",
+                side,
+                format!("the teacher was trained on images of {trained}"),
+            ));
+        }
         let network = Network::new(&self.network_spec, &self.compute.device);
         let network = import(network, &self.network_spec, weights)?.with_kernels(self.config.kernels);
         // Under the network's own names: a checkpoint keeps no order by which others could be told again.

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::recipe::Recipe;
 use super::stage_report::{FinishedStage, StageReport};
-use crate::config::{HardwareConfig, Resolution, SCHEMA_VERSION, TrainConfig};
+use crate::config::{DataSource, HardwareConfig, Resolution, SCHEMA_VERSION, TrainConfig};
+use crate::data::loader::DataLoader;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
@@ -27,8 +28,22 @@ pub struct DataDescription {
     pub test_images: usize,
     /// Number of classes.
     pub classes: usize,
-    /// SHA-256 of images, labels and class names; for image files, of their names and sizes.
+    /// SHA-256 of images, labels and class names; for image files, of their names and sizes. Empty if it was not taken.
     pub sha256: String,
+}
+
+impl DataDescription {
+    /// Describes images without their hash.
+    pub fn new(loader: &DataLoader, source: DataSource) -> Self {
+        let name = serde_json::to_value(source).ok();
+        Self {
+            name: name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
+            train_images: loader.train_len(),
+            test_images: loader.test().len(),
+            classes: loader.classes().len(),
+            sha256: String::new(),
+        }
+    }
 }
 
 /// A summary of training, over all stages.

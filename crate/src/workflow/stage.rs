@@ -12,7 +12,7 @@ use crate::checkpoint::Checkpoint;
 use crate::compress::fields::PruneFields;
 use crate::compress::pruning::PruneConfig;
 use crate::config::{
-    DataSource, DeviceChoice, DeviceList, Granularity, HardwareConfig, RegularizerKind, Schedule,
+    AdcModel, DataSource, DeviceChoice, DeviceList, Granularity, HardwareConfig, RegularizerKind, Schedule,
     TrainConfig, apply,
 };
 use crate::error::{Error, Result};
@@ -109,6 +109,11 @@ fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &Hardwar
             hardware.subtraction,
             hardware.active_rows
         ]);
+        // The lossless count of a budget knows groups of rows since its first revision.
+        let is_grouped = hardware.adc != AdcModel::Paper && hardware.rows_at_once() < hardware.tile;
+        if fields.rule == PruneRule::Budget && is_grouped {
+            inputs["revision"] = json!(1);
+        }
         if fields.rule == PruneRule::BitPlanes {
             // Later stages train with these integers, and inputs of so many bits.
             inputs["integers"] =
@@ -155,6 +160,7 @@ impl StageConfig {
             StageKind::Prune => {
                 let fields = PruneFields::from_map(fields)?;
                 let config = PruneConfig::from_fields(&fields, hardware, crossbar_layers(common))?;
+                config.check_hardware(hardware)?;
                 Ok(Self::Prune { fields, config })
             }
         }

@@ -11,9 +11,10 @@ use crate::cli::files;
 use crate::cli::options::checkpoint::NetworkChoice;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::output;
-use crate::cli::runs::inputs::{follow_images, input_metadata};
+use crate::cli::runs::inputs::follow_images;
 use crate::config::{HardwareConfig, SCHEMA_VERSION};
 use crate::crossbar::quantize::QuantizedMatrix;
+use crate::data::standardization::InputMetadata;
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 use crate::network::NetworkSpec;
@@ -73,6 +74,8 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &ExportArgs) -> Result<()> {
+    // The integers that are written have lost the floats that training goes on from.
+    files::check_distinct_outputs(&[("weights", Some(&args.weights)), ("out", Some(&args.out))])?;
     let weights = files::read_weights_with(&args.weights, &args.choice.read_options())?;
     account::print_choice(&weights);
     let with_path = |error: Error| error.with_path(&files::display_path(&args.weights));
@@ -144,6 +147,7 @@ fn spec(args: &ExportArgs, weights: &Checkpoint) -> Result<NetworkSpec> {
         Error::file("exporting", files::display_path(&args.weights), "no layer gives class scores")
     })?;
     let mut config = args.network.config()?;
-    follow_images(&mut config, &input_metadata(weights, &args.weights)?);
+    follow_images(&mut config, &InputMetadata::images_from_map(weights.metadata()));
+    config.validate()?;
     NetworkSpec::from_config(&config, classes)
 }

@@ -16,7 +16,7 @@ use crate::cli::options::image_range::parse_range;
 use crate::cli::options::network::NetworkOptions;
 use crate::cli::options::onnx::OnnxOptions;
 use crate::cli::output;
-use crate::cli::runs::inputs::{follow_metadata, input_metadata, load_network, match_outputs};
+use crate::cli::runs::inputs::{follow_metadata, follow_size, input_metadata, load_network, match_outputs};
 use crate::cli::{account, format};
 use crate::config::{DataSource, DeviceChoice, NetworkPlan, SCHEMA_VERSION, Standardize, TrainConfig};
 use crate::data::imagenet::LoaderConfig;
@@ -199,6 +199,8 @@ fn open(
     let mut config = args.network.config()?;
     config.holdout = args.holdout;
     follow_metadata(&mut config, metadata);
+    follow_size(&mut config, metadata);
+    config.validate()?;
     let train = args.data.is_some() && args.split == "train";
     let loader: DataLoader = match &args.data {
         Some(path) => {

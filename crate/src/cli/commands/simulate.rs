@@ -90,6 +90,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
         return Err(Error::field("seeds", args.seeds, format!("must be 1 to {MAX_SEEDS}")));
     }
     if let Some(network) = files::open_onnx(&args.weights, &args.onnx.shapes())? {
+        files::check_unused_choices(&args.choice.read_options())?;
         let input = ImageInput::new(&network, &args.weights, &args.network)?;
         let mut loader = input.open(&args.data)?;
         let range = image_range(args, loader.test().len())?;

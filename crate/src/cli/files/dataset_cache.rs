@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::cli::files::dataset::open_dataset;
@@ -91,14 +90,7 @@ fn key(path: &str, config: &TrainConfig) -> String {
 fn open(path: &str, mut config: TrainConfig, loader_config: LoaderConfig) -> Result<CachedDataset> {
     let path = Path::new(path);
     let loader = open_dataset(path, &mut config, loader_config)?;
-    let name = serde_json::to_value(config.data).ok();
-    let mut description = DataDescription {
-        name: name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
-        train_images: loader.train_len(),
-        test_images: loader.test().len(),
-        classes: loader.classes().len(),
-        sha256: String::new(),
-    };
+    let mut description = DataDescription::new(&loader, config.data);
     let metadata = loader.input_metadata(config.data);
     let storage = match loader {
         DataLoader::Memory(split, _) => {

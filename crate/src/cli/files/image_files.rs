@@ -122,7 +122,7 @@ fn is_of(name: &str, part: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let mut words = name.split(|letter: char| !letter.is_ascii_alphabetic());
     words.any(|word| match part {
-        "val" => ["val", "valid", "validation"].contains(&word),
+        "val" => ["val", "valid", "validation", "eval", "evaluation"].contains(&word),
         part => word == part || word == "training",
     })
 }
@@ -238,6 +238,7 @@ mod tests {
             ("imagenet-train-000123.tar", [true, false]),
             ("val_00.tar", [false, true]),
             ("Validation-7.tar.gz", [false, true]),
+            ("imagenet-eval-000.tar", [false, true]),
             ("retrieval-train-000.tar", [true, false]),
             ("retrieval-val-000.tar", [false, true]),
             ("trainval-000.tar", [false, false]),

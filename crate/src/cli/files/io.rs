@@ -53,9 +53,11 @@ pub fn open(path: &Path) -> Result<fs::File> {
 pub fn check_distinct_outputs(outputs: &[(&str, Option<&Path>)]) -> Result<()> {
     let mut seen: Vec<(&str, std::path::PathBuf)> = Vec::new();
     for (option, path) in outputs.iter().filter_map(|(option, path)| Some((*option, (*path)?))) {
-        // The file may not exist yet; its folder does.
+        // The file may be a link, or may not exist yet; its folder does.
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let whole = fs::canonicalize(folder).map(|folder| folder.join(path.file_name().unwrap_or_default()));
+        let in_folder =
+            |_| fs::canonicalize(folder).map(|folder| folder.join(path.file_name().unwrap_or_default()));
+        let whole = fs::canonicalize(path).or_else(in_folder);
         let whole = whole.unwrap_or_else(|_| path.to_owned());
         if let Some((other, _)) = seen.iter().find(|(_, held)| *held == whole) {
             return Err(Error::field(option, display_path(path), format!("is the same file as {other}")));

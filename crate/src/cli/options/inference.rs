@@ -45,25 +45,12 @@ pub struct InferenceOptions {
 }
 
 impl InferenceOptions {
-    /// The energies to compute; `None` if the plain analysis is enough. Without `adc`, the unitless models.
+    /// The energies to compute; `None` if the plain analysis is enough. Without `adc`, the unitless models. `positions` are
+    /// the layers' output positions, unless an option gives them.
     ///
     /// # Errors
     /// Names the option that can't be used.
     pub fn config(
-        &self,
-        adc: Option<&str>,
-        linear: &BTreeSet<String>,
-        layers: &[Matrix],
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<Option<InferenceConfig>> {
-        self.config_with(adc, || self.positions(linear, layers, metadata))
-    }
-
-    /// As [`InferenceOptions::config`], for layers whose output positions are known, unless an option gives them.
-    ///
-    /// # Errors
-    /// Names the option that can't be used.
-    pub fn config_with(
         &self,
         adc: Option<&str>,
         positions: impl FnOnce() -> Result<Option<Vec<u64>>>,
@@ -125,7 +112,10 @@ impl InferenceOptions {
     }
 
     /// Output positions of each layer: as given, or from the network. A fully connected layer has one.
-    fn positions(
+    ///
+    /// # Errors
+    /// If the layers are not the network's.
+    pub fn positions(
         &self,
         linear: &BTreeSet<String>,
         layers: &[Matrix],

@@ -60,8 +60,8 @@ impl NetworkOptions {
     /// As [`NetworkOptions::config`], or if the network does not fit its images.
     pub fn network(&self, metadata: &BTreeMap<String, String>) -> Result<NetworkSpec> {
         let mut config = self.config()?;
-        let images = InputMetadata::from_map(metadata);
-        follow_images(&mut config, &images.map_err(|error| Error::file("reading weights", "", &error))?);
+        follow_images(&mut config, &InputMetadata::images_from_map(metadata));
+        config.validate()?;
         NetworkSpec::from_config(&config, CLASSES)
     }
 }

@@ -33,6 +33,7 @@ pub fn open_model_and_data(
     config.seed = data.seed;
     let metadata = input_metadata(weights, path)?;
     follow_metadata(&mut config, &metadata);
+    follow_size(&mut config, &metadata);
     config.validate()?;
     let mut loader = files::open_dataset(&data.data, &mut config, data.loader.into())?;
     match_outputs(&mut loader, weights, &metadata)?;
@@ -67,6 +68,14 @@ pub fn follow_images(config: &mut TrainConfig, metadata: &InputMetadata) {
     let Some(data) = metadata.data else { return };
     config.data = data;
     if config.side == 0 && data == DataSource::ImageNet {
+        config.side = metadata.side.unwrap_or(0);
+    }
+}
+
+/// Takes the size of the images of training where the options leave it open, whatever images follow: a network that was
+/// trained on small ones sees the pictures of a folder small too.
+pub fn follow_size(config: &mut TrainConfig, metadata: &InputMetadata) {
+    if config.side == 0 {
         config.side = metadata.side.unwrap_or(0);
     }
 }

@@ -53,6 +53,11 @@ impl RunFolder {
         Ok(Self { path, created, keep, pending, started: Instant::now(), previous_seconds: 0.0 })
     }
 
+    /// Whether this process created the folder.
+    pub fn is_new(&self) -> bool {
+        self.created
+    }
+
     /// Removes the folders that are empty, after a run that could not start.
     pub fn remove_if_empty(&self) {
         let own = [self.path.join("checkpoints"), self.path.clone()];

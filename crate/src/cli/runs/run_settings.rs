@@ -149,7 +149,12 @@ impl RunSettings {
     ) -> Result<Option<(Checkpoint, String)>> {
         let Some(name) = &self.masks else { return Ok(None) };
         if ![FROM_ZEROS, FROM_ZEROS_OF_FLOATS].contains(&&**name) {
-            return Ok(Some((files::read_weights(Path::new(name))?, name.clone())));
+            let masks = files::read_weights(Path::new(name))?;
+            let masks = match weights {
+                Some(weights) => network.adapt_masks(masks, weights)?,
+                None => masks,
+            };
+            return Ok(Some((masks, name.clone())));
         }
         let why = "needs the weights that the run starts from; name them with --weights";
         let weights = weights.ok_or_else(|| Error::field("masks", name, why))?;

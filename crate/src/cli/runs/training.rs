@@ -20,12 +20,12 @@ use crate::cli::runs::observer::FolderObserver;
 use crate::cli::runs::run_folder::{DEFAULT_CHECKPOINTS_KEPT, RunFolder};
 use crate::cli::runs::run_settings::RunSettings;
 use crate::cli::system;
-use crate::config::{Standardize, TrainConfig, TrainFields};
+use crate::config::{TrainConfig, TrainFields};
 use crate::data::imagenet::LoaderConfig;
 use crate::error::{Error, Result};
 use crate::train::self_test::open_checked;
 use crate::train::trainer::Trainer;
-use crate::workflow::report::RunReport;
+use crate::workflow::report::{DataDescription, RunReport};
 use crate::workflow::stage::StageKind;
 use crate::workflow::train_stage::TrainStage;
 
@@ -70,10 +70,14 @@ pub fn run(
     let mut folder = RunFolder::open(&args.out)?.with_checkpoints_kept(usize::from(args.keep));
     let trainer = settings().and_then(|settings| {
         // One that was stopped before it wrote its settings begins again, if the options say with what.
-        let has_begun = folder.config_path().exists() || settings.data.is_none();
+        // A folder that was not there is a wrong name.
+        let has_begun = folder.config_path().exists() || settings.data.is_none() || folder.is_new();
         if args.resume && has_begun {
             resume(args, &mut folder, data, devices, &settings)
         } else {
+            if args.resume {
+                output::status("the run had not begun: it starts with these options");
+            }
             start(args, &folder, base, settings)
         }
     });
@@ -169,12 +173,6 @@ fn open(base: &TrainConfig, settings: &RunSettings, args: &RunFolderArgs) -> Res
     if let Some(path) = &settings.teacher {
         let teacher = files::read_weights(path.as_ref())?;
         account::print_choice(&teacher);
-        let images = input_metadata(&teacher, path.as_ref())?;
-        let own = trainer.data().input_metadata(trainer.config().data);
-        if images.standardize != Standardize::Auto && images.standardize != own.standardize {
-            let why = format!("{path} was trained with {}", images.standardize);
-            return Err(Error::field("standardize", own.standardize, why));
-        }
         trainer.set_teacher(&teacher).map_err(|error| error.with_path(path))?;
     }
     if let Some((masks, name)) = settings.read_masks(weights.as_ref(), trainer.network_spec())? {
@@ -196,7 +194,8 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
 async fn finish(trainer: &Trainer, folder: &RunFolder) -> Result<RunReport> {
     let weights = trainer.weights().await?;
     let layers = weights.matrices(false)?;
-    let report = RunReport::from_trainer(trainer, &layers);
+    let mut report = RunReport::from_trainer(trainer, &layers);
+    report.data = Some(DataDescription::new(trainer.data(), trainer.config().data));
     let metadata = trainer.data().input_metadata(trainer.config().data).to_map();
     folder.write("weights.safetensors", &safetensors::write_with_metadata(&weights, &metadata)?)?;
     let text = serde_json::to_vec(&report)

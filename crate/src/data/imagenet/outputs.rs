@@ -39,7 +39,9 @@ pub fn match_outputs(index: &mut Index, outputs: usize, names: Option<&[String]>
         (are_named, unknown, index.classes.iter().any(|class| numbers.contains_key(&**class)))
     {
         // By their order alone, every class behind it would be another's.
-        let why = "is not among the classes of the network, but others of the images' classes are";
+        let of = if is_imagenet { " (ImageNet's, since it has a thousand outputs)" } else { "" };
+        let why =
+            format!("is not among the classes of the network{of}, but others of the images' classes are");
         return Err(Error::field("classes", unknown, why));
     }
     // Class folders `0`, `217` of a network with a thousand outputs: the numbers of its outputs.

@@ -26,17 +26,42 @@ impl NetworkSpec {
     /// # Errors
     /// When a parameter is missing: with the name in the file that is nearest.
     pub fn adapt<'a>(&self, weights: &'a Checkpoint) -> Result<Cow<'a, Checkpoint>> {
+        let Some((names, note)) = self.names_for(weights)? else { return Ok(Cow::Borrowed(weights)) };
+        let mut adapted = weights.clone().renamed(|name| names.get(name).cloned()).with_note(note);
+        let there: BTreeSet<String> = adapted.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+        for param in self.param_specs().iter().filter(|param| !there.contains(&param.name)) {
+            let data = vec![0.0; param.shape.iter().product()];
+            adapted.tensors.push(NamedTensor { name: param.name.clone(), shape: param.shape.clone(), data });
+        }
+        Ok(Cow::Owned(adapted))
+    }
+
+    /// Masks that were made of these weights under their own names, under those that the weights get.
+    ///
+    /// # Errors
+    /// As [`NetworkSpec::adapt`].
+    pub fn adapt_masks(&self, masks: Checkpoint, weights: &Checkpoint) -> Result<Checkpoint> {
+        match self.names_for(weights)? {
+            Some((names, _)) if masks.tensors.iter().all(|mask| names.contains_key(&mask.name)) => {
+                Ok(masks.renamed(|name| names.get(name).cloned()))
+            }
+            _ => Ok(masks),
+        }
+    }
+
+    /// This network's names by those of the weights, with a note of what was done; `None` if they are the same.
+    fn names_for(&self, weights: &Checkpoint) -> Result<Option<(Names, String)>> {
         let params = self.param_specs();
         let biases = optional_biases(&params);
         let there: BTreeSet<&str> = weights.tensors.iter().map(|tensor| &*tensor.name).collect();
         if params.iter().all(|param| there.contains(&*param.name)) {
-            return Ok(Cow::Borrowed(weights));
+            return Ok(None);
         }
         let names = match by_name(&params, &biases, weights)? {
             Some(found) => Ok(found),
             None => by_order(&params, &biases, weights),
         };
-        let (names, note) = names.map_err(|by_order| {
+        names.map(Some).map_err(|by_order| {
             let missing = params.iter().find(|param| !there.contains(&*param.name));
             let missing = missing.map_or("", |param| &param.name);
             let near = nearest(missing, weights.tensors.iter().map(|tensor| &*tensor.name));
@@ -44,14 +69,7 @@ impl NetworkSpec {
                 near.map_or_else(String::new, |near| format!("; the nearest name in the file is {near}"));
             let why = format!("parameter {missing} is missing{near}; by order, {by_order}");
             Error::file("loading weights", "", why)
-        })?;
-        let mut adapted = weights.clone().renamed(|name| names.get(name).cloned()).with_note(note);
-        let there: BTreeSet<String> = adapted.tensors.iter().map(|tensor| tensor.name.clone()).collect();
-        for param in params.iter().filter(|param| !there.contains(&param.name)) {
-            let data = vec![0.0; param.shape.iter().product()];
-            adapted.tensors.push(NamedTensor { name: param.name.clone(), shape: param.shape.clone(), data });
-        }
-        Ok(Cow::Owned(adapted))
+        })
     }
 }
 

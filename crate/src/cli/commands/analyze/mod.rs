@@ -67,8 +67,11 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let layers = weights
         .into_matrices(args.linear)
         .map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
-    let inference = args.inference.config(args.adc.as_deref(), &linear, &layers, &metadata);
-    let inference = inference.map_err(|error| error.with_path(&files::display_path(&args.weights)))?;
+    let positions = || {
+        let positions = args.inference.positions(&linear, &layers, &metadata);
+        positions.map_err(|error| error.with_path(&files::display_path(&args.weights)))
+    };
+    let inference = args.inference.config(args.adc.as_deref(), positions)?;
     let mut analysis = analyze(&layers, &hardware);
     checkpoint.notes.extend(report::integer_weights_note(&layers, &hardware));
     analysis.checkpoint = Some(checkpoint);
@@ -93,7 +96,7 @@ fn run_onnx(
 ) -> Result<()> {
     let mut mapped = MappedLayers::new(network, &args.weights, args.linear)?;
     let positions = || mapped.positions(&args.weights).map(Some);
-    let inference = args.inference.config_with(args.adc.as_deref(), positions)?;
+    let inference = args.inference.config(args.adc.as_deref(), positions)?;
     let layers = &mapped.matrices;
     let mut analysis = analyze(layers, hardware);
     mapped.account.notes.extend(report::integer_weights_note(layers, hardware));
