@@ -64,8 +64,8 @@ const NO_LAYER: [&str; 36] = [
 /// Parts of modules' names that normalize or scale.
 const NORMALIZATIONS: [&str; 8] = ["norm", "bn", "ln", "gn", "scale", "prelu", "act", "affine"];
 
-/// The shape of a layer's weight: StyleGAN's modulated convolutions put a dimension of 1 before it. No kernel is so much
-/// deeper than it is high as their inputs are more.
+/// The shape of a layer's weight: StyleGAN's modulated convolutions put a dimension of 1 before it. The
+/// third dimension is then the number of inputs; a kernel's depth is at most its height, or 7.
 pub(super) fn layer_shape(shape: &[usize]) -> &[usize] {
     if shape.len() == 5 && shape[0] == 1 && shape[2] > shape[3].max(7) { &shape[1..] } else { shape }
 }

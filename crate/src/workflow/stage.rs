@@ -109,7 +109,7 @@ fn pruning_inputs(fields: &PruneFields, config: &PruneConfig, hardware: &Hardwar
             hardware.subtraction,
             hardware.active_rows
         ]);
-        // The lossless count of a budget knows groups of rows since its first revision.
+        // Since revision 1, a budget counts a conversion for each group of rows.
         let is_grouped = hardware.adc != AdcModel::Paper && hardware.rows_at_once() < hardware.tile;
         if fields.rule == PruneRule::Budget && is_grouped {
             inputs["revision"] = json!(1);

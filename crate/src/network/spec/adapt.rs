@@ -36,7 +36,7 @@ impl NetworkSpec {
         Ok(Cow::Owned(adapted))
     }
 
-    /// Masks that were made of these weights under their own names, under those that the weights get.
+    /// Renames masks as [`NetworkSpec::adapt`] renames the weights that they were made for.
     ///
     /// # Errors
     /// As [`NetworkSpec::adapt`].
