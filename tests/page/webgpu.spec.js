@@ -7,38 +7,43 @@ const SLOW_ADAPTER_MS = 540_000;
 
 test.describe.configure({ timeout: 600_000 });
 
+/** Runs in the worker: its adapter calls itself hardware, and its devices are kept. */
+function callHardware() {
+  const scope = /** @type {any} */ (globalThis);
+  const info = {
+    vendor: 'test',
+    architecture: '',
+    description: 'A test card',
+    isFallbackAdapter: false,
+  };
+  Object.defineProperty(scope.GPUAdapter.prototype, 'info', { get: () => info });
+  const original = scope.GPUAdapter.prototype.requestDevice;
+  scope.devices = [];
+  /** @this {unknown} @param {unknown[]} options */
+  scope.GPUAdapter.prototype.requestDevice = async function requestDevice(...options) {
+    const device = await original.apply(this, options);
+    scope.devices.push(device);
+    return device;
+  };
+}
+
 /**
- * Makes a worker's adapter call itself hardware, so that it is worth waiting for; and keeps the worker's devices, so
- * that one can be destroyed later.
- * @param {import('@playwright/test').Worker} worker
+ * Makes the worker's adapter call itself hardware, so that it is worth waiting for; and keeps the worker's devices, so
+ * that one can be destroyed later. As the first lines of its script: an evaluation in the worker may come after its
+ * question for an adapter.
+ * @param {import('@playwright/test').Page} page
  */
-function callHardware(worker) {
-  worker
-    .evaluate(() => {
-      const scope = /** @type {any} */ (globalThis);
-      const info = {
-        vendor: 'test',
-        architecture: '',
-        description: 'A test card',
-        isFallbackAdapter: false,
-      };
-      Object.defineProperty(scope.GPUAdapter.prototype, 'info', { get: () => info });
-      const original = scope.GPUAdapter.prototype.requestDevice;
-      scope.devices = [];
-      /** @this {unknown} @param {unknown[]} options */
-      scope.GPUAdapter.prototype.requestDevice = async function requestDevice(...options) {
-        const device = await original.apply(this, options);
-        scope.devices.push(device);
-        return device;
-      };
-    })
-    .catch(() => undefined);
+async function withHardware(page) {
+  await page.route('**/assets/worker-*.js', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `(${callHardware})();\n${await response.text()}` });
+  });
 }
 
 test('a run begins on the CPU, moves to WebGPU as it is, and back when the device is lost', async ({
   page,
 }) => {
-  page.on('worker', callHardware);
+  await withHardware(page);
   await page.goto('./#plan=8+M+16+M&classifier=16&batch=4&learning_rate=0.001&epochs=1000');
   await loaded(page);
   await page.evaluate(() => /** @type {any} */ (window).crossdub.step());
@@ -104,7 +109,7 @@ test('a network trained on WebGPU can be pruned, and its simulation is exact', a
 });
 
 test('a run that asks for a GPU only later moves there, too', async ({ page }) => {
-  page.on('worker', callHardware);
+  await withHardware(page);
   await page.goto('./#device=cpu&plan=8+M+16+M&classifier=16&batch=4');
   await loaded(page);
   expect((await report(page)).training.device).toBe('cpu');
