@@ -136,6 +136,30 @@ fn an_interrupted_run_prints_how_to_resume() {
     );
 }
 
+/// Two processes would write each other's metrics and delete each other's checkpoints.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_process_in_a_folder_ends_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let long: Vec<&str> = options()
+        .iter()
+        .map(|&option| if option == "--epochs=1" { "--epochs=500" } else { option })
+        .collect();
+    let mut child = train(&run, &long).spawn().expect("runs");
+    wait_for_checkpoint(&run, 3);
+    for more in [&["--resume"][..], &options()] {
+        let output = train(&run, more).output().expect("runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let last = stderr.lines().last().expect("a line");
+        assert!(last.contains(&format!("another process ({}) works in this folder", child.id())), "{last}");
+    }
+    assert!(child.try_wait().expect("asks").is_none(), "the first run goes on");
+    child.kill().expect("kills");
+    child.wait().expect("ends");
+}
+
 #[test]
 fn a_run_that_cannot_start_leaves_no_folder() {
     let folder = tempfile::tempdir().expect("a folder");
