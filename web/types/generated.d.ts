@@ -300,7 +300,8 @@ saturated: boolean,
 weight: number, };
 
 /**
- * Crossbars that the network takes: one per tile, weight slice and polarity.
+ * Crossbars that the network takes: one per tile, weight slice and polarity; as many slices as weights
+ * have cells side by side (`weight_bits`) share one.
  */
 export type CrossbarCount = { 
 /**

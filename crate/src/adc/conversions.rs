@@ -2,7 +2,8 @@
 //!
 //! For one output position and one input slice, every column of every crossbar is converted once,
 //! where a crossbar is one tile of one weight slice and polarity; with fewer rows active at once than
-//! the tile has, once for each group of rows. The cost of such a histogram is a sum over bits, so one
+//! the tile has, once for each group of rows. Where the cells of a weight lie side by side
+//! (`weight_bits`), that many slices are parts of one crossbar, which share its converters. The cost of such a histogram is a sum over bits, so one
 //! pass over the weights serves every model.
 
 use crate::adc::resolution::{ColumnOccupancy, Readout, row_groups};
@@ -24,10 +25,10 @@ pub type LatencyTable = [f64; BITS];
 pub struct ConversionHistogram {
     /// Conversions of one output position and input slice.
     pub conversions: [u64; BITS],
-    /// Crossbars by bits, as the paper counts: every crossbar counts once, divided equally among its
-    /// columns.
+    /// Crossbars by bits, as the paper counts: every crossbar (or part) counts once, divided equally among
+    /// its columns.
     pub crossbars: [f64; BITS],
-    /// Crossbars by the bits that their converters need.
+    /// Crossbars by the bits that their converters need; parts of one share its converters.
     pub converters: [u64; BITS],
     /// For each [`LatencyTable`], the time of the slowest crossbar for one output position and input
     /// slice, ns. All crossbars of a layer convert at the same time.
@@ -49,21 +50,22 @@ impl ConversionHistogram {
         self.conversions[1..].iter().sum()
     }
 
-    /// Adds as many crossbars as `repeats` that convert alike.
+    /// Adds as many crossbars as `repeats` that convert alike: of each part, for each group of rows, the bits
+    /// of each column.
     fn add_crossbars(
         &mut self,
-        groups: &[Vec<u32>],
+        parts: &[Vec<Vec<u32>>],
         latencies: &[LatencyTable],
         adcs: usize,
         repeats: usize,
     ) {
         let mut most = 0;
-        for bits in groups.iter().flatten().map(|&bits| (bits as usize).min(BITS - 1)) {
+        for bits in parts.iter().flatten().flatten().map(|&bits| (bits as usize).min(BITS - 1)) {
             self.conversions[bits] += repeats as u64;
             most = most.max(bits);
         }
         let mut shares = Vec::new();
-        for group in groups {
+        for group in parts.iter().flatten() {
             // Counted before dividing, so that a tile with a single resolution counts exactly 1.
             let mut counts = [0_u32; BITS];
             group.iter().for_each(|&bits| counts[(bits as usize).min(BITS - 1)] += 1);
@@ -76,7 +78,7 @@ impl ConversionHistogram {
         }
         self.converters[most] += repeats as u64;
         for (slowest, table) in self.slowest_ns.iter_mut().zip(latencies) {
-            *slowest = slowest.max(time_of_crossbar(groups, table, adcs));
+            *slowest = slowest.max(time_of_crossbar(parts, table, adcs));
         }
     }
 
@@ -93,12 +95,13 @@ impl ConversionHistogram {
 }
 
 /// Columns take turns on the crossbar's converters, one group of rows after another.
-fn time_of_crossbar(groups: &[Vec<u32>], latencies: &LatencyTable, adcs: usize) -> f64 {
+fn time_of_crossbar(parts: &[Vec<Vec<u32>>], latencies: &LatencyTable, adcs: usize) -> f64 {
     let mut of_adc = vec![0.0; adcs];
     let mut sum = 0.0;
-    for group in groups {
+    for group in 0..parts.first().map_or(0, Vec::len) {
         of_adc.fill(0.0);
-        for (column, &bits) in group.iter().enumerate().filter(|(_, bits)| **bits > 0) {
+        let columns = parts.iter().flat_map(|part| &part[group]);
+        for (column, &bits) in columns.enumerate().filter(|(_, bits)| **bits > 0) {
             of_adc[column % adcs] += latencies[(bits as usize).min(BITS - 1)];
         }
         sum += of_adc.iter().fold(0.0_f64, |most, &time| most.max(time));
@@ -208,15 +211,54 @@ impl TileCells {
             && self.groups.iter().all(|group| group.active.iter().all(|(before, _)| *before == 0))
     }
 
+    /// The slices that lie side by side on a crossbar, crossbar by crossbar.
+    fn slices_side_by_side(
+        &self,
+        weight_bits: usize,
+    ) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+        let slices = self.slicing.slices();
+        (0..slices).step_by(weight_bits).map(move |first| first..slices.min(first + weight_bits))
+    }
+
+    /// The crossbars with converters of their own: what of a tile, as [`TileCells::bits`] counts it, lies side
+    /// by side on each, and how many convert alike. Only where `cells` are looked at do those of a tile differ.
+    fn converted_crossbars(&self, weight_bits: usize, cells: bool) -> Vec<(Vec<usize>, usize)> {
+        let polarities = self.converted() / self.slicing.slices();
+        let side_by_side = self.slices_side_by_side(weight_bits);
+        if cells {
+            let of_polarity = |slices: &std::ops::Range<usize>, polarity| {
+                slices.clone().map(|slice| slice * polarities + polarity).collect()
+            };
+            side_by_side
+                .flat_map(|slices| (0..polarities).map(move |polarity| (of_polarity(&slices, polarity), 1)))
+                .collect()
+        } else {
+            let mut alike: Vec<(Vec<usize>, usize)> = Vec::new();
+            for slices in side_by_side {
+                match alike.last_mut() {
+                    Some((parts, repeats)) if parts.len() == slices.len() => *repeats += polarities,
+                    _ => alike.push((vec![0; slices.len()], polarities)),
+                }
+            }
+            alike
+        }
+    }
+
     /// Crossbars with a set cell.
-    fn set_crossbars(&self) -> usize {
+    fn set_crossbars(&self, weight_bits: usize) -> usize {
+        let polarities = self.slicing.polarities();
         let set = |crossbar: usize| {
             let cells = |group: &RowGroup| {
                 group.cells.iter().skip(crossbar).step_by(self.slicing.crossbars()).any(|c| c.set > 0)
             };
             self.groups.iter().any(cells)
         };
-        (0..self.slicing.crossbars()).filter(|&crossbar| set(crossbar)).count()
+        self.slices_side_by_side(weight_bits)
+            .map(|slices| {
+                let any = |polarity: &usize| slices.clone().any(|slice| set(slice * polarities + polarity));
+                (0..polarities).filter(any).count()
+            })
+            .sum()
     }
 
     fn occupancy(
@@ -314,23 +356,29 @@ impl LayerConversions {
     }
 
     fn add_tile(&mut self, tile: &TileCells, config: &TallyConfig<'_>) {
-        let crossbars = tile.slicing.crossbars() as u64;
+        let weight_bits = config.hardware.weight_bits;
+        let of_polarity = tile.slicing.slices().div_ceil(weight_bits) as u64;
+        let crossbars = of_polarity * tile.slicing.polarities() as u64;
         self.crossbars += crossbars;
         self.crossbars_pruned += if tile.is_empty() { 0 } else { crossbars };
-        self.crossbars_set += tile.set_crossbars() as u64;
+        self.crossbars_set += tile.set_crossbars(weight_bits) as u64;
         for (at, &rule) in config.resolutions.iter().enumerate() {
-            let full = rule.0.dense_bits(&tile.readout);
-            let dense = vec![vec![full; tile.columns]; tile.groups.len()];
-            let (latencies, adcs, all) = (config.latencies, config.adcs_per_tile, tile.converted());
-            self.dense[at].add_crossbars(&dense, latencies, adcs, all);
-            // Only this rule looks into the cells, by which the crossbars of a tile differ.
-            let sliced = rule.0 == Resolution::LosslessSliced;
-            let (distinct, repeats) = if sliced { (all, 1) } else { (1, all) };
-            for converted in 0..distinct {
+            let full = vec![vec![rule.0.dense_bits(&tile.readout); tile.columns]; tile.groups.len()];
+            let (latencies, adcs) = (config.latencies, config.adcs_per_tile);
+            for (parts, repeats) in tile.converted_crossbars(weight_bits, false) {
+                self.dense[at].add_crossbars(&vec![full.clone(); parts.len()], latencies, adcs, repeats);
+            }
+            // Only this rule looks into the cells.
+            for (parts, repeats) in
+                tile.converted_crossbars(weight_bits, rule.0 == Resolution::LosslessSliced)
+            {
                 for (pruning, histogram) in
                     [(Pruning::Before, &mut self.unpruned[at]), (Pruning::After, &mut self.current[at])]
                 {
-                    let bits = tile.bits_at(pruning, rule, converted, config.skip_zero_columns);
+                    let bits: Vec<_> = parts
+                        .iter()
+                        .map(|&part| tile.bits_at(pruning, rule, part, config.skip_zero_columns))
+                        .collect();
                     histogram.add_crossbars(&bits, latencies, adcs, repeats);
                 }
             }

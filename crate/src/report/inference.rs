@@ -72,7 +72,8 @@ pub struct DenseAndActual<T> {
     pub actual: T,
 }
 
-/// Crossbars that the network takes: one per tile, weight slice and polarity.
+/// Crossbars that the network takes: one per tile, weight slice and polarity; as many slices as weights
+/// have cells side by side (`weight_bits`) share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[non_exhaustive]

@@ -93,6 +93,48 @@ fn latency_is_that_of_the_slowest_crossbar() {
     assert_eq!((tiled.current[0].slowest_ns[0], tiled.dense[0].slowest_ns[0]), (6.0, 6.0));
 }
 
+/// By hand: weights of 4 bits have 3 slices. 5 is 7 steps of 5/7 (111), 3 is 4 of them (100), so that the
+/// positive crossbar of the highest slice has 2 set cells, the others 1; all negative ones are empty.
+#[test]
+fn slices_side_by_side_share_a_crossbar_and_its_converters() {
+    let layer = Matrix::new("w", 2, 2, vec![3.0, 5.0, 0.0, 0.0]).expect("fits");
+    let case = |weight_bits, columns, resolution| {
+        let hardware = HardwareConfig {
+            tile: 2,
+            columns,
+            weight_bits,
+            weight_precision: 4,
+            weight_scale: crate::config::WeightScale::Layer,
+            ..HardwareConfig::default()
+        };
+        let mut times = [f64::INFINITY; BITS];
+        (0..=16).for_each(|bits| times[bits] = bits as f64);
+        let config = TallyConfig {
+            hardware: &hardware,
+            resolutions: &[(resolution, Granularity::Column)],
+            latencies: &[times],
+            adcs_per_tile: 1,
+            skip_zero_columns: false,
+        };
+        tally(&layer, &config)
+    };
+    let alone = case(1, 2, Resolution::LosslessSliced);
+    let pairs = case(2, 4, Resolution::LosslessSliced);
+    let count = |tally: &LayerConversions| [tally.crossbars, tally.crossbars_pruned, tally.crossbars_set];
+    assert_eq!((count(&alone), count(&pairs)), ([6, 6, 3], [4, 4, 2]));
+    assert_eq!(counts(&alone.current[0]), counts(&pairs.current[0]), "as many conversions");
+    let (alone, pairs) = (&alone.current[0], &pairs.current[0]);
+    assert_eq!(counts(alone), [(0, 9), (1, 2), (2, 1)]);
+    assert_eq!(
+        (alone.converters[..3].to_vec(), pairs.converters[..3].to_vec()),
+        (vec![3, 2, 1], vec![2, 1, 1])
+    );
+    assert_eq!((alone.slowest_ns[0], pairs.slowest_ns[0]), (2.0, 2.0));
+    let (alone, pairs) = (case(1, 2, Resolution::Lossless), case(2, 4, Resolution::Lossless));
+    assert_eq!((alone.dense[0].slowest_ns[0], pairs.dense[0].slowest_ns[0]), (4.0, 8.0));
+    assert_eq!(pairs.dense[0].converters[2], 4);
+}
+
 #[test]
 fn empty_tiles_need_no_conversion_except_in_an_offset_mapping() {
     let empty = Matrix::new("w", 2, 4, vec![0.0; 8]).expect("fits");
