@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cli::files::archives;
 use crate::cli::files::disk_tree::DiskTree;
 use crate::cli::files::io;
+use crate::data::folders::notes::about;
 use crate::data::folders::{class_layout, split_layout};
 use crate::data::imagenet::index::{ImageRef, Index};
 use crate::data::imagenet::webdataset::{Shards, Split};
@@ -99,22 +100,28 @@ fn find_layout(root: &Path) -> Result<Index> {
 
 /// The shards of a split, relative to the root: `train/*.tar`, or in the root itself those with the word in their name.
 fn shards(root: &Path, part: &str) -> Vec<String> {
-    let tar_files = |folder: &Path| -> Vec<String> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let is_shard = |name: &String| {
-            let is_tar = [".tar", ".tar.gz", ".tgz"].iter().any(|ending| name.ends_with(ending));
-            is_tar && !name.starts_with('.') && !archives::is_official(name)
-        };
-        names.filter(is_shard).collect()
-    };
-    let mut found: Vec<String> =
+    let own: Vec<String> =
         tar_files(&root.join(part)).into_iter().map(|name| format!("{part}/{name}")).collect();
-    if found.is_empty() {
-        found = tar_files(root).into_iter().filter(|name| is_of(name, part)).collect();
-    }
+    if own.is_empty() { tar_files(root).into_iter().filter(|name| is_of(name, part)).collect() } else { own }
+}
+
+/// The tar files in a folder, without the official archives.
+fn tar_files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_shard = |name: &String| {
+        let is_tar = [".tar", ".tar.gz", ".tgz"].iter().any(|ending| name.ends_with(ending));
+        is_tar && !name.starts_with('.') && !archives::is_official(name)
+    };
+    let mut found: Vec<String> = names.filter(is_shard).collect();
     found.sort();
     found
+}
+
+/// The tar files in the root that are of neither split.
+fn unassigned_shards(root: &Path) -> Vec<String> {
+    let assigned = ["train", "val"].map(|part| shards(root, part)).concat();
+    tar_files(root).into_iter().filter(|name| !assigned.contains(name)).collect()
 }
 
 /// Whether a shard's name has the split as a word: `retrieval-train-000.tar` is of `train` alone.
@@ -139,7 +146,13 @@ fn index_shards(root: &Path) -> Result<Index> {
     let text = if names.is_file() { io::read("reading classes", &names)? } else { Vec::new() };
     let text = String::from_utf8_lossy(&text);
     let named: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    found.finish(&named)
+    let mut index = found.finish(&named)?;
+    let unassigned = unassigned_shards(root);
+    let names: Vec<&str> = unassigned.iter().map(String::as_str).collect();
+    index
+        .notes
+        .extend(about("archives left out, neither of training nor of evaluation by their names", &names));
+    Ok(index)
 }
 
 /// Reads images from the disk.
@@ -245,5 +258,19 @@ mod tests {
         ] {
             assert_eq!([is_of(name, "train"), is_of(name, "val")], parts, "{name}");
         }
+    }
+
+    #[test]
+    fn shards_of_no_split_are_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["train-0.tar", "val-0.tar", "trainval-0.tar", "test-0.tgz", "ILSVRC2012_x.tar", "a.txt"]
+        {
+            fs::write(folder.path().join(name), "").expect("writes");
+        }
+        assert_eq!(unassigned_shards(folder.path()), ["test-0.tgz", "trainval-0.tar"]);
+        fs::create_dir(folder.path().join("train")).expect("creates");
+        fs::write(folder.path().join("train/0.tar"), "").expect("writes");
+        let all = ["test-0.tgz", "train-0.tar", "trainval-0.tar"];
+        assert_eq!(unassigned_shards(folder.path()), all, "those in train/ come first");
     }
 }
