@@ -4,7 +4,7 @@
 //! Debian, this fetches the driver of the coming release with all its libraries, down to the C library, into a folder of
 //! its own; nothing of the system changes, and no root is needed. Elsewhere it takes the driver of the system.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::apt;
@@ -105,6 +105,14 @@ fn archive_of(entry: &str) -> Option<String> {
 
 /// Fetches the packages and all they need, as apt would for an empty system, and unpacks them.
 fn fetch(tools: &Path, archive: &str, progress: &mut Progress) -> Result<PathBuf> {
+    fs::create_dir_all(tools).map_err(file_error("create", tools))?;
+    // Two first runs at once: the second waits here, and takes what the first has fetched.
+    let lock = tools.join("lavapipe.lock");
+    let _held =
+        File::create(&lock).and_then(|file| file.lock().map(|()| file)).map_err(file_error("lock", &lock))?;
+    if let Some(root) = find_fetched(tools) {
+        return Ok(root);
+    }
     progress.status(format!("fetching Mesa of Debian's {SUITE} suite, 70 MB, once"));
     let work = tools.join("lavapipe.part");
     if work.exists() {
