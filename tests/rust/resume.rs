@@ -94,18 +94,18 @@ fn a_killed_process_resumes_to_the_same_weights() {
 /// Waits until the run has a checkpoint of this step or a later one.
 pub fn wait_for_checkpoint(run: &Path, step: u64) {
     let began = Instant::now();
-    let newest = || {
-        let files = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
-        files
-            .filter_map(|file| {
-                file.file_name().to_str()?.strip_prefix("step-")?.get(..9)?.parse::<u64>().ok()
-            })
-            .max()
-    };
-    while newest().is_none_or(|at| at < step) {
+    while newest_checkpoint(run).is_none_or(|at| at < step) {
         assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint appears");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The step of the newest checkpoint.
+fn newest_checkpoint(run: &Path) -> Option<u64> {
+    let files = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| file.file_name().to_str()?.strip_prefix("step-")?.get(..9)?.parse::<u64>().ok())
+        .max()
 }
 
 /// The loss of each step in `metrics.jsonl`.
@@ -137,27 +137,41 @@ fn an_interrupted_run_prints_how_to_resume() {
 }
 
 /// Two processes would write each other's metrics and delete each other's checkpoints.
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[test]
-fn a_second_process_in_a_folder_ends_at_once() {
+fn one_process_at_a_time_trains_in_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
-    let run = folder.path().join("run");
+    let (run, copy) = (folder.path().join("run"), folder.path().join("copy"));
     let long: Vec<&str> = options()
         .iter()
         .map(|&option| if option == "--epochs=1" { "--epochs=500" } else { option })
         .collect();
     let mut child = train(&run, &long).spawn().expect("runs");
     wait_for_checkpoint(&run, 3);
-    for more in [&["--resume"][..], &options()] {
-        let output = train(&run, more).output().expect("runs");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
-        let last = stderr.lines().last().expect("a line");
-        assert!(last.contains(&format!("another process ({}) works in this folder", child.id())), "{last}");
-    }
+    let output = train(&run, &["--resume"]).output().expect("runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.lines().last().is_some_and(|line| line.contains("another process trains in this folder")),
+        "{stderr}"
+    );
     assert!(child.try_wait().expect("asks").is_none(), "the first run goes on");
+
+    // A copy is another folder.
+    std::fs::create_dir_all(copy.join("checkpoints")).expect("creates");
+    std::fs::copy(run.join("config.toml"), copy.join("config.toml")).expect("copies");
+    let mut copied = train(&copy, &["--resume"]).spawn().expect("runs");
+    wait_for_checkpoint(&copy, 3);
+
+    // Not waited for before the next one begins, as a shell does not.
     child.kill().expect("kills");
+    let mut resumed = train(&run, &["--resume", "--checkpoint-every=3"]).spawn().expect("runs");
     child.wait().expect("ends");
+    wait_for_checkpoint(&run, newest_checkpoint(&run).expect("one") + 3);
+    for process in [&mut copied, &mut resumed] {
+        process.kill().expect("kills");
+        process.wait().expect("ends");
+    }
 }
 
 #[test]

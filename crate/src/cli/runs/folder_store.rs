@@ -2,8 +2,8 @@
 //! Stages with equal inputs share a folder, also across processes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use indicatif::MultiProgress;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::cli::files;
 use crate::cli::files::dataset_cache::CachedDataset;
 use crate::cli::output;
 use crate::cli::runs::inputs::input_metadata;
-use crate::cli::runs::lease::{Lease, LeaseMonitors, POLL_INTERVAL};
+use crate::cli::runs::lease::{Lease, LeaseMonitors};
 use crate::cli::runs::observer::FolderObserver;
 use crate::cli::runs::run_folder::RunFolder;
 use crate::cli::runs::stage_folder::{StageFolder, content_hash, stage_id};
@@ -33,6 +33,9 @@ use crate::workflow::recipe::Recipe;
 use crate::workflow::report::RunReport;
 use crate::workflow::stage::Stage;
 use crate::workflow::stage_report::{Epoch, StageResult};
+
+/// How often a stage that another process runs is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A recipe with everything needed to run it.
 pub struct StageRunner<'a> {
@@ -174,7 +177,7 @@ impl<'a> StageRunner<'a> {
             name: stage.name.clone(),
             id,
             folder,
-            lease: Arc::new(lease),
+            lease,
             stop: self.stop,
             bars: self.bars,
             label: self.label,
@@ -190,7 +193,7 @@ pub struct Slot<'a> {
     name: String,
     id: String,
     folder: StageFolder,
-    lease: Arc<Lease>,
+    lease: Lease,
     stop: &'a AtomicBool,
     bars: &'a MultiProgress,
     label: &'a str,
@@ -221,10 +224,15 @@ impl TrainObserver for Slot<'_> {
     }
 
     fn should_stop(&mut self) -> Result<bool> {
-        match &mut self.observer {
-            Some(observer) => observer.should_stop(),
-            None => self.lease.check().map(|()| self.stop.load(Ordering::Relaxed)),
+        if self.lease.is_held() {
+            return Ok(self.stop.load(Ordering::Relaxed));
         }
+        if let Some(observer) = &mut self.observer {
+            // The folder is another's now.
+            observer.folder.discard_metrics();
+        }
+        let why = "another process took it over, because this one was silent for too long";
+        Err(Error::file("training", files::display_path(self.folder.path()), why))
     }
 
     fn wants_checkpoint(&mut self, step: u64, must: bool) -> bool {
@@ -255,8 +263,7 @@ impl StageSlot for Slot<'_> {
         }
         let path = self.folder.path().to_owned();
         let screen = (self.bars, self.label);
-        let lease = Arc::clone(&self.lease);
-        self.observer = Some(FolderObserver::new(run, lease, path, screen, self.checkpoint_every, self.stop));
+        self.observer = Some(FolderObserver::new(run, path, screen, self.checkpoint_every, self.stop));
         Ok(checkpoint)
     }
 

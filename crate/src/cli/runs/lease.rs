@@ -17,15 +17,12 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::files;
-use crate::cli::output;
 use crate::error::{Error, Result};
 
 /// How often an owner rewrites its lease.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a lease may stay unchanged; shared folders can show changes a minute late.
 const EXPIRES_AFTER: Duration = Duration::from_secs(120);
-/// How often a lease that another process holds is read again.
-pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The content of a lease file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,37 +87,6 @@ impl LeaseMonitor {
     }
 }
 
-/// Takes the lease on a folder that a user named, who would not want to wait for another run's end.
-///
-/// # Errors
-/// If another process works in the folder, or it can't be listed or written. Waits until that is known.
-pub fn acquire(folder: &Path) -> Result<Lease> {
-    let mut monitor = LeaseMonitor::default();
-    let mut before = None;
-    loop {
-        if let Some(lease) = monitor.try_acquire(folder)? {
-            return Ok(lease);
-        }
-        let now = monitor.seen.as_ref().map(|(number, content, _)| (*number, content.clone()));
-        let info: Option<LeaseInfo> =
-            now.as_ref().and_then(|(_, content)| serde_json::from_str(content).ok());
-        if info.as_ref().is_some_and(is_alive) || before.as_ref().is_some_and(|_| before != now) {
-            let who = info.map_or_else(String::new, |info| format!(" ({})", info.pid));
-            let why = format!("another process{who} works in this folder");
-            return Err(Error::file("training", files::display_path(folder), why));
-        }
-        if before.is_none() {
-            output::status(&format!(
-                "{}: another process worked in this folder; waits up to {} s to see whether it still does",
-                files::display_path(folder),
-                EXPIRES_AFTER.as_secs()
-            ));
-        }
-        before = now;
-        thread::sleep(POLL_INTERVAL);
-    }
-}
-
 impl Lease {
     /// Creates a lease with this number; `None` if another process was faster.
     fn create(folder: &Path, number: u64) -> Result<Option<Self>> {
@@ -159,19 +125,9 @@ impl Lease {
         }))
     }
 
-    /// Whether no other process has taken the folder over.
-    fn is_held(&self) -> bool {
-        newest(&self.folder).is_ok_and(|newest| newest == Some(self.number))
-    }
-
-    /// Checks that no other process has taken the folder over.
-    ///
-    /// # Errors
-    /// If one has, or the folder is gone.
-    pub fn check(&self) -> Result<()> {
-        let why = "another process took it over, because this one was silent for too long";
-        let lost = || Error::file("training", files::display_path(&self.folder), why);
-        if self.is_held() { Ok(()) } else { Err(lost()) }
+    /// Whether no other process has taken the folder over. A folder that can't be listed right now is not lost.
+    pub fn is_held(&self) -> bool {
+        newest(&self.folder).map_or(true, |newest| newest == Some(self.number))
     }
 }
 
@@ -207,17 +163,8 @@ fn to_json(info: &LeaseInfo) -> String {
 
 /// Whether the owner is a process of this host that has ended; false if unknown.
 fn is_dead(info: &LeaseInfo) -> bool {
-    is_of_this_host(info) && info.started != process_start(info.pid)
-}
-
-/// Whether the owner is a process of this host that has not ended; false if unknown.
-fn is_alive(info: &LeaseInfo) -> bool {
-    is_of_this_host(info) && info.started == process_start(info.pid)
-}
-
-fn is_of_this_host(info: &LeaseInfo) -> bool {
     let here = host_id();
-    !here.is_empty() && info.host == here
+    !here.is_empty() && info.host == here && info.started != process_start(info.pid)
 }
 
 /// Boot ID and PID namespace of this host; empty if unknown.

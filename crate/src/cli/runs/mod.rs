@@ -2,6 +2,7 @@
 
 pub mod dry_run;
 pub mod dry_run_recipe;
+pub mod folder_lock;
 pub mod folder_store;
 pub mod inputs;
 pub mod lease;

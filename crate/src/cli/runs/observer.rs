@@ -1,7 +1,6 @@
 //! Records a training stage in a run's folder, with metrics and checkpoints, and shows its progress.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,6 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::cli::files;
 use crate::cli::format;
 use crate::cli::output;
-use crate::cli::runs::lease::Lease;
 use crate::cli::runs::run_folder::RunFolder;
 use crate::error::{Error, Result};
 use crate::train::progress::Progress;
@@ -23,8 +21,6 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 pub struct FolderObserver<'a> {
     /// The folder.
     pub folder: RunFolder,
-    /// The right to work in it.
-    lease: Arc<Lease>,
     /// The folder's path, for messages.
     pub path: PathBuf,
     /// Also save a checkpoint after this many steps; 0 to save only after each epoch and minute.
@@ -43,13 +39,12 @@ impl<'a> FolderObserver<'a> {
     /// Records a run in `folder` at `path`.
     pub fn new(
         folder: RunFolder,
-        lease: Arc<Lease>,
         path: PathBuf,
         (bars, label): (&'a MultiProgress, &'a str),
         checkpoint_every: u64,
         stop: &'a AtomicBool,
     ) -> Self {
-        Self { folder, lease, path, checkpoint_every, label, bars, stop, bar: None, saved: Instant::now() }
+        Self { folder, path, checkpoint_every, label, bars, stop, bar: None, saved: Instant::now() }
     }
 }
 
@@ -75,8 +70,6 @@ impl TrainObserver for FolderObserver<'_> {
     }
 
     fn should_stop(&mut self) -> Result<bool> {
-        // The folder is another's now.
-        self.lease.check().inspect_err(|_| self.folder.discard_metrics())?;
         Ok(self.stop.load(Ordering::Relaxed))
     }
 

@@ -15,8 +15,8 @@ use crate::cli::format;
 use crate::cli::options::data::LoaderOptions;
 use crate::cli::output;
 use crate::cli::runs::dry_run;
+use crate::cli::runs::folder_lock::FolderLock;
 use crate::cli::runs::inputs::{follow_metadata, input_metadata};
-use crate::cli::runs::lease;
 use crate::cli::runs::observer::FolderObserver;
 use crate::cli::runs::run_folder::{DEFAULT_CHECKPOINTS_KEPT, RunFolder};
 use crate::cli::runs::run_settings::RunSettings;
@@ -69,7 +69,7 @@ pub fn run(
         return dry_run::run(trainer, usize::from(args.keep), args.json);
     }
     let mut folder = RunFolder::open(&args.out)?.with_checkpoints_kept(usize::from(args.keep));
-    let lease = lease::acquire(&args.out)?;
+    let _lock = FolderLock::acquire(&args.out)?;
     let trainer = settings().and_then(|settings| {
         // One that was stopped before it wrote its settings begins again, if the options say with what.
         // A folder that was not there is a wrong name.
@@ -83,20 +83,11 @@ pub fn run(
             start(args, &folder, base, settings)
         }
     });
-    let trainer = match trainer {
-        Ok(trainer) => trainer,
-        Err(error) => {
-            drop(lease);
-            folder.remove_if_empty();
-            return Err(error);
-        }
-    };
+    let trainer = trainer.inspect_err(|_| folder.remove_if_empty())?;
     let stop = stop_flag()?;
     let bars = MultiProgress::new();
     let screen = (&bars, "");
-    let lease = Arc::new(lease);
-    let mut observer =
-        FolderObserver::new(folder, lease, args.out.clone(), screen, args.checkpoint_every, &stop);
+    let mut observer = FolderObserver::new(folder, args.out.clone(), screen, args.checkpoint_every, &stop);
     let mut stage = TrainStage::new(StageKind::Train, trainer);
     pollster::block_on(stage.run(&mut observer))?;
     let report = pollster::block_on(finish(stage.trainer(), &observer.folder))?;
