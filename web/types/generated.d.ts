@@ -554,7 +554,7 @@ input_slices: number,
  */
 weight_slices: number, 
 /**
- * Crossbars per weight slice: 2 if positive and negative weights have their own.
+ * 2 if positive and negative weights have crossbars of their own, else 1.
  */
 polarities: number, 
 /**

@@ -3,7 +3,8 @@
 //! For one output position and one input slice, every column of every crossbar is converted once,
 //! where a crossbar is one tile of one weight slice and polarity; with fewer rows active at once than
 //! the tile has, once for each group of rows. Where the cells of a weight lie side by side
-//! (`weight_bits`), that many slices are parts of one crossbar, which share its converters. The cost of such a histogram is a sum over bits, so one
+//! (`weight_bits`), that many slices are parts of one crossbar, which share its converters; each part still
+//! has a resolution of its own. The cost of such a histogram is a sum over bits, so one
 //! pass over the weights serves every model.
 
 use crate::adc::resolution::{ColumnOccupancy, Readout, row_groups};
@@ -94,15 +95,18 @@ impl ConversionHistogram {
     }
 }
 
-/// Columns take turns on the crossbar's converters, one group of rows after another.
+/// Columns take turns on the crossbar's converters, one group of rows after another. The slices of a weight
+/// lie side by side, then comes the next weight.
 fn time_of_crossbar(parts: &[Vec<Vec<u32>>], latencies: &LatencyTable, adcs: usize) -> f64 {
     let mut of_adc = vec![0.0; adcs];
     let mut sum = 0.0;
-    for group in 0..parts.first().map_or(0, Vec::len) {
+    let (groups, columns) =
+        parts.first().map_or((0, 0), |part| (part.len(), part.first().map_or(0, Vec::len)));
+    for group in 0..groups {
         of_adc.fill(0.0);
-        let columns = parts.iter().flat_map(|part| &part[group]);
-        for (column, &bits) in columns.enumerate().filter(|(_, bits)| **bits > 0) {
-            of_adc[column % adcs] += latencies[(bits as usize).min(BITS - 1)];
+        let bits = (0..columns).flat_map(|column| parts.iter().map(move |part| part[group][column]));
+        for (place, bits) in bits.enumerate().filter(|(_, bits)| *bits > 0) {
+            of_adc[place % adcs] += latencies[(bits as usize).min(BITS - 1)];
         }
         sum += of_adc.iter().fold(0.0_f64, |most, &time| most.max(time));
     }
@@ -197,7 +201,7 @@ impl TileCells {
         }
     }
 
-    /// Crossbars with their own converters; a pair subtracted in analog shares them.
+    /// Crossbars (or parts of one) with their own resolution; a pair subtracted in analog shares it.
     pub(crate) fn converted(&self) -> usize {
         match self.readout.subtraction {
             Subtraction::Analog => self.slicing.slices(),

@@ -97,7 +97,7 @@ pub struct Inference {
     pub input_slices: u32,
     /// Weight slices: magnitude bits over cell bits.
     pub weight_slices: usize,
-    /// Crossbars per weight slice: 2 if positive and negative weights have their own.
+    /// 2 if positive and negative weights have crossbars of their own, else 1.
     pub polarities: usize,
     /// Whether pruning a weight empties its cells. False in an offset mapping, where pruning saves no
     /// bits by active rows.

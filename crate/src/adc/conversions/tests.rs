@@ -98,7 +98,7 @@ fn latency_is_that_of_the_slowest_crossbar() {
 #[test]
 fn slices_side_by_side_share_a_crossbar_and_its_converters() {
     let layer = Matrix::new("w", 2, 2, vec![3.0, 5.0, 0.0, 0.0]).expect("fits");
-    let case = |weight_bits, columns, resolution| {
+    let case = |weight_bits, columns, resolution, adcs_per_tile| {
         let hardware = HardwareConfig {
             tile: 2,
             columns,
@@ -113,13 +113,13 @@ fn slices_side_by_side_share_a_crossbar_and_its_converters() {
             hardware: &hardware,
             resolutions: &[(resolution, Granularity::Column)],
             latencies: &[times],
-            adcs_per_tile: 1,
+            adcs_per_tile,
             skip_zero_columns: false,
         };
         tally(&layer, &config)
     };
-    let alone = case(1, 2, Resolution::LosslessSliced);
-    let pairs = case(2, 4, Resolution::LosslessSliced);
+    let alone = case(1, 2, Resolution::LosslessSliced, 1);
+    let pairs = case(2, 4, Resolution::LosslessSliced, 1);
     let count = |tally: &LayerConversions| [tally.crossbars, tally.crossbars_pruned, tally.crossbars_set];
     assert_eq!((count(&alone), count(&pairs)), ([6, 6, 3], [4, 4, 2]));
     assert_eq!(counts(&alone.current[0]), counts(&pairs.current[0]), "as many conversions");
@@ -130,9 +130,12 @@ fn slices_side_by_side_share_a_crossbar_and_its_converters() {
         (vec![3, 2, 1], vec![2, 1, 1])
     );
     assert_eq!((alone.slowest_ns[0], pairs.slowest_ns[0]), (2.0, 2.0));
-    let (alone, pairs) = (case(1, 2, Resolution::Lossless), case(2, 4, Resolution::Lossless));
+    let (alone, pairs) = (case(1, 2, Resolution::Lossless, 1), case(2, 4, Resolution::Lossless, 1));
     assert_eq!((alone.dense[0].slowest_ns[0], pairs.dense[0].slowest_ns[0]), (4.0, 8.0));
     assert_eq!(pairs.dense[0].converters[2], 4);
+    // All three slices on a crossbar with two converters: columns of 1, 1, 2, 0, 0 and 0 bits take turns.
+    let all = case(3, 6, Resolution::LosslessSliced, 2);
+    assert_eq!((all.crossbars, all.current[0].slowest_ns[0]), (2, 3.0));
 }
 
 #[test]

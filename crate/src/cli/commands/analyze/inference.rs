@@ -6,10 +6,11 @@ use crate::config::Granularity;
 use crate::report::{DenseAndActual, Inference, InferenceRow};
 
 /// The tables of an inference.
-pub fn describe(inference: &Inference) -> String {
+pub fn describe(inference: &Inference, weight_bits: usize) -> String {
     let crossbars = inference.crossbars;
+    let side_by_side = if weight_bits > 1 { format!(", {weight_bits} side by side") } else { String::new() };
     let mut text = format!(
-        "\n{} crossbars if dense ({} weight slices, {} polarities), {} without the empty tiles, {} with at least one set cell; \
+        "\n{} crossbars if dense ({} weight slices{side_by_side}, {} polarities), {} without the empty tiles, {} with at least one set cell; \
          {} input slices\n",
         crossbars.dense,
         inference.weight_slices,

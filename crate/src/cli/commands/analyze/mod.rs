@@ -130,7 +130,8 @@ fn describe(analysis: &Analysis, adc: Option<&str>) -> String {
         Some("lossless") => ("lossless", &analysis.energy.lossless),
         _ => ("paper", &analysis.energy.paper),
     };
-    let inference = analysis.inference.as_ref().map(inference::describe);
+    let inference =
+        analysis.inference.as_ref().map(|inference| inference::describe(inference, analysis.weight_bits));
     format!(
         "{} weights in {} {} of {} rows; {} are exactly zero, {} are at most {} in magnitude\n\
          ADC energy improvement ({}): {}\n\n{}\n{}\n{}{}",
