@@ -98,10 +98,22 @@ fn find_layout(root: &Path) -> Result<Index> {
     })
 }
 
+/// Names of a split's folder, and words in the names of its shards.
+fn names_of(part: &str) -> &'static [&'static str] {
+    if part == "train" {
+        &["train", "training"]
+    } else {
+        &["val", "valid", "validation", "eval", "evaluation"]
+    }
+}
+
 /// The shards of a split, relative to the root: `train/*.tar`, or in the root itself those with the word in their name.
 fn shards(root: &Path, part: &str) -> Vec<String> {
+    let of_folder = |folder: &&str| {
+        tar_files(&root.join(folder)).into_iter().map(|name| format!("{folder}/{name}")).collect()
+    };
     let own: Vec<String> =
-        tar_files(&root.join(part)).into_iter().map(|name| format!("{part}/{name}")).collect();
+        names_of(part).iter().map(of_folder).find(|found: &Vec<_>| !found.is_empty()).unwrap_or_default();
     if own.is_empty() { tar_files(root).into_iter().filter(|name| is_of(name, part)).collect() } else { own }
 }
 
@@ -128,10 +140,7 @@ fn unassigned_shards(root: &Path) -> Vec<String> {
 fn is_of(name: &str, part: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let mut words = name.split(|letter: char| !letter.is_ascii_alphabetic());
-    words.any(|word| match part {
-        "val" => ["val", "valid", "validation", "eval", "evaluation"].contains(&word),
-        part => word == part || word == "training",
-    })
+    words.any(|word| names_of(part).contains(&word))
 }
 
 /// Indexes WebDataset shards; `classes.txt` names their classes if they are numbers.
@@ -149,9 +158,7 @@ fn index_shards(root: &Path) -> Result<Index> {
     let mut index = found.finish(&named)?;
     let unassigned = unassigned_shards(root);
     let names: Vec<&str> = unassigned.iter().map(String::as_str).collect();
-    index
-        .notes
-        .extend(about("archives left out, neither of training nor of evaluation by their names", &names));
+    index.notes.extend(about("archives in the folder that are not read", &names));
     Ok(index)
 }
 
@@ -272,5 +279,8 @@ mod tests {
         fs::write(folder.path().join("train/0.tar"), "").expect("writes");
         let all = ["test-0.tgz", "train-0.tar", "trainval-0.tar"];
         assert_eq!(unassigned_shards(folder.path()), all, "those in train/ come first");
+        fs::create_dir(folder.path().join("validation")).expect("creates");
+        fs::write(folder.path().join("validation/7.tar"), "").expect("writes");
+        assert_eq!(shards(folder.path(), "val"), ["validation/7.tar"]);
     }
 }
