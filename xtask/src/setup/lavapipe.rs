@@ -4,7 +4,7 @@
 //! Debian, this fetches the driver of the coming release with all its libraries, down to the C library, into a folder of
 //! its own; nothing of the system changes, and no root is needed. Elsewhere it takes the driver of the system.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::apt;
@@ -106,10 +106,13 @@ fn archive_of(entry: &str) -> Option<String> {
 /// Fetches the packages and all they need, as apt would for an empty system, and unpacks them.
 fn fetch(tools: &Path, archive: &str, progress: &mut Progress) -> Result<PathBuf> {
     fs::create_dir_all(tools).map_err(file_error("create", tools))?;
-    // Two first runs at once: the second waits here, and takes what the first has fetched.
-    let lock = tools.join("lavapipe.lock");
-    let _held =
-        File::create(&lock).and_then(|file| file.lock().map(|()| file)).map_err(file_error("lock", &lock))?;
+    // Two first runs at once: the second waits here, and takes what the first has fetched. Where files can't be
+    // locked, neither waits.
+    let lock = File::create(tools.join("lavapipe.lock")).ok();
+    if lock.as_ref().is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
+        progress.status("waiting for another set-up, which fetches Mesa".to_owned());
+        let _ = lock.as_ref().map(File::lock);
+    }
     if let Some(root) = find_fetched(tools) {
         return Ok(root);
     }
