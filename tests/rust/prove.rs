@@ -90,7 +90,9 @@ fn a_killed_proof_goes_on_and_reports() {
     assert_eq!(training["status"], "done", "{training}");
     for id in ["first", "step", "gated", "forward", "backward", "regularizer", "update", "upload", "data"] {
         let figure = figure(&training, id);
-        assert!(figure["value"].as_f64().is_some_and(|ms| ms > 0.0), "{id}: {figure}");
+        // The regularizer's time is the difference of two, which a busy machine can hide.
+        let least = if id == "regularizer" { 0.0 } else { f64::MIN_POSITIVE };
+        assert!(figure["value"].as_f64().is_some_and(|ms| ms >= least), "{id}: {figure}");
         assert!(figure["unit"] == "ms" && figure["n"].as_u64() >= Some(1), "{id}: {figure}");
     }
     let pytorch = figure(&training, "pytorch-cpu")["not_measured"].as_str().expect("no such Python");
