@@ -1,4 +1,4 @@
-//! Runs in folders: training, stages, leases, estimates, and the inputs of commands.
+//! Runs in folders: training, stages, locks, leases, estimates, and the inputs of commands.
 
 pub mod dry_run;
 pub mod dry_run_recipe;
